@@ -1,0 +1,26 @@
+// settings.h - every redoubt.* setting, as the rest of the glue reads it.
+//
+// The variables are owned by settings.cpp and written by the GUC machinery
+// only.  docs/reference.md has a row for each.
+#ifndef REDOUBT_PG_SETTINGS_H
+#define REDOUBT_PG_SETTINGS_H
+
+namespace redoubt::pg {
+
+enum class Reveal : int { token, masked, plain, automatic };
+enum class Durability : int { async, sync };
+
+extern int setting_reveal;              // redoubt.reveal, a Reveal; user
+extern bool setting_superuser_access;   // redoubt.superuser_access; sighup
+extern char *setting_kek_file;          // redoubt.kek_file; postmaster; "" = unset
+extern char *setting_kek_command;       // redoubt.kek_command; postmaster; "" = unset
+extern char *setting_audit_directory;   // redoubt.audit_directory, relative to the data directory; postmaster
+extern int setting_audit_durability;    // redoubt.audit_durability, a Durability; sighup
+extern int setting_audit_segment_size;  // redoubt.audit_segment_size in kB; sighup
+extern int setting_max_subjects;        // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
+
+// settings_define registers them all.  Call from _PG_init while preloading.
+void settings_define();
+
+}  // namespace redoubt::pg
+#endif

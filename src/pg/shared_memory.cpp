@@ -1,0 +1,59 @@
+// shared_memory.cpp - asks for and attaches the extension's shared memory.
+//
+// Holds no state of its own beyond the lock array; each module owns its part.
+// Covered by test/tap (restart, crash) and expected/not_preloaded.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/limits.h"
+#include "pg/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit LWLockPadded *locks = nullptr;
+constinit shmem_request_hook_type prev_request = nullptr;
+constinit shmem_startup_hook_type prev_startup = nullptr;
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void redoubt_shmem_request(void) {
+  using namespace redoubt::pg;
+  if (prev_request) prev_request();
+  RequestAddinShmemSpace(add_size(audit_trail_shmem_size(), limits_shmem_size()));
+  RequestNamedLWLockTranche("redoubt", kSharedLocks);
+}
+
+static void redoubt_shmem_startup(void) {
+  using namespace redoubt::pg;
+  if (prev_startup) prev_startup();
+  LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+  locks = GetNamedLWLockTranche("redoubt");
+  audit_trail_shmem_startup();
+  limits_shmem_startup();
+  LWLockRelease(AddinShmemInitLock);
+}
+}
+
+namespace redoubt::pg {
+
+void shared_memory_init() {
+  prev_request = shmem_request_hook;
+  shmem_request_hook = redoubt_shmem_request;
+  prev_startup = shmem_startup_hook;
+  shmem_startup_hook = redoubt_shmem_startup;
+}
+
+bool shared_memory_ready() noexcept { return locks != nullptr; }
+
+LWLock *shared_lock(SharedLock which) noexcept { return &locks[which].lock; }
+
+void require_preloaded() {
+  if (shared_memory_ready()) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("redoubt is not preloaded"),
+                  errhint("Add redoubt to shared_preload_libraries and restart the server."), errhidestmt(true)));
+}
+
+}  // namespace redoubt::pg
