@@ -1,0 +1,257 @@
+# shellcheck shell=bash
+# groups.sh - the groups of tests that test/run knows, one function group_NAME each.
+#
+# Every group builds what it needs (once), runs its tool in the copy of the tree
+# as the unprivileged user, shows the logs of what failed and leaves its counts
+# with counts.sh.  Needs all other files of test/lib, and ROOT, the source tree.
+
+# Everything, in the order of rising cost.
+# shellcheck disable=SC2034  # test/run reads it
+GROUPS_ALL=(style unit vectors sanitize symbols regress isolation tap)
+
+# What prepare_once has done: title -> "ok" or "failed".
+declare -A PREPARED=()
+
+# prepare_once TITLE LOG COMMAND...: runs COMMAND the first time; later calls
+# repeat the result.  The preparation is itself counted, as one test.
+prepare_once() {
+  local title=$1 log=$2
+  shift 2
+  if [[ -z ${PREPARED[$title]:-} ]]; then
+    if "$@"; then
+      PREPARED[$title]=ok
+      counts_add "$title" 1 0 0
+    else
+      PREPARED[$title]=failed
+      counts_add "$title" 0 1 0
+      show_tail 60 "$log"
+    fi
+  fi
+  [[ ${PREPARED[$title]} == ok ]]
+}
+
+# cmake_build FOLDER OPTION...: configures and builds the core in TREE/FOLDER.
+cmake_build() {
+  local folder=$1
+  shift
+  # shellcheck disable=SC2016  # the inner shell expands it
+  as_user timeout --kill-after=15 1500 bash -euc '
+    folder=$1
+    shift
+    cmake -S . -B "$folder" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@"
+    cmake --build "$folder" --parallel 2' - "$folder" "$@" >"$WORKSPACE/logs/$folder.log" 2>&1
+}
+
+need_core() {
+  prepare_once 'core builds' "$WORKSPACE/logs/build.log" cmake_build build -DCMAKE_BUILD_TYPE=Release
+}
+
+need_sanitized() {
+  prepare_once 'core builds with ASan and UBSan' "$WORKSPACE/logs/build-asan.log" \
+    cmake_build build-asan -DCMAKE_BUILD_TYPE=Debug -DSANITIZE=ON
+}
+
+need_extension() {
+  prepare_once 'extension builds and installs' "$WORKSPACE/logs/extension.log" extension_ready
+}
+
+extension_ready() {
+  {
+    extension_build && extension_install
+  } >"$WORKSPACE/logs/extension.log" 2>&1
+}
+
+# run_ctest FOLDER NAME: the unit tests built in TREE/FOLDER.
+run_ctest() {
+  local folder=$1 name=$2 log=$WORKSPACE/logs/$1-ctest.log status=0
+  local junit=$WORKSPACE/logs/$folder-junit.xml
+  rm -f "$junit"
+  as_user timeout --kill-after=15 900 ctest --test-dir "$folder" --output-on-failure --timeout 300 \
+    --output-junit "$junit" >"$log" 2>&1 || status=$?
+  # shellcheck disable=SC2046  # three numbers, three words
+  counts_judge "$name" "$status" $(count_ctest "$junit") || show_tail 80 "$log"
+}
+
+# run_kat FOLDER FILE...: known-answer vectors through TREE/FOLDER/kat.
+run_kat() {
+  local folder=$1 file name log status
+  shift
+  for file in "$@"; do
+    name=${file##*/}
+    log=$WORKSPACE/logs/$folder-$name.log
+    status=0
+    # A copy, because the unprivileged user may not be able to read FILE where it lies.
+    cp "$file" "$WORKSPACE/vectors.tsv"
+    chmod 644 "$WORKSPACE/vectors.tsv"
+    as_user timeout --kill-after=15 600 "$folder/kat" "$WORKSPACE/vectors.tsv" >"$log" 2>&1 || status=$?
+    # shellcheck disable=SC2046
+    counts_judge "$name" "$status" $(count_kat "$log") || show_tail 20 "$log"
+  done
+}
+
+group_unit() {
+  heading 'Unit tests of the core'
+  need_core && run_ctest build 'unit tests'
+}
+
+group_vectors() {
+  heading 'Known-answer vectors'
+  need_core || return 0
+  local own=("$TREE"/test/vectors/*.tsv) shared=("$ROOT"/../shared/vectors/*.tsv)
+  if [[ -e ${own[0]} ]]; then
+    run_kat build "${own[@]}"
+  else
+    counts_judge test/vectors 0 0 0 0 || true
+  fi
+  if [[ -e ${shared[0]} ]]; then
+    run_kat build "${shared[@]}"
+  else
+    counts_skip '../shared/vectors' 'no such vectors on this machine'
+  fi
+}
+
+group_sanitize() {
+  heading 'The core under AddressSanitizer and UndefinedBehaviorSanitizer'
+  need_sanitized || return 0
+  run_ctest build-asan 'unit tests, sanitized'
+  local own=("$TREE"/test/vectors/*.tsv)
+  [[ ! -e ${own[0]} ]] || run_kat build-asan "${own[@]}"
+}
+
+# Names that the library exports, without those that PG_FUNCTION_INFO_V1 adds to a
+# function that is itself in the list.
+exported_symbols() {
+  nm -D --defined-only "$TREE/redoubt.so" | awk '{ print $NF }' | sort -u |
+    awk '{ name[NR] = $0; seen[$0] = 1 }
+         END { for (i = 1; i <= NR; i++) {
+                 plain = name[i]
+                 if (!sub(/^pg_finfo_/, "", plain) || !(plain in seen)) print name[i] } }'
+}
+
+group_symbols() {
+  heading 'Exported symbols'
+  need_extension || return 0
+  local log=$WORKSPACE/logs/symbols.log status=0
+  diff -u --label 'test/exported_symbols' --label 'redoubt.so' \
+    <(grep -v -e '^#' -e '^$' "$TREE/test/exported_symbols" | LC_ALL=C sort) \
+    <(exported_symbols | LC_ALL=C sort) >"$log" 2>&1 || status=$?
+  if ((status == 0)); then
+    counts_add 'exported symbols' 1 0 0
+  else
+    counts_add 'exported symbols' 0 1 0
+    show_tail 40 "$log"
+  fi
+}
+
+# need_server: the throw-away server of the regress and isolation groups.
+need_server() {
+  need_extension && prepare_once 'server starts' "$WORKSPACE/logs/server.log" server_start
+}
+
+# run_pg_regress NAME DIFFS MAKE-ARGUMENT...: pg_regress or pg_isolation_regress
+# through make installcheck.
+run_pg_regress() {
+  local name=$1 diffs=$2 log=$WORKSPACE/logs/$1.log status=0
+  shift 2
+  as_user timeout --kill-after=15 900 make installcheck "PG_CONFIG=$PG_CONFIG" "$@" >"$log" 2>&1 || status=$?
+  grep -E ' \.\.\. |^(not )?ok ' "$log" | sed 's/^/    /' || true
+  # shellcheck disable=SC2046
+  if ! counts_judge "$name" "$status" $(count_regress "$log"); then
+    show_tail 15 "$log"
+    show_tail 400 "$TREE/$diffs"
+    show_tail 40 "$WORKSPACE/server/log"
+  fi
+}
+
+group_regress() {
+  heading 'Regression tests (pg_regress)'
+  need_server && run_pg_regress regress regression.diffs ISOLATION= TAP_TESTS=
+}
+
+group_isolation() {
+  heading 'Isolation tests (pg_isolation_regress)'
+  need_server && run_pg_regress isolation output_iso/regression.diffs REGRESS= TAP_TESTS=
+}
+
+group_tap() {
+  heading 'TAP tests (prove)'
+  need_extension || return 0
+  local log=$WORKSPACE/logs/tap.log status=0 file
+  as_user timeout --kill-after=30 1500 make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
+    'PROVE_TESTS=test/tap/*.pl' PROVE_FLAGS='--verbose --timer' >"$log" 2>&1 || status=$?
+  clusters_stop "$TREE/tmp_check"
+  grep -E '^(\[[0-9:]+\] )?test/tap/|^not ok |^Result:' "$log" | sed 's/^/    /' || true
+  # shellcheck disable=SC2046
+  if ! counts_judge tap "$status" $(count_tap "$log"); then
+    sed -n '/^Test Summary Report/,$p' "$log" | sed 's/^/    | /'
+    grep -n -A 12 -E '^not ok |^#   Failed|death by|^Died|Bail out' "$log" | tail -n 80 | sed 's/^/    | /' || true
+    for file in "$TREE"/tmp_check/log/*.log; do
+      show_tail 15 "$file"
+    done
+  fi
+}
+
+# shell_scripts: the names of the tree's shell scripts.
+shell_scripts() {
+  (cd "$TREE" && find .ci demo test -type f -not -path '*/tmp_check/*' -exec grep -l -m 1 -E '^(#!.*bash|# shellcheck shell=bash)' {} +)
+}
+
+# run_per_file NAME LOG COMMAND... -- FILE...: COMMAND for each FILE, one count each.
+run_per_file() {
+  local name=$1 log=$2 passed=0 failed=0 command=()
+  shift 2
+  while [[ $1 != -- ]]; do
+    command+=("$1")
+    shift
+  done
+  shift
+  : >"$log"
+  local file
+  for file in "$@"; do
+    if as_user timeout --kill-after=15 300 "${command[@]}" "$file" >>"$log" 2>&1 </dev/null; then
+      passed=$((passed + 1))
+    else
+      failed=$((failed + 1))
+      note "$name: $file"
+    fi
+  done
+  counts_judge "$name" 0 "$passed" "$failed" 0 || show_tail 60 "$log"
+}
+
+# Formatting differs between versions of clang-format; the tree's is 14.
+clang_format_14() {
+  local tool
+  for tool in clang-format-14 clang-format; do
+    if command -v "$tool" >/dev/null && "$tool" --version | grep -q 'version 14\.'; then
+      command -v "$tool"
+      return 0
+    fi
+  done
+  return 1
+}
+
+group_style() {
+  heading 'Style'
+  local files scripts tool
+  mapfile -t files < <(cd "$TREE" && find src test -name '*.cpp' -o -name '*.h' | sort)
+  if tool=$(clang_format_14); then
+    run_per_file clang-format "$WORKSPACE/logs/clang-format.log" "$tool" --dry-run -Werror -- "${files[@]}"
+  else
+    counts_skip clang-format 'clang-format 14 is not installed'
+  fi
+  if ! command -v clang-tidy >/dev/null; then
+    counts_skip clang-tidy 'clang-tidy is not installed'
+  elif [[ ! -e $TREE/.clang-tidy ]]; then
+    counts_skip clang-tidy 'there is no .clang-tidy'
+  else
+    need_core || return 0
+    mapfile -t files < <(cd "$TREE" && find src/core -name '*.cpp' | sort)
+    run_per_file clang-tidy "$WORKSPACE/logs/clang-tidy.log" clang-tidy --quiet -p build -- "${files[@]}"
+  fi
+  mapfile -t scripts < <(shell_scripts | sort)
+  if command -v shellcheck >/dev/null; then
+    run_per_file shellcheck "$WORKSPACE/logs/shellcheck.log" shellcheck -x -- "${scripts[@]}"
+  else
+    counts_skip shellcheck 'shellcheck is not installed'
+  fi
+}
