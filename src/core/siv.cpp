@@ -1,0 +1,218 @@
+// siv.cpp - AES-SIV of RFC 5297: AES-CMAC (RFC 4493), S2V and CTR on AesBlocks.
+//
+// What it is: the mode, with every step named after its section of the standard.
+// What it is not: the block cipher (aes.cpp) or the token format (token.cpp).
+// Invariant: see siv.h.  Time depends on lengths alone, never on key or data.
+// Covered by test/unit/siv_test.cpp.
+#include "core/siv.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace redoubt {
+
+namespace {
+
+using Block = std::span<std::uint8_t, kSivSize>;
+using ConstBlock = std::span<const std::uint8_t, kSivSize>;
+
+// Counter blocks enciphered by one call of the block cipher.
+constexpr std::size_t kCounterBlocks = 64;
+
+std::uint64_t load_be64(const std::uint8_t *in) noexcept {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < 8; ++i) value = (value << 8U) | in[i];
+  return value;
+}
+
+void store_be64(std::uint64_t value, std::uint8_t *out) noexcept {
+  for (std::size_t i = 0; i < 8; ++i) out[i] = static_cast<std::uint8_t>(value >> (56U - 8U * i));
+}
+
+void xor_into(std::uint8_t *target, const std::uint8_t *source, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; ++i) target[i] = static_cast<std::uint8_t>(target[i] ^ source[i]);
+}
+
+// dbl (section 2.3): multiplication by x in GF(2^128), without a branch on the secret bit.
+void dbl(ConstBlock in, Block out) noexcept {
+  const std::uint64_t high = load_be64(in.data());
+  const std::uint64_t low = load_be64(in.data() + 8);
+  store_be64((high << 1U) | (low >> 63U), out.data());
+  store_be64((low << 1U) ^ (0x87U & (0U - (high >> 63U))), out.data() + 8);
+}
+
+}  // namespace
+
+Result<Siv> Siv::make(Bytes k1, Bytes k2) {
+  if (k1.size() != k2.size()) return Status::invalid_argument;
+  Result<AesBlocks> mac = AesBlocks::make(k1);
+  if (!mac.ok()) return mac.status();
+  Result<AesBlocks> ctr = AesBlocks::make(k2);
+  if (!ctr.ok()) return ctr.status();
+
+  Siv siv;
+  siv.mac_ = *std::move(mac);
+  siv.ctr_ = *std::move(ctr);
+
+  // RFC 4493 section 2.3, Generate_Subkey: L = AES(0), K1 = dbl(L), K2 = dbl(K1).
+  SecretBytes<kSivSize> l;
+  if (!siv.mac_.encrypt(l.span().data(), l.span().data(), 1)) return Status::crypto_failure;
+  dbl(l.span(), siv.whole_mask_.span());
+  dbl(siv.whole_mask_.span(), siv.short_mask_.span());
+
+  constexpr std::array<std::uint8_t, kSivSize> kZero{};
+  if (!siv.cmac(kZero, siv.zero_mac_.span())) return Status::crypto_failure;
+  return siv;
+}
+
+// cmac is AES-CMAC (RFC 4493 section 2.4) of head || last, where head is whole blocks and last
+// is what follows: at most 32 bytes, and empty only if head is.  `out` may not overlap either.
+bool Siv::cmac(Bytes head, Bytes last, Block out) noexcept {
+  std::uint8_t *const state = out.data();
+  std::memset(state, 0, kSivSize);
+  for (; !head.empty(); head = head.subspan(kSivSize)) {
+    xor_into(state, head.data(), kSivSize);
+    if (!mac_.encrypt(state, state, 1)) return false;
+  }
+  if (last.size() > kSivSize) {
+    xor_into(state, last.data(), kSivSize);
+    if (!mac_.encrypt(state, state, 1)) return false;
+    last = last.subspan(kSivSize);
+  }
+  xor_into(state, last.data(), last.size());
+  if (last.size() == kSivSize) {
+    xor_into(state, whole_mask_.span().data(), kSivSize);
+  } else {
+    state[last.size()] ^= 0x80U;  // padding: a one bit, then zeros
+    xor_into(state, short_mask_.span().data(), kSivSize);
+  }
+  return mac_.encrypt(state, state, 1);
+}
+
+bool Siv::cmac(Bytes message, Block out) noexcept {
+  const std::size_t head = message.empty() ? 0 : (message.size() - 1) / kSivSize * kSivSize;
+  return cmac(message.first(head), message.subspan(head), out);
+}
+
+// absorb is the loop of S2V (section 2.4): D = dbl(D) xor AES-CMAC(K1, Si).
+Result<SivAd> Siv::absorb(Components ad) noexcept {
+  if (ad.size() > kSivMaxComponents) return Status::invalid_argument;
+  SivAd state;
+  std::copy(zero_mac_.span().begin(), zero_mac_.span().end(), state.d.span().begin());
+  SecretBytes<kSivSize> mac;
+  for (const Bytes component : ad) {
+    dbl(state.d.span(), state.d.span());
+    if (!cmac(component, mac.span())) return Status::crypto_failure;
+    xor_into(state.d.span().data(), mac.span().data(), kSivSize);
+  }
+  return state;
+}
+
+// s2v_last is the end of S2V (section 2.4), where the plaintext is the last string Sn.
+bool Siv::s2v_last(const SivAd &ad, Bytes plaintext, Block v) noexcept {
+  // T differs from the plaintext in its last 16 bytes only, so only the end is copied: the last
+  // block and, where that is short, the one before it.
+  std::array<std::uint8_t, 2 * kSivSize> end;
+  std::size_t end_size = kSivSize;
+  Bytes head;
+  if (plaintext.size() >= kSivSize) {  // T = Sn xorend D
+    end_size += plaintext.size() % kSivSize;
+    head = plaintext.first(plaintext.size() - end_size);
+    std::memcpy(end.data(), plaintext.data() + head.size(), end_size);
+    xor_into(end.data() + end_size - kSivSize, ad.d.span().data(), kSivSize);
+  } else {  // T = dbl(D) xor pad(Sn)
+    dbl(ad.d.span(), std::span(end).first<kSivSize>());
+    xor_into(end.data(), plaintext.data(), plaintext.size());
+    end[plaintext.size()] ^= 0x80U;
+  }
+  const bool done = cmac(head, std::span(end).first(end_size), v);
+  OPENSSL_cleanse(end.data(), end_size);
+  return done;
+}
+
+// ctr is section 2.5: the key stream of Q = V with bits 31 and 63 cleared, a 128-bit counter.
+bool Siv::ctr(ConstBlock v, Bytes in, std::uint8_t *out) noexcept {
+  std::uint64_t high = load_be64(v.data());
+  std::uint64_t low = load_be64(v.data() + 8) & 0x7fffffff7fffffffU;
+  std::array<std::uint8_t, kCounterBlocks * kAesBlockSize> stream;
+  std::size_t used = 0;
+  bool done = true;
+  while (done && !in.empty()) {
+    const std::size_t size = std::min(in.size(), stream.size());
+    const std::size_t blocks = (size + kAesBlockSize - 1) / kAesBlockSize;
+    for (std::size_t i = 0; i < blocks; ++i) {
+      store_be64(high, stream.data() + i * kAesBlockSize);
+      store_be64(low, stream.data() + i * kAesBlockSize + 8);
+      if (++low == 0) ++high;
+    }
+    used = std::max(used, blocks * kAesBlockSize);
+    done = ctr_.encrypt(stream.data(), stream.data(), blocks);
+    if (done) {
+      for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(in[i] ^ stream[i]);
+      in = in.subspan(size);
+      out += size;
+    }
+  }
+  OPENSSL_cleanse(stream.data(), used);
+  return done;
+}
+
+Status Siv::fingerprint(const SivAd &ad, Bytes plaintext, Block v) noexcept {
+  if (s2v_last(ad, plaintext, v)) return Status::ok;
+  OPENSSL_cleanse(v.data(), v.size());
+  return Status::crypto_failure;
+}
+
+Status Siv::seal(const SivAd &ad, Bytes plaintext, std::span<std::uint8_t> out) noexcept {
+  if (out.size() < kSivSize || out.size() - kSivSize != plaintext.size()) {
+    OPENSSL_cleanse(out.data(), out.size());
+    return Status::invalid_argument;
+  }
+  const Block v = out.first<kSivSize>();
+  if (s2v_last(ad, plaintext, v) && ctr(v, plaintext, out.data() + kSivSize)) return Status::ok;
+  OPENSSL_cleanse(out.data(), out.size());
+  return Status::crypto_failure;
+}
+
+Status Siv::open(const SivAd &ad, ConstBlock v, Bytes ciphertext, std::span<std::uint8_t> out) noexcept {
+  Status status = Status::invalid_argument;
+  if (out.size() == ciphertext.size()) {
+    // SIV authenticates the plaintext, so it must be decrypted before it can be judged.
+    std::array<std::uint8_t, kSivSize> expected;
+    if (!ctr(v, ciphertext, out.data()) || !s2v_last(ad, out, expected)) {
+      status = Status::crypto_failure;
+    } else {
+      status = secret_equal(expected, v) ? Status::ok : Status::corrupt;
+    }
+    // For a forged token this is the V that would have made it valid.
+    OPENSSL_cleanse(expected.data(), expected.size());
+  }
+  if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
+  return status;
+}
+
+Status Siv::open(const SivAd &ad, Bytes sealed, std::span<std::uint8_t> out) noexcept {
+  if (sealed.size() < kSivSize) {
+    OPENSSL_cleanse(out.data(), out.size());
+    return Status::malformed;
+  }
+  return open(ad, sealed.first<kSivSize>(), sealed.subspan(kSivSize), out);
+}
+
+Status Siv::seal(Components ad, Bytes plaintext, std::span<std::uint8_t> out) noexcept {
+  const Result<SivAd> state = absorb(ad);
+  if (state.ok()) return seal(*state, plaintext, out);
+  OPENSSL_cleanse(out.data(), out.size());
+  return state.status();
+}
+
+Status Siv::open(Components ad, Bytes sealed, std::span<std::uint8_t> out) noexcept {
+  const Result<SivAd> state = absorb(ad);
+  if (state.ok()) return open(*state, sealed, out);
+  OPENSSL_cleanse(out.data(), out.size());
+  return state.status();
+}
+
+}  // namespace redoubt

@@ -1,0 +1,159 @@
+// token.cpp - the sealed token: form, text, order, sealing and opening.
+//
+// What it is: token.h's layout in code.  See there for the layout and the invariant.
+// Covered by test/unit/token_test.cpp.
+#include "core/token.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "core/base64url.h"
+
+namespace redoubt {
+
+namespace {
+
+constexpr std::uint8_t kVersion1 = 0x10;        // format version 1 in the high nibble
+constexpr std::uint8_t kVersionMask = 0xf0;     //
+constexpr std::uint8_t kFlagRandomised = 0x01;  // the only flag there is
+constexpr std::uint8_t kDeterministicByte = kVersion1;
+constexpr std::uint8_t kRandomisedByte = kVersion1 | kFlagRandomised;
+
+// V of a token; empty for bytes too short to hold one, so that order stays total on any bytes.
+std::span<const std::uint8_t> v_of(std::span<const std::uint8_t> token) noexcept {
+  if (token.size() < kTokenOverhead) return {};
+  return token.subspan(kTokenHeaderSize, kSivSize);
+}
+
+}  // namespace
+
+Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept {
+  // The version first: a later format may well be shorter.
+  if (token.empty()) return Status::malformed;
+  if ((token[0] & kVersionMask) != kVersion1) return Status::unsupported;
+  if (token[0] != kDeterministicByte && token[0] != kRandomisedByte) return Status::unsupported;
+  if (token.size() < kTokenOverhead) return Status::malformed;
+
+  TokenView view;
+  view.randomised = token[0] == kRandomisedByte;
+  view.key_version = static_cast<std::uint16_t>(token[1] << 8U | token[2]);
+  view.v = v_of(token);
+  view.ciphertext = token.subspan(kTokenOverhead);
+  if (view.key_version == 0) return Status::malformed;
+  if (view.randomised && view.ciphertext.size() < kTokenNonceSize) return Status::malformed;
+  return view;
+}
+
+std::size_t token_text_size(std::size_t binary) noexcept {
+  return kTokenPrefix.size() + base64url_encoded_size(binary);
+}
+
+Status token_to_text(std::span<const std::uint8_t> token, std::span<char> text) noexcept {
+  if (text.size() != token_text_size(token.size())) return Status::invalid_argument;
+  std::copy(kTokenPrefix.begin(), kTokenPrefix.end(), text.begin());
+  return base64url_encode(token, text.subspan(kTokenPrefix.size()));
+}
+
+bool token_has_prefix(std::string_view text) noexcept { return text.starts_with(kTokenPrefix); }
+
+std::size_t token_binary_size_bound(std::string_view text) noexcept {
+  return token_has_prefix(text) ? base64url_decoded_size(text.size() - kTokenPrefix.size()) : 0;
+}
+
+Result<std::size_t> token_from_text(std::string_view text, std::span<std::uint8_t> out) noexcept {
+  if (!token_has_prefix(text)) return Status::malformed;
+  const Result<std::size_t> size = base64url_decode(text.substr(kTokenPrefix.size()), out);
+  if (!size.ok()) return size;
+  const Result<TokenView> view = token_parse(out.first(*size));
+  if (!view.ok()) return view.status();
+  return size;
+}
+
+int token_compare(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept {
+  const std::span<const std::uint8_t> va = v_of(a);
+  const std::span<const std::uint8_t> vb = v_of(b);
+  if (va.empty() || vb.empty()) return static_cast<int>(vb.empty()) - static_cast<int>(va.empty());
+  return std::memcmp(va.data(), vb.data(), kSivSize);
+}
+
+std::uint64_t token_prefix(std::span<const std::uint8_t> token) noexcept {
+  const std::span<const std::uint8_t> v = v_of(token);
+  std::uint64_t prefix = 0;
+  if (!v.empty()) {
+    for (const std::uint8_t byte : v.first<sizeof prefix>()) prefix = prefix << 8U | byte;
+  }
+  return prefix;
+}
+
+Result<TokenSealer> TokenSealer::make(std::span<const std::uint8_t> k1, std::span<const std::uint8_t> k2,
+                                      std::span<const std::uint8_t> class_id, std::uint16_t key_version) {
+  if (class_id.size() != kTokenClassIdSize || key_version == 0) return Status::invalid_argument;
+  Result<Siv> siv = Siv::make(k1, k2);
+  if (!siv.ok()) return siv.status();
+
+  const std::array<std::uint8_t, 1> form{kRandomisedByte};
+  const std::array<std::span<const std::uint8_t>, 2> components{class_id, form};
+  Result<SivAd> deterministic = siv->absorb(std::span(components).first<1>());
+  Result<SivAd> randomised = siv->absorb(components);
+  if (!deterministic.ok()) return deterministic.status();
+  if (!randomised.ok()) return randomised.status();
+
+  TokenSealer sealer;
+  sealer.siv_ = *std::move(siv);
+  sealer.deterministic_ad_ = *std::move(deterministic);
+  sealer.randomised_ad_ = *std::move(randomised);
+  sealer.key_version_ = key_version;
+  return sealer;
+}
+
+Status TokenSealer::seal(std::span<const std::uint8_t> plaintext, bool randomised,
+                         std::span<const std::uint8_t> nonce16, std::span<std::uint8_t> out) noexcept {
+  if (nonce16.size() != (randomised ? kTokenNonceSize : 0) || out.size() != sealed_size(plaintext.size(), randomised)) {
+    OPENSSL_cleanse(out.data(), out.size());
+    return Status::invalid_argument;
+  }
+  std::span<const std::uint8_t> sealed_plaintext = plaintext;
+  if (randomised) {
+    // Nonce and value are put together where their ciphertext goes, and enciphered in place.
+    const std::span<std::uint8_t> body = out.subspan(kTokenOverhead);
+    std::copy(nonce16.begin(), nonce16.end(), body.begin());
+    std::copy(plaintext.begin(), plaintext.end(), body.begin() + kTokenNonceSize);
+    sealed_plaintext = body;
+  }
+  const SivAd &ad = randomised ? randomised_ad_ : deterministic_ad_;
+  const Status status = siv_.seal(ad, sealed_plaintext, out.subspan(kTokenHeaderSize));
+  out[0] = randomised ? kRandomisedByte : kDeterministicByte;
+  out[1] = static_cast<std::uint8_t>(key_version_ >> 8U);
+  out[2] = static_cast<std::uint8_t>(key_version_ & 0xffU);
+  if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
+  return status;
+}
+
+Status TokenSealer::open(const TokenView &token, std::span<std::uint8_t> out, std::size_t &len) noexcept {
+  len = 0;
+  const std::size_t sealed = token.ciphertext.size();
+  const std::size_t nonce = token.randomised ? kTokenNonceSize : 0;
+  Status status = Status::ok;
+  if (token.v.size() != kSivSize || sealed < nonce) {
+    status = Status::malformed;
+  } else if (token.key_version != key_version_ || out.size() < sealed) {
+    status = Status::invalid_argument;
+  } else {
+    const SivAd &ad = token.randomised ? randomised_ad_ : deterministic_ad_;
+    status = siv_.open(ad, token.v.first<kSivSize>(), token.ciphertext, out.first(sealed));
+  }
+  if (status != Status::ok) {
+    OPENSSL_cleanse(out.data(), out.size());
+    return status;
+  }
+  len = sealed - nonce;
+  if (token.randomised) {
+    std::memmove(out.data(), out.data() + nonce, len);
+    OPENSSL_cleanse(out.data() + len, nonce);
+  }
+  return Status::ok;
+}
+
+}  // namespace redoubt

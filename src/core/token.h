@@ -1,0 +1,127 @@
+// token.h - the sealed token: what is stored instead of a sensitive value.
+//
+// Binary form, the stored one:
+//
+//   offset  size  field
+//        0     1  high nibble: format version, 1; low nibble: flags (bit 0 = randomised,
+//                 others zero)
+//        1     2  key version, big-endian, 1 to 65535: which K2 sealed it
+//        3    16  V, the synthetic IV of AES-SIV (RFC 5297)
+//       19     n  ciphertext, as long as the sealed plaintext
+//
+// Sealed plaintext: of a deterministic token the value itself; of a randomised one 16 random
+// bytes and then the value, so its ciphertext is 16 bytes longer and there is no nonce field.
+// Associated data: of a deterministic token exactly one component, the type's 16-byte class id;
+// of a randomised one a second component, byte 0 of the token.  Without that second component
+// the randomised flag would not be authenticated: setting it on a deterministic token would
+// make it open to its value without the first 16 bytes.  The key version needs no place in the
+// associated data (and must not have one, or V would change with rotation): under another K2
+// the plaintext, and so V, does not come out right.
+//
+// Text form: "tok_" and the base64url of the binary form, one text per token.
+//
+// What this is not: the policy (who may open it), nor the choice of the key version.
+// Invariant: equal values of one class and one K1 have equal V, whatever the key version.
+// Locks: none.  One TokenSealer serves one thread at a time.
+// Covered by test/unit/token_test.cpp and test/fuzz/token_fuzz.cpp.
+#ifndef REDOUBT_CORE_TOKEN_H
+#define REDOUBT_CORE_TOKEN_H
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/result.h"
+#include "core/siv.h"
+
+namespace redoubt {
+
+inline constexpr std::size_t kTokenHeaderSize = 3;
+inline constexpr std::size_t kTokenOverhead = kTokenHeaderSize + kSivSize;  // 19: header and V
+inline constexpr std::size_t kTokenNonceSize = 16;
+inline constexpr std::size_t kTokenClassIdSize = 16;
+inline constexpr std::string_view kTokenPrefix = "tok_";
+
+// TokenView is a token's fields; the spans point into the bytes that were parsed.
+struct TokenView {
+  bool randomised = false;
+  std::uint16_t key_version = 0;
+  std::span<const std::uint8_t> v;           // 16 bytes
+  std::span<const std::uint8_t> ciphertext;  // at least 16 bytes if randomised
+};
+
+// token_parse checks the form alone; only TokenSealer::open can tell whether a token is genuine.
+// Errors: malformed (too short, key version 0), unsupported (format version or flag).
+Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept;
+
+// token_text_size is the number of characters of the text form of `binary` bytes.
+std::size_t token_text_size(std::size_t binary) noexcept;
+
+// token_to_text writes exactly token_text_size(token.size()) characters, no terminator.
+// Error: invalid_argument (`text` is not of that size), nothing written.
+Status token_to_text(std::span<const std::uint8_t> token, std::span<char> text) noexcept;
+
+// token_has_prefix tells whether a text claims to be a token.
+bool token_has_prefix(std::string_view text) noexcept;
+
+// token_binary_size_bound is how many bytes token_from_text can need for `text`; 0 without the
+// prefix.
+std::size_t token_binary_size_bound(std::string_view text) noexcept;
+
+// token_from_text decodes strictly, checks the form with token_parse, and returns the number of
+// bytes written; `out` holds at least token_binary_size_bound(text).
+// Errors: malformed (prefix, base64url, length, key version), unsupported (as token_parse),
+// invalid_argument (out too small); `out` is then undefined.
+Result<std::size_t> token_from_text(std::string_view text, std::span<std::uint8_t> out) noexcept;
+
+// token_compare orders tokens by V alone: below, equal to or above 0 as memcmp.  Among valid
+// deterministic tokens of one type, equal V means equal value, also across key versions; the
+// order itself means nothing.  Bytes too short to be a token come before all tokens.
+int token_compare(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) noexcept;
+
+// token_prefix is the first 8 bytes of V as a big-endian number: an abbreviated key that orders
+// as token_compare does where two differ, and a ready-made hash.  0 for bytes too short.
+std::uint64_t token_prefix(std::span<const std::uint8_t> token) noexcept;
+
+// TokenSealer seals and opens the tokens of one class under one version of its key.
+class TokenSealer {
+ public:
+  TokenSealer() noexcept = default;  // empty: every operation is a crypto_failure
+
+  // make: k1 (the fingerprint key, the same for all versions) and k2 (this version's encryption
+  // key) are 16, 24 or 32 bytes, both of one length; class_id is 16 bytes; key_version >= 1.
+  // Errors: invalid_argument, crypto_failure.
+  static Result<TokenSealer> make(std::span<const std::uint8_t> k1, std::span<const std::uint8_t> k2,
+                                  std::span<const std::uint8_t> class_id, std::uint16_t key_version);
+
+  std::uint16_t key_version() const noexcept { return key_version_; }
+
+  // sealed_size is the binary size of the token of a value of `plaintext` bytes.
+  static constexpr std::size_t sealed_size(std::size_t plaintext, bool randomised) noexcept {
+    return kTokenOverhead + (randomised ? kTokenNonceSize : 0) + plaintext;
+  }
+
+  // seal writes the token to `out`, whose size is exactly sealed_size() and which does not
+  // overlap the plaintext.  nonce16 is 16 fresh random bytes if randomised, else empty.
+  // Errors: invalid_argument (sizes), crypto_failure; `out` is then wiped.
+  Status seal(std::span<const std::uint8_t> plaintext, bool randomised, std::span<const std::uint8_t> nonce16,
+              std::span<std::uint8_t> out) noexcept;
+
+  // open writes the value to the beginning of `out` and its length to `len`.  `out` holds at
+  // least token.ciphertext.size() bytes (the nonce, where there is one, passes through it and is
+  // wiped) and does not overlap the token.
+  // Errors: invalid_argument (token of another key version, out too small), malformed (a view
+  // that token_parse would not have made), corrupt (altered, or of another class or key),
+  // crypto_failure; `len` is then 0 and `out` wiped.
+  Status open(const TokenView &token, std::span<std::uint8_t> out, std::size_t &len) noexcept;
+
+ private:
+  Siv siv_;
+  SivAd deterministic_ad_;
+  SivAd randomised_ad_;
+  std::uint16_t key_version_ = 0;
+};
+
+}  // namespace redoubt
+#endif
