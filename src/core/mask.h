@@ -14,18 +14,18 @@
 #include <string_view>
 
 #include "core/result.h"
+#include "core/unicode_text.h"
 
 namespace redoubt {
 
-constexpr std::string_view kMaskCharacter = "\xE2\x80\xA2";  // U+2022 BULLET
 constexpr unsigned kMaskKeepMax = 64;
 
 // A "character" below is a code point with the combining marks that follow it.
 enum class MaskKind : std::uint8_t {
-  full,        // ••••
-  email,       // a•••@example.com; •••@example.com where the local part is one character
-  phone,       // +44•••••58: calling code (if assigned in phone_countries.h) and last two digits; no extension
-  name,        // M••• O•••: the first character of each word; of a word of one character nothing
+  full,   // ••••
+  email,  // a•••@example.com; •••@example.com where the local part is one character
+  phone,  // +44•••••58: calling code (if assigned in phone_countries.h) and last two digits; no extension
+  name,   // M••• O•••: the first character of each word; of a word of one character nothing
   keep_first,  // ab•••: the first n characters, but never more than half of the value
   keep_last,   // •••yz: the last n characters, likewise
 };

@@ -1,0 +1,136 @@
+// normalize.cpp - parsing a normaliser and running it; see normalize.h.
+
+#include "core/normalize.h"
+
+#include "core/email.h"
+#include "core/phone.h"
+#include "core/phone_countries.h"
+#include "core/unicode_text.h"
+
+namespace redoubt {
+
+namespace {
+
+// check_text refuses what no spec lets through: ill-formed UTF-8 and the mask character.
+Refusal check_text(std::string_view text) noexcept {
+  std::size_t position = 1;
+  for (std::size_t at = 0; at < text.size(); ++position) {
+    const CodePoint c = utf8_decode(text, at);
+    if (c.size == 0) return {Status::malformed, position, "invalid UTF-8"};
+    if (c.value == kMaskCodePoint) return {Status::refused, position, "mask character"};
+    at += c.size;
+  }
+  return {};
+}
+
+void trim_in_place(std::string &text) {
+  const std::string_view trimmed = trim_white_space(text);
+  const auto skipped = static_cast<std::size_t>(trimmed.data() - text.data());
+  text.resize(skipped + trimmed.size());
+  text.erase(0, skipped);
+}
+
+// change_case moves the ASCII letters from `first`..`first`+25 by `distance`; whether any was there.
+bool change_case(std::string &text, char first, int distance) noexcept {
+  bool changed = false;
+  for (char &c : text) {
+    if (c < first || c >= first + 26) continue;
+    c = static_cast<char>(c + distance);
+    changed = true;
+  }
+  return changed;
+}
+
+// case_normalize composes once more after a change of case: H + U+0331 has no composed
+// form, h + U+0331 is U+1E96.
+Refusal case_normalize(std::string &text, char first, int distance, NfcFunction nfc) {
+  trim_in_place(text);
+  if (!change_case(text, first, distance) || is_ascii(text)) return {};
+  std::string composed;
+  if (!nfc(text, composed) || !check_text(composed).ok())
+    return {Status::unsupported, 0, "normalization form C not available"};
+  text.swap(composed);
+  return {};
+}
+
+// name_normalize folds in place: the folded text is never the longer one.
+Refusal name_normalize(std::string &text) noexcept {
+  std::size_t end = 0;
+  bool space = false;
+  std::size_t position = 1;
+  for (std::size_t at = 0; at < text.size(); ++position) {
+    const CodePoint c = utf8_decode(text, at);
+    if (is_white_space(c.value)) {
+      space = end > 0;
+    } else if (is_control(c.value)) {
+      return {Status::refused, position, "control character"};
+    } else {
+      if (space) text[end++] = ' ';
+      space = false;
+      for (std::size_t i = 0; i < c.size; ++i) text[end++] = text[at + i];
+    }
+    at += c.size;
+  }
+  text.resize(end);
+  if (end == 0) return {Status::refused, 0, "empty value"};
+  return {};
+}
+
+Refusal run(const NormalizeSpec &spec, NfcFunction nfc, std::string &text) {
+  switch (spec.kind) {
+    case NormalizeKind::none:
+      return {};
+    case NormalizeKind::trim:
+      trim_in_place(text);
+      return {};
+    case NormalizeKind::upper:
+      return case_normalize(text, 'a', 'A' - 'a', nfc);
+    case NormalizeKind::lower:
+      return case_normalize(text, 'A', 'a' - 'A', nfc);
+    case NormalizeKind::email:
+      return email_normalize(text);
+    case NormalizeKind::phone:
+      return phone_normalize(spec.phone_country, text);
+    case NormalizeKind::name:
+      return name_normalize(text);
+  }
+  return {Status::invalid_argument, 0, "unknown normaliser"};
+}
+
+}  // namespace
+
+Result<NormalizeSpec> normalize_parse(std::string_view spec) noexcept {
+  if (spec == "none") return NormalizeSpec{NormalizeKind::none};
+  if (spec == "trim") return NormalizeSpec{NormalizeKind::trim};
+  if (spec == "upper") return NormalizeSpec{NormalizeKind::upper};
+  if (spec == "lower") return NormalizeSpec{NormalizeKind::lower};
+  if (spec == "email") return NormalizeSpec{NormalizeKind::email};
+  if (spec == "name") return NormalizeSpec{NormalizeKind::name};
+  if (spec.size() == 9 && spec.starts_with("phone(") && spec.ends_with(')')) {
+    const Result<std::uint8_t> country = phone_country_find(spec.substr(6, 2));
+    if (!country.ok()) return country.status();
+    return NormalizeSpec{NormalizeKind::phone, *country};
+  }
+  return Status::invalid_argument;
+}
+
+Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction nfc, std::string &out) {
+  out.clear();
+  Refusal refusal;
+  if (is_ascii(utf8)) {
+    out.assign(utf8);
+  } else {
+    refusal = check_text(utf8);
+    if (!refusal.ok()) return refusal;
+    if (spec.kind == NormalizeKind::none) {
+      out.assign(utf8);
+    } else if (!nfc(utf8, out) || !check_text(out).ok()) {  // the invariants hold whatever nfc does
+      refusal = {Status::unsupported, 0, "normalization form C not available"};
+    }
+  }
+  if (refusal.ok()) refusal = run(spec, nfc, out);
+  if (!refusal.ok()) out.clear();
+  return refusal;
+}
+
+}  // namespace redoubt
