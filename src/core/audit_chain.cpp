@@ -1,0 +1,264 @@
+// audit_chain.cpp - sealing, parsing and verifying lines of the audit trail.
+//
+// Parsing is by fixed position from the end of a line and by fixed order in a
+// header: what decides over "authentic" must have one reading only.
+// Covered by test/unit/audit_chain_test.cpp and test/fuzz/audit_fuzz.cpp.
+#include "core/audit_chain.h"
+
+#include <charconv>
+#include <cstring>
+
+#include "core/secret.h"
+
+namespace redoubt {
+namespace {
+
+constexpr std::string_view kMacMember = ",\"mac\":\"";
+constexpr std::string_view kLineEnd = "\"}";
+constexpr std::string_view kSequenceMember = "\"sequence\":";
+constexpr std::size_t kHexSize = 2 * kHmacSha256Size;
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+std::span<const std::uint8_t> bytes_of(std::string_view text) noexcept {
+  return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
+}
+
+bool compute_mac(HmacSha256 &mac, const AuditMac &previous, std::string_view authenticated, AuditMac &out) noexcept {
+  const std::span<const std::uint8_t> parts[] = {previous, bytes_of(authenticated)};
+  return mac.compute(parts, out);
+}
+
+// Reads text from the front; every take* returns false and stays false once something is missing.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) noexcept : rest_(text) {}
+
+  Reader &take(std::string_view literal) noexcept {
+    good_ = good_ && rest_.starts_with(literal);
+    if (good_) rest_.remove_prefix(literal.size());
+    return *this;
+  }
+
+  // Decimal without sign for unsigned types, without leading zeros.
+  template <typename Integer>
+  Reader &take_number(Integer &value) noexcept {
+    if (!good_) return *this;
+    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
+    const std::size_t used = static_cast<std::size_t>(end - rest_.data());
+    good_ = error == std::errc() && (rest_[0] != '0' || used == 1) && !rest_.starts_with("-0");
+    if (good_) rest_.remove_prefix(used);
+    return *this;
+  }
+
+  Reader &take_hex(std::string_view &digits, std::size_t size) noexcept {
+    good_ =
+        good_ && rest_.size() >= size && rest_.substr(0, size).find_first_not_of(kHexDigits) == std::string_view::npos;
+    if (good_) {
+      digits = rest_.substr(0, size);
+      rest_.remove_prefix(size);
+    }
+    return *this;
+  }
+
+  Reader &take_mac(AuditMac &mac) noexcept {
+    std::string_view digits;
+    if (!take_hex(digits, kHexSize).good_) return *this;
+    for (std::size_t i = 0; i < mac.size(); ++i) {
+      mac[i] = static_cast<std::uint8_t>(kHexDigits.find(digits[2 * i]) << 4 | kHexDigits.find(digits[2 * i + 1]));
+    }
+    return *this;
+  }
+
+  bool at_end() const noexcept { return good_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool good_ = true;
+};
+
+// Appends without a bounds check: callers check the room once.
+class Appender {
+ public:
+  explicit Appender(char *to) noexcept : at_(to) {}
+  Appender &text(std::string_view value) noexcept {
+    std::memcpy(at_, value.data(), value.size());
+    at_ += value.size();
+    return *this;
+  }
+  template <typename Integer>
+  Appender &number(Integer value) noexcept {
+    at_ = std::to_chars(at_, at_ + 20, value).ptr;  // 20 characters hold any 64-bit integer
+    return *this;
+  }
+  Appender &mac(const AuditMac &value) noexcept {
+    const auto hex = audit_mac_hex(value);
+    return text({hex.data(), hex.size()});
+  }
+  char *end() const noexcept { return at_; }
+
+ private:
+  char *at_;
+};
+
+}  // namespace
+
+std::array<char, kHexSize> audit_mac_hex(const AuditMac &mac) noexcept {
+  std::array<char, kHexSize> hex;
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    hex[2 * i] = kHexDigits[mac[i] >> 4];
+    hex[2 * i + 1] = kHexDigits[mac[i] & 15];
+  }
+  return hex;
+}
+
+Result<std::size_t> audit_header_encode(const AuditSegmentHeader &header, std::span<char> out) noexcept {
+  if (out.size() < kAuditBodyMax || header.kek_fingerprint.size() != kAuditFingerprintSize ||
+      header.kek_fingerprint.find_first_not_of(kHexDigits) != std::string_view::npos) {
+    return Status::invalid_argument;
+  }
+  Appender a(out.data());
+  a.text("{\"segment\":").number(header.segment).text(",\"format\":1,\"kek\":\"").text(header.kek_fingerprint);
+  a.text("\",\"previous_mac\":\"").mac(header.previous_mac).text("\",\"time\":").number(header.time_ms);
+  a.text(",\"torn_bytes\":").number(header.torn_bytes).text(",\"metadata\":{").text(kSequenceMember);
+  return static_cast<std::size_t>(a.end() - out.data());
+}
+
+Result<std::size_t> audit_seal(HmacSha256 &mac, AuditHead &head, std::span<char> line, std::size_t body_size) noexcept {
+  if (body_size > line.size() || line.size() - body_size < kAuditSealMax) return Status::invalid_argument;
+
+  AuditHead next = head;
+  ++next.sequence;
+  Appender a(line.data() + body_size);
+  a.number(next.sequence).text("}");
+  const std::string_view authenticated(line.data(), static_cast<std::size_t>(a.end() - line.data()));
+  if (!compute_mac(mac, head.mac, authenticated, next.mac)) return Status::crypto_failure;
+  a.text(kMacMember).mac(next.mac).text(kLineEnd).text("\n");
+  head = next;
+  return static_cast<std::size_t>(a.end() - line.data());
+}
+
+Result<AuditLine> audit_line_parse(std::string_view line) noexcept {
+  constexpr std::size_t kTail = kMacMember.size() + kHexSize + kLineEnd.size();
+  if (line.size() <= kTail || line.size() >= kAuditLineMax) return Status::malformed;
+
+  AuditLine parsed;
+  parsed.authenticated = line.substr(0, line.size() - kTail);
+  if (!Reader(line.substr(parsed.authenticated.size())).take(kMacMember).take_mac(parsed.mac).take(kLineEnd).at_end()) {
+    return Status::malformed;
+  }
+  const std::size_t at = parsed.authenticated.rfind(kSequenceMember);
+  if (at == std::string_view::npos ||
+      !Reader(parsed.authenticated.substr(at)).take(kSequenceMember).take_number(parsed.sequence).take("}").at_end()) {
+    return Status::malformed;
+  }
+  return parsed;
+}
+
+Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept {
+  const Result<AuditLine> parsed = audit_line_parse(line);
+  if (!parsed.ok()) return parsed.status();
+
+  AuditSegmentHeader header;
+  std::uint64_t sequence = 0;
+  Reader r(parsed->authenticated);
+  r.take("{\"segment\":").take_number(header.segment).take(",\"format\":1,\"kek\":\"");
+  r.take_hex(header.kek_fingerprint, kAuditFingerprintSize)
+      .take("\",\"previous_mac\":\"")
+      .take_mac(header.previous_mac);
+  r.take("\",\"time\":").take_number(header.time_ms).take(",\"torn_bytes\":").take_number(header.torn_bytes);
+  r.take(",\"metadata\":{").take(kSequenceMember).take_number(sequence).take("}");
+  if (!r.at_end()) return Status::malformed;
+  return header;
+}
+
+const char *audit_problem_text(AuditProblem problem) noexcept {
+  switch (problem) {
+    case AuditProblem::none:
+      return "no problem";
+    case AuditProblem::malformed:
+      return "the line is not a line of an audit trail";
+    case AuditProblem::no_header:
+      return "the segment does not begin with a segment header";
+    case AuditProblem::wrong_segment:
+      return "the segment header belongs to another segment";
+    case AuditProblem::missing_segment:
+      return "one or more segments before this one are missing";
+    case AuditProblem::sequence_gap:
+      return "the sequence number does not follow: lines were removed, repeated or moved";
+    case AuditProblem::wrong_previous:
+      return "the segment does not continue the one before it";
+    case AuditProblem::wrong_mac:
+      return "the line was altered";
+    case AuditProblem::torn:
+      return "there is an incomplete line that no crash recovery accounts for";
+    case AuditProblem::truncated:
+      return "the trail ends before the last event that was written";
+    case AuditProblem::crypto_failure:
+      return "the authenticator could not be computed";
+  }
+  return "unknown problem";
+}
+
+AuditProblem AuditVerifier::begin_segment(std::uint64_t number) noexcept {
+  const bool follows = number == head_.segment + 1;
+  head_.segment = number;
+  line_ = 0;
+  verifiable_ = false;
+  if (!follows) return AuditProblem::missing_segment;
+  ++segments_;
+  return AuditProblem::none;
+}
+
+AuditProblem AuditVerifier::check_header(std::string_view text) noexcept {
+  const Result<AuditSegmentHeader> header = audit_header_parse(text);
+  if (!header.ok()) return AuditProblem::no_header;
+  if (header->segment != head_.segment) return AuditProblem::wrong_segment;
+  if (!secret_equal(header->previous_mac, head_.mac)) return AuditProblem::wrong_previous;
+  if (header->torn_bytes != pending_fragment_) return AuditProblem::torn;
+  pending_fragment_ = 0;
+  verifiable_ = header->kek_fingerprint == kek_fingerprint_;
+  if (!verifiable_) {
+    ++unverifiable_;
+    if (first_unverifiable_ == 0) first_unverifiable_ = head_.segment;
+    last_unverifiable_ = head_.segment;
+  }
+  return AuditProblem::none;
+}
+
+AuditProblem AuditVerifier::line(std::string_view text) noexcept {
+  ++line_;
+  const Result<AuditLine> parsed = audit_line_parse(text);
+  if (!parsed.ok()) return AuditProblem::malformed;
+  if (line_ == 1) {
+    if (const AuditProblem problem = check_header(text); problem != AuditProblem::none) return problem;
+  }
+  if (parsed->sequence != head_.sequence + 1) return AuditProblem::sequence_gap;
+  if (verifiable_) {
+    AuditMac expected;
+    if (!compute_mac(*mac_, head_.mac, parsed->authenticated, expected)) return AuditProblem::crypto_failure;
+    if (!secret_equal(expected, parsed->mac)) return AuditProblem::wrong_mac;
+    if (line_ > 1) ++records_;
+  }
+  head_.sequence = parsed->sequence;
+  head_.mac = parsed->mac;
+  return AuditProblem::none;
+}
+
+AuditProblem AuditVerifier::fragment(std::uint64_t bytes) noexcept {
+  if (bytes == 0) return AuditProblem::none;
+  ++line_;
+  pending_fragment_ += bytes;
+  return AuditProblem::none;
+}
+
+AuditProblem AuditVerifier::finish(const AuditHead *expected) const noexcept {
+  if (pending_fragment_ != 0) return AuditProblem::torn;
+  if (expected == nullptr) return AuditProblem::none;
+  if (head_.segment != expected->segment || head_.sequence != expected->sequence ||
+      !secret_equal(head_.mac, expected->mac)) {
+    return AuditProblem::truncated;
+  }
+  return AuditProblem::none;
+}
+
+}  // namespace redoubt

@@ -1,0 +1,151 @@
+// audit_chain.h - makes audit lines tamper-evident, and finds where they were tampered with.
+//
+// Every line of the trail ends with `"sequence":N},"mac":"<64 hex digits>"}`.
+//
+//   mac_i = HMAC-SHA-256(key, mac_{i-1} || line_i up to but not including `,"mac":`)
+//
+// with mac_0 = 32 zero bytes.  mac_{i-1} is of fixed length, so the concatenation is
+// unambiguous.  The sequence number rises by one with every line, segment headers included,
+// for ever.  The first line of each segment file is its header:
+//
+//   {"segment":2,"format":1,"kek":"<16 hex>","previous_mac":"<64 hex>","time":<ms>,
+//    "torn_bytes":0,"metadata":{"sequence":17},"mac":"<64 hex>"}        (one line)
+//
+// `kek` identifies the key, so that a segment chained under another key is reported as not
+// verifiable instead of as forged; `previous_mac` ties segments together across such a
+// change; `torn_bytes` counts the bytes of an incomplete last line that a crash left in the
+// segments before it.
+//
+// What it is not: it does no I/O and cannot know what was cut off the very end.  For that,
+// AuditVerifier::finish takes the head the caller remembers.
+// Invariant: whoever lacks the key cannot change, insert, reorder or remove a line that has
+// a successor, or a remembered head, without a verdict that names the first such line.
+// Covered by test/unit/audit_chain_test.cpp and test/fuzz/audit_fuzz.cpp.
+#ifndef REDOUBT_CORE_AUDIT_CHAIN_H
+#define REDOUBT_CORE_AUDIT_CHAIN_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/audit_record.h"
+#include "core/mac.h"
+#include "core/result.h"
+
+namespace redoubt {
+
+using AuditMac = std::array<std::uint8_t, kHmacSha256Size>;
+
+// Sequence (20 digits), `},"mac":"`, 64 digits, `"}` and the newline.
+constexpr std::size_t kAuditSealMax = 20 + 9 + 2 * kHmacSha256Size + 2 + 1;
+// The longest line, with its newline.
+constexpr std::size_t kAuditLineMax = kAuditBodyMax + kAuditSealMax;
+constexpr std::size_t kAuditFingerprintSize = 16;
+
+// Where the chain ends.  All zero before the first line.  Plain data: lives in shared memory.
+struct AuditHead {
+  std::uint64_t segment = 0;
+  std::uint64_t sequence = 0;
+  AuditMac mac{};
+};
+
+// The content of a segment's first line.
+struct AuditSegmentHeader {
+  std::uint64_t segment = 0;
+  std::string_view kek_fingerprint;  // kAuditFingerprintSize lower-case hex digits
+  AuditMac previous_mac{};
+  std::int64_t time_ms = 0;  // milliseconds since the Unix epoch
+  std::uint64_t torn_bytes = 0;
+};
+
+// The parts of a complete line.  Views into the line that was parsed.
+struct AuditLine {
+  std::string_view authenticated;  // what the mac covers
+  std::uint64_t sequence = 0;
+  AuditMac mac{};
+};
+
+// audit_header_encode writes the header's body (up to `"sequence":`) and returns its length.
+// Errors: invalid_argument when `out` is smaller than kAuditBodyMax or the fingerprint is not
+// kAuditFingerprintSize lower-case hex digits.
+Result<std::size_t> audit_header_encode(const AuditSegmentHeader &header, std::span<char> out) noexcept;
+
+// audit_seal completes the line whose body is the first `body_size` bytes of `line`: appends the
+// next sequence number, the mac and the newline, moves `head` on, and returns the length of the
+// whole line.  `head` is unchanged on failure.
+// Errors: invalid_argument when `line` has less than kAuditSealMax bytes left, crypto_failure.
+Result<std::size_t> audit_seal(HmacSha256 &mac, AuditHead &head, std::span<char> line, std::size_t body_size) noexcept;
+
+// audit_line_parse takes a line without its newline apart.  It reads the fixed end only; the rest
+// may be anything.  Errors: malformed.
+Result<AuditLine> audit_line_parse(std::string_view line) noexcept;
+
+// audit_header_parse reads a header line.  It accepts exactly what audit_header_encode and
+// audit_seal write.  Errors: malformed.
+Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept;
+
+// Lower-case hex, 64 digits.
+std::array<char, 2 * kHmacSha256Size> audit_mac_hex(const AuditMac &mac) noexcept;
+
+// What is wrong with a trail.
+enum class AuditProblem : std::uint8_t {
+  none,
+  malformed,        // not a line of the trail at all
+  no_header,        // a segment does not begin with a segment header
+  wrong_segment,    // the header is of another segment
+  missing_segment,  // one or more segments before this one are gone
+  sequence_gap,     // a line was removed, repeated or moved
+  wrong_previous,   // the header does not continue the segment before it
+  wrong_mac,        // the line was altered
+  torn,             // an incomplete line that no crash recovery accounts for
+  truncated,        // the trail ends before the remembered head
+  crypto_failure,   // OpenSSL failed; says nothing about the trail
+};
+
+// One sentence for people, without a full stop.
+const char *audit_problem_text(AuditProblem problem) noexcept;
+
+// AuditVerifier is fed a whole trail, in order: for each segment file begin_segment, then line for
+// each complete line, then fragment if bytes without a newline follow; finish at the end.  Stop at
+// the first answer that is not none: segment() and line_number() then name the place.
+// Plain data apart from the reference to `mac`, which must outlive it, as must the fingerprint.
+class AuditVerifier {
+ public:
+  AuditVerifier(HmacSha256 &mac, std::string_view kek_fingerprint) noexcept
+      : mac_(&mac), kek_fingerprint_(kek_fingerprint) {}
+
+  AuditProblem begin_segment(std::uint64_t number) noexcept;
+  AuditProblem line(std::string_view text) noexcept;  // without the newline
+  AuditProblem fragment(std::uint64_t bytes) noexcept;
+
+  // The head the writer remembers, or null when there is none (no event since the server started).
+  AuditProblem finish(const AuditHead *expected) const noexcept;
+
+  std::uint64_t segment() const noexcept { return head_.segment; }       // the one being read
+  std::uint64_t line_number() const noexcept { return line_; }           // in that segment, from 1; 0 before the first
+  std::uint64_t segments() const noexcept { return segments_; }          // begun so far
+  std::uint64_t records() const noexcept { return records_; }            // verified events, headers not counted
+  std::uint64_t unverifiable() const noexcept { return unverifiable_; }  // segments chained under another KEK
+  std::uint64_t first_unverifiable() const noexcept { return first_unverifiable_; }  // 0 = none
+  std::uint64_t last_unverifiable() const noexcept { return last_unverifiable_; }
+
+ private:
+  AuditProblem check_header(std::string_view text) noexcept;
+
+  HmacSha256 *mac_;
+  std::string_view kek_fingerprint_;
+  AuditHead head_;
+  std::uint64_t line_ = 0;
+  std::uint64_t segments_ = 0;
+  std::uint64_t records_ = 0;
+  std::uint64_t pending_fragment_ = 0;  // bytes a later header must account for
+  std::uint64_t unverifiable_ = 0;
+  std::uint64_t first_unverifiable_ = 0;
+  std::uint64_t last_unverifiable_ = 0;
+  bool verifiable_ = false;  // the current segment is chained under our key
+};
+
+}  // namespace redoubt
+#endif
