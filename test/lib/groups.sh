@@ -38,12 +38,12 @@ cmake_build() {
   as_user timeout --kill-after=15 1500 bash -euc '
     folder=$1
     shift
-    cmake -S . -B "$folder" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$@"
+    cmake -S . -B "$folder" "$@"
     cmake --build "$folder" --parallel 2' - "$folder" "$@" >"$WORKSPACE/logs/$folder.log" 2>&1
 }
 
 need_core() {
-  prepare_once 'core builds' "$WORKSPACE/logs/build.log" cmake_build build -DCMAKE_BUILD_TYPE=Release
+  prepare_once 'core builds' "$WORKSPACE/logs/build.log" cmake_build build
 }
 
 need_sanitized() {
@@ -56,9 +56,7 @@ need_extension() {
 }
 
 extension_ready() {
-  {
-    extension_build && extension_install
-  } >"$WORKSPACE/logs/extension.log" 2>&1
+  (extension_build && extension_install) >"$WORKSPACE/logs/extension.log" 2>&1
 }
 
 # run_ctest FOLDER NAME: the unit tests built in TREE/FOLDER.
@@ -233,7 +231,7 @@ clang_format_14() {
 group_style() {
   heading 'Style'
   local files scripts tool
-  mapfile -t files < <(cd "$TREE" && find src test -name '*.cpp' -o -name '*.h' | sort)
+  mapfile -t files < <(cd "$TREE" && find src test -type f \( -name "*.cpp" -o -name "*.h" \) | sort)
   if tool=$(clang_format_14); then
     run_per_file clang-format "$WORKSPACE/logs/clang-format.log" "$tool" --dry-run -Werror -- "${files[@]}"
   else

@@ -7,11 +7,11 @@
 # A start that fails leaves its reason in logs/server.log.
 # Exports PGHOST, PGPORT and PGUSER.
 
-# server_start [SETTING...]: initialises and starts the server with Redoubt
-# preloaded; each SETTING is one line for postgresql.conf.
+# server_start: initialises and starts the server with Redoubt preloaded.
 server_start() {
   local base=$WORKSPACE/server
   export PGHOST=$base/socket PGPORT=5432 PGUSER=postgres
+  server_stop  # one that an interrupted run left in a kept workspace
   rm -rf "$base"
   as_user mkdir -m 700 "$base" "$base/socket"
   as_user "$PG_BIN/initdb" -D "$base/data" -U postgres --auth=trust --no-sync \
@@ -28,7 +28,6 @@ server_start() {
     echo 'wal_level = logical'
     echo 'fsync = off'
     echo "log_line_prefix = '%m [%p] %q%u@%d '"
-    [[ $# == 0 ]] || printf '%s\n' "$@"
   } | as_user tee -a "$base/data/postgresql.conf" >/dev/null
   server_up
 }

@@ -72,12 +72,12 @@ workspace_close() {
   rm -rf -- "$WORKSPACE"
 }
 
-# extension_build: compiles the extension; output in logs/build.log.
+# extension_build: compiles the extension.
 extension_build() {
-  as_user timeout --kill-after=15 1500 make -j2 "PG_CONFIG=$PG_CONFIG" all >"$WORKSPACE/logs/build.log" 2>&1
+  as_user timeout --kill-after=15 1500 make -j2 "PG_CONFIG=$PG_CONFIG" all
 }
 
-# extension_install: what a DBA does, make install; output in logs/install.log.
+# extension_install: what a DBA does, make install.
 extension_install() {
-  as_root make -C "$TREE" "PG_CONFIG=$PG_CONFIG" install >"$WORKSPACE/logs/install.log" 2>&1
+  as_root make -C "$TREE" "PG_CONFIG=$PG_CONFIG" install
 }
