@@ -2,6 +2,8 @@
 
 #include "core/email.h"
 
+#include <array>
+
 #include "core/unicode_text.h"
 
 namespace redoubt {
@@ -16,9 +18,15 @@ Refusal refuse_at(Status status, std::string_view text, std::size_t byte, const 
   return {status, utf8_length(text.substr(0, byte)) + 1, reason};
 }
 
+constexpr bool is_graphic_ascii(char c) noexcept { return c > 0x20 && c < 0x7F; }
+
 // check_visible refuses white space and control characters.
 Refusal check_visible(std::string_view address) noexcept {
   for (std::size_t at = 0; at < address.size();) {
+    if (is_graphic_ascii(address[at])) {
+      ++at;
+      continue;
+    }
     const CodePoint c = utf8_decode(address, at);
     if (c.size == 0) return refuse_at(Status::malformed, address, at, "invalid UTF-8");
     if (is_white_space(c.value)) return refuse_at(Status::refused, address, at, "white space");
@@ -28,16 +36,24 @@ Refusal check_visible(std::string_view address) noexcept {
   return {};
 }
 
+// kSpecial marks the characters that a local part holds between quotation marks only.
+constexpr std::array<bool, 256> kSpecial = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("()<>[]:;,\\\"@")) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
 // check_local checks address[0, end): RFC 5321 4.1.2, Quoted-string or a lenient Dot-string.
 Refusal check_local(std::string_view address, std::size_t end) noexcept {
-  constexpr std::string_view kSpecials = "()<>[]:;,\\\"@";
   if (end == 0) return refuse_at(Status::malformed, address, 0, "empty local part");
   if (end > kLocalMax) return {Status::out_of_range, 0, "local part longer than 64 octets"};
   if (address[0] != '"') {
-    const std::size_t special = address.substr(0, end).find_first_of(kSpecials);
-    if (special == std::string_view::npos) return {};
-    return refuse_at(Status::malformed, address, special,
-                     address[special] == '@' ? "more than one @ sign" : "character not allowed in a local part");
+    for (std::size_t at = 0; at < end; ++at) {
+      if (!kSpecial[static_cast<unsigned char>(address[at])]) continue;
+      return refuse_at(Status::malformed, address, at,
+                       address[at] == '@' ? "more than one @ sign" : "character not allowed in a local part");
+    }
+    return {};
   }
   for (std::size_t at = 1; at < end; ++at) {
     if (address[at] == '\\') {
