@@ -19,17 +19,25 @@ void limits_shmem_startup();  // AddinShmemInitLock held by the caller
 void limits_backend_init();   // registers cache callbacks; once per backend, cheap to call again
 
 // limits_lease charges at least one and at most `want` values of `type` to the
-// subject, before they leave, and returns how many.  Near a limit it grants
-// fewer, so the budget is exact.  Sleeps where a limit says throttle; raises
-// 53400 where it says block.  Charges every window that applies, or none.
-uint32 limits_lease(Oid type, Operation op, uint32 want);
+// subject, before they leave, and returns how many (0 only for want = 0).  Near a
+// limit it grants fewer, so the budget is exact.  Sleeps where a limit says throttle;
+// raises 53400 where it says block, or where sleeping would exceed max_delay.
+// Charges every window that applies, or none.  `leased_at`, if given, receives what
+// limits_refund needs to know.  A lease is for values about to leave: one kept open
+// while the bucket refills is budget saved up, so return what is left when a
+// statement or portal pauses.
+uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at = nullptr);
 
-// limits_charge charges exactly `n` values (by leases), sleeping or raising.
+// limits_charge charges exactly `n` values, sleeping or raising.  When it raises 53400,
+// what it charged before is given back as limits_refund would; a cancelled sleep
+// forfeits it.
 void limits_charge(Oid type, Operation op, uint32 n);
 
-// limits_refund gives back leased values that were not delivered.  Atomics
-// only: safe while an error is in flight and in reset callbacks.
-void limits_refund(Oid type, Operation op, uint32 n) noexcept;
+// limits_refund gives back leased values that were not delivered.  `leased_at` is what
+// the lease returned; 0 stands for this backend's last lease of the kind.  What the
+// buckets have drained since, they keep.  Atomics only: safe while an error is in
+// flight and in reset callbacks.
+void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at = 0) noexcept;
 
 }  // namespace redoubt::pg
 #endif

@@ -1,0 +1,370 @@
+// limits.cpp - charges values: the hot path from "about to leave" to "accounted for".
+//
+// A binding says what one login role is charged for one token type and operation: the
+// usage entry and the bucket of every rule that applies.  Bindings are cached per
+// backend and made again after a change of rules, roles or memberships.  With a warm
+// binding a charge is one atomic addition, plus one clock reading and one
+// compare-and-swap per applying rule.
+//
+// Not here: reading rules (limit_rules.cpp), the tables (limits_shmem.cpp), the
+// arithmetic (core/gcra).
+//
+// Invariant: no value is granted that any applying throttle or block rule has not
+// admitted at that moment.  All rules are charged or none; when a rule refuses after
+// another was charged, the charge is undone, so a concurrent session can be refused
+// too early by a race, never admitted too much.
+//
+// Locks: none is held here, in particular not while sleeping or writing to the audit
+// trail.  All frames hold plain data only, so an ERROR may jump over them.
+// Covered by sql/limits.sql, test/isolation and test/tap.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/limit_rules.h"
+#include "pg/limits.h"
+#include "pg/limits_shmem.h"
+#include "pg/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+// The audit events a rule can cause, each written once per statement.
+enum Notice : int { kExceeded, kThrottled, kBlocked, kNotices };
+
+struct BoundRule {
+  GcraRate rate;
+  Bucket *bucket;
+  uint64 max_delay_ns;
+  int64 id;
+  OnExcess on_excess;
+  TimestampTz noticed[kNotices];  // start of the statement in which the event was last written
+};
+
+struct BindingKey {
+  Oid subject;
+  Oid type;
+  uint32 operation;
+  bool operator==(const BindingKey &) const = default;
+};
+static_assert(std::has_unique_object_representations_v<BindingKey>);
+
+struct Binding {
+  BindingKey key;
+  uint64 generation;  // of the rules it was made from; 0 = not made yet
+  TimestampTz made_at;
+  TimestampTz last_lease;
+  UsageEntry *usage;
+  BoundRule *rule;
+  int rules;
+};
+static_assert(std::is_trivially_destructible_v<Binding>);
+
+// One call of limits_lease or limits_charge.
+struct Charge {
+  Oid type;
+  Operation operation;
+  uint32 done;        // values charged by earlier rounds, undone if this one is blocked
+  TimestampTz began;  // time of the first round
+  uint64 slept_ns;    // in all rounds
+};
+
+// Why one round was refused.
+struct Refusal {
+  BoundRule *blocking;    // the rule that ends the statement, if any
+  BoundRule *throttling;  // else the one that asks for the longest sleep, if any
+  uint64 wait_ns;         // until every refusing rule admits; kGcraNever
+};
+
+constexpr uint64 kNsPerMs = 1'000'000;
+constexpr uint32 kChargesPerInvalidationCheck = 16;
+constexpr long kLongestNapMs = 60'000;
+
+constinit MemoryContext context = nullptr;
+constinit HTAB *bindings = nullptr;
+constinit Binding *recent[kOperations] = {};  // the last binding used, per operation
+constinit uint32 charges = 0;
+
+// ---- bindings
+
+BoundRule *bind_rules(const BindingKey &key, int *count) {
+  const std::span<const LimitRule> rules = limit_rules();
+  auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule) * (rules.size() + 1)));
+  *count = 0;
+  for (const LimitRule &rule : rules) {
+    if (!limit_rule_applies(rule, key.subject, key.type, static_cast<Operation>(key.operation))) continue;
+    BoundRule &to = bound[(*count)++];
+    to.rate = rule.rate;
+    to.bucket = bucket_get(limit_bucket_key(rule, key.subject));
+    to.max_delay_ns = rule.max_delay_ns;
+    to.id = rule.id;
+    to.on_excess = rule.on_excess;
+  }
+  return bound;
+}
+
+// Makes a binding, or makes it again.  The old one stays whole until the new one is.
+void bind(Binding *binding) {
+  const uint64 generation = limit_rules_generation();  // a change that arrives meanwhile counts as after
+  UsageEntry *const usage = usage_get({MyDatabaseId, binding->key.subject, binding->key.type, binding->key.operation});
+  int count = 0;
+  BoundRule *const bound = bind_rules(binding->key, &count);
+  const Size size = sizeof(BoundRule) * static_cast<Size>(count);
+  auto *kept = static_cast<BoundRule *>(MemoryContextAlloc(context, size + 1));
+  memcpy(kept, bound, size);
+  pfree(bound);
+
+  if (binding->rule != nullptr) pfree(binding->rule);
+  binding->rule = kept;
+  binding->rules = count;
+  binding->usage = usage;
+  binding->made_at = GetCurrentTimestamp();
+  binding->generation = generation;
+}
+
+Binding *find_cached(const BindingKey &key) noexcept {
+  if (bindings == nullptr) return nullptr;
+  auto *binding = static_cast<Binding *>(hash_search(bindings, &key, HASH_FIND, nullptr));
+  return binding != nullptr && binding->generation != 0 ? binding : nullptr;
+}
+
+Binding *find_or_bind(const BindingKey &key) {
+  limits_backend_init();
+  bool found = false;
+  auto *binding = static_cast<Binding *>(hash_search(bindings, &key, HASH_ENTER, &found));
+  if (!found) {
+    *binding = {};
+    binding->key = key;
+  }
+  if (binding->generation != limit_rules_generation()) bind(binding);
+  recent[key.operation] = binding;
+  return binding;
+}
+
+// The binding of the session's login role.  A long statement takes no locks and so
+// would not hear of changed rules: it listens every few charges.
+Binding *current_binding(Oid type, Operation operation) {
+  if (++charges % kChargesPerInvalidationCheck == 0) AcceptInvalidationMessages();
+  const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
+  Binding *const binding = recent[key.operation];
+  if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
+  return find_or_bind(key);
+}
+
+// ---- audit and errors
+
+// Writes the rule's event to the audit trail, once per statement.
+void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
+  const TimestampTz statement = GetCurrentStatementStartTimestamp();
+  if (rule->noticed[what] == statement) return;
+  constexpr const char *kEvents[kNotices] = {"limit exceeded", "throttle", "block"};
+  char rate[128];
+  char detail[192];
+  rate_describe(rule->rate, rate, sizeof rate);
+  snprintf(detail, sizeof detail, "limit " INT64_FORMAT ": %s", rule->id, rate);
+  AuditEvent event;
+  event.event = kEvents[what];
+  event.outcome = what == kBlocked ? "denied" : "success";
+  event.token_type = binding->key.type;
+  event.operation = operation_name(static_cast<Operation>(binding->key.operation));
+  event.count = count;
+  event.detail = detail;
+  audit_write(event);
+  rule->noticed[what] = statement;
+}
+
+[[noreturn]] void raise_blocked(const Binding *binding, const Refusal &refusal, TimestampTz now, uint32 least) {
+  const BoundRule *const rule = refusal.blocking;
+  const char *const role = GetUserNameFromId(binding->key.subject, true);
+  char rate[128];
+  rate_describe(rule->rate, rate, sizeof rate);
+  const bool never = refusal.wait_ns == kGcraNever;
+  const char *const when = never ? "" : timestamptz_to_str(limit_timestamp(limit_time_ns(now) + refusal.wait_ns));
+  ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                  errmsg("limit on %s of %s exceeded for role \"%s\"",
+                         operation_name(static_cast<Operation>(binding->key.operation)),
+                         format_type_be_qualified(binding->key.type), role != nullptr ? role : "?"),
+                  rule->on_excess == OnExcess::throttle
+                      ? errdetail("At most %s; waiting would take longer than the limit allows.", rate)
+                      : errdetail("At most %s.", rate),
+                  never ? errhint("More than " UINT64_FORMAT " values at once are never allowed.", rule->rate.burst)
+                  : least == 1 ? errhint("The next value is allowed at %s.", when)
+                               : errhint("%u values at once are allowed at %s.", least, when),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+// ---- buckets
+
+// How many of `want` values every throttle and block rule admits now.  A block rule
+// counts as empty when it does not admit `least`.
+uint32 affordable(const Binding *binding, uint64 now, uint32 want, uint32 least) noexcept {
+  uint64 n = want;
+  for (const BoundRule &rule : std::span(binding->rule, static_cast<std::size_t>(binding->rules))) {
+    if (rule.on_excess == OnExcess::log) continue;
+    const uint64 left = gcra_remaining(rule.rate, pg_atomic_read_u64(&rule.bucket->tat), now);
+    if (rule.on_excess == OnExcess::block && left < least) return 0;
+    n = std::min(n, left);
+  }
+  return static_cast<uint32>(n);
+}
+
+bool take(const BoundRule &rule, uint64 now, uint32 n) noexcept {
+  uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
+  while (true) {
+    uint64 new_tat = 0;
+    if (rule.on_excess == OnExcess::log) {
+      new_tat = gcra_force(rule.rate, tat, now, n);
+    } else {
+      const GcraDecision decision = gcra_take(rule.rate, tat, now, n);
+      if (!decision.admitted) return false;
+      new_tat = decision.new_tat;
+    }
+    if (pg_atomic_compare_exchange_u64(&rule.bucket->tat, &tat, new_tat)) return true;
+  }
+}
+
+void give_back(const BoundRule &rule, uint32 n, uint64 elapsed_ns) noexcept {
+  uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
+  while (!pg_atomic_compare_exchange_u64(&rule.bucket->tat, &tat, gcra_refund(rule.rate, tat, n, elapsed_ns))) {
+  }
+}
+
+// Takes `n` from every rule, or from none.
+bool take_all(const Binding *binding, uint64 now, uint32 n) noexcept {
+  for (int i = 0; i < binding->rules; ++i) {
+    if (take(binding->rule[i], now, n)) continue;
+    while (--i >= 0) give_back(binding->rule[i], n, 0);
+    return false;
+  }
+  return true;
+}
+
+// ---- refusals
+
+// Audits the rules that only log, where `n` values exceed them, before they are charged.
+void notice_exceeded(const Binding *binding, uint64 now, uint32 n) {
+  for (int i = 0; i < binding->rules; ++i) {
+    BoundRule *const rule = &binding->rule[i];
+    if (rule->on_excess != OnExcess::log) continue;
+    if (gcra_remaining(rule->rate, pg_atomic_read_u64(&rule->bucket->tat), now) < n)
+      notice(binding, rule, kExceeded, -1);
+  }
+}
+
+Refusal find_refusal(const Binding *binding, uint64 now, uint32 least, uint64 slept_ns) noexcept {
+  Refusal refusal = {};
+  uint64 longest_block = 0;
+  uint64 longest_sleep = 0;
+  for (int i = 0; i < binding->rules; ++i) {
+    BoundRule *const rule = &binding->rule[i];
+    if (rule->on_excess == OnExcess::log) continue;
+    const bool block = rule->on_excess == OnExcess::block;
+    const GcraDecision decision = gcra_take(rule->rate, pg_atomic_read_u64(&rule->bucket->tat), now, block ? least : 1);
+    if (decision.admitted) continue;
+    refusal.wait_ns = std::max(refusal.wait_ns, decision.wait_ns);
+    const uint64 patience = rule->max_delay_ns > slept_ns ? rule->max_delay_ns - slept_ns : 0;
+    if (block || decision.wait_ns > patience) {
+      if (decision.wait_ns > longest_block) refusal.blocking = rule;
+      longest_block = std::max(longest_block, decision.wait_ns);
+    } else {
+      if (decision.wait_ns > longest_sleep) refusal.throttling = rule;
+      longest_sleep = std::max(longest_sleep, decision.wait_ns);
+    }
+  }
+  return refusal;
+}
+
+// Sleeps about `wait_ns`, less when woken; returns the time slept.  A cancel, a
+// statement timeout or a shutdown ends it with an error.
+uint64 nap(UsageEntry *usage, uint64 wait_ns) {
+  const TimestampTz began = GetCurrentTimestamp();
+  const auto ms = static_cast<long>(std::min<uint64>((wait_ns + kNsPerMs - 1) / kNsPerMs, kLongestNapMs));
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  const int64 slept_us = std::max<int64>(GetCurrentTimestamp() - began, 0);
+  pg_atomic_fetch_add_u64(&usage->delayed_us, slept_us);
+  CHECK_FOR_INTERRUPTS();
+  return static_cast<uint64>(slept_us) * 1000;
+}
+
+// Nothing could be granted: sleeps and returns, or raises.
+void refuse(const Binding *binding, Charge *charge, TimestampTz now, uint32 want, uint32 least) {
+  const Refusal refusal = find_refusal(binding, limit_time_ns(now), least, charge->slept_ns);
+  if (refusal.blocking != nullptr) {
+    limits_refund(charge->type, charge->operation, charge->done, charge->began);
+    notice(binding, refusal.blocking, kBlocked, want);
+    raise_blocked(binding, refusal, now, least);
+  }
+  if (refusal.throttling == nullptr) return;  // another session gave values back meanwhile
+  notice(binding, refusal.throttling, kThrottled, -1);
+  charge->slept_ns += nap(binding->usage, refusal.wait_ns);
+  AcceptInvalidationMessages();  // the rule may have been changed or dropped while we slept
+}
+
+// Charges at least one and at most `want` values.  Block rules admit `least` at once or raise.
+uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
+  while (true) {
+    Binding *const binding = current_binding(charge->type, charge->operation);
+    uint32 n = want;
+    TimestampTz now = DT_NOBEGIN;  // charged to no bucket, so none gives anything back
+    if (binding->rules > 0) {
+      now = GetCurrentTimestamp();
+      const uint64 now_ns = limit_time_ns(now);
+      if (charge->began == 0) charge->began = now;
+      n = affordable(binding, now_ns, want, least);
+      if (n == 0) {
+        refuse(binding, charge, now, want, least);
+        continue;
+      }
+      notice_exceeded(binding, now_ns, n);
+      if (!take_all(binding, now_ns, n)) continue;  // another session was faster
+    }
+    binding->last_lease = now;
+    if (leased_at != nullptr) *leased_at = now;
+    pg_atomic_fetch_add_u64(&binding->usage->charged, n);
+    return n;
+  }
+}
+
+}  // namespace
+
+void limits_backend_init() {
+  if (bindings != nullptr) return;
+  require_preloaded();
+  limit_rules_init();
+  if (context == nullptr)
+    context = AllocSetContextCreate(TopMemoryContext, "redoubt limit bindings", ALLOCSET_SMALL_SIZES);
+  HASHCTL control = {};
+  control.keysize = sizeof(BindingKey);
+  control.entrysize = sizeof(Binding);
+  control.hcxt = context;
+  bindings = hash_create("redoubt limit bindings", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+  if (want == 0) return 0;
+  Charge charge = {type, op, 0, 0, 0};
+  return grant(&charge, want, 1, leased_at);
+}
+
+void limits_charge(Oid type, Operation op, uint32 n) {
+  Charge charge = {type, op, 0, 0, 0};
+  while (charge.done < n) {
+    const uint32 rest = n - charge.done;
+    charge.done += grant(&charge, rest, rest, nullptr);
+  }
+}
+
+void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at) noexcept {
+  if (n == 0) return;
+  const Binding *const binding = find_cached({GetSessionUserId(), type, static_cast<uint32>(op)});
+  if (binding == nullptr) return;
+  usage_give_back(binding->usage, n);
+  if (leased_at == 0) leased_at = binding->last_lease;
+  // Other rules may apply now than did then; those charged keep the values.
+  if (leased_at < binding->made_at) return;
+  const int64 elapsed_us = std::max<int64>(GetCurrentTimestamp() - leased_at, 0);
+  for (int i = 0; i < binding->rules; ++i) give_back(binding->rule[i], n, static_cast<uint64>(elapsed_us) * 1000);
+}
+
+}  // namespace redoubt::pg

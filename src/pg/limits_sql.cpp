@@ -1,0 +1,287 @@
+// limits_sql.cpp - limits and usage as SQL sees them.
+//
+// set_limit and drop_limit write redoubt.limit_rule through SPI: they are SECURITY
+// DEFINER, and EXECUTE on them is granted to redoubt_admin alone.  A statement trigger
+// on the table tells every backend.  Replacing a rule keeps its id and so its
+// buckets: a blocked role does not get a fresh burst by a changed number; dropping a
+// rule and setting it anew does, and is the way to lift a block.
+//
+// Locks: kLimitsLock, inside limits_shmem.cpp only.
+// Covered by sql/limits.sql and test/isolation.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/limit_rules.h"
+#include "pg/limits.h"
+#include "pg/limits_shmem.h"
+#include "pg/policy.h"
+#include "pg/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+[[noreturn]] void raise_invalid(const char *message, const char *hint) {
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), errhint("%s", hint)));
+  pg_unreachable();
+}
+
+void require_argument(FunctionCallInfo fcinfo, int argument, const char *name) {
+  if (!PG_ARGISNULL(argument)) return;
+  ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
+}
+
+Oid oid_or_any(FunctionCallInfo fcinfo, int argument) {
+  return PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
+}
+
+// Names come from regrole and regtype input, but those take numbers as well.
+void require_role(Oid role) {
+  if (OidIsValid(role) && !SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role with OID %u does not exist", role)));
+}
+
+void require_token_type(Oid type) {
+  if (OidIsValid(type) && policy_find(type) == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("type %s is not a token type", format_type_be_qualified(type)),
+                    errhint("Limits are set per token type; null stands for all of them.")));
+}
+
+Operation operation_argument(FunctionCallInfo fcinfo, int argument) {
+  Operation operation = Operation::read;
+  require_argument(fcinfo, argument, "operation");
+  if (!operation_parse(text_to_cstring(PG_GETARG_TEXT_PP(argument)), &operation))
+    raise_invalid("unrecognized operation", "Operations are read, reveal, masked and tokenize.");
+  return operation;
+}
+
+uint64 interval_argument(FunctionCallInfo fcinfo, int argument, const char *name) {
+  uint64 ns = 0;
+  require_argument(fcinfo, argument, name);
+  if (!interval_ns(PG_GETARG_INTERVAL_P(argument), &ns))
+    raise_invalid(psprintf("%s is out of range", name),
+                  "Use days or smaller units, up to 36525 days; months and years have no fixed length.");
+  return ns;
+}
+
+int64 positive_argument(FunctionCallInfo fcinfo, int argument, const char *name) {
+  require_argument(fcinfo, argument, name);
+  const int64 value = PG_GETARG_INT64(argument);
+  if (value < 1) raise_invalid(psprintf("%s must be positive", name), "Use drop_limit() to remove a limit.");
+  return value;
+}
+
+// Arguments 0 to 8 of set_limit, checked.
+LimitRule rule_arguments(FunctionCallInfo fcinfo) {
+  LimitRule rule = {};
+  rule.role = oid_or_any(fcinfo, 0);
+  require_role(rule.role);
+  rule.type = oid_or_any(fcinfo, 1);
+  require_token_type(rule.type);
+  rule.operation = operation_argument(fcinfo, 2);
+  rule.rate.max_values = static_cast<uint64>(positive_argument(fcinfo, 3, "max_values"));
+  rule.rate.per_ns = interval_argument(fcinfo, 4, "per");
+  rule.rate.burst = PG_ARGISNULL(5) ? rule.rate.max_values : static_cast<uint64>(positive_argument(fcinfo, 5, "burst"));
+  if (const char *problem = limit_rate_problem(rule.rate))
+    raise_invalid(problem, "Choose other values of max_values, per and burst.");
+  require_argument(fcinfo, 6, "on_excess");
+  if (!on_excess_parse(text_to_cstring(PG_GETARG_TEXT_PP(6)), &rule.on_excess))
+    raise_invalid("unrecognized action on_excess", "Actions are log, throttle and block.");
+  rule.max_delay_ns = interval_argument(fcinfo, 7, "max_delay");
+  require_argument(fcinfo, 8, "shared");
+  rule.shared = PG_GETARG_BOOL(8);
+  return rule;
+}
+
+const char *role_text(Oid role) {
+  if (!OidIsValid(role)) return "every role";
+  const char *name = GetUserNameFromId(role, true);
+  return psprintf("role %s", name != nullptr ? quote_identifier(name) : "unknown");
+}
+
+void audit_limit_command(const char *command, Oid type, int64 count, const char *detail) {
+  AuditEvent event;
+  event.event = "limit";
+  event.operation = command;
+  event.token_type = type;
+  event.count = count;
+  event.detail = detail;
+  audit_write(event);
+}
+
+void run(const char *sql, int arguments, Oid *types, Datum *values, const char *nulls, int expected) {
+  const int result = SPI_execute_with_args(sql, arguments, types, values, nulls, false, 0);
+  if (result != expected) elog(ERROR, "writing redoubt.limit_rule failed: %s", SPI_result_code_string(result));
+}
+
+char null_flag(bool null) { return null ? 'n' : ' '; }
+
+int64 store_rule(FunctionCallInfo fcinfo) {
+  Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID,     INT8OID, INTERVALOID,
+                 INT8OID,    TEXTOID,    INTERVALOID, BOOLOID, REGROLEOID};
+  constexpr int kArguments = lengthof(types);
+  Datum values[kArguments];
+  char nulls[kArguments + 1] = {};
+  for (int i = 0; i < kArguments - 1; ++i) {
+    values[i] = PG_GETARG_DATUM(i);
+    nulls[i] = null_flag(PG_ARGISNULL(i));
+  }
+  values[kArguments - 1] = ObjectIdGetDatum(GetSessionUserId());
+  nulls[kArguments - 1] = ' ';
+  run("INSERT INTO redoubt.limit_rule"
+      " (role, token_type, operation, max_values, per, burst, on_excess, max_delay, shared, created_by, created_at)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, pg_catalog.now())"
+      " ON CONFLICT (role, token_type, operation, per) DO UPDATE SET max_values = excluded.max_values,"
+      " burst = excluded.burst, on_excess = excluded.on_excess, max_delay = excluded.max_delay,"
+      " shared = excluded.shared, created_by = excluded.created_by, created_at = excluded.created_at"
+      " RETURNING id",
+      kArguments, types, values, nulls, SPI_OK_INSERT_RETURNING);
+  bool null = true;
+  if (SPI_processed != 1) elog(ERROR, "redoubt.limit_rule took %d rows for one", static_cast<int>(SPI_processed));
+  return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+// Administrators and auditors see everyone's usage.
+bool sees_every_role() {
+  for (const char *name : {"redoubt_admin", "redoubt_auditor"}) {
+    const Oid role = get_role_oid(name, true);
+    if (OidIsValid(role) && has_privs_of_role(GetUserId(), role)) return true;
+  }
+  return false;
+}
+
+// What the rules leave to one login role at this moment.
+struct Standing {
+  bool limited;
+  bool blocked;         // one more value would be refused with an error
+  uint64 remaining;     // least over the rules that apply
+  uint64 next_allowed;  // limit time; 0 = now
+};
+
+Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint64 now) {
+  Standing standing = {false, false, UINT64_MAX, 0};
+  const auto operation = static_cast<Operation>(who.operation);
+  for (const LimitRule &rule : rules) {
+    if (!limit_rule_applies(rule, who.subject, who.type, operation)) continue;
+    const uint64 tat = bucket_peek(limit_bucket_key(rule, who.subject));
+    standing.limited = true;
+    standing.remaining = std::min(standing.remaining, gcra_remaining(rule.rate, tat, now));
+    if (rule.on_excess == OnExcess::log) continue;
+    const uint64 next = gcra_next_allowed(rule.rate, tat, now);
+    if (next <= now) continue;
+    standing.next_allowed = std::max(standing.next_allowed, next);
+    if (rule.on_excess == OnExcess::block || next - now > rule.max_delay_ns) standing.blocked = true;
+  }
+  return standing;
+}
+
+void put_usage(ReturnSetInfo *result, UsageEntry *entry, std::span<const LimitRule> rules, uint64 now) {
+  enum : int {
+    kRole,
+    kTokenType,
+    kOperation,
+    kCharged,
+    kRemaining,
+    kNextAllowed,
+    kDelayedMs,
+    kBlocked,
+    kSince,
+    kColumns
+  };
+  const Standing standing = standing_of(entry->key, rules, now);
+  Datum values[kColumns] = {};
+  bool nulls[kColumns] = {};
+  values[kRole] = ObjectIdGetDatum(entry->key.subject);
+  values[kTokenType] = ObjectIdGetDatum(entry->key.type);
+  values[kOperation] = CStringGetTextDatum(operation_name(static_cast<Operation>(entry->key.operation)));
+  values[kCharged] = Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&entry->charged)));
+  values[kRemaining] = Int64GetDatum(static_cast<int64>(standing.remaining));
+  nulls[kRemaining] = !standing.limited;
+  values[kNextAllowed] = TimestampTzGetDatum(limit_timestamp(standing.next_allowed));
+  nulls[kNextAllowed] = standing.next_allowed == 0;
+  values[kDelayedMs] = Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&entry->delayed_us) / 1000));
+  values[kBlocked] = BoolGetDatum(standing.blocked);
+  values[kSince] = TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&entry->since)));
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+// set_limit(role regrole, token_type regtype, operation text, max_values int8, per interval, burst int8,
+//           on_excess text, max_delay interval, shared bool) returns int8: the id of the rule.
+REDOUBT_FUNCTION(redoubt_set_limit) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  const LimitRule rule = rule_arguments(fcinfo);
+  SPI_connect();
+  const int64 id = store_rule(fcinfo);
+  SPI_finish();
+
+  char rate[128];
+  rate_describe(rule.rate, rate, sizeof rate);
+  audit_limit_command(
+      "set_limit", rule.type, -1,
+      psprintf("limit " INT64_FORMAT ": %s, %s, %s, on excess %s, longest delay " UINT64_FORMAT " ms%s", id,
+               role_text(rule.role), operation_name(rule.operation), rate, on_excess_name(rule.on_excess),
+               rule.max_delay_ns / 1000000, rule.shared ? ", one bucket for all" : ""));
+  PG_RETURN_INT64(id);
+}
+
+// drop_limit(role regrole, token_type regtype, operation text, per interval) returns int4: how many were
+// dropped.  A null role or type means the rule for every role or type; a null interval every interval.
+REDOUBT_FUNCTION(redoubt_drop_limit) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  const Operation operation = operation_argument(fcinfo, 2);
+  Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID, INTERVALOID};
+  constexpr int kArguments = lengthof(types);
+  Datum values[kArguments];
+  char nulls[kArguments + 1] = {};
+  for (int i = 0; i < kArguments; ++i) {
+    values[i] = PG_GETARG_DATUM(i);
+    nulls[i] = null_flag(PG_ARGISNULL(i));
+  }
+  SPI_connect();
+  run("DELETE FROM redoubt.limit_rule WHERE role IS NOT DISTINCT FROM $1 AND token_type IS NOT DISTINCT FROM $2"
+      " AND operation = $3 AND ($4 IS NULL OR per = $4)",
+      kArguments, types, values, nulls, SPI_OK_DELETE);
+  const auto dropped = static_cast<int32>(SPI_processed);
+  SPI_finish();
+  audit_limit_command(
+      "drop_limit", oid_or_any(fcinfo, 1), -1,
+      psprintf("%s, %s: %d limits dropped", role_text(oid_or_any(fcinfo, 0)), operation_name(operation), dropped));
+  PG_RETURN_INT32(dropped);
+}
+
+// reset_usage(role regrole) returns void: zeroes the counters of a login role, or of all, in this
+// database.  Buckets keep their state: this gives nobody a new budget.
+REDOUBT_FUNCTION(redoubt_reset_usage) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  const Oid role = oid_or_any(fcinfo, 0);
+  require_role(role);
+  audit_limit_command("reset_usage", InvalidOid, -1, role_text(role));
+  UsageEntry **entries = nullptr;
+  const int count = usage_entries(&entries);
+  const TimestampTz now = GetCurrentTimestamp();
+  for (int i = 0; i < count; ++i)
+    if (!OidIsValid(role) || entries[i]->key.subject == role) usage_reset(entries[i], now);
+  PG_RETURN_VOID();
+}
+
+// usage_entries() returns setof: the rows of the view redoubt.usage that the caller may see.
+REDOUBT_FUNCTION(redoubt_usage_entries) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  InitMaterializedSRF(fcinfo, 0);
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const bool everyone = sees_every_role();
+  UsageEntry **entries = nullptr;
+  const int count = usage_entries(&entries);
+  const std::span<const LimitRule> rules = limit_rules();
+  const uint64 now = limit_time_ns(GetCurrentTimestamp());
+  for (int i = 0; i < count; ++i)
+    if (everyone || entries[i]->key.subject == GetSessionUserId()) put_usage(result, entries[i], rules, now);
+  return static_cast<Datum>(0);
+}
