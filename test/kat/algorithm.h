@@ -14,6 +14,9 @@ namespace redoubt::test {
 // A check runs one vector and returns the reason why it failed; empty means it passed.
 using Check = std::string (*)(const TsvRow &vector);
 
+std::string check_ff1(const TsvRow &vector);
+std::string check_hmac(const TsvRow &vector);
+std::string check_keywrap(const TsvRow &vector);
 std::string check_siv(const TsvRow &vector);
 
 }  // namespace redoubt::test

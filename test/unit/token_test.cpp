@@ -1,0 +1,296 @@
+// token_test.cpp - the sealed token: layout, text, order, rotation, and what must be refused.
+#include "core/token.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/random.h"
+
+namespace redoubt {
+namespace {
+
+using Octets = std::vector<std::uint8_t>;
+
+Octets random_octets(std::size_t size) {
+  Octets bytes(size);
+  EXPECT_TRUE(random_bytes(bytes));
+  return bytes;
+}
+
+Octets octets(std::string_view text) { return {text.begin(), text.end()}; }
+
+struct Keys {
+  Octets k1 = random_octets(32);
+  Octets k2 = random_octets(32);
+  Octets class_id = random_octets(kTokenClassIdSize);
+
+  TokenSealer sealer(std::uint16_t version = 1) const {
+    Result<TokenSealer> made = TokenSealer::make(k1, k2, class_id, version);
+    EXPECT_TRUE(made.ok());
+    return *std::move(made);
+  }
+};
+
+Octets seal(TokenSealer &sealer, const Octets &value, bool randomised = false) {
+  Octets token(TokenSealer::sealed_size(value.size(), randomised));
+  const Octets nonce = random_octets(randomised ? kTokenNonceSize : 0);
+  EXPECT_EQ(sealer.seal(value, randomised, nonce, token), Status::ok);
+  return token;
+}
+
+// open returns the status, and checks that nothing but the value is left in the buffer.
+Status open(TokenSealer &sealer, const Octets &token, Octets &value) {
+  const Result<TokenView> view = token_parse(token);
+  if (!view.ok()) return view.status();
+  value.assign(view->ciphertext.size(), 0xa5);
+  std::size_t size = 999;
+  const Status status = sealer.open(*view, value, size);
+  EXPECT_LE(size, value.size());
+  if (status != Status::ok) {
+    EXPECT_EQ(size, 0U);
+  }
+  EXPECT_TRUE(std::all_of(value.begin() + static_cast<std::ptrdiff_t>(size), value.end(),
+                          [](std::uint8_t byte) { return byte == 0; }));
+  value.resize(size);
+  return status;
+}
+
+TEST(Token, LayoutIsTheDocumentedOne) {
+  const Keys keys;
+  TokenSealer sealer = keys.sealer(0x1234);
+  EXPECT_EQ(sealer.key_version(), 0x1234);
+  const Octets value = octets("alice@example.com");
+  const Octets token = seal(sealer, value);
+  ASSERT_EQ(token.size(), 3 + 16 + value.size());
+  EXPECT_EQ(token[0], 0x10);
+  EXPECT_EQ(token[1], 0x12);
+  EXPECT_EQ(token[2], 0x34);
+
+  // What follows is AES-SIV with the class id as its one component.
+  Result<Siv> siv = Siv::make(keys.k1, keys.k2);
+  ASSERT_TRUE(siv.ok());
+  const std::array<std::span<const std::uint8_t>, 1> ad{keys.class_id};
+  Octets sealed(16 + value.size());
+  ASSERT_EQ(siv->seal(ad, value, sealed), Status::ok);
+  EXPECT_TRUE(std::equal(sealed.begin(), sealed.end(), token.begin() + 3, token.end()));
+
+  // Randomised: byte 0 is a second component, and the nonce precedes the value.
+  const Octets randomised = seal(sealer, value, true);
+  ASSERT_EQ(randomised.size(), 3 + 16 + 16 + value.size());
+  EXPECT_EQ(randomised[0], 0x11);
+  const Octets form{0x11};
+  const std::array<std::span<const std::uint8_t>, 2> ad2{keys.class_id, form};
+  Octets opened(16 + value.size());
+  ASSERT_EQ(siv->open(ad2, std::span(randomised).subspan(3), opened), Status::ok);
+  EXPECT_TRUE(std::equal(value.begin(), value.end(), opened.begin() + 16, opened.end()));
+}
+
+TEST(Token, RoundTripsBothForms) {
+  const Keys keys;
+  TokenSealer sealer = keys.sealer(65535);
+  for (std::size_t size = 0; size < 300; ++size) {
+    const Octets value = random_octets(size);
+    for (const bool randomised : {false, true}) {
+      const Octets token = seal(sealer, value, randomised);
+      const Result<TokenView> view = token_parse(token);
+      ASSERT_TRUE(view.ok());
+      EXPECT_EQ(view->randomised, randomised);
+      EXPECT_EQ(view->key_version, 65535);
+      Octets opened;
+      ASSERT_EQ(open(sealer, token, opened), Status::ok);
+      ASSERT_EQ(opened, value);
+    }
+  }
+}
+
+TEST(Token, DeterministicRepeatsRandomisedDoesNot) {
+  TokenSealer sealer = Keys().sealer();
+  const Octets value = octets("TM-0042137");
+  EXPECT_EQ(seal(sealer, value), seal(sealer, value));
+  EXPECT_NE(token_compare(seal(sealer, value, true), seal(sealer, value, true)), 0);
+}
+
+TEST(Token, RotationKeepsEquality) {
+  Keys keys;
+  TokenSealer old_sealer = keys.sealer(1);
+  keys.k2 = random_octets(32);
+  TokenSealer new_sealer = keys.sealer(2);
+  const Octets value = octets("alice@example.com");
+  const Octets old_token = seal(old_sealer, value);
+  const Octets new_token = seal(new_sealer, value);
+  EXPECT_NE(old_token, new_token);
+  EXPECT_EQ(token_compare(old_token, new_token), 0);
+  EXPECT_EQ(token_prefix(old_token), token_prefix(new_token));
+  EXPECT_NE(token_compare(old_token, seal(new_sealer, octets("bob@example.com"))), 0);
+
+  Octets opened;
+  EXPECT_EQ(open(new_sealer, old_token, opened), Status::invalid_argument) << "the caller chose the wrong version";
+  Octets relabelled = old_token;
+  relabelled[2] = 2;
+  EXPECT_EQ(open(new_sealer, relabelled, opened), Status::corrupt) << "the token lies about its version";
+}
+
+TEST(Token, AnotherClassOrKeyIsCorrupt) {
+  const Keys keys;
+  TokenSealer sealer = keys.sealer();
+  Keys other_class = keys;
+  other_class.class_id[15] = static_cast<std::uint8_t>(other_class.class_id[15] ^ 1U);
+  Keys other_k1 = keys;
+  other_k1.k1 = random_octets(32);
+  Keys other_k2 = keys;
+  other_k2.k2 = random_octets(32);
+  for (const bool randomised : {false, true}) {
+    const Octets token = seal(sealer, octets("alice@example.com"), randomised);
+    for (const Keys *other : {&other_class, &other_k1, &other_k2}) {
+      TokenSealer wrong = other->sealer();
+      Octets opened;
+      EXPECT_EQ(open(wrong, token, opened), Status::corrupt);
+    }
+  }
+}
+
+TEST(Token, NoAlteredBitOpens) {
+  TokenSealer sealer = Keys().sealer();
+  for (const bool randomised : {false, true}) {
+    // 40 bytes, so that a deterministic token is long enough to pass for a randomised one.
+    const Octets token = seal(sealer, random_octets(40), randomised);
+    for (std::size_t bit = 0; bit < token.size() * 8; ++bit) {
+      Octets altered = token;
+      altered[bit / 8] = static_cast<std::uint8_t>(altered[bit / 8] ^ 1U << bit % 8);
+      Octets opened;
+      const Status status = open(sealer, altered, opened);
+      if (bit == 0) {
+        ASSERT_EQ(status, Status::corrupt) << "the randomised flag is authenticated";
+      } else if (bit < 8) {
+        ASSERT_EQ(status, Status::unsupported) << bit;
+      } else if (bit < 24) {  // key version 1 altered: to 0, or to one that is not this sealer's
+        ASSERT_EQ(status, bit == 16 ? Status::malformed : Status::invalid_argument) << bit;
+      } else {
+        ASSERT_EQ(status, Status::corrupt) << bit;
+      }
+    }
+  }
+}
+
+TEST(Token, ParseRefusesWhatIsNoToken) {
+  Octets token(kTokenOverhead + 20, 0x55);
+  token[0] = 0x10;
+  token[1] = 0;
+  token[2] = 1;
+  EXPECT_TRUE(token_parse(token).ok());
+  for (std::size_t size = 0; size < kTokenOverhead; ++size) {
+    EXPECT_EQ(token_parse(std::span(token).first(size)).status(), Status::malformed) << size;
+  }
+  EXPECT_TRUE(token_parse(std::span(token).first(kTokenOverhead)).ok()) << "of an empty value";
+  token[0] = 0x11;
+  EXPECT_EQ(token_parse(std::span(token).first(kTokenOverhead + 15)).status(), Status::malformed);
+  EXPECT_TRUE(token_parse(std::span(token).first(kTokenOverhead + 16)).ok());
+  for (unsigned first = 0; first < 256; ++first) {
+    token[0] = static_cast<std::uint8_t>(first);
+    EXPECT_EQ(token_parse(token).status(), first == 0x10 || first == 0x11 ? Status::ok : Status::unsupported) << first;
+  }
+  token[0] = 0x10;
+  token[2] = 0;
+  EXPECT_EQ(token_parse(token).status(), Status::malformed) << "key version 0";
+}
+
+TEST(Token, TextFormIsStrictAndRoundTrips) {
+  TokenSealer sealer = Keys().sealer();
+  for (std::size_t size = 0; size < 64; ++size) {
+    const Octets token = seal(sealer, random_octets(size), size % 2 == 1);
+    std::string text(token_text_size(token.size()), '\0');
+    ASSERT_EQ(token_to_text(token, text), Status::ok);
+    EXPECT_TRUE(text.starts_with("tok_E"));
+    EXPECT_TRUE(token_has_prefix(text));
+    Octets back(token_binary_size_bound(text));
+    const Result<std::size_t> written = token_from_text(text, back);
+    ASSERT_TRUE(written.ok());
+    back.resize(*written);
+    EXPECT_EQ(back, token);
+
+    Octets scratch(200);
+    for (const std::string &wrong : {text + "=", text + "\n", " " + text, text.substr(1), "TOK_" + text.substr(4),
+                                     text.substr(0, 4), text + " ", text.substr(0, 4) + "*" + text.substr(5)}) {
+      EXPECT_EQ(token_from_text(wrong, scratch).status(), Status::malformed) << wrong.size();
+    }
+    EXPECT_EQ(token_from_text(text, std::span(scratch).first(token.size() - 1)).status(), Status::invalid_argument);
+  }
+  Octets scratch(100);
+  EXPECT_EQ(token_from_text("", scratch).status(), Status::malformed);
+  EXPECT_EQ(token_from_text("tok_IAAB", scratch).status(), Status::unsupported) << "format version 2";
+  EXPECT_FALSE(token_has_prefix("tok"));
+  EXPECT_EQ(token_binary_size_bound("alice@example.com"), 0U);
+}
+
+TEST(Token, OrderIsTotalAndFollowsV) {
+  TokenSealer sealer = Keys().sealer();
+  std::vector<Octets> tokens{{}, Octets(kTokenOverhead - 1, 0xff)};  // too short to be tokens
+  for (int i = 0; i < 60; ++i) tokens.push_back(seal(sealer, random_octets(8)));
+  Octets lowest = tokens.back();  // the smallest V there is still comes after what is no token
+  std::fill(lowest.begin() + kTokenHeaderSize, lowest.end(), std::uint8_t{0});
+  tokens.push_back(lowest);
+  std::sort(tokens.begin(), tokens.end(), [](const Octets &a, const Octets &b) { return token_compare(a, b) < 0; });
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    for (std::size_t j = 0; j < tokens.size(); ++j) {
+      const int forward = token_compare(tokens[i], tokens[j]);
+      const int backward = token_compare(tokens[j], tokens[i]);
+      ASSERT_EQ(forward<0, backward> 0);
+      ASSERT_EQ(forward == 0, i == j || (i < 2 && j < 2)) << i << ' ' << j;
+      ASSERT_EQ(forward < 0, i < j && !(i < 2 && j < 2)) << i << ' ' << j;
+      const std::uint64_t a = token_prefix(tokens[i]);
+      const std::uint64_t b = token_prefix(tokens[j]);
+      if (a != b) {
+        ASSERT_EQ(forward < 0, a < b) << "an abbreviated key agrees with the full one";
+      }
+    }
+  }
+}
+
+TEST(Token, PrefixIsBigEndian) {
+  Octets token(kTokenOverhead);
+  for (std::size_t i = 0; i < kSivSize; ++i) token[kTokenHeaderSize + i] = static_cast<std::uint8_t>(i + 1);
+  EXPECT_EQ(token_prefix(token), 0x0102030405060708U);
+  EXPECT_EQ(token_prefix(std::span(token).first(kTokenOverhead - 1)), 0U);
+}
+
+TEST(Token, ChecksArguments) {
+  const Keys keys;
+  EXPECT_EQ(TokenSealer::make(keys.k1, keys.k2, keys.class_id, 0).status(), Status::invalid_argument);
+  EXPECT_EQ(TokenSealer::make(keys.k1, keys.k2, random_octets(15), 1).status(), Status::invalid_argument);
+  EXPECT_EQ(TokenSealer::make(keys.k1, random_octets(16), keys.class_id, 1).status(), Status::invalid_argument);
+
+  TokenSealer sealer = keys.sealer();
+  const Octets value(10, 0x41);
+  const Octets nonce(kTokenNonceSize, 0x42);
+  const std::span<const std::uint8_t> none;
+  Octets right(TokenSealer::sealed_size(10, false), 0xa5);
+  EXPECT_EQ(sealer.seal(value, false, nonce, right), Status::invalid_argument);
+  EXPECT_EQ(right, Octets(right.size())) << "wiped";
+  Octets randomised(TokenSealer::sealed_size(10, true));
+  EXPECT_EQ(sealer.seal(value, true, none, randomised), Status::invalid_argument);
+  EXPECT_EQ(sealer.seal(value, true, std::span(nonce).first(15), randomised), Status::invalid_argument);
+  EXPECT_EQ(sealer.seal(value, false, none, randomised), Status::invalid_argument);
+  EXPECT_EQ(sealer.seal(value, false, none, std::span(right).first(2)), Status::invalid_argument);
+
+  const Octets token = seal(sealer, value);
+  const Result<TokenView> view = token_parse(token);
+  ASSERT_TRUE(view.ok());
+  Octets small(9, 0xa5);
+  std::size_t size = 999;
+  EXPECT_EQ(sealer.open(*view, small, size), Status::invalid_argument);
+  EXPECT_EQ(size, 0U);
+  EXPECT_EQ(small, Octets(9)) << "wiped";
+  EXPECT_EQ(sealer.open(TokenView{}, small, size), Status::malformed);
+
+  TokenSealer empty;
+  EXPECT_EQ(empty.seal(value, false, none, right), Status::crypto_failure);
+  EXPECT_EQ(right, Octets(right.size()));
+}
+
+}  // namespace
+}  // namespace redoubt
