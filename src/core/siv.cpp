@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -21,18 +22,39 @@ using ConstBlock = std::span<const std::uint8_t, kSivSize>;
 // Counter blocks enciphered by one call of the block cipher.
 constexpr std::size_t kCounterBlocks = 64;
 
-std::uint64_t load_be64(const std::uint8_t *in) noexcept {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < 8; ++i) value = (value << 8U) | in[i];
+// Eight bytes as a big-endian number, and back; written so that the compiler makes each one move.
+std::uint64_t swap_to_be(std::uint64_t value) noexcept {
+  if constexpr (std::endian::native == std::endian::little) return __builtin_bswap64(value);
   return value;
 }
 
+std::uint64_t load_be64(const std::uint8_t *in) noexcept {
+  std::uint64_t value = 0;
+  std::memcpy(&value, in, sizeof value);
+  return swap_to_be(value);
+}
+
 void store_be64(std::uint64_t value, std::uint8_t *out) noexcept {
-  for (std::size_t i = 0; i < 8; ++i) out[i] = static_cast<std::uint8_t>(value >> (56U - 8U * i));
+  value = swap_to_be(value);
+  std::memcpy(out, &value, sizeof value);
+}
+
+// xor_to writes a xor b, eight bytes at a time; `out` may be either of them.
+void xor_to(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b, std::size_t size) noexcept {
+  std::size_t i = 0;
+  for (; i + sizeof(std::uint64_t) <= size; i += sizeof(std::uint64_t)) {
+    std::uint64_t x = 0;
+    std::uint64_t y = 0;
+    std::memcpy(&x, a + i, sizeof x);
+    std::memcpy(&y, b + i, sizeof y);
+    x ^= y;
+    std::memcpy(out + i, &x, sizeof x);
+  }
+  for (; i < size; ++i) out[i] = static_cast<std::uint8_t>(a[i] ^ b[i]);
 }
 
 void xor_into(std::uint8_t *target, const std::uint8_t *source, std::size_t size) noexcept {
-  for (std::size_t i = 0; i < size; ++i) target[i] = static_cast<std::uint8_t>(target[i] ^ source[i]);
+  xor_to(target, target, source, size);
 }
 
 // dbl (section 2.3): multiplication by x in GF(2^128), without a branch on the secret bit.
@@ -150,7 +172,7 @@ bool Siv::ctr(ConstBlock v, Bytes in, std::uint8_t *out) noexcept {
     used = std::max(used, blocks * kAesBlockSize);
     done = ctr_.encrypt(stream.data(), stream.data(), blocks);
     if (done) {
-      for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(in[i] ^ stream[i]);
+      xor_to(out, in.data(), stream.data(), size);
       in = in.subspan(size);
       out += size;
     }
