@@ -2,12 +2,14 @@
 //
 // The trail is a directory of segment files of JSON lines, HMAC-chained; one
 // LWLock in shared memory orders all writers.  Encoding and chaining are
-// core/audit_record and core/audit_chain; reading and verifying are
-// audit_view.cpp.
+// core/audit_record and core/audit_chain; files are audit_directory; reading and
+// verifying are audit_view.cpp.
 #ifndef REDOUBT_PG_AUDIT_TRAIL_H
 #define REDOUBT_PG_AUDIT_TRAIL_H
 
 #include "pg/boundary.h"
+
+#include "core/audit_chain.h"
 
 namespace redoubt::pg {
 
@@ -31,14 +33,35 @@ Size audit_trail_shmem_size();
 void audit_trail_shmem_startup();
 
 // audit_write appends the event; when it returns the line has been write()n,
-// and with redoubt.audit_durability = sync also fsync()ed.  Raises 55000 (not
+// and with redoubt.audit_durability = sync also flushed to disk.  Raises 55000 (not
 // preloaded, no KEK) or 58030 (cannot be written, hint how to mend it).  Call
 // through call() where destructors are alive.
 void audit_write(const AuditEvent &event);
 
-// audit_try_write is audit_write for places that must not raise (abort
-// callbacks): it returns false and writes a LOG line instead.
+// audit_try_write is audit_write for places that must not raise or look at the
+// catalogs (abort callbacks, an error in flight): it returns false and writes a LOG
+// line instead, once per reason.  Roles and types go by the names an earlier
+// audit_write or audit_remember of this process saw; their OIDs are always right.
 bool audit_try_write(const AuditEvent &event) noexcept;
+
+// audit_remember looks up the names that a later audit_try_write may need: roles,
+// database, and `token_type` if valid.  Needs a transaction; may raise.
+void audit_remember(Oid token_type);
+
+// Where the trail ends right now.  Everything up to here is complete on file.
+struct AuditPosition {
+  AuditHead head;
+  std::uint64_t offset = 0;  // bytes of segment head.segment
+};
+
+// audit_position fetches the end of the trail.  If no event has been written since the server
+// started there is none: with `open` the trail is then opened as the first writer would, without,
+// head.segment is 0.  Returns 0, or errno when the trail cannot be opened.  Requires shared memory.
+int audit_position(AuditPosition &position, bool open);
+
+// audit_mac returns this process's HMAC context of the audit key, kept for its life; null without
+// the KEK or when OpenSSL fails.
+HmacSha256 *audit_mac() noexcept;
 
 }  // namespace redoubt::pg
 #endif
