@@ -153,14 +153,14 @@ Refusal read_international(std::string_view digits, Number &number) noexcept {
 
 // read_national is rules 2 to 4 of phone.h.
 Refusal read_national(const PhoneCountry &country, std::string_view digits, Number &number) noexcept {
-  bool trunk_is_needed = false;  // digits that begin with a trunk prefix in 0 are no national number as they stand
+  bool trunk_is_needed = false;  // where trunk prefixes begin with 0, national numbers do not
   std::size_t national_size = digits.size();
   for (std::string_view trunks = country.trunk; !trunks.empty();) {
     const std::string_view trunk = next_prefix(trunks);
+    if (trunk.starts_with('0') && digits.starts_with('0')) trunk_is_needed = true;
     if (!digits.starts_with(trunk)) continue;
     const std::string_view national = digits.substr(trunk.size());
-    if (trunk.starts_with('0')) {
-      trunk_is_needed = true;
+    if (trunk_is_needed) {
       national_size = national.size();
       if (national.starts_with('0')) continue;
     }

@@ -163,37 +163,33 @@ constexpr bool trunk_is_zero(const PhoneCountry &country) noexcept {
   return country.trunk == "0" || country.trunk.starts_with("0 ") || country.trunk.ends_with(" 0");
 }
 
-constexpr bool table_is_sound() noexcept {
-  for (std::size_t i = 0; i < kCount; ++i) {
-    const PhoneCountry &a = kCountries[i];
-    if (a.iso.size() != 2 || a.calling_code.empty() || a.calling_code.size() > 3) return false;
-    if (a.national_min > a.national_max) return false;
-    if (a.calling_code.size() + a.national_min < 7 || a.calling_code.size() + a.national_max > 15) return false;
-    for (std::size_t j = 0; j < i; ++j) {
-      const PhoneCountry &b = kCountries[j];
-      if (a.iso == b.iso) return false;
-      if (a.calling_code == b.calling_code) {
-        if (trunk_is_zero(a) != trunk_is_zero(b)) return false;
-      } else if (a.calling_code.starts_with(b.calling_code) || b.calling_code.starts_with(a.calling_code)) {
-        return false;
-      }
-    }
-  }
-  return true;
+constexpr std::size_t number(std::string_view digits) noexcept {
+  std::size_t value = 0;
+  for (const char digit : digits) value = value * 10 + static_cast<std::size_t>(digit - '0');
+  return value;
 }
-static_assert(table_is_sound());
 
 // Calling codes are prefix-free, so the one of n digits is found at its own number: index + 1, 0 for none.
 constexpr std::array<std::uint8_t, 1000> make_by_calling_code() noexcept {
   std::array<std::uint8_t, 1000> table{};
-  for (std::size_t i = kCount; i-- > 0;) {
-    std::size_t code = 0;
-    for (const char digit : kCountries[i].calling_code) code = code * 10 + static_cast<std::size_t>(digit - '0');
-    table[code] = static_cast<std::uint8_t>(i + 1);
-  }
+  for (std::size_t i = kCount; i-- > 0;) table[number(kCountries[i].calling_code)] = static_cast<std::uint8_t>(i + 1);
   return table;
 }
 constexpr std::array<std::uint8_t, 1000> kByCallingCode = make_by_calling_code();
+
+constexpr bool table_is_sound() noexcept {
+  for (const PhoneCountry &country : kCountries) {
+    const std::string_view code = country.calling_code;
+    if (country.iso.size() != 2 || code.empty() || code.size() > 3 || code[0] == '0') return false;
+    if (country.national_min > country.national_max) return false;
+    if (code.size() + country.national_min < 7 || code.size() + country.national_max > 15) return false;
+    for (std::size_t size = 1; size < code.size(); ++size)
+      if (kByCallingCode[number(code.substr(0, size))] != 0) return false;
+    if (trunk_is_zero(country) != trunk_is_zero(kCountries[kByCallingCode[number(code)] - 1])) return false;
+  }
+  return true;
+}
+static_assert(table_is_sound());
 
 constexpr char to_upper(char c) noexcept { return c >= 'a' && c <= 'z' ? static_cast<char>(c - ('a' - 'A')) : c; }
 

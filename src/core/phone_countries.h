@@ -1,9 +1,9 @@
 // phone_countries.h - what the telephone normaliser knows of each country.
 //
 // Not a numbering plan: no area codes, no number types.
-// Invariants (checked at compile time): each ISO code once; calling codes are prefix-free,
-// as E.164 has them; every national number makes 7..15 digits with its calling code;
-// countries that share a calling code agree on whether 0 is a trunk prefix.
+// Invariants (checked at compile time): calling codes are prefix-free, as E.164 has them;
+// every national number makes 7..15 digits with its calling code; countries that share a
+// calling code agree on whether 0 is a trunk prefix.
 // Covered by test/unit/phone_test.cpp.
 #ifndef REDOUBT_CORE_PHONE_COUNTRIES_H
 #define REDOUBT_CORE_PHONE_COUNTRIES_H
