@@ -40,20 +40,25 @@ struct Where {
   const char *function;
 };
 
-// An error of our own, thrown where a longjmp would skip destructors.
+// An error of our own, thrown where a longjmp would skip destructors.  The
+// message and the hint never hold plaintext, a token or a key.
 class Failure final : public std::exception {
  public:
-  Failure(int sqlstate, const char *message, Where where = Where()) noexcept : sqlstate_(sqlstate), where_(where) {
+  Failure(int sqlstate, const char *message, const char *hint = "", Where where = Where()) noexcept
+      : sqlstate_(sqlstate), where_(where) {
     strlcpy(message_, message, sizeof message_);
+    strlcpy(hint_, hint, sizeof hint_);
   }
   int sqlstate() const noexcept { return sqlstate_; }
   Where where() const noexcept { return where_; }
   const char *what() const noexcept override { return message_; }
+  const char *hint() const noexcept { return hint_; }
 
  private:
   int sqlstate_;
   Where where_;  // so the log's LOCATION names the throw site
-  char message_[200];
+  char message_[240];
+  char hint_[200];
 };
 
 namespace detail {
@@ -95,17 +100,21 @@ struct Outcome {
   ErrorData *edata = nullptr;
   int sqlstate = ERRCODE_INTERNAL_ERROR;
   Where where;
-  char message[200] = "unrecognized C++ exception";
+  char message[240] = "unrecognized C++ exception";
+  char hint[200] = "";
 
-  void set(int code, const char *text) noexcept {
+  void set(int code, const char *text, const char *advice = "") noexcept {
     sqlstate = code;
     strlcpy(message, text, sizeof message);
+    strlcpy(hint, advice, sizeof hint);
   }
   [[noreturn]] void raise() const {
     if (edata != nullptr) ReThrowError(edata);
     if (errstart(ERROR, TEXTDOMAIN)) {
       errcode(sqlstate);
       errmsg_internal("%s", message);
+      if (hint[0] != '\0') errhint("%s", hint);
+      errhidestmt(true);  // the statement may hold the plaintext that was refused
       errfinish(where.file, where.line, where.function);
     }
     pg_unreachable();
@@ -147,7 +156,7 @@ auto shield(F &&f) -> std::invoke_result_t<F &> {
   } catch (const Error &e) {
     outcome.edata = e.edata();
   } catch (const Failure &e) {
-    outcome.set(e.sqlstate(), e.what());
+    outcome.set(e.sqlstate(), e.what(), e.hint());
     outcome.where = e.where();
   } catch (const std::bad_alloc &) {
     outcome.set(ERRCODE_OUT_OF_MEMORY, "out of memory");

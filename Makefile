@@ -1,0 +1,39 @@
+# Builds and installs the extension against the PostgreSQL that pg_config names.
+# The pure core has its own build, CMakeLists.txt: unit tests, kat, fuzzers, benchmarks.
+EXTENSION = redoubt
+ifndef srcdir
+srcdir = .
+endif
+
+MODULE_big = redoubt
+DATA = sql/redoubt--0.1.sql
+DOCS =
+OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*.cpp)))
+
+PG_CPPFLAGS = -I$(srcdir)/src -DREDOUBT_VERSION='"$(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/redoubt.control)"'
+PG_CXXFLAGS = -std=c++20 -O2 -Wall -Wextra -Werror -Wno-register -Wno-volatile -Wno-unused-parameter \
+              -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP
+SHLIB_LINK = -lstdc++ -lcrypto
+EXTRA_CLEAN = $(OBJS:.o=.d)
+
+# Every test but the servers that need another configuration, which are test/tap.
+REGRESS = $(filter-out redoubt--%,$(patsubst $(srcdir)/sql/%.sql,%,$(sort $(wildcard $(srcdir)/sql/*.sql))))
+REGRESS_OPTS = --dbname=contrib_regression
+ISOLATION = $(patsubst $(srcdir)/test/isolation/specs/%.spec,%,$(sort $(wildcard $(srcdir)/test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --outputdir=output_iso
+TAP_TESTS = 1
+PROVE_TESTS = test/tap/*.pl
+
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+# PGXS emits LLVM bitcode without PG_CXXFLAGS, and this library gains nothing from being inlined by the JIT.
+override with_llvm = no
+include $(PGXS)
+
+# PostgreSQL 16 made hidden visibility the default and PGDLLEXPORT its exception.
+ifeq ($(shell test $(MAJORVERSION) -lt 16 && echo old), old)
+override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
+endif
+
+-include $(OBJS:.o=.d)

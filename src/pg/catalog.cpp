@@ -1,0 +1,31 @@
+// catalog.cpp - identities in the system catalog; see catalog.h.
+#include "pg/boundary.h"
+
+#include "pg/catalog.h"
+
+namespace redoubt::pg {
+
+Oid catalog_relation(const char *name) {
+  const Oid schema = get_namespace_oid("redoubt", true);
+  return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+Oid catalog_call_type(FunctionCallInfo fcinfo, CallSite which) {
+  FmgrInfo *const info = fcinfo->flinfo;
+  if (info == nullptr || !OidIsValid(info->fn_oid)) elog(ERROR, "redoubt function called without a catalog entry");
+  if (info->fn_extra == nullptr) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(info->fn_oid));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", info->fn_oid);
+    const auto *proc = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
+    const Oid type = which == CallSite::result ? proc->prorettype
+                     : proc->pronargs > 0      ? proc->proargtypes.values[0]
+                                               : InvalidOid;
+    ReleaseSysCache(tuple);
+    auto *cached = static_cast<Oid *>(MemoryContextAlloc(info->fn_mcxt, sizeof(Oid)));
+    *cached = type;
+    info->fn_extra = cached;
+  }
+  return *static_cast<Oid *>(info->fn_extra);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,55 @@
+// catalog.h - reads the extension's own tables and functions' identities.
+//
+// Works whatever the current user may read, without SPI: in output functions,
+// parallel workers and on a hot standby alike.
+#ifndef REDOUBT_PG_CATALOG_H
+#define REDOUBT_PG_CATALOG_H
+
+#include "pg/boundary.h"
+
+namespace redoubt::pg {
+
+// OID of a relation of schema redoubt, or InvalidOid where the extension is not
+// installed in this database.
+Oid catalog_relation(const char *name);
+
+// A row of an own table, valid during the visit only.
+struct CatalogRow {
+  HeapTuple tuple;
+  TupleDesc descriptor;
+  Datum get(int attribute, bool *null) const { return heap_getattr(tuple, attribute, descriptor, null); }
+};
+
+// catalog_scan visits the rows of redoubt.<table> in no particular order, as of
+// the latest committed state plus the own transaction's changes.  `visit` must
+// keep plain data only, for it may be jumped over.  A missing table has no rows.
+template <typename Visit>
+void catalog_scan(const char *table, Visit &&visit);
+
+// The token type that an SQL function handles: its result type, or its first
+// argument type.  Looked up by the function's own OID, since what a caller
+// passes (typioparam) is not to be trusted.  Cached in fn_extra.
+enum class CallSite { result, argument };
+Oid catalog_call_type(FunctionCallInfo fcinfo, CallSite which);
+
+// The tables are small (a row per key version, token type or label), so a
+// sequential scan beats maintaining index assumptions here.
+template <typename Visit>
+void catalog_scan(const char *table, Visit &&visit) {
+  static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Visit>>);
+  const Oid relid = catalog_relation(table);
+  if (!OidIsValid(relid)) return;
+  Relation relation = table_open(relid, AccessShareLock);
+  // No snapshot given: a fresh catalog snapshot.  GetLatestSnapshot() refuses to work in parallel mode.
+  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    visit(CatalogRow{tuple, RelationGetDescr(relation)});
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+}
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,113 @@
+// delivery.cpp - the stack of frames and the rules of implicit reveal.
+//
+// Invariant: wherever the rules do not say "this text goes to the reader", the
+// answer is no, and the output function gives the token.  Backend-local state
+// only; the hooks restore it on every exit, errors included.
+// Covered by sql/reveal.sql and sql/no_reveal.sql.
+#include "pg/boundary.h"
+
+#include "pg/delivery.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit DeliveryFrame *innermost = nullptr;
+constinit bool copy_table = false;
+constinit bool dump_session = false;
+
+bool parent_veto() noexcept { return innermost != nullptr && innermost->veto; }
+
+// pg_stats and its relatives print column values out of pg_statistic: a look at
+// statistics shows tokens.
+bool reads_statistics(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids) {
+    const Oid relid = lfirst_oid(cell);
+    if (relid == StatisticRelationId || relid == StatisticExtDataRelationId) return true;
+  }
+  return false;
+}
+
+// A reader that reconstructs rows from what it is told must see tokens: a dump,
+// a replica, a logical decoding plug-in.
+bool replicating() noexcept {
+  return dump_session || am_walsender || HistoricSnapshotActive() ||
+         (application_name != nullptr && strcmp(application_name, "pg_dump") == 0);
+}
+
+bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == DestTransientRel; }
+
+}  // namespace
+
+DeliveryFrame delivery_frame_query(const QueryDesc *query) {
+  const CommandDest dest = query->dest->mydest;
+  const bool reads_only = query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE;
+  // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone).
+  const bool nobody = writes(dest) || dest == DestNone || (copy_table && dest == DestCopyOut);
+  DeliveryFrame frame = {innermost, true, false, false};
+  frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
+  frame.evaluates = !frame.veto;
+  return frame;
+}
+
+DeliveryFrame delivery_frame_utility(const Node *statement) {
+  bool passes_on = false;  // runs queries whose rows go to the reader
+  switch (nodeTag(statement)) {
+    case T_ExecuteStmt:
+    case T_FetchStmt:
+    case T_CallStmt:
+    case T_DoStmt:
+    case T_DeclareCursorStmt:
+    case T_PrepareStmt:
+      passes_on = true;
+      break;
+    case T_CopyStmt:
+      passes_on = !reinterpret_cast<const CopyStmt *>(statement)->is_from;
+      break;
+    default:
+      break;
+  }
+  return {innermost, parent_veto() || !passes_on, false, false};
+}
+
+DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false}; }
+
+void delivery_push(DeliveryFrame *frame) noexcept { innermost = frame; }
+
+void delivery_pop(const DeliveryFrame *frame) noexcept { innermost = frame->parent; }
+
+bool delivery_outermost() noexcept { return innermost == nullptr; }
+
+void delivery_set_copy_table(bool on) noexcept { copy_table = on; }
+
+void delivery_mark_dump() noexcept { dump_session = true; }
+
+bool delivery_to_reader() noexcept {
+  if (replicating()) return false;
+  if (const DeliveryFrame *frame = innermost)
+    return frame->evaluates || (frame->delivering && !(frame->parent != nullptr && frame->parent->veto));
+  // No executor is running, yet rows are printed: those of RETURNING, EXECUTE,
+  // FETCH and held cursors come out of a tuple store.  At that moment the portal
+  // is running, its store exists and no snapshot is active any more; all else
+  // that prints values between queries (logging of parameters, auto_explain at
+  // the end of the query, EXPLAIN) either has no such portal or a snapshot.
+  return ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE && ActivePortal->holdStore != nullptr &&
+         !ActiveSnapshotSet();
+}
+
+bool delivery_makes_text(const QueryDesc *query) noexcept {
+  if (replicating() || parent_veto()) return false;
+  switch (query->dest->mydest) {
+    case DestRemote:
+    case DestRemoteExecute:
+    case DestRemoteSimple:
+    case DestTuplestore:
+      return true;
+    case DestCopyOut:
+      return !copy_table;
+    default:
+      return false;
+  }
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,46 @@
+// delivery.h - is a value being delivered to a reader right now?
+//
+// The output function of a token type may show plaintext only while a query
+// produces rows, and never where its text would be written back to disk or into
+// a message.  The hooks keep a stack of frames, one per executor or utility
+// call in progress; the question is answered from the innermost one.
+#ifndef REDOUBT_PG_DELIVERY_H
+#define REDOUBT_PG_DELIVERY_H
+
+#include "pg/boundary.h"
+
+namespace redoubt::pg {
+
+// A call in progress.  Lives on the hook's C stack.
+struct DeliveryFrame {
+  DeliveryFrame *parent;
+  bool veto;        // nothing at or below this frame is revealed implicitly
+  bool evaluates;   // text made by expressions here goes to the reader
+  bool delivering;  // a row is being handed to the reader (set around receiveSlot)
+};
+
+// The kinds of frame; each returns the frame to push.
+DeliveryFrame delivery_frame_query(const QueryDesc *query);
+DeliveryFrame delivery_frame_utility(const Node *statement);
+DeliveryFrame delivery_frame_veto();
+
+void delivery_push(DeliveryFrame *frame) noexcept;
+void delivery_pop(const DeliveryFrame *frame) noexcept;
+bool delivery_outermost() noexcept;  // no frame is pushed
+
+// COPY of a table, rewritten to a query for metering, still shows tokens.
+// Set for the duration of that COPY.
+void delivery_set_copy_table(bool on) noexcept;
+
+// Marks the session as a dump: tokens only, for its rest.
+void delivery_mark_dump() noexcept;
+
+// True while text made by an output function goes to a reader.
+bool delivery_to_reader() noexcept;
+
+// True if rows of `query` reach the reader as text made by output functions, so
+// that revealing happens (and is charged) there rather than as a read.
+bool delivery_makes_text(const QueryDesc *query) noexcept;
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,118 @@
+// disclosure.cpp - admission of single values and per-statement summaries.
+//
+// Backend-local accumulators, one per (token type, operation) revealed in the
+// current statement.  A statement that is cancelled, or whose connection is
+// lost, leaves its intent record at once and its summary at abort.
+// Covered by sql/audit.sql and test/tap/audit.pl.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/disclosure.h"
+#include "pg/gate.h"
+#include "pg/kek.h"
+#include "pg/log_guard.h"
+#include "pg/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct Summary {
+  Oid token_type;
+  Operation op;
+  int64 count;
+};
+constexpr int kMaxSummaries = 32;
+
+constinit Summary summaries[kMaxSummaries] = {};
+constinit int used = 0;
+
+struct LastTokenized {
+  Oid token_type;
+  TimestampTz statement;
+  std::array<std::uint8_t, 16> v;
+};
+constinit LastTokenized last_tokenized = {};
+
+// Finds the statement's accumulator, writing the intent record when it is new.
+Summary *open_summary(Oid token_type, Operation op) {
+  for (int i = 0; i < used; ++i)
+    if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
+  if (used == kMaxSummaries) disclosure_flush();
+  audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
+  summaries[used] = {token_type, op, 0};
+  return &summaries[used++];
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void disclosure_transaction_ended(XactEvent event, void *) {
+  using namespace redoubt::pg;
+  switch (event) {
+    case XACT_EVENT_PRE_COMMIT:
+    case XACT_EVENT_PARALLEL_PRE_COMMIT:
+    case XACT_EVENT_PRE_PREPARE:
+      disclosure_flush();
+      break;
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PARALLEL_ABORT:
+      for (int i = 0; i < used; ++i)
+        (void)audit_try_write({.event = "reveal",
+                               .outcome = "aborted",
+                               .token_type = summaries[i].token_type,
+                               .operation = operation_name(summaries[i].op),
+                               .count = summaries[i].count});
+      used = 0;
+      break;
+    default:
+      break;
+  }
+}
+}
+
+namespace redoubt::pg {
+
+void disclosure_init() { RegisterXactCallback(disclosure_transaction_ended, nullptr); }
+
+void disclosure_admit(const TypePolicy *policy, Operation op) {
+  require_preloaded();
+  require_kek();
+  gate_require(policy, op == Operation::masked ? Privilege::masked : Privilege::reveal);
+  limits_charge(policy->type, op, 1);
+  Summary *summary = open_summary(policy->type, op);
+  ++summary->count;
+  if (op == Operation::reveal) log_guard_mark();
+}
+
+void disclosure_tokenize_allowed(const TypePolicy *policy) {
+  log_guard_mark();  // the statement holds plaintext, whatever comes of it
+  require_preloaded();
+  require_kek();
+  gate_require(policy, Privilege::tokenize);
+}
+
+void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::uint8_t, 16> v) {
+  const TimestampTz statement = GetCurrentStatementStartTimestamp();
+  const bool repeated = last_tokenized.token_type == policy->type && last_tokenized.statement == statement &&
+                        std::equal(v.begin(), v.end(), last_tokenized.v.begin());
+  if (repeated) return;
+  limits_charge(policy->type, Operation::tokenize, 1);
+  last_tokenized.token_type = policy->type;
+  last_tokenized.statement = statement;
+  std::copy(v.begin(), v.end(), last_tokenized.v.begin());
+}
+
+void disclosure_flush() {
+  // An error in the middle leaves the rest for the abort callback.
+  while (used > 0) {
+    const Summary &summary = summaries[used - 1];
+    audit_write({.event = "reveal",
+                 .token_type = summary.token_type,
+                 .operation = operation_name(summary.op),
+                 .count = summary.count});
+    --used;
+  }
+}
+
+}  // namespace redoubt::pg

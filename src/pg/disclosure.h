@@ -1,0 +1,34 @@
+// disclosure.h - what has to happen, in order, before a value is revealed.
+//
+// gate -> budget -> record of intent -> plaintext; and one summary record per
+// statement, token type and operation afterwards.
+#ifndef REDOUBT_PG_DISCLOSURE_H
+#define REDOUBT_PG_DISCLOSURE_H
+
+#include "pg/boundary.h"
+
+#include "pg/limits.h"
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+
+// disclosure_admit checks the privilege, charges one value and makes sure that
+// an intent record is in the trail; only then may the value be opened.  `op` is
+// reveal or masked.  Raises 42501, 53400, 55000 or 58030.
+void disclosure_admit(const TypePolicy *policy, Operation op);
+
+// disclosure_tokenize is its counterpart for tokenizing: privilege and budget.
+// A value whose fingerprint `v` equals the last one charged for the type in the
+// same statement is not charged again (a stable cast is evaluated more than
+// once by the planner and the executor).
+void disclosure_tokenize_allowed(const TypePolicy *policy);
+void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::uint8_t, 16> v);
+
+// disclosure_flush writes the summaries collected so far.  Raises 58030.
+void disclosure_flush();
+
+// Registers the transaction callback that flushes at the end of a transaction.
+void disclosure_init();
+
+}  // namespace redoubt::pg
+#endif

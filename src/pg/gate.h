@@ -1,0 +1,36 @@
+// gate.h - who may reveal, reveal masked, and tokenize.
+//
+// The privilege is EXECUTE on the type's detokenize, mask and cast function,
+// held by the current user at the moment of the operation.  Unlike PostgreSQL's
+// own check it is not waived for superusers or owners.
+#ifndef REDOUBT_PG_GATE_H
+#define REDOUBT_PG_GATE_H
+
+#include "pg/boundary.h"
+
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+
+// gate_allows tells whether `role` holds the privilege; cached until a GRANT,
+// REVOKE, role or membership change.
+bool gate_allows(const TypePolicy *policy, Privilege privilege, Oid role);
+
+// gate_require raises 42501, after an audit event, unless the current user
+// holds the privilege.
+void gate_require(const TypePolicy *policy, Privilege privilege);
+
+// gate_observe_error is for the error path of a hook: where the error in flight
+// is PostgreSQL's own refusal of EXECUTE on one of the gate's functions, it
+// records the denial.  The caller re-throws that error afterwards.
+void gate_observe_error();
+
+// A text of every gate function's privileges, to compare before and after a
+// command; palloc'd.  gate_audit_changes writes an event per function whose
+// privileges changed.
+struct GateSnapshot;
+GateSnapshot *gate_snapshot();
+void gate_audit_changes(const GateSnapshot *before, const char *command);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,157 @@
+// hooks.cpp - saves, chains and dispatches; every decision is elsewhere.
+//
+// Plain data only: no object with a destructor may be alive while the previous
+// hook or the standard executor runs, because either may longjmp.
+// Invariant: each hook leaves the frame stack as it found it, errors included.
+#include "pg/boundary.h"
+
+#include "pg/delivery.h"
+#include "pg/disclosure.h"
+#include "pg/gate.h"
+#include "pg/hooks.h"
+#include "pg/labels.h"
+#include "pg/log_guard.h"
+#include "pg/read_meter.h"
+#include "pg/settings.h"
+#include "pg/utility.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit ExecutorStart_hook_type prev_start = nullptr;
+constinit ExecutorRun_hook_type prev_run = nullptr;
+constinit ExecutorFinish_hook_type prev_finish = nullptr;
+constinit ProcessUtility_hook_type prev_utility = nullptr;
+
+// An error passes every frame on its way out; it is looked at once.
+constinit bool error_observed = false;
+
+void observe_error() {
+  if (error_observed) return;
+  error_observed = true;
+  gate_observe_error();
+}
+
+// A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
+// know where their rows go.
+bool needs_serial(const QueryDesc *query, const DeliveryFrame *frame) {
+  return frame->veto && query->plannedstmt->parallelModeNeeded && setting_reveal != static_cast<int>(Reveal::token) &&
+         !IsParallelWorker();
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
+  using namespace redoubt::pg;
+  error_observed = false;
+  PG_TRY();
+  {
+    if (prev_start)
+      prev_start(query, eflags);
+    else
+      standard_ExecutorStart(query, eflags);
+  }
+  PG_CATCH();
+  {
+    observe_error();
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+}
+
+static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once) {
+  using namespace redoubt::pg;
+  const bool outermost = delivery_outermost();
+  DeliveryFrame frame = delivery_frame_query(query);
+  ReadMeter meter;
+  error_observed = false;
+  read_meter_attach(&meter, query, &frame);
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    const bool once = execute_once && !needs_serial(query, &frame);
+    if (prev_run)
+      prev_run(query, direction, count, once);
+    else
+      standard_ExecutorRun(query, direction, count, once);
+  }
+  PG_CATCH();
+  {
+    delivery_pop(&frame);
+    read_meter_detach(&meter, query);
+    observe_error();
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  delivery_pop(&frame);
+  read_meter_detach(&meter, query);
+  if (outermost) disclosure_flush();
+}
+
+// AFTER triggers run here: what they evaluate never goes to the reader.
+static void redoubt_ExecutorFinish(QueryDesc *query) {
+  using namespace redoubt::pg;
+  DeliveryFrame frame = delivery_frame_veto();
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    if (prev_finish)
+      prev_finish(query);
+    else
+      standard_ExecutorFinish(query);
+  }
+  PG_FINALLY();
+  { delivery_pop(&frame); }
+  PG_END_TRY();
+}
+
+static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
+                                   ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
+                                   DestReceiver *dest, QueryCompletion *completion) {
+  using namespace redoubt::pg;
+  const bool outermost = delivery_outermost();
+  DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
+  error_observed = false;
+  UtilityCommand command = utility_begin(statement, &read_only_tree);
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    if (prev_utility)
+      prev_utility(command.statement, text, read_only_tree, context, parameters, environment, dest, completion);
+    else
+      standard_ProcessUtility(command.statement, text, read_only_tree, context, parameters, environment, dest,
+                              completion);
+  }
+  PG_CATCH();
+  {
+    delivery_pop(&frame);
+    utility_abort(&command);
+    observe_error();
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  delivery_pop(&frame);
+  utility_end(&command);
+  if (outermost) disclosure_flush();
+}
+}
+
+namespace redoubt::pg {
+
+void hooks_install() {
+  prev_start = ExecutorStart_hook;
+  ExecutorStart_hook = redoubt_ExecutorStart;
+  prev_run = ExecutorRun_hook;
+  ExecutorRun_hook = redoubt_ExecutorRun;
+  prev_finish = ExecutorFinish_hook;
+  ExecutorFinish_hook = redoubt_ExecutorFinish;
+  prev_utility = ProcessUtility_hook;
+  ProcessUtility_hook = redoubt_ProcessUtility;
+  log_guard_install();
+  labels_init();
+  disclosure_init();
+}
+
+}  // namespace redoubt::pg

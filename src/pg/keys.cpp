@@ -1,0 +1,268 @@
+// keys.cpp - see keys.h.
+//
+// Order of work on a cache miss: (1) plain PostgreSQL code copies the wrapped
+// row, (2) pure C++ unwraps it and sets up the contexts.  No key byte exists
+// while PostgreSQL code runs, so no longjmp can skip a wipe.
+// Covered by sql/keys.sql and test/tap/keys.pl.
+#include "pg/boundary.h"
+
+#include "core/keywrap.h"
+#include "core/random.h"
+#include "pg/audit_trail.h"
+#include "pg/catalog.h"
+#include "pg/kek.h"
+#include "pg/keys.h"
+#include "pg/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of redoubt.key.
+enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint };
+
+constexpr std::size_t kKeySize = 32;                     // K1 and K2 each
+constexpr std::size_t kWrappedSize = 2 * kKeySize + 8;   // RFC 5649 adds one 8-byte block
+constexpr int kMaxVersion = 0xffff;
+
+struct WrappedKey {
+  int version = 0;  // 0: not found
+  std::size_t size = 0;
+  std::array<std::uint8_t, kWrappedSize> bytes{};
+  char kek[kKekFingerprintSize + 1] = "";
+};
+static_assert(std::is_trivially_destructible_v<WrappedKey>);
+
+struct CachedSealer {
+  NameData key;
+  std::array<std::uint8_t, kClassIdSize> class_id;
+  std::uint16_t version;
+  bool current;
+  TokenSealer sealer;
+};
+using SealerCache = std::vector<std::unique_ptr<CachedSealer>>;
+
+constinit SealerCache *cache = nullptr;
+constinit bool stale = false;
+constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void keys_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) stale = true;
+}
+static void keys_wipe(int, Datum) {
+  using namespace redoubt::pg;
+  delete cache;
+  cache = nullptr;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (cache != nullptr) return;
+  static bool registered = false;  // the cache may have been wiped by a failed start
+  if (!registered) {
+    on_proc_exit(keys_wipe, 0);
+    CacheRegisterRelcacheCallback(keys_relation_changed, 0);
+    registered = true;
+  }
+  cache = new SealerCache();
+}
+
+// The row of version `version`, or of the highest one for 0.
+WrappedKey read_key(const char *name, int version) {
+  WrappedKey result;
+  table_oid = catalog_relation("key");
+  catalog_scan("key", [&result, name, version](const CatalogRow &row) {
+    bool null = false;
+    const text *row_name = DatumGetTextPP(row.get(kName, &null));
+    if (std::string_view(VARDATA_ANY(row_name), VARSIZE_ANY_EXHDR(row_name)) != name) return;
+    const int row_version = DatumGetInt32(row.get(kVersion, &null));
+    if (version != 0 ? row_version != version : row_version <= result.version) return;
+    const bytea *wrapped = DatumGetByteaPP(row.get(kWrapped, &null));
+    result.version = row_version;
+    result.size = VARSIZE_ANY_EXHDR(wrapped);
+    memcpy(result.bytes.data(), VARDATA_ANY(wrapped), std::min(result.size, result.bytes.size()));
+    const text *kek = DatumGetTextPP(row.get(kKekFingerprint, &null));
+    strlcpy(result.kek, text_to_cstring(kek), sizeof result.kek);
+  });
+  return result;
+}
+
+void check_kek(const char *name, const WrappedKey &wrapped) {
+  if (strcmp(wrapped.kek, kek_fingerprint()) != 0)
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("key \"%s\" was wrapped by the key-encryption key with fingerprint %s, but the server has %s", name,
+                    wrapped.kek, kek_fingerprint()),
+             errhint("Start the server with the key-encryption key this database was made with."), errhidestmt(true)));
+}
+
+// unwrap yields K1 and K2; throws XX001.
+void unwrap(const WrappedKey &wrapped, SecretBytes<2 * kKeySize> &out) {
+  // key_unwrap may write whole blocks: give it the wrapped size.
+  SecretBytes<kWrappedSize> plain;
+  std::size_t length = 0;
+  if (wrapped.size != kWrappedSize || key_unwrap(kek_bytes(), wrapped.bytes, plain.span(), length) != Status::ok ||
+      length != 2 * kKeySize)
+    throw Failure(ERRCODE_DATA_CORRUPTED, "a wrapped key in redoubt.key is damaged",
+                  "Restore the row of redoubt.key from a backup.");
+  std::copy_n(plain.span().begin(), out.span().size(), out.span().begin());
+}
+
+void forget_stale() {
+  if (!stale) return;
+  cache->clear();
+  stale = false;
+}
+
+CachedSealer *find_cached(const TypePolicy *policy, std::uint16_t version) noexcept {
+  for (const auto &entry : *cache)
+    if ((version == 0 ? entry->current : entry->version == version) && entry->class_id == policy->class_id &&
+        strcmp(NameStr(entry->key), NameStr(policy->key)) == 0)
+      return entry.get();
+  return nullptr;
+}
+
+CachedSealer *add_sealer(const TypePolicy *policy, const WrappedKey &wrapped, bool current) {
+  SecretBytes<2 * kKeySize> key;
+  unwrap(wrapped, key);
+  auto sealer = TokenSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id,
+                                  static_cast<std::uint16_t>(wrapped.version));
+  if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
+  cache->push_back(std::unique_ptr<CachedSealer>(new CachedSealer{
+      policy->key, policy->class_id, static_cast<std::uint16_t>(wrapped.version), current, std::move(*sealer)}));
+  return cache->back().get();
+}
+
+// Makes and stores version `version` of a key; K1 comes from `previous` unless null.
+void wrap_new(const WrappedKey *previous, std::span<std::uint8_t, kWrappedSize> out) {
+  SecretBytes<2 * kKeySize> key;
+  if (!random_bytes(key.span())) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
+  if (previous != nullptr) {
+    SecretBytes<2 * kKeySize> old;
+    unwrap(*previous, old);
+    std::copy_n(old.span().begin(), kKeySize, key.span().begin());
+  }
+  std::size_t length = 0;
+  if (key_wrap(kek_bytes(), key.span(), out, length) != Status::ok || length != kWrappedSize)
+    throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not wrap a data key");
+}
+
+// Inserts the row as the table's owner: callers were checked before.
+void insert_key(const char *name, int version, std::span<const std::uint8_t, kWrappedSize> wrapped) {
+  const Oid relid = catalog_relation("key");
+  if (!OidIsValid(relid)) elog(ERROR, "table redoubt.key is missing");
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+
+  auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + kWrappedSize));
+  SET_VARSIZE(bytes, VARHDRSZ + kWrappedSize);
+  memcpy(VARDATA(bytes), wrapped.data(), kWrappedSize);
+  Oid types[] = {TEXTOID, INT4OID, BYTEAOID, TEXTOID, TEXTOID};
+  Datum values[] = {CStringGetTextDatum(name), Int32GetDatum(version), PointerGetDatum(bytes),
+                    CStringGetTextDatum(kek_fingerprint()),
+                    CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
+
+  Oid save_user = InvalidOid;
+  int save_context = 0;
+  GetUserIdAndSecContext(&save_user, &save_context);
+  SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE);  // an error restores it
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  if (SPI_execute_with_args("INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) "
+                            "VALUES ($1, $2, $3, $4, $5)",
+                            lengthof(types), types, values, nullptr, false, 0) != SPI_OK_INSERT)
+    elog(ERROR, "could not store a data key");
+  SPI_finish();
+  SetUserIdAndSecContext(save_user, save_context);
+  CommandCounterIncrement();
+}
+
+// make_key creates the first or the next version of `name` and returns its number.
+int make_key(const char *name, bool rotate) {
+  const WrappedKey previous = call([name] { return read_key(name, 0); });
+  if (rotate != (previous.version != 0))
+    call([name, rotate] {
+      if (rotate)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("key \"%s\" does not exist", name),
+                        errhint("Make it with redoubt.create_key().")));
+      ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("key \"%s\" already exists", name),
+                      errhint("Use redoubt.rotate_key() for a new version of it.")));
+    });
+  if (previous.version == kMaxVersion)
+    throw Failure(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "a key has at most 65535 versions");
+  const int version = previous.version + 1;
+  std::array<std::uint8_t, kWrappedSize> wrapped;
+  if (rotate) call([name, &previous] { check_kek(name, previous); });
+  wrap_new(rotate ? &previous : nullptr, wrapped);
+  call([name, version, rotate, &wrapped] {
+    audit_write({.event = "key", .operation = rotate ? "rotate_key" : "create_key", .detail = name});
+    insert_key(name, version, wrapped);
+  });
+  stale = true;
+  return version;
+}
+
+}  // namespace
+
+bool is_redoubt_admin(Oid role) {
+  const Oid admin = get_role_oid("redoubt_admin", true);
+  return superuser_arg(role) || (OidIsValid(admin) && has_privs_of_role(role, admin));
+}
+
+bool keys_ensure(const char *name) {
+  if (call([name] { return read_key(name, 0).version; }) != 0) return true;
+  if (!kek_available() || !call([] { return is_redoubt_admin(GetUserId()) && !RecoveryInProgress() && !XactReadOnly; }))
+    return false;
+  make_key(name, false);
+  return true;
+}
+
+TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
+  cache_init();
+  forget_stale();
+  if (CachedSealer *hit = find_cached(policy, version)) return &hit->sealer;
+
+  const char *name = NameStr(policy->key);
+  WrappedKey wrapped = call([name, version] { return read_key(name, version); });
+  if (wrapped.version == 0 && version == 0 && keys_ensure(name))
+    wrapped = call([name] { return read_key(name, 0); });
+  call([name, version, &wrapped] {
+    if (wrapped.version == 0 && version == 0)
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("key \"%s\" does not exist", name),
+                      errhint("A member of redoubt_admin makes it with redoubt.create_key('%s').", name),
+                      errhidestmt(true)));
+    if (wrapped.version == 0)
+      ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                      errmsg("the token names version %d of key \"%s\", which does not exist", version, name),
+                      errhint("The token is damaged or comes from another database."), errhidestmt(true)));
+    check_kek(name, wrapped);
+  });
+  forget_stale();  // reading the table may have delivered an invalidation
+  return &add_sealer(policy, wrapped, version == 0)->sealer;
+}
+
+}  // namespace redoubt::pg
+
+REDOUBT_FUNCTION(redoubt_create_key) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_kek();
+  const char *name = NameStr(*PG_GETARG_NAME(0));
+  PG_RETURN_INT32(make_key(name, false));
+}
+
+REDOUBT_FUNCTION(redoubt_rotate_key) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_kek();
+  const char *name = NameStr(*PG_GETARG_NAME(0));
+  PG_RETURN_INT32(make_key(name, true));
+}

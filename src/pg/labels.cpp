@@ -1,0 +1,218 @@
+// labels.cpp - the label provider, and a cache of which columns are labelled.
+//
+// The cache holds one entry per relation asked about, most of them empty.
+// Entries are never removed; a relcache invalidation marks one (or all) stale.
+// A label change invalidates every relation, because children inherit labels.
+// Covered by sql/labels.sql.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/catalog.h"
+#include "pg/kek.h"
+#include "pg/keys.h"
+#include "pg/labels.h"
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr const char *kProvider = "redoubt";
+
+struct LabelledColumn {
+  AttrNumber attno;
+  Oid token_type;
+};
+
+struct RelationLabels {
+  Oid relid;  // hash key
+  bool valid;
+  int size;
+  LabelledColumn *columns;
+};
+
+constinit HTAB *relations = nullptr;
+constinit MemoryContext cache_context = nullptr;
+
+void forget_all() {
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, relations);
+  while (auto *entry = static_cast<RelationLabels *>(hash_seq_search(&sequence))) entry->valid = false;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void labels_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (!OidIsValid(relid)) return forget_all();
+  if (auto *entry = static_cast<RelationLabels *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
+    entry->valid = false;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (relations != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt labels", ALLOCSET_SMALL_SIZES);
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = sizeof(RelationLabels);
+  control.hcxt = cache_context;
+  relations = hash_create("redoubt labels", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  CacheRegisterRelcacheCallback(labels_relation_changed, 0);
+}
+
+// The token type a label names: `name`, `schema.name`; unqualified names are
+// looked up in schema redoubt.
+Oid resolve_label(const char *label) {
+  List *names = stringToQualifiedNameList(label);
+  if (list_length(names) == 1) names = lcons(makeString(pstrdup("redoubt")), names);
+  if (list_length(names) != 2) return InvalidOid;
+  const Oid schema = get_namespace_oid(strVal(linitial(names)), true);
+  if (!OidIsValid(schema)) return InvalidOid;
+  const Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(strVal(lsecond(names))),
+                                   ObjectIdGetDatum(schema));
+  return policy_find(type) != nullptr ? type : InvalidOid;
+}
+
+// Appends the labelled columns of `relid` to `into` (a List of LabelledColumn *).
+List *read_labels(Oid relid, List *into) {
+  Relation catalog = table_open(SecLabelRelationId, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_seclabel_objoid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  ScanKeyInit(&keys[1], Anum_pg_seclabel_classoid, BTEqualStrategyNumber, F_OIDEQ,
+              ObjectIdGetDatum(RelationRelationId));
+  SysScanDesc scan = systable_beginscan(catalog, SecLabelObjectIndexId, true, nullptr, lengthof(keys), keys);
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    bool null = false;
+    const char *provider =
+        TextDatumGetCString(heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog), &null));
+    const int column = reinterpret_cast<const FormData_pg_seclabel *>(GETSTRUCT(tuple))->objsubid;
+    if (strcmp(provider, kProvider) != 0 || column <= 0) continue;
+    const char *label =
+        TextDatumGetCString(heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog), &null));
+    auto *found = static_cast<LabelledColumn *>(palloc(sizeof(LabelledColumn)));
+    *found = {static_cast<AttrNumber>(column), resolve_label(label)};
+    if (!OidIsValid(found->token_type))
+      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                      errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
+                      errhint("Set the label again with SECURITY LABEL FOR redoubt.")));
+    into = lappend(into, found);
+  }
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return into;
+}
+
+// Labels of `relid` and, matched by column name, of every ancestor.
+List *collect_labels(Oid relid, Oid ancestor, List *into, int depth) {
+  if (depth > 32) return into;
+  List *own = read_labels(ancestor, NIL);
+  ListCell *cell = nullptr;
+  foreach (cell, own) {
+    auto *column = static_cast<LabelledColumn *>(lfirst(cell));
+    if (ancestor != relid) {
+      const char *name = get_attname(ancestor, column->attno, true);
+      column->attno = name != nullptr ? get_attnum(relid, name) : InvalidAttrNumber;
+      if (column->attno <= 0) continue;
+    }
+    into = lappend(into, column);
+  }
+  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(ancestor));
+  SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+  List *parents = NIL;
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    parents = lappend_oid(parents, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
+  }
+  systable_endscan(scan);
+  table_close(inherits, AccessShareLock);
+  foreach (cell, parents) into = collect_labels(relid, lfirst_oid(cell), into, depth + 1);
+  return into;
+}
+
+void rebuild(RelationLabels *entry) {
+  // Valid before reading, so that an invalidation which arrives meanwhile sticks.
+  entry->valid = true;
+  entry->size = 0;
+  List *found = NIL;
+  PG_TRY();
+  {
+    found = collect_labels(entry->relid, entry->relid, NIL, 0);
+  }
+  PG_CATCH();
+  {
+    entry->valid = false;
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  if (entry->columns != nullptr) pfree(entry->columns);
+  entry->columns = nullptr;
+  if (found == NIL) return;
+  const auto bytes = static_cast<Size>(list_length(found)) * sizeof(LabelledColumn);
+  entry->columns = static_cast<LabelledColumn *>(MemoryContextAlloc(cache_context, bytes));
+  ListCell *cell = nullptr;
+  foreach (cell, found) entry->columns[entry->size++] = *static_cast<LabelledColumn *>(lfirst(cell));
+}
+
+void check_label(const ObjectAddress *object, const char *label) {
+  if (object->classId != RelationRelationId || object->objectSubId <= 0)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("redoubt labels go on table columns"),
+                    errhint("Use SECURITY LABEL FOR redoubt ON COLUMN table.column IS '<token type>'.")));
+  const char kind = get_rel_relkind(object->objectId);
+  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE &&
+      kind != RELKIND_MATVIEW)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels go on columns of tables"),
+                    errhint("Reads through a view are metered by the labels of its base tables.")));
+  if (label != nullptr && !OidIsValid(resolve_label(label)))
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a token type", label),
+                    errhint("redoubt.token_types lists the token types.")));
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void redoubt_relabel(const ObjectAddress *object, const char *label) {
+  using namespace redoubt::pg;
+  if (!is_redoubt_admin(GetUserId()))
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to set redoubt labels"),
+                    errhint("Only members of redoubt_admin may set them.")));
+  check_label(object, label);
+  const char *detail = psprintf("%s.%s: %s", get_rel_name(object->objectId),
+                                get_attname(object->objectId, static_cast<AttrNumber>(object->objectSubId), false),
+                                label != nullptr ? label : "(removed)");
+  if (kek_available())
+    audit_write({.event = "label", .operation = label != nullptr ? "set" : "remove", .detail = detail});
+  CacheInvalidateRelcacheAll();
+}
+}
+
+namespace redoubt::pg {
+
+void labels_init() { register_label_provider(kProvider, redoubt_relabel); }
+
+Oid label_token_type(Oid relid, AttrNumber attno) {
+  if (relid < FirstNormalObjectId || attno <= 0) return InvalidOid;
+  if (relations == nullptr) cache_init();
+  bool found = false;
+  auto *entry = static_cast<RelationLabels *>(hash_search(relations, &relid, HASH_ENTER, &found));
+  if (!found) {
+    entry->valid = false;
+    entry->columns = nullptr;
+  }
+  if (!entry->valid) rebuild(entry);
+  for (int i = 0; i < entry->size; ++i)
+    if (entry->columns[i].attno == attno) return entry->columns[i].token_type;
+  return InvalidOid;
+}
+
+}  // namespace redoubt::pg

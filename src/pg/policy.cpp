@@ -1,0 +1,229 @@
+// policy.cpp - the cache of token type policies, and its invalidation.
+//
+// One entry per type OID looked up, negative entries included, so that the
+// question "is this a token type" costs one hash probe.  Entries are never
+// removed: an invalidation only moves the generation on, and an old entry is
+// read again in place when it is next asked for.
+// Covered by sql/token_types.sql and sql/custom_types.sql.
+#include "pg/boundary.h"
+
+#include "pg/catalog.h"
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of redoubt.token_type.
+enum : int { kTyp = 1, kClassId, kMethod, kBase, kPattern, kNormalize, kMask, kDeterministic, kKey };
+
+constinit HTAB *policies = nullptr;
+constinit HTAB *carried = nullptr;
+constinit MemoryContext cache_context = nullptr;
+constinit std::uint64_t generation = 1;
+constinit Oid table_oid = InvalidOid;  // of redoubt.token_type, as last seen
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void policy_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) ++generation;
+}
+static void policy_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
+}
+
+namespace redoubt::pg {
+namespace {
+
+HTAB *make_cache(const char *name, Size entry_size) {
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = entry_size;
+  control.hcxt = cache_context;
+  return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+void cache_init() {
+  if (policies != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
+  carried = make_cache("redoubt carried tokens", sizeof(CarriedTokens));
+  HTAB *table = make_cache("redoubt policies", sizeof(TypePolicy));
+  CacheRegisterRelcacheCallback(policy_relation_changed, 0);
+  CacheRegisterSyscacheCallback(TYPEOID, policy_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(PROCOID, policy_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(NAMESPACEOID, policy_catalog_changed, 0);
+  policies = table;
+}
+
+// True if the type's input function is this library's: a row of token_type
+// alone makes no token type.
+bool has_token_input(Oid type) {
+  HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const Oid input = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typinput;
+  ReleaseSysCache(tuple);
+  HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(input));
+  if (!HeapTupleIsValid(proc)) return false;
+  bool null = true;
+  const Datum symbol = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &null);
+  const bool ours = !null && strcmp(TextDatumGetCString(symbol), "redoubt_token_in") == 0;
+  ReleaseSysCache(proc);
+  return ours;
+}
+
+Oid find_function(const char *schema, const char *name, Oid argument) {
+  List *qualified = list_make2(makeString(pstrdup(schema)), makeString(pstrdup(name)));
+  return LookupFuncName(qualified, 1, &argument, true);
+}
+
+std::string_view text_view(Datum value) {
+  const text *t = DatumGetTextPP(value);
+  return {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
+}
+
+void read_row(TypePolicy *policy, const CatalogRow &row) {
+  bool null = false;
+  const pg_uuid_t *class_id = DatumGetUUIDP(row.get(kClassId, &null));
+  if (null) elog(ERROR, "token type %u has no class id", policy->type);
+  memcpy(policy->class_id.data(), class_id->data, kClassIdSize);
+  policy->is_bytes = text_view(row.get(kBase, &null)) == "bytea";
+  policy->deterministic = DatumGetBool(row.get(kDeterministic, &null));
+  namestrcpy(&policy->key, TextDatumGetCString(row.get(kKey, &null)));
+
+  const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
+  const auto mask = mask_parse(text_view(row.get(kMask, &null)));
+  if (!normalize.ok() || !mask.ok())
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
+                    errhint("The row of redoubt.token_type was changed by hand; restore its normalize and mask.")));
+  policy->normalize = *normalize;
+  policy->mask = *mask;
+
+  const Datum pattern = row.get(kPattern, &null);
+  if (policy->pattern != nullptr) pfree(policy->pattern);
+  policy->pattern = nullptr;
+  if (!null) {
+    MemoryContext old = MemoryContextSwitchTo(cache_context);
+    policy->pattern = DatumGetTextPCopy(pattern);
+    MemoryContextSwitchTo(old);
+  }
+}
+
+void read_policy(TypePolicy *policy) {
+  const std::uint64_t reading = generation;
+  table_oid = catalog_relation("token_type");
+  policy->is_token_type = false;
+  if (has_token_input(policy->type))
+    catalog_scan("token_type", [policy](const CatalogRow &row) {
+      bool null = false;
+      if (DatumGetObjectId(row.get(kTyp, &null)) != policy->type) return;
+      read_row(policy, row);
+      policy->is_token_type = true;
+    });
+  if (policy->is_token_type) {
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(policy->type));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", policy->type);
+    const auto *form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+    const char *type_name = pstrdup(NameStr(form->typname));
+    const char *schema = get_namespace_name(form->typnamespace);
+    ReleaseSysCache(tuple);
+    snprintf(policy->name, sizeof policy->name, "%s.%s", schema, type_name);
+    policy->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", policy->type);
+    policy->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", policy->type);
+    policy->gate[static_cast<int>(Privilege::tokenize)] =
+        find_function(schema, type_name, policy->is_bytes ? BYTEAOID : TEXTOID);
+  }
+  policy->generation = reading;  // a change that arrived meanwhile makes it stale again
+}
+
+}  // namespace
+
+const TypePolicy *policy_find(Oid type) {
+  if (type < FirstNormalObjectId) return nullptr;
+  if (policies == nullptr) cache_init();
+  bool found = false;
+  auto *policy = static_cast<TypePolicy *>(hash_search(policies, &type, HASH_ENTER, &found));
+  if (!found) {
+    policy->generation = 0;
+    policy->pattern = nullptr;
+  }
+  if (policy->generation != generation) read_policy(policy);
+  return policy->is_token_type ? policy : nullptr;
+}
+
+const TypePolicy *policy_require(Oid type) {
+  const TypePolicy *policy = policy_find(type);
+  if (policy == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("type %s has no token type policy", format_type_be(type)),
+                    errhint("Token types are made by redoubt.create_token_type(); a restore must also load "
+                            "the table redoubt.token_type."),
+                    errhidestmt(true)));
+  return policy;
+}
+
+void policy_each(void (*visit)(const TypePolicy *, void *), void *context) {
+  List *types = NIL;
+  catalog_scan("token_type", [&types](const CatalogRow &row) {
+    bool null = false;
+    types = lappend_oid(types, DatumGetObjectId(row.get(kTyp, &null)));
+  });
+  ListCell *cell = nullptr;
+  foreach (cell, types) {
+    const TypePolicy *policy = policy_find(lfirst_oid(cell));
+    if (policy != nullptr) visit(policy, context);
+  }
+}
+
+namespace {
+
+void add_carried(CarriedTokens *into, Oid token_type, int count) {
+  for (int i = 0; i < into->size; ++i)
+    if (into->item[i].token_type == token_type) {
+      into->item[i].count = static_cast<std::uint16_t>(std::min(into->item[i].count + count, 0xffff));
+      return;
+    }
+  // More kinds than fit are counted under the last one: never an under-count.
+  if (into->size == kMaxCarried) return add_carried(into, into->item[kMaxCarried - 1].token_type, count);
+  into->item[into->size++] = {token_type, static_cast<std::uint16_t>(count)};
+}
+
+void collect_carried(Oid type, CarriedTokens *into, int depth) {
+  if (type < FirstNormalObjectId || depth > 16) return;
+  check_stack_depth();
+  if (policy_find(type) != nullptr) return add_carried(into, type, 1);
+  const char kind = get_typtype(type);
+  if (kind == TYPTYPE_DOMAIN) return collect_carried(getBaseType(type), into, depth + 1);
+  if (kind == TYPTYPE_RANGE) return collect_carried(get_range_subtype(type), into, depth + 1);
+  const Oid element = get_element_type(type);
+  if (OidIsValid(element)) return collect_carried(element, into, depth + 1);
+  if (kind != TYPTYPE_COMPOSITE) return;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+  for (int i = 0; i < descriptor->natts; ++i) {
+    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+    if (!attribute->attisdropped) collect_carried(attribute->atttypid, into, depth + 1);
+  }
+}
+
+}  // namespace
+
+const CarriedTokens *policy_carried(Oid type) {
+  static const CarriedTokens nothing = {};
+  if (type < FirstNormalObjectId) return &nothing;
+  if (policies == nullptr) cache_init();
+  bool found = false;
+  auto *entry = static_cast<CarriedTokens *>(hash_search(carried, &type, HASH_ENTER, &found));
+  if (!found) entry->generation = 0;
+  if (entry->generation != generation) {
+    const std::uint64_t reading = generation;
+    CarriedTokens fresh = {};
+    fresh.type = type;
+    collect_carried(type, &fresh, 0);
+    fresh.generation = reading;
+    *entry = fresh;
+  }
+  return entry;
+}
+
+}  // namespace redoubt::pg

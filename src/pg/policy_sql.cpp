@@ -1,0 +1,84 @@
+// policy_sql.cpp - SQL functions around policies: the table trigger, the check
+// of a new type's parameters, the status view.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/kek.h"
+#include "pg/policy.h"
+#include "pg/settings.h"
+#include "pg/shared_memory.h"
+
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "commands/trigger.h"
+#include "regex/regex.h"
+}
+
+// Statement trigger on redoubt.token_type, key and limit_rule: every backend
+// drops what it cached of the table, and the change is recorded however it was
+// made (by our functions, by a restore, by hand).
+REDOUBT_FUNCTION(redoubt_policy_changed) {
+  using namespace redoubt::pg;
+  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
+  const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
+  CacheInvalidateRelcacheByRelid(RelationGetRelid(data->tg_relation));
+  const char *operation = TRIGGER_FIRED_BY_INSERT(data->tg_event)   ? "insert"
+                          : TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "update"
+                          : TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "delete"
+                                                                    : "truncate";
+  if (shared_memory_ready() && kek_available())
+    audit_write({.event = "policy",
+                 .operation = operation,
+                 .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});
+  PG_RETURN_POINTER(nullptr);
+}
+
+// check_policy(normalize, mask, pattern): raises 22023 unless all are usable.
+REDOUBT_FUNCTION(redoubt_check_policy) {
+  const auto view = [](const text *t) {
+    return std::string_view(VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t)));
+  };
+  if (PG_ARGISNULL(0) || !redoubt::normalize_parse(view(PG_GETARG_TEXT_PP(0))).ok())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid normalize for a token type"),
+                    errhint("Use none, trim, upper, lower, email, name or phone(XX) with a country code XX.")));
+  if (PG_ARGISNULL(1) || !redoubt::mask_parse(view(PG_GETARG_TEXT_PP(1))).ok())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid mask for a token type"),
+                    errhint("Use full, email, phone, name, keep_first(n) or keep_last(n) with n up to 64.")));
+  if (!PG_ARGISNULL(2)) {
+    char probe[1] = {'\0'};
+    (void)RE_compile_and_execute(PG_GETARG_TEXT_PP(2), probe, 0, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
+  }
+  PG_RETURN_VOID();
+}
+
+// audit_type(operation, type, detail): for create_token_type and drop_token_type.
+REDOUBT_FUNCTION(redoubt_audit_type) {
+  using namespace redoubt::pg;
+  if (shared_memory_ready() && kek_available())
+    audit_write({.event = "type",
+                 .operation = text_to_cstring(PG_GETARG_TEXT_PP(0)),
+                 .detail = text_to_cstring(PG_GETARG_TEXT_PP(1))});
+  PG_RETURN_VOID();
+}
+
+// status() -> setof (item, value): is this server in working order?
+REDOUBT_FUNCTION(redoubt_status) {
+  using namespace redoubt::pg;
+  InitMaterializedSRF(fcinfo, 0);
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const auto put = [result](const char *item, const char *value) {
+    Datum values[] = {CStringGetTextDatum(item), CStringGetTextDatum(value)};
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+  };
+  const bool ready = shared_memory_ready();
+  put("version", REDOUBT_VERSION);
+  put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
+  put("key-encryption key", kek_available() ? kek_fingerprint() : "missing: set redoubt.kek_file or redoubt.kek_command");
+  put("superuser access", setting_superuser_access ? "on" : "off");
+  if (ready) {
+    put("audit directory", setting_audit_directory);
+    put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async");
+  }
+  return static_cast<Datum>(0);
+}

@@ -1,0 +1,76 @@
+// settings.cpp - defines every redoubt.* setting.  Nothing else reads or writes GUCs.
+//
+// What weakens protection (superuser_access, the audit settings) can be changed
+// in the configuration file only; what a user may set (reveal) only selects
+// among what that user's privileges allow.  Covered by sql/settings.sql.
+#include "pg/boundary.h"
+
+#include "pg/settings.h"
+
+namespace redoubt::pg {
+
+constinit int setting_reveal = static_cast<int>(Reveal::token);
+constinit bool setting_superuser_access = false;
+constinit char *setting_kek_file = nullptr;
+constinit char *setting_kek_command = nullptr;
+constinit char *setting_audit_directory = nullptr;
+constinit int setting_audit_durability = static_cast<int>(Durability::async);
+constinit int setting_audit_segment_size = 16 * 1024;
+constinit int setting_max_subjects = 10000;
+
+namespace {
+
+constexpr config_enum_entry kRevealOptions[] = {
+    {"token", static_cast<int>(Reveal::token), false},
+    {"masked", static_cast<int>(Reveal::masked), false},
+    {"plain", static_cast<int>(Reveal::plain), false},
+    {"auto", static_cast<int>(Reveal::automatic), false},
+    {nullptr, 0, false},
+};
+
+constexpr config_enum_entry kDurabilityOptions[] = {
+    {"async", static_cast<int>(Durability::async), false},
+    {"sync", static_cast<int>(Durability::sync), false},
+    {nullptr, 0, false},
+};
+
+// The operators of token types made in schema redoubt must be found by an
+// application whose SQL does not name that schema.  So the *built-in* default of
+// search_path gets redoubt as its last entry, where nobody but the extension's
+// owner can create objects; any explicit setting of search_path replaces it.
+void settings_default_search_path() {
+  SetConfigOption("search_path", "\"$user\", public, redoubt", PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
+}
+
+}  // namespace
+
+void settings_define() {
+  DefineCustomEnumVariable("redoubt.reveal", "What output of a token-typed column shows.",
+                           "token, masked, plain, or auto: the most the current role is granted.", &setting_reveal,
+                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomBoolVariable("redoubt.superuser_access", "Lets superusers reveal and tokenize without a grant.", nullptr,
+                           &setting_superuser_access, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.kek_file", "File that holds the key-encryption key (32 bytes or 64 hex digits).",
+                             "Outside the data directory, readable by its owner only.", &setting_kek_file, "",
+                             PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.kek_command", "Shell command that prints the key-encryption key at server start.",
+                             "64 hex digits; used when redoubt.kek_file is empty.", &setting_kek_command, "",
+                             PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.audit_directory", "Directory of the audit trail's segment files.",
+                             "Relative to the data directory unless absolute.", &setting_audit_directory,
+                             "redoubt_audit", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable("redoubt.audit_durability", "Whether an audit record is flushed to disk before it counts.",
+                           "sync: on disk before the first plaintext of a statement leaves.", &setting_audit_durability,
+                           static_cast<int>(Durability::async), kDurabilityOptions, PGC_SIGHUP, 0, nullptr, nullptr,
+                           nullptr);
+  DefineCustomIntVariable("redoubt.audit_segment_size", "Size at which the audit trail starts a new segment file.",
+                          nullptr, &setting_audit_segment_size, 16 * 1024, 64, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB,
+                          nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
+                          "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
+                          10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+  MarkGUCPrefixReserved("redoubt");
+  settings_default_search_path();
+}
+
+}  // namespace redoubt::pg

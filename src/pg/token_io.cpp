@@ -1,0 +1,147 @@
+// token_io.cpp - the SQL functions every token type is made of: in, out, recv,
+// send, the casts, detokenize, mask, token_info.
+//
+// One C function serves all types; which type is meant comes from the catalog
+// entry of the SQL function that was called (catalog_call_type).
+// Covered by sql/token_types.sql, sql/reveal.sql and sql/hostile_input.sql.
+#include "pg/boundary.h"
+
+#include "core/token.h"
+#include "pg/catalog.h"
+#include "pg/delivery.h"
+#include "pg/gate.h"
+#include "pg/settings.h"
+#include "pg/token_value.h"
+
+extern "C" {
+#include "libpq/pqformat.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Input is transparent: a token as it is, anything else is plaintext.
+bytea *input(Oid type, const char *text, std::size_t length) {
+  if (token_has_prefix({text, length})) return token_from_text_form(type, {text, length});
+  return token_of_text(policy_require(type), text, length);
+}
+
+// What redoubt.reveal comes to for this type, here and now.
+Reveal effective_reveal(Oid type, const TypePolicy **policy) {
+  const auto wanted = static_cast<Reveal>(setting_reveal);
+  if (wanted == Reveal::token || !delivery_to_reader()) return Reveal::token;
+  *policy = policy_require(type);
+  if (wanted != Reveal::automatic) return wanted;
+  const Oid role = GetUserId();
+  if (gate_allows(*policy, Privilege::reveal, role)) return Reveal::plain;
+  if (gate_allows(*policy, Privilege::masked, role)) return Reveal::masked;
+  return Reveal::token;
+}
+
+// The output function's text: token, masked or plain.
+char *output(Oid type, const bytea *token) {
+  const TypePolicy *policy = nullptr;
+  switch (effective_reveal(type, &policy)) {
+    case Reveal::masked:
+      return text_to_cstring(token_reveal_masked(policy, token));
+    case Reveal::plain: {
+      varlena *value = token_reveal(policy, token);
+      if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
+      return text_to_cstring(value);
+    }
+    default:
+      return token_text_form(type, token);
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+REDOUBT_FUNCTION(redoubt_token_in) {
+  using namespace redoubt::pg;
+  const char *text = PG_GETARG_CSTRING(0);
+  PG_RETURN_BYTEA_P(input(catalog_call_type(fcinfo, CallSite::result), text, strlen(text)));
+}
+
+REDOUBT_FUNCTION(redoubt_token_recv) {
+  using namespace redoubt::pg;
+  auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+  int length = 0;
+  const char *text = pq_getmsgtext(message, message->len - message->cursor, &length);
+  PG_RETURN_BYTEA_P(input(catalog_call_type(fcinfo, CallSite::result), text, static_cast<std::size_t>(length)));
+}
+
+REDOUBT_FUNCTION(redoubt_token_out) {
+  using namespace redoubt::pg;
+  PG_RETURN_CSTRING(output(catalog_call_type(fcinfo, CallSite::argument), PG_GETARG_BYTEA_PP(0)));
+}
+
+REDOUBT_FUNCTION(redoubt_token_send) {
+  using namespace redoubt::pg;
+  const char *text = output(catalog_call_type(fcinfo, CallSite::argument), PG_GETARG_BYTEA_PP(0));
+  StringInfoData buffer;
+  pq_begintypsend(&buffer);
+  pq_sendtext(&buffer, text, static_cast<int>(strlen(text)));
+  PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
+}
+
+// The cast from text (also from varchar, which is binary-coercible to text).
+REDOUBT_FUNCTION(redoubt_tokenize_text) {
+  using namespace redoubt::pg;
+  const Oid type = catalog_call_type(fcinfo, CallSite::result);
+  const text *value = PG_GETARG_TEXT_PP(0);
+  PG_RETURN_BYTEA_P(input(type, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
+// The cast from character(n): its padding is no part of the value.
+REDOUBT_FUNCTION(redoubt_tokenize_bpchar) {
+  using namespace redoubt::pg;
+  const Oid type = catalog_call_type(fcinfo, CallSite::result);
+  const BpChar *value = PG_GETARG_BPCHAR_PP(0);
+  const auto length = bpchartruelen(VARDATA_ANY(value), static_cast<int>(VARSIZE_ANY_EXHDR(value)));
+  PG_RETURN_BYTEA_P(input(type, VARDATA_ANY(value), static_cast<std::size_t>(length)));
+}
+
+// The cast from bytea: always plaintext.
+REDOUBT_FUNCTION(redoubt_tokenize_bytes) {
+  using namespace redoubt::pg;
+  const TypePolicy *policy = policy_require(catalog_call_type(fcinfo, CallSite::result));
+  const bytea *value = PG_GETARG_BYTEA_PP(0);
+  PG_RETURN_BYTEA_P(token_of_bytes(policy, {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(value)),
+                                            static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))}));
+}
+
+REDOUBT_FUNCTION(redoubt_detokenize) {
+  using namespace redoubt::pg;
+  const TypePolicy *policy = policy_require(catalog_call_type(fcinfo, CallSite::argument));
+  PG_RETURN_POINTER(token_reveal(policy, PG_GETARG_BYTEA_PP(0)));
+}
+
+REDOUBT_FUNCTION(redoubt_mask) {
+  using namespace redoubt::pg;
+  const TypePolicy *policy = policy_require(catalog_call_type(fcinfo, CallSite::argument));
+  PG_RETURN_TEXT_P(token_reveal_masked(policy, PG_GETARG_BYTEA_PP(0)));
+}
+
+// token_info(anyelement) -> (type, key, key_version, form, bytes): what a token
+// says of itself without any key.
+REDOUBT_FUNCTION(redoubt_token_info) {
+  using namespace redoubt::pg;
+  const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+  const TypePolicy *policy = policy_find(type);
+  if (policy == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
+                    errhint("redoubt.token_types lists the token types.")));
+  const bytea *token = PG_GETARG_BYTEA_PP(0);
+  const auto view = redoubt::token_parse({reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)),
+                                          static_cast<std::size_t>(VARSIZE_ANY_EXHDR(token))});
+  if (!view.ok())
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
+  TupleDesc descriptor = nullptr;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row");
+  Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)),
+                    Int32GetDatum(view->key_version), CStringGetTextDatum(view->randomised ? "randomised" : "deterministic"),
+                    Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
+  bool nulls[lengthof(values)] = {};
+  PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}

@@ -1,0 +1,224 @@
+// token_value.cpp - see token_value.h.
+//
+// Invariant: nothing leaves here unless disclosure_admit() has returned, and no
+// error message ever holds a part of a value; it says which type, which check
+// and which character position.
+// Covered by sql/token_types.sql, sql/reveal.sql and sql/hostile_input.sql.
+#include "pg/boundary.h"
+
+#include "core/random.h"
+#include "core/token.h"
+#include "pg/disclosure.h"
+#include "pg/keys.h"
+#include "pg/token_value.h"
+
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "regex/regex.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+std::span<const std::uint8_t> bytes_of(const void *varlena) noexcept {
+  return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(varlena)),
+          static_cast<std::size_t>(VARSIZE_ANY_EXHDR(varlena))};
+}
+
+[[noreturn]] void corrupt(Oid type) {
+  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                  errmsg("corrupt token, or a token of another class, in a value of type %s", format_type_be(type)),
+                  errhint("Tokens cannot be moved between token types or between databases with other keys."),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+[[noreturn]] void refuse(const TypePolicy *policy, const Refusal &refusal) {
+  const bool masked = strcmp(refusal.reason, "mask character") == 0;
+  const bool placed = refusal.position > 0;
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+           placed ? errmsg("invalid value for token type %s: %s at character %zu", policy->name, refusal.reason,
+                           refusal.position)
+                  : errmsg("invalid value for token type %s: %s", policy->name, refusal.reason),
+           masked ? errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged.")
+                  : 0,
+           errhidestmt(true)));
+  pg_unreachable();
+}
+
+struct Utf8 {
+  const char *data;
+  std::size_t size;
+};
+
+// Normalization Form C by the server's own tables; PostgreSQL calls are guarded
+// because the core's strings are alive around this.
+bool server_nfc(std::string_view utf8, std::string &out) {
+  const Utf8 normalized = call([utf8] {
+    const auto size = static_cast<int>(utf8.size());
+    auto *wide = static_cast<pg_wchar *>(palloc((utf8.size() + 1) * sizeof(pg_wchar)));
+    int count = 0;
+    for (int at = 0; at < size; ++count) {
+      const auto *character = reinterpret_cast<const unsigned char *>(utf8.data()) + at;
+      wide[count] = utf8_to_unicode(character);
+      at += pg_utf_mblen(character);
+    }
+    wide[count] = 0;
+    pg_wchar *composed = unicode_normalize(UNICODE_NFC, wide);
+    if (composed == nullptr) return Utf8{nullptr, 0};
+    std::size_t length = 0;
+    while (composed[length] != 0) ++length;
+    auto *text = static_cast<char *>(palloc(length * 4 + 1));
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < length; ++i) {
+      unicode_to_utf8(composed[i], reinterpret_cast<unsigned char *>(text) + used);
+      used += static_cast<std::size_t>(pg_utf_mblen(reinterpret_cast<unsigned char *>(text) + used));
+    }
+    return Utf8{text, used};
+  });
+  if (normalized.data == nullptr) return false;
+  out.assign(normalized.data, normalized.size);
+  return true;
+}
+
+// The normalised value in UTF-8, palloc'd; raises 22P02.
+Utf8 normalized(const TypePolicy *policy, const char *utf8, std::size_t length) {
+  Refusal refusal;
+  Utf8 result = {nullptr, 0};
+  {
+    std::string out;
+    refusal = normalize(policy->normalize, {utf8, length}, server_nfc, out);
+    if (refusal.ok()) {
+      result.size = out.size();
+      char *copy = call([&result] { return static_cast<char *>(palloc(result.size + 1)); });
+      memcpy(copy, out.c_str(), result.size + 1);
+      result.data = copy;
+      OPENSSL_cleanse(out.data(), out.size());
+    }
+  }
+  if (!refusal.ok()) refuse(policy, refusal);
+  return result;
+}
+
+void check_pattern(const TypePolicy *policy, const Utf8 &value) {
+  if (policy->pattern == nullptr) return;
+  char *local = pg_any_to_server(value.data, static_cast<int>(value.size), PG_UTF8);
+  const auto length = local == value.data ? static_cast<int>(value.size) : static_cast<int>(strlen(local));
+  if (!RE_compile_and_execute(policy->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr))
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                    errmsg("invalid value for token type %s: it does not match the type's pattern", policy->name),
+                    errdetail("The value has %zu bytes in UTF-8.", value.size), errhidestmt(true)));
+}
+
+// Seals the final plaintext bytes.  Privilege and form were checked.
+bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
+  const bool randomised = !policy->deterministic;
+  const std::size_t size = TokenSealer::sealed_size(value.size(), randomised);
+  if (size > MaxAllocSize - VARHDRSZ)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
+                    errhidestmt(true)));
+  auto *token = static_cast<bytea *>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(token, VARHDRSZ + size);
+  const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(token)), size);
+
+  std::array<std::uint8_t, kTokenNonceSize> nonce;
+  if (randomised && !random_bytes(nonce))
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
+  TokenSealer *sealer = keys_sealer(policy, 0);
+  const std::span<const std::uint8_t> nonce_span = randomised ? std::span<const std::uint8_t>(nonce)
+                                                              : std::span<const std::uint8_t>();
+  if (sealer->seal(value, randomised, nonce_span, out) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+  disclosure_tokenize_charge(policy, out.subspan(kTokenHeaderSize).first<16>());
+  return token;
+}
+
+// Opens a token into a fresh varlena.  The caller has been admitted.
+varlena *open_token(const TypePolicy *policy, const bytea *token) {
+  const auto view = token_parse(bytes_of(token));
+  if (!view.ok()) corrupt(policy->type);
+  TokenSealer *sealer = keys_sealer(policy, view->key_version);
+  const std::size_t capacity = view->ciphertext.size();
+  auto *value = static_cast<varlena *>(palloc(VARHDRSZ + capacity));
+  std::size_t length = 0;
+  if (sealer->open(*view, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), capacity}, length) != Status::ok)
+    corrupt(policy->type);
+  SET_VARSIZE(value, VARHDRSZ + length);
+  return value;
+}
+
+// Plaintext is kept in UTF-8 whatever the database's encoding; this converts back.
+text *to_server_text(varlena *utf8) {
+  auto *data = VARDATA(utf8);
+  const auto size = static_cast<int>(VARSIZE(utf8) - VARHDRSZ);
+  char *local = pg_any_to_server(data, size, PG_UTF8);
+  return local == data ? reinterpret_cast<text *>(utf8) : cstring_to_text(local);
+}
+
+}  // namespace
+
+bytea *token_of_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value) {
+  disclosure_tokenize_allowed(policy);
+  return seal(policy, value);
+}
+
+bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(policy);
+  if (policy->is_bytes) {
+    const char *terminated = pnstrdup(text, length);
+    const bytea *value = DatumGetByteaPP(DirectFunctionCall1(byteain, CStringGetDatum(terminated)));
+    return seal(policy, bytes_of(value));
+  }
+  char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
+  const Utf8 value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
+  check_pattern(policy, value);
+  return seal(policy, {reinterpret_cast<const std::uint8_t *>(value.data), value.size});
+}
+
+bytea *token_from_text_form(Oid type, std::string_view text) {
+  const std::size_t bound = token_binary_size_bound(text);
+  auto *token = static_cast<bytea *>(palloc(VARHDRSZ + bound));
+  const auto size = token_from_text(text, {reinterpret_cast<std::uint8_t *>(VARDATA(token)), bound});
+  if (!size.ok())
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("malformed token for type %s", format_type_be(type)),
+             errdetail("A text of %zu bytes that begins with \"tok_\" is not a well-formed token.", text.size()),
+             errhidestmt(true)));
+  SET_VARSIZE(token, VARHDRSZ + *size);
+  return token;
+}
+
+char *token_text_form(Oid type, const bytea *token) {
+  const auto bytes = bytes_of(token);
+  const std::size_t size = token_text_size(bytes.size());
+  if (!token_parse(bytes).ok()) corrupt(type);
+  auto *text = static_cast<char *>(palloc(size + 1));
+  if (token_to_text(bytes, {text, size}) != Status::ok) corrupt(type);
+  text[size] = '\0';
+  return text;
+}
+
+varlena *token_reveal(const TypePolicy *policy, const bytea *token) {
+  disclosure_admit(policy, Operation::reveal);
+  varlena *value = open_token(policy, token);
+  return policy->is_bytes ? value : to_server_text(value);
+}
+
+text *token_reveal_masked(const TypePolicy *policy, const bytea *token) {
+  disclosure_admit(policy, Operation::masked);
+  varlena *value = open_token(policy, token);
+  varlena *masked = nullptr;
+  {
+    std::string out;
+    mask_apply(policy->mask, {VARDATA(value), VARSIZE(value) - VARHDRSZ}, out);
+    masked = call([&out] { return static_cast<varlena *>(palloc(VARHDRSZ + out.size())); });
+    SET_VARSIZE(masked, VARHDRSZ + out.size());
+    memcpy(VARDATA(masked), out.data(), out.size());
+  }
+  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+  return to_server_text(masked);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,34 @@
+// token_value.h - plaintext to token and back, as Datums.
+#ifndef REDOUBT_PG_TOKEN_VALUE_H
+#define REDOUBT_PG_TOKEN_VALUE_H
+
+#include "pg/boundary.h"
+
+#include "pg/limits.h"
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+
+// token_of_text makes the token of a text in the server encoding: checks the
+// privilege, normalises, validates, seals, charges.  For a type whose base is
+// bytea the text is bytea's text form.  Raises 42501, 53400, 55000, 22P02.
+bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t length);
+
+// token_of_bytes is the same for a value that already has the type's base bytea.
+bytea *token_of_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
+// token_from_text_form parses `tok_...`; 22P02 if it is not a well-formed token.
+bytea *token_from_text_form(Oid type, std::string_view text);
+
+// token_text_form returns the token's text form, NUL-terminated, palloc'd.
+char *token_text_form(Oid type, const bytea *token);
+
+// token_reveal admits (privilege, budget, audit), opens and returns the value:
+// text for a text-based type, bytea for a bytea-based one.
+varlena *token_reveal(const TypePolicy *policy, const bytea *token);
+
+// token_reveal_masked likewise, masked; always text.
+text *token_reveal_masked(const TypePolicy *policy, const bytea *token);
+
+}  // namespace redoubt::pg
+#endif

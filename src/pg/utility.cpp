@@ -1,0 +1,166 @@
+// utility.cpp - see utility.h.
+//
+// Covered by sql/copy.sql, sql/audit.sql, sql/gate.sql and test/tap/dump.pl.
+#include "pg/boundary.h"
+
+#include "pg/audit_trail.h"
+#include "pg/delivery.h"
+#include "pg/kek.h"
+#include "pg/keys.h"
+#include "pg/policy.h"
+#include "pg/read_meter.h"
+#include "pg/utility.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Commands after which the privileges of a gate function may be others.
+bool may_change_gate(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_GrantStmt: {
+      const ObjectType object = reinterpret_cast<const GrantStmt *>(statement)->objtype;
+      return object == OBJECT_FUNCTION || object == OBJECT_ROUTINE || object == OBJECT_PROCEDURE;
+    }
+    case T_DropOwnedStmt:
+    case T_ReassignOwnedStmt:
+    case T_AlterOwnerStmt:
+    case T_DropRoleStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// SELECT <columns> FROM ONLY <table>, the rows and columns COPY would copy.
+SelectStmt *copy_query(const CopyStmt *copy, Relation relation) {
+  List *columns = copy->attlist;
+  if (columns == NIL) {
+    const TupleDesc descriptor = RelationGetDescr(relation);
+    for (int i = 0; i < descriptor->natts; ++i) {
+      const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+      if (!attribute->attisdropped && attribute->attgenerated == '\0')
+        columns = lappend(columns, makeString(pstrdup(NameStr(attribute->attname))));
+    }
+  }
+  auto *select = makeNode(SelectStmt);
+  ListCell *cell = nullptr;
+  foreach (cell, columns) {
+    auto *reference = makeNode(ColumnRef);
+    reference->fields = list_make1(lfirst(cell));
+    reference->location = -1;
+    auto *target = makeNode(ResTarget);
+    target->val = reinterpret_cast<Node *>(reference);
+    target->location = -1;
+    select->targetList = lappend(select->targetList, target);
+  }
+  auto *from = makeRangeVar(get_namespace_name(RelationGetNamespace(relation)),
+                            pstrdup(RelationGetRelationName(relation)), -1);
+  from->inh = false;
+  select->fromClause = list_make1(from);
+  return select;
+}
+
+// The statement rewritten, or null where it is no COPY of a protected table.
+// Only plain tables: COPY itself refuses other relations by name.  An error
+// about the table (missing, no privilege) is left to COPY as well.
+PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
+  const auto *copy = reinterpret_cast<const CopyStmt *>(statement->utilityStmt);
+  if (copy->is_from || copy->relation == nullptr) return nullptr;
+  const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
+  if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION || !relation_is_protected(relid)) return nullptr;
+  Relation relation = table_open(relid, NoLock);
+  auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
+  auto *target = reinterpret_cast<CopyStmt *>(rewritten->utilityStmt);
+  SelectStmt *query = copy_query(target, relation);
+  table_close(relation, NoLock);
+  if (query->targetList == NIL) return nullptr;  // a table without columns
+  target->relation = nullptr;
+  target->attlist = NIL;
+  target->query = reinterpret_cast<Node *>(query);
+  return rewritten;
+}
+
+bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncasecmp(name, "redoubt.", 8) == 0; }
+
+// Records a change of a redoubt.* setting that outlives the session.  `where`
+// says for whom.  Values of these settings are no secrets.
+void audit_setting(const VariableSetStmt *set, const char *where) {
+  if (set->kind == VAR_RESET_ALL || !is_redoubt_setting(set->name)) return;
+  const char *verb = set->kind == VAR_SET_VALUE ? "set" : "reset";
+  if (kek_available())
+    audit_write({.event = "settings", .operation = verb, .detail = psprintf("%s %s", set->name, where)});
+}
+
+void audit_settings(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_AlterSystemStmt:
+      return audit_setting(reinterpret_cast<const AlterSystemStmt *>(statement)->setstmt, "by ALTER SYSTEM");
+    case T_AlterRoleSetStmt: {
+      const auto *alter = reinterpret_cast<const AlterRoleSetStmt *>(statement);
+      const char *role = alter->role != nullptr ? get_rolespec_name(alter->role) : "ALL";
+      return audit_setting(alter->setstmt, psprintf("for role %s", role));
+    }
+    case T_AlterDatabaseSetStmt: {
+      const auto *alter = reinterpret_cast<const AlterDatabaseSetStmt *>(statement);
+      return audit_setting(alter->setstmt, psprintf("for database %s", alter->dbname));
+    }
+    default:
+      return;
+  }
+}
+
+struct KeyNeed {
+  const char *key;
+};
+
+void first_key(const TypePolicy *policy, void *context) {
+  auto *need = static_cast<KeyNeed *>(context);
+  if (need->key == nullptr && strcmp(NameStr(policy->key), "default") == 0) need->key = NameStr(policy->key);
+}
+
+// A grant on the gate is the moment a database starts to be used: make the
+// default key, unless a restored one is there already.
+void ensure_default_key() {
+  KeyNeed need = {nullptr};
+  policy_each(first_key, &need);
+  if (need.key != nullptr && kek_available()) (void)shield([&need] { return keys_ensure(need.key); });
+}
+
+}  // namespace
+
+UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
+  UtilityCommand command = {statement, nullptr, "", false};
+  const Node *node = statement->utilityStmt;
+  if (IsA(node, CopyStmt)) {
+    if (PlannedStmt *rewritten = rewrite_copy(statement)) {
+      command.statement = rewritten;
+      command.copies_table = true;
+      *read_only_tree = false;
+      delivery_set_copy_table(true);
+    }
+  } else if (IsA(node, DeclareCursorStmt)) {
+    // The cursor that pg_dump --inserts reads a table through.
+    if (strcmp(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname, "_pg_dump_cursor") == 0)
+      delivery_mark_dump();
+  } else if (may_change_gate(node)) {
+    command.privileges = gate_snapshot();
+    command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
+  }
+  return command;
+}
+
+void utility_end(UtilityCommand *command) {
+  if (command->copies_table) delivery_set_copy_table(false);
+  const Node *node = command->statement->utilityStmt;
+  if (command->privileges != nullptr) {
+    gate_audit_changes(command->privileges, command->name);
+    if (IsA(node, GrantStmt)) ensure_default_key();
+  }
+  audit_settings(node);
+}
+
+void utility_abort(UtilityCommand *command) noexcept {
+  if (command->copies_table) delivery_set_copy_table(false);
+}
+
+}  // namespace redoubt::pg
