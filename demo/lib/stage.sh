@@ -136,7 +136,7 @@ expect_true() {
 
 # harvested: how many different customers' e-mail addresses the rogue has in hand.
 harvested() {
-  grep -o -E '[[:alnum:]._+-]+@[[:alnum:].-]+' "$HARVEST" | sort -u | comm -12 - "$SECRETS.email" | wc -l
+  { grep -o -E '[[:alnum:]._+-]+@[[:alnum:].-]+' "$HARVEST" || true; } | sort -u | comm -12 - "$SECRETS.email" | wc -l
 }
 
 # outcomes_table: every outcome; fails if one did not turn out as told.

@@ -187,8 +187,8 @@ SQL
   say 'Someone with access to the files changes one byte in the middle of the trail.'
   local folder segment
   folder=$(ask "SELECT current_setting('data_directory') || '/' || current_setting('redoubt.audit_directory')" || true)
-  segment=$(find "$folder" -type f -printf '%s\t%p\n' 2>/dev/null | sort -rn | head -n 1 | cut -f 2)
-  cp -p "$segment" "$WORKSPACE/segment" || true
+  segment=$({ find "$folder" -type f -printf '%s\t%p\n' || true; } | sort -rn | head -n 1 | cut -f 2)
+  cp -p "$segment" "$WORKSPACE/segment" || die 'there is no audit trail to change'
   expect_true 'one byte is changed' flip_byte "$segment"
   expect_ok 'the chain is verified again' auditor <<<'SELECT * FROM redoubt.verify_audit();'
   expect_text broken 'the broken record is found'
@@ -198,7 +198,7 @@ SQL
 story_restore() {
   step 7 'Dump and restore into a second database'
   local dump=$WORKSPACE/support.sql
-  as_user "$PG_BIN/pg_dump" -f "$dump" support
+  expect_true 'the database is dumped' as_user "$PG_BIN/pg_dump" -f "$dump" support
   expect_no_plaintext 'the dump holds tokens only' "$dump"
   DATABASE=postgres ask 'CREATE DATABASE support_copy' >/dev/null
   expect_true 'it restores without an error' \
