@@ -58,8 +58,8 @@ std::uint64_t gcra_remaining(const GcraRate &rate, std::uint64_t tat, std::uint6
   const Wide fill = base - now;
   if (fill >= limit) return 0;
   // The room is bounded by the bucket and by what the TAT can represent.
-  const Wide room = std::min<Wide>(limit - fill, kMaximum - base);
-  return static_cast<std::uint64_t>(room / gcra_cost(rate));
+  const auto room = static_cast<std::uint64_t>(std::min<Wide>(limit - fill, kMaximum - base));
+  return room / gcra_cost(rate);
 }
 
 std::uint64_t gcra_refund(const GcraRate &rate, std::uint64_t tat, std::uint64_t n, std::uint64_t elapsed_ns) noexcept {

@@ -50,8 +50,8 @@ struct Collector {
 
 [[noreturn]] void raise_unreadable(int64 id) {
   ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("limit rule " INT64_FORMAT " is not readable", id),
-                  errhint("The row of redoubt.limit_rule was changed by hand; make it again with "
-                          "redoubt.set_limit()."),
+                  errhint("The row of redoubt.limit_rule was changed by hand; drop the limit with "
+                          "redoubt.drop_limit() and set it again."),
                   errhidestmt(true)));
   pg_unreachable();
 }
