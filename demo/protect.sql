@@ -2,7 +2,6 @@
 SELECT redoubt.create_token_type('ticket_token', base => 'text', pattern => '^TM-[0-9]{7}$',
                                  normalize => 'upper', mask => 'keep_last(3)');
 
-GRANT USAGE ON SCHEMA redoubt TO support_owner, support_app;
 GRANT EXECUTE ON FUNCTION redoubt.name_token(text), redoubt.email_token(text), redoubt.phone_token(text),
     redoubt.ticket_token(text) TO support_owner;
 
