@@ -233,6 +233,7 @@ Result<std::size_t> audit_record_encode(const AuditRecord &r, std::span<char> ou
   w.member("outcome", r.outcome, kAuditWordMax);
   w.member("operation", r.operation, kAuditWordMax);
   w.member("token_type", r.token_type, kAuditNameMax);
+  if (r.token_type_id != 0) w.member_number("token_type_id", r.token_type_id);
   if (r.count >= 0) w.member_number("count", r.count);
   w.member("current_user", r.current_user, kAuditNameMax);
   w.member_number("current_user_id", r.current_user_id);

@@ -39,6 +39,7 @@ struct AuditRecord {
   std::string_view outcome;          // "success", "denied", "failure"; anything else is kept as it is
   std::string_view operation;        // "read", "reveal", "masked", "tokenize", or an administrative command
   std::string_view token_type;       // qualified name
+  std::uint32_t token_type_id = 0;   // 0 = not applicable
   std::int64_t count = -1;           // values concerned; negative = not applicable
   std::string_view detail;           // short text for people
   std::string_view product_version;  // of this extension

@@ -125,6 +125,7 @@ std::string_view audit_context_utf8(const char *text, bool catalog) {
 
 void audit_context_fill(AuditRecord &record, Oid token_type, bool catalog) {
   record.token_type = type_name(token_type, catalog);
+  record.token_type_id = token_type;
   int security_context = 0;
   GetUserIdAndSecContext(&record.current_user_id, &security_context);
   if (OidIsValid(record.current_user_id)) {  // else a process without an identity

@@ -31,6 +31,7 @@ TEST(AuditRecord, HoldsTheWholeEventInOcsfShape) {
   r.outcome = "success";
   r.operation = "reveal";
   r.token_type = "redoubt.email_token";
+  r.token_type_id = 16400;
   r.count = 42;
   r.detail = "at end of statement";
   r.product_version = "0.1";
@@ -59,7 +60,8 @@ TEST(AuditRecord, HoldsTheWholeEventInOcsfShape) {
             "\"src_endpoint\":{\"ip\":\"2001:db8::1\"},"
             "\"database\":{\"type_id\":1,\"uid\":\"5\",\"name\":\"support\"},"
             "\"unmapped\":{\"event\":\"reveal\",\"outcome\":\"success\",\"operation\":\"reveal\","
-            "\"token_type\":\"redoubt.email_token\",\"count\":42,\"current_user\":\"owner\",\"current_user_id\":16386,"
+            "\"token_type\":\"redoubt.email_token\",\"token_type_id\":16400,\"count\":42,\"current_user\":\"owner\","
+            "\"current_user_id\":16386,"
             "\"authenticated_user\":\"support_lead\",\"authenticated_user_id\":16385,\"identity\":\"CN=lead\","
             "\"application_name\":\"helpdesk\",\"backend_type\":\"client backend\",\"pid\":6699,"
             "\"query_id\":\"-9223372036854775808\",\"detail\":\"at end of statement\"},"
@@ -140,7 +142,7 @@ TEST(AuditRecord, FitsTheBufferInTheWorstCase) {
   r.count = r.time_ms = r.session_start_ms = r.query_id = INT64_MIN + 1;
   r.count = INT64_MAX;
   r.pid = INT32_MIN;
-  r.session_user_id = r.current_user_id = r.authenticated_user_id = r.database_id = UINT32_MAX;
+  r.session_user_id = r.current_user_id = r.authenticated_user_id = r.database_id = r.token_type_id = UINT32_MAX;
   const std::string json = encode(r);
   EXPECT_LT(json.size(), kAuditBodyMax);
   EXPECT_TRUE(json.ends_with("\"sequence\":1}}"));  // nothing was dropped at the end
