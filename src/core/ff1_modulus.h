@@ -1,0 +1,241 @@
+// ff1_modulus.h - y mod radix^m for the Feistel step of FF1, where radix^m fits a machine integer.
+//
+// FF1 adds a d-byte pseudo-random number y to a half and reduces modulo radix^m (SP 800-38G,
+// Algorithm 7, step 6.vi).  The modulus is fixed by the plan, so each division is two or three
+// multiplications by a reciprocal computed once: Barrett's for 64-bit y, and the 2-by-1 and 3-by-2
+// divisions of N. Moeller and T. Granlund, "Improved division by invariant integers" (IEEE Trans.
+// Computers 60, 2011), Algorithms 4, 5 and 6, for the rest.
+//
+// It is not for moduli beyond 128 bits; those are in ff1_wide.
+// Invariant: x < modulus before and after add() and sub(); the time depends on the modulus alone,
+// never on x or y (masks instead of branches, no hardware division after set-up, no tables).
+// Covered by test/unit/ff1_modulus_test.cpp and test/unit/ff1_test.cpp.
+#ifndef REDOUBT_CORE_FF1_MODULUS_H
+#define REDOUBT_CORE_FF1_MODULUS_H
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace redoubt {
+
+__extension__ typedef unsigned __int128 Uint128;
+
+// ff1_mask is all ones if condition holds, else zero.
+constexpr std::uint64_t ff1_mask(bool condition) noexcept { return std::uint64_t{0} - std::uint64_t{condition}; }
+
+constexpr std::uint64_t ff1_high(Uint128 x) noexcept { return static_cast<std::uint64_t>(x >> 64); }
+constexpr std::uint64_t ff1_low(Uint128 x) noexcept { return static_cast<std::uint64_t>(x); }
+constexpr Uint128 ff1_join(std::uint64_t high, std::uint64_t low) noexcept { return Uint128{high} << 64 | low; }
+
+// ff1_byteswap turns big-endian words into numbers and back; the core is built for little-endian machines.
+static_assert(std::endian::native == std::endian::little);
+constexpr std::uint64_t ff1_byteswap(std::uint64_t x) noexcept { return __builtin_bswap64(x); }
+
+inline std::uint64_t ff1_load_be64(const std::uint8_t *bytes) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return ff1_byteswap(word);
+}
+
+inline std::uint32_t ff1_load_be32(const std::uint8_t *bytes) noexcept {
+  std::uint32_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return __builtin_bswap32(word);
+}
+
+// Ff1Divisor divides by one 64-bit word, 1 <= divisor.
+struct Ff1Divisor {
+  std::uint64_t normal = 0;      // the divisor shifted left until its top bit is set
+  std::uint64_t reciprocal = 0;  // floor((2^128 - 1) / normal) - 2^64
+  unsigned shift = 0;
+
+  constexpr Ff1Divisor() noexcept = default;
+  constexpr explicit Ff1Divisor(std::uint64_t divisor) noexcept
+      : normal(divisor << std::countl_zero(divisor)),
+        reciprocal(ff1_low(ff1_join(~normal, ~std::uint64_t{0}) / normal)),
+        shift(static_cast<unsigned>(std::countl_zero(divisor))) {}
+
+  // divide_normal: Algorithm 4.  Divides high·2^64 + low by `normal`, high < normal; the remainder goes to high.
+  constexpr std::uint64_t divide_normal(std::uint64_t &high, std::uint64_t low) const noexcept {
+    const Uint128 estimate = Uint128{reciprocal} * high + ff1_join(high, low);
+    std::uint64_t quotient = ff1_high(estimate) + 1;
+    std::uint64_t remainder = low - quotient * normal;
+    const std::uint64_t over = ff1_mask(remainder > ff1_low(estimate));
+    quotient += over;
+    remainder += over & normal;
+    const std::uint64_t under = ff1_mask(remainder >= normal);
+    quotient -= under;
+    remainder -= under & normal;
+    high = remainder;
+    return quotient;
+  }
+
+  // divide replaces x by its quotient and returns the remainder.
+  constexpr std::uint64_t divide(std::uint64_t &x) const noexcept {
+    std::uint64_t remainder = x >> 1 >> (63 - shift);
+    x = divide_normal(remainder, x << shift);
+    return remainder >> shift;
+  }
+  constexpr std::uint64_t divide(Uint128 &x) const noexcept {
+    const Uint128 shifted = x << shift;
+    std::uint64_t remainder = ff1_high(x) >> 1 >> (63 - shift);
+    const std::uint64_t high = divide_normal(remainder, ff1_high(shifted));
+    const std::uint64_t low = divide_normal(remainder, ff1_low(shifted));
+    x = ff1_join(high, low);
+    return remainder >> shift;
+  }
+};
+
+// Ff1Divisor2 divides by a normalised two-word divisor (top bit set).
+struct Ff1Divisor2 {
+  Uint128 normal = 0;
+  std::uint64_t reciprocal = 0;  // floor((2^192 - 1) / normal) - 2^64
+
+  constexpr Ff1Divisor2() noexcept = default;
+  // Algorithm 6.
+  constexpr explicit Ff1Divisor2(Uint128 divisor) noexcept : normal(divisor) {
+    const std::uint64_t d1 = ff1_high(divisor), d0 = ff1_low(divisor);
+    std::uint64_t v = Ff1Divisor(d1).reciprocal;
+    std::uint64_t p = d1 * v + d0;
+    if (p < d0) {
+      --v;
+      if (p >= d1) {
+        --v;
+        p -= d1;
+      }
+      p -= d1;
+    }
+    const Uint128 t = Uint128{v} * d0;
+    p += ff1_high(t);
+    if (p < ff1_high(t)) {
+      --v;
+      if (ff1_join(p, ff1_low(t)) >= divisor) --v;
+    }
+    reciprocal = v;
+  }
+
+  // divide: Algorithm 5.  Divides high·2^64 + low, high < normal; the remainder goes to high.
+  constexpr std::uint64_t divide(Uint128 &high, std::uint64_t low) const noexcept {
+    const std::uint64_t d1 = ff1_high(normal), d0 = ff1_low(normal);
+    const Uint128 estimate = Uint128{reciprocal} * ff1_high(high) + high;
+    std::uint64_t quotient = ff1_high(estimate);
+    const std::uint64_t r1 = ff1_low(high) - quotient * d1;
+    Uint128 remainder = ff1_join(r1, low) - Uint128{d0} * quotient - normal;
+    ++quotient;
+    const std::uint64_t over = ff1_mask(ff1_high(remainder) >= ff1_low(estimate));
+    quotient += over;
+    remainder += normal & ff1_join(over, over);
+    const std::uint64_t under = ff1_mask(remainder >= normal);
+    quotient -= under;
+    remainder -= normal & ff1_join(under, under);
+    high = remainder;
+    return quotient;
+  }
+};
+
+// ff1_add and ff1_subtract: (x ± y) mod modulus for x, y < modulus.
+constexpr std::uint64_t ff1_add(std::uint64_t x, std::uint64_t y, std::uint64_t modulus) noexcept {
+  const std::uint64_t gap = modulus - y;  // 1 .. modulus
+  return x - gap + (ff1_mask(x < gap) & modulus);
+}
+constexpr std::uint64_t ff1_subtract(std::uint64_t x, std::uint64_t y, std::uint64_t modulus) noexcept {
+  return x - y + (ff1_mask(x < y) & modulus);
+}
+constexpr Uint128 ff1_add(Uint128 x, Uint128 y, Uint128 modulus) noexcept {
+  const Uint128 gap = modulus - y;
+  const std::uint64_t mask = ff1_mask(x < gap);
+  return x - gap + (ff1_join(mask, mask) & modulus);
+}
+constexpr Uint128 ff1_subtract(Uint128 x, Uint128 y, Uint128 modulus) noexcept {
+  const std::uint64_t mask = ff1_mask(x < y);
+  return x - y + (ff1_join(mask, mask) & modulus);
+}
+
+// Each modulus below reads y from the cipher output S (step 6.iii-iv) and offers
+//   reduce(s, s2)  y mod modulus; s is the block R, s2 the next one (read only where d > 16).
+
+// Ff1ModulusShort: d = 8, so y is 64 bits and radix^m <= 2^32.  Barrett's reduction.
+struct Ff1ModulusShort {
+  using Half = std::uint64_t;
+  std::uint64_t modulus = 0;
+  std::uint64_t reciprocal = 0;  // floor(2^64 / modulus)
+
+  constexpr Ff1ModulusShort() noexcept = default;
+  constexpr explicit Ff1ModulusShort(std::uint64_t m) noexcept : modulus(m), reciprocal(ff1_low(ff1_join(1, 0) / m)) {}
+
+  constexpr std::uint64_t reduce(std::uint64_t y) const noexcept {
+    // 2^64/m - 1 < reciprocal <= 2^64/m, so the quotient is short by one at most.
+    const std::uint64_t r = y - ff1_high(Uint128{y} * reciprocal) * modulus;
+    return r - (ff1_mask(r >= modulus) & modulus);
+  }
+  std::uint64_t reduce(const std::uint8_t *s, const std::uint8_t *) const noexcept { return reduce(ff1_load_be64(s)); }
+};
+
+// Ff1Modulus64: d = 12, so y is 96 bits; 2^16 < radix^m < 2^64.
+struct Ff1Modulus64 {
+  using Half = std::uint64_t;
+  std::uint64_t modulus = 0;
+  Ff1Divisor divisor;
+
+  constexpr Ff1Modulus64() noexcept = default;
+  constexpr explicit Ff1Modulus64(std::uint64_t m) noexcept : modulus(m), divisor(m) {}
+
+  constexpr std::uint64_t reduce(std::uint32_t y_high, std::uint64_t y_low) const noexcept {
+    const Uint128 y = ff1_join(y_high, y_low);
+    const Uint128 shifted = y << divisor.shift;  // loses bits only when the shift exceeds 32
+    std::uint64_t remainder = ff1_high(shifted);
+    if (divisor.shift >= 32) {  // a property of the plan: modulus <= 2^32
+      const std::uint64_t low = remainder;
+      remainder = std::uint64_t{y_high} >> 1 >> (63 - divisor.shift);
+      divisor.divide_normal(remainder, low);
+    }
+    divisor.divide_normal(remainder, ff1_low(shifted));
+    return remainder >> divisor.shift;
+  }
+  std::uint64_t reduce(const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    return reduce(ff1_load_be32(s), ff1_load_be64(s + 4));
+  }
+};
+
+// Ff1Modulus128: d = 12, 16 or 20, so y is up to 160 bits; 2^48 <= radix^m < 2^128.
+struct Ff1Modulus128 {
+  using Half = Uint128;
+  Uint128 modulus = 0;
+  Ff1Divisor2 divisor;
+  unsigned shift = 0;   // 0 .. 79
+  unsigned y_bits = 0;  // 8·d
+
+  constexpr Ff1Modulus128() noexcept = default;
+  constexpr Ff1Modulus128(Uint128 m, std::size_t d) noexcept
+      : modulus(m), divisor(m << leading_zeros(m)), shift(leading_zeros(m)), y_bits(static_cast<unsigned>(8 * d)) {}
+
+  // reduce takes y = y2·2^128 + y10, below 2^y_bits.
+  constexpr Uint128 reduce(std::uint32_t y2, Uint128 y10) const noexcept {
+    // t = y << shift, four words: t3, t2 in `high`, t1, t0 in `low`.
+    const Uint128 low = y10 << shift;
+    const Uint128 high = (Uint128{y2} << shift) | (y10 >> 1 >> (127 - shift));
+    Uint128 remainder = ff1_join(ff1_low(high), ff1_high(low));
+    if (y_bits + shift >= 192) {  // a property of the plan: t may exceed the one-step bound 2^191
+      const std::uint64_t t1 = ff1_high(low);
+      remainder = high;
+      divisor.divide(remainder, t1);
+    }
+    divisor.divide(remainder, ff1_low(low));
+    return remainder >> shift;
+  }
+  Uint128 reduce(const std::uint8_t *s, const std::uint8_t *s2) const noexcept {
+    const Uint128 r = ff1_join(ff1_load_be64(s), ff1_load_be64(s + 8));
+    if (y_bits == 160) return reduce(static_cast<std::uint32_t>(r >> 96), r << 32 | ff1_load_be32(s2));
+    return reduce(0, r >> (128 - y_bits));
+  }
+
+ private:
+  static constexpr unsigned leading_zeros(Uint128 x) noexcept {
+    return static_cast<unsigned>(ff1_high(x) != 0 ? std::countl_zero(ff1_high(x)) : 64 + std::countl_zero(ff1_low(x)));
+  }
+};
+
+}  // namespace redoubt
+#endif
