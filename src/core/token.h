@@ -87,7 +87,7 @@ std::uint64_t token_prefix(std::span<const std::uint8_t> token) noexcept;
 // TokenSealer seals and opens the tokens of one class under one version of its key.
 class TokenSealer {
  public:
-  TokenSealer() noexcept = default;  // empty: every operation is a crypto_failure
+  TokenSealer() noexcept = default;  // empty: seals and opens nothing
 
   // make: k1 (the fingerprint key, the same for all versions) and k2 (this version's encryption
   // key) are 16, 24 or 32 bytes, both of one length; class_id is 16 bytes; key_version >= 1.

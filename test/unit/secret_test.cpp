@@ -38,13 +38,13 @@ TEST(SecretBytes, MovingWipesTheSource) {
   Key source = key_of(0x5a);
   const Key constructed(std::move(source));
   EXPECT_TRUE(all(constructed.span(), 0x5a));
-  EXPECT_TRUE(all(source.span(), 0));  // NOLINT(bugprone-use-after-move): what is being tested
+  EXPECT_TRUE(all(source.span(), 0));  // NOLINT(*-use-after-move,*.Move): what is tested
 
   Key second = key_of(0x3c);
   Key assigned = key_of(0x77);
   assigned = std::move(second);
   EXPECT_TRUE(all(assigned.span(), 0x3c));
-  EXPECT_TRUE(all(second.span(), 0));  // NOLINT(bugprone-use-after-move): what is being tested
+  EXPECT_TRUE(all(second.span(), 0));  // NOLINT(*-use-after-move,*.Move): what is tested
 }
 
 TEST(SecretBytes, MovingToItselfKeepsTheKey) {
