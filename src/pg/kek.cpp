@@ -51,6 +51,20 @@ bool kek_decode(std::span<const std::uint8_t> raw, std::span<std::uint8_t, kKekS
   return true;
 }
 
+// True also where that cannot be found out.
+bool inside_data_directory(const char *path) {
+  char *const file = realpath(path, nullptr);
+  char *const data = realpath(DataDir, nullptr);
+  bool inside = true;
+  if (file != nullptr && data != nullptr) {
+    const std::size_t length = strlen(data);
+    inside = strncmp(file, data, length) == 0 && (file[length] == '/' || file[length] == '\0');
+  }
+  free(file);
+  free(data);
+  return inside;
+}
+
 // The rules PostgreSQL applies to its TLS private key: a regular file, owned by
 // the server's user (mode 0600 or less) or by root (0640 or less).  Plus ours:
 // not inside the data directory, which backups and base copies carry away.
@@ -65,13 +79,7 @@ bool kek_file_acceptable(int fd, const char *path) {
                "redoubt.kek_file has group or world access (it must be 0600 or less, or 0640 or less when owned by "
                "root)"),
            false;
-  char file[MAXPGPATH];
-  char data[MAXPGPATH];
-  if (realpath(path, file) == nullptr || realpath(DataDir, data) == nullptr)
-    return explain("redoubt.kek_file cannot be resolved"), false;
-  const std::size_t length = strlen(data);
-  if (strncmp(file, data, length) == 0 && (file[length] == '/' || file[length] == '\0'))
-    return explain("redoubt.kek_file is inside the data directory"), false;
+  if (inside_data_directory(path)) return explain("redoubt.kek_file is inside the data directory"), false;
   return true;
 }
 
@@ -176,9 +184,9 @@ std::span<const std::uint8_t, 32> kek_audit_key() noexcept { return page->audit_
 
 void require_kek() {
   if (page != nullptr) return;
-  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                  errmsg("redoubt has no key-encryption key: %s", problem),
-                  errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server."), errhidestmt(true)));
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("redoubt has no key-encryption key: %s", problem),
+           errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server."), errhidestmt(true)));
 }
 
 }  // namespace redoubt::pg

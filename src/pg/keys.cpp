@@ -20,8 +20,8 @@ namespace {
 // Columns of redoubt.key.
 enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint };
 
-constexpr std::size_t kKeySize = 32;                     // K1 and K2 each
-constexpr std::size_t kWrappedSize = 2 * kKeySize + 8;   // RFC 5649 adds one 8-byte block
+constexpr std::size_t kKeySize = 32;                    // K1 and K2 each
+constexpr std::size_t kWrappedSize = 2 * kKeySize + 8;  // RFC 5649 adds one 8-byte block
 constexpr int kMaxVersion = 0xffff;
 
 struct WrappedKey {
@@ -232,13 +232,12 @@ TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
 
   const char *name = NameStr(policy->key);
   WrappedKey wrapped = call([name, version] { return read_key(name, version); });
-  if (wrapped.version == 0 && version == 0 && keys_ensure(name))
-    wrapped = call([name] { return read_key(name, 0); });
+  if (wrapped.version == 0 && version == 0 && keys_ensure(name)) wrapped = call([name] { return read_key(name, 0); });
   call([name, version, &wrapped] {
     if (wrapped.version == 0 && version == 0)
-      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("key \"%s\" does not exist", name),
-                      errhint("A member of redoubt_admin makes it with redoubt.create_key('%s').", name),
-                      errhidestmt(true)));
+      ereport(ERROR,
+              (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("key \"%s\" does not exist", name),
+               errhint("A member of redoubt_admin makes it with redoubt.create_key('%s').", name), errhidestmt(true)));
     if (wrapped.version == 0)
       ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                       errmsg("the token names version %d of key \"%s\", which does not exist", version, name),

@@ -57,9 +57,10 @@ static void redoubt_emit_log(ErrorData *error) {
   if (!quotes_values(error->sqlerrcode) && error->elevel >= ERROR) return;
   if (error->elevel == LOG || error->elevel == LOG_SERVER_ONLY) return;
   error->output_to_server = false;
-  ereport(LOG_SERVER_ONLY, (errmsg("message of SQLSTATE %s withheld from the log: the statement handled protected values",
-                                   unpack_sql_state(error->sqlerrcode)),
-                            errhidestmt(true), errhidecontext(true)));
+  ereport(LOG_SERVER_ONLY,
+          (errmsg("message of SQLSTATE %s withheld from the log: the statement handled protected values",
+                  unpack_sql_state(error->sqlerrcode)),
+           errhidestmt(true), errhidecontext(true)));
 }
 }
 

@@ -89,7 +89,7 @@ void read_row(TypePolicy *policy, const CatalogRow &row) {
   memcpy(policy->class_id.data(), class_id->data, kClassIdSize);
   policy->is_bytes = text_view(row.get(kBase, &null)) == "bytea";
   policy->deterministic = DatumGetBool(row.get(kDeterministic, &null));
-  namestrcpy(&policy->key, TextDatumGetCString(row.get(kKey, &null)));
+  policy->key = *DatumGetName(row.get(kKey, &null));
 
   const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
   const auto mask = mask_parse(text_view(row.get(kMask, &null)));

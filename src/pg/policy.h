@@ -25,9 +25,9 @@ struct TypePolicy {
   NameData key;                                     // name of its data key
   NormalizeSpec normalize;
   MaskSpec mask;
-  text *pattern;                            // regular expression the normalised value must match, or null
-  std::array<Oid, kPrivileges> gate;        // OIDs of detokenize, mask and the cast function; InvalidOid = missing
-  char name[2 * NAMEDATALEN + 2];           // schema.name, for messages and the audit trail
+  text *pattern;                      // regular expression the normalised value must match, or null
+  std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
+  char name[2 * NAMEDATALEN + 2];     // schema.name, for messages and the audit trail
 };
 static_assert(std::is_trivially_destructible_v<TypePolicy>);
 

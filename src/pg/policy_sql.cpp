@@ -74,7 +74,8 @@ REDOUBT_FUNCTION(redoubt_status) {
   const bool ready = shared_memory_ready();
   put("version", REDOUBT_VERSION);
   put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
-  put("key-encryption key", kek_available() ? kek_fingerprint() : "missing: set redoubt.kek_file or redoubt.kek_command");
+  put("key-encryption key",
+      kek_available() ? kek_fingerprint() : "missing: set redoubt.kek_file or redoubt.kek_command");
   put("superuser access", setting_superuser_access ? "on" : "off");
   if (ready) {
     put("audit directory", setting_audit_directory);
@@ -82,3 +83,9 @@ REDOUBT_FUNCTION(redoubt_status) {
   }
   return static_cast<Datum>(0);
 }
+
+// Planner support function of every token type's input function.  It has no
+// advice to give; being named there, it makes the type depend on the extension
+// in a way that a dump carries, so DROP EXTENSION does not leave types behind
+// whose library is gone.
+REDOUBT_FUNCTION(redoubt_token_support) { PG_RETURN_POINTER(nullptr); }

@@ -50,7 +50,7 @@ ReadLease *find_lease(ReadMeter *meter, Oid token_type) noexcept {
 
 void add_column(ReadMeter *meter, int attribute, Oid token_type, std::uint16_t count, bool is_array) {
   meter->column[meter->columns++] = {attribute, token_type, count, is_array};
-  if (find_lease(meter, token_type) == nullptr) meter->lease[meter->leases++] = {token_type, 0, 1};
+  if (find_lease(meter, token_type) == nullptr) meter->lease[meter->leases++] = {token_type, 0, 1, 0};
 }
 
 void allocate(ReadMeter *meter, const QueryDesc *query, int targets) {
@@ -97,7 +97,8 @@ std::uint32_t units(const MeteredColumn *column, TupleTableSlot *slot) {
 void charge(ReadMeter *meter, const MeteredColumn *column, std::uint32_t wanted) {
   ReadLease *lease = find_lease(meter, column->token_type);
   while (lease->held < wanted) {
-    lease->held += limits_lease(lease->token_type, Operation::read, std::max(lease->next, wanted - lease->held));
+    lease->held += limits_lease(lease->token_type, Operation::read, std::max(lease->next, wanted - lease->held),
+                                &lease->leased_at);
     lease->next = std::min(lease->next * 2, kMaxLease);
   }
   lease->held -= wanted;
@@ -153,7 +154,8 @@ void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
   if (meter->inner != nullptr) query->dest = meter->inner;
   meter->inner = nullptr;
   for (int i = 0; i < meter->leases; ++i)
-    if (meter->lease[i].held > 0) limits_refund(meter->lease[i].token_type, Operation::read, meter->lease[i].held);
+    if (meter->lease[i].held > 0)
+      limits_refund(meter->lease[i].token_type, Operation::read, meter->lease[i].held, meter->lease[i].leased_at);
   meter->leases = 0;
 }
 
@@ -165,8 +167,7 @@ bool relation_is_protected(Oid relid) {
   for (int i = 0; i < descriptor->natts && !found; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
     if (attribute->attisdropped) continue;
-    found = policy_carried(attribute->atttypid)->size > 0 ||
-            OidIsValid(label_token_type(relid, attribute->attnum));
+    found = policy_carried(attribute->atttypid)->size > 0 || OidIsValid(label_token_type(relid, attribute->attnum));
   }
   relation_close(relation, AccessShareLock);
   return found;

@@ -10,7 +10,7 @@ namespace redoubt::pg {
 
 // What one output column costs per row, charged to one token type.
 struct MeteredColumn {
-  int attribute;       // 1-based position in the output row
+  int attribute;  // 1-based position in the output row
   Oid token_type;
   std::uint16_t count;  // values in one non-null value of the column
   bool is_array;        // count is per element
@@ -19,8 +19,9 @@ struct MeteredColumn {
 // A lease held on one token type's budget.
 struct ReadLease {
   Oid token_type;
-  std::uint32_t held;  // charged, not delivered yet
-  std::uint32_t next;  // size of the next lease
+  std::uint32_t held;     // charged, not delivered yet
+  std::uint32_t next;     // size of the next lease
+  TimestampTz leased_at;  // of the last one, for the refund
 };
 
 // A destination wrapped around the query's own.  Lives on the hook's C stack.

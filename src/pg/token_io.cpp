@@ -133,14 +133,15 @@ REDOUBT_FUNCTION(redoubt_token_info) {
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
                     errhint("redoubt.token_types lists the token types.")));
   const bytea *token = PG_GETARG_BYTEA_PP(0);
-  const auto view = redoubt::token_parse({reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)),
-                                          static_cast<std::size_t>(VARSIZE_ANY_EXHDR(token))});
+  const auto view = redoubt::token_parse(
+      {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(token))});
   if (!view.ok())
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
   TupleDesc descriptor = nullptr;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE) elog(ERROR, "return type must be a row");
-  Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)),
-                    Int32GetDatum(view->key_version), CStringGetTextDatum(view->randomised ? "randomised" : "deterministic"),
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+    elog(ERROR, "return type must be a row");
+  Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)), Int32GetDatum(view->key_version),
+                    CStringGetTextDatum(view->randomised ? "randomised" : "deterministic"),
                     Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
   bool nulls[lengthof(values)] = {};
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));

@@ -126,8 +126,8 @@ bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
   if (randomised && !random_bytes(nonce))
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
   TokenSealer *sealer = keys_sealer(policy, 0);
-  const std::span<const std::uint8_t> nonce_span = randomised ? std::span<const std::uint8_t>(nonce)
-                                                              : std::span<const std::uint8_t>();
+  const std::span<const std::uint8_t> nonce_span =
+      randomised ? std::span<const std::uint8_t>(nonce) : std::span<const std::uint8_t>();
   if (sealer->seal(value, randomised, nonce_span, out) != Status::ok)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
                     errhidestmt(true)));

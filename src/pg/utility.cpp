@@ -53,8 +53,8 @@ SelectStmt *copy_query(const CopyStmt *copy, Relation relation) {
     target->location = -1;
     select->targetList = lappend(select->targetList, target);
   }
-  auto *from = makeRangeVar(get_namespace_name(RelationGetNamespace(relation)),
-                            pstrdup(RelationGetRelationName(relation)), -1);
+  auto *from =
+      makeRangeVar(get_namespace_name(RelationGetNamespace(relation)), pstrdup(RelationGetRelationName(relation)), -1);
   from->inh = false;
   select->fromClause = list_make1(from);
   return select;
@@ -142,7 +142,7 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     // The cursor that pg_dump --inserts reads a table through.
     if (strcmp(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname, "_pg_dump_cursor") == 0)
       delivery_mark_dump();
-  } else if (may_change_gate(node)) {
+  } else if (!creating_extension && may_change_gate(node)) {
     command.privileges = gate_snapshot();
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }

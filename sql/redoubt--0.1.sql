@@ -1,0 +1,449 @@
+/* redoubt--0.1.sql - the extension's SQL objects.
+ *
+ * Order: roles, tables, the functions all token types share, keys, limits,
+ * audit, create_token_type, the types that ship, what a dump carries.
+ * Whatever reveals or administers is revoked from PUBLIC right where it is made.
+ */
+\echo Use "CREATE EXTENSION redoubt" to load this file. \quit
+
+GRANT USAGE ON SCHEMA redoubt TO PUBLIC;
+
+-- ------------------------------------------------------------------ roles
+
+DO $roles$
+DECLARE
+  wanted text;
+BEGIN
+  FOREACH wanted IN ARRAY ARRAY['redoubt_admin', 'redoubt_auditor'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
+      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
+    END IF;
+  END LOOP;
+END
+$roles$;
+
+-- ----------------------------------------------------------------- tables
+
+CREATE TABLE redoubt.token_type (
+  typ regtype PRIMARY KEY,
+  class_id uuid NOT NULL UNIQUE,
+  method text NOT NULL CHECK (method = 'sealed'),
+  base text NOT NULL CHECK (base IN ('text', 'bytea')),
+  pattern text,
+  "normalize" text NOT NULL,
+  mask text NOT NULL,
+  deterministic boolean NOT NULL,
+  key name NOT NULL,
+  shipped boolean NOT NULL DEFAULT false,
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE redoubt.token_type IS 'policy of each token type; written by redoubt.create_token_type()';
+COMMENT ON COLUMN redoubt.token_type.class_id IS 'associated data of every token of the type: what makes a token of another type an error';
+COMMENT ON COLUMN redoubt.token_type.shipped IS 'part of the extension, so not in a dump';
+GRANT SELECT ON redoubt.token_type TO PUBLIC;
+
+CREATE TABLE redoubt.key (
+  name text NOT NULL,
+  version integer NOT NULL CHECK (version BETWEEN 1 AND 65535),
+  wrapped bytea NOT NULL CHECK (pg_catalog.length(wrapped) = 72),
+  kek_fingerprint text NOT NULL,
+  created_by text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  PRIMARY KEY (name, version)
+);
+COMMENT ON TABLE redoubt.key IS 'data keys, a row per version, wrapped by the key-encryption key (RFC 5649)';
+COMMENT ON COLUMN redoubt.key.wrapped IS 'fingerprint key (32 bytes, equal in all versions) and encryption key (32 bytes), wrapped';
+REVOKE ALL ON redoubt.key FROM PUBLIC;
+GRANT SELECT ON redoubt.key TO redoubt_admin;
+
+CREATE FUNCTION redoubt.policy_changed() RETURNS trigger
+  AS 'MODULE_PATHNAME', 'redoubt_policy_changed' LANGUAGE c;
+COMMENT ON FUNCTION redoubt.policy_changed() IS 'internal: tells every backend and the audit trail that a policy table changed';
+REVOKE ALL ON FUNCTION redoubt.policy_changed() FROM PUBLIC;
+
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.token_type
+  FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.key
+  FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
+
+-- ------------------------------------------------- shared by all token types
+
+CREATE FUNCTION redoubt.token_info(token anyelement,
+    OUT type regtype, OUT key text, OUT key_version integer, OUT form text, OUT bytes integer)
+  AS 'MODULE_PATHNAME', 'redoubt_token_info' LANGUAGE c STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION redoubt.token_info(anyelement) IS 'what a token says of itself without any key: type, key and version, form, size';
+
+CREATE FUNCTION redoubt.token_support(internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'redoubt_token_support' LANGUAGE c STRICT;
+COMMENT ON FUNCTION redoubt.token_support(internal) IS 'internal: planner support function; ties every token type to the extension';
+REVOKE ALL ON FUNCTION redoubt.token_support(internal) FROM PUBLIC;
+
+CREATE FUNCTION redoubt.status(OUT item text, OUT value text) RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'redoubt_status' LANGUAGE c STABLE;
+COMMENT ON FUNCTION redoubt.status() IS 'whether this server is in working order: preloaded, key-encryption key, audit trail';
+REVOKE ALL ON FUNCTION redoubt.status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.status() TO redoubt_admin, redoubt_auditor;
+
+-- ------------------------------------------------------------------- keys
+
+CREATE FUNCTION redoubt.create_key(name name) RETURNS integer
+  AS 'MODULE_PATHNAME', 'redoubt_create_key' LANGUAGE c STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.create_key(name) IS 'makes a data key and returns its version, 1';
+REVOKE ALL ON FUNCTION redoubt.create_key(name) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.create_key(name) TO redoubt_admin;
+
+CREATE FUNCTION redoubt.rotate_key(name name) RETURNS integer
+  AS 'MODULE_PATHNAME', 'redoubt_rotate_key' LANGUAGE c STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.rotate_key(name) IS 'makes the next version of a data key and returns it; new tokens use it, old ones stay valid and equal';
+REVOKE ALL ON FUNCTION redoubt.rotate_key(name) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.rotate_key(name) TO redoubt_admin;
+
+-- ----------------------------------------------------------------- limits
+
+CREATE TABLE redoubt.limit_rule (
+    id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    role regrole,
+    token_type regtype,
+    operation text NOT NULL CHECK (operation IN ('read', 'reveal', 'masked', 'tokenize')),
+    max_values bigint NOT NULL CHECK (max_values > 0),
+    per interval NOT NULL CHECK (per > interval '0'
+        AND extract(year FROM per) = 0 AND extract(month FROM per) = 0),
+    burst bigint CHECK (burst > 0),
+    on_excess text NOT NULL DEFAULT 'block' CHECK (on_excess IN ('log', 'throttle', 'block')),
+    max_delay interval NOT NULL DEFAULT '10 s' CHECK (max_delay >= interval '0'
+        AND extract(year FROM max_delay) = 0 AND extract(month FROM max_delay) = 0),
+    shared boolean NOT NULL DEFAULT false,
+    created_by regrole NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE NULLS NOT DISTINCT (role, token_type, operation, per)
+);
+REVOKE ALL ON redoubt.limit_rule FROM PUBLIC;
+COMMENT ON TABLE redoubt.limit_rule IS 'limits, written by set_limit() and drop_limit(); a null role or type means every one';
+
+CREATE FUNCTION redoubt.set_limit(role regrole, token_type regtype, operation text, max_values bigint, per interval,
+                          burst bigint DEFAULT NULL, on_excess text DEFAULT 'block',
+                          max_delay interval DEFAULT '10 s', shared boolean DEFAULT false)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'redoubt_set_limit';
+REVOKE ALL ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, interval, bigint, text, interval, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, interval, bigint, text, interval, boolean)
+    TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, interval, bigint, text, interval, boolean)
+    IS 'limit a role, or every role, to max_values per interval; replaces the limit of the same role, type, operation and interval';
+
+CREATE FUNCTION redoubt.drop_limit(role regrole, token_type regtype, operation text, per interval DEFAULT NULL)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'redoubt_drop_limit';
+REVOKE ALL ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval)
+    IS 'drop the limits of a role, type and operation, of one interval or of all; returns how many';
+
+CREATE FUNCTION redoubt.reset_usage(role regrole DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_reset_usage';
+REVOKE ALL ON FUNCTION redoubt.reset_usage(regrole) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.reset_usage(regrole) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.reset_usage(regrole) IS 'set usage counters of a role, or of all, to zero; budgets are not touched';
+
+CREATE FUNCTION redoubt.usage_entries(OUT role regrole, OUT token_type regtype, OUT operation text, OUT charged bigint,
+                              OUT remaining bigint, OUT next_allowed timestamptz, OUT delayed_ms bigint,
+                              OUT blocked boolean, OUT since timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'redoubt_usage_entries';
+COMMENT ON FUNCTION redoubt.usage_entries() IS 'the rows of the view usage that the session may see';
+
+CREATE VIEW redoubt.usage AS
+    SELECT role, token_type, operation, charged, remaining, next_allowed, delayed_ms, blocked, since
+    FROM redoubt.usage_entries();
+GRANT SELECT ON redoubt.usage TO PUBLIC;
+COMMENT ON VIEW redoubt.usage IS 'values charged since reset_usage() and what the limits leave; one''s own, or all for redoubt_admin and redoubt_auditor';
+
+CREATE VIEW redoubt.limits WITH (security_barrier) AS
+    SELECT r.id, r.role, r.token_type, r.operation, r.max_values, r.per, coalesce(r.burst, r.max_values) AS burst,
+           r.on_excess, r.max_delay, r.shared, r.created_by, r.created_at
+    FROM redoubt.limit_rule AS r
+    WHERE r.role IS NULL
+       OR pg_has_role(session_user, r.role::oid, 'MEMBER')
+       OR EXISTS (SELECT FROM pg_roles AS a
+                  WHERE a.rolname IN ('redoubt_admin', 'redoubt_auditor') AND pg_has_role(current_user, a.oid, 'USAGE'));
+GRANT SELECT ON redoubt.limits TO PUBLIC;
+COMMENT ON VIEW redoubt.limits IS 'the limits that apply to the session''s login role, or all for redoubt_admin and redoubt_auditor';
+
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.limit_rule
+    FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
+
+-- ------------------------------------------------------------------ audit
+
+CREATE FUNCTION redoubt.audit_records(OUT segment bigint, OUT line integer, OUT record jsonb) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'redoubt_audit_records';
+COMMENT ON FUNCTION redoubt.audit_records() IS 'the lines of the audit trail''s segment files; a line that is no JSON has a null record';
+REVOKE ALL ON FUNCTION redoubt.audit_records() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.audit_records() TO redoubt_auditor;
+
+CREATE FUNCTION redoubt.verify_audit(OUT ok boolean, OUT segments integer, OUT records bigint,
+                                     OUT broken_segment text, OUT broken_line integer, OUT problem text)
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'redoubt_verify_audit';
+COMMENT ON FUNCTION redoubt.verify_audit() IS 'recomputes the chain of the audit trail and names the first broken record';
+REVOKE ALL ON FUNCTION redoubt.verify_audit() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.verify_audit() TO redoubt_auditor;
+
+CREATE VIEW redoubt.audit AS
+    SELECT segment, line, (record #>> '{metadata,sequence}')::bigint AS sequence,
+           pg_catalog.to_timestamp((record ->> 'time')::numeric / 1000) AS "time",
+           record #>> '{unmapped,event}' AS event, record #>> '{unmapped,outcome}' AS outcome,
+           record #>> '{actor,user,name}' AS session_user_name, record #>> '{unmapped,current_user}' AS current_user_name,
+           record #>> '{database,name}' AS database,
+           coalesce(record #>> '{src_endpoint,ip}', record #>> '{src_endpoint,name}') AS client_addr,
+           record #>> '{unmapped,application_name}' AS application_name,
+           (record #>> '{unmapped,query_id}')::bigint AS query_id,
+           record #>> '{unmapped,operation}' AS operation, record #>> '{unmapped,token_type}' AS token_type,
+           (record #>> '{unmapped,count}')::bigint AS count, record #>> '{unmapped,detail}' AS detail, record
+    FROM redoubt.audit_records()
+    WHERE record ? 'class_uid';
+COMMENT ON VIEW redoubt.audit IS 'the events of the audit trail; for members of redoubt_auditor';
+REVOKE ALL ON redoubt.audit FROM PUBLIC;
+GRANT SELECT ON redoubt.audit TO redoubt_auditor;
+
+-- ------------------------------------------------------------- token types
+
+CREATE FUNCTION redoubt.check_policy("normalize" text, mask text, pattern text) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_check_policy' LANGUAGE c STABLE;
+COMMENT ON FUNCTION redoubt.check_policy(text, text, text) IS 'internal: raises 22023 unless the parameters of a token type are usable';
+REVOKE ALL ON FUNCTION redoubt.check_policy(text, text, text) FROM PUBLIC;
+
+CREATE FUNCTION redoubt.audit_type(operation text, detail text) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_audit_type' LANGUAGE c STRICT;
+COMMENT ON FUNCTION redoubt.audit_type(text, text) IS 'internal: records the making or dropping of a token type';
+REVOKE ALL ON FUNCTION redoubt.audit_type(text, text) FROM PUBLIC;
+
+/* build_token_type makes the whole family of objects of one token type.
+ *
+ * The operators of the types that ship go to pg_catalog, so that an
+ * application's unqualified `=` finds them under any search_path; those of other
+ * types stay beside the type, because pg_dump does not dump pg_catalog.
+ */
+CREATE FUNCTION redoubt.build_token_type(type_schema text, type_name text, operator_schema text, base text,
+    pattern text, "normalize" text, mask text, deterministic boolean, key name, class_id uuid, shipped boolean)
+  RETURNS regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  lib constant text := '$libdir/redoubt';
+  t constant text := format('%I.%I', type_schema, type_name);           -- the type
+  f constant text := format('%I.', type_schema);                        -- prefix of its support functions
+  -- A name has 63 bytes at most; the longest suffix is "_hash_extended".
+  n constant text := type_name;
+  cast_volatility constant text := CASE WHEN deterministic THEN 'STABLE' ELSE 'VOLATILE' END;
+  what constant text := format('token type %s', t);
+  item record;
+BEGIN
+  PERFORM redoubt.check_policy("normalize", mask, pattern);
+  IF base NOT IN ('text', 'bytea') THEN
+    RAISE EXCEPTION 'invalid base for a token type' USING ERRCODE = '22023', HINT = 'Use text or bytea.';
+  END IF;
+  IF base = 'bytea' AND (pattern IS NOT NULL OR "normalize" <> 'none' OR mask <> 'full') THEN
+    RAISE EXCEPTION 'a token type of base bytea takes neither pattern, normalize nor mask' USING ERRCODE = '22023';
+  END IF;
+  IF length(n::bytea) > 48 THEN
+    RAISE EXCEPTION 'the name of a token type has at most 48 bytes' USING ERRCODE = '42622';
+  END IF;
+
+  EXECUTE format('CREATE TYPE %s', t);
+
+  -- Input and output.
+  EXECUTE format('CREATE FUNCTION %s%I(cstring, oid, integer) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support',
+                 f, n || '_in', t, lib, 'redoubt_token_in');
+  EXECUTE format('CREATE FUNCTION %s%I(internal, oid, integer) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE',
+                 f, n || '_recv', t, lib, 'redoubt_token_recv');
+  EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS cstring AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE',
+                 f, n || '_out', t, lib, 'redoubt_token_out');
+  EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS bytea AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE',
+                 f, n || '_send', t, lib, 'redoubt_token_send');
+  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external)',
+                 t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send');
+  EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt ' || CASE WHEN deterministic THEN 'deterministic' ELSE 'randomised' END || ' token type');
+  EXECUTE format('COMMENT ON FUNCTION %s%I(cstring, oid, integer) IS %L', f, n || '_in', 'input of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION %s%I(internal, oid, integer) IS %L', f, n || '_recv', 'binary input of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_out', t, 'output of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_send', t, 'binary output of ' || what);
+
+  -- The gate: EXECUTE on these three is the privilege, and nobody has it yet.
+  EXECUTE format('CREATE FUNCTION %s(%s) RETURNS %s AS %L, %L LANGUAGE c %s STRICT PARALLEL SAFE COST 10',
+                 t, base, t, lib, CASE base WHEN 'bytea' THEN 'redoubt_tokenize_bytes' ELSE 'redoubt_tokenize_text' END, cast_volatility);
+  EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s) RETURNS %s AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
+                 t, base, lib, 'redoubt_detokenize');
+  EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
+                 t, lib, 'redoubt_mask');
+  EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER',
+                 t, base, t, t);
+  EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s) IS %L', t, 'plaintext; EXECUTE is the privilege to reveal values of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s) IS %L', t, 'masked form; EXECUTE is the privilege to reveal values of ' || what || ' masked');
+
+  -- Casts, so that typed parameters need no change in the application.
+  EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s(%s) AS IMPLICIT', base, t, t, base);
+  EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', base, t, 'tokenizes');
+  IF base = 'text' THEN
+    EXECUTE format('CREATE CAST (varchar AS %s) WITH FUNCTION %s(text) AS IMPLICIT', t, t);
+    EXECUTE format('COMMENT ON CAST (varchar AS %s) IS %L', t, 'tokenizes');
+    EXECUTE format('CREATE FUNCTION %s(bpchar) RETURNS %s AS %L, %L LANGUAGE c %s STRICT PARALLEL SAFE COST 10',
+                   t, t, lib, 'redoubt_tokenize_bpchar', cast_volatility);
+    EXECUTE format('COMMENT ON FUNCTION %s(bpchar) IS %L', t, 'tokenizes, if the role may execute ' || t || '(text)');
+    EXECUTE format('CREATE CAST (bpchar AS %s) WITH FUNCTION %s(bpchar) AS IMPLICIT', t, t);
+    EXECUTE format('COMMENT ON CAST (bpchar AS %s) IS %L', t, 'tokenizes');
+  END IF;
+
+  IF deterministic THEN
+    FOR item IN SELECT * FROM (VALUES ('eq'), ('ne'), ('lt'), ('le'), ('gt'), ('ge')) AS v(op) LOOP
+      EXECUTE format('CREATE FUNCTION %s%I(%s, %s) RETURNS boolean AS %L, %L LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                     f, n || '_' || item.op, t, t, lib, 'redoubt_token_' || item.op);
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_' || item.op, t, t, 'comparison of ' || what);
+    END LOOP;
+    EXECUTE format('CREATE FUNCTION %s%I(%s, %s) RETURNS integer AS %L, %L LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                   f, n || '_cmp', t, t, lib, 'redoubt_token_cmp');
+    EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS integer AS %L, %L LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                   f, n || '_hash', t, lib, 'redoubt_token_hash');
+    EXECUTE format('CREATE FUNCTION %s%I(%s, bigint) RETURNS bigint AS %L, %L LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                   f, n || '_hash_extended', t, lib, 'redoubt_token_hash_extended');
+    EXECUTE format('CREATE FUNCTION %s%I(internal) RETURNS void AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE',
+                   f, n || '_sortsupport', lib, 'redoubt_token_sortsupport');
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_cmp', t, t, 'btree comparison of ' || what);
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_hash', t, 'hash of ' || what);
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s, bigint) IS %L', f, n || '_hash_extended', t, 'seeded hash of ' || what);
+    EXECUTE format('COMMENT ON FUNCTION %s%I(internal) IS %L', f, n || '_sortsupport', 'sort support of ' || what);
+
+    FOR item IN SELECT * FROM (VALUES
+        ('=',  'eq', '=',  '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES', 'equal'),
+        ('<>', 'ne', '<>', '=',  'neqsel', 'neqjoinsel', '', 'not equal'),
+        ('<',  'lt', '>',  '>=', 'scalarltsel', 'scalarltjoinsel', '', 'less than, in token order'),
+        ('<=', 'le', '>=', '>',  'scalarlesel', 'scalarlejoinsel', '', 'less than or equal, in token order'),
+        ('>',  'gt', '<',  '<=', 'scalargtsel', 'scalargtjoinsel', '', 'greater than, in token order'),
+        ('>=', 'ge', '<=', '<',  'scalargesel', 'scalargejoinsel', '', 'greater than or equal, in token order'))
+        AS v(op, fn, commutator, negator, restriction, joining, more, meaning) LOOP
+      EXECUTE format('CREATE OPERATOR %I.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = %s%I, COMMUTATOR = OPERATOR(%I.%s), NEGATOR = OPERATOR(%I.%s), RESTRICT = %I, JOIN = %I%s)',
+                     operator_schema, item.op, t, t, f, n || '_' || item.fn, operator_schema, item.commutator,
+                     operator_schema, item.negator, item.restriction, item.joining, item.more);
+      EXECUTE format('COMMENT ON OPERATOR %I.%s (%s, %s) IS %L', operator_schema, item.op, t, t, item.meaning);
+    END LOOP;
+
+    -- No equalimage function: equal tokens of two key versions differ in their bytes,
+    -- so btree must not fold them into one.
+    EXECUTE format('CREATE OPERATOR CLASS %s%I DEFAULT FOR TYPE %s USING btree AS '
+                   'OPERATOR 1 %7$I.<, OPERATOR 2 %7$I.<=, OPERATOR 3 %7$I.=, OPERATOR 4 %7$I.>=, OPERATOR 5 %7$I.>, '
+                   'FUNCTION 1 %1$s%4$I(%3$s, %3$s), FUNCTION 2 %1$s%5$I(internal)',
+                   f, n || '_ops', t, n || '_cmp', n || '_sortsupport', NULL, operator_schema);
+    EXECUTE format('CREATE OPERATOR CLASS %s%I DEFAULT FOR TYPE %s USING hash AS '
+                   'OPERATOR 1 %6$I.=, FUNCTION 1 %1$s%4$I(%3$s), FUNCTION 2 %1$s%5$I(%3$s, bigint)',
+                   f, n || '_ops', t, n || '_hash', n || '_hash_extended', operator_schema);
+    FOR item IN SELECT * FROM (VALUES ('btree'), ('hash')) AS v(method) LOOP
+      EXECUTE format('COMMENT ON OPERATOR CLASS %s%I USING %s IS %L', f, n || '_ops', item.method, what);
+      EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING %s IS %L', f, n || '_ops', item.method, what);
+    END LOOP;
+  END IF;
+
+  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, method, base, pattern, normalize, mask, deterministic, key, shipped) '
+          'VALUES ($1, $2, ''sealed'', $3, $4, $5, $6, $7, $8, $9)'
+    USING t::regtype, class_id, base, pattern, "normalize", mask, deterministic, key, shipped;
+  PERFORM redoubt.audit_type('create_token_type', t);
+  RETURN t::regtype;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean) IS
+  'internal: makes the type, its functions, casts, operators and operator classes, and its policy row';
+REVOKE ALL ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean) FROM PUBLIC;
+
+CREATE FUNCTION redoubt.create_token_type(name text, base text DEFAULT 'text', pattern text DEFAULT NULL,
+    "normalize" text DEFAULT 'none', mask text DEFAULT 'full', deterministic boolean DEFAULT true, key name DEFAULT 'default')
+  RETURNS regtype LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  parts constant text[] := parse_ident(name);
+  in_schema text := 'redoubt';
+BEGIN
+  IF cardinality(parts) > 2 THEN
+    RAISE EXCEPTION 'invalid name for a token type' USING ERRCODE = '42602', HINT = 'Use name or schema.name.';
+  ELSIF cardinality(parts) = 2 THEN
+    in_schema := parts[1];
+    IF in_schema IN ('pg_catalog', 'information_schema') OR in_schema LIKE 'pg\_%' THEN
+      RAISE EXCEPTION 'a token type cannot be made in a system schema' USING ERRCODE = '42501';
+    END IF;
+  END IF;
+  RETURN redoubt.build_token_type(in_schema, parts[cardinality(parts)], in_schema, base, pattern, "normalize", mask,
+                                  deterministic, key, gen_random_uuid(), false);
+END
+$body$;
+COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name) IS
+  'makes a token type of one''s own: a base type with operators, index support, casts, detokenize and mask';
+REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name) TO redoubt_admin;
+
+CREATE FUNCTION redoubt.drop_token_type(typ regtype) RETURNS void
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  name constant text := format_type(typ, NULL);
+  shipped_type boolean;
+  users text;
+BEGIN
+  SELECT t.shipped INTO shipped_type FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
+  IF shipped_type IS NULL THEN
+    RAISE EXCEPTION '% is not a token type', name USING ERRCODE = '42809';
+  ELSIF shipped_type THEN
+    RAISE EXCEPTION 'token type % is part of the extension', name USING ERRCODE = '2BP01';
+  END IF;
+  -- Everything that depends on the type or its array type but is not of its own family.
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO users
+  FROM pg_depend AS d
+  WHERE d.refclassid = 'pg_type'::regclass
+    AND d.refobjid IN (SELECT p.oid FROM pg_type AS p WHERE p.oid = drop_token_type.typ OR p.typelem = drop_token_type.typ)
+    AND d.deptype <> 'i'
+    AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN
+             (SELECT p.oid FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'c'
+              WHERE p.probin = '$libdir/redoubt'))
+    AND d.classid NOT IN ('pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass);
+  IF users IS NOT NULL THEN
+    RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
+      USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';
+  END IF;
+  DELETE FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
+  EXECUTE format('DROP TYPE %s CASCADE', name);
+  PERFORM redoubt.audit_type('drop_token_type', name);
+END
+$body$;
+COMMENT ON FUNCTION redoubt.drop_token_type(regtype) IS 'drops a token type made by create_token_type(), if nothing uses it';
+REVOKE ALL ON FUNCTION redoubt.drop_token_type(regtype) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.drop_token_type(regtype) TO redoubt_admin;
+
+CREATE VIEW redoubt.token_types AS
+  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at
+  FROM redoubt.token_type;
+COMMENT ON VIEW redoubt.token_types IS 'the token types of this database and their policies';
+GRANT SELECT ON redoubt.token_types TO PUBLIC;
+
+-- The types that ship.  Their class ids are fixed: a token is portable between
+-- databases that hold the same data key.
+SELECT redoubt.build_token_type('redoubt', 'email_token', 'pg_catalog', 'text', NULL, 'email', 'email', true, 'default',
+                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a01', true);
+SELECT redoubt.build_token_type('redoubt', 'phone_token', 'pg_catalog', 'text', NULL, 'phone(US)', 'phone', true, 'default',
+                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a02', true);
+SELECT redoubt.build_token_type('redoubt', 'name_token', 'pg_catalog', 'text', NULL, 'name', 'name', true, 'default',
+                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a03', true);
+SELECT redoubt.build_token_type('redoubt', 'text_token', 'pg_catalog', 'text', NULL, 'none', 'full', true, 'default',
+                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a04', true);
+SELECT redoubt.build_token_type('redoubt', 'bytes_token', 'pg_catalog', 'bytea', NULL, 'none', 'full', true, 'default',
+                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a05', true);
+
+-- ------------------------------------------------------- what a dump carries
+
+SELECT pg_catalog.pg_extension_config_dump('redoubt.token_type',
+         'WHERE NOT shipped AND EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = typ)');
+SELECT pg_catalog.pg_extension_config_dump('redoubt.key', '');
+SELECT pg_catalog.pg_extension_config_dump('redoubt.limit_rule', '');
+SELECT pg_catalog.pg_extension_config_dump('redoubt.limit_rule_id_seq', '');
