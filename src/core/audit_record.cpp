@@ -19,7 +19,8 @@ constexpr std::uint32_t kEllipsis = 0x2026;
 // detail, each at six times its limit plus an ellipsis; the rest is fixed text and at most 16
 // numbers of 20 digits.
 constexpr std::size_t kFixedText = 1200;
-static_assert(6 * (7 * kAuditWordMax + 7 * kAuditNameMax + kAuditIdentityMax + kAuditDetailMax + 16) + 16 * 20 +
+constexpr std::size_t kNumbers = 16;
+static_assert(6 * (7 * kAuditWordMax + 7 * kAuditNameMax + kAuditIdentityMax + kAuditDetailMax + 16) + kNumbers * 20 +
                   kFixedText <
               kAuditBodyMax);
 

@@ -29,7 +29,7 @@ constexpr std::size_t kAuditDetailMax = 640;
 
 // The longest body.  Worst case of the strings: every byte becomes \u00XX (six times as
 // long); audit_record.cpp proves that the sum stays below.
-constexpr std::size_t kAuditBodyMax = 16 * 1024;
+constexpr std::size_t kAuditBodyMax = 16384;
 
 // One event.  Strings are UTF-8; invalid bytes and NUL become U+FFFD.  An empty string means
 // unknown or not applicable, and its member is left out of the JSON.  No string may hold
