@@ -180,37 +180,51 @@ CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON re
 
 -- ------------------------------------------------------------------ audit
 
-CREATE FUNCTION redoubt.audit_records(OUT segment bigint, OUT line integer, OUT record jsonb) RETURNS SETOF record
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED
-    AS 'MODULE_PATHNAME', 'redoubt_audit_records';
-COMMENT ON FUNCTION redoubt.audit_records() IS 'the lines of the audit trail''s segment files; a line that is no JSON has a null record';
+CREATE FUNCTION redoubt.audit_records(OUT segment bigint, OUT line integer, OUT record jsonb)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'redoubt_audit_records';
+COMMENT ON FUNCTION redoubt.audit_records() IS
+  'every line of the audit trail as it is on file; record is null where the line is damaged; for redoubt_auditor';
 REVOKE ALL ON FUNCTION redoubt.audit_records() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.audit_records() TO redoubt_auditor;
 
-CREATE FUNCTION redoubt.verify_audit(OUT ok boolean, OUT segments integer, OUT records bigint,
-                                     OUT broken_segment text, OUT broken_line integer, OUT problem text)
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED
-    AS 'MODULE_PATHNAME', 'redoubt_verify_audit';
-COMMENT ON FUNCTION redoubt.verify_audit() IS 'recomputes the chain of the audit trail and names the first broken record';
-REVOKE ALL ON FUNCTION redoubt.verify_audit() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION redoubt.verify_audit() TO redoubt_auditor;
-
+-- Numbers are converted only where they look like numbers: a doctored line must not hide the others.
 CREATE VIEW redoubt.audit AS
-    SELECT segment, line, (record #>> '{metadata,sequence}')::bigint AS sequence,
-           pg_catalog.to_timestamp((record ->> 'time')::numeric / 1000) AS "time",
-           record #>> '{unmapped,event}' AS event, record #>> '{unmapped,outcome}' AS outcome,
-           record #>> '{actor,user,name}' AS session_user_name, record #>> '{unmapped,current_user}' AS current_user_name,
-           record #>> '{database,name}' AS database,
-           coalesce(record #>> '{src_endpoint,ip}', record #>> '{src_endpoint,name}') AS client_addr,
-           record #>> '{unmapped,application_name}' AS application_name,
-           (record #>> '{unmapped,query_id}')::bigint AS query_id,
-           record #>> '{unmapped,operation}' AS operation, record #>> '{unmapped,token_type}' AS token_type,
-           (record #>> '{unmapped,count}')::bigint AS count, record #>> '{unmapped,detail}' AS detail, record
-    FROM redoubt.audit_records()
-    WHERE record ? 'class_uid';
-COMMENT ON VIEW redoubt.audit IS 'the events of the audit trail; for members of redoubt_auditor';
+  SELECT a.segment,
+         a.line,
+         CASE WHEN a.record #>> '{metadata,sequence}' ~ '^[0-9]{1,18}$'
+              THEN (a.record #>> '{metadata,sequence}')::bigint END AS sequence,
+         CASE WHEN a.record ->> 'time' ~ '^[0-9]{1,15}$'
+              THEN to_timestamp((a.record ->> 'time')::bigint / 1000.0::float8) END AS "time",
+         a.record #>> '{unmapped,event}' AS event,
+         a.record #>> '{unmapped,outcome}' AS outcome,
+         a.record #>> '{actor,user,name}' AS session_user_name,
+         a.record #>> '{unmapped,current_user}' AS current_user_name,
+         a.record #>> '{database,name}' AS database,
+         a.record #>> '{src_endpoint,ip}' AS client_addr,
+         a.record #>> '{unmapped,application_name}' AS application_name,
+         a.record #>> '{unmapped,operation}' AS operation,
+         a.record #>> '{unmapped,token_type}' AS token_type,
+         CASE WHEN a.record #>> '{unmapped,count}' ~ '^[0-9]{1,18}$'
+              THEN (a.record #>> '{unmapped,count}')::bigint END AS count,
+         a.record #>> '{unmapped,query_id}' AS query_id,
+         a.record #>> '{unmapped,detail}' AS detail,
+         a.record
+    FROM redoubt.audit_records() AS a
+   WHERE a.record IS NULL OR NOT a.record ? 'segment';  -- segment headers are not events
+COMMENT ON VIEW redoubt.audit IS
+  'the audit trail, one row per event, readable by members of redoubt_auditor; columns are null where a line is damaged';
 REVOKE ALL ON redoubt.audit FROM PUBLIC;
 GRANT SELECT ON redoubt.audit TO redoubt_auditor;
+
+CREATE FUNCTION redoubt.verify_audit(OUT ok boolean, OUT segments integer, OUT records bigint,
+                                     OUT broken_segment text, OUT broken_line integer, OUT problem text)
+  RETURNS record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'redoubt_verify_audit';
+COMMENT ON FUNCTION redoubt.verify_audit() IS
+  'recomputes the chain of the audit trail and names the first broken record; for redoubt_auditor';
+REVOKE ALL ON FUNCTION redoubt.verify_audit() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.verify_audit() TO redoubt_auditor;
 
 -- ------------------------------------------------------------- token types
 

@@ -79,7 +79,7 @@ Refusal check_domain(std::string_view address, std::size_t begin) noexcept {
   for (std::size_t at = begin; at <= address.size(); ++at) {
     if (at == address.size() || address[at] == '.') {
       if (at == label) return refuse_at(Status::malformed, address, at, "empty label");
-      if (utf8_length(address.substr(label, at - label)) > kLabelMax)
+      if (at - label > kLabelMax && utf8_length(address.substr(label, at - label)) > kLabelMax)
         return refuse_at(Status::out_of_range, address, label, "label longer than 63 characters");
       label = at + 1;
     } else if (static_cast<unsigned char>(address[at]) < 0x80 && !is_domain_ascii(address[at])) {

@@ -26,11 +26,12 @@
 namespace redoubt::pg {
 namespace {
 
-struct Shared {          // every field: kAuditLock
-  AuditHead head;        // the last line written
-  std::uint64_t offset;  // length of the current segment file
-  bool open;             // false until the first writer has recovered the trail
-  bool overhang;         // bytes beyond offset could not be cut off; cut before the next line
+struct Shared {                    // every field but the last: kAuditLock
+  AuditHead head;                  // the last line written
+  std::uint64_t offset;            // length of the current segment file
+  bool open;                       // false until the first writer has recovered the trail
+  bool overhang;                   // bytes beyond offset could not be cut off; cut before the next line
+  pg_atomic_uint32 told_settings;  // 1 once the settings of this server start are in the trail
 };
 static_assert(std::is_trivially_copyable_v<Shared>);
 
@@ -215,7 +216,7 @@ void log_notes(const Notes &notes) {
 
 // The whole way of an event, from the record to the file.  Raises only what `catalog` allows
 // audit_context_fill to raise.
-WriteFailure append(const AuditEvent &event, bool catalog) {
+WriteFailure append_event(const AuditEvent &event, bool catalog) {
   AuditRecord record;
   record.event = event.event;
   record.outcome = event.outcome;
@@ -242,6 +243,21 @@ WriteFailure append(const AuditEvent &event, bool catalog) {
   }
   log_notes(notes);
   return failure;
+}
+
+// As append_event, but the first event of a server start is what it was started with.
+WriteFailure append(const AuditEvent &event, bool catalog) {
+  std::uint32_t not_told = 0;
+  if (pg_atomic_compare_exchange_u32(&shared->told_settings, &not_told, 1)) {
+    char detail[512];
+    settings_describe(detail, sizeof detail);
+    const WriteFailure failure = append_event({.event = "settings", .operation = "start", .detail = detail}, false);
+    if (failure) {
+      pg_atomic_write_u32(&shared->told_settings, 0);
+      return failure;
+    }
+  }
+  return append_event(event, catalog);
 }
 
 // One LOG line per reason and process: a denied loop must not fill the server log as well.
@@ -274,7 +290,10 @@ Size audit_trail_shmem_size() { return MAXALIGN(sizeof(Shared)); }
 void audit_trail_shmem_startup() {
   bool found = false;
   shared = static_cast<Shared *>(ShmemInitStruct("redoubt audit trail", sizeof(Shared), &found));
-  if (!found) *shared = Shared{};
+  if (!found) {
+    *shared = Shared{};
+    pg_atomic_init_u32(&shared->told_settings, 0);
+  }
   if (!IsUnderPostmaster) on_shmem_exit(log_last_head, 0);
 }
 

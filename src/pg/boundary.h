@@ -96,12 +96,14 @@ inline ErrorData *take_error() noexcept {
 
 // What entry<fn> remembers once the C++ frames are gone.  Plain data only: the
 // jump out of raise() must skip no destructor.
+// Nothing but the flags is initialised: every call pays for this constructor.
 struct Outcome {
+  Outcome() noexcept { message[0] = hint[0] = '\0'; }
   ErrorData *edata = nullptr;
   int sqlstate = ERRCODE_INTERNAL_ERROR;
   Where where;
-  char message[240] = "unrecognized C++ exception";
-  char hint[200] = "";
+  char message[240];
+  char hint[200];
 
   void set(int code, const char *text, const char *advice = "") noexcept {
     sqlstate = code;
@@ -112,7 +114,7 @@ struct Outcome {
     if (edata != nullptr) ReThrowError(edata);
     if (errstart(ERROR, TEXTDOMAIN)) {
       errcode(sqlstate);
-      errmsg_internal("%s", message);
+      errmsg_internal("%s", message[0] != '\0' ? message : "unrecognized C++ exception");
       if (hint[0] != '\0') errhint("%s", hint);
       errhidestmt(true);  // the statement may hold the plaintext that was refused
       errfinish(where.file, where.line, where.function);

@@ -27,6 +27,7 @@ struct Decision {
 
 constinit HTAB *decisions = nullptr;
 constinit std::uint64_t generation = 1;
+constinit const Decision *recent[kPrivileges] = {};  // the decision used last, per privilege
 
 constexpr const char *kVerb[kPrivileges] = {"reveal", "reveal masked", "tokenize"};
 constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize"};
@@ -103,18 +104,24 @@ void deny(const TypePolicy *policy, Privilege privilege, Oid role) {
 }  // namespace
 
 bool gate_allows(const TypePolicy *policy, Privilege privilege, Oid role) {
+  const int p = static_cast<int>(privilege);
+  const Decision::Key key = {policy->gate[p], role};
+  const auto fresh = [&key](const Decision *decision) {
+    return decision->key.function == key.function && decision->key.role == key.role &&
+           decision->generation == generation && decision->superuser_access == setting_superuser_access;
+  };
+  if (recent[p] != nullptr && fresh(recent[p])) return recent[p]->allowed;
   if (decisions == nullptr) cache_init();
-  const Decision::Key key = {policy->gate[static_cast<int>(privilege)], role};
   bool found = false;
   auto *decision = static_cast<Decision *>(hash_search(decisions, &key, HASH_ENTER, &found));
   if (!found) decision->generation = 0;
-  if (decision->generation != generation || decision->superuser_access != setting_superuser_access) {
+  if (!fresh(decision)) {
     const std::uint64_t reading = generation;
-    const bool allowed = decide(key.function, role);
-    decision->allowed = allowed;
+    decision->allowed = decide(key.function, role);
     decision->superuser_access = setting_superuser_access;
     decision->generation = reading;
   }
+  recent[p] = decision;
   return decision->allowed;
 }
 
@@ -150,12 +157,13 @@ void record_denial(const ErrorData *error) {
   if (error->funcname == nullptr || strcmp(error->funcname, "aclcheck_error") != 0 || error->message == nullptr) return;
   Search search = {error->message, nullptr, 0};
   policy_each(match_message, &search);
-  if (search.policy != nullptr)
-    (void)audit_try_write({.event = "denial",
-                           .outcome = "denied",
-                           .token_type = search.policy->type,
-                           .operation = kOperation[search.privilege],
-                           .detail = "EXECUTE was refused"});
+  if (search.policy == nullptr) return;
+  audit_remember(search.policy->type);  // its name cannot be looked up by audit_try_write
+  (void)audit_try_write({.event = "denial",
+                         .outcome = "denied",
+                         .token_type = search.policy->type,
+                         .operation = kOperation[search.privilege],
+                         .detail = "EXECUTE was refused"});
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ constinit HTAB *policies = nullptr;
 constinit HTAB *carried = nullptr;
 constinit MemoryContext cache_context = nullptr;
 constinit std::uint64_t generation = 1;
-constinit Oid table_oid = InvalidOid;  // of redoubt.token_type, as last seen
+constinit const TypePolicy *recent = nullptr;  // the entry found last
+constinit Oid table_oid = InvalidOid;          // of redoubt.token_type, as last seen
 
 }  // namespace
 }  // namespace redoubt::pg
@@ -141,6 +142,8 @@ void read_policy(TypePolicy *policy) {
 
 const TypePolicy *policy_find(Oid type) {
   if (type < FirstNormalObjectId) return nullptr;
+  if (recent != nullptr && recent->type == type && recent->generation == generation)
+    return recent->is_token_type ? recent : nullptr;
   if (policies == nullptr) cache_init();
   bool found = false;
   auto *policy = static_cast<TypePolicy *>(hash_search(policies, &type, HASH_ENTER, &found));
@@ -149,6 +152,7 @@ const TypePolicy *policy_find(Oid type) {
     policy->pattern = nullptr;
   }
   if (policy->generation != generation) read_policy(policy);
+  recent = policy;
   return policy->is_token_type ? policy : nullptr;
 }
 

@@ -5,6 +5,7 @@
 // among what that user's privileges allow.  Covered by sql/settings.sql.
 #include "pg/boundary.h"
 
+#include "pg/kek.h"
 #include "pg/settings.h"
 
 namespace redoubt::pg {
@@ -71,6 +72,15 @@ void settings_define() {
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("redoubt");
   settings_default_search_path();
+}
+
+void settings_describe(char *out, unsigned long size) {
+  snprintf(out, size,
+           "redoubt %s; key-encryption key %s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
+           "max_subjects %d",
+           REDOUBT_VERSION, kek_fingerprint(), setting_superuser_access ? "on" : "off",
+           setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
+           setting_audit_segment_size, setting_max_subjects);
 }
 
 }  // namespace redoubt::pg

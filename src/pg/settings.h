@@ -22,5 +22,9 @@ extern int setting_max_subjects;        // redoubt.max_subjects: entries of the 
 // settings_define registers them all.  Call from _PG_init while preloading.
 void settings_define();
 
+// settings_describe writes what the audit trail records at server start: the
+// version, the KEK's fingerprint and every setting that decides on protection.
+void settings_describe(char *out, unsigned long size);
+
 }  // namespace redoubt::pg
 #endif

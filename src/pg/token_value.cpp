@@ -151,6 +151,7 @@ varlena *open_token(const TypePolicy *policy, const bytea *token) {
 
 // Plaintext is kept in UTF-8 whatever the database's encoding; this converts back.
 text *to_server_text(varlena *utf8) {
+  if (GetDatabaseEncoding() == PG_UTF8) return reinterpret_cast<text *>(utf8);
   auto *data = VARDATA(utf8);
   const auto size = static_cast<int>(VARSIZE(utf8) - VARHDRSZ);
   char *local = pg_any_to_server(data, size, PG_UTF8);
