@@ -66,6 +66,8 @@ struct TextValues {
 
 }  // namespace
 
+Ff1Plan::~Ff1Plan() { OPENSSL_cleanse(lane_.block.data(), lane_.block.size()); }
+
 Status Ff1Plan::prepare(AesBlocks &aes, std::uint32_t radix, std::size_t length, std::size_t tweak_bytes,
                         std::uint64_t min_domain) {
   ready_ = tweak_set_ = false;

@@ -47,6 +47,10 @@ class Ff1Plan {
  public:
   // Not ready: refuses every value until prepare() succeeds.
   Ff1Plan() noexcept = default;
+  ~Ff1Plan();
+  // Neither copied nor moved: what it holds is wiped where it lies.
+  Ff1Plan(const Ff1Plan &) = delete;
+  Ff1Plan &operator=(const Ff1Plan &) = delete;
 
   // prepare readies the plan for values of `length` numerals below `radix` with tweaks of `tweak_bytes` bytes under
   // the key of aes, which must outlive the plan.  2 <= radix <= 65536, kFf1MinLength <= length <= kFf1MaxLength,
