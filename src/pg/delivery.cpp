@@ -12,7 +12,6 @@ namespace redoubt::pg {
 namespace {
 
 constinit DeliveryFrame *innermost = nullptr;
-constinit bool copy_table = false;
 constinit bool dump_session = false;
 
 bool parent_veto() noexcept { return innermost != nullptr && innermost->veto; }
@@ -43,7 +42,7 @@ DeliveryFrame delivery_frame_query(const QueryDesc *query) {
   const CommandDest dest = query->dest->mydest;
   const bool reads_only = query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE;
   // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone).
-  const bool nobody = writes(dest) || dest == DestNone || (copy_table && dest == DestCopyOut);
+  const bool nobody = writes(dest) || dest == DestNone;
   DeliveryFrame frame = {innermost, true, false, false};
   frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
   frame.evaluates = !frame.veto;
@@ -61,9 +60,13 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
     case T_PrepareStmt:
       passes_on = true;
       break;
-    case T_CopyStmt:
-      passes_on = !reinterpret_cast<const CopyStmt *>(statement)->is_from;
+    case T_CopyStmt: {
+      // COPY (query) reveals as the query would; COPY table shows tokens, also
+      // where it is rewritten to a query for metering.
+      const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
+      passes_on = !copy->is_from && copy->relation == nullptr;
       break;
+    }
     default:
       break;
   }
@@ -77,8 +80,6 @@ void delivery_push(DeliveryFrame *frame) noexcept { innermost = frame; }
 void delivery_pop(const DeliveryFrame *frame) noexcept { innermost = frame->parent; }
 
 bool delivery_outermost() noexcept { return innermost == nullptr; }
-
-void delivery_set_copy_table(bool on) noexcept { copy_table = on; }
 
 void delivery_mark_dump() noexcept { dump_session = true; }
 
@@ -102,9 +103,8 @@ bool delivery_makes_text(const QueryDesc *query) noexcept {
     case DestRemoteExecute:
     case DestRemoteSimple:
     case DestTuplestore:
-      return true;
     case DestCopyOut:
-      return !copy_table;
+      return true;
     default:
       return false;
   }

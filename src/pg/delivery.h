@@ -21,16 +21,12 @@ struct DeliveryFrame {
 
 // The kinds of frame; each returns the frame to push.
 DeliveryFrame delivery_frame_query(const QueryDesc *query);
-DeliveryFrame delivery_frame_utility(const Node *statement);
+DeliveryFrame delivery_frame_utility(const Node *statement);  // as written, before any rewriting
 DeliveryFrame delivery_frame_veto();
 
 void delivery_push(DeliveryFrame *frame) noexcept;
 void delivery_pop(const DeliveryFrame *frame) noexcept;
 bool delivery_outermost() noexcept;  // no frame is pushed
-
-// COPY of a table, rewritten to a query for metering, still shows tokens.
-// Set for the duration of that COPY.
-void delivery_set_copy_table(bool on) noexcept;
 
 // Marks the session as a dump: tokens only, for its rest.
 void delivery_mark_dump() noexcept;

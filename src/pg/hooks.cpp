@@ -108,8 +108,8 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
 }
 
 static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
-                                   ProcessUtilityContext context, ParamListInfo parameters, QueryEnvironment *environment,
-                                   DestReceiver *dest, QueryCompletion *completion) {
+                                   ProcessUtilityContext context, ParamListInfo parameters,
+                                   QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion) {
   using namespace redoubt::pg;
   const bool outermost = delivery_outermost();
   DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
@@ -127,7 +127,6 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   PG_CATCH();
   {
     delivery_pop(&frame);
-    utility_abort(&command);
     observe_error();
     PG_RE_THROW();
   }

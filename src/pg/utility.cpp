@@ -129,14 +129,12 @@ void ensure_default_key() {
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
-  UtilityCommand command = {statement, nullptr, "", false};
+  UtilityCommand command = {statement, nullptr, ""};
   const Node *node = statement->utilityStmt;
   if (IsA(node, CopyStmt)) {
     if (PlannedStmt *rewritten = rewrite_copy(statement)) {
       command.statement = rewritten;
-      command.copies_table = true;
       *read_only_tree = false;
-      delivery_set_copy_table(true);
     }
   } else if (IsA(node, DeclareCursorStmt)) {
     // The cursor that pg_dump --inserts reads a table through.
@@ -150,17 +148,12 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
 }
 
 void utility_end(UtilityCommand *command) {
-  if (command->copies_table) delivery_set_copy_table(false);
   const Node *node = command->statement->utilityStmt;
   if (command->privileges != nullptr) {
     gate_audit_changes(command->privileges, command->name);
     if (IsA(node, GrantStmt)) ensure_default_key();
   }
   audit_settings(node);
-}
-
-void utility_abort(UtilityCommand *command) noexcept {
-  if (command->copies_table) delivery_set_copy_table(false);
 }
 
 }  // namespace redoubt::pg

@@ -8,13 +8,12 @@
 
 namespace redoubt::pg {
 
-// What utility_begin prepared and utility_end or utility_abort undoes.  Plain
-// data on the hook's C stack.
+// What utility_begin prepared and utility_end needs.  Plain data on the
+// hook's C stack.
 struct UtilityCommand {
   PlannedStmt *statement;    // to run: the given one, or a rewritten copy
   GateSnapshot *privileges;  // of the gate, before a command that may change them; null otherwise
   const char *name;          // the command's name, for the audit trail
-  bool copies_table;         // a COPY of a protected table, rewritten to a query
 };
 
 // utility_begin rewrites COPY <protected table> TO into COPY (SELECT ...) TO, so
@@ -26,9 +25,6 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree);
 // utility_end records what the command changed (grants on the gate, redoubt.*
 // settings) and makes the default key after the first grant.
 void utility_end(UtilityCommand *command);
-
-// utility_abort restores state on the error path.  Raises nothing.
-void utility_abort(UtilityCommand *command) noexcept;
 
 }  // namespace redoubt::pg
 #endif
