@@ -1,6 +1,6 @@
 -- Four columns become token types.  The owner may tokenize while it migrates, no longer.
 SELECT redoubt.create_token_type('ticket_token', base => 'text', pattern => '^TM-[0-9]{7}$',
-                                 normalize => 'upper', mask => 'keep_last(3)');
+                                 "normalize" => 'upper', mask => 'keep_last(3)');
 
 GRANT EXECUTE ON FUNCTION redoubt.name_token(text), redoubt.email_token(text), redoubt.phone_token(text),
     redoubt.ticket_token(text) TO support_owner;
