@@ -53,6 +53,17 @@ void xor_to(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b, std
   for (; i < size; ++i) out[i] = static_cast<std::uint8_t>(a[i] ^ b[i]);
 }
 
+// xor_block is xor_to for one whole block, without its loops.
+void xor_block(std::uint8_t *target, const std::uint8_t *source) noexcept {
+  std::array<std::uint64_t, 2> x;
+  std::array<std::uint64_t, 2> y;
+  std::memcpy(x.data(), target, kSivSize);
+  std::memcpy(y.data(), source, kSivSize);
+  x[0] ^= y[0];
+  x[1] ^= y[1];
+  std::memcpy(target, x.data(), kSivSize);
+}
+
 void xor_into(std::uint8_t *target, const std::uint8_t *source, std::size_t size) noexcept {
   xor_to(target, target, source, size);
 }
@@ -95,20 +106,20 @@ bool Siv::cmac(Bytes head, Bytes last, Block out) noexcept {
   std::uint8_t *const state = out.data();
   std::memset(state, 0, kSivSize);
   for (; !head.empty(); head = head.subspan(kSivSize)) {
-    xor_into(state, head.data(), kSivSize);
+    xor_block(state, head.data());
     if (!mac_.encrypt(state, state, 1)) return false;
   }
   if (last.size() > kSivSize) {
-    xor_into(state, last.data(), kSivSize);
+    xor_block(state, last.data());
     if (!mac_.encrypt(state, state, 1)) return false;
     last = last.subspan(kSivSize);
   }
   xor_into(state, last.data(), last.size());
   if (last.size() == kSivSize) {
-    xor_into(state, whole_mask_.span().data(), kSivSize);
+    xor_block(state, whole_mask_.span().data());
   } else {
     state[last.size()] ^= 0x80U;  // padding: a one bit, then zeros
-    xor_into(state, short_mask_.span().data(), kSivSize);
+    xor_block(state, short_mask_.span().data());
   }
   return mac_.encrypt(state, state, 1);
 }
@@ -127,7 +138,7 @@ Result<SivAd> Siv::absorb(Components ad) noexcept {
   for (const Bytes component : ad) {
     dbl(state.d.span(), state.d.span());
     if (!cmac(component, mac.span())) return Status::crypto_failure;
-    xor_into(state.d.span().data(), mac.span().data(), kSivSize);
+    xor_block(state.d.span().data(), mac.span().data());
   }
   return state;
 }
@@ -143,7 +154,7 @@ bool Siv::s2v_last(const SivAd &ad, Bytes plaintext, Block v) noexcept {
     end_size += plaintext.size() % kSivSize;
     head = plaintext.first(plaintext.size() - end_size);
     std::memcpy(end.data(), plaintext.data() + head.size(), end_size);
-    xor_into(end.data() + end_size - kSivSize, ad.d.span().data(), kSivSize);
+    xor_block(end.data() + end_size - kSivSize, ad.d.span().data());
   } else {  // T = dbl(D) xor pad(Sn)
     dbl(ad.d.span(), std::span(end).first<kSivSize>());
     xor_into(end.data(), plaintext.data(), plaintext.size());

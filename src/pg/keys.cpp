@@ -41,7 +41,16 @@ struct CachedSealer {
 };
 using SealerCache = std::vector<std::unique_ptr<CachedSealer>>;
 
+// The sealer used last, and for whom: a scan asks for the same one row after row.
+struct RecentSealer {
+  const TypePolicy *policy;
+  std::uint64_t generation;  // of the policy, whose key name may change
+  std::uint16_t version;
+  CachedSealer *entry;  // null: none
+};
+
 constinit SealerCache *cache = nullptr;
+constinit RecentSealer recent = {};
 constinit bool stale = false;
 constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
 
@@ -55,6 +64,7 @@ static void keys_relation_changed(Datum, Oid relid) {
 }
 static void keys_wipe(int, Datum) {
   using namespace redoubt::pg;
+  recent = {};
   delete cache;
   cache = nullptr;
 }
@@ -117,6 +127,7 @@ void unwrap(const WrappedKey &wrapped, SecretBytes<2 * kKeySize> &out) {
 
 void forget_stale() {
   if (!stale) return;
+  recent = {};
   cache->clear();
   stale = false;
 }
@@ -228,7 +239,13 @@ bool keys_ensure(const char *name) {
 TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
   cache_init();
   forget_stale();
-  if (CachedSealer *hit = find_cached(policy, version)) return &hit->sealer;
+  if (recent.entry != nullptr && recent.policy == policy && recent.version == version &&
+      recent.generation == policy->generation)
+    return &recent.entry->sealer;
+  if (CachedSealer *hit = find_cached(policy, version)) {
+    recent = {policy, policy->generation, version, hit};
+    return &hit->sealer;
+  }
 
   const char *name = NameStr(policy->key);
   WrappedKey wrapped = call([name, version] { return read_key(name, version); });

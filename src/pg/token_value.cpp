@@ -82,33 +82,26 @@ bool server_nfc(std::string_view utf8, std::string &out) {
   return true;
 }
 
-// The normalised value in UTF-8, palloc'd; raises 22P02.
-Utf8 normalized(const TypePolicy *policy, const char *utf8, std::size_t length) {
-  Refusal refusal;
-  Utf8 result = {nullptr, 0};
-  {
-    std::string out;
-    refusal = normalize(policy->normalize, {utf8, length}, server_nfc, out);
-    if (refusal.ok()) {
-      result.size = out.size();
-      char *copy = call([&result] { return static_cast<char *>(palloc(result.size + 1)); });
-      memcpy(copy, out.c_str(), result.size + 1);
-      result.data = copy;
-      OPENSSL_cleanse(out.data(), out.size());
-    }
-  }
+// The normalised value in UTF-8; raises 22P02.  It lives in a buffer of the
+// backend's that the next call overwrites, so that a value costs no allocation;
+// no destructor is pending on it when PostgreSQL raises.
+std::string_view normalized(const TypePolicy *policy, const char *utf8, std::size_t length) {
+  static constinit std::string *buffer = nullptr;  // never freed: no static destructors
+  if (buffer == nullptr) buffer = new std::string();
+  OPENSSL_cleanse(buffer->data(), buffer->size());  // what the call before left
+  const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, *buffer);
   if (!refusal.ok()) refuse(policy, refusal);
-  return result;
+  return *buffer;
 }
 
-void check_pattern(const TypePolicy *policy, const Utf8 &value) {
+void check_pattern(const TypePolicy *policy, std::string_view value) {
   if (policy->pattern == nullptr) return;
-  char *local = pg_any_to_server(value.data, static_cast<int>(value.size), PG_UTF8);
-  const auto length = local == value.data ? static_cast<int>(value.size) : static_cast<int>(strlen(local));
+  char *local = pg_any_to_server(value.data(), static_cast<int>(value.size()), PG_UTF8);
+  const auto length = local == value.data() ? static_cast<int>(value.size()) : static_cast<int>(strlen(local));
   if (!RE_compile_and_execute(policy->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr))
     ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
                     errmsg("invalid value for token type %s: it does not match the type's pattern", policy->name),
-                    errdetail("The value has %zu bytes in UTF-8.", value.size), errhidestmt(true)));
+                    errdetail("The value has %zu bytes in UTF-8.", value.size()), errhidestmt(true)));
 }
 
 // Seals the final plaintext bytes.  Privilege and form were checked.
@@ -173,9 +166,9 @@ bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t len
     return seal(policy, bytes_of(value));
   }
   char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
-  const Utf8 value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
+  const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
   check_pattern(policy, value);
-  return seal(policy, {reinterpret_cast<const std::uint8_t *>(value.data), value.size});
+  return seal(policy, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});
 }
 
 bytea *token_from_text_form(Oid type, std::string_view text) {
