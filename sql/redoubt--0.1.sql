@@ -119,6 +119,7 @@ CREATE TABLE redoubt.limit_rule (
 );
 REVOKE ALL ON redoubt.limit_rule FROM PUBLIC;
 COMMENT ON TABLE redoubt.limit_rule IS 'limits, written by set_limit() and drop_limit(); a null role or type means every one';
+COMMENT ON SEQUENCE redoubt.limit_rule_id_seq IS 'ids of limits';
 
 CREATE FUNCTION redoubt.set_limit(role regrole, token_type regtype, operation text, max_values bigint, per interval,
                           burst bigint DEFAULT NULL, on_excess text DEFAULT 'block',
