@@ -88,7 +88,6 @@ bool server_nfc(std::string_view utf8, std::string &out) {
 std::string_view normalized(const TypePolicy *policy, const char *utf8, std::size_t length) {
   static constinit std::string *buffer = nullptr;  // never freed: no static destructors
   if (buffer == nullptr) buffer = new std::string();
-  OPENSSL_cleanse(buffer->data(), buffer->size());  // what the call before left
   const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, *buffer);
   if (!refusal.ok()) refuse(policy, refusal);
   return *buffer;
