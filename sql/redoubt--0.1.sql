@@ -248,6 +248,7 @@ REVOKE ALL ON FUNCTION redoubt.audit_type(text, text) FROM PUBLIC;
 CREATE FUNCTION redoubt.build_token_type(type_schema text, type_name text, operator_schema text, base text,
     pattern text, "normalize" text, mask text, deterministic boolean, key name, class_id uuid, shipped boolean)
   RETURNS regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+  SET client_min_messages = warning  -- no notice that the type is a shell still
 AS $body$
 DECLARE
   lib constant text := '$libdir/redoubt';
