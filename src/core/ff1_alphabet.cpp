@@ -16,10 +16,11 @@ Bytes16 fill(std::uint32_t value) noexcept {
   return Bytes16{} + static_cast<std::uint8_t>(value);  // the scalar is spread over all lanes
 }
 
-// load and store move 1..16 bytes.  Short runs are moved as two overlapping pieces, so that there
-// is no loop and nothing outside the run is touched; every lane holds a byte of the run.
+// load and store move 1..16 bytes.  Fewer than 16 are moved as two overlapping pieces, so that there
+// is no loop and nothing outside them is touched; every lane holds one of them.
 template <typename Piece>
 Bytes16 load_pieces(const void *from, std::size_t count) noexcept {
+  static_assert(sizeof(Piece) <= 8);
   std::array<Piece, 16 / sizeof(Piece)> lanes;
   Piece low, high;
   std::memcpy(&low, from, sizeof low);
@@ -33,6 +34,7 @@ Bytes16 load_pieces(const void *from, std::size_t count) noexcept {
 
 template <typename Piece>
 void store_pieces(Bytes16 v, void *to, std::size_t count) noexcept {
+  static_assert(sizeof(Piece) <= 8);
   std::array<Piece, 16 / sizeof(Piece)> lanes;
   std::memcpy(lanes.data(), &v, sizeof v);
   std::memcpy(to, &lanes[0], sizeof lanes[0]);
@@ -40,7 +42,11 @@ void store_pieces(Bytes16 v, void *to, std::size_t count) noexcept {
 }
 
 Bytes16 load(const void *from, std::size_t count) noexcept {
-  if (count >= 16) return load_pieces<Bytes16>(from, 16);
+  if (count >= 16) {
+    Bytes16 v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+  }
   if (count >= 8) return load_pieces<std::uint64_t>(from, count);
   if (count >= 4) return load_pieces<std::uint32_t>(from, count);
   if (count >= 2) return load_pieces<std::uint16_t>(from, count);

@@ -49,7 +49,7 @@ Ff1Feistel::Width Ff1Feistel::width() const noexcept {
 void Ff1Feistel::set_moduli(std::uint32_t radix) {
   Ff1Wide power;
   std::array<std::vector<std::uint64_t>, 2> moduli;
-  for (const std::size_t i : {0, 1}) {
+  for (std::size_t i = 0; i < 2; ++i) {
     const std::size_t words = ff1_wide_power(power, radix, i == 0 ? u_ : v_);
     moduli[i].assign(power.begin(), power.begin() + static_cast<std::ptrdiff_t>(words));
   }
