@@ -1,0 +1,145 @@
+# keys.pl - proves where the key-encryption key may come from, and what works
+# without it: a restart with the same one opens everything; another one, none or
+# an unacceptable one is error 55000 that says which, while tokens can still be
+# read, written, compared and dumped as tokens.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Utils;
+use RedoubtNode qw(read_file write_file);
+use Test::More;
+
+my $node = RedoubtNode->make('keys');
+my $kek = $node->basedir . '/kek';
+my $reveal = 'SELECT redoubt.detokenize(email) FROM person WHERE id = 1';
+my $token = $node->admin('SELECT email FROM person WHERE id = 1');
+my $next_id = 100;
+
+sub fingerprint {
+  return $node->admin("SELECT value FROM redoubt.status() WHERE item = 'key-encryption key'");
+}
+
+# Tokens as tokens: read, written, joined, sorted, indexed, dumped.
+sub tokens_work {
+  my ($when) = @_;
+  my $id = $next_id++;
+  is($node->ask('regress_lead', 'SELECT email FROM person WHERE id = 1'), $token, "$when: tokens can be read");
+  $node->ask('regress_clerk', "INSERT INTO person (id, phone) SELECT $id, phone FROM person WHERE id = 2");
+  is($node->ask('regress_clerk', "SELECT count(*) FROM person WHERE email = '$token'"), '1', "$when: a token literal finds its row");
+  is($node->ask('regress_clerk', "SELECT count(*) FROM person a JOIN person b USING (phone) WHERE a.id = $id AND b.id = 2"),
+    '1', "$when: a token that was written is equal to its source");
+  $node->ask('regress_clerk', "DELETE FROM person WHERE id = $id");
+  $node->admin('CREATE INDEX person_phone ON person (phone); DROP INDEX person_phone;');
+  my ($dump, $err) = run_command([ 'pg_dump', '-d', $node->connstr('postgres'), '--data-only', '-t', 'person' ]);
+  like($dump, qr/^1\t\Q$token\E\t/m, "$when: tokens can be dumped");
+  return;
+}
+
+# The server runs with `@conf`: revealing and tokenizing fail with 55000 and `$pattern`.
+sub refused {
+  my ($when, $pattern, @conf) = @_;
+  $node->set_conf(@conf);
+  $node->restart;
+  my $report = $node->fails_with('regress_lead', $reveal, '55000', $pattern, "$when: nothing is revealed");
+  unlike($report, qr/invalid ciphertext|corrupt/i, "$when: the key is named, not the token");
+  like($report, qr/^HINT:/m, "$when: a hint says how to mend it");
+  $node->fails_with('regress_lead', "INSERT INTO person VALUES (99, 'new\@example.com')", '55000', $pattern,
+    "$when: nothing is tokenized");
+  return;
+}
+
+sub accepted {
+  my ($when, @conf) = @_;
+  $node->set_conf(@conf);
+  $node->restart;
+  is($node->ask('regress_lead', $reveal), 'person1@example.com', "$when: values can be revealed");
+  is($node->ask('regress_lead', q{SELECT count(*) FROM person WHERE email = 'person1@example.com'}),
+    '1', "$when: values are tokenized as before");
+  return;
+}
+
+# The same key after a restart.
+my $first = fingerprint();
+like($first, qr/^[0-9a-f]{16}$/, 'status() names the fingerprint of the key-encryption key');
+accepted('same key', "redoubt.kek_file = '$kek'");
+is(fingerprint(), $first, 'same key: same fingerprint');
+is($node->verdict, 't', 'same key: the audit trail verifies over the restart');
+
+# The same key in its other form.
+my $raw = $node->basedir . '/kek_raw';
+write_file($raw, pack('H*', substr(read_file($kek), 0, 64)));
+chmod 0400, $raw or die;
+accepted('32 raw bytes', "redoubt.kek_file = '$raw'");
+is(fingerprint(), $first, '32 raw bytes: same fingerprint');
+
+# Another key.
+my $other = $node->new_kek('kek_other');
+refused('another key', qr/\Q$first\E/, "redoubt.kek_file = '$other'");
+my $second = fingerprint();
+isnt($second, $first, 'another key: another fingerprint');
+my $report = $node->fails_with('regress_lead', $reveal, '55000', qr/fingerprint \Q$first\E.*server has \Q$second\E/,
+  'another key: the error names both fingerprints');
+$node->fails_with('', q{SELECT redoubt.rotate_key('default')}, '55000', qr/\Q$first\E/, 'another key: rotation is refused');
+like($node->verdict, qr/^f\|.*cannot be verified: chained under another key than \Q$second\E/,
+  'another key: the older audit trail cannot be verified, and is not called forged');
+tokens_work('another key');
+
+# None.
+refused('no key', qr/neither redoubt.kek_file nor redoubt.kek_command is set/, "redoubt.kek_file = ''");
+like($node->log_text, qr/WARNING:.*redoubt has no key-encryption key/, 'no key: the server log warns at start');
+$node->fails_with('', q{SELECT redoubt.create_key('another')}, '55000', qr/no key-encryption key/, 'no key: no data key can be made');
+$node->fails_with('', 'SELECT redoubt.verify_audit()', '55000', qr/no key-encryption key/, 'no key: the audit trail cannot be verified');
+$node->fails_with('regress_agent', 'SELECT redoubt.mask(email) FROM person', '55000', qr/no key-encryption key/, 'no key: nothing is masked');
+tokens_work('no key');
+
+# Files that are not acceptable.
+my $inside = $node->data_dir . '/kek';
+write_file($inside, read_file($kek));
+chmod 0600, $inside or die;
+refused('inside the data directory', qr/inside the data directory/, "redoubt.kek_file = '$inside'");
+my $link = $node->basedir . '/kek_link';
+symlink $inside, $link or die;
+refused('a link into the data directory', qr/inside the data directory/, "redoubt.kek_file = '$link'");
+unlink $inside or die;
+refused('missing file', qr/cannot be opened: No such file/, "redoubt.kek_file = '$inside'");
+
+my $open = $node->new_kek('kek_open');
+for my $mode (0640, 0604, 0620) {
+  chmod $mode, $open or die;
+  refused(sprintf('mode %04o', $mode), qr/group or world access/, "redoubt.kek_file = '$open'");
+}
+mkdir $node->basedir . '/kek_directory', 0700 or die;
+refused('a directory', qr/not a regular file/, "redoubt.kek_file = '" . $node->basedir . "/kek_directory'");
+
+my $short = $node->basedir . '/kek_short';
+for my $content ('', 'x' x 31, 'z' x 64, 'ab' x 33) {
+  write_file($short, $content);
+  chmod 0600, $short or die;
+  refused(length($content) . ' unusable bytes', qr/neither 32 bytes nor 64 hex digits/, "redoubt.kek_file = '$short'");
+}
+
+# From a command.
+my $command = "redoubt.kek_command = 'cat $kek'";
+accepted('kek_command', "redoubt.kek_file = ''", $command);
+is(fingerprint(), $first, 'kek_command: same fingerprint');
+refused('both', qr/both redoubt.kek_file and redoubt.kek_command are set/, "redoubt.kek_file = '$kek'", $command);
+refused('failing command', qr/redoubt.kek_command failed/, "redoubt.kek_file = ''", "redoubt.kek_command = 'cat $kek; exit 3'");
+refused('silent command', qr/neither 32 bytes nor 64 hex digits/, "redoubt.kek_command = 'true'");
+
+# Back to the first key.
+accepted('the first key again', "redoubt.kek_file = '$kek'", "redoubt.kek_command = ''");
+$node->fails_with('regress_clerk', 'SHOW redoubt.kek_file', '42501', qr/pg_read_all_settings|superuser/, 'not everyone learns where the key is');
+$node->stop;
+
+# No key byte has reached what a thief of the data directory or of the log gets.
+my $hex = substr(read_file($kek), 0, 64);
+for my $needle ($hex, uc $hex, pack('H*', $hex)) {
+  my @hits;
+  for my $file ($node->logfile, split /\n/, run_command([ 'find', $node->data_dir, '-type', 'f' ])) {
+    push @hits, $file if index(read_file($file) // '', $needle) >= 0;
+  }
+  is_deeply(\@hits, [], 'the key-encryption key is in no file of the data directory and not in the log');
+}
+
+done_testing();
