@@ -127,7 +127,7 @@ REDOUBT_FUNCTION(redoubt_mask) {
 // says of itself without any key.
 REDOUBT_FUNCTION(redoubt_token_info) {
   using namespace redoubt::pg;
-  const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+  const Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));  // of a domain, the token type below it
   const TypePolicy *policy = policy_find(type);
   if (policy == nullptr)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
