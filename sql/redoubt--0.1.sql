@@ -402,6 +402,7 @@ GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text
 
 CREATE FUNCTION redoubt.drop_token_type(typ regtype) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  SET client_min_messages = warning  -- no notice of what the type takes with it
 AS $body$
 DECLARE
   name constant text := format_type(typ, NULL);
