@@ -34,6 +34,19 @@ tree_files() {
   fi
 }
 
+# copy_changed ROOT: copies the files named on standard input (NUL-separated) from
+# ROOT to TREE, but those that are the same already.  A copy is as new as it is:
+# with the time of the original, make would not compile what was edited between
+# the last copy and the last compilation.
+copy_changed() {
+  local file
+  while IFS= read -r -d '' file; do
+    cmp -s "$1/$file" "$TREE/$file" && continue
+    mkdir -p "$TREE/$(dirname "$file")"
+    cp --preserve=mode "$1/$file" "$TREE/$file"
+  done
+}
+
 # workspace_open ROOT [FOLDER]: copies the tree.  With FOLDER the copy is kept
 # there between runs, so that only what changed is compiled again.
 workspace_open() {
@@ -59,7 +72,7 @@ workspace_open() {
     comm -z -13 "$new" "$old" | (cd "$TREE" && xargs -0 -r rm -f --)
   fi
   mv "$new" "$old"
-  tar -C "$root" --null --no-recursion -T "$old" -cf - | tar -C "$TREE" -xf -
+  copy_changed "$root" <"$old"
   if ((EUID == 0)); then
     chown -R "$RUN_USER:" "$WORKSPACE"
   fi
