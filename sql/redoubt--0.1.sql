@@ -299,6 +299,13 @@ BEGIN
                  t, lib, 'redoubt_mask');
   EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER',
                  t, base, t, t);
+  -- Nor whoever ALTER DEFAULT PRIVILEGES names.
+  FOR item IN SELECT DISTINCT p.oid::regprocedure AS gate, a.grantee::regrole AS grantee
+              FROM pg_proc AS p, aclexplode(p.proacl) AS a
+              WHERE p.oid IN (format('%s(%s)', t, base)::regprocedure, format('redoubt.detokenize(%s)', t)::regprocedure,
+                              format('redoubt.mask(%s)', t)::regprocedure) LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', item.gate, item.grantee);
+  END LOOP;
   EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
   EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s) IS %L', t, 'plaintext; EXECUTE is the privilege to reveal values of ' || what);
   EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s) IS %L', t, 'masked form; EXECUTE is the privilege to reveal values of ' || what || ' masked');
