@@ -4,10 +4,12 @@
 # Every expectation runs SQL as one role, in a session of its own, shows the SQL
 # and the first lines of what came back, and notes the outcome; outcomes_table
 # prints them all.  The last output stays in OUT (rows) and ERR (messages) for
-# further expectations.  Needs test/lib.  DATABASE is the database in use.
+# further expectations.  Needs test/lib.  DATABASE is the database in use,
+# SHOWN_LINES how much of an output is shown.
 
 DATABASE=support
 SHOWN_LINES=9
+SHOWN_WIDTH=132
 STEP=''
 OUTCOMES=()
 BROKEN=0
@@ -23,8 +25,8 @@ stage_open() {
 
 # step NUMBER TEXT: a heading.
 step() {
-  STEP=$1
-  heading "$1. $2"
+  STEP="$1. $2"
+  heading "$STEP"
 }
 
 # say TEXT: one sentence of the story.
@@ -50,12 +52,18 @@ matches() {
   [[ $1 == $2 ]]
 }
 
-# show_first FILE: the first lines of FILE.
+# show_first FILE: the first lines of FILE, cut to the width of a terminal.
 show_first() {
-  local lines
+  local LC_ALL=C.UTF-8 line lines limit=$SHOWN_LINES
+  ((limit > 0)) || return 0
   lines=$(wc -l <"$1")
-  head -n "$SHOWN_LINES" "$1" | cut -c 1-150
-  ((lines <= SHOWN_LINES)) || printf '... and %d more lines\n' $((lines - SHOWN_LINES))
+  # Two more lines are hardly more to read than the note that they are missing.
+  ((lines > limit + 2)) || limit=$lines
+  while IFS= read -r line; do
+    ((${#line} <= SHOWN_WIDTH)) || line="${line:0:SHOWN_WIDTH-1}…"
+    printf '%s\n' "$line"
+  done < <(head -n "$limit" "$1")
+  ((lines == limit)) || printf '... and %d more lines\n' $((lines - limit))
 }
 
 # sql ROLE: runs the SQL of standard input as ROLE, shows both.  Sets SQLSTATE
@@ -64,7 +72,7 @@ sql() {
   local role=$1 text begin end
   text=$(cat)
   printf '\n'
-  sed "1s/^/$role=> /;2,\$s/^/    /" <<<"$text"
+  sed "1s/^/$role@$DATABASE=> /;2,\$s/^\(.\)/    \1/" <<<"$text"
   begin=${EPOCHREALTIME/[.,]/}
   # stderr is only what psql says, so ERR never mixes with rows.
   as_user timeout --kill-after=5 100 "$PG_BIN/psql" -X -q -U "$role" -d "$DATABASE" -v ON_ERROR_STOP=1 \
@@ -84,8 +92,16 @@ sql() {
   fi
 }
 
-# sql_file ROLE FILE: the same for demo/FILE.
-sql_file() { sql "$1" <"$ROOT/demo/$2"; }
+# shell PROGRAM ARGUMENT...: runs a program of PostgreSQL's, shown as one would
+# type it.  Fails as the program does.
+shell() {
+  local program=$1 status=0
+  shift
+  printf '\n$ %s\n' "$program $*"
+  as_user "$PG_BIN/$program" "$@" >"$OUT" 2>"$ERR" </dev/null || status=$?
+  ((status == 0)) || show_first "$ERR"
+  return "$status"
+}
 
 # ask QUERY: one value, as superuser, not shown; for the stage's own book-keeping.
 ask() {
@@ -142,10 +158,12 @@ harvested() {
 # outcomes_table: every outcome; fails if one did not turn out as told.
 outcomes_table() {
   heading 'Outcomes'
-  local line step mark what
+  local line step last='' mark what
   for line in "${OUTCOMES[@]}"; do
     IFS=$'\t' read -r step mark what <<<"$line"
-    printf '  %s  %-12s %s\n' "$step" "$mark" "$what"
+    [[ $step == "$last" ]] || printf '\n  %s\n' "$step"
+    last=$step
+    printf '     %-12s %s\n' "$mark" "$what"
   done
   printf '\n%d of %d turned out as told\n' $((${#OUTCOMES[@]} - BROKEN)) "${#OUTCOMES[@]}"
   ((BROKEN == 0 && ${#OUTCOMES[@]} > 0))
