@@ -7,7 +7,7 @@
 
 # Everything, in the order of rising cost.
 # shellcheck disable=SC2034  # test/run reads it
-GROUPS_ALL=(style unit vectors sanitize symbols regress isolation tap)
+GROUPS_ALL=(style unit vectors sanitize symbols regress isolation metering tap)
 
 # What prepare_once has done: title -> "ok" or "failed".
 declare -A PREPARED=()
@@ -48,7 +48,7 @@ need_core() {
 
 need_sanitized() {
   prepare_once 'core builds with ASan and UBSan' "$WORKSPACE/logs/build-asan.log" \
-    cmake_build build-asan -DCMAKE_BUILD_TYPE=Debug -DSANITIZE=ON
+    cmake_build build-asan -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug '-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1'
 }
 
 need_extension() {
@@ -117,9 +117,10 @@ group_sanitize() {
 }
 
 # Names that the library exports, without those that PG_FUNCTION_INFO_V1 adds to a
-# function that is itself in the list.
+# function that is itself in the list, and without what is in namespace std: its
+# headers make their inline functions and tables visible whatever the compiler is told.
 exported_symbols() {
-  nm -D --defined-only "$TREE/redoubt.so" | awk '{ print $NF }' | sort -u |
+  nm -D --defined-only "$TREE/redoubt.so" | awk '{ print $NF }' | grep -v -E '^_Z(TI|TS|TV|GV|Z)?N?K?St' | sort -u |
     awk '{ name[NR] = $0; seen[$0] = 1 }
          END { for (i = 1; i <= NR; i++) {
                  plain = name[i]
@@ -169,6 +170,21 @@ group_regress() {
 group_isolation() {
   heading 'Isolation tests (pg_isolation_regress)'
   need_server && run_pg_regress isolation output_iso/regression.diffs REGRESS= TAP_TESTS=
+}
+
+# The corpus of what reads cost has a runner of its own, which takes psql's
+# environment (PGHOST, PGPORT, PGUSER) and ends like kat.
+group_metering() {
+  heading 'Metering: what each way to read a column costs'
+  if [[ ! -e $TREE/test/metering/run ]]; then
+    counts_skip metering 'there is no test/metering/run'
+    return 0
+  fi
+  need_server || return 0
+  local log=$WORKSPACE/logs/metering.log status=0
+  as_user timeout --kill-after=15 900 test/metering/run >"$log" 2>&1 || status=$?
+  # shellcheck disable=SC2046
+  counts_judge metering "$status" $(count_kat "$log") || show_tail 80 "$log"
 }
 
 group_tap() {
