@@ -100,6 +100,17 @@ sub fails_with {
   return $err;
 }
 
+# pg_dump OPTIONS: what pg_dump prints, without the random \restrict key of newer versions.
+#   as => ROLE, database => NAME, environment => {}, options => [...]
+sub pg_dump {
+  my ($node, %options) = @_;
+  local %ENV = (%ENV, %{ $options{environment} // {} });
+  my @as = defined $options{as} ? ('-U', $options{as}) : ();
+  my ($out, $err) = run_command([ 'pg_dump', @as, '-d', $node->connstr($options{database} // 'postgres'), @{ $options{options} // [] } ]);
+  die "pg_dump: $err" if $err ne '';
+  return $out =~ s/^\\(?:un)?restrict .*\n?//mgr;
+}
+
 # set_conf LINE...: appended, so the last one counts; takes effect at reload or restart.
 sub set_conf {
   my ($node, @lines) = @_;
@@ -112,7 +123,8 @@ sub audit_directory { return $_[0]->data_dir . '/redoubt_audit' }
 
 sub audit_segments {
   my ($node) = @_;
-  return sort glob($node->audit_directory . '/segment-*.jsonl');
+  my @files = sort glob($node->audit_directory . '/segment-*.jsonl');
+  return @files;
 }
 
 # verdict: one line, "t" when the trail verifies, else "f|segment file|line|problem".
