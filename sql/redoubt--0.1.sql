@@ -335,7 +335,7 @@ BEGIN
                    f, n || '_hash', t, lib, 'redoubt_token_hash');
     EXECUTE format('CREATE FUNCTION %s%I(%s, bigint) RETURNS bigint AS %L, %L LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
                    f, n || '_hash_extended', t, lib, 'redoubt_token_hash_extended');
-    EXECUTE format('CREATE FUNCTION %s%I(internal) RETURNS void AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE',
+    EXECUTE format('CREATE FUNCTION %s%I(internal) RETURNS void AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support',
                    f, n || '_sortsupport', lib, 'redoubt_token_sortsupport');
     EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_cmp', t, t, 'btree comparison of ' || what);
     EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_hash', t, 'hash of ' || what);
@@ -390,6 +390,13 @@ DECLARE
   parts constant text[] := parse_ident(name);
   in_schema text := 'redoubt';
 BEGIN
+  IF num_nulls(name, base, "normalize", mask, deterministic, key) > 0 THEN
+    RAISE EXCEPTION 'only the pattern of a token type may be null' USING ERRCODE = '22004';
+  END IF;
+  -- The default key is made at first use; another one that is missing is more likely a slip.
+  IF key <> 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = create_token_type.key) THEN
+    RAISE EXCEPTION 'key "%" does not exist', key USING ERRCODE = '42704', HINT = 'Make it with redoubt.create_key().';
+  END IF;
   IF cardinality(parts) > 2 THEN
     RAISE EXCEPTION 'invalid name for a token type' USING ERRCODE = '42602', HINT = 'Use name or schema.name.';
   ELSIF cardinality(parts) = 2 THEN
@@ -415,6 +422,7 @@ DECLARE
   name constant text := format_type(typ, NULL);
   shipped_type boolean;
   users text;
+  item record;
 BEGIN
   SELECT t.shipped INTO shipped_type FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
   IF shipped_type IS NULL THEN
@@ -437,6 +445,24 @@ BEGIN
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';
   END IF;
   DELETE FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
+  -- The family in the order of its dependencies, not by CASCADE: whoever uses a part of it keeps it all.
+  FOR item IN
+    WITH family AS (
+      SELECT p.oid FROM pg_proc AS p JOIN pg_type AS t ON t.oid = drop_token_type.typ
+      WHERE p.probin = '$libdir/redoubt' AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
+        AND (t.oid = ANY (p.proargtypes) OR p.prorettype = t.oid
+             OR (p.pronamespace = t.typnamespace AND p.proname = t.typname || '_sortsupport')))
+    SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
+      FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype
+      WHERE t.oid = drop_token_type.typ AND o.opcname = t.typname || '_ops'
+    UNION ALL SELECT 2, 'OPERATOR', 'pg_operator', o.oid FROM pg_operator AS o WHERE o.oprcode IN (SELECT f.oid FROM family AS f)
+    UNION ALL SELECT 3, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c WHERE c.castfunc IN (SELECT f.oid FROM family AS f)
+    UNION ALL SELECT 4, 'FUNCTION', 'pg_proc', f.oid FROM family AS f
+    ORDER BY turn
+  LOOP
+    EXECUTE format('DROP %s %s', item.kind, (pg_identify_object(item.catalog, item.object, 0)).identity);
+  END LOOP;
+  -- The type and its input and output functions depend on each other.
   EXECUTE format('DROP TYPE %s CASCADE', name);
   PERFORM redoubt.audit_type('drop_token_type', name);
 END
