@@ -122,15 +122,23 @@ bool is_plain_address(std::string_view address, std::size_t sign) noexcept {
 Refusal email_split(std::string_view address, EmailParts &parts) noexcept {
   const std::size_t sign = address.rfind('@');
   if (sign == std::string_view::npos) return {Status::malformed, 0, "no @ sign"};
-  if (is_plain_address(address, sign)) {
-    parts = {address.substr(0, sign), address.substr(sign + 1)};
-    return {};
-  }
   Refusal refusal = check_visible(address);
   if (refusal.ok()) refusal = check_local(address, sign);
   if (refusal.ok()) refusal = check_domain(address, sign + 1);
   if (refusal.ok()) parts = {address.substr(0, sign), address.substr(sign + 1)};
   return refusal;
+}
+
+bool email_normalize_plain(std::string_view text, std::string &out) {
+  const std::size_t sign = text.find('@');  // of a plain address the only one
+  if (sign == std::string_view::npos || !is_plain_address(text, sign)) return false;
+  out.assign(text);
+  char *const domain = out.data() + sign + 1;
+  for (std::size_t at = 0; at < text.size() - sign - 1; ++at) {
+    const bool upper = static_cast<unsigned char>(domain[at] - 'A') < 26;
+    domain[at] = static_cast<char>(domain[at] + (upper ? 'a' - 'A' : 0));  // without a branch
+  }
+  return true;
 }
 
 Refusal email_normalize(std::string &text) {

@@ -37,6 +37,11 @@ struct EmailParts {
 //                 "label longer than 63 characters"
 Refusal email_split(std::string_view address, EmailParts &parts) noexcept;
 
+// email_normalize_plain does in one pass what normalising does to the addresses that nearly all are:
+// ASCII, unquoted, no white space around, a domain of at most 63 octets.  False: not such an address,
+// `out` is unchanged and the long way has to tell what it is.
+bool email_normalize_plain(std::string_view text, std::string &out);
+
 // email_normalize trims `text` (well-formed, NFC) and lower-cases the domain where it is
 // all ASCII; an internationalised domain, and every local part, is kept as given: only the
 // receiving host may say that two local parts are one (RFC 5321 2.4).
