@@ -41,8 +41,10 @@ bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == D
 DeliveryFrame delivery_frame_query(const QueryDesc *query) {
   const CommandDest dest = query->dest->mydest;
   const bool reads_only = query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE;
-  // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone).
-  const bool nobody = writes(dest) || dest == DestNone;
+  // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone), nor does
+  // a function that no statement called: it is a deferred trigger's, at COMMIT.
+  const bool at_commit = innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
+  const bool nobody = writes(dest) || dest == DestNone || at_commit;
   DeliveryFrame frame = {innermost, true, false, false};
   frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
   frame.evaluates = !frame.veto;
@@ -50,12 +52,11 @@ DeliveryFrame delivery_frame_query(const QueryDesc *query) {
 }
 
 DeliveryFrame delivery_frame_utility(const Node *statement) {
-  bool passes_on = false;  // runs queries whose rows go to the reader
+  bool passes_on = false;  // runs queries whose rows go to the reader; DO returns none
   switch (nodeTag(statement)) {
     case T_ExecuteStmt:
     case T_FetchStmt:
     case T_CallStmt:
-    case T_DoStmt:
     case T_DeclareCursorStmt:
     case T_PrepareStmt:
       passes_on = true;

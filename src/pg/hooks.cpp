@@ -18,6 +18,7 @@
 namespace redoubt::pg {
 namespace {
 
+constinit planner_hook_type prev_planner = nullptr;
 constinit ExecutorStart_hook_type prev_start = nullptr;
 constinit ExecutorRun_hook_type prev_run = nullptr;
 constinit ExecutorFinish_hook_type prev_finish = nullptr;
@@ -43,6 +44,23 @@ bool needs_serial(const QueryDesc *query, const DeliveryFrame *frame) {
 }  // namespace redoubt::pg
 
 extern "C" {
+// Constants are folded here, for a plan that may be kept and write to a table.
+static PlannedStmt *redoubt_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
+  using namespace redoubt::pg;
+  DeliveryFrame frame = delivery_frame_veto();
+  PlannedStmt *volatile plan = nullptr;
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    plan = prev_planner ? prev_planner(query, text, options, parameters)
+                        : standard_planner(query, text, options, parameters);
+  }
+  PG_FINALLY();
+  { delivery_pop(&frame); }
+  PG_END_TRY();
+  return plan;
+}
+
 static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   using namespace redoubt::pg;
   error_observed = false;
@@ -140,6 +158,8 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
 namespace redoubt::pg {
 
 void hooks_install() {
+  prev_planner = planner_hook;
+  planner_hook = redoubt_planner;
   prev_start = ExecutorStart_hook;
   ExecutorStart_hook = redoubt_ExecutorStart;
   prev_run = ExecutorRun_hook;

@@ -73,6 +73,7 @@ extern "C" {
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/planner.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "pgstat.h"
