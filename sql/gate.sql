@@ -4,9 +4,9 @@
 -- EXTENSION, GRANT and REVOKE count at once, and no detour (superuser, owner,
 -- SECURITY DEFINER, view, C function of one's own) gets past it.
 --
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;
 \set VERBOSITY terse
-SET client_min_messages = warning;
 
 CREATE ROLE regress_gate_writer;
 CREATE ROLE regress_gate_lead;
