@@ -1,8 +1,9 @@
 // ff1.cpp - checking, numerals and batches around the rounds; see ff1.h.
 //
 // Values come in through one of two small sources, NumeralValues and TextValues, with the same
-// members: size(), read(i) (numerals of value i, or null if it is refused), tweak(i) (null: the
-// plan's), room(i) (where its result goes) and write(i) (the result is there).
+// members: size(), own_tweaks() (else the plan's), read(i) (the numerals of value i, until the next
+// call, or null if it is refused), tweak(i), room(i, lane) (where its result goes) and
+// write(i, lane) (the result is there).
 #include "core/ff1.h"
 
 #include <algorithm>
@@ -36,8 +37,8 @@ struct NumeralValues {
   bool own_tweaks() const noexcept { return !tweaks.empty(); }
   const Digit *read(std::size_t i) noexcept { return in.data() + i * length; }
   const std::uint8_t *tweak(std::size_t i) const noexcept { return tweaks.data() + i * tweak_bytes; }
-  Digit *room(std::size_t i) noexcept { return out.data() + i * length; }
-  void write(std::size_t) noexcept {}
+  Digit *room(std::size_t i, std::size_t) noexcept { return out.data() + i * length; }
+  void write(std::size_t, std::size_t) noexcept {}
 };
 
 template <typename DigitType>
@@ -45,20 +46,22 @@ struct TextValues {
   using Digit = DigitType;
   const Ff1Alphabet &alphabet;
   std::span<Ff1Item> items;
-  std::span<Digit> digits;  // of one value
+  std::span<Digit> digits;  // of one value for each lane
+  std::size_t length;
   bool tweaked;
 
   std::size_t size() const noexcept { return items.size(); }
   bool own_tweaks() const noexcept { return tweaked; }
   const Digit *read(std::size_t i) noexcept {
     Ff1Item &item = items[i];
-    if (item.status == Status::ok) item.status = alphabet.parse(item.in, digits);
+    if (item.status == Status::ok) item.status = alphabet.parse(item.in, digits.first(length));
     return item.status == Status::ok ? digits.data() : nullptr;
   }
   const std::uint8_t *tweak(std::size_t i) const noexcept { return items[i].tweak.data(); }
-  Digit *room(std::size_t) noexcept { return digits.data(); }
-  void write(std::size_t i) noexcept {
-    const Result<std::size_t> written = alphabet.format(std::span<const Digit>(digits), items[i].out);
+  Digit *room(std::size_t, std::size_t lane) noexcept { return digits.data() + lane * length; }
+  void write(std::size_t i, std::size_t lane) noexcept {
+    const std::span<const Digit> result = digits.subspan(lane * length, length);
+    const Result<std::size_t> written = alphabet.format(result, items[i].out);
     items[i].status = written.status();
     items[i].written = *written;
   }
@@ -115,12 +118,13 @@ bool Ff1Plan::crypt_lanes(Ff1Direction direction, Values &values) noexcept {
     } else {
       if (!feistel_.run(direction, &lane_, 0, left.data(), right.data(), count)) return false;
     }
+    // Two passes: reading sixteen numerals at once right after writing them one by one would wait for the writes.
     for (std::size_t i = 0; i < count; ++i) {
-      auto *digits = values.room(value[i]);
+      auto *digits = values.room(value[i], i);
       radix_.unpack(left[i], digits, u);
       radix_.unpack(right[i], digits + u, v);
-      values.write(value[i]);
     }
+    for (std::size_t i = 0; i < count; ++i) values.write(value[i], i);
   }
   return true;
 }
@@ -144,10 +148,10 @@ bool Ff1Plan::crypt_wide(Ff1Direction direction, Values &values) noexcept {
       if (!feistel_.set_lanes(tweaks, {&lane, 1})) return false;
     }
     if (!feistel_.run_wide(direction, lane, left.data(), right.data())) return false;
-    Digit *out = values.room(i);
+    Digit *out = values.room(i, 0);
     ff1_wide_unpack(radix_, left.data(), words, std::span(out, u));
     ff1_wide_unpack(radix_, right.data(), words, std::span(out + u, v));
-    values.write(i);
+    values.write(i, 0);
   }
   return true;
 }
@@ -211,12 +215,12 @@ Status Ff1Plan::crypt_texts(Ff1Direction direction, const Ff1Alphabet &alphabet,
   }
   bool done = true;
   if (usable && feistel_.width() != Ff1Feistel::Width::wide) {
-    std::array<Digit, kMaxNarrowDigits> digits;
-    TextValues<Digit> values{alphabet, items, std::span(digits).first(length_), tweaked};
+    std::array<Digit, kMaxNarrowDigits * kFf1Lanes> digits;
+    TextValues<Digit> values{alphabet, items, digits, length_, tweaked};
     done = crypt_values(direction, values);
   } else if (usable) {
     std::array<Digit, kFf1MaxLength> digits;
-    TextValues<Digit> values{alphabet, items, std::span(digits).first(length_), tweaked};
+    TextValues<Digit> values{alphabet, items, digits, length_, tweaked};
     done = crypt_wide(direction, values);
   }
   Status first = Status::ok;

@@ -29,7 +29,7 @@ inline constexpr std::uint64_t kFf1MinDomain = 1'000'000;
 inline constexpr std::uint64_t kFf1MinDomainOriginal = 100;
 
 // Longest value, in numerals, and longest tweak, in bytes.  They bound the time of one value: see
-// test/bench/core/ff1_bench.cpp (about 1 ms for 4096 numerals of radix 65536).
+// test/bench/core/ff1_bench.cpp (about 2 ms for 4096 numerals of radix 65536).
 inline constexpr std::size_t kFf1MinLength = 2;
 inline constexpr std::size_t kFf1MaxLength = 2 * kFf1MaxHalfDigits;
 inline constexpr std::size_t kFf1MaxTweakBytes = 65536;

@@ -12,8 +12,10 @@ namespace {
 
 typedef std::uint8_t Bytes16 __attribute__((vector_size(16)));
 
-Bytes16 fill(std::uint32_t value) noexcept {
-  return Bytes16{} + static_cast<std::uint8_t>(value);  // the scalar is spread over all lanes
+Bytes16 load(const std::array<std::uint8_t, 16> &bytes) noexcept {
+  Bytes16 v;
+  std::memcpy(&v, bytes.data(), sizeof v);
+  return v;
 }
 
 // load and store move 1..16 bytes.  Fewer than 16 are moved as two overlapping pieces, so that there
@@ -50,7 +52,7 @@ Bytes16 load(const void *from, std::size_t count) noexcept {
   if (count >= 8) return load_pieces<std::uint64_t>(from, count);
   if (count >= 4) return load_pieces<std::uint32_t>(from, count);
   if (count >= 2) return load_pieces<std::uint16_t>(from, count);
-  return fill(*static_cast<const std::uint8_t *>(from));
+  return Bytes16{} + *static_cast<const std::uint8_t *>(from);  // spread over all lanes
 }
 
 void store(Bytes16 v, void *to, std::size_t count) noexcept {
@@ -64,20 +66,6 @@ void store(Bytes16 v, void *to, std::size_t count) noexcept {
     store_pieces<std::uint16_t>(v, to, count);
   } else {
     *static_cast<std::uint8_t *>(to) = v[0];
-  }
-}
-
-// for_each_step calls step(offset, count) for 16 bytes at a time; the last step of a longer run
-// overlaps the one before.
-template <typename Step>
-void for_each_step(std::size_t size, Step step) noexcept {
-  std::size_t at = 0;
-  for (; at + 16 <= size; at += 16) step(at, std::size_t{16});
-  if (at == size) return;
-  if (size > 16) {
-    step(size - 16, std::size_t{16});
-  } else {
-    step(std::size_t{0}, size);
   }
 }
 
@@ -136,39 +124,52 @@ Result<Ff1Alphabet> Ff1Alphabet::make(std::string_view characters) {
   if (alphabet.radix_ < 2) return Status::invalid_argument;
   std::sort(seen.begin(), seen.end());
   if (std::adjacent_find(seen.begin(), seen.end()) != seen.end()) return Status::invalid_argument;
+  if (alphabet.ascii()) {
+    for (const Run &run : alphabet.runs_) {
+      AsciiRun &wide = alphabet.ascii_runs_.emplace_back();
+      wide.first.fill(static_cast<std::uint8_t>(run.first));
+      wide.numeral.fill(static_cast<std::uint8_t>(run.numeral));
+      wide.count.fill(static_cast<std::uint8_t>(run.count));
+    }
+  }
   return alphabet;
 }
 
+// parse_ascii and format_ascii take 16 bytes a step, or all of fewer; the last step overlaps the one before.
 Status Ff1Alphabet::parse_ascii(std::string_view text, std::uint8_t *digits) const noexcept {
+  const std::size_t size = text.size(), count = std::min<std::size_t>(size, 16);
   Bytes16 outside = {};
-  for_each_step(text.size(), [&](std::size_t at, std::size_t count) {
+  for (std::size_t at = 0; at < size; at += 16) {
+    at = std::min(at, size - count);
     const Bytes16 in = load(text.data() + at, count);
     Bytes16 out = {}, found = {};
-    for (const Run &run : runs_) {
-      const Bytes16 place = in - fill(run.first);
-      const auto within = reinterpret_cast<Bytes16>(place < fill(run.count));
-      out |= within & (place + fill(run.numeral));
+    for (const AsciiRun &run : ascii_runs_) {
+      const Bytes16 place = in - load(run.first);
+      const auto within = reinterpret_cast<Bytes16>(place < load(run.count));
+      out |= within & (place + load(run.numeral));
       found |= within;
     }
     outside |= ~found;
     store(out, digits + at, count);
-  });
+  }
   std::array<std::uint64_t, 2> any;
   std::memcpy(any.data(), &outside, sizeof any);
   return (any[0] | any[1]) == 0 ? Status::ok : Status::malformed;
 }
 
-void Ff1Alphabet::format_ascii(const std::uint8_t *digits, std::size_t count, char *text) const noexcept {
-  for_each_step(count, [&](std::size_t at, std::size_t step) {
-    const Bytes16 in = load(digits + at, step);
+void Ff1Alphabet::format_ascii(const std::uint8_t *digits, std::size_t size, char *text) const noexcept {
+  const std::size_t count = std::min<std::size_t>(size, 16);
+  for (std::size_t at = 0; at < size; at += 16) {
+    at = std::min(at, size - count);
+    const Bytes16 in = load(digits + at, count);
     Bytes16 out = {};
-    for (const Run &run : runs_) {
-      const Bytes16 place = in - fill(run.numeral);
-      const auto within = reinterpret_cast<Bytes16>(place < fill(run.count));
-      out |= within & (place + fill(run.first));
+    for (const AsciiRun &run : ascii_runs_) {
+      const Bytes16 place = in - load(run.numeral);
+      const auto within = reinterpret_cast<Bytes16>(place < load(run.count));
+      out |= within & (place + load(run.first));
     }
-    store(out, text + at, step);
-  });
+    store(out, text + at, count);
+  }
 }
 
 Status Ff1Alphabet::parse_utf8(std::string_view text, std::span<std::uint16_t> digits) const noexcept {
@@ -225,7 +226,7 @@ Result<std::size_t> Ff1Alphabet::format(std::span<const Digit> digits, std::span
   if (text.size() < digits.size() * max_bytes_) return Status::invalid_argument;
   if constexpr (sizeof(Digit) == 1) {
     if (!ascii()) return Status::invalid_argument;
-    if (!digits.empty()) format_ascii(digits.data(), digits.size(), text.data());
+    format_ascii(digits.data(), digits.size(), text.data());
     return digits.size();
   } else {
     return format_utf8(digits, text.data());

@@ -10,6 +10,7 @@
 #ifndef REDOUBT_CORE_FF1_ALPHABET_H
 #define REDOUBT_CORE_FF1_ALPHABET_H
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -57,11 +58,17 @@ class Ff1Alphabet {
   };
 
   Status parse_ascii(std::string_view text, std::uint8_t *digits) const noexcept;
-  void format_ascii(const std::uint8_t *digits, std::size_t count, char *text) const noexcept;
+  void format_ascii(const std::uint8_t *digits, std::size_t size, char *text) const noexcept;
   Status parse_utf8(std::string_view text, std::span<std::uint16_t> digits) const noexcept;
   std::size_t format_utf8(std::span<const std::uint16_t> digits, char *text) const noexcept;
 
+  // The same for sixteen bytes at a time: every byte of `first` is the run's first character, and so on.
+  struct AsciiRun {
+    alignas(16) std::array<std::uint8_t, 16> first, numeral, count;
+  };
+
   std::vector<Run> runs_;
+  std::vector<AsciiRun> ascii_runs_;  // of an alphabet of ASCII characters alone
   std::uint32_t radix_ = 0;
   std::size_t max_bytes_ = 0;
 };

@@ -123,23 +123,23 @@ bool Ff1Feistel::set_lanes(std::span<const std::uint8_t *const> tweaks, std::spa
 }
 
 // In each round `source` is NUM(B) when encrypting and NUM(A) when decrypting, `target` the other half.
-template <typename Modulus>
-bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, Ff1Direction direction, const Ff1Lane *lanes,
-                            std::size_t lane_step, typename Modulus::Half *left, typename Modulus::Half *right,
+template <Ff1Direction kDirection, typename Modulus>
+bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, std::size_t lane_step,
+                            typename Modulus::Half *left, typename Modulus::Half *right,
                             std::size_t count) const noexcept {
   using Half = typename Modulus::Half;
   constexpr bool kMayBeLong = std::is_same_v<Half, Uint128>;
   alignas(64) std::array<std::uint8_t, kFf1Lanes * kAesBlockSize> in;
   alignas(64) std::array<std::uint8_t, kFf1Lanes * kAesBlockSize> r;
   std::array<std::uint8_t, kMayBeLong ? kFf1Lanes * kAesBlockSize : 1> s2;
-  const bool encrypting = direction == Ff1Direction::encrypt;
+  constexpr bool kEncrypting = kDirection == Ff1Direction::encrypt;
   const bool two_blocks = kMayBeLong && b_ == kAesBlockSize;  // the half fills a block behind the round number's
   const bool second_output = kMayBeLong && d_ > kAesBlockSize;
-  Half *source = encrypting ? right : left;
-  Half *target = encrypting ? left : right;
+  Half *source = kEncrypting ? right : left;
+  Half *target = kEncrypting ? left : right;
 
   for (std::size_t step = 0; step < kRounds; ++step) {
-    const std::size_t round = round_number(direction, step);
+    const std::size_t round = round_number(kDirection, step);
     const Words2 mark = single_byte(mark_, round);
     const Modulus modulus = moduli[round % 2];
 
@@ -164,28 +164,35 @@ bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, Ff1Direction direction,
     // Steps 6.iv-vi: c = NUM(A) + y to encrypt, NUM(B) - y to decrypt.
     for (std::size_t i = 0; i < count; ++i) {
       const Half y = modulus.reduce(&r[16 * i], &s2[kMayBeLong ? 16 * i : 0]);
-      target[i] = encrypting ? ff1_add(target[i], y, modulus.modulus) : ff1_subtract(target[i], y, modulus.modulus);
+      target[i] = kEncrypting ? ff1_add(target[i], y, modulus.modulus) : ff1_subtract(target[i], y, modulus.modulus);
     }
     std::swap(source, target);  // steps 6.viii-ix; ten swaps leave each half in its place
   }
   return true;
 }
 
+template <typename Modulus>
+bool Ff1Feistel::run_pair(Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step,
+                          typename Modulus::Half *left, typename Modulus::Half *right,
+                          std::size_t count) const noexcept {
+  const auto *moduli = std::get_if<Pair<Modulus>>(&moduli_);
+  if (moduli == nullptr) return false;  // another Half than that of width()
+  return direction == Ff1Direction::encrypt
+             ? run_rounds<Ff1Direction::encrypt>(*moduli, lanes, lane_step, left, right, count)
+             : run_rounds<Ff1Direction::decrypt>(*moduli, lanes, lane_step, left, right, count);
+}
+
 template <>
 bool Ff1Feistel::run(Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step, std::uint64_t *left,
                      std::uint64_t *right, std::size_t count) const noexcept {
-  if (const auto *moduli = std::get_if<Pair<Ff1ModulusShort>>(&moduli_)) {
-    return run_rounds(*moduli, direction, lanes, lane_step, left, right, count);
-  }
-  const auto *moduli = std::get_if<Pair<Ff1Modulus64>>(&moduli_);
-  return moduli != nullptr && run_rounds(*moduli, direction, lanes, lane_step, left, right, count);
+  return d_ == 8 ? run_pair<Ff1ModulusShort>(direction, lanes, lane_step, left, right, count)
+                 : run_pair<Ff1Modulus64>(direction, lanes, lane_step, left, right, count);
 }
 
 template <>
 bool Ff1Feistel::run(Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step, Uint128 *left, Uint128 *right,
                      std::size_t count) const noexcept {
-  const auto *moduli = std::get_if<Pair<Ff1Modulus128>>(&moduli_);
-  return moduli != nullptr && run_rounds(*moduli, direction, lanes, lane_step, left, right, count);
+  return run_pair<Ff1Modulus128>(direction, lanes, lane_step, left, right, count);
 }
 
 bool Ff1Feistel::run_wide(Ff1Direction direction, const Ff1Lane &lane, std::uint64_t *left,

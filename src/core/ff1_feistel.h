@@ -77,9 +77,12 @@ class Ff1Feistel {
       std::variant<Pair<Ff1ModulusShort>, Pair<Ff1Modulus64>, Pair<Ff1Modulus128>, std::vector<Ff1ModulusWide>>;
 
   void set_moduli(std::uint32_t radix);
-  template <typename Modulus>
-  bool run_rounds(const Pair<Modulus> &moduli, Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step,
+  template <Ff1Direction kDirection, typename Modulus>
+  bool run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, std::size_t lane_step,
                   typename Modulus::Half *left, typename Modulus::Half *right, std::size_t count) const noexcept;
+  template <typename Modulus>
+  bool run_pair(Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step, typename Modulus::Half *left,
+                typename Modulus::Half *right, std::size_t count) const noexcept;
 
   AesBlocks *aes_ = nullptr;
   std::size_t u_ = 0, v_ = 0;        // step 1: numerals in A and B

@@ -26,36 +26,56 @@ struct Ff1Radix {
   std::uint32_t radix = kFf1MinRadix;
   std::uint32_t chunk_digits = 1;  // numerals in a chunk, 3 .. 48
   std::uint64_t chunk_size = 2;    // radix^chunk_digits, at most 2^48
-  std::uint64_t reciprocal = 0;    // floor(2^64 / radix) + 1
-  Ff1Divisor chunk_divisor;        // divides by chunk_size
+  std::uint64_t square = 4;        // radix^2
+  std::uint64_t fourth = 16;       // radix^4, used where a chunk has four numerals
+  // floor(2^64 / d) + 1 for d = radix, radix^2 and radix^4
+  std::uint64_t reciprocal = 0, square_reciprocal = 0, fourth_reciprocal = 0;
+  Ff1Divisor chunk_divisor;  // divides by chunk_size
 
   constexpr Ff1Radix() noexcept : Ff1Radix(kFf1MinRadix) {}
   constexpr explicit Ff1Radix(std::uint32_t r) noexcept
-      : radix(r), chunk_digits(1), chunk_size(r), reciprocal(ff1_low(ff1_join(1, 0) / r) + 1) {
+      : radix(r), chunk_size(r), square(std::uint64_t{r} * r), fourth(square * square), reciprocal(reciprocal_of(r)) {
     while (chunk_size <= (std::uint64_t{1} << 48) / r) {
       chunk_size *= r;
       ++chunk_digits;
     }
     chunk_divisor = Ff1Divisor(chunk_size);
+    if (r <= kQuickRadix) {
+      square_reciprocal = reciprocal_of(square);
+      fourth_reciprocal = reciprocal_of(fourth);
+    }
   }
 
-  // pack_chunk: the number of `count` numerals, most significant first, count <= chunk_digits.
+  // pack_chunk: the number of `count` numerals, most significant first, count <= chunk_digits.  Four at a
+  // time, because each product waits for the one before.
   template <typename Digit>
   std::uint64_t pack_chunk(const Digit *digits, std::size_t count) const noexcept {
     std::uint64_t number = 0;
-    for (std::size_t i = 0; i < count; ++i) number = number * radix + digits[i];
+    for (; count >= 4; count -= 4, digits += 4) {
+      const std::uint64_t high = std::uint64_t{digits[0]} * radix + digits[1];
+      const std::uint64_t low = std::uint64_t{digits[2]} * radix + digits[3];
+      number = number * fourth + (high * square + low);
+    }
+    for (; count > 0; --count) number = number * radix + *digits++;
     return number;
   }
 
-  // unpack_chunk: the reverse.  reciprocal·radix exceeds 2^64 by at most radix, so the product's high
-  // word is exactly number / radix for every number up to 2^64 / radix, and 2^48 is within that.
+  // unpack_chunk: the reverse.  d·(floor(2^64 / d) + 1) exceeds 2^64 by at most d, so the high word of the
+  // product is exactly number / d for every number up to 2^64 / d: up to 2^48 for d = radix, and for
+  // d = radix^4 where the radix is at most 16.
   template <typename Digit>
   void unpack_chunk(std::uint64_t number, Digit *digits, std::size_t count) const noexcept {
-    for (std::size_t i = count; i-- > 0;) {
-      const std::uint64_t quotient = ff1_high(Uint128{number} * reciprocal);
-      digits[i] = static_cast<Digit>(number - quotient * radix);
-      number = quotient;
+    while (radix <= kQuickRadix && count >= 4) {
+      const std::uint64_t four = remainder(number, fourth, fourth_reciprocal);
+      std::uint64_t high = four;
+      std::uint64_t low = remainder(high, square, square_reciprocal);
+      count -= 4;
+      digits[count + 3] = static_cast<Digit>(remainder(low, radix, reciprocal));
+      digits[count + 2] = static_cast<Digit>(low);
+      digits[count + 1] = static_cast<Digit>(remainder(high, radix, reciprocal));
+      digits[count] = static_cast<Digit>(high);
     }
+    while (count > 0) digits[--count] = static_cast<Digit>(remainder(number, radix, reciprocal));
   }
 
   // pack: NUM_radix for a Half that holds radix^count - 1.
@@ -76,6 +96,19 @@ struct Ff1Radix {
       unpack_chunk(chunk_divisor.divide(number), digits + (count - chunk_digits), chunk_digits);
     }
     unpack_chunk(static_cast<std::uint64_t>(number), digits, count);
+  }
+
+ private:
+  static constexpr std::uint32_t kQuickRadix = 16;
+
+  static constexpr std::uint64_t reciprocal_of(std::uint64_t d) noexcept { return ff1_low(ff1_join(1, 0) / d) + 1; }
+
+  // remainder replaces number by its quotient by d.
+  static std::uint64_t remainder(std::uint64_t &number, std::uint64_t d, std::uint64_t reciprocal_of_d) noexcept {
+    const std::uint64_t quotient = ff1_high(Uint128{number} * reciprocal_of_d);
+    const std::uint64_t rest = number - quotient * d;
+    number = quotient;
+    return rest;
   }
 };
 
