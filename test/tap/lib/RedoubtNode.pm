@@ -13,7 +13,7 @@ use strict;
 use warnings;
 use Exporter ();
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use PostgreSQL::Test::Utils qw(run_command slurp_file);
 use Test::More;
 
 our @ISA = ('PostgreSQL::Test::Cluster');
