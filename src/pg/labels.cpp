@@ -73,8 +73,8 @@ Oid resolve_label(const char *label) {
   if (list_length(names) != 2) return InvalidOid;
   const Oid schema = get_namespace_oid(strVal(linitial(names)), true);
   if (!OidIsValid(schema)) return InvalidOid;
-  const Oid type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(strVal(lsecond(names))),
-                                   ObjectIdGetDatum(schema));
+  const Oid type =
+      GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(strVal(lsecond(names))), ObjectIdGetDatum(schema));
   return policy_find(type) != nullptr ? type : InvalidOid;
 }
 
@@ -99,9 +99,10 @@ List *read_labels(Oid relid, List *into) {
     auto *found = static_cast<LabelledColumn *>(palloc(sizeof(LabelledColumn)));
     *found = {static_cast<AttrNumber>(column), resolve_label(label)};
     if (!OidIsValid(found->token_type))
-      ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                      errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
-                      errhint("Set the label again with SECURITY LABEL FOR redoubt.")));
+      ereport(ERROR,
+              (errcode(ERRCODE_UNDEFINED_OBJECT),
+               errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
+               errhint("Set the label again with SECURITY LABEL FOR redoubt.")));
     into = lappend(into, found);
   }
   systable_endscan(scan);
@@ -145,9 +146,7 @@ void rebuild(RelationLabels *entry) {
   entry->size = 0;
   List *found = NIL;
   PG_TRY();
-  {
-    found = collect_labels(entry->relid, entry->relid, NIL, 0);
-  }
+  { found = collect_labels(entry->relid, entry->relid, NIL, 0); }
   PG_CATCH();
   {
     entry->valid = false;

@@ -29,12 +29,9 @@ struct Algorithm {
 };
 
 constexpr Algorithm kAlgorithms[] = {
-    {"ACVP-AES-FF1", redoubt::test::check_ff1},
-    {"AES-FF1", redoubt::test::check_ff1},
-    {"AES-KWP", redoubt::test::check_keywrap},
-    {"AES-SIV", redoubt::test::check_siv},
-    {"FF1", redoubt::test::check_ff1},
-    {"HMAC-SHA-256", redoubt::test::check_hmac},
+    {"ACVP-AES-FF1", redoubt::test::check_ff1}, {"AES-FF1", redoubt::test::check_ff1},
+    {"AES-KWP", redoubt::test::check_keywrap},  {"AES-SIV", redoubt::test::check_siv},
+    {"FF1", redoubt::test::check_ff1},          {"HMAC-SHA-256", redoubt::test::check_hmac},
 };
 
 Check find_check(std::string_view name) {

@@ -31,13 +31,14 @@ const bool counting = CRYPTO_set_mem_functions(count_malloc, count_realloc, coun
 
 }  // namespace
 
-void *operator new(std::size_t size) {
+// Not inlined: GCC 12 then takes free() for the wrong partner of new (-Wmismatched-new-delete).
+[[gnu::noinline]] void *operator new(std::size_t size) {
   ++allocations;
   if (void *memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void *memory) noexcept { std::free(memory); }
-void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void *memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 
 namespace redoubt {
 namespace {
