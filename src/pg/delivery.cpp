@@ -13,6 +13,7 @@ namespace {
 
 constinit DeliveryFrame *innermost = nullptr;
 constinit bool dump_session = false;
+constinit bool ending = false;
 
 bool parent_veto() noexcept { return innermost != nullptr && innermost->veto; }
 
@@ -82,18 +83,24 @@ void delivery_pop(const DeliveryFrame *frame) noexcept { innermost = frame->pare
 
 bool delivery_outermost() noexcept { return innermost == nullptr; }
 
+void delivery_set_ending(bool on) noexcept { ending = on; }
+
 void delivery_mark_dump() noexcept { dump_session = true; }
 
 bool delivery_to_reader() noexcept {
   if (replicating()) return false;
+  if (ending) return false;
   if (const DeliveryFrame *frame = innermost)
     return frame->evaluates || (frame->delivering && !(frame->parent != nullptr && frame->parent->veto));
-  // No executor is running, yet rows are printed: those of RETURNING, EXECUTE,
-  // FETCH and held cursors come out of a tuple store.  At that moment the portal
-  // is running, its store exists and no snapshot is active any more; all else
-  // that prints values between queries (logging of parameters, auto_explain at
-  // the end of the query, EXPLAIN) either has no such portal or a snapshot.
-  return ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE && ActivePortal->holdStore != nullptr &&
+  return delivery_from_store();
+}
+
+// At that moment the portal is running, its store exists and no snapshot is
+// active any more; all else that prints values between queries (logging of
+// parameters, auto_explain at the end of the query, EXPLAIN) either has no such
+// portal or a snapshot.
+bool delivery_from_store() noexcept {
+  return innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE && ActivePortal->holdStore != nullptr &&
          !ActiveSnapshotSet();
 }
 
@@ -103,7 +110,6 @@ bool delivery_makes_text(const QueryDesc *query) noexcept {
     case DestRemote:
     case DestRemoteExecute:
     case DestRemoteSimple:
-    case DestTuplestore:
     case DestCopyOut:
       return true;
     default:

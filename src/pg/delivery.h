@@ -31,11 +31,20 @@ bool delivery_outermost() noexcept;  // no frame is pushed
 // Marks the session as a dump: tokens only, for its rest.
 void delivery_mark_dump() noexcept;
 
+// Between the end of a query's work and its ExecutorEnd no value is delivered,
+// whatever frame the query itself was called from: that is when auto_explain
+// prints its plan.
+void delivery_set_ending(bool on) noexcept;
+
 // True while text made by an output function goes to a reader.
 bool delivery_to_reader() noexcept;
 
-// True if rows of `query` reach the reader as text made by output functions, so
-// that revealing happens (and is charged) there rather than as a read.
+// True while a portal hands out rows of RETURNING, EXECUTE, FETCH, CALL or a held
+// cursor: they come out of a tuple store, and no executor is running.
+bool delivery_from_store() noexcept;
+
+// True if rows of `query` go straight to the reader as text made by output
+// functions, so that revealing happens (and is charged) there rather than as a read.
 bool delivery_makes_text(const QueryDesc *query) noexcept;
 
 }  // namespace redoubt::pg

@@ -22,6 +22,7 @@ constinit planner_hook_type prev_planner = nullptr;
 constinit ExecutorStart_hook_type prev_start = nullptr;
 constinit ExecutorRun_hook_type prev_run = nullptr;
 constinit ExecutorFinish_hook_type prev_finish = nullptr;
+constinit ExecutorEnd_hook_type prev_end = nullptr;
 constinit ProcessUtility_hook_type prev_utility = nullptr;
 
 // An error passes every frame on its way out; it is looked at once.
@@ -64,6 +65,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
 static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   using namespace redoubt::pg;
   error_observed = false;
+  delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   PG_TRY();
   {
     if (prev_start)
@@ -123,6 +125,26 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
   PG_FINALLY();
   { delivery_pop(&frame); }
   PG_END_TRY();
+  delivery_set_ending(true);
+}
+
+static void redoubt_ExecutorEnd(QueryDesc *query) {
+  using namespace redoubt::pg;
+  DeliveryFrame frame = delivery_frame_veto();
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    if (prev_end)
+      prev_end(query);
+    else
+      standard_ExecutorEnd(query);
+  }
+  PG_FINALLY();
+  {
+    delivery_pop(&frame);
+    delivery_set_ending(false);
+  }
+  PG_END_TRY();
 }
 
 static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
@@ -132,6 +154,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   const bool outermost = delivery_outermost();
   DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
   error_observed = false;
+  delivery_set_ending(false);
   UtilityCommand command = utility_begin(statement, &read_only_tree);
   delivery_push(&frame);
   PG_TRY();
@@ -166,6 +189,8 @@ void hooks_install() {
   ExecutorRun_hook = redoubt_ExecutorRun;
   prev_finish = ExecutorFinish_hook;
   ExecutorFinish_hook = redoubt_ExecutorFinish;
+  prev_end = ExecutorEnd_hook;
+  ExecutorEnd_hook = redoubt_ExecutorEnd;
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   log_guard_install();

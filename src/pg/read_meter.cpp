@@ -3,7 +3,9 @@
 // One unit per non-null protected value of a row; the elements of an array and
 // the attributes of a row value count singly.  Charged before the row is handed
 // on.  Values that the output function will reveal are not counted here: it
-// charges them itself, as reveal or masked.
+// charges them itself, as reveal or masked.  Whether it will is asked for every
+// row, because a row can change the setting or the role (set_config).  Tokens
+// that go to a tuple store are charged when they come out of it (token_io.cpp).
 // What is metered is the top of each plan; values that leave in the middle of a
 // plan (aggregates, functions, writes to other tables) are not seen here.
 // Covered by sql/reads.sql and test/isolation/specs/shared_budget.spec.
@@ -22,10 +24,10 @@ namespace {
 
 constexpr std::uint32_t kMaxLease = 64;
 
-// Will the output function reveal values of this type in this query?
-bool revealed_as_text(Oid token_type, bool makes_text) {
+// Would an output function that makes text for the reader reveal values of this type now?
+bool revealed_as_text(Oid token_type) {
   const auto wanted = static_cast<Reveal>(setting_reveal);
-  if (!makes_text || wanted == Reveal::token) return false;
+  if (wanted == Reveal::token) return false;
   if (wanted != Reveal::automatic) return true;
   const TypePolicy *policy = policy_require(token_type);
   const Oid role = GetUserId();
@@ -36,10 +38,10 @@ bool revealed_as_text(Oid token_type, bool makes_text) {
 // rows to their leader, which meters them.
 bool leaves(CommandDest dest) noexcept { return dest != DestNone && dest != DestTupleQueue; }
 
-// A token stays a token in a new table or in an SQL function's result, where it
-// is met again; a labelled plaintext value does not.
+// A token stays a token in a new table, in a function's result or in a portal's
+// tuple store, where it is met again; a labelled plaintext value does not.
 bool stays_protected(CommandDest dest) noexcept {
-  return dest == DestIntoRel || dest == DestTransientRel || dest == DestSQLFunction;
+  return dest == DestIntoRel || dest == DestTransientRel || dest == DestSQLFunction || dest == DestTuplestore;
 }
 
 ReadLease *find_lease(ReadMeter *meter, Oid token_type) noexcept {
@@ -48,8 +50,9 @@ ReadLease *find_lease(ReadMeter *meter, Oid token_type) noexcept {
   return nullptr;
 }
 
-void add_column(ReadMeter *meter, int attribute, Oid token_type, std::uint16_t count, bool is_array) {
-  meter->column[meter->columns++] = {attribute, token_type, count, is_array};
+void add_column(ReadMeter *meter, const MeteredColumn &column) {
+  const Oid token_type = column.token_type;
+  meter->column[meter->columns++] = column;
   if (find_lease(meter, token_type) == nullptr) meter->lease[meter->leases++] = {token_type, 0, 1, 0};
 }
 
@@ -75,20 +78,19 @@ void find_columns(ReadMeter *meter, const QueryDesc *query, CommandDest dest) {
     if (carried != nullptr && (carried->size == 0 || stays_protected(dest))) continue;
     if (meter->column == nullptr) allocate(meter, query, list_length(targets));
     if (carried == nullptr) {
-      add_column(meter, attribute, labelled, 1, false);
+      add_column(meter, {attribute, labelled, 1, false, false});
       continue;
     }
     const bool is_array = OidIsValid(get_element_type(getBaseType(type)));
     for (int i = 0; i < carried->size; ++i)
-      if (!revealed_as_text(carried->item[i].token_type, makes_text))
-        add_column(meter, attribute, carried->item[i].token_type, carried->item[i].count, is_array);
+      add_column(meter, {attribute, carried->item[i].token_type, carried->item[i].count, is_array, makes_text});
   }
 }
 
 std::uint32_t units(const MeteredColumn *column, TupleTableSlot *slot) {
   bool null = true;
   const Datum value = slot_getattr(slot, column->attribute, &null);
-  if (null) return 0;
+  if (null || (column->makes_text && revealed_as_text(column->token_type))) return 0;
   if (!column->is_array) return column->count;
   const AnyArrayType *array = DatumGetAnyArrayP(value);
   return column->count * static_cast<std::uint32_t>(ArrayGetNItems(AARR_NDIM(array), AARR_DIMS(array)));

@@ -14,6 +14,7 @@ struct MeteredColumn {
   Oid token_type;
   std::uint16_t count;  // values in one non-null value of the column
   bool is_array;        // count is per element
+  bool makes_text;      // an output function of the token type makes text for the reader, and may reveal instead
 };
 
 // A lease held on one token type's budget.

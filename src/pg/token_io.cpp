@@ -10,7 +10,9 @@
 #include "pg/catalog.h"
 #include "pg/delivery.h"
 #include "pg/gate.h"
+#include "pg/limits.h"
 #include "pg/settings.h"
+#include "pg/shared_memory.h"
 #include "pg/token_value.h"
 
 extern "C" {
@@ -50,6 +52,9 @@ char *output(Oid type, const bytea *token) {
       return text_to_cstring(value);
     }
     default:
+      // Rows out of a tuple store passed no read meter.
+      if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
+        limits_charge(type, Operation::read, 1);
       return token_text_form(type, token);
   }
 }
