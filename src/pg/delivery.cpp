@@ -100,8 +100,8 @@ bool delivery_to_reader() noexcept {
 // parameters, auto_explain at the end of the query, EXPLAIN) either has no such
 // portal or a snapshot.
 bool delivery_from_store() noexcept {
-  return innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE && ActivePortal->holdStore != nullptr &&
-         !ActiveSnapshotSet();
+  return innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE &&
+         ActivePortal->holdStore != nullptr && !ActiveSnapshotSet();
 }
 
 bool delivery_makes_text(const QueryDesc *query) noexcept {
