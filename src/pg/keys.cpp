@@ -272,6 +272,7 @@ REDOUBT_FUNCTION(redoubt_create_key) {
   require_preloaded();
   require_kek();
   const char *name = NameStr(*PG_GETARG_NAME(0));
+  if (name[0] == '\0') ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name of a key must not be empty")));
   PG_RETURN_INT32(make_key(name, false));
 }
 
