@@ -440,7 +440,11 @@ BEGIN
              (SELECT p.oid FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'c'
               WHERE p.probin = '$libdir/redoubt'))
     AND d.classid NOT IN ('pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass);
-  IF users IS NOT NULL THEN
+  SELECT concat_ws(', ', users, string_agg('the label of ' || pg_describe_object(l.classoid, l.objoid, l.objsubid), ', ')) INTO users
+  FROM pg_seclabel AS l
+  WHERE l.provider = 'redoubt'
+    AND to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ;
+  IF users <> '' THEN
     RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';
   END IF;
