@@ -87,13 +87,21 @@ void find_columns(ReadMeter *meter, const QueryDesc *query, CommandDest dest) {
   }
 }
 
+// Elements of an array that are not null.
+std::uint32_t elements(const ArrayType *array) {
+  const int all = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+  int nulls = 0;
+  if (const bits8 *bitmap = ARR_NULLBITMAP(array))
+    for (int i = 0; i < all; ++i) nulls += (bitmap[i / 8] >> (i % 8) & 1) == 0 ? 1 : 0;
+  return static_cast<std::uint32_t>(all - nulls);
+}
+
 std::uint32_t units(const MeteredColumn *column, TupleTableSlot *slot) {
   bool null = true;
   const Datum value = slot_getattr(slot, column->attribute, &null);
   if (null || (column->makes_text && revealed_as_text(column->token_type))) return 0;
   if (!column->is_array) return column->count;
-  const AnyArrayType *array = DatumGetAnyArrayP(value);
-  return column->count * static_cast<std::uint32_t>(ArrayGetNItems(AARR_NDIM(array), AARR_DIMS(array)));
+  return column->count * elements(DatumGetArrayTypeP(value));
 }
 
 void charge(ReadMeter *meter, const MeteredColumn *column, std::uint32_t wanted) {
