@@ -63,8 +63,10 @@ REVOKE ALL ON FUNCTION redoubt.policy_changed() FROM PUBLIC;
 
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.token_type
   FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
+ALTER TABLE redoubt.token_type ENABLE ALWAYS TRIGGER policy_changed;
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.key
   FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
+ALTER TABLE redoubt.key ENABLE ALWAYS TRIGGER policy_changed;
 
 -- ------------------------------------------------- shared by all token types
 
@@ -178,6 +180,7 @@ COMMENT ON VIEW redoubt.limits IS 'the limits that apply to the session''s login
 
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.limit_rule
     FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
+ALTER TABLE redoubt.limit_rule ENABLE ALWAYS TRIGGER policy_changed;
 
 -- ------------------------------------------------------------------ audit
 

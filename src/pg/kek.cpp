@@ -178,6 +178,8 @@ bool kek_available() noexcept { return page != nullptr; }
 
 const char *kek_fingerprint() noexcept { return page != nullptr ? page->fingerprint : ""; }
 
+const char *kek_problem() noexcept { return problem; }
+
 std::span<const std::uint8_t, kKekSize> kek_bytes() noexcept { return page->kek; }
 
 std::span<const std::uint8_t, 32> kek_audit_key() noexcept { return page->audit_key; }

@@ -22,6 +22,9 @@ bool kek_available() noexcept;
 // Sixteen hex digits that identify the KEK without disclosing it; "" without one.
 const char *kek_fingerprint() noexcept;
 
+// Why there is no KEK, in words for a message.  Only while !kek_available().
+const char *kek_problem() noexcept;
+
 // The 32-byte KEK.  Only valid while kek_available().
 std::span<const std::uint8_t, kKekSize> kek_bytes() noexcept;
 

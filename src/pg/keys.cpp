@@ -165,8 +165,9 @@ void wrap_new(const WrappedKey *previous, std::span<std::uint8_t, kWrappedSize> 
     throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not wrap a data key");
 }
 
-// Inserts the row as the table's owner: callers were checked before.
-void insert_key(const char *name, int version, std::span<const std::uint8_t, kWrappedSize> wrapped) {
+// Inserts the row as the table's owner: callers were checked before.  False if
+// another session was faster; it is waited for.
+bool insert_key(const char *name, int version, std::span<const std::uint8_t, kWrappedSize> wrapped) {
   const Oid relid = catalog_relation("key");
   if (!OidIsValid(relid)) elog(ERROR, "table redoubt.key is missing");
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
@@ -188,12 +189,28 @@ void insert_key(const char *name, int version, std::span<const std::uint8_t, kWr
   SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE);  // an error restores it
   if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
   if (SPI_execute_with_args("INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) "
-                            "VALUES ($1, $2, $3, $4, $5)",
+                            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                             lengthof(types), types, values, nullptr, false, 0) != SPI_OK_INSERT)
     elog(ERROR, "could not store a data key");
+  const bool inserted = SPI_processed == 1;
   SPI_finish();
   SetUserIdAndSecContext(save_user, save_context);
   CommandCounterIncrement();
+  return inserted;
+}
+
+// Wraps and stores version `version` of a key; false if another session did so
+// meanwhile.
+bool store_key(const char *name, int version, const WrappedKey *previous) {
+  std::array<std::uint8_t, kWrappedSize> wrapped;
+  wrap_new(previous, wrapped);
+  const bool inserted = call([name, version, &wrapped] { return insert_key(name, version, wrapped); });
+  stale = true;
+  if (!inserted) return false;
+  call([name, version] {
+    audit_write({.event = "key", .operation = version == 1 ? "create_key" : "rotate_key", .detail = name});
+  });
+  return true;
 }
 
 // make_key creates the first or the next version of `name` and returns its number.
@@ -210,15 +227,21 @@ int make_key(const char *name, bool rotate) {
   if (previous.version == kMaxVersion)
     throw Failure(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "a key has at most 65535 versions");
   const int version = previous.version + 1;
-  std::array<std::uint8_t, kWrappedSize> wrapped;
   if (rotate) call([name, &previous] { check_kek(name, previous); });
-  wrap_new(rotate ? &previous : nullptr, wrapped);
-  call([name, version, rotate, &wrapped] {
-    audit_write({.event = "key", .operation = rotate ? "rotate_key" : "create_key", .detail = name});
-    insert_key(name, version, wrapped);
-  });
-  stale = true;
+  if (!store_key(name, version, rotate ? &previous : nullptr))
+    throw Failure(ERRCODE_OBJECT_IN_USE, "another session made this version of the key", "Try again.");
   return version;
+}
+
+// Makes the key `default` at the first value that is tokenized with it, by whom-
+// ever may do that; not earlier, so that restoring a dump in parts finds the
+// table empty.  Returns whether it exists afterwards.
+bool ensure_default_key(const char *name) {
+  const bool possible = call(
+      [name] { return strcmp(name, "default") == 0 && !RecoveryInProgress() && !XactReadOnly && !IsInParallelMode(); });
+  if (!possible) return false;
+  (void)store_key(name, 1, nullptr);
+  return true;
 }
 
 }  // namespace
@@ -226,14 +249,6 @@ int make_key(const char *name, bool rotate) {
 bool is_redoubt_admin(Oid role) {
   const Oid admin = get_role_oid("redoubt_admin", true);
   return superuser_arg(role) || (OidIsValid(admin) && has_privs_of_role(role, admin));
-}
-
-bool keys_ensure(const char *name) {
-  if (call([name] { return read_key(name, 0).version; }) != 0) return true;
-  if (!kek_available() || !call([] { return is_redoubt_admin(GetUserId()) && !RecoveryInProgress() && !XactReadOnly; }))
-    return false;
-  make_key(name, false);
-  return true;
 }
 
 TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
@@ -249,7 +264,8 @@ TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
 
   const char *name = NameStr(policy->key);
   WrappedKey wrapped = call([name, version] { return read_key(name, version); });
-  if (wrapped.version == 0 && version == 0 && keys_ensure(name)) wrapped = call([name] { return read_key(name, 0); });
+  if (wrapped.version == 0 && version == 0 && ensure_default_key(name))
+    wrapped = call([name] { return read_key(name, 0); });
   call([name, version, &wrapped] {
     if (wrapped.version == 0 && version == 0)
       ereport(ERROR,

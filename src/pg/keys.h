@@ -15,15 +15,10 @@
 namespace redoubt::pg {
 
 // keys_sealer returns the sealer of the type's class for a key version; 0 means
-// the current one.  Raises 55000 where there is no such key, or it was wrapped
-// by another KEK (naming both fingerprints), XX001 where the row is damaged.
-// The pointer is valid until the next call of any function of this header.
+// the current one, and makes the key `default` if it does not exist yet.  Raises 55000 where there is no such key, or
+// it was wrapped by another KEK (naming both fingerprints), XX001 where the row is damaged. The pointer is valid until
+// the next call of any function of this header.
 TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version);
-
-// keys_ensure makes version 1 of the key `name` if it does not exist and the
-// current user is a member of redoubt_admin or a superuser.  Returns whether the
-// key exists afterwards.
-bool keys_ensure(const char *name);
 
 // True for members of redoubt_admin, and for superusers.
 bool is_redoubt_admin(Oid role);

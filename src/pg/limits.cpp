@@ -65,7 +65,6 @@ struct Charge {
   Operation operation;
   uint32 done;        // values charged by earlier rounds, undone if this one is blocked
   TimestampTz began;  // time of the first round
-  uint64 slept_ns;    // in all rounds
 };
 
 // Why one round was refused.
@@ -81,6 +80,11 @@ constexpr long kLongestNapMs = 1000;  // so that a sleeper hears of changed rule
 constinit MemoryContext context = nullptr;
 constinit HTAB *bindings = nullptr;
 constinit Binding *recent[kOperations] = {};  // the last binding used, per operation
+
+// Time slept in the current statement, whatever it was charged for: a sleeper
+// holds the statement's snapshot and locks, so this is what max_delay bounds.
+constinit TimestampTz slept_statement = 0;
+constinit uint64 slept_ns = 0;
 
 // ---- bindings
 
@@ -250,7 +254,7 @@ void notice_exceeded(const Binding *binding, uint64 now, uint32 n) {
   }
 }
 
-Refusal find_refusal(const Binding *binding, uint64 now, uint32 least, uint64 slept_ns) noexcept {
+Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept {
   Refusal refusal = {};
   uint64 longest_block = 0;
   uint64 longest_sleep = 0;
@@ -288,7 +292,11 @@ uint64 nap(UsageEntry *usage, uint64 wait_ns) {
 
 // Nothing could be granted: sleeps and returns, or raises.
 void refuse(const Binding *binding, Charge *charge, TimestampTz now, uint32 want, uint32 least) {
-  const Refusal refusal = find_refusal(binding, limit_time_ns(now), least, charge->slept_ns);
+  if (slept_statement != GetCurrentStatementStartTimestamp()) {
+    slept_statement = GetCurrentStatementStartTimestamp();
+    slept_ns = 0;
+  }
+  const Refusal refusal = find_refusal(binding, limit_time_ns(now), least);
   if (refusal.blocking != nullptr) {
     limits_refund(charge->type, charge->operation, charge->done, charge->began);
     notice(binding, refusal.blocking, kBlocked, want);
@@ -296,7 +304,7 @@ void refuse(const Binding *binding, Charge *charge, TimestampTz now, uint32 want
   }
   if (refusal.throttling == nullptr) return;  // another session gave values back meanwhile
   notice(binding, refusal.throttling, kThrottled, -1);
-  charge->slept_ns += nap(binding->usage, refusal.wait_ns);
+  slept_ns += nap(binding->usage, refusal.wait_ns);
 }
 
 // Charges at least one and at most `want` values.  Block rules admit `least` at once or raise.
@@ -341,12 +349,12 @@ void limits_backend_init() {
 
 uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0) return 0;
-  Charge charge = {type, op, 0, 0, 0};
+  Charge charge = {type, op, 0, 0};
   return grant(&charge, want, 1, leased_at);
 }
 
 void limits_charge(Oid type, Operation op, uint32 n) {
-  Charge charge = {type, op, 0, 0, 0};
+  Charge charge = {type, op, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
     charge.done += grant(&charge, rest, rest, nullptr);

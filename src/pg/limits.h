@@ -21,7 +21,7 @@ void limits_backend_init();   // registers cache callbacks; once per backend, ch
 // limits_lease charges at least one and at most `want` values of `type` to the
 // subject, before they leave, and returns how many (0 only for want = 0).  Near a
 // limit it grants fewer, so the budget is exact.  Sleeps where a limit says throttle;
-// raises 53400 where it says block, or where sleeping would exceed max_delay.
+// raises 53400 where it says block, or where the statement would sleep longer than max_delay in all.
 // Charges every window that applies, or none.  `leased_at`, if given, receives what
 // limits_refund needs to know.  A lease is for values about to leave: one kept open
 // while the bucket refills is budget saved up, so return what is left when a

@@ -74,8 +74,7 @@ REDOUBT_FUNCTION(redoubt_status) {
   const bool ready = shared_memory_ready();
   put("version", REDOUBT_VERSION);
   put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
-  put("key-encryption key",
-      kek_available() ? kek_fingerprint() : "missing: set redoubt.kek_file or redoubt.kek_command");
+  put("key-encryption key", kek_available() ? kek_fingerprint() : psprintf("none: %s", kek_problem()));
   put("superuser access", setting_superuser_access ? "on" : "off");
   if (ready) {
     put("audit directory", setting_audit_directory);

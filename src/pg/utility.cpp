@@ -6,7 +6,7 @@
 #include "pg/audit_trail.h"
 #include "pg/delivery.h"
 #include "pg/kek.h"
-#include "pg/keys.h"
+#include "pg/log_guard.h"
 #include "pg/policy.h"
 #include "pg/read_meter.h"
 #include "pg/utility.h"
@@ -80,6 +80,14 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
   return rewritten;
 }
 
+// COPY FROM quotes its input in the context of an error, also of a line that is
+// refused before any of its values has been tokenized.
+bool takes_plaintext(const CopyStmt *copy) {
+  if (!copy->is_from || copy->relation == nullptr) return false;
+  const Oid relid = RangeVarGetRelid(copy->relation, NoLock, true);
+  return OidIsValid(relid) && relation_is_protected(relid);
+}
+
 bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncasecmp(name, "redoubt.", 8) == 0; }
 
 // Records a change of a redoubt.* setting that outlives the session.  `where`
@@ -109,29 +117,13 @@ void audit_settings(const Node *statement) {
   }
 }
 
-struct KeyNeed {
-  const char *key;
-};
-
-void first_key(const TypePolicy *policy, void *context) {
-  auto *need = static_cast<KeyNeed *>(context);
-  if (need->key == nullptr && strcmp(NameStr(policy->key), "default") == 0) need->key = NameStr(policy->key);
-}
-
-// A grant on the gate is the moment a database starts to be used: make the
-// default key, unless a restored one is there already.
-void ensure_default_key() {
-  KeyNeed need = {nullptr};
-  policy_each(first_key, &need);
-  if (need.key != nullptr && kek_available()) (void)shield([&need] { return keys_ensure(need.key); });
-}
-
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
   UtilityCommand command = {statement, nullptr, ""};
   const Node *node = statement->utilityStmt;
   if (IsA(node, CopyStmt)) {
+    if (takes_plaintext(reinterpret_cast<const CopyStmt *>(node))) log_guard_mark();
     if (PlannedStmt *rewritten = rewrite_copy(statement)) {
       command.statement = rewritten;
       *read_only_tree = false;
@@ -149,10 +141,7 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
 
 void utility_end(UtilityCommand *command) {
   const Node *node = command->statement->utilityStmt;
-  if (command->privileges != nullptr) {
-    gate_audit_changes(command->privileges, command->name);
-    if (IsA(node, GrantStmt)) ensure_default_key();
-  }
+  if (command->privileges != nullptr) gate_audit_changes(command->privileges, command->name);
   audit_settings(node);
 }
 

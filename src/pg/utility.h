@@ -22,8 +22,8 @@ struct UtilityCommand {
 // copy of the statement.
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree);
 
-// utility_end records what the command changed (grants on the gate, redoubt.*
-// settings) and makes the default key after the first grant.
+// utility_end records what the command changed: grants on the gate, redoubt.*
+// settings.
 void utility_end(UtilityCommand *command);
 
 }  // namespace redoubt::pg
