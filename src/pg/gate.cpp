@@ -134,41 +134,49 @@ namespace {
 
 struct Search {
   const char *message;
+  const char *plan;  // the refused plan in PostgreSQL's text form; null where none is known
   const TypePolicy *policy;
   int privilege;
+  int matches;
 };
 
-// Any gate function named in the message makes the error a denial of its type.
+bool plan_calls(const char *plan, Oid function) { return strstr(plan, psprintf(" :funcid %u ", function)) != nullptr; }
+
+// The message names the function without its arguments, and every type has one of
+// that name: which type's it was, the plan knows.
 void match_message(const TypePolicy *policy, void *context) {
   auto *search = static_cast<Search *>(context);
-  for (int p = 0; p < kPrivileges && search->policy == nullptr; ++p) {
+  for (int p = 0; p < kPrivileges; ++p) {
     if (!OidIsValid(policy->gate[p])) continue;
     const char *name = get_func_name(policy->gate[p]);
     if (name == nullptr || strstr(search->message, name) == nullptr) continue;
+    if (search->plan != nullptr && !plan_calls(search->plan, policy->gate[p])) continue;
     if (gate_allows(policy, static_cast<Privilege>(p), GetUserId())) continue;
     search->policy = policy;
     search->privilege = p;
+    ++search->matches;
   }
 }
 
 // aclcheck_error() is where PostgreSQL says "permission denied for function";
 // it holds no locks when it does, so the catalog can be read.
-void record_denial(const ErrorData *error) {
+void record_denial(const ErrorData *error, const PlannedStmt *plan) {
   if (error->funcname == nullptr || strcmp(error->funcname, "aclcheck_error") != 0 || error->message == nullptr) return;
-  Search search = {error->message, nullptr, 0};
+  Search search = {error->message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
   policy_each(match_message, &search);
-  if (search.policy == nullptr) return;
-  audit_remember(search.policy->type);  // its name cannot be looked up by audit_try_write
+  if (search.matches == 0) return;
+  const Oid type = search.matches == 1 ? search.policy->type : InvalidOid;  // a guess is no record
+  audit_remember(type);  // its name cannot be looked up by audit_try_write
   (void)audit_try_write({.event = "denial",
                          .outcome = "denied",
-                         .token_type = search.policy->type,
+                         .token_type = type,
                          .operation = kOperation[search.privilege],
                          .detail = "EXECUTE was refused"});
 }
 
 }  // namespace
 
-void gate_observe_error() {
+void gate_observe_error(const PlannedStmt *plan) {
   if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !kek_available() || !IsTransactionState()) return;
   MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
   ErrorData *const error = CopyErrorData();
@@ -177,7 +185,7 @@ void gate_observe_error() {
   sigjmp_buf jump;
   if (sigsetjmp(jump, 0) == 0) {
     PG_exception_stack = &jump;
-    record_denial(error);
+    record_denial(error, plan);
     PG_exception_stack = stack;
     error_context_stack = context;
     MemoryContextSwitchTo(old);

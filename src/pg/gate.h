@@ -23,7 +23,9 @@ void gate_require(const TypePolicy *policy, Privilege privilege);
 // gate_observe_error is for the error path of a hook: where the error in flight
 // is PostgreSQL's own refusal of EXECUTE on one of the gate's functions, it
 // records the denial.  The caller re-throws that error afterwards.
-void gate_observe_error();
+// `plan` is the plan that was refused, null where the refusal came from elsewhere (a
+// procedural language's expression): then the record may name no type.
+void gate_observe_error(const PlannedStmt *plan);
 
 // A text of every gate function's privileges, to compare before and after a
 // command; palloc'd.  gate_audit_changes writes an event per function whose

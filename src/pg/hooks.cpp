@@ -28,10 +28,10 @@ constinit ProcessUtility_hook_type prev_utility = nullptr;
 // An error passes every frame on its way out; it is looked at once.
 constinit bool error_observed = false;
 
-void observe_error() {
+void observe_error(const PlannedStmt *plan) {
   if (error_observed) return;
   error_observed = true;
-  gate_observe_error();
+  gate_observe_error(plan);
 }
 
 // A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
@@ -75,7 +75,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   }
   PG_CATCH();
   {
-    observe_error();
+    observe_error(query->plannedstmt);
     PG_RE_THROW();
   }
   PG_END_TRY();
@@ -101,7 +101,7 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   {
     delivery_pop(&frame);
     read_meter_detach(&meter, query);
-    observe_error();
+    observe_error(nullptr);
     PG_RE_THROW();
   }
   PG_END_TRY();
@@ -168,7 +168,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   PG_CATCH();
   {
     delivery_pop(&frame);
-    observe_error();
+    observe_error(nullptr);
     PG_RE_THROW();
   }
   PG_END_TRY();
