@@ -4,12 +4,13 @@
 // hash of the statement's text, because in the extended protocol a literal is
 // tokenized at Parse while the error comes at a later Execute of the same text.
 // The table of hashes forgets old entries; a collision only hides a statement
-// too many.  Messages of the classes that quote values (22 data exception, 23
-// integrity violation, P0 raised by a function) are replaced in the log, not
-// for the client, whose own data it is.
-// Not covered, by design: log_statement, log_min_duration_statement and
-// log_parameter_max_length, which log what they are told to
-// (docs/threat_model.md).
+// too many.  A message is kept only where its SQLSTATE and its origin rule out
+// that it quotes a value; any other is replaced in the log, not for the client,
+// whose own data it is.
+// Not covered, by design: log_statement, log_min_duration_statement,
+// log_parameter_max_length and auto_explain, which log what they are told to,
+// and the text of a statement that fails before it meets a protected column or
+// value (docs/threat_model.md).
 // Covered by test/tap/log_content.pl.
 #include "pg/boundary.h"
 
@@ -37,10 +38,34 @@ bool statement_marked() noexcept {
   return marks[hash % kMarks] == hash;
 }
 
-bool quotes_values(int sqlstate) noexcept {
-  const int category = ERRCODE_TO_CATEGORY(sqlstate);
-  return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
-         category == ERRCODE_PLPGSQL_ERROR || category == ERRCODE_WITH_CHECK_OPTION_VIOLATION;
+// True where no value can be in the message: errors of these classes are about
+// the session, its privileges or the server.  What a function raises may quote
+// anything under any SQLSTATE; procedural languages have message domains of
+// their own.
+bool quotes_nothing(const ErrorData *error) noexcept {
+  if (error->domain == nullptr || strcmp(error->domain, PG_TEXTDOMAIN("postgres")) != 0) return false;
+  if (error->elevel == LOG || error->elevel == LOG_SERVER_ONLY) return true;
+  if (error->elevel < ERROR) return false;  // the warnings of any code
+  switch (ERRCODE_TO_CATEGORY(error->sqlerrcode)) {
+    case ERRCODE_INVALID_TRANSACTION_STATE:
+    case ERRCODE_TRANSACTION_ROLLBACK:
+    case ERRCODE_INSUFFICIENT_RESOURCES:
+    case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+    case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+    case ERRCODE_OPERATOR_INTERVENTION:
+    case ERRCODE_SYSTEM_ERROR:
+    case ERRCODE_INTERNAL_ERROR:
+      return true;
+    default:
+      return error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE;
+  }
+}
+
+// Other backends' statements, which only those could have marked: in the log's
+// own detail of a deadlock, and where the postmaster tells of a backend that died.
+void hide_other_statements(ErrorData *error) noexcept {
+  if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED) error->detail_log = nullptr;
+  if (MyProcPid == PostmasterPid && error->elevel == LOG) error->detail = nullptr;
 }
 
 }  // namespace
@@ -50,12 +75,12 @@ extern "C" {
 static void redoubt_emit_log(ErrorData *error) {
   using namespace redoubt::pg;
   if (prev_emit_log) prev_emit_log(error);
-  if (!error->output_to_server || !statement_marked()) return;
+  if (!error->output_to_server) return;
+  hide_other_statements(error);
+  if (!statement_marked()) return;
   error->hide_stmt = true;
   error->hide_ctx = true;
-  // WARNING and NOTICE of a function may quote a value under any SQLSTATE.
-  if (!quotes_values(error->sqlerrcode) && error->elevel >= ERROR) return;
-  if (error->elevel == LOG || error->elevel == LOG_SERVER_ONLY) return;
+  if (quotes_nothing(error)) return;
   error->output_to_server = false;
   ereport(LOG_SERVER_ONLY,
           (errmsg("message of SQLSTATE %s withheld from the log: the statement handled protected values",
