@@ -191,8 +191,36 @@ SELECT redoubt.reset_usage();
 \c - regress_gate_rogue
 SELECT gate_test.email_of(1), gate_test.email_of(2);
 SELECT role, token_type, operation, charged FROM redoubt.usage WHERE operation = 'reveal';
--- A view lends its owner's right to the table, not to the function.
+-- What a definer function makes of tokens stays tokens, unless it says otherwise
+-- itself: a caller's redoubt.reveal does not speak for the owner.
 \c - postgres
+CREATE FUNCTION gate_test.card_of(integer) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT row_to_json(c)::text FROM gate_test.customer AS c WHERE id = $1';
+CREATE FUNCTION gate_test.card_revealed(integer) RETURNS text LANGUAGE sql SECURITY DEFINER SET redoubt.reveal = 'auto' AS 'SELECT row_to_json(c)::text FROM gate_test.customer AS c WHERE id = $1';
+CREATE FUNCTION gate_test.card_assigned(integer) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS 'DECLARE e redoubt.email_token; BEGIN SELECT email INTO e FROM gate_test.customer WHERE id = $1; RETURN e; END';
+ALTER FUNCTION gate_test.card_of(integer) OWNER TO regress_gate_lead;
+ALTER FUNCTION gate_test.card_revealed(integer) OWNER TO regress_gate_lead;
+ALTER FUNCTION gate_test.card_assigned(integer) OWNER TO regress_gate_lead;
+\c - regress_gate_rogue
+SET redoubt.reveal = 'auto';
+SELECT gate_test.card_of(1) LIKE '%tok\_%tok\_%' AS tokens, gate_test.card_assigned(1) LIKE 'tok\_%' AS token;
+SELECT gate_test.card_revealed(1) LIKE '%"alice@example.com"%tok\_%' AS by_the_owner;
+SELECT gate_test.card_of(1) LIKE '%tok\_%tok\_%' AS still_tokens;
+SET redoubt.reveal = 'plain';
+SELECT gate_test.card_of(1);
+SELECT gate_test.card_assigned(1);
+RESET redoubt.reveal;
+ALTER ROLE regress_gate_rogue SET redoubt.reveal = 'auto';
+\c - regress_gate_rogue
+SELECT gate_test.card_of(1) LIKE '%tok\_%tok\_%' AS tokens;
+ALTER ROLE regress_gate_rogue RESET redoubt.reveal;
+-- The lead's own session reveals in it as anywhere.
+\c - postgres
+SET ROLE regress_gate_lead;
+SET redoubt.reveal = 'auto';
+SELECT gate_test.card_of(1) LIKE '%"alice@example.com"%' AS lead;
+RESET ROLE;
+RESET redoubt.reveal;
+-- A view lends its owner's right to the table, not to the function.
 CREATE VIEW gate_test.plain_customer AS SELECT id, redoubt.detokenize(email) AS email FROM gate_test.customer;
 CREATE VIEW gate_test.token_customer AS SELECT id, email FROM gate_test.customer;
 ALTER VIEW gate_test.plain_customer OWNER TO regress_gate_lead;

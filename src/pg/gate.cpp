@@ -132,6 +132,28 @@ void gate_require(const TypePolicy *policy, Privilege privilege) {
 
 namespace {
 
+// Whose privilege counts besides the current user's; InvalidOid if nobody's.
+Oid chooser_in_definer() {
+  if (!InLocalUserIdChange()) return InvalidOid;
+  return setting_reveal_chosen_by == GetUserId() ? InvalidOid : setting_reveal_chosen_by;
+}
+
+}  // namespace
+
+bool gate_allows_implicit(const TypePolicy *policy, Privilege privilege) {
+  const Oid chooser = chooser_in_definer();
+  return gate_allows(policy, privilege, GetUserId()) &&
+         (!OidIsValid(chooser) || gate_allows(policy, privilege, chooser));
+}
+
+void gate_require_implicit(const TypePolicy *policy, Privilege privilege) {
+  gate_require(policy, privilege);
+  const Oid chooser = chooser_in_definer();
+  if (OidIsValid(chooser) && !gate_allows(policy, privilege, chooser)) deny(policy, privilege, chooser);
+}
+
+namespace {
+
 struct Search {
   const char *message;
   const char *plan;  // the refused plan in PostgreSQL's text form; null where none is known

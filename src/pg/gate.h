@@ -20,6 +20,13 @@ bool gate_allows(const TypePolicy *policy, Privilege privilege, Oid role);
 // holds the privilege.
 void gate_require(const TypePolicy *policy, Privilege privilege);
 
+// The same for an implicit reveal, which redoubt.reveal asked for.  In a SECURITY
+// DEFINER function the one who set it must hold the privilege as well, else any
+// caller could turn a function's tokens into plaintext by a SET before the call;
+// a function that sets it itself, or calls detokenize(), speaks for its owner.
+bool gate_allows_implicit(const TypePolicy *policy, Privilege privilege);
+void gate_require_implicit(const TypePolicy *policy, Privilege privilege);
+
 // gate_observe_error is for the error path of a hook: where the error in flight
 // is PostgreSQL's own refusal of EXECUTE on one of the gate's functions, it
 // records the denial.  The caller re-throws that error afterwards.

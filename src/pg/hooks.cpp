@@ -35,10 +35,11 @@ void observe_error(const PlannedStmt *plan) {
 }
 
 // A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
-// know where their rows go.
+// know where their rows go.  Nor can they know, in a SECURITY DEFINER function,
+// who set redoubt.reveal.
 bool needs_serial(const QueryDesc *query, const DeliveryFrame *frame) {
-  return frame->veto && query->plannedstmt->parallelModeNeeded && setting_reveal != static_cast<int>(Reveal::token) &&
-         !IsParallelWorker();
+  return (frame->veto || InLocalUserIdChange()) && query->plannedstmt->parallelModeNeeded &&
+         setting_reveal != static_cast<int>(Reveal::token) && !IsParallelWorker();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 namespace redoubt::pg {
 
 constinit int setting_reveal = static_cast<int>(Reveal::token);
+constinit Oid setting_reveal_chosen_by = InvalidOid;
 constinit bool setting_superuser_access = false;
 constinit char *setting_kek_file = nullptr;
 constinit char *setting_kek_command = nullptr;
@@ -35,6 +36,21 @@ constexpr config_enum_entry kDurabilityOptions[] = {
     {nullptr, 0, false},
 };
 
+// Who chose the value travels with it as its `extra`, through SET LOCAL, functions'
+// SET clauses and rollbacks alike.
+Oid *chooser(GucSource source) {
+#if PG_VERSION_NUM >= 160000
+  auto *role = static_cast<Oid *>(guc_malloc(LOG, sizeof(Oid)));
+#else
+  auto *role = static_cast<Oid *>(malloc(sizeof(Oid)));
+#endif
+  if (role == nullptr) return nullptr;
+  int security_context = 0;
+  GetUserIdAndSecContext(role, &security_context);
+  if (source <= PGC_S_GLOBAL) *role = InvalidOid;
+  return role;
+}
+
 // The operators of token types made in schema redoubt must be found by an
 // application whose SQL does not name that schema.  So the *built-in* default of
 // search_path gets redoubt as its last entry, where nobody but the extension's
@@ -44,11 +60,25 @@ void settings_default_search_path() {
 }
 
 }  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool redoubt_check_reveal(int *, void **extra, GucSource source) {
+  *extra = redoubt::pg::chooser(source);
+  return *extra != nullptr;
+}
+static void redoubt_assign_reveal(int, void *extra) {
+  redoubt::pg::setting_reveal_chosen_by = extra != nullptr ? *static_cast<Oid *>(extra) : InvalidOid;
+}
+}
+
+namespace redoubt::pg {
 
 void settings_define() {
   DefineCustomEnumVariable("redoubt.reveal", "What output of a token-typed column shows.",
                            "token, masked, plain, or auto: the most the current role is granted.", &setting_reveal,
-                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0, redoubt_check_reveal,
+                           redoubt_assign_reveal, nullptr);
   DefineCustomBoolVariable("redoubt.superuser_access", "Lets superusers reveal and tokenize without a grant.", nullptr,
                            &setting_superuser_access, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.kek_file", "File that holds the key-encryption key (32 bytes or 64 hex digits).",

@@ -10,6 +10,7 @@ namespace redoubt::pg {
 enum class Reveal : int { token, masked, plain, automatic };
 enum class Durability : int { async, sync };
 
+extern Oid setting_reveal_chosen_by;    // the user who set redoubt.reveal; InvalidOid: the server's configuration
 extern int setting_reveal;              // redoubt.reveal, a Reveal; user
 extern bool setting_superuser_access;   // redoubt.superuser_access; sighup
 extern char *setting_kek_file;          // redoubt.kek_file; postmaster; "" = unset

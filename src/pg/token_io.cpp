@@ -33,10 +33,12 @@ Reveal effective_reveal(Oid type, const TypePolicy **policy) {
   const auto wanted = static_cast<Reveal>(setting_reveal);
   if (wanted == Reveal::token || !delivery_to_reader()) return Reveal::token;
   *policy = policy_require(type);
-  if (wanted != Reveal::automatic) return wanted;
-  const Oid role = GetUserId();
-  if (gate_allows(*policy, Privilege::reveal, role)) return Reveal::plain;
-  if (gate_allows(*policy, Privilege::masked, role)) return Reveal::masked;
+  if (wanted != Reveal::automatic) {
+    gate_require_implicit(*policy, wanted == Reveal::plain ? Privilege::reveal : Privilege::masked);
+    return wanted;
+  }
+  if (gate_allows_implicit(*policy, Privilege::reveal)) return Reveal::plain;
+  if (gate_allows_implicit(*policy, Privilege::masked)) return Reveal::masked;
   return Reveal::token;
 }
 
