@@ -31,7 +31,7 @@ struct Shared {                    // every field but the last: kAuditLock
   std::uint64_t offset;            // length of the current segment file
   bool open;                       // false until the first writer has recovered the trail
   bool overhang;                   // bytes beyond offset could not be cut off; cut before the next line
-  pg_atomic_uint32 told_settings;  // 1 once the settings of this server start are in the trail
+  pg_atomic_uint32 told_settings;  // settings_word() as last recorded; 0 since the server start
 };
 static_assert(std::is_trivially_copyable_v<Shared>);
 
@@ -245,19 +245,40 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
   return failure;
 }
 
-// As append_event, but the first event of a server start is what it was started with.
-WriteFailure append(const AuditEvent &event, bool catalog) {
-  std::uint32_t not_told = 0;
-  if (pg_atomic_compare_exchange_u32(&shared->told_settings, &not_told, 1)) {
+// The settings that a reload can change, in one word; never 0.
+std::uint32_t settings_word() noexcept {
+  return 1U | static_cast<std::uint32_t>(setting_superuser_access) << 1 |
+         static_cast<std::uint32_t>(setting_audit_durability) << 2 |
+         static_cast<std::uint32_t>(setting_audit_segment_size) << 3;
+}
+
+// Records the settings before the first event of a server start, and again before the first event
+// of a process that has read others since.  A process looks only when its own have changed, so two
+// that read the file at different moments do not contradict each other for ever.
+WriteFailure tell_settings() {
+  static std::uint32_t seen = 0;
+  const std::uint32_t now = settings_word();
+  if (now == seen) return {};
+  std::uint32_t told = pg_atomic_read_u32(&shared->told_settings);
+  while (told != now) {
+    if (!pg_atomic_compare_exchange_u32(&shared->told_settings, &told, now)) continue;
     char detail[512];
     settings_describe(detail, sizeof detail);
-    const WriteFailure failure = append_event({.event = "settings", .operation = "start", .detail = detail}, false);
+    const char *const operation = told == 0 ? "start" : "reload";
+    const WriteFailure failure = append_event({.event = "settings", .operation = operation, .detail = detail}, false);
     if (failure) {
-      pg_atomic_write_u32(&shared->told_settings, 0);
+      pg_atomic_write_u32(&shared->told_settings, told);
       return failure;
     }
+    break;
   }
-  return append_event(event, catalog);
+  seen = now;
+  return {};
+}
+
+WriteFailure append(const AuditEvent &event, bool catalog) {
+  const WriteFailure failure = tell_settings();
+  return failure ? failure : append_event(event, catalog);
 }
 
 // One LOG line per reason and process: a denied loop must not fill the server log as well.
