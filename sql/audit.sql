@@ -140,6 +140,17 @@ ALTER FUNCTION redoubt.mask(redoubt.phone_token) OWNER TO regress_audit_lead;
 ALTER FUNCTION redoubt.mask(redoubt.phone_token) OWNER TO postgres;
 REVOKE EXECUTE ON FUNCTION redoubt.mask(redoubt.phone_token) FROM postgres;
 DO $$ BEGIN EXECUTE 'GRANT EXECUTE ON FUNCTION redoubt.mask(redoubt.phone_token) TO regress_audit_lead'; END $$;
+-- Membership of a role that holds a privilege, in every spelling; others are not its business.
+GRANT regress_audit_lead TO regress_audit_super, regress_audit_admin;
+REVOKE regress_audit_lead FROM regress_audit_super;
+ALTER GROUP regress_audit_lead DROP USER regress_audit_admin;
+ALTER GROUP regress_audit_lead ADD USER regress_audit_admin;
+CREATE ROLE regress_audit_new IN ROLE regress_audit_lead;
+GRANT regress_audit_new TO regress_audit_app;
+DROP ROLE regress_audit_new;
+CREATE ROLE regress_audit_powerless;
+GRANT regress_audit_powerless TO regress_audit_app;
+DROP ROLE regress_audit_powerless;
 DROP OWNED BY regress_audit_lead;
 ALTER ROLE regress_audit_app SET redoubt.reveal = 'auto';
 ALTER ROLE regress_audit_app RESET redoubt.reveal;
@@ -152,6 +163,7 @@ SELECT redoubt.drop_token_type('audit_test.plan_token');
 \c - regress_audit_auditor
 SELECT "session", event, outcome, operation, token_type, count(*) FROM audit_test.event WHERE sequence > :mark
 GROUP BY 1, 2, 3, 4, 5 ORDER BY min(sequence), 5;
+SELECT operation, detail FROM redoubt.audit WHERE sequence > :mark AND operation LIKE '%ROLE' ORDER BY sequence;
 -- The grants say what the privileges were and are.
 SELECT detail LIKE '%regress\_audit\_lead=X%was {}%' AS given FROM redoubt.audit WHERE sequence > :mark AND event = 'grant' AND operation = 'GRANT' ORDER BY sequence LIMIT 1;
 

@@ -132,6 +132,17 @@ void gate_require(const TypePolicy *policy, Privilege privilege) {
 
 namespace {
 
+struct Holding {
+  Oid role;
+  bool any;
+};
+
+void add_holding(const TypePolicy *policy, void *context) {
+  auto *holding = static_cast<Holding *>(context);
+  for (int p = 0; p < kPrivileges && !holding->any; ++p)
+    holding->any = gate_allows(policy, static_cast<Privilege>(p), holding->role);
+}
+
 // Whose privilege counts besides the current user's; InvalidOid if nobody's.
 Oid chooser_in_definer() {
   if (!InLocalUserIdChange()) return InvalidOid;
@@ -144,6 +155,12 @@ bool gate_allows_implicit(const TypePolicy *policy, Privilege privilege) {
   const Oid chooser = chooser_in_definer();
   return gate_allows(policy, privilege, GetUserId()) &&
          (!OidIsValid(chooser) || gate_allows(policy, privilege, chooser));
+}
+
+bool gate_holds_any(Oid role) {
+  Holding holding = {role, false};
+  policy_each(add_holding, &holding);
+  return holding.any;
 }
 
 void gate_require_implicit(const TypePolicy *policy, Privilege privilege) {

@@ -27,6 +27,9 @@ void gate_require(const TypePolicy *policy, Privilege privilege);
 bool gate_allows_implicit(const TypePolicy *policy, Privilege privilege);
 void gate_require_implicit(const TypePolicy *policy, Privilege privilege);
 
+// gate_holds_any tells whether `role` holds any privilege on any token type.
+bool gate_holds_any(Oid role);
+
 // gate_observe_error is for the error path of a hook: where the error in flight
 // is PostgreSQL's own refusal of EXECUTE on one of the gate's functions, it
 // records the denial.  The caller re-throws that error afterwards.

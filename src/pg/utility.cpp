@@ -88,6 +88,49 @@ bool takes_plaintext(const CopyStmt *copy) {
   return OidIsValid(relid) && relation_is_protected(relid);
 }
 
+// Records that `member` joined or left a role that may reveal or tokenize, which
+// gives or takes that privilege as a GRANT on the function would.
+void audit_member(const char *group, const char *member, bool joins) {
+  const Oid role = get_role_oid(group, true);
+  if (!OidIsValid(role) || !kek_available() || !gate_holds_any(role)) return;
+  audit_write(
+      {.event = "grant",
+       .operation = joins ? "GRANT ROLE" : "REVOKE ROLE",
+       .detail = psprintf("role %s %s %s", quote_identifier(group), joins ? "to" : "from", quote_identifier(member))});
+}
+
+void audit_members(const char *group, const List *members, bool joins) {
+  ListCell *cell = nullptr;
+  foreach (cell, members) audit_member(group, get_rolespec_name(static_cast<const RoleSpec *>(lfirst(cell))), joins);
+}
+
+// The four spellings of membership.  CREATE ROLE ... ROLE needs none: a new role
+// holds nothing yet.
+void audit_membership(const Node *statement) {
+  ListCell *cell = nullptr;
+  if (IsA(statement, GrantRoleStmt)) {
+    const auto *grant = reinterpret_cast<const GrantRoleStmt *>(statement);
+    foreach (cell, grant->granted_roles)
+      audit_members(static_cast<const AccessPriv *>(lfirst(cell))->priv_name, grant->grantee_roles, grant->is_grant);
+  } else if (IsA(statement, AlterRoleStmt)) {  // ALTER GROUP ... ADD USER
+    const auto *alter = reinterpret_cast<const AlterRoleStmt *>(statement);
+    foreach (cell, alter->options) {
+      const auto *option = static_cast<const DefElem *>(lfirst(cell));
+      if (strcmp(option->defname, "rolemembers") == 0)
+        audit_members(get_rolespec_name(alter->role), reinterpret_cast<const List *>(option->arg), alter->action > 0);
+    }
+  } else if (IsA(statement, CreateRoleStmt)) {  // CREATE ROLE ... IN ROLE
+    const auto *create = reinterpret_cast<const CreateRoleStmt *>(statement);
+    foreach (cell, create->options) {
+      const auto *option = static_cast<const DefElem *>(lfirst(cell));
+      if (strcmp(option->defname, "addroleto") != 0) continue;
+      ListCell *group = nullptr;
+      foreach (group, reinterpret_cast<const List *>(option->arg))
+        audit_member(get_rolespec_name(static_cast<const RoleSpec *>(lfirst(group))), create->role, true);
+    }
+  }
+}
+
 bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncasecmp(name, "redoubt.", 8) == 0; }
 
 // Records a change of a redoubt.* setting that outlives the session.  `where`
@@ -143,6 +186,7 @@ void utility_end(UtilityCommand *command) {
   const Node *node = command->statement->utilityStmt;
   if (command->privileges != nullptr) gate_audit_changes(command->privileges, command->name);
   audit_settings(node);
+  audit_membership(node);
 }
 
 }  // namespace redoubt::pg
