@@ -210,9 +210,10 @@ shell_scripts() {
   (cd "$TREE" && find .ci demo test -type f -not -path '*/tmp_check/*' -exec grep -l -m 1 -E '^(#!.*bash|# shellcheck shell=bash)' {} +)
 }
 
-# run_per_file NAME LOG COMMAND... -- FILE...: COMMAND for each FILE, one count each.
+# run_per_file NAME LOG COMMAND... -- FILE...: COMMAND for each FILE, two at a time,
+# one count each.  LOG gets what was said about the files that failed.
 run_per_file() {
-  local name=$1 log=$2 passed=0 failed=0 command=()
+  local name=$1 log=$2 failed running=0 file command=()
   shift 2
   while [[ $1 != -- ]]; do
     command+=("$1")
@@ -220,16 +221,26 @@ run_per_file() {
   done
   shift
   : >"$log"
-  local file
+  : >"$log.failed"
   for file in "$@"; do
-    if as_user timeout --kill-after=15 300 "${command[@]}" "$file" >>"$log" 2>&1 </dev/null; then
-      passed=$((passed + 1))
-    else
-      failed=$((failed + 1))
-      note "$name: $file"
-    fi
+    ((running < 2)) || wait -n || true
+    running=$((running < 2 ? running + 1 : 2))
+    check_file "$log" "$file" "${command[@]}" &
   done
-  counts_judge "$name" 0 "$passed" "$failed" 0 || show_tail 60 "$log"
+  wait
+  failed=$(wc -l <"$log.failed")
+  sort "$log.failed" | sed "s|^|    $name: |"
+  counts_judge "$name" 0 $(($# - failed)) "$failed" 0 || show_tail 60 "$log"
+}
+
+# check_file LOG FILE COMMAND...: one file of run_per_file.
+check_file() {
+  local log=$1 file=$2 said
+  shift 2
+  if ! said=$(as_user timeout --kill-after=15 300 "$@" "$file" 2>&1 </dev/null); then
+    printf '%s\n' "$file" >>"$log.failed"
+    printf '%s\n' "$said" >>"$log"
+  fi
 }
 
 # Formatting differs between versions of clang-format; the tree's is 14.
