@@ -201,6 +201,7 @@ BEGIN
 END $$;
 SELECT * FROM leaks;
 TRUNCATE sink;
+DO $$ BEGIN RAISE WARNING 'a token begins with %', left('alice@example.com'::email_token::text, 4); END $$;
 
 -- --------------------------------------------------------------------- plans
 
@@ -218,7 +219,6 @@ SELECT bool_or(line LIKE '%alice%') AS shows_plaintext FROM plan($$ EXECUTE by_e
 
 -- --------------------------------------------------- definitions and statistics
 
-SET redoubt.reveal = 'token';
 CREATE VIEW defined AS SELECT id FROM customer WHERE email = 'alice@example.com';
 SELECT pg_get_viewdef('defined') LIKE '%= ''tok\_%''::%email_token%' AS view, pg_get_viewdef('defined') LIKE '%alice%' AS plaintext;
 ALTER TABLE customer ADD CONSTRAINT no_mallory CHECK (email <> 'mallory@example.com'), ALTER email SET DEFAULT 'nobody@example.com';
@@ -227,7 +227,12 @@ SELECT column_default LIKE '''tok\_%' AS "default" FROM information_schema.colum
 CREATE INDEX partial ON customer (id) WHERE email = 'bob@example.org';
 SELECT pg_get_indexdef('partial'::regclass) LIKE '%''tok\_%' AS index, pg_get_indexdef('partial'::regclass) LIKE '%bob%' AS plaintext;
 SELECT count(*) > 0 AS bound, bool_and(pg_get_expr(relpartbound, oid) LIKE '%''tok\_%') AS token FROM pg_class WHERE oid = 'parted_token_1'::regclass;
-SET redoubt.reveal = 'auto';
+SELECT definition LIKE '%tok\_%' AS pg_views, definition LIKE '%alice%' AS plaintext FROM pg_views WHERE viewname = 'defined';
+SELECT indexdef LIKE '%tok\_%' AS pg_indexes FROM pg_indexes WHERE indexname = 'partial';
+CREATE FUNCTION atomic(email_token) RETURNS boolean LANGUAGE sql STABLE BEGIN ATOMIC SELECT $1 = 'alice@example.com'; END;
+SELECT pg_get_functiondef('atomic'::regproc) LIKE '%tok\_%' AS function, pg_get_functiondef('atomic'::regproc) LIKE '%alice%' AS plaintext;
+-- A query that does so beside protected columns still reveals these.
+SELECT email, pg_get_viewdef('defined') LIKE '%alice%' AS plaintext FROM customer WHERE id = 1;
 INSERT INTO customer SELECT 10 + n, CASE WHEN n < 30 THEN NULL ELSE format('u%s@example.com', n) END FROM generate_series(1, 200) AS n;
 ANALYZE customer, parted_token;
 SELECT attname, histogram_bounds::text LIKE '%tok\_%' AS token, histogram_bounds::text LIKE '%@%' AS plaintext FROM pg_stats WHERE schemaname = 'noreveal_test' AND tablename = 'customer' AND attname = 'email';

@@ -18,7 +18,7 @@ constinit bool ending = false;
 bool parent_veto() noexcept { return innermost != nullptr && innermost->veto; }
 
 // pg_stats and its relatives print column values out of pg_statistic: a look at
-// statistics shows tokens.
+// statistics shows tokens.  So does a plan that delivery_mark_plan has marked.
 bool reads_statistics(const PlannedStmt *plan) {
   ListCell *cell = nullptr;
   foreach (cell, plan->relationOids) {
@@ -38,6 +38,38 @@ bool replicating() noexcept {
 bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == DestTransientRel; }
 
 }  // namespace
+
+extern "C" {
+static bool delivery_calls_definition(Node *node, void *context);
+#if PG_VERSION_NUM >= 160000
+static tree_walker_callback delivery_walker() { return delivery_calls_definition; }
+#else
+// Until 15 walkers are declared without parameters, which in C++ means none.
+typedef bool (*DeliveryWalker)();
+static DeliveryWalker delivery_walker() {
+  return reinterpret_cast<DeliveryWalker>(reinterpret_cast<void (*)()>(delivery_calls_definition));
+}
+#endif
+// pg_get_viewdef, pg_get_expr, pg_get_constraintdef, pg_get_indexdef...
+static bool delivery_calls_definition(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (IsA(node, FuncExpr)) {
+    const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
+    const char *name = function < FirstNormalObjectId ? get_func_name(function) : nullptr;
+    if (name != nullptr && strncmp(name, "pg_get_", 7) == 0) return true;
+  }
+  if (IsA(node, Query)) return query_tree_walker(reinterpret_cast<Query *>(node), delivery_walker(), context, 0);
+  return expression_tree_walker(node, delivery_walker(), context);
+}
+}
+
+bool delivery_prints_definition(Query *query) {
+  return query->commandType == CMD_SELECT && query_tree_walker(query, delivery_walker(), nullptr, 0);
+}
+
+void delivery_mark_plan(PlannedStmt *plan) {
+  plan->relationOids = lappend_oid(plan->relationOids, StatisticRelationId);
+}
 
 DeliveryFrame delivery_frame_query(const QueryDesc *query) {
   const CommandDest dest = query->dest->mydest;

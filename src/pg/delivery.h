@@ -24,6 +24,13 @@ DeliveryFrame delivery_frame_query(const QueryDesc *query);
 DeliveryFrame delivery_frame_utility(const Node *statement);  // as written, before any rewriting
 DeliveryFrame delivery_frame_veto();
 
+// Definitions hold literals of token types as tokens, and whoever reads one (psql,
+// pg_dump under any name) must see them so.  delivery_prints_definition tells, before
+// it is planned, that a query calls a catalog function pg_get_*; delivery_mark_plan
+// makes the frames of its plan veto.  The mark is a dependency on pg_statistic.
+bool delivery_prints_definition(Query *query);
+void delivery_mark_plan(PlannedStmt *plan);
+
 void delivery_push(DeliveryFrame *frame) noexcept;
 void delivery_pop(const DeliveryFrame *frame) noexcept;
 bool delivery_outermost() noexcept;  // no frame is pushed
