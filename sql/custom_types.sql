@@ -152,6 +152,12 @@ SET ROLE regress_custom_stranger;
 SELECT redoubt.create_token_type('x');
 SELECT redoubt.drop_token_type('redoubt.ticket_token');
 RESET ROLE;
+-- A member of redoubt_admin makes types in schemas that the session may create in, and in no others.
+SET SESSION AUTHORIZATION regress_custom_admin;
+\set VERBOSITY sqlstate
+SELECT redoubt.create_token_type('regress_custom.elsewhere_token');
+\set VERBOSITY default
+RESET SESSION AUTHORIZATION;
 -- A member of redoubt_admin makes the type, the extension's owner owns it: so no maker can change its functions or grant itself.
 SELECT p.oid::regprocedure AS function, p.proowner = (SELECT extowner FROM pg_extension WHERE extname = 'redoubt') AS owned
 FROM pg_proc AS p WHERE p.oid IN ('redoubt.detokenize(redoubt.ticket_token)'::regprocedure, 'redoubt.ticket_token(text)'::regprocedure) ORDER BY p.proname COLLATE "C";

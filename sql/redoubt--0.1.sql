@@ -407,6 +407,10 @@ BEGIN
     IF in_schema IN ('pg_catalog', 'information_schema') OR in_schema LIKE 'pg\_%' THEN
       RAISE EXCEPTION 'a token type cannot be made in a system schema' USING ERRCODE = '42501';
     END IF;
+    -- This function runs as its owner; where to create is for the session to say.
+    IF in_schema <> 'redoubt' AND NOT has_schema_privilege(session_user, in_schema, 'CREATE') THEN
+      RAISE EXCEPTION 'permission denied for schema %', in_schema USING ERRCODE = '42501';
+    END IF;
   END IF;
   RETURN redoubt.build_token_type(in_schema, parts[cardinality(parts)], in_schema, base, pattern, "normalize", mask,
                                   deterministic, key, gen_random_uuid(), false);

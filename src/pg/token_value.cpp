@@ -88,6 +88,11 @@ bool server_nfc(std::string_view utf8, std::string &out) {
 std::string_view normalized(const TypePolicy *policy, const char *utf8, std::size_t length) {
   static constinit std::string *buffer = nullptr;  // never freed: no static destructors
   if (buffer == nullptr) buffer = new std::string();
+  if (buffer->capacity() > 64 * 1024) {  // one long value is no reason to keep its memory
+    OPENSSL_cleanse(buffer->data(), buffer->size());
+    buffer->clear();
+    buffer->shrink_to_fit();
+  }
   const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, *buffer);
   if (!refusal.ok()) refuse(policy, refusal);
   return *buffer;
