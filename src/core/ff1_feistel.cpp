@@ -47,7 +47,7 @@ Ff1Feistel::Width Ff1Feistel::width() const noexcept {
 
 // set_moduli computes radix^u and radix^v, b, d and the way halves are held.
 void Ff1Feistel::set_moduli(std::uint32_t radix) {
-  Ff1Wide power;
+  Ff1Wide power = {};
   std::array<std::vector<std::uint64_t>, 2> moduli;
   for (std::size_t i = 0; i < 2; ++i) {
     const std::size_t words = ff1_wide_power(power, radix, i == 0 ? u_ : v_);

@@ -14,6 +14,7 @@
 #define REDOUBT_CORE_FF1_MODULUS_H
 
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -52,10 +53,12 @@ struct Ff1Divisor {
   unsigned shift = 0;
 
   constexpr Ff1Divisor() noexcept = default;
-  constexpr explicit Ff1Divisor(std::uint64_t divisor) noexcept
-      : normal(divisor << std::countl_zero(divisor)),
-        reciprocal(ff1_low(ff1_join(~normal, ~std::uint64_t{0}) / normal)),
-        shift(static_cast<unsigned>(std::countl_zero(divisor))) {}
+  constexpr explicit Ff1Divisor(std::uint64_t divisor) noexcept {
+    assert(divisor != 0);
+    shift = static_cast<unsigned>(std::countl_zero(divisor));
+    normal = divisor << shift;
+    reciprocal = ff1_low(ff1_join(~normal, ~std::uint64_t{0}) / normal);
+  }
 
   // divide_normal: Algorithm 4.  Divides high·2^64 + low by `normal`, high < normal; the remainder goes to high.
   constexpr std::uint64_t divide_normal(std::uint64_t &high, std::uint64_t low) const noexcept {
@@ -208,8 +211,11 @@ struct Ff1Modulus128 {
   unsigned y_bits = 0;  // 8·d
 
   constexpr Ff1Modulus128() noexcept = default;
-  constexpr Ff1Modulus128(Uint128 m, std::size_t d) noexcept
-      : modulus(m), divisor(m << leading_zeros(m)), shift(leading_zeros(m)), y_bits(static_cast<unsigned>(8 * d)) {}
+  constexpr Ff1Modulus128(Uint128 m, std::size_t d) noexcept : modulus(m), y_bits(static_cast<unsigned>(8 * d)) {
+    assert(m != 0);
+    shift = static_cast<unsigned>(ff1_high(m) != 0 ? std::countl_zero(ff1_high(m)) : 64 + std::countl_zero(ff1_low(m)));
+    divisor = Ff1Divisor2(m << shift);
+  }
 
   // reduce takes y = y2·2^128 + y10, below 2^y_bits.
   constexpr Uint128 reduce(std::uint32_t y2, Uint128 y10) const noexcept {
@@ -229,11 +235,6 @@ struct Ff1Modulus128 {
     const Uint128 r = ff1_join(ff1_load_be64(s), ff1_load_be64(s + 8));
     if (y_bits == 160) return reduce(static_cast<std::uint32_t>(r >> 96), r << 32 | ff1_load_be32(s2));
     return reduce(0, r >> (128 - y_bits));
-  }
-
- private:
-  static constexpr unsigned leading_zeros(Uint128 x) noexcept {
-    return static_cast<unsigned>(ff1_high(x) != 0 ? std::countl_zero(ff1_high(x)) : 64 + std::countl_zero(ff1_low(x)));
   }
 };
 

@@ -226,7 +226,7 @@ TEST(Ff1Refusals, DomainTooSmall) {
   Ff1Plan plan;
   const struct {
     std::uint32_t radix;
-    std::size_t length;
+    std::uint32_t length;
     std::uint64_t least;
     Status expected;
   } kCases[] = {
