@@ -9,7 +9,7 @@ CREATE EXTENSION IF NOT EXISTS redoubt;
 \set VERBOSITY terse
 CREATE ROLE regress_noreveal_app LOGIN;
 CREATE SCHEMA noreveal_test AUTHORIZATION regress_noreveal_app;
-GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token) TO regress_noreveal_app;
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token), redoubt.reset_usage(regrole) TO regress_noreveal_app;
 \c - regress_noreveal_app
 SET search_path = noreveal_test, redoubt;
 SET client_min_messages = warning;
@@ -85,6 +85,37 @@ SELECT * FROM leaks;
 TRUNCATE sink;
 DROP MATERIALIZED VIEW made_4;
 DROP TABLE made, made_2, made_3, made_5, altered;
+
+-- The same with parallel workers, which do not know where their rows go.
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET parallel_leader_participation = off;
+CREATE TABLE wide AS SELECT n AS id, c.email FROM customer AS c, generate_series(1, 500) AS n;
+ANALYZE wide;
+EXPLAIN (COSTS off) SELECT email::text FROM wide;
+SELECT count(*) AS rows, count(*) FILTER (WHERE e NOT LIKE 'tok\_%') AS revealed FROM (SELECT email::text AS e FROM wide OFFSET 0) AS s;
+CREATE TABLE made_wide AS SELECT 'parallel table' AS what, email::text AS value FROM wide;
+INSERT INTO sink SELECT * FROM made_wide;
+CREATE MATERIALIZED VIEW made_view AS SELECT 'parallel matview' AS what, email::text AS value FROM wide;
+INSERT INTO sink SELECT * FROM made_view;
+TRUNCATE made_wide;
+REFRESH MATERIALIZED VIEW made_view;
+INSERT INTO sink SELECT 'parallel refresh', value FROM made_view;
+PREPARE wide_text AS SELECT 'parallel execute' AS what, email::text AS value FROM wide;
+CREATE TABLE made_again AS EXECUTE wide_text;
+INSERT INTO sink SELECT * FROM made_again;
+SELECT redoubt.reset_usage('regress_noreveal_app');
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT count(email::text) FROM wide;
+SELECT coalesce(sum(charged), 0) AS charged FROM redoubt.usage WHERE operation = 'reveal';
+SELECT * FROM leaks;
+TRUNCATE sink;
+DROP MATERIALIZED VIEW made_view;
+DROP TABLE made_wide, made_again, wide;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET parallel_leader_participation;
 
 -- ------------------------------------ indexes, generated columns, partitions
 

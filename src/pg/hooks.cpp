@@ -36,7 +36,8 @@ void observe_error(const PlannedStmt *plan) {
 
 // A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
 // know where their rows go.  Nor can they know, in a SECURITY DEFINER function,
-// who set redoubt.reveal.
+// who set redoubt.reveal.  (execute_once does not keep workers away: the minor
+// releases of December 2024 and later ignore it there.)
 bool needs_serial(const QueryDesc *query, const DeliveryFrame *frame) {
   return (frame->veto || InLocalUserIdChange()) && query->plannedstmt->parallelModeNeeded &&
          setting_reveal != static_cast<int>(Reveal::token) && !IsParallelWorker();
@@ -91,24 +92,28 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   ReadMeter meter;
   error_observed = false;
   read_meter_attach(&meter, query, &frame);
+  // The plan may be a cached one: what is changed here is put back.
+  const bool parallel = query->plannedstmt->parallelModeNeeded;
+  if (needs_serial(query, &frame)) query->plannedstmt->parallelModeNeeded = false;
   delivery_push(&frame);
   PG_TRY();
   {
-    const bool once = execute_once && !needs_serial(query, &frame);
     if (prev_run)
-      prev_run(query, direction, count, once);
+      prev_run(query, direction, count, execute_once);
     else
-      standard_ExecutorRun(query, direction, count, once);
+      standard_ExecutorRun(query, direction, count, execute_once);
   }
   PG_CATCH();
   {
     delivery_pop(&frame);
+    query->plannedstmt->parallelModeNeeded = parallel;
     read_meter_detach(&meter, query);
     observe_error(nullptr);
     PG_RE_THROW();
   }
   PG_END_TRY();
   delivery_pop(&frame);
+  query->plannedstmt->parallelModeNeeded = parallel;
   read_meter_detach(&meter, query);
   if (outermost) disclosure_flush();
 }
