@@ -104,6 +104,8 @@ void deny(const TypePolicy *policy, Privilege privilege, Oid role) {
 }  // namespace
 
 bool gate_allows(const TypePolicy *policy, Privilege privilege, Oid role) {
+  // The next rows of a cursor may take no lock, and only locks bring the news of a REVOKE.
+  AcceptInvalidationMessages();
   const int p = static_cast<int>(privilege);
   const Decision::Key key = {policy->gate[p], role};
   const auto fresh = [&key](const Decision *decision) {
