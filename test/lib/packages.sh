@@ -73,7 +73,7 @@ packages_ensure() {
   local status=0
   apt_get install -y --no-install-recommends \
     "postgresql-$version" "postgresql-server-dev-$version" libssl-dev g++ make cmake \
-    googletest libgtest-dev libgmock-dev libbenchmark-dev perl libipc-run-perl || status=$?
+    googletest libgtest-dev libgmock-dev libbenchmark-dev perl libipc-run-perl strace || status=$?
   as_root rm -f "$drop_in"
   ((status == 0)) || die 'the packages could not be installed'
   if ! postgres_find || ! tools_present; then
