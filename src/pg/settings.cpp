@@ -51,12 +51,19 @@ Oid *chooser(GucSource source) {
   return role;
 }
 
-// The operators of token types made in schema redoubt must be found by an
-// application whose SQL does not name that schema.  So the *built-in* default of
+// Two built-in defaults of PostgreSQL change with this library; any explicit
+// setting, in the configuration file or elsewhere, replaces them as before.
+//
 // search_path gets redoubt as its last entry, where nobody but the extension's
-// owner can create objects; any explicit setting of search_path replaces it.
-void settings_default_search_path() {
+// owner can create objects: the operators of token types made in that schema
+// must be found by an application whose SQL does not name it.
+//
+// log_min_error_statement becomes panic: the text of a statement that fails
+// before any of its literals is tokenized (a misspelt column, a syntax error)
+// would put these into the server log, and nothing tells them from others yet.
+void settings_default_others() {
   SetConfigOption("search_path", "\"$user\", public, redoubt", PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
+  SetConfigOption("log_min_error_statement", "panic", PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
 }
 
 }  // namespace
@@ -101,7 +108,7 @@ void settings_define() {
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("redoubt");
-  settings_default_search_path();
+  settings_default_others();
 }
 
 void settings_describe(char *out, unsigned long size) {

@@ -117,6 +117,13 @@ $node->admin(q{SELECT redoubt.set_limit('regress_agent', 'redoubt.email_token', 
   GRANT EXECUTE ON FUNCTION redoubt.email_token(text) TO regress_agent});
 run('over a limit', q{SELECT 'one@planted.example'::redoubt.email_token; SELECT * FROM person WHERE email = '%s'}, '53400', 'regress_agent');
 
+# Statements that fail before anything is tokenized: only log_min_error_statement keeps these out.
+run('misspelt column', q{SELECT missing FROM person WHERE email = '%s'}, '42703');
+run('missing table', q{SELECT * FROM missing WHERE email = '%s'}, '42P01');
+run('syntax error', q{INSERT INTO person VALUES (119, '%s') RETURNIN id}, '42601');
+run('bad number before it', q{INSERT INTO person VALUES ('x', '%s')}, '22P02');
+run('bad number in the condition', q{SELECT * FROM person WHERE id = 'x' AND email = '%s'}, '22P02');
+
 # Functions that get it as an argument.
 $node->admin(<<~'SQL');
   CREATE FUNCTION take(number integer, value text) RETURNS void LANGUAGE plpgsql AS $$
