@@ -51,7 +51,7 @@ Operation operation_argument(FunctionCallInfo fcinfo, int argument) {
   Operation operation = Operation::read;
   require_argument(fcinfo, argument, "operation");
   if (!operation_parse(text_to_cstring(PG_GETARG_TEXT_PP(argument)), &operation))
-    raise_invalid("unrecognized operation", "Operations are read, reveal, masked and tokenize.");
+    raise_invalid("unrecognized operation", "Operations are read, reveal, masked, tokenize and probe.");
   return operation;
 }
 

@@ -1,0 +1,102 @@
+// planner_hooks.cpp - see planner_hooks.h.
+//
+// Frames here hold plain data only: the planner may longjmp over them.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/plan_analysis.h"
+#include "pg/planner_hooks.h"
+#include "pg/protected_columns.h"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+#include "utils/selfuncs.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constinit planner_hook_type prev_planner = nullptr;
+constinit create_upper_paths_hook_type prev_upper_paths = nullptr;
+constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
+constinit get_index_stats_hook_type prev_index_stats = nullptr;
+
+bool reads_protected(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr) return true;
+  }
+  return false;
+}
+
+bool column_is_protected(Oid relid, AttrNumber attno) {
+  return attno > 0 ? OidIsValid(protected_column_type(relid, attno)) : protected_relation(relid) != nullptr;
+}
+
+// Statistics found by us leave acl_ok unset, so the planner gives the values in them to
+// leakproof functions only.
+void offer_statistics(VariableStatData *data, Oid relid, AttrNumber attno, bool inherited) {
+  data->statsTuple =
+      SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid), Int16GetDatum(attno), BoolGetDatum(inherited));
+  data->freefunc = ReleaseSysCache;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static PlannedStmt *redoubt_metering_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
+  using namespace redoubt::pg;
+  PlannedStmt *plan = prev_planner != nullptr ? prev_planner(query, text, options, parameters)
+                                              : standard_planner(query, text, options, parameters);
+  if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);
+  return plan;
+}
+
+// A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Its
+// paths are dropped, the one made of local aggregation remains.
+static void redoubt_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
+                                void *extra) {
+  using namespace redoubt::pg;
+  if (prev_upper_paths != nullptr) prev_upper_paths(root, stage, input, output, extra);
+  if (!root->parse->hasAggs || !reads_protected(root->parse)) return;
+  List *kept = NIL;
+  ListCell *cell = nullptr;
+  foreach (cell, output->pathlist)
+    if (!IsA(lfirst(cell), ForeignPath)) kept = lappend(kept, lfirst(cell));
+  if (kept != NIL) output->pathlist = kept;
+}
+
+static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno, VariableStatData *data) {
+  using namespace redoubt::pg;
+  if (prev_relation_stats != nullptr && prev_relation_stats(root, entry, attno, data)) return true;
+  if (entry->rtekind != RTE_RELATION || !column_is_protected(entry->relid, attno)) return false;
+  offer_statistics(data, entry->relid, attno, entry->inh);
+  return true;
+}
+
+static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, VariableStatData *data) {
+  using namespace redoubt::pg;
+  if (prev_index_stats != nullptr && prev_index_stats(root, index, attno, data)) return true;
+  if (!column_is_protected(IndexGetRelation(index, true), 0)) return false;
+  offer_statistics(data, index, attno, false);
+  return true;
+}
+}
+
+namespace redoubt::pg {
+
+void planner_hooks_install() {
+  prev_planner = planner_hook;
+  planner_hook = redoubt_metering_planner;
+  prev_upper_paths = create_upper_paths_hook;
+  create_upper_paths_hook = redoubt_upper_paths;
+  prev_relation_stats = get_relation_stats_hook;
+  get_relation_stats_hook = redoubt_relation_stats;
+  prev_index_stats = get_index_stats_hook;
+  get_index_stats_hook = redoubt_index_stats;
+}
+
+}  // namespace redoubt::pg
