@@ -387,7 +387,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 }
 
 void limits_admit(Oid type, Operation op) {
-  Charge charge = {type, op, 0, 0, 0};
+  Charge charge = {type, op, 0, 0};
   while (true) {
     const Binding *const binding = current_binding(type, op);
     if (binding->rules == 0) return;

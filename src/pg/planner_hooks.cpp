@@ -9,7 +9,9 @@
 #include "pg/protected_columns.h"
 
 extern "C" {
+#include "foreign/fdwapi.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
 #include "optimizer/planner.h"
 #include "utils/selfuncs.h"
 }
@@ -18,7 +20,7 @@ namespace redoubt::pg {
 namespace {
 
 constinit planner_hook_type prev_planner = nullptr;
-constinit create_upper_paths_hook_type prev_upper_paths = nullptr;
+constinit get_relation_info_hook_type prev_relation_info = nullptr;
 constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
 constinit get_index_stats_hook_type prev_index_stats = nullptr;
 
@@ -55,18 +57,17 @@ static PlannedStmt *redoubt_metering_planner(Query *query, const char *text, int
   return plan;
 }
 
-// A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Its
-// paths are dropped, the one made of local aggregation remains.
-static void redoubt_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input, RelOptInfo *output,
-                                void *extra) {
+// A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Where a
+// query that aggregates reads protected columns, foreign servers are not asked for more
+// than scans and joins.
+static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
   using namespace redoubt::pg;
-  if (prev_upper_paths != nullptr) prev_upper_paths(root, stage, input, output, extra);
-  if (!root->parse->hasAggs || !reads_protected(root->parse)) return;
-  List *kept = NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, output->pathlist)
-    if (!IsA(lfirst(cell), ForeignPath)) kept = lappend(kept, lfirst(cell));
-  if (kept != NIL) output->pathlist = kept;
+  if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
+  if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
+  auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));
+  *routine = *relation->fdwroutine;
+  routine->GetForeignUpperPaths = nullptr;
+  relation->fdwroutine = routine;
 }
 
 static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno, VariableStatData *data) {
@@ -91,8 +92,8 @@ namespace redoubt::pg {
 void planner_hooks_install() {
   prev_planner = planner_hook;
   planner_hook = redoubt_metering_planner;
-  prev_upper_paths = create_upper_paths_hook;
-  create_upper_paths_hook = redoubt_upper_paths;
+  prev_relation_info = get_relation_info_hook;
+  get_relation_info_hook = redoubt_relation_info;
   prev_relation_stats = get_relation_stats_hook;
   get_relation_stats_hook = redoubt_relation_stats;
   prev_index_stats = get_index_stats_hook;

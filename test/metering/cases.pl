@@ -39,7 +39,9 @@ sub charged {
   my $line = psql('postgres', '-c',
     "select coalesce(sum(charged) filter (where operation = 'read'), 0) || ' ' ||
             coalesce(sum(charged) filter (where operation = 'probe'), 0) from redoubt.usage where $who");
-  return split ' ', $line;
+  my @figures = split ' ', $line;
+  die "the server does not answer\n" unless @figures == 2;
+  return @figures;
 }
 
 sub read_table {
