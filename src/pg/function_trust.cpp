@@ -125,7 +125,7 @@ void function_trust_check(Oid function, const char *label) {
   if (label == nullptr) return;
   // A restored label carries its digest already; one that does not fit gives no trust.
   if (strcmp(label, kTrusted) != 0 && strncmp(label, "trusted ", 8) != 0)
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a label for a function", label),
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("\"%s\" is not a label for a function", label),
                     errhint("The only label for functions is trusted.")));
   if (!is_plain_function(function))
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("aggregates cannot be labelled as trusted"),

@@ -327,7 +327,7 @@ uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) 
     }
     binding->last_lease = now;
     if (leased_at != nullptr) *leased_at = now;
-    pg_atomic_fetch_add_u64(&binding->usage->charged, n);
+    usage_add(binding->usage, n);
     return n;
   }
 }
@@ -377,7 +377,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
   const Binding *const binding = find_cached({GetSessionUserId(), type, static_cast<uint32>(op)});
   if (binding == nullptr) return;
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
-  pg_atomic_fetch_add_u64(&binding->usage->charged, n);
+  usage_add(binding->usage, n);
   for (int i = 0; i < binding->rules; ++i) {
     const BoundRule &rule = binding->rule[i];
     uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);

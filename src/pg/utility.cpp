@@ -4,6 +4,7 @@
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
+#include "pg/ddl_meter.h"
 #include "pg/delivery.h"
 #include "pg/derived_columns.h"
 #include "pg/function_trust.h"
@@ -182,6 +183,7 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
   command.protection = derived_columns_begin(node);
+  ddl_meter(node);
   return command;
 }
 
