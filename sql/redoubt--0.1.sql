@@ -152,6 +152,12 @@ CREATE FUNCTION redoubt.meter(value anyelement, spec bytea) RETURNS anyelement
 COMMENT ON FUNCTION redoubt.meter(anyelement, bytea)
     IS 'internal: charges for a value inside a plan and returns it; put into plans by the planner hook, an error anywhere else';
 
+CREATE FUNCTION redoubt.meter_statistics(stavalues anyarray, starelid oid, staattnum smallint) RETURNS anyarray
+    LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_meter_statistics';
+COMMENT ON FUNCTION redoubt.meter_statistics(anyarray, oid, smallint)
+    IS 'internal: charges for the values of a column in pg_statistic and returns them; put into queries by the planner hook';
+
 CREATE FUNCTION redoubt.reset_usage(role regrole DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
     AS 'MODULE_PATHNAME', 'redoubt_reset_usage';

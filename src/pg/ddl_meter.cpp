@@ -156,7 +156,8 @@ void charge(const Expressions &found) {
     if (!counted) rows = count_rows(found.relid);
     counted = true;
     const uint64 values = rows * column.count;
-    limits_charge(column.source.token_type, Operation::read, static_cast<uint32>(std::min<uint64>(values, PG_INT32_MAX)));
+    limits_charge(column.source.token_type, Operation::read,
+                  static_cast<uint32>(std::min<uint64>(values, PG_INT32_MAX)));
   }
 }
 

@@ -31,12 +31,14 @@ const CreateTableAsStmt *create_table_as(const Node *statement) {
   const Node *query = reinterpret_cast<const ExplainStmt *>(statement)->query;
   if (query == nullptr || !IsA(query, Query)) return nullptr;
   const Node *inner = reinterpret_cast<const Query *>(query)->utilityStmt;
-  return inner != nullptr && IsA(inner, CreateTableAsStmt) ? reinterpret_cast<const CreateTableAsStmt *>(inner) : nullptr;
+  return inner != nullptr && IsA(inner, CreateTableAsStmt) ? reinterpret_cast<const CreateTableAsStmt *>(inner)
+                                                           : nullptr;
 }
 
 const RangeVar *filled_table(const Node *statement) {
   if (const CreateTableAsStmt *create = create_table_as(statement)) return create->into->rel;
-  return IsA(statement, RefreshMatViewStmt) ? reinterpret_cast<const RefreshMatViewStmt *>(statement)->relation : nullptr;
+  return IsA(statement, RefreshMatViewStmt) ? reinterpret_cast<const RefreshMatViewStmt *>(statement)->relation
+                                            : nullptr;
 }
 
 void label_filled(const RangeVar *table) {
@@ -47,7 +49,8 @@ void label_filled(const RangeVar *table) {
   CommandCounterIncrement();
   for (int i = 0; i < n; ++i) {
     const auto attno = static_cast<AttrNumber>(i + 1);
-    if (OidIsValid(filled[i]) && !OidIsValid(protected_column_type(relid, attno))) labels_derive(relid, attno, filled[i]);
+    if (OidIsValid(filled[i]) && !OidIsValid(protected_column_type(relid, attno)))
+      labels_derive(relid, attno, filled[i]);
   }
 }
 

@@ -135,7 +135,8 @@ void function_trust_check(Oid function, const char *label) {
 void function_trust_bind(const SecLabelStmt *statement) {
   if (statement->label == nullptr || strcmp(statement->label, kTrusted) != 0) return;
   if (statement->provider != nullptr && strcmp(statement->provider, kProvider) != 0) return;
-  if (statement->objtype != OBJECT_FUNCTION && statement->objtype != OBJECT_PROCEDURE && statement->objtype != OBJECT_ROUTINE)
+  if (statement->objtype != OBJECT_FUNCTION && statement->objtype != OBJECT_PROCEDURE &&
+      statement->objtype != OBJECT_ROUTINE)
     return;
   Relation relation = nullptr;
   const ObjectAddress object =

@@ -282,6 +282,7 @@ REDOUBT_FUNCTION(redoubt_usage_entries) {
   const std::span<const LimitRule> rules = limit_rules();
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   for (int i = 0; i < count; ++i)
-    if (!usage_is_empty(entries[i]) && (everyone || entries[i]->key.subject == GetSessionUserId())) put_usage(result, entries[i], rules, now);
+    if (!usage_is_empty(entries[i]) && (everyone || entries[i]->key.subject == GetSessionUserId()))
+      put_usage(result, entries[i], rules, now);
   return static_cast<Datum>(0);
 }

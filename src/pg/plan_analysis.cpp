@@ -55,7 +55,8 @@ NodeFlow walk_all(PlanWalk *walk) {
 std::uint32_t labelled_cost(const PlanWalk *walk, const Flow &flow, Oid token_type) {
   std::uint32_t cost = 0;
   for (int i = 0; i < walk->analysis->sources; ++i)
-    if (walk->analysis->source[i].token_type == token_type && !walk->analysis->source[i].is_token) cost += flow.count[i];
+    if (walk->analysis->source[i].token_type == token_type && !walk->analysis->source[i].is_token)
+      cost += flow.count[i];
   return cost;
 }
 

@@ -21,12 +21,12 @@ struct OutputColumn {
 struct PlanAnalysis {
   int sources;
   Source source[kMaxSources];
-  int columns;              // of the rows that leave; junk left out
+  int columns;  // of the rows that leave; junk left out
   OutputColumn *column;
   std::uint32_t row_decides;        // implicit flow into an output row
   std::uint32_t statement_decides;  // implicit flow anywhere in the statement
-  Flow conflict;            // what a row in conflict (ON CONFLICT) tells about
-  bool unmetered;           // a point in the middle has no meter
+  Flow conflict;                    // what a row in conflict (ON CONFLICT) tells about
+  bool unmetered;                   // a point in the middle has no meter
 };
 
 // plan_touches_protected: a quick look at the range table and the output types.

@@ -82,7 +82,8 @@ Flow paid(const Flow &arguments) {
 }
 
 // A call of `function` that returns `type`, whose arguments carry `flow`.
-Flow call_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments, Flow flow) {
+Flow call_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+               Flow flow) {
   if (flow_explicit(flow) == 0) return flow;
   if (!walk->index_condition && !function_is_trusted(function)) {
     meter_arguments(walk, scope, arguments, 0);
@@ -279,9 +280,7 @@ Flow aggregate_input(PlanWalk *walk, const ExprScope &scope, const List *argumen
 }
 
 bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
-bool is_array_agg(Oid aggregate) {
-  return aggregate == F_ARRAY_AGG_ANYNONARRAY || aggregate == F_ARRAY_AGG_ANYARRAY;
-}
+bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY || aggregate == F_ARRAY_AGG_ANYARRAY; }
 
 // The result is at most one of the inputs, one bit, or a mean of bare values.  A user's
 // aggregate can claim anything (a sort operator, too), so only built-in ones are believed.
@@ -316,8 +315,8 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return input;
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
-  if (!scope.foreign && (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) ||
-                         (shared && flow_explicit(input) != 0))) {
+  if (!scope.foreign &&
+      (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {
     const bool built_in = aggregate->aggfnoid < FirstNormalObjectId;
     meter_arguments(walk, scope, aggregate->args, built_in ? kMeterReveals : 0);
     meter_arguments(walk, scope, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
@@ -331,6 +330,7 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
   const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
   if (!function->winagg) {
     // lag, first_value...: one value per output row; a user's window function sees all of them.
+    if (function->winfnoid < FirstNormalObjectId) return input;
     return call_flow(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
   }
   if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return paid(input);

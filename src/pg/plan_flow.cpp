@@ -23,7 +23,8 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   for (int i = 0; i < kMaxSources; ++i) {
     int missing = other.count[i] - into->count[i];
     for (int k = 0; k < kMaxSources && missing > 0; ++k) {
-      if (excess[k] == 0 || sources[k].token_type != sources[i].token_type || sources[k].is_token != sources[i].is_token)
+      if (excess[k] == 0 || sources[k].token_type != sources[i].token_type ||
+          sources[k].is_token != sources[i].is_token)
         continue;
       const int used = std::min(missing, excess[k]);
       excess[k] -= used;
@@ -48,7 +49,7 @@ NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sour
       std::copy_n(nodes[i].column, result.size, result.column);
       first = false;
     } else {
-      for (int k = 0; k < std::min(result.size, nodes[i].size); ++k) 
+      for (int k = 0; k < std::min(result.size, nodes[i].size); ++k)
         flow_alternative(&result.column[k], nodes[i].column[k], sources);
     }
   }

@@ -13,15 +13,15 @@
 
 namespace redoubt::pg {
 
-constexpr int kMaxSources = 32;              // of one statement
-constexpr int kNamedSources = 24;            // columns past this share a source per token type
+constexpr int kMaxSources = 32;                // of one statement
+constexpr int kNamedSources = 24;              // columns past this share a source per token type
 constexpr std::uint16_t kMaxFlowCount = 1000;  // saturation keeps recursive queries monotone
 
 struct Source {
-  Oid relid;           // where the label or the column is; InvalidOid for a shared source
+  Oid relid;  // where the label or the column is; InvalidOid for a shared source
   AttrNumber attno;
-  Oid token_type;      // whose limits are charged
-  bool is_token;       // holds tokens, which an output function may reveal; else labelled plaintext
+  Oid token_type;  // whose limits are charged
+  bool is_token;   // holds tokens, which an output function may reveal; else labelled plaintext
 };
 
 struct Flow {

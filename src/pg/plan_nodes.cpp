@@ -10,6 +10,7 @@
 #include "pg/plan_walk.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
+#include "pg/table_code.h"
 
 extern "C" {
 #include "catalog/pg_index.h"
@@ -269,8 +270,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       const auto *window = reinterpret_cast<WindowAgg *>(plan);
       walk_window_input(walk, *scope, plan);
       return key_decides(rows, window->partNumCols, window->partColIdx) |
-             key_decides(rows, window->ordNumCols, window->ordColIdx) |
-             walk_quals(walk, *scope, window->runCondition) |
+             key_decides(rows, window->ordNumCols, window->ordColIdx) | walk_quals(walk, *scope, window->runCondition) |
              walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
     }
     case T_Sort:
@@ -284,8 +284,9 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return key_decides(rows, reinterpret_cast<GatherMerge *>(plan)->numCols,
                          reinterpret_cast<GatherMerge *>(plan)->sortColIdx);
     case T_Limit:
-      return walk_quals(walk, *scope,
-                        list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
+      return walk_quals(
+          walk, *scope,
+          list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
     case T_Result:
       return walk_quals(walk, *scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
     case T_Append:
@@ -304,6 +305,26 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     default:  // Material, Memoize, Gather, LockRows, ProjectSet: rows pass as they are
       return 0;
   }
+}
+
+bool scope_is_base_scan(const Plan *plan) {
+  const int tag = nodeTag(plan);
+  return tag >= T_SeqScan && tag <= T_TidRangeScan && tag != T_BitmapIndexScan;
+}
+
+// A row-level security policy that names an untrusted function is paid for with every row
+// of the scan where the planner has folded the call away: it may have called it to do so.
+void walk_policies(PlanWalk *walk, Plan *plan) {
+  const Index rti = reinterpret_cast<Scan *>(plan)->scanrelid;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (entry->rtekind != RTE_RELATION || protected_relation(entry->relid) == nullptr) return;
+  Bitmapset *columns = policy_columns(entry->relid, entry->checkAsUser);
+  if (columns == nullptr || calls_untrusted(reinterpret_cast<Node *>(plan->qual))) return;
+  Flow flow = kNoFlow;
+  int attno = -1;
+  while ((attno = bms_next_member(columns, attno)) >= 0)
+    flow_add(&flow, relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
+  meter_rows(walk, &plan, flow);
 }
 
 NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
@@ -326,7 +347,7 @@ NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
     rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual);
   else
     rows.implicit = walk_branches(walk, IsA(plan, BitmapAnd) ? reinterpret_cast<BitmapAnd *>(plan)->bitmapplans
-                                                              : reinterpret_cast<BitmapOr *>(plan)->bitmapplans)
+                                                             : reinterpret_cast<BitmapOr *>(plan)->bitmapplans)
                         .implicit;
   return rows;
 }
@@ -386,6 +407,7 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   decides |= tag >= T_Scan && tag <= T_CustomScan ? walk_scan(walk, &scope, &inputs, plan)
                                                   : walk_upper(walk, &scope, &inputs, plan);
   decides |= walk_quals(walk, scope, plan->qual);
+  if (scope_is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
   rows.implicit = decides;
   walk->analysis->statement_decides |= decides;

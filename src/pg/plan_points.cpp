@@ -85,11 +85,15 @@ void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
     const int flags = meter_of(reinterpret_cast<const Node *>(target->expr));
     if (flags >= 0 && (flags & kMeterRows) != 0) return;
   }
-  if ((*slot)->targetlist == NIL || !walk->inject) {
+  if (!walk->inject) {
     walk->analysis->unmetered = true;
     return;
   }
   if (!walk->last) return;
+  if ((*slot)->targetlist == NIL) {  // a count of rows
+    Const *zero = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true);
+    (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
+  }
   // A column that has its own meter already is left alone.
   int position = 0;
   foreach (cell, (*slot)->targetlist) {

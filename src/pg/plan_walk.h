@@ -34,9 +34,9 @@ struct ExprScope {
   const NodeFlow *index;
   const NodeFlow *scan;
   Index scan_relid;
-  const Flow *case_test;          // what a CaseTestExpr stands for
-  bool foreign;                   // evaluated by a foreign server
-  const Bitmapset *disclosing;    // transition states (aggtransno) whose input is paid for
+  const Flow *case_test;        // what a CaseTestExpr stands for
+  bool foreign;                 // evaluated by a foreign server
+  const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
 };
 
 // plan_nodes.cpp

@@ -60,8 +60,9 @@ void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
     const Flow flow = node_flow_column(rows, static_cast<AttrNumber>(position + 1));
     Flow rest = kNoFlow;
     for (const Target &target : targets) {
-      const AttrNumber attno =
-          value < list_length(target.columns) ? static_cast<AttrNumber>(list_nth_int(target.columns, value)) : entry->resno;
+      const AttrNumber attno = value < list_length(target.columns)
+                                   ? static_cast<AttrNumber>(list_nth_int(target.columns, value))
+                                   : entry->resno;
       flow_max(&rest, escapes(walk, flow, target, attno));
     }
     rest.pure = flow.pure;
@@ -90,7 +91,8 @@ void walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, con
   foreach (cell, actions) {
     auto *action = static_cast<MergeAction *>(lfirst(cell));
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, action->qual));
-    walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL, target);
+    walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL,
+                  target);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "pg/plan_analysis.h"
 #include "pg/planner_hooks.h"
 #include "pg/protected_columns.h"
+#include "pg/statistics_meter.h"
 
 extern "C" {
 #include "foreign/fdwapi.h"
@@ -51,6 +52,7 @@ void offer_statistics(VariableStatData *data, Oid relid, AttrNumber attno, bool 
 extern "C" {
 static PlannedStmt *redoubt_metering_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
   using namespace redoubt::pg;
+  if (IsTransactionState()) statistics_meter(query);
   PlannedStmt *plan = prev_planner != nullptr ? prev_planner(query, text, options, parameters)
                                               : standard_planner(query, text, options, parameters);
   if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);

@@ -74,7 +74,8 @@ void add(Found *found, const ProtectedColumn &column) {
   if (found->size == found->capacity) {
     found->capacity = std::max(8, found->capacity * 2);
     const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found->capacity);
-    found->column = static_cast<ProtectedColumn *>(found->column != nullptr ? repalloc(found->column, bytes) : palloc(bytes));
+    found->column =
+        static_cast<ProtectedColumn *>(found->column != nullptr ? repalloc(found->column, bytes) : palloc(bytes));
   }
   found->column[found->size++] = column;
 }
@@ -121,8 +122,11 @@ void add_column(Found *found, Oid relid, const FormData_pg_attribute *attribute)
   Found inner = {};
   for (int i = 0; i < other->size; ++i) add(&inner, other->column[i]);
   for (int i = 0; i < inner.size; ++i)
-    add(found, {attno, inner.column[i].count, is_array, true, {row_of, inner.column[i].attno,
-                                                              inner.column[i].source.token_type, inner.column[i].source.is_token}});
+    add(found, {attno,
+                inner.column[i].count,
+                is_array,
+                true,
+                {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
 }
 
 // Stored columns computed from a protected one are protected as it is.
@@ -131,13 +135,13 @@ void add_generated(Found *found, Relation relation) {
   if (descriptor->constr == nullptr || !descriptor->constr->has_generated_stored) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr) continue;
+    if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr)
+      continue;
     Bitmapset *used = nullptr;
     pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
     int member = -1;
     while ((member = bms_next_member(used, member)) >= 0) {
-      const ProtectedColumn *from =
-          find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
+      const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
@@ -189,7 +193,8 @@ Found read_columns(Oid relid) {
   if (relation == nullptr) return found;
   const char kind = relation->rd_rel->relkind;
   // What a view shows is found in the tables beneath, in every plan afresh.
-  if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE && kind != RELKIND_TOASTVALUE) {
+  if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
+      kind != RELKIND_TOASTVALUE) {
     const TupleDesc descriptor = RelationGetDescr(relation);
     for (int i = 0; i < descriptor->natts; ++i)
       if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, TupleDescAttr(descriptor, i));
@@ -201,15 +206,14 @@ Found read_columns(Oid relid) {
 }
 
 void rebuild(ProtectedRelation *entry) {
-  MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt protected columns read", ALLOCSET_SMALL_SIZES);
+  MemoryContext scratch =
+      AllocSetContextCreate(CurrentMemoryContext, "redoubt protected columns read", ALLOCSET_SMALL_SIZES);
   MemoryContext old = MemoryContextSwitchTo(scratch);
   policy_table = catalog_relation("token_type");
   entry->valid = true;  // before reading, so that an invalidation which arrives meanwhile sticks
   Found found = {};
   PG_TRY();
-  {
-    found = read_columns(entry->relid);
-  }
+  { found = read_columns(entry->relid); }
   PG_CATCH();
   {
     entry->valid = false;

@@ -15,7 +15,7 @@ struct ProtectedColumn {
   AttrNumber attno;
   std::uint16_t count;  // values in one value of the column; of arrays, per element
   bool is_array;
-  bool borrowed;        // protected only because its row type is: a copy into it is charged
+  bool borrowed;  // protected only because its row type is: a copy into it is charged
   Source source;
 };
 

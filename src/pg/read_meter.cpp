@@ -51,8 +51,8 @@ struct QueryMeter {
   const EState *estate;
   const PlanAnalysis *analysis;
   bool explain_only;
-  bool internal;         // a query of a foreign key constraint: only probes
-  bool told;             // the probe for "no row" is charged
+  bool internal;  // a query of a foreign key constraint: only probes
+  bool told;      // the probe for "no row" is charged
   int budgets;
   MeteredBudget *budget;  // room for two per source
   int columns;
@@ -86,7 +86,8 @@ static void query_meter_forget(void *argument) {
 }
 static bool query_meter_find_conflicts(PlanState *state, void *context) {
   using namespace redoubt::pg;
-  if (IsA(state, ModifyTableState) && reinterpret_cast<ModifyTable *>(state->plan)->onConflictAction != ONCONFLICT_NONE) {
+  if (IsA(state, ModifyTableState) &&
+      reinterpret_cast<ModifyTable *>(state->plan)->onConflictAction != ONCONFLICT_NONE) {
     auto *query = static_cast<QueryMeter *>(context);
     query->modify = lappend(query->modify, state);
     // The executor counts conflicts where it is instrumented.
@@ -164,15 +165,22 @@ void prepare(QueryMeter *meter, const QueryDesc *query) {
       const bool revealable = source.is_token && (makes_text || !stays);
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
-        meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1), column.type, column.flow.count[i],
-                                           column.flow.many, column.flow.pure, revealable, !stays, budget};
+        meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
+                                           column.type,
+                                           column.flow.count[i],
+                                           column.flow.many,
+                                           column.flow.pure,
+                                           revealable,
+                                           !stays,
+                                           budget};
       else
         meter->budget[budget].fixed += column.flow.count[i];
     }
   }
   const std::uint32_t probes = analysis->row_decides & ~carried;
   for (int i = 0; i < analysis->sources; ++i)
-    if ((probes & 1U << i) != 0) ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
+    if ((probes & 1U << i) != 0)
+      ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
 }
 
 void charge_row(QueryMeter *meter, TupleTableSlot *slot) {

@@ -14,6 +14,8 @@ extern "C" {
 #include "commands/trigger.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/rls.h"
 }
 
 extern "C" {
@@ -79,12 +81,25 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
 
 }  // namespace
 
+Bitmapset *policy_columns(Oid relid, Oid user) {
+  TableCode code = {false, nullptr};
+  if (check_enable_rls(relid, user, true) != RLS_ENABLED) return nullptr;
+  Relation relation = table_open(relid, AccessShareLock);
+  ListCell *cell = nullptr;
+  if (relation->rd_rsdesc != nullptr)
+    foreach (cell, relation->rd_rsdesc->policies)
+      add_columns(&code, reinterpret_cast<Node *>(static_cast<RowSecurityPolicy *>(lfirst(cell))->qual));
+  table_close(relation, AccessShareLock);
+  return code.columns;
+}
+
 bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
 
 TableCode table_code(Oid relid, CmdType command) {
   TableCode code = {false, nullptr};
-  List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ? find_all_inheritors(relid, AccessShareLock, nullptr)
-                                                                     : list_make1_oid(relid);
+  List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
+                     ? find_all_inheritors(relid, AccessShareLock, nullptr)
+                     : list_make1_oid(relid);
   ListCell *cell = nullptr;
   foreach (cell, tables) {
     Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);

@@ -16,6 +16,10 @@ struct TableCode {
 // commands of the kind.  Palloc'd in the current context.
 TableCode table_code(Oid relid, CmdType command);
 
+// Columns that untrusted functions are given by row-level security policies which apply to
+// `user` reading the table.
+Bitmapset *policy_columns(Oid relid, Oid user);
+
 // True if the expression calls a function that is not trusted.
 bool calls_untrusted(Node *expression);
 

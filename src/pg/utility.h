@@ -12,9 +12,9 @@ namespace redoubt::pg {
 // What utility_begin prepared and utility_end needs.  Plain data on the
 // hook's C stack.
 struct UtilityCommand {
-  PlannedStmt *statement;    // to run: the given one, or a rewritten copy
-  GateSnapshot *privileges;  // of the gate, before a command that may change them; null otherwise
-  const char *name;          // the command's name, for the audit trail
+  PlannedStmt *statement;                // to run: the given one, or a rewritten copy
+  GateSnapshot *privileges;              // of the gate, before a command that may change them; null otherwise
+  const char *name;                      // the command's name, for the audit trail
   const ProtectionSnapshot *protection;  // of columns that the command may free; null otherwise
 };
 
