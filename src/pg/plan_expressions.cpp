@@ -14,10 +14,6 @@
 #include "pg/protected_columns.h"
 #include "pg/tree_walker.h"
 
-extern "C" {
-#include "catalog/pg_aggregate.h"
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -74,20 +70,14 @@ int source_index(PlanWalk *walk, const Source &wanted) {
 bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
 bool is_array(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
-// The values were handed to something that may disclose them.
-Flow paid(const Flow &arguments) {
-  Flow flow = kNoFlow;
-  flow.implicit = arguments.implicit;
-  return flow;
-}
+}  // namespace
 
-// A call of `function` that returns `type`, whose arguments carry `flow`.
-Flow call_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
   if (flow_explicit(flow) == 0) return flow;
   if (!walk->index_condition && !function_is_trusted(function)) {
     meter_arguments(walk, scope, arguments, 0);
-    return paid(flow);
+    return flow_paid(flow);
   }
   if (flow.many) {
     // One number or one element; a string or array may hold all of them.
@@ -95,12 +85,14 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
       flow.many = false;
     } else {
       meter_arguments(walk, scope, arguments, kMeterReveals);
-      return paid(flow);
+      return flow_paid(flow);
     }
   }
   flow.pure = false;
   return flow;
 }
+
+namespace {
 
 // True for detokenize, mask and token_info: what they return is charged as a reveal, or
 // holds no token.
@@ -131,15 +123,15 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
     return flow;
   }
   Flow flow = list_flow(walk, scope, call->args);
-  if (flow_explicit(flow) != 0 && consumes_token(call)) return paid(flow);
-  flow = call_flow(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
+  if (flow_explicit(flow) != 0 && consumes_token(call)) return flow_paid(flow);
+  flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   add_function_result(walk, call, &flow);
   return flow;
 }
 
 Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments) {
   const Flow flow = list_flow(walk, scope, arguments);
-  return call_flow(walk, scope, function, type, false, arguments, flow);
+  return walk_call(walk, scope, function, type, false, arguments, flow);
 }
 
 // Meters a single argument that is no list.
@@ -147,7 +139,7 @@ Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Fl
   List *list = list_make1(*argument);
   meter_arguments(walk, scope, list, flags);
   *argument = static_cast<Expr *>(linitial(list));
-  return paid(flow);
+  return flow_paid(flow);
 }
 
 Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
@@ -252,138 +244,7 @@ Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) 
   return relation_flow(walk, static_cast<Index>(variable->varno), variable->varattno);
 }
 
-// ---- aggregates
-
-// What of an aggregate's input it needs: the arguments, and what its order and filter look at.
-Flow aggregate_input(PlanWalk *walk, const ExprScope &scope, const List *arguments, const List *direct, Expr *filter) {
-  Flow flow = kNoFlow;
-  std::uint32_t decides = 0;
-  bool first = true;
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    auto *node = static_cast<Node *>(lfirst(cell));
-    const bool junk = IsA(node, TargetEntry) && reinterpret_cast<TargetEntry *>(node)->resjunk;
-    const Flow argument = walk_expression(walk, scope, node);
-    if (junk) {
-      decides |= flow_decides(argument);
-    } else if (first) {
-      flow = argument;
-      first = false;
-    } else {
-      flow_add(&flow, argument);
-    }
-  }
-  foreach (cell, direct) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
-  if (filter != nullptr) decides |= flow_decides(walk_expression(walk, scope, reinterpret_cast<Node *>(filter)));
-  flow.implicit |= decides;
-  return flow;
-}
-
-bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
-bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY || aggregate == F_ARRAY_AGG_ANYARRAY; }
-
-// The result is at most one of the inputs, one bit, or a mean of bare values.  A user's
-// aggregate can claim anything (a sort operator, too), so only built-in ones are believed.
-bool is_single_valued(Oid aggregate, const Flow &input) {
-  if (aggregate >= FirstNormalObjectId) return false;
-  if (aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT) return true;
-  HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
-  ReleaseSysCache(tuple);
-  if (extreme || !input.pure) return extreme;  // of an expression, sum() can pack many values into one number
-  const char *name = get_func_name(aggregate);
-  return name != nullptr && (strcmp(name, "sum") == 0 || strcmp(name, "avg") == 0 || strncmp(name, "stddev", 6) == 0 ||
-                             strncmp(name, "var", 3) == 0);
-}
-
-// Does the aggregate carry its input out, so that every input row is charged?
-bool carries_out(Oid aggregate, const Flow &input, AggSplit split) {
-  if (flow_explicit(input) == 0 || is_count(aggregate) || is_single_valued(aggregate, input)) return false;
-  return split != AGGSPLIT_SIMPLE || !is_array_agg(aggregate);
-}
-
-Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split) {
-  if (is_count(aggregate)) flow_clear_explicit(&flow);
-  if (split == AGGSPLIT_SIMPLE && is_array_agg(aggregate) && flow_explicit(flow) != 0) flow.many = true;
-  flow.pure = false;
-  return flow;
-}
-
-Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
-  const Flow input = aggregate_input(walk, scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
-  // What a partial aggregate below has passed up was judged there.
-  if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return input;
-  const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
-  if (!scope.foreign &&
-      (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {
-    const bool built_in = aggregate->aggfnoid < FirstNormalObjectId;
-    meter_arguments(walk, scope, aggregate->args, built_in ? kMeterReveals : 0);
-    meter_arguments(walk, scope, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
-    return paid(input);
-  }
-  return aggregate_result(aggregate->aggfnoid, input, aggregate->aggsplit);
-}
-
-// The input of a window aggregate is paid for at the child, see plan_nodes.cpp.
-Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
-  const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
-  if (!function->winagg) {
-    // lag, first_value...: one value per output row; a user's window function sees all of them.
-    if (function->winfnoid < FirstNormalObjectId) return input;
-    return call_flow(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
-  }
-  if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return paid(input);
-  return aggregate_result(function->winfnoid, input, AGGSPLIT_SIMPLE);
-}
-
-struct FindAggregates {
-  PlanWalk *walk;
-  const ExprScope *scope;
-  Bitmapset *disclosing;
-};
-
 }  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool plan_expression_find_aggregates(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *find = static_cast<FindAggregates *>(context);
-  if (IsA(node, Aggref)) {
-    auto *aggregate = reinterpret_cast<Aggref *>(node);
-    if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return false;
-    const bool last = find->walk->last;
-    find->walk->last = false;  // only looking: nothing is put in
-    const Flow input =
-        aggregate_input(find->walk, *find->scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
-    find->walk->last = last;
-    if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit))
-      find->disclosing = bms_add_member(find->disclosing, aggregate->aggtransno);
-    return false;
-  }
-  return expression_tree_walker(node, tree_walker(plan_expression_find_aggregates), context);
-}
-}
-
-namespace redoubt::pg {
-
-// Aggregates with the same input share one transition state, made from either's
-// arguments: where one of them discloses, all of them are metered.
-Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr};
-  plan_expression_find_aggregates(reinterpret_cast<Node *>(plan->targetlist), &find);
-  plan_expression_find_aggregates(reinterpret_cast<Node *>(plan->qual), &find);
-  return find.disclosing;
-}
-
-Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
-  Flow input = kNoFlow;
-  if (!function->winagg) return input;
-  input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
-  return carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE) ? input : kNoFlow;
-}
 
 Flow source_flow(PlanWalk *walk, const Source &source, int count) {
   Flow flow = kNoFlow;

@@ -65,6 +65,13 @@ inline void flow_clear_explicit(Flow *flow) noexcept {
   flow->pure = flow->many = false;
 }
 
+// What is left of arguments that were handed to something that may disclose them.
+inline Flow flow_paid(const Flow &arguments) noexcept {
+  Flow flow = kNoFlow;
+  flow.implicit = arguments.implicit;
+  return flow;
+}
+
 // All that decided: explicit values become implicit.
 inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_explicit(flow) | flow.implicit; }
 

@@ -1,7 +1,7 @@
-// plan_walk.h - what the three parts of plan analysis share.
+// plan_walk.h - what the parts of plan analysis share.
 //
-// plan_nodes.cpp knows plan nodes, plan_expressions.cpp expressions, plan_writes.cpp
-// what a ModifyTable moves.  Everything is palloc'd in the current memory context.
+// plan_nodes.cpp knows plan nodes, plan_expressions.cpp and plan_aggregates.cpp
+// expressions, plan_writes.cpp what a ModifyTable moves.  Everything is palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
@@ -51,6 +51,13 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
 // The flow of a column of a range table entry; attno 0 is the whole row.
 Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
 Flow source_flow(PlanWalk *walk, const Source &source, int count);
+// A call of `function` that returns `type`, whose arguments carry `flow`.
+Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+               Flow flow);
+
+// plan_aggregates.cpp
+Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate);
+Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 // The input of a window aggregate that carries it out, or nothing.
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 // aggtransno of the plan's aggregates that carry their input out.
