@@ -113,6 +113,21 @@ bool function_is_trusted(Oid function) {
 
 bool function_is_own(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
 
+bool type_runs_code(Oid type) {
+  if (type < FirstNormalObjectId) return false;
+  check_stack_depth();
+  if (DomainHasConstraints(type)) return true;
+  const Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_runs_code(element);
+  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE) return type_runs_code(get_range_subtype(base));
+  if (!type_is_rowtype(base) || base == RECORDOID) return false;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+  bool runs = false;
+  for (int i = 0; i < descriptor->natts && !runs; ++i)
+    runs = !TupleDescAttr(descriptor, i)->attisdropped && type_runs_code(TupleDescAttr(descriptor, i)->atttypid);
+  return runs;
+}
+
 void function_trust_forget() noexcept {
   if (cache == nullptr) return;
   HASH_SEQ_STATUS sequence;

@@ -75,7 +75,8 @@ bool is_array(Oid type) { return OidIsValid(get_element_type(getBaseType(type)))
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
   if (flow_explicit(flow) == 0) return flow;
-  if (!walk->index_condition && !function_is_trusted(function)) {
+  // A trusted function may still make a value whose domain calls another (json_populate_record).
+  if (!walk->index_condition && (!function_is_trusted(function) || type_runs_code(type))) {
     meter_arguments(walk, scope, arguments, 0);
     return flow_paid(flow);
   }
@@ -152,7 +153,7 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
   getTypeOutputInfo(exprType(reinterpret_cast<Node *>(cast->arg)), &output, &varlena);
   getTypeInputInfo(cast->resulttype, &input, &parameter);
   const auto trusted = [](Oid function) { return function < FirstNormalObjectId || function_is_trusted(function); };
-  const bool domain = cast->resulttype >= FirstNormalObjectId && DomainHasConstraints(cast->resulttype);
+  const bool domain = type_runs_code(cast->resulttype);
   if (flow.many || domain || !trusted(output) || !trusted(input))
     return meter_one(walk, scope, &cast->arg, flow, kMeterReveals);
   flow.pure = false;

@@ -11,6 +11,7 @@ namespace redoubt::pg {
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
   Flow flow = kNoFlow;
   if (node == nullptr || !node->valid) return flow;
+  if (node->uniform && attno >= 0) return node->column[0];
   if (attno > 0) return attno <= node->size ? node->column[attno - 1] : flow;
   if (attno == 0)
     for (int i = 0; i < node->size; ++i) flow_add(&flow, node->column[i]);
@@ -38,7 +39,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
 }
 
 NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sources) {
-  NodeFlow result = {true, 0, nullptr, 0};
+  NodeFlow result = {true, false, 0, nullptr, 0};
   bool first = true;
   for (int i = 0; i < n; ++i) {
     if (!nodes[i].valid) continue;

@@ -78,6 +78,7 @@ inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_expli
 // What the rows of a plan node carry.
 struct NodeFlow {
   bool valid;
+  bool uniform;  // any number of columns, all like the first
   int size;
   Flow *column;
   std::uint32_t implicit;  // sources that decided which rows there are

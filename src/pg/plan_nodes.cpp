@@ -7,6 +7,7 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/function_trust.h"
 #include "pg/plan_walk.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
@@ -20,12 +21,17 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-constexpr int kFunctionColumns = 256;  // of a function scan: every one carries the arguments' flow
-
 NodeFlow uniform(const Flow &flow, int size) {
-  NodeFlow rows = {true, size, nullptr, flow.implicit};
+  NodeFlow rows = {true, false, size, nullptr, flow.implicit};
   rows.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(size, 1))));
   std::fill_n(rows.column, size, flow);
+  return rows;
+}
+
+// Every column of a function's result carries the flow of its arguments.
+NodeFlow same_everywhere(const Flow &flow) {
+  NodeFlow rows = uniform(flow, 1);
+  rows.uniform = true;
   return rows;
 }
 
@@ -93,15 +99,32 @@ void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index rel
 std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
   Flow flow = kNoFlow;
   ListCell *cell = nullptr;
-  foreach (cell, scan->functions)
-    flow_add(&flow, walk_expression(walk, *scope, static_cast<RangeTblFunction *>(lfirst(cell))->funcexpr));
-  scan_rows(scope, inputs, uniform(flow, kFunctionColumns), scan->scan.scanrelid);
+  foreach (cell, scan->functions) {
+    auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
+    // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
+    bool runs_code = false;
+    ListCell *type = nullptr;
+    foreach (type, function->funccoltypes) runs_code |= type_runs_code(lfirst_oid(type));
+    if (runs_code && IsA(function->funcexpr, FuncExpr))
+      meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
+    flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
+  }
+  scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
   return flow.implicit;
 }
 
 std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
-  const Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
-  scan_rows(scope, inputs, uniform(flow, kFunctionColumns), scan->scan.scanrelid);
+  Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+  bool runs_code = false;
+  ListCell *cell = nullptr;
+  foreach (cell, scan->tablefunc->coltypes) runs_code |= type_runs_code(lfirst_oid(cell));
+  if (runs_code && flow_explicit(flow) != 0) {  // XMLTABLE with a column of a domain
+    List *document = list_make1(scan->tablefunc->docexpr);
+    meter_arguments(walk, *scope, document, 0);
+    scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
+    flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+  }
+  scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
   return flow.implicit;
 }
 
@@ -342,7 +365,7 @@ NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify
 bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
 
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
-  NodeFlow rows = {true, 0, nullptr, 0};
+  NodeFlow rows = {true, false, 0, nullptr, 0};
   if (IsA(plan, BitmapIndexScan))
     rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual);
   else

@@ -86,6 +86,18 @@ void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List
   }
 }
 
+// ON CONFLICT DO UPDATE: the table's own code sees the row that was there.
+void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
+  if (flow_explicit(seen) == 0 || set == NIL) return;
+  auto *entry = static_cast<TargetEntry *>(linitial(set));
+  const int flags = meter_of(reinterpret_cast<Node *>(entry->expr));
+  if (flags >= 0 && (flags & kMeterRows) != 0) return;
+  if (!walk->inject)
+    walk->analysis->unmetered = true;
+  else if (walk->last)
+    entry->expr = meter_wrap(entry->expr, seen, walk->analysis->source, kMeterKeeps | kMeterRows);
+}
+
 void walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, const Target &target) {
   ListCell *cell = nullptr;
   foreach (cell, actions) {
@@ -121,6 +133,10 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
     if (modify->operation == CMD_MERGE) walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
     walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, *target);
+    if (modify->onConflictAction == ONCONFLICT_UPDATE) {
+      const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
+      meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, updated));
+    }
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
     walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);

@@ -22,7 +22,6 @@
 
 extern "C" {
 #include "executor/instrument.h"
-#include "utils/rls.h"
 }
 
 namespace redoubt::pg {
@@ -51,8 +50,7 @@ struct QueryMeter {
   const EState *estate;
   const PlanAnalysis *analysis;
   bool explain_only;
-  bool internal;  // a query of a foreign key constraint: only probes
-  bool told;      // the probe for "no row" is charged
+  bool told;  // the probe for "no row" is charged
   int budgets;
   MeteredBudget *budget;  // room for two per source
   int columns;
@@ -157,7 +155,7 @@ void prepare(QueryMeter *meter, const QueryDesc *query) {
   for (int c = 0; c < analysis->columns; ++c) {
     const OutputColumn &column = analysis->column[c];
     carried |= flow_explicit(column.flow);
-    for (int i = 0; i < analysis->sources && !meter->internal; ++i) {
+    for (int i = 0; i < analysis->sources; ++i) {
       const Source &source = analysis->source[i];
       if (column.flow.count[i] == 0) continue;
       const bool stays = source.is_token && type_carries(column.type, source.token_type);
@@ -273,7 +271,6 @@ void query_meter_start(QueryDesc *query, int eflags) {
   meter->estate = query->estate;
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
-  meter->internal = InNoForceRLSOperation();
   meter->budget = static_cast<MeteredBudget *>(palloc(sizeof(MeteredBudget) * 2 * sources));
   meter->column = static_cast<MeteredColumn *>(palloc(sizeof(MeteredColumn) * (sources * columns + 1)));
   if (!meter->explain_only) find_conflicts(meter, query);
@@ -325,7 +322,7 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
 
 void query_meter_error(const QueryDesc *query) noexcept {
   const QueryMeter *meter = query->estate != nullptr ? find_query(query->estate) : nullptr;
-  if (meter == nullptr || meter->explain_only || meter->internal) return;
+  if (meter == nullptr || meter->explain_only) return;
   switch (geterrcode()) {
     case ERRCODE_QUERY_CANCELED:
     case ERRCODE_ADMIN_SHUTDOWN:
