@@ -110,6 +110,8 @@ SELECT metering_test.spent();
 
 SELECT redoubt.meter(email, '\x00000100000000000100') FROM metering_test.legacy;
 SELECT count(*) FROM metering_test.legacy WHERE metering_test.seen(redoubt.meter(email, '\x00000100000000000100'));
+-- It does not show in plans.
+EXPLAIN (COSTS off, VERBOSE) SELECT count(*) FROM metering_test.legacy WHERE metering_test.quiet(email);
 
 \c - postgres
 SET client_min_messages = warning;

@@ -135,8 +135,8 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, const Source *sources, std:
   auto *node = reinterpret_cast<Node *>(expression);
   Const *argument = makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
   FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
-                                exprCollation(node), COERCE_EXPLICIT_CALL);
-  call->location = kOurs;
+                                exprCollation(node), COERCE_IMPLICIT_CAST);
+  call->location = kOurs;  // and as an implicit cast, EXPLAIN does not show it
   return reinterpret_cast<Expr *>(call);
 }
 
