@@ -210,6 +210,7 @@ RESET ROLE;
 SELECT mask FROM redoubt.token_types WHERE token_type = 'regress_custom."Größe x"'::regtype;
 
 CREATE TABLE regress_custom.kept AS SELECT number::text AS old FROM regress_custom.ticket;
+SECURITY LABEL FOR redoubt ON COLUMN regress_custom.kept.old IS NULL;  -- the label that followed the values
 DROP TABLE regress_custom.ticket;
 SELECT count(*) AS types FROM redoubt.token_type \gset before_
 SET ROLE regress_custom_admin;

@@ -11,6 +11,7 @@
 #include "pg/hooks.h"
 #include "pg/labels.h"
 #include "pg/log_guard.h"
+#include "pg/planner_hooks.h"
 #include "pg/read_meter.h"
 #include "pg/settings.h"
 #include "pg/utility.h"
@@ -76,6 +77,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
       prev_start(query, eflags);
     else
       standard_ExecutorStart(query, eflags);
+    query_meter_start(query, eflags);
   }
   PG_CATCH();
   {
@@ -108,6 +110,7 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
     delivery_pop(&frame);
     query->plannedstmt->parallelModeNeeded = parallel;
     read_meter_detach(&meter, query);
+    query_meter_error(query);
     observe_error(nullptr);
     PG_RE_THROW();
   }
@@ -115,6 +118,7 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   delivery_pop(&frame);
   query->plannedstmt->parallelModeNeeded = parallel;
   read_meter_detach(&meter, query);
+  read_meter_finish(&meter, query);
   if (outermost) disclosure_flush();
 }
 
@@ -130,9 +134,14 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
     else
       standard_ExecutorFinish(query);
   }
-  PG_FINALLY();
-  { delivery_pop(&frame); }
+  PG_CATCH();
+  {
+    delivery_pop(&frame);
+    query_meter_error(query);
+    PG_RE_THROW();
+  }
   PG_END_TRY();
+  delivery_pop(&frame);
   delivery_set_ending(true);
 }
 
@@ -201,6 +210,7 @@ void hooks_install() {
   ExecutorEnd_hook = redoubt_ExecutorEnd;
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
+  planner_hooks_install();
   log_guard_install();
   labels_init();
   disclosure_init();

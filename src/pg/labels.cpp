@@ -1,4 +1,5 @@
 // labels.cpp - the label provider, and a cache of which columns are labelled.
+// Trust in functions is function_trust.cpp.
 //
 // The cache holds one entry per relation asked about, most of them empty.
 // Entries are never removed; a relcache invalidation marks one (or all) stale.
@@ -10,6 +11,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/catalog.h"
+#include "pg/function_trust.h"
 #include "pg/kek.h"
 #include "pg/keys.h"
 #include "pg/labels.h"
@@ -37,6 +39,7 @@ constinit HTAB *relations = nullptr;
 constinit MemoryContext cache_context = nullptr;
 
 void forget_all() {
+  function_trust_forget();
   HASH_SEQ_STATUS sequence;
   hash_seq_init(&sequence, relations);
   while (auto *entry = static_cast<RelationLabels *>(hash_seq_search(&sequence))) entry->valid = false;
@@ -69,8 +72,9 @@ void cache_init() {
 }
 
 // The token type a label names: `name`, `schema.name`; unqualified names are
-// looked up in schema redoubt.
+// looked up in schema redoubt.  `token` stands for the type of any text.
 Oid resolve_label(const char *label) {
+  if (strcmp(label, "token") == 0) label = "text_token";
   List *names = stringToQualifiedNameList(label);
   if (list_length(names) == 1) names = lcons(makeString(pstrdup("redoubt")), names);
   if (list_length(names) != 2) return InvalidOid;
@@ -182,18 +186,26 @@ Origin view_origin(Oid view, AttrNumber attno) {
   return origin;
 }
 
+void check_token_type(const char *label) {
+  if (label != nullptr && !OidIsValid(resolve_label(label)))
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a token type", label),
+                    errhint("redoubt.token_types lists the token types.")));
+}
+
 void check_label(const ObjectAddress *object, const char *label) {
+  if (object->classId == ProcedureRelationId) return function_trust_check(object->objectId, label);
+  if (object->classId == TypeRelationId && get_typtype(object->objectId) == TYPTYPE_DOMAIN)
+    return check_token_type(label);
   if (object->classId != RelationRelationId || object->objectSubId <= 0)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("redoubt labels go on table columns"),
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("redoubt labels go on table columns, domains and functions"),
                     errhint("Use SECURITY LABEL FOR redoubt ON COLUMN table.column IS '<token type>'.")));
   const char kind = get_rel_relkind(object->objectId);
   if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE &&
       kind != RELKIND_MATVIEW)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels go on columns of tables"),
                     errhint("Reads through a view are metered by the labels of its base tables.")));
-  if (label != nullptr && !OidIsValid(resolve_label(label)))
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a token type", label),
-                    errhint("redoubt.token_types lists the token types.")));
+  check_token_type(label);
 }
 
 }  // namespace
@@ -206,9 +218,7 @@ static void redoubt_relabel(const ObjectAddress *object, const char *label) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to set redoubt labels"),
                     errhint("Only members of redoubt_admin may set them.")));
   check_label(object, label);
-  const char *detail = psprintf("%s.%s: %s", get_rel_name(object->objectId),
-                                get_attname(object->objectId, static_cast<AttrNumber>(object->objectSubId), false),
-                                label != nullptr ? label : "(removed)");
+  const char *detail = psprintf("%s: %s", getObjectDescription(object, false), label != nullptr ? label : "(removed)");
   if (kek_available())
     audit_write({.event = "label", .operation = label != nullptr ? "set" : "remove", .detail = detail});
   CacheInvalidateRelcacheAll();
@@ -237,6 +247,25 @@ Oid label_token_type(Oid relid, AttrNumber attno) {
   for (int i = 0; i < entry->size; ++i)
     if (entry->columns[i].attno == attno) return entry->columns[i].token_type;
   return InvalidOid;
+}
+
+Oid label_domain_type(Oid domain) {
+  const ObjectAddress object = {TypeRelationId, domain, 0};
+  const char *label = GetSecurityLabel(&object, kProvider);
+  return label != nullptr ? resolve_label(label) : InvalidOid;
+}
+
+void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
+  const TypePolicy *policy = policy_find(token_type);
+  if (policy == nullptr || OidIsValid(label_token_type(relid, attno))) return;
+  const ObjectAddress object = {RelationRelationId, relid, attno};
+  SetSecurityLabel(&object, kProvider, policy->name);
+  if (kek_available())
+    audit_write({.event = "label",
+                 .token_type = token_type,
+                 .operation = "derive",
+                 .detail = getObjectDescription(&object, false)});
+  CacheInvalidateRelcacheAll();
 }
 
 }  // namespace redoubt::pg

@@ -169,7 +169,7 @@ bool interval_ns(const Interval *interval, uint64 *ns) noexcept {
 }
 
 const char *operation_name(Operation op) {
-  constexpr const char *kNames[kOperations] = {"read", "reveal", "masked", "tokenize"};
+  constexpr const char *kNames[kOperations] = {"read", "reveal", "masked", "tokenize", "probe"};
   return kNames[static_cast<int>(op)];
 }
 

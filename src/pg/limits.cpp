@@ -327,7 +327,7 @@ uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) 
     }
     binding->last_lease = now;
     if (leased_at != nullptr) *leased_at = now;
-    pg_atomic_fetch_add_u64(&binding->usage->charged, n);
+    usage_add(binding->usage, n);
     return n;
   }
 }
@@ -371,6 +371,38 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at) noex
   if (leased_at < binding->made_at) return;
   const int64 elapsed_us = std::max<int64>(GetCurrentTimestamp() - leased_at, 0);
   for (int i = 0; i < binding->rules; ++i) give_back(binding->rule[i], n, static_cast<uint64>(elapsed_us) * 1000);
+}
+
+void limits_force(Oid type, Operation op, uint32 n) noexcept {
+  const Binding *const binding = find_cached({GetSessionUserId(), type, static_cast<uint32>(op)});
+  if (binding == nullptr) return;
+  const uint64 now = limit_time_ns(GetCurrentTimestamp());
+  usage_add(binding->usage, n);
+  for (int i = 0; i < binding->rules; ++i) {
+    const BoundRule &rule = binding->rule[i];
+    uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
+    while (!pg_atomic_compare_exchange_u64(&rule.bucket->tat, &tat, gcra_force(rule.rate, tat, now, n))) {
+    }
+  }
+}
+
+void limits_admit(Oid type, Operation op) {
+  Charge charge = {type, op, 0, 0};
+  while (true) {
+    const Binding *const binding = current_binding(type, op);
+    if (binding->rules == 0) return;
+    const TimestampTz now = GetCurrentTimestamp();
+    bool debt = false;
+    for (int i = 0; i < binding->rules && !debt; ++i) {
+      const BoundRule &rule = binding->rule[i];
+      // A bucket that is merely empty admits its next value after one value's time at most.
+      const uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
+      debt = rule.on_excess != OnExcess::log &&
+             gcra_take(rule.rate, tat, limit_time_ns(now), 1).wait_ns > gcra_cost(rule.rate);
+    }
+    if (!debt) return;
+    refuse(binding, &charge, now, 1, 1);
+  }
 }
 
 }  // namespace redoubt::pg

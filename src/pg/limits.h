@@ -10,8 +10,10 @@
 
 namespace redoubt::pg {
 
-enum class Operation : std::uint8_t { read, reveal, masked, tokenize };
-constexpr int kOperations = 4;
+// `probe` is what a read discloses without delivering the value: a row that is there
+// because of it, an order, a conflict.
+enum class Operation : std::uint8_t { read, reveal, masked, tokenize, probe };
+constexpr int kOperations = 5;
 const char *operation_name(Operation op);
 
 Size limits_shmem_size();
@@ -38,6 +40,15 @@ void limits_charge(Oid type, Operation op, uint32 n);
 // buckets have drained since, they keep.  Atomics only: safe while an error is in
 // flight and in reset callbacks.
 void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at = 0) noexcept;
+
+// limits_force charges `n` values that are disclosed already, by the text of an error in
+// flight: it neither waits nor raises, and may leave a bucket in debt.  Atomics only.
+// Charges nothing where limits_admit was not called before for the type and operation.
+void limits_force(Oid type, Operation op, uint32 n) noexcept;
+
+// limits_admit raises or waits, as a charge does, while a bucket of `type` is in debt.
+// It charges nothing.
+void limits_admit(Oid type, Operation op);
 
 }  // namespace redoubt::pg
 #endif

@@ -78,7 +78,7 @@ UsageEntry *usage_get(const UsageKey &key) {
   return get<UsageEntry>(usages, key, usage_capacity(), "usage counter", [](UsageEntry *entry) {
     pg_atomic_init_u64(&entry->charged, 0);
     pg_atomic_init_u64(&entry->delayed_us, 0);
-    pg_atomic_init_u64(&entry->since, static_cast<uint64>(GetCurrentTimestamp()));
+    pg_atomic_init_u64(&entry->since, 0);
   });
 }
 
@@ -112,7 +112,16 @@ int usage_entries(UsageEntry ***entries) {
   return count;
 }
 
+void usage_add(UsageEntry *entry, uint32 n) noexcept {
+  if (pg_atomic_read_u64(&entry->since) == 0)
+    pg_atomic_write_u64(&entry->since, static_cast<uint64>(GetCurrentTimestamp()));
+  pg_atomic_fetch_add_u64(&entry->charged, n);
+}
+
+bool usage_is_empty(UsageEntry *entry) noexcept { return pg_atomic_read_u64(&entry->since) == 0; }
+
 void usage_reset(UsageEntry *entry, TimestampTz now) noexcept {
+  if (usage_is_empty(entry)) return;
   pg_atomic_write_u64(&entry->charged, 0);
   pg_atomic_write_u64(&entry->delayed_us, 0);
   pg_atomic_write_u64(&entry->since, static_cast<uint64>(now));

@@ -50,7 +50,7 @@ struct UsageEntry {
   UsageKey key;
   pg_atomic_uint64 charged;     // values, since the last reset
   pg_atomic_uint64 delayed_us;  // time slept for limits, since the last reset
-  pg_atomic_uint64 since;       // TimestampTz of the reset, or of the entry's making
+  pg_atomic_uint64 since;       // TimestampTz of the reset, or of the first charge; 0 = never charged
 };
 static_assert(std::is_trivially_destructible_v<UsageEntry>);
 
@@ -65,6 +65,12 @@ uint64 bucket_peek(const BucketKey &key);
 // usage_entries copies pointers to this database's usage entries into an array
 // palloc'd in the current context, and returns how many there are.
 int usage_entries(UsageEntry ***entries);
+
+// usage_add counts charged values.
+void usage_add(UsageEntry *entry, uint32 n) noexcept;
+
+// True of an entry that was made, but never charged.
+bool usage_is_empty(UsageEntry *entry) noexcept;
 
 // usage_reset zeroes one entry's counters.
 void usage_reset(UsageEntry *entry, TimestampTz now) noexcept;

@@ -51,7 +51,7 @@ Operation operation_argument(FunctionCallInfo fcinfo, int argument) {
   Operation operation = Operation::read;
   require_argument(fcinfo, argument, "operation");
   if (!operation_parse(text_to_cstring(PG_GETARG_TEXT_PP(argument)), &operation))
-    raise_invalid("unrecognized operation", "Operations are read, reveal, masked and tokenize.");
+    raise_invalid("unrecognized operation", "Operations are read, reveal, masked, tokenize and probe.");
   return operation;
 }
 
@@ -282,6 +282,7 @@ REDOUBT_FUNCTION(redoubt_usage_entries) {
   const std::span<const LimitRule> rules = limit_rules();
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   for (int i = 0; i < count; ++i)
-    if (everyone || entries[i]->key.subject == GetSessionUserId()) put_usage(result, entries[i], rules, now);
+    if (!usage_is_empty(entries[i]) && (everyone || entries[i]->key.subject == GetSessionUserId()))
+      put_usage(result, entries[i], rules, now);
   return static_cast<Datum>(0);
 }

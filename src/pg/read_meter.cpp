@@ -1,37 +1,102 @@
-// read_meter.cpp - meters output rows at the DestReceiver.
+// read_meter.cpp - meters output rows at the DestReceiver, and what a query tells besides.
 //
-// One unit per non-null protected value of a row; the elements of an array and
-// the attributes of a row value count singly.  Charged before the row is handed
-// on.  Values that the output function will reveal are not counted here: it
-// charges them itself, as reveal or masked.  Whether it will is asked for every
-// row, because a row can change the setting or the role (set_config).  Tokens
-// that go to a tuple store are charged when they come out of it (token_io.cpp).
-// What is metered is the top of each plan; values that leave in the middle of a
-// plan (aggregates, functions, writes to other tables) are not seen here.
-// Covered by sql/reads.sql and test/isolation/specs/shared_budget.spec.
+// One unit per protected value of a row: a null in an unmodified column is none, the
+// elements of an array count singly.  Charged before the row is handed on.  Values that
+// the output function will reveal are not counted here: it charges them itself, as
+// reveal or masked.  A source that only decided that the row is there costs a probe.
+// State per query lives in its es_query_cxt and leaves the list with it.
+// Covered by sql/reads.sql, test/metering and test/isolation/specs/shared_budget.spec.
 #include "pg/boundary.h"
 
+#include "pg/derived_columns.h"
 #include "pg/gate.h"
-#include "pg/labels.h"
-#include "pg/limits.h"
+#include "pg/lease.h"
+#include "pg/meter_function.h"
+#include "pg/plan_analysis.h"
 #include "pg/policy.h"
+#include "pg/protected_columns.h"
 #include "pg/read_meter.h"
 #include "pg/settings.h"
-#include "pg/shared_memory.h"
+#include "pg/tree_walker.h"
+#include "pg/value_count.h"
+
+extern "C" {
+#include "executor/instrument.h"
+}
+
+namespace redoubt::pg {
+
+// A budget that rows are charged to.
+struct MeteredBudget {
+  Lease lease;
+  std::uint32_t fixed;   // values in every row
+  std::uint32_t wanted;  // values in the row at hand
+};
+
+// A column whose values have to be looked at.
+struct MeteredColumn {
+  AttrNumber attribute;
+  Oid type;
+  std::uint16_t count;
+  bool many;
+  bool pure;
+  bool revealable;  // tokens: where an output function reveals them, it charges instead
+  bool as_text;     // made into text by the query, not by whom it is handed to
+  int budget;
+};
+
+struct QueryMeter {
+  QueryMeter *next;
+  const EState *estate;
+  const PlanAnalysis *analysis;
+  bool explain_only;
+  bool told;  // the probe for "no row" is charged
+  int budgets;
+  MeteredBudget *budget;  // room for two per source
+  int columns;
+  MeteredColumn *column;  // room for every source in every output column
+  List *modify;           // ModifyTableStates with ON CONFLICT
+  double conflicts;       // charged so far
+  MemoryContextCallback forget;
+};
+
+namespace {
+
+constinit QueryMeter *queries = nullptr;  // innermost first
+
+QueryMeter *find_query(const EState *estate) noexcept {
+  for (QueryMeter *query = queries; query != nullptr; query = query->next)
+    if (query->estate == estate) return query;
+  return nullptr;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void query_meter_forget(void *argument) {
+  using namespace redoubt::pg;
+  for (QueryMeter **link = &queries; *link != nullptr; link = &(*link)->next)
+    if (*link == argument) {
+      *link = (*link)->next;
+      return;
+    }
+}
+static bool query_meter_find_conflicts(PlanState *state, void *context) {
+  using namespace redoubt::pg;
+  if (IsA(state, ModifyTableState) &&
+      reinterpret_cast<ModifyTable *>(state->plan)->onConflictAction != ONCONFLICT_NONE) {
+    auto *query = static_cast<QueryMeter *>(context);
+    query->modify = lappend(query->modify, state);
+    // The executor counts conflicts where it is instrumented.
+    if (state->instrument == nullptr) state->instrument = InstrAlloc(1, INSTRUMENT_ROWS, false);
+  }
+  return planstate_tree_walker(state, tree_walker(query_meter_find_conflicts), context);
+}
+}
 
 namespace redoubt::pg {
 namespace {
-
-constexpr std::uint32_t kMaxLease = 64;
-
-// Would an output function that makes text for the reader reveal values of this type now?
-bool revealed_as_text(Oid token_type) {
-  const auto wanted = static_cast<Reveal>(setting_reveal);
-  if (wanted == Reveal::token) return false;
-  if (wanted != Reveal::automatic) return true;
-  const TypePolicy *policy = policy_require(token_type);
-  return gate_allows_implicit(policy, Privilege::reveal) || gate_allows_implicit(policy, Privilege::masked);
-}
 
 // Destinations whose rows leave the reader's control.  Parallel workers hand
 // rows to their leader, which meters them.
@@ -43,74 +108,119 @@ bool stays_protected(CommandDest dest) noexcept {
   return dest == DestIntoRel || dest == DestTransientRel || dest == DestSQLFunction || dest == DestTuplestore;
 }
 
-ReadLease *find_lease(ReadMeter *meter, Oid token_type) noexcept {
-  for (int i = 0; i < meter->leases; ++i)
-    if (meter->lease[i].token_type == token_type) return &meter->lease[i];
-  return nullptr;
+bool type_carries(Oid type, Oid token_type) {
+  const CarriedTokens *carried = policy_carried(type);
+  for (int i = 0; i < carried->size; ++i)
+    if (carried->item[i].token_type == token_type) return true;
+  return false;
 }
 
-void add_column(ReadMeter *meter, const MeteredColumn &column) {
-  const Oid token_type = column.token_type;
-  meter->column[meter->columns++] = column;
-  if (find_lease(meter, token_type) == nullptr) meter->lease[meter->leases++] = {token_type, 0, 1, 0};
+// Calls `visit(token_type)` once per token type of the sources in `mask`.
+template <typename Visit>
+void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
+  for (int i = 0; i < analysis->sources; ++i) {
+    if ((mask & 1U << i) == 0) continue;
+    bool first = true;
+    for (int k = 0; k < i; ++k)
+      first &= (mask & 1U << k) == 0 || analysis->source[k].token_type != analysis->source[i].token_type;
+    if (first) visit(analysis->source[i].token_type);
+  }
 }
 
-void allocate(ReadMeter *meter, const QueryDesc *query, int targets) {
-  const auto slots = static_cast<Size>(targets) * kMaxCarried;
-  MemoryContext context = query->estate->es_query_cxt;
-  meter->column = static_cast<MeteredColumn *>(MemoryContextAlloc(context, slots * sizeof(MeteredColumn)));
-  meter->lease = static_cast<ReadLease *>(MemoryContextAlloc(context, slots * sizeof(ReadLease)));
+void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((mask & 1U << i) != 0) limits_charge(analysis->source[i].token_type, Operation::probe, 1);
 }
 
-void find_columns(ReadMeter *meter, const QueryDesc *query, CommandDest dest) {
-  const List *targets = query->plannedstmt->planTree->targetlist;
+void admit(const PlanAnalysis *analysis) {
+  each_type(analysis, ~0U, [](Oid type) { limits_admit(type, Operation::read); });
+  each_type(analysis, analysis->statement_decides, [](Oid type) { limits_admit(type, Operation::probe); });
+}
+
+int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
+  for (int i = 0; i < query->budgets; ++i)
+    if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
+  query->budget[query->budgets] = {lease_make(token_type, operation), 0, 0};
+  return query->budgets++;
+}
+
+// Sets the query up for one run: the settings and the destination decide what is charged.
+void prepare(QueryMeter *meter, const QueryDesc *query) {
+  const PlanAnalysis *analysis = meter->analysis;
+  const CommandDest dest = query->dest->mydest;
   const bool makes_text = delivery_makes_text(query);
-  int attribute = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    if (target->resjunk) continue;
-    ++attribute;
-    const Oid labelled = label_token_type(target->resorigtbl, target->resorigcol);
-    const Oid type = exprType(reinterpret_cast<const Node *>(target->expr));
-    const CarriedTokens *carried = OidIsValid(labelled) ? nullptr : policy_carried(type);
-    if (carried != nullptr && (carried->size == 0 || stays_protected(dest))) continue;
-    if (meter->column == nullptr) allocate(meter, query, list_length(targets));
-    if (carried == nullptr) {
-      add_column(meter, {attribute, labelled, 1, false, false});
-      continue;
+  meter->budgets = meter->columns = 0;
+  if (!leaves(dest)) return;
+  std::uint32_t carried = 0;
+  for (int c = 0; c < analysis->columns; ++c) {
+    const OutputColumn &column = analysis->column[c];
+    carried |= flow_explicit(column.flow);
+    for (int i = 0; i < analysis->sources; ++i) {
+      const Source &source = analysis->source[i];
+      if (column.flow.count[i] == 0) continue;
+      const bool stays = source.is_token && type_carries(column.type, source.token_type);
+      if (stays && stays_protected(dest)) continue;
+      const bool revealable = source.is_token && (makes_text || !stays);
+      const int budget = budget_of(meter, source.token_type, Operation::read);
+      if (column.flow.pure || column.flow.many || revealable)
+        meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
+                                           column.type,
+                                           column.flow.count[i],
+                                           column.flow.many,
+                                           column.flow.pure,
+                                           revealable,
+                                           !stays,
+                                           budget};
+      else
+        meter->budget[budget].fixed += column.flow.count[i];
     }
-    const bool is_array = OidIsValid(get_element_type(getBaseType(type)));
-    for (int i = 0; i < carried->size; ++i)
-      add_column(meter, {attribute, carried->item[i].token_type, carried->item[i].count, is_array, makes_text});
+  }
+  const std::uint32_t probes = analysis->row_decides & ~carried;
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((probes & 1U << i) != 0)
+      ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
+}
+
+void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
+  for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
+  for (int i = 0; i < meter->columns; ++i) {
+    const MeteredColumn &column = meter->column[i];
+    bool null = true;
+    const Datum value = slot_getattr(slot, column.attribute, &null);
+    if (null && (column.pure || column.many)) continue;
+    // Asked for every row, because a row can change the setting or the role (set_config).
+    if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
+        (!column.as_text || delivery_to_reader()))
+      continue;
+    meter->budget[column.budget].wanted += column.count * (column.many ? value_elements(value, column.type) : 1);
+  }
+  for (int i = 0; i < meter->budgets; ++i)
+    if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
+}
+
+void find_conflicts(QueryMeter *meter, QueryDesc *query) {
+  if (flow_explicit(meter->analysis->conflict) == 0) return;
+  query_meter_find_conflicts(query->planstate, meter);
+  ListCell *cell = nullptr;
+  foreach (cell, query->estate->es_subplanstates) {
+    auto *state = static_cast<PlanState *>(lfirst(cell));
+    if (state != nullptr && !list_member_ptr(meter->modify, state)) query_meter_find_conflicts(state, meter);
   }
 }
 
-// Elements of an array that are not null.
-std::uint32_t elements(const ArrayType *array) {
-  const int all = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-  int nulls = 0;
-  if (const bits8 *bitmap = ARR_NULLBITMAP(array))
-    for (int i = 0; i < all; ++i) nulls += (bitmap[i / 8] >> (i % 8) & 1) == 0 ? 1 : 0;
-  return static_cast<std::uint32_t>(all - nulls);
-}
-
-std::uint32_t units(const MeteredColumn *column, TupleTableSlot *slot) {
-  bool null = true;
-  const Datum value = slot_getattr(slot, column->attribute, &null);
-  if (null || (column->makes_text && revealed_as_text(column->token_type))) return 0;
-  if (!column->is_array) return column->count;
-  return column->count * elements(DatumGetArrayTypeP(value));
-}
-
-void charge(ReadMeter *meter, const MeteredColumn *column, std::uint32_t wanted) {
-  ReadLease *lease = find_lease(meter, column->token_type);
-  while (lease->held < wanted) {
-    lease->held += limits_lease(lease->token_type, Operation::read, std::max(lease->next, wanted - lease->held),
-                                &lease->leased_at);
-    lease->next = std::min(lease->next * 2, kMaxLease);
-  }
-  lease->held -= wanted;
+// Each conflict tells of a row that exists.
+void charge_conflicts(QueryMeter *meter) {
+  double conflicts = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, meter->modify) conflicts += static_cast<PlanState *>(lfirst(cell))->instrument->ntuples2;
+  const double fresh = conflicts - meter->conflicts;
+  meter->conflicts = conflicts;
+  if (fresh < 1) return;
+  const PlanAnalysis *analysis = meter->analysis;
+  for (int i = 0; i < analysis->sources; ++i)
+    if (const std::uint16_t count = analysis->conflict.count[i]; count != 0)
+      limits_charge(analysis->source[i].token_type, Operation::probe,
+                    static_cast<uint32>(std::min(fresh * count, static_cast<double>(PG_INT32_MAX))));
 }
 
 }  // namespace
@@ -120,8 +230,7 @@ extern "C" {
 static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
   using namespace redoubt::pg;
   auto *meter = reinterpret_cast<ReadMeter *>(self);
-  for (int i = 0; i < meter->columns; ++i)
-    if (const std::uint32_t wanted = units(&meter->column[i], slot)) charge(meter, &meter->column[i], wanted);
+  if (meter->query != nullptr) charge_row(meter->query, slot);
   meter->frame->delivering = true;
   const bool more = meter->inner->receiveSlot(slot, meter->inner);
   meter->frame->delivering = false;
@@ -143,17 +252,49 @@ static void read_meter_destroy(DestReceiver *self) {
 
 namespace redoubt::pg {
 
+void query_meter_start(QueryDesc *query, int eflags) {
+  // What workers hand over is metered by the leader, or by meters in their part of the plan.
+  if (IsParallelWorker() || query->plannedstmt->commandType == CMD_UTILITY) return;
+  if (!plan_touches_protected(query->plannedstmt)) return;
+  const PlanAnalysis *analysis = plan_analysis(query->plannedstmt);
+  if (analysis->sources == 0) return;
+  if (analysis->unmetered)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the plan hands protected values over at a place that is not metered"),
+                    errhint("Another extension may have made or changed the plan after Redoubt saw it; load redoubt "
+                            "last in shared_preload_libraries.")));
+  MemoryContext context = query->estate->es_query_cxt;
+  MemoryContext old = MemoryContextSwitchTo(context);
+  auto *meter = static_cast<QueryMeter *>(palloc0(sizeof(QueryMeter)));
+  const auto sources = static_cast<Size>(analysis->sources);
+  const auto columns = static_cast<Size>(analysis->columns);
+  meter->estate = query->estate;
+  meter->analysis = analysis;
+  meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+  meter->budget = static_cast<MeteredBudget *>(palloc(sizeof(MeteredBudget) * 2 * sources));
+  meter->column = static_cast<MeteredColumn *>(palloc(sizeof(MeteredColumn) * (sources * columns + 1)));
+  if (!meter->explain_only) find_conflicts(meter, query);
+  meter->forget.func = query_meter_forget;
+  meter->forget.arg = meter;
+  MemoryContextRegisterResetCallback(context, &meter->forget);
+  meter->next = queries;
+  queries = meter;
+  MemoryContextSwitchTo(old);
+  // The planner's estimate, which EXPLAIN shows, tells of values too.
+  if (meter->explain_only)
+    charge_probes(analysis, analysis->statement_decides);
+  else
+    admit(analysis);
+}
+
 void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
   meter->inner = nullptr;
-  meter->column = nullptr;
-  meter->columns = meter->leases = 0;
   meter->frame = frame;
+  meter->query = queries != nullptr ? find_query(query->estate) : nullptr;
+  if (meter->query != nullptr) prepare(meter->query, query);
   const CommandDest dest = query->dest->mydest;
-  const bool returns_rows = query->operation == CMD_SELECT || query->plannedstmt->hasReturning;
-  if (!returns_rows || !leaves(dest)) return;
-  find_columns(meter, query, dest);
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
-  if (meter->columns == 0 && !modifying_copy) return;
+  if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;
   meter->inner = query->dest;
   meter->pub = {read_meter_receive, read_meter_startup, read_meter_shutdown, read_meter_destroy, dest};
   query->dest = &meter->pub;
@@ -162,24 +303,47 @@ void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame)
 void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
   if (meter->inner != nullptr) query->dest = meter->inner;
   meter->inner = nullptr;
-  for (int i = 0; i < meter->leases; ++i)
-    if (meter->lease[i].held > 0)
-      limits_refund(meter->lease[i].token_type, Operation::read, meter->lease[i].held, meter->lease[i].leased_at);
-  meter->leases = 0;
+  if (meter->query == nullptr) return;
+  for (int i = 0; i < meter->query->budgets; ++i) lease_refund(&meter->query->budget[i].lease);
+  meter_refund_query(query->estate->es_query_cxt);
 }
 
-bool relation_is_protected(Oid relid) {
-  Relation relation = try_relation_open(relid, AccessShareLock);
-  if (relation == nullptr) return false;
-  bool found = false;
-  const TupleDesc descriptor = RelationGetDescr(relation);
-  for (int i = 0; i < descriptor->natts && !found; ++i) {
-    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (attribute->attisdropped) continue;
-    found = policy_carried(attribute->atttypid)->size > 0 || OidIsValid(label_token_type(relid, attribute->attnum));
-  }
-  relation_close(relation, AccessShareLock);
-  return found;
+void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
+  QueryMeter *const state = meter->query;
+  if (state == nullptr) return;
+  charge_conflicts(state);
+  const CommandDest dest = query->dest->mydest;
+  // That there is no row, or how many were changed, is an answer as well.
+  const bool counted = query->estate->es_processed == 0 || !leaves(dest) || state->analysis->columns == 0;
+  if (counted && !state->told) charge_probes(state->analysis, state->analysis->statement_decides);
+  state->told = true;
+  if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(state->analysis);
 }
+
+void query_meter_error(const QueryDesc *query) noexcept {
+  const QueryMeter *meter = query->estate != nullptr ? find_query(query->estate) : nullptr;
+  if (meter == nullptr || meter->explain_only) return;
+  switch (geterrcode()) {
+    case ERRCODE_QUERY_CANCELED:
+    case ERRCODE_ADMIN_SHUTDOWN:
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:
+    case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+      return;  // messages of these carry no values
+    default:
+      break;
+  }
+  for (int i = 0; i < meter->analysis->sources; ++i)
+    limits_force(meter->analysis->source[i].token_type, Operation::read, 1);
+}
+
+bool read_is_revealed(Oid token_type) {
+  const auto wanted = static_cast<Reveal>(setting_reveal);
+  if (wanted == Reveal::token) return false;
+  if (wanted != Reveal::automatic) return true;
+  const TypePolicy *policy = policy_require(token_type);
+  return gate_allows_implicit(policy, Privilege::reveal) || gate_allows_implicit(policy, Privilege::masked);
+}
+
+bool relation_is_protected(Oid relid) { return protected_relation(relid) != nullptr; }
 
 }  // namespace redoubt::pg

@@ -1,4 +1,6 @@
-// read_meter.h - charges `read` for rows of protected columns that leave a query.
+// read_meter.h - charges what a query discloses: rows that leave, probes, errors.
+//
+// What leaves in the middle of a plan is charged by meter_function.h.
 #ifndef REDOUBT_PG_READ_METER_H
 #define REDOUBT_PG_READ_METER_H
 
@@ -8,41 +10,37 @@
 
 namespace redoubt::pg {
 
-// What one output column costs per row, charged to one token type.
-struct MeteredColumn {
-  int attribute;  // 1-based position in the output row
-  Oid token_type;
-  std::uint16_t count;  // values in one non-null value of the column
-  bool is_array;        // count is per element
-  bool makes_text;      // an output function of the token type makes text for the reader, and may reveal instead
-};
+struct QueryMeter;  // of one executor run of a plan that touches protected columns
 
-// A lease held on one token type's budget.
-struct ReadLease {
-  Oid token_type;
-  std::uint32_t held;     // charged, not delivered yet
-  std::uint32_t next;     // size of the next lease
-  TimestampTz leased_at;  // of the last one, for the refund
-};
+// query_meter_start is called after ExecutorStart.  Raises 53400 where a bucket of the
+// query is in debt, 55000 where the plan has a point without a meter.
+void query_meter_start(QueryDesc *query, int eflags);
 
 // A destination wrapped around the query's own.  Lives on the hook's C stack.
 struct ReadMeter {
   DestReceiver pub;  // first: a DestReceiver * to it is a ReadMeter *
   DestReceiver *inner;
   DeliveryFrame *frame;
-  int columns;
-  MeteredColumn *column;
-  int leases;
-  ReadLease *lease;
+  QueryMeter *query;
 };
 
-// Wraps query->dest if the query's rows carry protected columns or are handed
-// out by a data-modifying query; does nothing otherwise.
+// Wraps query->dest if the query's rows carry protected values or are handed out by a
+// data-modifying query; does nothing otherwise.
 void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame);
 
-// Restores query->dest and gives back what was leased but not delivered.  Safe
-// while an error is in flight.
+// Restores query->dest and gives back what was leased but not delivered.  Safe while an
+// error is in flight.
 void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept;
+
+// Charges what a finished run told besides its rows: conflicts, that there was none, a
+// count.  Remembers the columns of a table it filled.
+void read_meter_finish(ReadMeter *meter, QueryDesc *query);
+
+// For the error path: the message may carry a protected value of the query.
+void query_meter_error(const QueryDesc *query) noexcept;
+
+// True if the output function will reveal values of the type, and charge for that.
+bool read_is_revealed(Oid token_type);
 
 // True if any column of the table is protected, by its type or by a label.
 bool relation_is_protected(Oid relid);

@@ -4,7 +4,10 @@
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
+#include "pg/ddl_meter.h"
 #include "pg/delivery.h"
+#include "pg/derived_columns.h"
+#include "pg/function_trust.h"
 #include "pg/kek.h"
 #include "pg/log_guard.h"
 #include "pg/policy.h"
@@ -163,7 +166,7 @@ void audit_settings(const Node *statement) {
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
-  UtilityCommand command = {statement, nullptr, ""};
+  UtilityCommand command = {statement, nullptr, "", nullptr};
   const Node *node = statement->utilityStmt;
   if (IsA(node, CopyStmt)) {
     if (takes_plaintext(reinterpret_cast<const CopyStmt *>(node))) log_guard_mark();
@@ -179,12 +182,16 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.privileges = gate_snapshot();
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
+  command.protection = derived_columns_begin(node);
+  ddl_meter(node);
   return command;
 }
 
 void utility_end(UtilityCommand *command) {
   const Node *node = command->statement->utilityStmt;
   if (command->privileges != nullptr) gate_audit_changes(command->privileges, command->name);
+  derived_columns_end(node, command->protection);
+  if (IsA(node, SecLabelStmt)) function_trust_bind(reinterpret_cast<const SecLabelStmt *>(node));
   audit_settings(node);
   audit_membership(node);
 }

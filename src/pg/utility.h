@@ -4,6 +4,7 @@
 
 #include "pg/boundary.h"
 
+#include "pg/derived_columns.h"
 #include "pg/gate.h"
 
 namespace redoubt::pg {
@@ -11,9 +12,10 @@ namespace redoubt::pg {
 // What utility_begin prepared and utility_end needs.  Plain data on the
 // hook's C stack.
 struct UtilityCommand {
-  PlannedStmt *statement;    // to run: the given one, or a rewritten copy
-  GateSnapshot *privileges;  // of the gate, before a command that may change them; null otherwise
-  const char *name;          // the command's name, for the audit trail
+  PlannedStmt *statement;                // to run: the given one, or a rewritten copy
+  GateSnapshot *privileges;              // of the gate, before a command that may change them; null otherwise
+  const char *name;                      // the command's name, for the audit trail
+  const ProtectionSnapshot *protection;  // of columns that the command may free; null otherwise
 };
 
 // utility_begin rewrites COPY <protected table> TO into COPY (SELECT ...) TO, so

@@ -1,0 +1,164 @@
+// function_trust.cpp - see function_trust.h.
+//
+// The label stored is "trusted <64 hex digits>": SHA-256 of the owner's name and of what
+// pg_get_functiondef prints.  It is public and needs no key: who may set the label is
+// what matters, and the label says to which text it was given.  It survives a dump; a
+// major upgrade that prints functions otherwise takes the trust away.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/function_trust.h"
+
+extern "C" {
+#include "catalog/pg_language.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constexpr const char *kProvider = "redoubt";
+constexpr const char *kTrusted = "trusted";
+
+struct TrustEntry {
+  Oid function;  // hash key
+  bool trusted;
+  bool own;
+};
+
+constinit HTAB *cache = nullptr;
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void function_trust_changed(Datum, int, uint32) { redoubt::pg::function_trust_forget(); }
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (cache != nullptr) return;
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = sizeof(TrustEntry);
+  control.hcxt = CacheMemoryContext;
+  cache = hash_create("redoubt function trust", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  CacheRegisterSyscacheCallback(PROCOID, function_trust_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHOID, function_trust_changed, 0);
+}
+
+// "trusted <digest>" for what the function is now.
+const char *bound_label(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
+  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+  ReleaseSysCache(tuple);
+  const char *definition = TextDatumGetCString(DirectFunctionCall1(pg_get_functiondef, ObjectIdGetDatum(function)));
+  const char *text = psprintf("%s\n%s", GetUserNameFromId(owner, false), definition);
+
+  std::uint8_t digest[PG_SHA256_DIGEST_LENGTH] = {};
+  pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+  if (context == nullptr || pg_cryptohash_init(context) < 0 ||
+      pg_cryptohash_update(context, reinterpret_cast<const std::uint8_t *>(text), strlen(text)) < 0 ||
+      pg_cryptohash_final(context, digest, sizeof digest) < 0)
+    elog(ERROR, "could not compute a digest of function %u", function);
+  pg_cryptohash_free(context);
+  char hex[2 * sizeof digest + 1] = {};
+  hex_encode(reinterpret_cast<const char *>(digest), sizeof digest, hex);
+  return psprintf("%s %s", kTrusted, hex);
+}
+
+bool is_plain_function(Oid function) {
+  const char kind = get_func_prokind(function);
+  return kind == PROKIND_FUNCTION || kind == PROKIND_PROCEDURE || kind == PROKIND_WINDOW;
+}
+
+bool labelled_trusted(Oid function) {
+  const ObjectAddress object = {ProcedureRelationId, function, 0};
+  const char *label = GetSecurityLabel(&object, kProvider);
+  return label != nullptr && is_plain_function(function) && strcmp(label, bound_label(function)) == 0;
+}
+
+bool implemented_here(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  bool null = true;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  const Datum library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &null);
+  const bool here = language == ClanguageId && !null && strcmp(TextDatumGetCString(library), "$libdir/redoubt") == 0;
+  ReleaseSysCache(tuple);
+  return here;
+}
+
+const TrustEntry *lookup(Oid function) {
+  cache_init();
+  if (auto *entry = static_cast<TrustEntry *>(hash_search(cache, &function, HASH_FIND, nullptr))) return entry;
+  const bool own = implemented_here(function);
+  const bool trusted = own || get_func_leakproof(function) || labelled_trusted(function);
+  auto *entry = static_cast<TrustEntry *>(hash_search(cache, &function, HASH_ENTER, nullptr));
+  entry->trusted = trusted;
+  entry->own = own;
+  return entry;
+}
+
+}  // namespace
+
+bool function_is_trusted(Oid function) {
+  if (function < FirstNormalObjectId) return func_volatile(function) != PROVOLATILE_VOLATILE;
+  return lookup(function)->trusted;
+}
+
+bool function_is_own(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
+
+bool type_runs_code(Oid type) {
+  if (type < FirstNormalObjectId) return false;
+  check_stack_depth();
+  if (DomainHasConstraints(type)) return true;
+  const Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_runs_code(element);
+  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE) return type_runs_code(get_range_subtype(base));
+  if (!type_is_rowtype(base) || base == RECORDOID) return false;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+  bool runs = false;
+  for (int i = 0; i < descriptor->natts && !runs; ++i)
+    runs = !TupleDescAttr(descriptor, i)->attisdropped && type_runs_code(TupleDescAttr(descriptor, i)->atttypid);
+  return runs;
+}
+
+void function_trust_forget() noexcept {
+  if (cache == nullptr) return;
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, cache);
+  while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
+    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
+}
+
+void function_trust_check(Oid function, const char *label) {
+  if (label == nullptr) return;
+  // A restored label carries its digest already; one that does not fit gives no trust.
+  if (strcmp(label, kTrusted) != 0 && strncmp(label, "trusted ", 8) != 0)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("\"%s\" is not a label for a function", label),
+                    errhint("The only label for functions is trusted.")));
+  if (!is_plain_function(function))
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("aggregates cannot be labelled as trusted"),
+                    errhint("What an aggregate is given is always counted.")));
+}
+
+void function_trust_bind(const SecLabelStmt *statement) {
+  if (statement->label == nullptr || strcmp(statement->label, kTrusted) != 0) return;
+  if (statement->provider != nullptr && strcmp(statement->provider, kProvider) != 0) return;
+  if (statement->objtype != OBJECT_FUNCTION && statement->objtype != OBJECT_PROCEDURE &&
+      statement->objtype != OBJECT_ROUTINE)
+    return;
+  Relation relation = nullptr;
+  const ObjectAddress object =
+      get_object_address(statement->objtype, statement->object, &relation, ShareUpdateExclusiveLock, false);
+  CommandCounterIncrement();  // the label just set is updated in the same command
+  const char *own = GetSecurityLabel(&object, kProvider);
+  if (own != nullptr && strcmp(own, kTrusted) == 0) SetSecurityLabel(&object, kProvider, bound_label(object.objectId));
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,42 @@
+// lease.h - values paid for ahead, so that a row costs a subtraction.
+//
+// Takes 1, 2, 4 ... 64 values at a time; what is not delivered goes back when the
+// statement or portal pauses.
+#ifndef REDOUBT_PG_LEASE_H
+#define REDOUBT_PG_LEASE_H
+
+#include "pg/limits.h"
+
+namespace redoubt::pg {
+
+constexpr std::uint32_t kMaxLease = 64;
+
+struct Lease {
+  Oid token_type;
+  Operation operation;
+  std::uint32_t held;     // charged, not delivered yet
+  std::uint32_t next;     // size of the next lease
+  TimestampTz leased_at;  // of the last one, for the refund
+};
+
+inline Lease lease_make(Oid token_type, Operation operation) noexcept { return {token_type, operation, 0, 1, 0}; }
+
+// lease_take charges `wanted` values; raises where the limits refuse.
+inline void lease_take(Lease *lease, std::uint32_t wanted) {
+  while (lease->held < wanted) {
+    lease->held += limits_lease(lease->token_type, lease->operation, std::max(lease->next, wanted - lease->held),
+                                &lease->leased_at);
+    lease->next = std::min(lease->next * 2, kMaxLease);
+  }
+  lease->held -= wanted;
+}
+
+// lease_refund gives back what is held.  Safe in callbacks and while an error is in flight.
+inline void lease_refund(Lease *lease) noexcept {
+  if (lease->held > 0) limits_refund(lease->token_type, lease->operation, lease->held, lease->leased_at);
+  lease->held = 0;
+  lease->next = 1;
+}
+
+}  // namespace redoubt::pg
+#endif

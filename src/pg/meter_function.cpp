@@ -1,0 +1,169 @@
+// meter_function.cpp - see meter_function.h.
+//
+// State per call site lives in fn_extra, in the memory context of the expression; a reset
+// callback gives back what it leased ahead.  All such states of the backend are in one
+// list, so that a portal that pauses can give back as well.
+// Invariant: the charge comes before the value is handed on.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/delivery.h"
+#include "pg/lease.h"
+#include "pg/meter_function.h"
+#include "pg/read_meter.h"
+#include "pg/value_count.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Marks a call that meter_wrap made: no parser and no reader of stored trees sets it.
+constexpr int kOurs = -1517;
+
+// The second argument, a bytea.
+struct MeterItem {
+  Oid token_type;
+  std::uint16_t count;
+  std::uint16_t is_token;
+};
+struct MeterSpec {
+  std::uint16_t flags;
+  std::uint16_t items;
+  MeterItem item[kMaxSources];
+};
+static_assert(sizeof(MeterItem) == 8 && offsetof(MeterSpec, item) == 4);
+
+struct MeterState {
+  MeterState *next;
+  MeterState **link;  // what points here
+  MemoryContext context;
+  Oid type;
+  MeterSpec spec;
+  Lease lease[kMaxSources];
+  MemoryContextCallback forget;
+};
+
+constinit MeterState *states = nullptr;
+constinit Oid function_oid = InvalidOid;
+constinit bool function_known = false;
+
+Size spec_size(int items) noexcept { return offsetof(MeterSpec, item) + sizeof(MeterItem) * static_cast<Size>(items); }
+
+void refund(MeterState *state) noexcept {
+  for (int i = 0; i < state->spec.items; ++i) lease_refund(&state->lease[i]);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void meter_function_changed(Datum, int, uint32) { redoubt::pg::function_known = false; }
+static void meter_function_forget(void *argument) {
+  using namespace redoubt::pg;
+  auto *state = static_cast<MeterState *>(argument);
+  refund(state);
+  *state->link = state->next;
+  if (state->next != nullptr) state->next->link = state->link;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+MeterState *make_state(FunctionCallInfo fcinfo) {
+  FmgrInfo *const info = fcinfo->flinfo;
+  const auto *bytes = PG_GETARG_BYTEA_PP(1);
+  auto *state = static_cast<MeterState *>(MemoryContextAllocZero(info->fn_mcxt, sizeof(MeterState)));
+  const auto size = static_cast<Size>(VARSIZE_ANY_EXHDR(bytes));
+  if (size < spec_size(1) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
+  memcpy(&state->spec, VARDATA_ANY(bytes), size);
+  if (state->spec.items > kMaxSources || size != spec_size(state->spec.items))
+    elog(ERROR, "redoubt.meter called with a wrong argument");
+  for (int i = 0; i < state->spec.items; ++i)
+    state->lease[i] = lease_make(state->spec.item[i].token_type, Operation::read);
+  state->type = get_fn_expr_argtype(info, 0);
+  state->context = info->fn_mcxt;
+  state->next = states;
+  state->link = &states;
+  if (states != nullptr) states->link = &state->next;
+  states = state;
+  state->forget.func = meter_function_forget;
+  state->forget.arg = state;
+  MemoryContextRegisterResetCallback(info->fn_mcxt, &state->forget);
+  info->fn_extra = state;
+  return state;
+}
+
+void charge(MeterState *state, Datum value, bool null) {
+  const MeterSpec &spec = state->spec;
+  if (null && (spec.flags & kMeterPure) != 0) return;
+  const std::uint32_t elements = (spec.flags & kMeterMany) == 0 ? 1 : null ? 0 : value_elements(value, state->type);
+  for (int i = 0; i < spec.items; ++i) {
+    const bool left_to_output = spec.item[i].is_token != 0 && (spec.flags & kMeterReveals) != 0 &&
+                                delivery_to_reader() && read_is_revealed(spec.item[i].token_type);
+    if (!left_to_output && elements > 0) lease_take(&state->lease[i], spec.item[i].count * elements);
+  }
+}
+
+}  // namespace
+
+Oid meter_function_oid() {
+  if (function_known) return function_oid;
+  static constinit bool registered = false;
+  if (!registered) CacheRegisterSyscacheCallback(PROCOID, meter_function_changed, 0);
+  registered = true;
+  const Oid types[] = {ANYELEMENTOID, BYTEAOID};
+  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter")));
+  function_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  function_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
+  return function_oid;
+}
+
+Expr *meter_wrap(Expr *expression, const Flow &flow, const Source *sources, std::uint16_t flags) {
+  const Oid function = meter_function_oid();
+  if (!OidIsValid(function))
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
+                    errhint("Create the extension again.")));
+  MeterSpec spec = {flags, 0, {}};
+  for (int i = 0; i < kMaxSources; ++i)
+    if (flow.count[i] != 0)
+      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], static_cast<std::uint16_t>(sources[i].is_token)};
+  const Size size = spec_size(spec.items);
+  auto *bytes = static_cast<bytea *>(palloc0(VARHDRSZ + size));
+  SET_VARSIZE(bytes, VARHDRSZ + size);
+  memcpy(VARDATA(bytes), &spec, size);
+
+  auto *node = reinterpret_cast<Node *>(expression);
+  Const *argument = makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
+  FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
+                                exprCollation(node), COERCE_IMPLICIT_CAST);
+  call->location = kOurs;  // and as an implicit cast, EXPLAIN does not show it
+  return reinterpret_cast<Expr *>(call);
+}
+
+int meter_of(const Node *expression) {
+  if (expression == nullptr || !IsA(expression, FuncExpr)) return -1;
+  const auto *call = reinterpret_cast<const FuncExpr *>(expression);
+  if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return -1;
+  if (call->location != kOurs)
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("redoubt.meter is not to be called"),
+                    errhint("Redoubt puts it into plans itself.")));
+  const auto *argument = static_cast<const Const *>(lsecond(call->args));
+  return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
+}
+
+void meter_refund_query(MemoryContext context) noexcept {
+  for (MeterState *state = states; state != nullptr; state = state->next)
+    if (state->context == context) refund(state);
+}
+
+}  // namespace redoubt::pg
+
+// meter(anyelement, bytea) returns its first argument, charged for.
+REDOUBT_FUNCTION(redoubt_meter) {
+  using namespace redoubt::pg;
+  auto *state = static_cast<MeterState *>(fcinfo->flinfo->fn_extra);
+  if (state == nullptr) state = make_state(fcinfo);
+  charge(state, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
+  PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}

@@ -1,0 +1,38 @@
+// meter_function.h - the meter inside a plan: redoubt.meter(anyelement, bytea).
+//
+// The function returns its first argument and charges for it, exactly where and when
+// the value is handed over and in whichever process that is.  Only the planner hook puts
+// calls of it into plans; a call that somebody wrote is an error.
+#ifndef REDOUBT_PG_METER_FUNCTION_H
+#define REDOUBT_PG_METER_FUNCTION_H
+
+#include "pg/plan_flow.h"
+
+namespace redoubt::pg {
+
+// How a meter counts one evaluation; bits.
+enum MeterFlags : std::uint16_t {
+  kMeterPure = 1,     // a null holds no value and is free
+  kMeterMany = 2,     // counts are per element of arrays
+  kMeterKeeps = 4,    // pays for a copy that is made: the value itself stays protected
+  kMeterReveals = 8,  // tokens that an output function is about to reveal are left to it
+  kMeterRows = 16,    // pays for something of the row other than the value it is around
+};
+
+// OID of redoubt.meter, or InvalidOid where the extension is not installed.
+Oid meter_function_oid();
+
+// meter_wrap returns a call of the meter around `expression` for the explicit counts of
+// `flow`; palloc'd in the current context.
+Expr *meter_wrap(Expr *expression, const Flow &flow, const Source *sources, std::uint16_t flags);
+
+// meter_of returns the flags of a meter put into a plan by meter_wrap, or -1 for any
+// other expression.
+int meter_of(const Node *expression);
+
+// meter_refund_query gives back what meters whose state is in `context` (the query's)
+// hold ahead.  Atomics only.
+void meter_refund_query(MemoryContext context) noexcept;
+
+}  // namespace redoubt::pg
+#endif

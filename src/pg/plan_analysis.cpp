@@ -1,0 +1,194 @@
+// plan_analysis.cpp - the analysis of a whole plan, and its cache.
+//
+// The cache is a direct-mapped table of pointers into the plans' own memory contexts; a
+// reset callback on the context takes the entry out, so none outlives its plan.
+// Backend-local, no locks.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/meter_function.h"
+#include "pg/plan_walk.h"
+#include "pg/policy.h"
+#include "pg/protected_columns.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr int kMaxWalks = 40;
+constexpr Size kCacheSize = 1024;
+
+struct CacheEntry {
+  const PlannedStmt *plan;
+  const PlanAnalysis *analysis;
+  MemoryContextCallback forget;
+};
+
+constinit CacheEntry *cache[kCacheSize] = {};
+
+CacheEntry **cache_slot(const PlannedStmt *plan) noexcept {
+  return &cache[(reinterpret_cast<std::uintptr_t>(plan) >> 6) * 0x9E3779B97F4A7C15ULL >> 54];
+}
+static_assert(kCacheSize == 1ULL << (64 - 54));
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void plan_analysis_forget(void *argument) {
+  using namespace redoubt::pg;
+  auto *entry = static_cast<CacheEntry *>(argument);
+  CacheEntry **slot = cache_slot(entry->plan);
+  if (*slot == entry) *slot = nullptr;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+NodeFlow walk_all(PlanWalk *walk) {
+  for (int i = 0; i < walk->subplans; ++i)
+    walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
+  return walk_plan(walk, walk->plan->planTree);
+}
+
+// Values of labelled columns per token type: what a row of this branch costs.
+std::uint32_t labelled_cost(const PlanWalk *walk, const Flow &flow, Oid token_type) {
+  std::uint32_t cost = 0;
+  for (int i = 0; i < walk->analysis->sources; ++i)
+    if (walk->analysis->source[i].token_type == token_type && !walk->analysis->source[i].is_token)
+      cost += flow.count[i];
+  return cost;
+}
+
+bool cost_differs(const PlanWalk *walk, const Flow &a, const Flow &b) {
+  for (int i = 0; i < walk->analysis->sources; ++i) {
+    const Oid type = walk->analysis->source[i].token_type;
+    if (labelled_cost(walk, a, type) != labelled_cost(walk, b, type)) return true;
+  }
+  return false;
+}
+
+// UNION ALL at the top of protected and other values: each branch pays for its own rows,
+// where the maximum over the branches would charge every row.
+void meter_branches(PlanWalk *walk, NodeFlow *top) {
+  if (!walk->inject || walk->plan->commandType != CMD_SELECT || !IsA(walk->plan->planTree, Append)) return;
+  auto *append = reinterpret_cast<Append *>(walk->plan->planTree);
+  if (append->plan.qual != NIL) return;
+  const int n = list_length(append->appendplans);
+  auto *branch = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
+  for (int i = 0; i < n; ++i) branch[i] = walk_plan(walk, static_cast<Plan *>(list_nth(append->appendplans, i)));
+  for (int column = 0; column < top->size; ++column) {
+    const auto flow = [&](int i) { return node_flow_column(&branch[i], static_cast<AttrNumber>(column + 1)); };
+    bool differs = false;
+    for (int i = 1; i < n; ++i) differs |= cost_differs(walk, flow(0), flow(i));
+    if (!differs) continue;
+    ListCell *cell = nullptr;
+    foreach (cell, append->appendplans) {
+      auto *plan = static_cast<Plan *>(lfirst(cell));
+      meter_target(walk, &plan, column, flow(foreach_current_index(cell)), 0);
+      lfirst(cell) = plan;
+    }
+    flow_clear_explicit(&top->column[column]);
+  }
+}
+
+void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
+  const List *targets = plan->planTree->targetlist;
+  if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
+  analysis->column =
+      static_cast<OutputColumn *>(palloc0(sizeof(OutputColumn) * static_cast<Size>(list_length(targets) + 1)));
+  int position = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    const Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
+    if (target->resjunk) continue;
+    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr))};
+    analysis->row_decides |= flow.implicit;
+  }
+  analysis->row_decides |= top.implicit;
+  analysis->statement_decides |= analysis->row_decides;
+}
+
+// Copies the result next to the plan.
+void keep(const PlannedStmt *plan, const PlanAnalysis *analysis) {
+  MemoryContext context = GetMemoryChunkContext(const_cast<PlannedStmt *>(plan));
+  auto *entry = static_cast<CacheEntry *>(MemoryContextAlloc(context, sizeof(CacheEntry)));
+  auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
+  *copy = *analysis;
+  if (analysis->columns > 0) {
+    const Size bytes = sizeof(OutputColumn) * static_cast<Size>(analysis->columns);
+    copy->column = static_cast<OutputColumn *>(MemoryContextAlloc(context, bytes));
+    memcpy(copy->column, analysis->column, bytes);
+  }
+  *entry = {plan, copy, {}};
+  entry->forget.func = plan_analysis_forget;
+  entry->forget.arg = entry;
+  MemoryContextRegisterResetCallback(context, &entry->forget);
+  *cache_slot(plan) = entry;
+}
+
+bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && policy_carried(type)->size > 0; }
+
+}  // namespace
+
+bool plan_touches_protected(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE) {
+      if (protected_relation(entry->relid) != nullptr) return true;
+    } else if (entry->rtekind == RTE_FUNCTION) {
+      ListCell *function = nullptr;
+      foreach (function, entry->functions)
+        if (carries_tokens(exprType(static_cast<RangeTblFunction *>(lfirst(function))->funcexpr))) return true;
+    }
+  }
+  if (plan->planTree == nullptr) return false;
+  foreach (cell, plan->planTree->targetlist)
+    if (carries_tokens(exprType(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr))))
+      return true;
+  return false;
+}
+
+PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
+  auto *analysis = static_cast<PlanAnalysis *>(palloc0(sizeof(PlanAnalysis)));
+  PlanWalk walk = {};
+  walk.plan = plan;
+  walk.analysis = analysis;
+  walk.inject = inject;
+  walk.params = list_length(plan->paramExecTypes);
+  walk.subplans = list_length(plan->subplans);
+  walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
+  walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
+  walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
+
+  // Without parameters and subplans the plan is a tree, and one walk is exact.
+  if (walk.params > 0 || walk.subplans > 0) {
+    int walks = 0;
+    do {
+      if (walks++ == kMaxWalks * kMaxFlowCount) elog(ERROR, "redoubt: plan analysis does not end");
+      CHECK_FOR_INTERRUPTS();
+      walk.changed = false;
+      walk_all(&walk);
+    } while (walk.changed || walks < 2);
+  }
+  walk.last = true;
+  NodeFlow top = walk_all(&walk);
+  meter_branches(&walk, &top);
+  describe_output(analysis, plan, top);
+  return analysis;
+}
+
+const PlanAnalysis *plan_analysis(PlannedStmt *plan) {
+  const CacheEntry *entry = *cache_slot(plan);
+  if (entry != nullptr && entry->plan == plan) return entry->analysis;
+  MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt plan analysis", ALLOCSET_SMALL_SIZES);
+  MemoryContext old = MemoryContextSwitchTo(scratch);
+  keep(plan, plan_analyze(plan, false));
+  MemoryContextSwitchTo(old);
+  MemoryContextDelete(scratch);
+  return (*cache_slot(plan))->analysis;
+}
+
+}  // namespace redoubt::pg

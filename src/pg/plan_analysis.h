@@ -1,0 +1,45 @@
+// plan_analysis.h - where protected values leave a finished plan.
+//
+// plan_analyze follows the values of protected columns from the scans upwards.  What
+// reaches the top is described in the result and metered at the DestReceiver.  What is
+// handed over in the middle (arguments of aggregates that carry their input out, of
+// functions that may disclose, values written to unprotected columns) is metered by a
+// pass-through function put around the expression, see meter_function.h.
+#ifndef REDOUBT_PG_PLAN_ANALYSIS_H
+#define REDOUBT_PG_PLAN_ANALYSIS_H
+
+#include "pg/plan_flow.h"
+
+namespace redoubt::pg {
+
+struct OutputColumn {
+  Flow flow;
+  Oid type;
+};
+
+// Plain data in one memory context, pointers into itself only.
+struct PlanAnalysis {
+  int sources;
+  Source source[kMaxSources];
+  int columns;  // of the rows that leave; junk left out
+  OutputColumn *column;
+  std::uint32_t row_decides;        // implicit flow into an output row
+  std::uint32_t statement_decides;  // implicit flow anywhere in the statement
+  Flow conflict;                    // what a row in conflict (ON CONFLICT) tells about
+  bool unmetered;                   // a point in the middle has no meter
+};
+
+// plan_touches_protected: a quick look at the range table and the output types.
+bool plan_touches_protected(const PlannedStmt *plan);
+
+// plan_analyze describes a plan.  With `inject` it also puts meters into it, in the
+// current memory context, which must be the plan's; without, meters are recognised.
+PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject);
+
+// plan_analysis returns the cached analysis of a plan, making it where there is none.
+// It lives in the plan's memory context, no longer than the plan, so whatever
+// invalidates a cached plan (a label, a relation, a function) drops it as well.
+const PlanAnalysis *plan_analysis(PlannedStmt *plan);
+
+}  // namespace redoubt::pg
+#endif

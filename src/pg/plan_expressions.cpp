@@ -1,0 +1,425 @@
+// plan_expressions.cpp - the flow of one expression.
+//
+// The rules: a value computed from protected values holds all of them, unless it is one
+// of several (CASE, COALESCE, GREATEST) or a count.  Arguments of functions that may
+// disclose are metered where they are evaluated, and so is the input of aggregates that
+// carry it out; the result is free then.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/function_trust.h"
+#include "pg/meter_function.h"
+#include "pg/plan_walk.h"
+#include "pg/policy.h"
+#include "pg/protected_columns.h"
+#include "pg/tree_walker.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct Children {
+  PlanWalk *walk;
+  const ExprScope *scope;
+  Flow flow;
+};
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool plan_expression_child(Node *node, void *context) {
+  using namespace redoubt::pg;
+  auto *children = static_cast<Children *>(context);
+  flow_add(&children->flow, walk_expression(children->walk, *children->scope, node));
+  return false;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  Children children = {walk, &scope, kNoFlow};
+  expression_tree_walker(node, tree_walker(plan_expression_child), &children);
+  return children.flow;
+}
+
+Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
+  Flow flow = kNoFlow;
+  ListCell *cell = nullptr;
+  foreach (cell, list) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
+  return flow;
+}
+
+int source_index(PlanWalk *walk, const Source &wanted) {
+  PlanAnalysis *analysis = walk->analysis;
+  const auto same = [](const Source &a, const Source &b) {
+    return a.relid == b.relid && a.attno == b.attno && a.token_type == b.token_type && a.is_token == b.is_token;
+  };
+  for (int i = 0; i < analysis->sources; ++i)
+    if (same(analysis->source[i], wanted)) return i;
+  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
+    return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token});
+  if (analysis->sources == kMaxSources)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
+                    errhint("Split the statement.")));
+  analysis->source[analysis->sources] = wanted;
+  return analysis->sources++;
+}
+
+bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
+bool is_array(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
+
+}  // namespace
+
+Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+               Flow flow) {
+  if (flow_explicit(flow) == 0) return flow;
+  // A trusted function may still make a value whose domain calls another (json_populate_record).
+  if (!walk->index_condition && (!function_is_trusted(function) || type_runs_code(type))) {
+    meter_arguments(walk, scope, arguments, 0);
+    return flow_paid(flow);
+  }
+  if (flow.many) {
+    // One number or one element; a string or array may hold all of them.
+    if (is_fixed_size(type) || returns_set) {
+      flow.many = false;
+    } else {
+      meter_arguments(walk, scope, arguments, kMeterReveals);
+      return flow_paid(flow);
+    }
+  }
+  flow.pure = false;
+  return flow;
+}
+
+namespace {
+
+// True for detokenize, mask and token_info: what they return is charged as a reveal, or
+// holds no token.
+bool consumes_token(const FuncExpr *call) {
+  if (!function_is_own(call->funcid) || list_length(call->args) != 1) return false;
+  if (call->funcresulttype == RECORDOID) return true;
+  const TypePolicy *policy = policy_find(exprType(static_cast<Node *>(linitial(call->args))));
+  return policy != nullptr && (call->funcid == policy->gate[static_cast<int>(Privilege::reveal)] ||
+                               call->funcid == policy->gate[static_cast<int>(Privilege::masked)]);
+}
+
+// A function hands tokens on uncharged (see read_meter.cpp), so its result is a source.
+void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
+  if (call->funcid < FirstNormalObjectId || call->funcresulttype < FirstNormalObjectId) return;
+  const CarriedTokens *carried = policy_carried(call->funcresulttype);
+  if (carried->size == 0 || function_is_own(call->funcid)) return;
+  for (int i = 0; i < carried->size; ++i)
+    flow_add(flow, source_flow(walk, {call->funcid, InvalidAttrNumber, carried->item[i].token_type, true},
+                               carried->item[i].count));
+  flow->pure = carried->size == 1;
+  flow->many = is_array(call->funcresulttype);
+}
+
+Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
+  if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
+    Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
+    if ((flags & kMeterKeeps) == 0) flow_clear_explicit(&flow);
+    return flow;
+  }
+  Flow flow = list_flow(walk, scope, call->args);
+  if (flow_explicit(flow) != 0 && consumes_token(call)) return flow_paid(flow);
+  flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
+  add_function_result(walk, call, &flow);
+  return flow;
+}
+
+Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments) {
+  const Flow flow = list_flow(walk, scope, arguments);
+  return walk_call(walk, scope, function, type, false, arguments, flow);
+}
+
+// Meters a single argument that is no list.
+Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
+  List *list = list_make1(*argument);
+  meter_arguments(walk, scope, list, flags);
+  *argument = static_cast<Expr *>(linitial(list));
+  return flow_paid(flow);
+}
+
+Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
+  Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
+  if (flow_explicit(flow) == 0) return flow;
+  Oid output = InvalidOid;
+  Oid input = InvalidOid;
+  Oid parameter = InvalidOid;
+  bool varlena = false;
+  getTypeOutputInfo(exprType(reinterpret_cast<Node *>(cast->arg)), &output, &varlena);
+  getTypeInputInfo(cast->resulttype, &input, &parameter);
+  const auto trusted = [](Oid function) { return function < FirstNormalObjectId || function_is_trusted(function); };
+  const bool domain = type_runs_code(cast->resulttype);
+  if (flow.many || domain || !trusted(output) || !trusted(input))
+    return meter_one(walk, scope, &cast->arg, flow, kMeterReveals);
+  flow.pure = false;
+  return flow;
+}
+
+Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
+  const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
+  if (flow_explicit(flow) == 0 || !DomainHasConstraints(cast->resulttype)) return flow;
+  return meter_one(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
+}
+
+// CASE delivers one of its results.  A column that only decides which is still read, by
+// what comes out.
+Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
+  ExprScope inner = scope;
+  Flow decides = kNoFlow;
+  Flow test = kNoFlow;
+  if (node->arg != nullptr) {
+    test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
+    inner.case_test = &test;
+    flow_add(&decides, test);
+  }
+  Flow result = walk_expression(walk, scope, reinterpret_cast<Node *>(node->defresult));
+  ListCell *cell = nullptr;
+  foreach (cell, node->args) {
+    auto *when = static_cast<CaseWhen *>(lfirst(cell));
+    flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
+    flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
+  }
+  for (int i = 0; i < kMaxSources; ++i)
+    if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
+  result.implicit |= flow_decides(decides);
+  result.pure = false;
+  return result;
+}
+
+// One of the list.
+Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
+  Flow flow = kNoFlow;
+  ListCell *cell = nullptr;
+  foreach (cell, list) flow_max(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
+  flow.pure = false;
+  return flow;
+}
+
+Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, ArrayCoerceExpr *cast) {
+  const Flow array = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
+  Flow element = array;
+  element.many = false;
+  ExprScope inner = scope;
+  inner.case_test = &element;
+  Flow flow = walk_expression(walk, inner, reinterpret_cast<Node *>(cast->elemexpr));
+  flow.many = array.many;
+  return flow;
+}
+
+// A field of a row: of the whole row of a table, or of a column of another table's row type.
+Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
+  const auto *row = reinterpret_cast<Var *>(select->arg);
+  const bool base = IsA(select->arg, Var) && !IS_SPECIAL_VARNO(row->varno) &&
+                    (scope.scan == nullptr || static_cast<Index>(row->varno) != scope.scan_relid);
+  if (base && row->varattno == 0) return relation_flow(walk, static_cast<Index>(row->varno), select->fieldnum);
+  Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(select->arg));
+  flow.many = flow.many && !is_fixed_size(select->resulttype);
+  flow.pure = false;
+  if (!base) return flow;
+  const Oid row_of = get_typ_typrelid(getBaseType(row->vartype));
+  for (int i = 0; i < walk->analysis->sources; ++i) {
+    const Source &source = walk->analysis->source[i];
+    if (source.relid == row_of && source.attno != select->fieldnum) flow.count[i] = 0;
+  }
+  return flow;
+}
+
+Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) {
+  switch (variable->varno) {
+    case OUTER_VAR:
+      return node_flow_column(scope.outer, variable->varattno);
+    case INNER_VAR:
+      return node_flow_column(scope.inner, variable->varattno);
+    case INDEX_VAR:
+      return node_flow_column(scope.index, variable->varattno);
+    default:
+      break;
+  }
+  if (scope.scan != nullptr && static_cast<Index>(variable->varno) == scope.scan_relid)
+    return node_flow_column(scope.scan, variable->varattno);
+  return relation_flow(walk, static_cast<Index>(variable->varno), variable->varattno);
+}
+
+}  // namespace
+
+Flow source_flow(PlanWalk *walk, const Source &source, int count) {
+  Flow flow = kNoFlow;
+  flow.count[source_index(walk, source)] = static_cast<std::uint16_t>(std::min<int>(count, kMaxFlowCount));
+  return flow;
+}
+
+Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
+  Flow flow = kNoFlow;
+  if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable)) || attno < 0) return flow;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE) return flow;
+  const ProtectedRelation *relation = protected_relation(entry->relid);
+  int columns = 0;
+  bool many = false;
+  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
+    const ProtectedColumn &column = relation->column[i];
+    if (attno != 0 && column.attno != attno) continue;
+    flow_add(&flow, source_flow(walk, column.source, column.count));
+    many |= column.is_array;
+    ++columns;
+  }
+  flow.pure = attno != 0 && columns == 1;
+  flow.many = many;
+  return flow;
+}
+
+void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
+  if (id < 0 || id >= walk->params) return;
+  Flow *param = &walk->param[id];
+  const Flow before = *param;
+  const bool fresh = flow_decides(before) == 0;
+  flow_max(param, flow);
+  if (fresh) param->pure = flow.pure;
+  if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
+}
+
+Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+  ListCell *parameter = nullptr;
+  ListCell *argument = nullptr;
+  forboth(parameter, subplan->parParam, argument, subplan->args)
+      walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
+  Flow flow = kNoFlow;
+  const NodeFlow *rows =
+      subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
+  if (rows == nullptr || !rows->valid) return flow;
+
+  const auto column = [rows](int position) {
+    Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
+    value.implicit |= rows->implicit;
+    return value;
+  };
+  const auto set_each = [&](const List *params) {
+    int position = 1;
+    ListCell *cell = nullptr;
+    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), column(position++));
+  };
+  const auto set_all = [&](const Flow &value) {
+    ListCell *cell = nullptr;
+    foreach (cell, subplan->setParam) walk_set_param(walk, lfirst_int(cell), value);
+  };
+  switch (subplan->subLinkType) {
+    case EXPR_SUBLINK:
+      set_each(subplan->setParam);
+      return column(1);
+    case MULTIEXPR_SUBLINK:
+    case ROWCOMPARE_SUBLINK:
+      set_each(subplan->setParam);
+      set_each(subplan->paramIds);
+      return subplan->testexpr != nullptr ? walk_expression(walk, scope, subplan->testexpr) : flow;
+    case ARRAY_SUBLINK:
+      flow = column(1);
+      flow.many = flow_explicit(flow) != 0;
+      flow.pure = false;
+      break;
+    case ANY_SUBLINK:
+    case ALL_SUBLINK:
+      set_each(subplan->paramIds);
+      flow = walk_expression(walk, scope, subplan->testexpr);
+      flow.implicit |= rows->implicit;
+      break;
+    case EXISTS_SUBLINK:
+      flow.implicit = rows->implicit;
+      break;
+    case CTE_SUBLINK:
+      return flow;
+  }
+  set_all(flow);
+  return flow;
+}
+
+Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  Flow flow = kNoFlow;
+  if (node == nullptr) return flow;
+  check_stack_depth();
+  switch (nodeTag(node)) {
+    case T_Const:
+      return flow;
+    case T_Var:
+      return variable_flow(walk, scope, reinterpret_cast<Var *>(node));
+    case T_Param: {
+      const auto *param = reinterpret_cast<Param *>(node);
+      return param->paramkind == PARAM_EXEC && param->paramid < walk->params ? walk->param[param->paramid] : flow;
+    }
+    case T_CaseTestExpr:
+      return scope.case_test != nullptr ? *scope.case_test : flow;
+    case T_RelabelType:
+      return walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg));
+    case T_CollateExpr:
+      return walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<CollateExpr *>(node)->arg));
+    case T_TargetEntry:
+      return walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr));
+    case T_WithCheckOption:
+      return walk_expression(walk, scope, reinterpret_cast<WithCheckOption *>(node)->qual);
+    case T_NullTest: {
+      const Flow argument =
+          walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<NullTest *>(node)->arg));
+      if (!argument.pure) flow.implicit = flow_decides(argument);
+      return flow;
+    }
+    case T_FuncExpr:
+      return function_flow(walk, scope, reinterpret_cast<FuncExpr *>(node));
+    case T_OpExpr:
+    case T_DistinctExpr: {
+      auto *call = reinterpret_cast<OpExpr *>(node);
+      set_opfuncid(call);
+      return operator_flow(walk, scope, call->opfuncid, call->opresulttype, call->args);
+    }
+    case T_NullIfExpr: {  // the first argument or null
+      auto *call = reinterpret_cast<OpExpr *>(node);
+      set_opfuncid(call);
+      Flow first = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
+      const Flow result = operator_flow(walk, scope, call->opfuncid, call->opresulttype, call->args);
+      if (flow_explicit(result) == 0) return result;
+      for (int i = 0; i < kMaxSources; ++i)
+        if (first.count[i] == 0 && result.count[i] != 0) first.count[i] = 1;
+      first.implicit |= flow_decides(result);
+      first.pure = false;
+      return first;
+    }
+    case T_ScalarArrayOpExpr: {
+      auto *call = reinterpret_cast<ScalarArrayOpExpr *>(node);
+      set_sa_opfuncid(call);
+      return operator_flow(walk, scope, call->opfuncid, BOOLOID, call->args);
+    }
+    case T_CoerceViaIO:
+      return io_cast_flow(walk, scope, reinterpret_cast<CoerceViaIO *>(node));
+    case T_CoerceToDomain:
+      return domain_flow(walk, scope, reinterpret_cast<CoerceToDomain *>(node));
+    case T_ArrayCoerceExpr:
+      return array_coerce_flow(walk, scope, reinterpret_cast<ArrayCoerceExpr *>(node));
+    case T_CaseExpr:
+      return case_flow(walk, scope, reinterpret_cast<CaseExpr *>(node));
+    case T_CoalesceExpr:
+      return alternatives_flow(walk, scope, reinterpret_cast<CoalesceExpr *>(node)->args);
+    case T_MinMaxExpr:
+      return alternatives_flow(walk, scope, reinterpret_cast<MinMaxExpr *>(node)->args);
+    case T_FieldSelect:
+      return field_flow(walk, scope, reinterpret_cast<FieldSelect *>(node));
+    case T_SubscriptingRef:
+      flow = children_flow(walk, scope, node);
+      flow.many = flow.many && is_array(reinterpret_cast<SubscriptingRef *>(node)->refrestype);
+      return flow;
+    case T_Aggref:
+      return aggregate_flow(walk, scope, reinterpret_cast<Aggref *>(node));
+    case T_WindowFunc:
+      return window_flow(walk, scope, reinterpret_cast<WindowFunc *>(node));
+    case T_SubPlan:
+      return walk_subplan(walk, scope, reinterpret_cast<SubPlan *>(node));
+    case T_List:
+      return list_flow(walk, scope, reinterpret_cast<List *>(node));
+    default:
+      return children_flow(walk, scope, node);
+  }
+}
+
+}  // namespace redoubt::pg

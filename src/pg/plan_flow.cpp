@@ -1,0 +1,60 @@
+// plan_flow.cpp - flows of whole rows; see plan_flow.h.
+//
+// Allocates in the current memory context, nothing is kept.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/plan_flow.h"
+
+namespace redoubt::pg {
+
+Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
+  Flow flow = kNoFlow;
+  if (node == nullptr || !node->valid) return flow;
+  if (node->uniform && attno >= 0) return node->column[0];
+  if (attno > 0) return attno <= node->size ? node->column[attno - 1] : flow;
+  if (attno == 0)
+    for (int i = 0; i < node->size; ++i) flow_add(&flow, node->column[i]);
+  return flow;
+}
+
+void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
+  int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
+  for (int i = 0; i < kMaxSources; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
+  for (int i = 0; i < kMaxSources; ++i) {
+    int missing = other.count[i] - into->count[i];
+    for (int k = 0; k < kMaxSources && missing > 0; ++k) {
+      if (excess[k] == 0 || sources[k].token_type != sources[i].token_type ||
+          sources[k].is_token != sources[i].is_token)
+        continue;
+      const int used = std::min(missing, excess[k]);
+      excess[k] -= used;
+      missing -= used;
+    }
+    if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
+  }
+  into->implicit |= other.implicit;
+  into->pure = into->pure && other.pure;
+  into->many |= other.many;
+}
+
+NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sources) {
+  NodeFlow result = {true, false, 0, nullptr, 0};
+  bool first = true;
+  for (int i = 0; i < n; ++i) {
+    if (!nodes[i].valid) continue;
+    result.implicit |= nodes[i].implicit;
+    if (first) {
+      result.size = nodes[i].size;
+      result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));
+      std::copy_n(nodes[i].column, result.size, result.column);
+      first = false;
+    } else {
+      for (int k = 0; k < std::min(result.size, nodes[i].size); ++k)
+        flow_alternative(&result.column[k], nodes[i].column[k], sources);
+    }
+  }
+  return result;
+}
+
+}  // namespace redoubt::pg

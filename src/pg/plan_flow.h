@@ -1,0 +1,98 @@
+// plan_flow.h - the data-flow lattice of plan analysis: what a value may hold.
+//
+// A source is a protected column, or an expression that makes tokens out of the
+// analysis' sight.  A flow says of one value how many values of each source can be
+// in it, and which sources decided that it exists at all.  Joining two flows
+// (flow_add, flow_max) never lowers a count: the analysis over-counts where it does
+// not know, it never under-counts.
+// Covered by test/metering.
+#ifndef REDOUBT_PG_PLAN_FLOW_H
+#define REDOUBT_PG_PLAN_FLOW_H
+
+#include "pg/boundary.h"
+
+namespace redoubt::pg {
+
+constexpr int kMaxSources = 32;                // of one statement
+constexpr int kNamedSources = 24;              // columns past this share a source per token type
+constexpr std::uint16_t kMaxFlowCount = 1000;  // saturation keeps recursive queries monotone
+
+struct Source {
+  Oid relid;  // where the label or the column is; InvalidOid for a shared source
+  AttrNumber attno;
+  Oid token_type;  // whose limits are charged
+  bool is_token;   // holds tokens, which an output function may reveal; else labelled plaintext
+};
+
+struct Flow {
+  std::uint16_t count[kMaxSources];  // explicit: values of each source in here
+  std::uint32_t implicit;            // a bit per source whose value decided that this exists
+  bool pure;                         // an unmodified copy of one column: null means no value
+  bool many;                         // an array or holding one: the counts are per element
+};
+static_assert(std::is_trivially_copyable_v<Flow>);
+
+constexpr Flow kNoFlow = {};
+
+// A bit per source with a count.
+inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
+  std::uint32_t mask = 0;
+  for (int i = 0; i < kMaxSources; ++i)
+    if (flow.count[i] != 0) mask |= 1U << i;
+  return mask;
+}
+
+// Both values are in the result.
+inline void flow_add(Flow *into, const Flow &other) noexcept {
+  for (int i = 0; i < kMaxSources; ++i)
+    into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
+  into->implicit |= other.implicit;
+  into->pure = false;
+  into->many |= other.many;
+}
+
+// The result is one or the other.
+inline void flow_max(Flow *into, const Flow &other) noexcept {
+  for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
+  into->implicit |= other.implicit;
+  into->pure = into->pure && other.pure;
+  into->many |= other.many;
+}
+
+// The values were charged for already, or turned into something that is none.
+inline void flow_clear_explicit(Flow *flow) noexcept {
+  std::fill(std::begin(flow->count), std::end(flow->count), std::uint16_t{0});
+  flow->pure = flow->many = false;
+}
+
+// What is left of arguments that were handed to something that may disclose them.
+inline Flow flow_paid(const Flow &arguments) noexcept {
+  Flow flow = kNoFlow;
+  flow.implicit = arguments.implicit;
+  return flow;
+}
+
+// All that decided: explicit values become implicit.
+inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_explicit(flow) | flow.implicit; }
+
+// What the rows of a plan node carry.
+struct NodeFlow {
+  bool valid;
+  bool uniform;  // any number of columns, all like the first
+  int size;
+  Flow *column;
+  std::uint32_t implicit;  // sources that decided which rows there are
+};
+
+// The flow of a node's column, or of all of them (attno 0); nothing for a null node.
+Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
+
+// Like flow_max, but where one alternative holds values of one source and the other of
+// another source of the same token type, the result holds one of them, not both.
+void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept;
+
+// Column by column the alternatives of `n` nodes: each row comes from one of them.
+NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sources);
+
+}  // namespace redoubt::pg
+#endif

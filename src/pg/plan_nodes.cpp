@@ -1,0 +1,440 @@
+// plan_nodes.cpp - the flow of every plan node, and the analysis of a whole plan.
+//
+// Walks the plan forwards, from the scans up, until parameters, CTEs and work tables
+// change nothing any more; then once more to put meters in and to record what is found.
+// A node type that is not known here is taken to hold and to depend on every protected
+// value of the statement.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/function_trust.h"
+#include "pg/plan_walk.h"
+#include "pg/policy.h"
+#include "pg/protected_columns.h"
+#include "pg/table_code.h"
+
+extern "C" {
+#include "catalog/pg_index.h"
+#include "optimizer/optimizer.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+NodeFlow uniform(const Flow &flow, int size) {
+  NodeFlow rows = {true, false, size, nullptr, flow.implicit};
+  rows.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(size, 1))));
+  std::fill_n(rows.column, size, flow);
+  return rows;
+}
+
+// Every column of a function's result carries the flow of its arguments.
+NodeFlow same_everywhere(const Flow &flow) {
+  NodeFlow rows = uniform(flow, 1);
+  rows.uniform = true;
+  return rows;
+}
+
+NodeFlow walk_branches(PlanWalk *walk, const List *plans) {
+  auto *branches = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(list_length(plans) + 1)));
+  int n = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, plans) branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)));
+  return node_flow_alternatives(branches, n, walk->analysis->source);
+}
+
+// What sort, group and distinct keys look at decides which rows there are, or their order.
+std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys) {
+  std::uint32_t mask = 0;
+  for (int i = 0; i < n; ++i) mask |= flow_decides(node_flow_column(rows, keys[i]));
+  return mask;
+}
+
+// Index conditions.  The key is compared by operator class members and has to stay a bare
+// column, so nothing is metered in the original form; the comparison values are ordinary
+// expressions, and are metered in the form that is executed.
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed) {
+  walk->index_condition = true;
+  std::uint32_t mask = walk_quals(walk, scope, original);
+  walk->index_condition = false;
+  ExprScope values = scope;
+  values.index = nullptr;  // key columns read as clean
+  mask |= walk_quals(walk, values, executed);
+  return mask;
+}
+
+// A full index scan is there for its order, which the keys decide.
+std::uint32_t index_order(PlanWalk *walk, Index rti, Oid index) {
+  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+  std::uint32_t mask = 0;
+  for (int i = 0; i < form->indnkeyatts; ++i)
+    if (form->indkey.values[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, form->indkey.values[i]));
+  ReleaseSysCache(tuple);
+  return mask;
+}
+
+// Everything protected in the relations of the statement.
+Flow everything(PlanWalk *walk) {
+  Flow flow = kNoFlow;
+  for (int rti = 1; rti <= list_length(walk->plan->rtable); ++rti)
+    flow_add(&flow, relation_flow(walk, static_cast<Index>(rti), 0));
+  flow.implicit = flow_decides(flow);
+  return flow;
+}
+
+// ---- scans: each sets what Vars of the scan mean, and returns what decided on the rows
+
+struct Inputs {
+  NodeFlow outer, inner, index, scan;
+};
+
+void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index relid) {
+  inputs->scan = rows;
+  scope->scan = &inputs->scan;
+  scope->scan_relid = relid;
+}
+
+std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
+  Flow flow = kNoFlow;
+  ListCell *cell = nullptr;
+  foreach (cell, scan->functions) {
+    auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
+    // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
+    bool runs_code = false;
+    ListCell *type = nullptr;
+    foreach (type, function->funccoltypes) runs_code |= type_runs_code(lfirst_oid(type));
+    if (runs_code && IsA(function->funcexpr, FuncExpr))
+      meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
+    flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
+  }
+  scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
+  return flow.implicit;
+}
+
+std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
+  Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+  bool runs_code = false;
+  ListCell *cell = nullptr;
+  foreach (cell, scan->tablefunc->coltypes) runs_code |= type_runs_code(lfirst_oid(cell));
+  if (runs_code && flow_explicit(flow) != 0) {  // XMLTABLE with a column of a domain
+    List *document = list_make1(scan->tablefunc->docexpr);
+    meter_arguments(walk, *scope, document, 0);
+    scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
+    flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+  }
+  scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
+  return flow.implicit;
+}
+
+std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ValuesScan *scan) {
+  const int n = list_length(scan->values_lists);
+  auto *rows = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
+  for (int i = 0; i < n; ++i) {
+    const auto *values = static_cast<List *>(list_nth(scan->values_lists, i));
+    rows[i] = uniform(kNoFlow, list_length(values));
+    for (int k = 0; k < rows[i].size; ++k)
+      rows[i].column[k] = walk_expression(walk, *scope, static_cast<Node *>(list_nth(values, k)));
+  }
+  scan_rows(scope, inputs, node_flow_alternatives(rows, n, walk->analysis->source), scan->scan.scanrelid);
+  return 0;
+}
+
+std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ForeignScan *scan) {
+  std::uint32_t mask = walk_quals(walk, *scope, scan->fdw_recheck_quals);
+  if (scan->fdw_scan_tlist != NIL) {
+    ExprScope remote = *scope;
+    remote.foreign = true;
+    inputs->index = walk_target_list(walk, remote, scan->fdw_scan_tlist);
+    scope->index = &inputs->index;
+  }
+  // The conditions of a join made by the foreign server cannot be seen.
+  int rti = -1;
+  while (scan->scan.scanrelid == 0 && (rti = bms_next_member(scan->fs_relids, rti)) >= 0)
+    mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
+  return mask;
+}
+
+// Another extension's node: what it reads is known from its relations and children only.
+std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, CustomScan *scan) {
+  std::uint32_t mask = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, scan->custom_plans) mask |= walk_plan(walk, static_cast<Plan *>(lfirst(cell))).implicit;
+  walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->custom_exprs));
+  int rti = -1;
+  while ((rti = bms_next_member(scan->custom_relids, rti)) >= 0)
+    mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
+  if (scan->custom_scan_tlist != NIL) {
+    inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
+    // Its Vars may mean the children's columns: then nothing is known of them.
+    if (scan->custom_plans != NIL) inputs->index = uniform(everything(walk), list_length(scan->custom_scan_tlist));
+    scope->index = &inputs->index;
+  }
+  return mask;
+}
+
+std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const Index relid = reinterpret_cast<Scan *>(plan)->scanrelid;
+  switch (nodeTag(plan)) {
+    case T_IndexScan: {
+      const auto *scan = reinterpret_cast<IndexScan *>(plan);
+      std::uint32_t mask = scan->indexqual == NIL ? index_order(walk, relid, scan->indexid) : 0;
+      mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual);
+      return mask | index_quals(walk, *scope, scan->indexorderbyorig, scan->indexorderby);
+    }
+    case T_IndexOnlyScan: {
+      const auto *scan = reinterpret_cast<IndexOnlyScan *>(plan);
+      walk->index_condition = true;
+      inputs->index = walk_target_list(walk, *scope, scan->indextlist);
+      walk->index_condition = false;
+      scope->index = &inputs->index;
+      std::uint32_t mask = scan->indexqual == NIL ? index_order(walk, relid, scan->indexid) : 0;
+      mask |= index_quals(walk, *scope, scan->indexqual, scan->indexqual);
+      return mask | index_quals(walk, *scope, scan->indexorderby, scan->indexorderby);
+    }
+    case T_BitmapHeapScan:
+      return index_quals(walk, *scope, reinterpret_cast<BitmapHeapScan *>(plan)->bitmapqualorig, NIL);
+    case T_TidScan:
+      return walk_quals(walk, *scope, reinterpret_cast<TidScan *>(plan)->tidquals);
+    case T_TidRangeScan:
+      return walk_quals(walk, *scope, reinterpret_cast<TidRangeScan *>(plan)->tidrangequals);
+    case T_SampleScan:
+      return flow_decides(
+          walk_expression(walk, *scope, reinterpret_cast<Node *>(reinterpret_cast<SampleScan *>(plan)->tablesample)));
+    case T_SubqueryScan:
+      scan_rows(scope, inputs, walk_plan(walk, reinterpret_cast<SubqueryScan *>(plan)->subplan), relid);
+      return inputs->scan.implicit;
+    case T_CteScan: {
+      const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
+      if (id >= 1 && id <= walk->subplans) scan_rows(scope, inputs, walk->subplan[id - 1], relid);
+      return inputs->scan.implicit;
+    }
+    case T_WorkTableScan: {
+      const int id = reinterpret_cast<WorkTableScan *>(plan)->wtParam;
+      if (id < walk->params) scan_rows(scope, inputs, walk->work_table[id], relid);
+      return inputs->scan.implicit;
+    }
+    case T_FunctionScan:
+      return walk_function_scan(walk, scope, inputs, reinterpret_cast<FunctionScan *>(plan));
+    case T_TableFuncScan:
+      return walk_table_function(walk, scope, inputs, reinterpret_cast<TableFuncScan *>(plan));
+    case T_ValuesScan:
+      return walk_values(walk, scope, inputs, reinterpret_cast<ValuesScan *>(plan));
+    case T_ForeignScan:
+      return walk_foreign(walk, scope, inputs, reinterpret_cast<ForeignScan *>(plan));
+    case T_CustomScan:
+      return walk_custom(walk, scope, inputs, reinterpret_cast<CustomScan *>(plan));
+    default:  // SeqScan, NamedTuplestoreScan
+      return 0;
+  }
+}
+
+// ---- nodes above scans
+
+// The input of window aggregates that carry it out is paid for once per input row: a
+// moving frame evaluates the arguments again and again.
+void walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+  Flow input = kNoFlow;
+  ListCell *cell = nullptr;
+  List *functions = pull_var_clause(reinterpret_cast<Node *>(plan->targetlist),
+                                    PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_PLACEHOLDERS);
+  foreach (cell, functions)
+    if (IsA(lfirst(cell), WindowFunc))
+      flow_add(&input, window_input(walk, scope, static_cast<WindowFunc *>(lfirst(cell))));
+  meter_rows(walk, &plan->lefttree, input);
+}
+
+void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, const RecursiveUnion *plan) {
+  const NodeFlow terms[] = {inputs->outer, inputs->inner};
+  const NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
+  NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
+  if (table != nullptr) {
+    bool same = table->valid && table->size == rows.size && table->implicit == rows.implicit;
+    for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;
+    if (!same) walk->changed = true;
+    *table = rows;
+  }
+  inputs->outer = rows;
+  scope->outer = &inputs->outer;
+}
+
+// What the node itself adds to what decides on its rows.
+std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const NodeFlow *rows = &inputs->outer;
+  switch (nodeTag(plan)) {
+    case T_NestLoop:
+      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual);
+    case T_MergeJoin:
+      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual) |
+             walk_quals(walk, *scope, reinterpret_cast<MergeJoin *>(plan)->mergeclauses);
+    case T_HashJoin:
+      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual) |
+             walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashclauses) |
+             walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashkeys);
+    case T_Hash: {
+      ExprScope own = *scope;
+      return walk_quals(walk, own, reinterpret_cast<Hash *>(plan)->hashkeys);
+    }
+    case T_Agg: {
+      const auto *agg = reinterpret_cast<Agg *>(plan);
+      scope->disclosing = disclosing_aggregates(walk, *scope, plan);
+      std::uint32_t mask = key_decides(rows, agg->numCols, agg->grpColIdx);
+      ListCell *cell = nullptr;
+      foreach (cell, agg->chain) {
+        const auto *set = static_cast<Agg *>(lfirst(cell));
+        mask |= key_decides(rows, set->numCols, set->grpColIdx);
+      }
+      return mask;
+    }
+    case T_Group:
+      return key_decides(rows, reinterpret_cast<Group *>(plan)->numCols, reinterpret_cast<Group *>(plan)->grpColIdx);
+    case T_WindowAgg: {
+      const auto *window = reinterpret_cast<WindowAgg *>(plan);
+      walk_window_input(walk, *scope, plan);
+      return key_decides(rows, window->partNumCols, window->partColIdx) |
+             key_decides(rows, window->ordNumCols, window->ordColIdx) | walk_quals(walk, *scope, window->runCondition) |
+             walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
+    }
+    case T_Sort:
+    case T_IncrementalSort:
+      return key_decides(rows, reinterpret_cast<Sort *>(plan)->numCols, reinterpret_cast<Sort *>(plan)->sortColIdx);
+    case T_Unique:
+      return key_decides(rows, reinterpret_cast<Unique *>(plan)->numCols, reinterpret_cast<Unique *>(plan)->uniqColIdx);
+    case T_SetOp:
+      return key_decides(rows, reinterpret_cast<SetOp *>(plan)->numCols, reinterpret_cast<SetOp *>(plan)->dupColIdx);
+    case T_GatherMerge:
+      return key_decides(rows, reinterpret_cast<GatherMerge *>(plan)->numCols,
+                         reinterpret_cast<GatherMerge *>(plan)->sortColIdx);
+    case T_Limit:
+      return walk_quals(
+          walk, *scope,
+          list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
+    case T_Result:
+      return walk_quals(walk, *scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
+    case T_Append:
+      inputs->outer = walk_branches(walk, reinterpret_cast<Append *>(plan)->appendplans);
+      scope->outer = &inputs->outer;
+      return inputs->outer.implicit;
+    case T_MergeAppend: {
+      const auto *merge = reinterpret_cast<MergeAppend *>(plan);
+      inputs->outer = walk_branches(walk, merge->mergeplans);
+      scope->outer = &inputs->outer;
+      return inputs->outer.implicit | key_decides(&inputs->outer, merge->numCols, merge->sortColIdx);
+    }
+    case T_RecursiveUnion:
+      walk_recursive_union(walk, scope, inputs, reinterpret_cast<RecursiveUnion *>(plan));
+      return 0;
+    default:  // Material, Memoize, Gather, LockRows, ProjectSet: rows pass as they are
+      return 0;
+  }
+}
+
+bool scope_is_base_scan(const Plan *plan) {
+  const int tag = nodeTag(plan);
+  return tag >= T_SeqScan && tag <= T_TidRangeScan && tag != T_BitmapIndexScan;
+}
+
+// A row-level security policy that names an untrusted function is paid for with every row
+// of the scan where the planner has folded the call away: it may have called it to do so.
+void walk_policies(PlanWalk *walk, Plan *plan) {
+  const Index rti = reinterpret_cast<Scan *>(plan)->scanrelid;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (entry->rtekind != RTE_RELATION || protected_relation(entry->relid) == nullptr) return;
+  Bitmapset *columns = policy_columns(entry->relid, entry->checkAsUser);
+  if (columns == nullptr || calls_untrusted(reinterpret_cast<Node *>(plan->qual))) return;
+  Flow flow = kNoFlow;
+  int attno = -1;
+  while ((attno = bms_next_member(columns, attno)) >= 0)
+    flow_add(&flow, relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
+  meter_rows(walk, &plan, flow);
+}
+
+NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
+  walk_writes(walk, modify, &rows);
+  const int n = list_length(modify->returningLists);
+  auto *returned = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
+  for (int i = 0; i < n; ++i)
+    returned[i] = walk_target_list(walk, scope, static_cast<List *>(list_nth(modify->returningLists, i)));
+  NodeFlow result = node_flow_alternatives(returned, n, walk->analysis->source);
+  result.implicit = rows.implicit;
+  walk->analysis->statement_decides |= rows.implicit;
+  return result;
+}
+
+bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
+
+NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+  NodeFlow rows = {true, false, 0, nullptr, 0};
+  if (IsA(plan, BitmapIndexScan))
+    rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual);
+  else
+    rows.implicit = walk_branches(walk, IsA(plan, BitmapAnd) ? reinterpret_cast<BitmapAnd *>(plan)->bitmapplans
+                                                             : reinterpret_cast<BitmapOr *>(plan)->bitmapplans)
+                        .implicit;
+  return rows;
+}
+
+bool is_known(const Plan *plan) {
+  const int tag = nodeTag(plan);
+  return tag >= T_Result && tag <= T_Limit && tag != T_Scan && tag != T_Join;
+}
+
+}  // namespace
+
+std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
+  if (quals == NIL) return 0;
+  const Flow flow = walk_expression(walk, scope, const_cast<Node *>(reinterpret_cast<const Node *>(quals)));
+  walk->analysis->statement_decides |= flow_decides(flow);
+  return flow_decides(flow);
+}
+
+NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets) {
+  NodeFlow rows = uniform(kNoFlow, list_length(targets));
+  int i = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, targets) rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+  return rows;
+}
+
+NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
+  NodeFlow nothing = {};
+  if (plan == nullptr) return nothing;
+  check_stack_depth();
+  walk->largest_node_id = std::max(walk->largest_node_id, plan->plan_node_id);
+  ExprScope scope = {};
+  scope.plan = plan;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->initPlan) (void)walk_subplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
+
+  Inputs inputs = {};
+  inputs.outer = walk_plan(walk, outerPlan(plan));
+  scope.outer = &inputs.outer;
+  if (IsA(plan, NestLoop))
+    foreach (cell, reinterpret_cast<NestLoop *>(plan)->nestParams) {
+      const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
+      walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
+    }
+  inputs.inner = walk_plan(walk, innerPlan(plan));
+  scope.inner = &inputs.inner;
+  if (is_bitmap(plan)) return walk_bitmap(walk, scope, plan);
+  if (IsA(plan, ModifyTable)) return walk_modify(walk, scope, reinterpret_cast<ModifyTable *>(plan), inputs.outer);
+
+  std::uint32_t decides = inputs.outer.implicit | inputs.inner.implicit;
+  if (!is_known(plan)) {
+    const Flow flow = everything(walk);
+    walk->analysis->statement_decides |= flow.implicit;
+    return uniform(flow, list_length(plan->targetlist));
+  }
+  const int tag = nodeTag(plan);
+  decides |= tag >= T_Scan && tag <= T_CustomScan ? walk_scan(walk, &scope, &inputs, plan)
+                                                  : walk_upper(walk, &scope, &inputs, plan);
+  decides |= walk_quals(walk, scope, plan->qual);
+  if (scope_is_base_scan(plan)) walk_policies(walk, plan);
+  NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
+  rows.implicit = decides;
+  walk->analysis->statement_decides |= decides;
+  return rows;
+}
+
+}  // namespace redoubt::pg

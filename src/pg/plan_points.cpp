@@ -1,0 +1,111 @@
+// plan_points.cpp - puts meters at points of a finished plan, or sees that they are there.
+//
+// Without `inject` nothing is changed: a point that should have a meter and has none
+// marks the analysis as unmetered.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/meter_function.h"
+#include "pg/plan_walk.h"
+
+extern "C" {
+#include "optimizer/planmain.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+std::uint16_t flow_flags(const Flow &flow) noexcept {
+  return static_cast<std::uint16_t>((flow.pure ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
+}
+
+// A Result above `plan` that hands its columns on one by one.
+Plan *result_above(PlanWalk *walk, Plan *plan) {
+  auto *result = static_cast<::Result *>(palloc0(sizeof(::Result)));  // not redoubt::Result
+  NodeSetTag(result, T_Result);
+  Plan *above = &result->plan;
+  above->startup_cost = plan->startup_cost;
+  above->total_cost = plan->total_cost;
+  above->plan_rows = plan->plan_rows;
+  above->plan_width = plan->plan_width;
+  above->parallel_safe = plan->parallel_safe;
+  above->plan_node_id = ++walk->largest_node_id;
+  above->extParam = bms_copy(plan->extParam);
+  above->allParam = bms_copy(plan->allParam);
+  above->lefttree = plan;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->targetlist) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    TargetEntry *copy = flatCopyTargetEntry(target);
+    copy->expr = reinterpret_cast<Expr *>(makeVarFromTargetEntry(OUTER_VAR, target));
+    above->targetlist = lappend(above->targetlist, copy);
+  }
+  return above;
+}
+
+}  // namespace
+
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags) {
+  const auto target_at = [&] { return static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position)); };
+  if (flow_explicit(flow) == 0 || meter_of(reinterpret_cast<Node *>(target_at()->expr)) >= 0) return;
+  if (!walk->inject) walk->analysis->unmetered = true;
+  if (!walk->inject || !walk->last) return;
+  if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
+  TargetEntry *target = target_at();
+  target->expr = meter_wrap(target->expr, flow, walk->analysis->source, flags | flow_flags(flow));
+}
+
+void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
+  if (walk->inject && !walk->last) return;
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    auto *node = static_cast<Node *>(lfirst(cell));
+    auto *target = IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node) : nullptr;
+    if (target != nullptr && target->resjunk) continue;
+    const Flow flow = walk_expression(walk, scope, node);
+    if (flow_explicit(flow) == 0) continue;
+    if (!walk->inject) {
+      walk->analysis->unmetered = true;
+      return;
+    }
+    Expr *metered = meter_wrap(target != nullptr ? target->expr : reinterpret_cast<Expr *>(node), flow,
+                               walk->analysis->source, flags | flow_flags(flow));
+    if (target != nullptr)
+      target->expr = metered;
+    else
+      lfirst(cell) = metered;
+  }
+}
+
+void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
+  if (flow_explicit(flow) == 0) return;
+  ListCell *cell = nullptr;
+  foreach (cell, (*slot)->targetlist) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    const int flags = meter_of(reinterpret_cast<const Node *>(target->expr));
+    if (flags >= 0 && (flags & kMeterRows) != 0) return;
+  }
+  if (!walk->inject) {
+    walk->analysis->unmetered = true;
+    return;
+  }
+  if (!walk->last) return;
+  if ((*slot)->targetlist == NIL) {  // a count of rows
+    Const *zero = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true);
+    (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
+  }
+  // A column that has its own meter already is left alone.
+  int position = 0;
+  foreach (cell, (*slot)->targetlist) {
+    if (meter_of(static_cast<Node *>(static_cast<void *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) < 0) break;
+    ++position;
+  }
+  if (position == list_length((*slot)->targetlist) || !is_projection_capable_plan(*slot)) {
+    *slot = result_above(walk, *slot);
+    position = 0;
+  }
+  auto *target = static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position));
+  target->expr = meter_wrap(target->expr, flow, walk->analysis->source, kMeterKeeps | kMeterRows);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,79 @@
+// plan_walk.h - what the parts of plan analysis share.
+//
+// plan_nodes.cpp knows plan nodes, plan_expressions.cpp and plan_aggregates.cpp
+// expressions, plan_writes.cpp what a ModifyTable moves.  Everything is palloc'd in the current memory context.
+#ifndef REDOUBT_PG_PLAN_WALK_H
+#define REDOUBT_PG_PLAN_WALK_H
+
+#include "pg/plan_analysis.h"
+
+namespace redoubt::pg {
+
+// One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
+// walked until nothing changes; meters are put in during the last walk only.
+struct PlanWalk {
+  PlannedStmt *plan;
+  PlanAnalysis *analysis;
+  bool inject;
+  bool last;
+  bool changed;
+  bool index_condition;  // compared by operator class members, called by the index
+  int params;
+  Flow *param;
+  NodeFlow *work_table;  // by parameter
+  int subplans;
+  NodeFlow *subplan;
+  int largest_node_id;
+};
+
+// Where an expression is evaluated.
+struct ExprScope {
+  Plan *plan;
+  const NodeFlow *outer;
+  const NodeFlow *inner;
+  const NodeFlow *index;
+  const NodeFlow *scan;
+  Index scan_relid;
+  const Flow *case_test;        // what a CaseTestExpr stands for
+  bool foreign;                 // evaluated by a foreign server
+  const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
+};
+
+// plan_nodes.cpp
+NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
+NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
+std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+
+// plan_expressions.cpp
+Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
+Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
+void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
+// The flow of a column of a range table entry; attno 0 is the whole row.
+Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
+Flow source_flow(PlanWalk *walk, const Source &source, int count);
+// A call of `function` that returns `type`, whose arguments carry `flow`.
+Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+               Flow flow);
+
+// plan_aggregates.cpp
+Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate);
+Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+// The input of a window aggregate that carries it out, or nothing.
+Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+// aggtransno of the plan's aggregates that carry their input out.
+Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+
+// plan_writes.cpp
+void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
+
+// plan_points.cpp: meters at points of a plan.
+// Puts a meter around a target list entry of the plan at *slot; inserts a Result node
+// where the plan node there does not compute its target list.
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags);
+// Replaces the expressions of an argument list that carry values by metered ones.
+void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
+// Charges `flow` for every row of the plan at *slot.
+void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,149 @@
+// plan_writes.cpp - values that a data-modifying statement moves.
+//
+// A value written into a column that the same token type protects stays protected and is
+// free; into any other column it is charged, target column by target column.  Code that
+// the table runs on its rows (triggers, constraints, indexes) and that is not trusted is
+// charged for what it is given.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/meter_function.h"
+#include "pg/plan_walk.h"
+#include "pg/protected_columns.h"
+#include "pg/table_code.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct Target {
+  Index rti;
+  Oid relid;
+  TableCode code;
+  const List *columns;  // of an UPDATE: the attribute number of each value
+};
+
+bool same_protection(Oid relid, AttrNumber attno, Oid token_type) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
+    const ProtectedColumn &column = relation->column[i];
+    if (column.attno == attno && !column.borrowed && column.source.token_type == token_type) return true;
+  }
+  return false;
+}
+
+// What of `flow` is disclosed by writing it to a column.
+Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber attno) {
+  Flow rest = flow;
+  const bool seen = target.code.row_trigger || bms_is_member(attno, target.code.columns);
+  for (int i = 0; i < walk->analysis->sources; ++i)
+    if (rest.count[i] != 0 && !seen && same_protection(target.relid, attno, walk->analysis->source[i].token_type))
+      rest.count[i] = 0;
+  return rest;
+}
+
+// The columns of the table that its own untrusted code sees of every row changed.
+Flow seen_by_code(PlanWalk *walk, const Target &target) {
+  Flow flow = kNoFlow;
+  if (target.code.row_trigger) return relation_flow(walk, target.rti, 0);
+  int attno = -1;
+  while ((attno = bms_next_member(target.code.columns, attno)) >= 0)
+    flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
+  return flow;
+}
+
+// Values that the child plan computes for INSERT and UPDATE.
+void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<const Target> targets) {
+  int value = 0;
+  for (int position = 0; position < list_length((*child)->targetlist); ++position) {
+    const auto *entry = static_cast<const TargetEntry *>(list_nth((*child)->targetlist, position));
+    if (entry->resjunk) continue;
+    const Flow flow = node_flow_column(rows, static_cast<AttrNumber>(position + 1));
+    Flow rest = kNoFlow;
+    for (const Target &target : targets) {
+      const AttrNumber attno = value < list_length(target.columns)
+                                   ? static_cast<AttrNumber>(list_nth_int(target.columns, value))
+                                   : entry->resno;
+      flow_max(&rest, escapes(walk, flow, target, attno));
+    }
+    rest.pure = flow.pure;
+    meter_target(walk, child, position, rest, kMeterKeeps);
+    ++value;
+  }
+}
+
+// Expressions that the ModifyTable node itself evaluates: ON CONFLICT SET, MERGE.
+void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target) {
+  int column = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, set) {
+    auto *entry = static_cast<TargetEntry *>(lfirst(cell));
+    if (entry->resjunk) continue;
+    const AttrNumber attno =
+        column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
+    const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
+    if (flow_explicit(escapes(walk, flow, target, attno)) == 0) continue;
+    meter_arguments(walk, scope, list_make1(entry), 0);
+  }
+}
+
+// ON CONFLICT DO UPDATE: the table's own code sees the row that was there.
+void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
+  if (flow_explicit(seen) == 0 || set == NIL) return;
+  auto *entry = static_cast<TargetEntry *>(linitial(set));
+  const int flags = meter_of(reinterpret_cast<Node *>(entry->expr));
+  if (flags >= 0 && (flags & kMeterRows) != 0) return;
+  if (!walk->inject)
+    walk->analysis->unmetered = true;
+  else if (walk->last)
+    entry->expr = meter_wrap(entry->expr, seen, walk->analysis->source, kMeterKeeps | kMeterRows);
+}
+
+void walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, const Target &target) {
+  ListCell *cell = nullptr;
+  foreach (cell, actions) {
+    auto *action = static_cast<MergeAction *>(lfirst(cell));
+    walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, action->qual));
+    walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL,
+                  target);
+  }
+}
+
+}  // namespace
+
+void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
+  Plan **child = &outerPlan(modify);
+  ExprScope scope = {};
+  scope.plan = &modify->plan;
+  scope.outer = scope.inner = source;  // EXCLUDED and the source of a MERGE
+  const int n = list_length(modify->resultRelations);
+  auto *targets = static_cast<Target *>(palloc0(sizeof(Target) * static_cast<Size>(n)));
+  Flow seen = kNoFlow;
+  int used = 0;
+  for (int i = 0; i < n; ++i) {
+    if (bms_is_member(i, modify->fdwDirectModifyPlans)) continue;  // runs on the foreign server, which meters it
+    const auto nth = [i](const List *lists) {
+      return i < list_length(lists) ? static_cast<List *>(list_nth(lists, i)) : NIL;
+    };
+    Target *target = &targets[used++];
+    target->rti = static_cast<Index>(list_nth_int(modify->resultRelations, i));
+    target->relid = rt_fetch(target->rti, walk->plan->rtable)->relid;
+    target->code = table_code(target->relid, modify->operation);
+    target->columns = modify->operation == CMD_UPDATE ? nth(modify->updateColnosLists) : NIL;
+    const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
+    if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
+    if (modify->operation == CMD_MERGE) walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
+    walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, *target);
+    if (modify->onConflictAction == ONCONFLICT_UPDATE) {
+      const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
+      meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, updated));
+    }
+    walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
+    walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
+    if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
+  }
+  const std::span<const Target> all(targets, static_cast<std::size_t>(used));
+  if (modify->operation == CMD_INSERT || modify->operation == CMD_UPDATE) walk_moved(walk, child, source, all);
+  meter_rows(walk, child, seen);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,265 @@
+// protected_columns.cpp - the registry of protected columns, per backend.
+//
+// One entry per relation asked about, dropped stale by relcache invalidations; in
+// front of it a direct-mapped table of relations known to have no protected column,
+// which is what nearly every question is about.
+// Labels themselves are read by labels.cpp, token types by policy.cpp.
+// Covered by sql/reads.sql and test/metering.
+#include "pg/boundary.h"
+
+#include "pg/catalog.h"
+#include "pg/labels.h"
+#include "pg/policy.h"
+#include "pg/protected_columns.h"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constexpr Size kFrontSize = 1024;
+
+constinit Oid unprotected[kFrontSize] = {};  // by the low bits of the relation's OID
+constinit HTAB *relations = nullptr;
+constinit MemoryContext cache_context = nullptr;
+constinit Oid policy_table = InvalidOid;  // redoubt.token_type, as last seen
+
+Oid *front(Oid relid) noexcept { return &unprotected[relid % kFrontSize]; }
+
+void forget_all() {
+  std::fill(std::begin(unprotected), std::end(unprotected), InvalidOid);
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, relations);
+  while (auto *entry = static_cast<ProtectedRelation *>(hash_seq_search(&sequence))) entry->valid = false;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void protected_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (!OidIsValid(relid) || relid == policy_table) return forget_all();
+  if (*front(relid) == relid) *front(relid) = InvalidOid;
+  if (auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
+    entry->valid = false;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (relations != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = sizeof(ProtectedRelation);
+  control.hcxt = cache_context;
+  relations = hash_create("redoubt protected columns", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
+}
+
+// Entries found so far, in the current memory context.
+struct Found {
+  int size;
+  int capacity;
+  ProtectedColumn *column;
+};
+
+void add(Found *found, const ProtectedColumn &column) {
+  if (found->size == found->capacity) {
+    found->capacity = std::max(8, found->capacity * 2);
+    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found->capacity);
+    found->column =
+        static_cast<ProtectedColumn *>(found->column != nullptr ? repalloc(found->column, bytes) : palloc(bytes));
+  }
+  found->column[found->size++] = column;
+}
+
+const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
+  for (int i = 0; i < found.size; ++i)
+    if (found.column[i].attno == attno) return &found.column[i];
+  return nullptr;
+}
+
+bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
+
+// The label of a domain, or of a domain that it is over.
+Oid domain_label(Oid type) {
+  while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
+    if (const Oid token_type = label_domain_type(type); OidIsValid(token_type)) return token_type;
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    type = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype;
+    ReleaseSysCache(tuple);
+  }
+  return InvalidOid;
+}
+
+void add_column(Found *found, Oid relid, const FormData_pg_attribute *attribute) {
+  const AttrNumber attno = attribute->attnum;
+  const Oid type = attribute->atttypid;
+  const bool is_array = is_array_type(type);
+  const Oid element = is_array ? get_element_type(getBaseType(type)) : type;
+  Oid label = label_token_type(relid, attno);
+  if (!OidIsValid(label)) label = domain_label(element);
+  if (OidIsValid(label)) return add(found, {attno, 1, is_array, false, {relid, attno, label, false}});
+
+  const CarriedTokens *carried = policy_carried(type);
+  for (int i = 0; i < carried->size; ++i)
+    add(found, {attno, carried->item[i].count, is_array, false, {relid, attno, carried->item[i].token_type, true}});
+  if (carried->size > 0 || element < FirstNormalObjectId) return;
+
+  // The row type of a table that has protected columns.
+  const Oid row_of = get_typ_typrelid(getBaseType(element));
+  if (!OidIsValid(row_of) || row_of == relid) return;
+  const ProtectedRelation *other = protected_relation(row_of);
+  if (other == nullptr) return;
+  Found inner = {};
+  for (int i = 0; i < other->size; ++i) add(&inner, other->column[i]);
+  for (int i = 0; i < inner.size; ++i)
+    add(found, {attno,
+                inner.column[i].count,
+                is_array,
+                true,
+                {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
+}
+
+// Stored columns computed from a protected one are protected as it is.
+void add_generated(Found *found, Relation relation) {
+  const TupleDesc descriptor = RelationGetDescr(relation);
+  if (descriptor->constr == nullptr || !descriptor->constr->has_generated_stored) return;
+  for (int i = 0; i < descriptor->natts; ++i) {
+    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+    if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr)
+      continue;
+    Bitmapset *used = nullptr;
+    pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
+    int member = -1;
+    while ((member = bms_next_member(used, member)) >= 0) {
+      const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
+      if (from == nullptr) continue;
+      ProtectedColumn column = *from;
+      column.attno = attribute->attnum;
+      column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
+      add(found, column);
+      break;
+    }
+  }
+}
+
+List *parents_of(Oid relid) {
+  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+  SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
+  List *parents = NIL;
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    parents = lappend_oid(parents, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
+  }
+  systable_endscan(scan);
+  table_close(inherits, AccessShareLock);
+  return parents;
+}
+
+// A column that an ancestor protects is the same source as the ancestor's: the rows of
+// partitions are rows of one column.
+void join_ancestors(Found *found, Oid relid) {
+  if (found->size == 0) return;
+  ListCell *cell = nullptr;
+  const List *parents = parents_of(relid);
+  foreach (cell, parents) {
+    const ProtectedRelation *parent = protected_relation(lfirst_oid(cell));
+    for (int i = 0; i < found->size; ++i) {
+      ProtectedColumn *column = &found->column[i];
+      if (parent == nullptr || column->borrowed) continue;
+      const AttrNumber attno = get_attnum(parent->relid, get_attname(relid, column->attno, false));
+      for (int k = 0; k < parent->size; ++k)
+        if (parent->column[k].attno == attno && parent->column[k].source.token_type == column->source.token_type)
+          column->source = parent->column[k].source;
+    }
+  }
+}
+
+Found read_columns(Oid relid) {
+  Found found = {};
+  Relation relation = try_relation_open(relid, AccessShareLock);
+  if (relation == nullptr) return found;
+  const char kind = relation->rd_rel->relkind;
+  // What a view shows is found in the tables beneath, in every plan afresh.
+  if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
+      kind != RELKIND_TOASTVALUE) {
+    const TupleDesc descriptor = RelationGetDescr(relation);
+    for (int i = 0; i < descriptor->natts; ++i)
+      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, TupleDescAttr(descriptor, i));
+    add_generated(&found, relation);
+    join_ancestors(&found, relid);
+  }
+  relation_close(relation, AccessShareLock);
+  return found;
+}
+
+void rebuild(ProtectedRelation *entry) {
+  MemoryContext scratch =
+      AllocSetContextCreate(CurrentMemoryContext, "redoubt protected columns read", ALLOCSET_SMALL_SIZES);
+  MemoryContext old = MemoryContextSwitchTo(scratch);
+  policy_table = catalog_relation("token_type");
+  entry->valid = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  Found found = {};
+  PG_TRY();
+  { found = read_columns(entry->relid); }
+  PG_CATCH();
+  {
+    entry->valid = false;
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  if (entry->column != nullptr) pfree(entry->column);
+  entry->column = nullptr;
+  entry->size = found.size;
+  if (found.size > 0) {
+    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found.size);
+    entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(cache_context, bytes));
+    memcpy(entry->column, found.column, bytes);
+  }
+  MemoryContextSwitchTo(old);
+  MemoryContextDelete(scratch);
+}
+
+}  // namespace
+
+const ProtectedRelation *protected_relation(Oid relid) {
+  if (relid < FirstNormalObjectId || *front(relid) == relid) return nullptr;
+  cache_init();
+  bool found = false;
+  auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_ENTER, &found));
+  if (!found) {
+    entry->valid = false;
+    entry->size = 0;
+    entry->column = nullptr;
+  }
+  // A row type that holds itself through other tables meets its own entry being
+  // read: it counts as read, and what was found so far answers.
+  if (!entry->valid) {
+    rebuild(entry);
+    entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr));
+  }
+  if (entry->size > 0) return entry;
+  if (entry->valid) *front(relid) = relid;
+  return nullptr;
+}
+
+Oid protected_column_type(Oid relid, AttrNumber attno) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i)
+    if (relation->column[i].attno == attno) return relation->column[i].source.token_type;
+  return InvalidOid;
+}
+
+}  // namespace redoubt::pg

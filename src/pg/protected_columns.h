@@ -1,0 +1,38 @@
+// protected_columns.h - which columns of a relation are protected, and by what.
+//
+// A column is protected if it is of a token type (or an array, domain, composite or
+// range of one), if it is labelled or inherits a label, if its domain is labelled, if
+// it is generated from a protected column of its table, or if it is of the row type
+// of a table with protected columns.
+#ifndef REDOUBT_PG_PROTECTED_COLUMNS_H
+#define REDOUBT_PG_PROTECTED_COLUMNS_H
+
+#include "pg/plan_flow.h"
+
+namespace redoubt::pg {
+
+struct ProtectedColumn {
+  AttrNumber attno;
+  std::uint16_t count;  // values in one value of the column; of arrays, per element
+  bool is_array;
+  bool borrowed;  // protected only because its row type is: a copy into it is charged
+  Source source;
+};
+
+struct ProtectedRelation {
+  Oid relid;  // hash key
+  bool valid;
+  int size;
+  ProtectedColumn *column;  // ascending by attno; a column of several token types has several entries
+};
+
+// protected_relation returns the protected columns of a relation, or null where there
+// are none.  Cached; valid until the next call.  Costs a few nanoseconds for relations
+// without any.
+const ProtectedRelation *protected_relation(Oid relid);
+
+// The token type that pays for a column, or InvalidOid.
+Oid protected_column_type(Oid relid, AttrNumber attno);
+
+}  // namespace redoubt::pg
+#endif

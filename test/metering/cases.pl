@@ -1,0 +1,107 @@
+#!/usr/bin/env perl
+# cases.pl - runs the cases of a table against a server and compares what is charged.
+#
+#   cases.pl [--only TEXT] CASES.tsv OVER.tsv
+#
+# The server is named by PGHOST, PGPORT; its superuser is postgres, its database
+# postgres, and the objects of setup.sql and objects.sql are there.  Each case runs in
+# a session of its own as its role.  Charged values are those of redoubt.usage, operation
+# read, of the role, or of all roles where the case names none; probes are operation
+# probe.
+# OVER.tsv lists the cases that are charged more than they deserve: name, cost, probes,
+# reason.  Such a case passes with exactly those figures.
+# Prints a line for each case that is not exact; the last line is "N passed, N failed".
+use strict;
+use warnings;
+use FindBin qw($Bin);
+
+my $only = '';
+if (@ARGV && $ARGV[0] eq '--only') { shift; $only = shift; }
+my ($cases_file, $over_file) = @ARGV;
+my ($host, $port) = ($ENV{PGHOST}, $ENV{PGPORT} // 5432);
+delete $ENV{PGUSER};
+$ENV{PGDATABASE} = 'postgres';
+$ENV{PGOPTIONS} = '-c client_min_messages=warning -c statement_timeout=120s';
+
+sub psql {
+  my ($user, @arguments) = @_;
+  open my $pipe, '-|', 'psql', '-XAtq', '-U', $user, @arguments or die "psql: $!\n";
+  local $/;
+  my $output = <$pipe> // '';
+  close $pipe;
+  return $output;
+}
+
+# (values, probes) charged since the last reset.
+sub charged {
+  my ($role) = @_;
+  my $who = $role eq 'None' ? "role <> 'postgres'::regrole" : "role = '$role'::regrole";
+  my $line = psql('postgres', '-c',
+    "select coalesce(sum(charged) filter (where operation = 'read'), 0) || ' ' ||
+            coalesce(sum(charged) filter (where operation = 'probe'), 0) from redoubt.usage where $who");
+  my @figures = split ' ', $line;
+  die "the server does not answer\n" unless @figures == 2;
+  return @figures;
+}
+
+sub read_table {
+  my ($file) = @_;
+  open my $in, '<', $file or die "$file: $!\n";
+  my @rows;
+  while (my $line = <$in>) {
+    chomp $line;
+    push @rows, [split /\t/, $line, -1] unless $line =~ /^#/ || $line eq '';
+  }
+  shift @rows;    # the header
+  return @rows;
+}
+
+# A table that is labelled after a session has cached a plan that reads it.
+sub run_late {
+  my ($role) = @_;
+  psql('postgres', '-c', "create table late_t(id int, email text); insert into late_t select i, 'l' || i from generate_series(1, 1000) i; grant select on late_t to app");
+  my $label = "psql -XAtq -U postgres -c \"security label for redoubt on column late_t.email is 'text_token'\"";
+  open my $pipe, '|-', "psql -XAtq -U $role >/dev/null 2>&1" or die "psql: $!\n";
+  print $pipe "set plan_cache_mode = force_generic_plan;\nprepare p as select email from late_t;\nexecute p;\n\\! $label\nexecute p;\n";
+  close $pipe;
+}
+
+sub run_case {
+  my ($setup, $sql, $mode, $role) = @_;
+  $role = 'app' if $role eq 'None';
+  s/HOST/$host/g, s/PORT/$port/g for $sql;
+  return run_late($role) if $mode eq 'late';
+  if ($mode =~ /^ext(\d*)$/) {
+    system($^X, "$Bin/extended.pl", $role, $1 eq '' ? 0 : $1, $setup, $sql, '10');
+    return;
+  }
+  $setup = '' if $setup eq 'STRIP';    # always on
+  psql($role, ($setup ne '' ? ('-c', $setup) : ()), '-c', $sql);
+}
+
+my %over = map { $_->[0] => $_ } read_table($over_file);
+my ($passed, $failed, $exact) = (0, 0, 0);
+open STDERR, '>', '/dev/null' unless $ENV{VERBOSE};
+for my $case (read_table($cases_file)) {
+  my ($category, $name, $setup, $sql, $cost, $probes, $mode, $role) = @$case;
+  next if $only ne '' && index("$category: $name", $only) < 0;
+  psql('postgres', '-c', 'select redoubt.reset_usage()');
+  run_case($setup, $sql, $mode, $role);
+  my ($values, $probed) = charged($role);
+  my $key = "$category: $name";
+  if ($values == $cost && ($probes eq 'any' || $probed == $probes)) {
+    $passed++;
+    $exact++;
+    print "    no longer over-counted: $key\n" if $over{$key};
+    next;
+  }
+  my $known = $over{$key};
+  my $listed = $known && $values == $known->[1] && ($known->[2] eq 'any' || $probed == $known->[2]);
+  my $under = $values < $cost || ($probes ne 'any' && $probed < $probes);
+  printf "    %s %s: %s values, %s probes; deserves %s, %s%s\n",
+    $under ? 'UNDER' : $listed ? 'listed' : 'OVER', $key, $values, $probed, $cost, $probes, $listed ? " ($known->[3])" : '';
+  if ($listed && !$under) { $passed++ } else { $failed++ }
+}
+print "    $exact exact\n";
+print "$passed passed, $failed failed\n";
+exit($failed == 0 && $passed > 0 ? 0 : 1);
