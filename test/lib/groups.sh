@@ -172,17 +172,17 @@ group_isolation() {
   need_server && run_pg_regress isolation output_iso/regression.diffs REGRESS= TAP_TESTS=
 }
 
-# The corpus of what reads cost has a runner of its own, which takes psql's
-# environment (PGHOST, PGPORT, PGUSER) and ends like kat.
+# The corpus of what reads cost has a runner of its own, with a server of its
+# own; it gets a copy of what is built here.
 group_metering() {
   heading 'Metering: what each way to read a column costs'
-  if [[ ! -e $TREE/test/metering/run ]]; then
-    counts_skip metering 'there is no test/metering/run'
-    return 0
-  fi
-  need_server || return 0
+  need_extension || return 0
   local log=$WORKSPACE/logs/metering.log status=0
-  as_user timeout --kill-after=15 900 test/metering/run >"$log" 2>&1 || status=$?
+  as_user rm -rf "$WORKSPACE/metering"  # of an earlier run in a kept workspace
+  as_user mkdir "$WORKSPACE/metering"
+  cp -a "$TREE" "$WORKSPACE/files" "$WORKSPACE/metering/"
+  timeout --kill-after=15 900 "$ROOT/test/metering/run" --workspace "$WORKSPACE/metering" >"$log" 2>&1 || status=$?
+  clusters_stop "$WORKSPACE/metering"
   # shellcheck disable=SC2046
   counts_judge metering "$status" $(count_kat "$log") || show_tail 80 "$log"
 }
