@@ -571,7 +571,7 @@ CREATE VIEW redoubt.formats AS
     ('template', 'TM-(\d{7})', 'text', 'all that is outside of the groups', 'TM-4711000'),
     ('digits', 'digits(8,20)', 'text', 'the length', '4929182736'),
     ('alnum', 'alnum(4,64)', 'text', 'the length', 'Xk20aQz7'),
-    ('alphabet', '([α-ω]{6,30})', 'text', 'the length', 'κωδικος'),
+    ('alphabet', '([A-HJ-NP-Z2-9]{8,12})', 'text', 'the length', 'K7PQ3XTD'),
     ('card', 'card(bin=6,last=4,length=16-19,check=ignore)', 'text', 'BIN, last four, separators, length', '4111 1111 1111 1111'),
     ('us_ssn', 'us_ssn', 'text', 'hyphens', '123-45-6789'),
     ('phone', 'phone', 'text', 'calling code, extension, length', '+442079460958'),

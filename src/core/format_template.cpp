@@ -52,17 +52,21 @@ class FormatTemplate::Parser {
     return true;
   }
 
-  // One character, which may not change form with its neighbours under NFC.
+  // A tokenized or kept character may not change form with its neighbours under NFC.
+  bool allowed(char32_t c) {
+    if (is_control(c) || (c >= 0xD800 && c <= 0xDFFF)) return fail("control character");
+    if (c == kMaskCodePoint) return fail("the mask character");
+    if (is_combining_mark(c) || (c >= 0x1100 && c <= 0x11FF))
+      return fail("a character that combines with the one before it");
+    return true;
+  }
+
   bool character(char32_t &c) {
     const CodePoint point = at_ < text_.size() ? utf8_decode(text_, at_) : CodePoint{};
     if (point.size == 0) return fail("not UTF-8, or it ends in the middle of something");
-    if (is_control(point.value)) return fail("control character");
-    if (point.value == kMaskCodePoint) return fail("the mask character");
-    const bool jamo = point.value >= 0x1100 && point.value <= 0x11FF;
-    if (is_combining_mark(point.value) || jamo) return fail("a character that combines with the one before it");
     at_ += point.size;
     c = point.value;
-    return true;
+    return allowed(c);
   }
 
   bool item() {
@@ -133,8 +137,8 @@ class FormatTemplate::Parser {
         ++at_;
         if (take('\\') ? !escaped(last) : !character(last)) return false;
       }
-      for (const char32_t bad : {kMaskCodePoint, char32_t{0x300}, char32_t{0x1100}, char32_t{0xD800}, char32_t{0x7F}})
-        if (first < bad && bad < last) return fail("a range in a class that holds control or combining characters");
+      for (char32_t c = first; c < last; ++c)
+        if (!allowed(c)) return false;
       if (!made.set.add(first, last))
         return fail("a class with a character twice, a range that runs backwards, or too many characters");
     } while (at_ < text_.size() && text_[at_] != ']');

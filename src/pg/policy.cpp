@@ -110,7 +110,9 @@ void read_format(TypePolicy *policy, const CatalogRow &row) {
   policy->is_integer = false;
   policy->key_version = 0;
   if (null) return;
-  const std::string_view spec = text_view(value);
+  const std::string_view stored = text_view(value);
+  const char *utf8 = pg_server_to_any(stored.data(), static_cast<int>(stored.size()), PG_UTF8);
+  const std::string_view spec(utf8, utf8 == stored.data() ? stored.size() : strlen(utf8));
   static constinit std::vector<std::pair<std::string, std::unique_ptr<Format>>> *parsed = nullptr;  // never freed
   if (parsed == nullptr) parsed = new std::vector<std::pair<std::string, std::unique_ptr<Format>>>();
   for (const auto &[known, format] : *parsed)

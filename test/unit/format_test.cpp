@@ -200,6 +200,7 @@ TEST(Format, TemplatesThatAreRefused) {
                            "(\\d{2}{3})",
                            "(\\d{9})\xFF",
                            "([a]{99})",
+                           "([\xD6\x80-\xD7\xAA]{9})",
                            "email",
                            "name",
                            "card(",
