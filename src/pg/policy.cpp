@@ -91,9 +91,11 @@ Input token_input(Oid type) {
   return ours;
 }
 
+// Not LookupFuncName: the current role may have no USAGE on the type's schema.
 Oid find_function(const char *schema, const char *name, Oid argument) {
-  List *qualified = list_make2(makeString(pstrdup(schema)), makeString(pstrdup(name)));
-  return LookupFuncName(qualified, 1, &argument, true);
+  const oidvector *arguments = buildoidvector(&argument, 1);
+  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(arguments),
+                         ObjectIdGetDatum(get_namespace_oid(schema, false)));
 }
 
 std::string_view text_view(Datum value) {

@@ -115,6 +115,11 @@ bool type_carries(Oid type, Oid token_type) {
   return false;
 }
 
+bool is_format_preserving(Oid token_type) {
+  const TypePolicy *policy = policy_find(token_type);
+  return policy != nullptr && policy->format != nullptr;
+}
+
 // Calls `visit(token_type)` once per token type of the sources in `mask`.
 template <typename Visit>
 void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
@@ -160,7 +165,8 @@ void prepare(QueryMeter *meter, const QueryDesc *query) {
       if (column.flow.count[i] == 0) continue;
       const bool stays = source.is_token && type_carries(column.type, source.token_type);
       if (stays && stays_protected(dest)) continue;
-      const bool revealable = source.is_token && (makes_text || !stays);
+      // A format-preserving token becomes a text without any output function, which would charge it.
+      const bool revealable = source.is_token && (stays ? makes_text : !is_format_preserving(source.token_type));
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
