@@ -239,6 +239,12 @@ SELECT card::text FROM regress_fpe.customer WHERE id IN (1, 2);
 SELECT card FROM regress_fpe.customer WHERE id = 1;
 \o
 SELECT card::text FROM regress_fpe.customer WHERE id = 1;
+-- What a cast to text hands out is a read whatever redoubt.reveal says: no output function sees it.
+SET redoubt.reveal = 'auto';
+SELECT card::text FROM regress_fpe.customer WHERE id = 1;
+SELECT string_agg(card, ',') FROM regress_fpe.customer WHERE id = 1;
+SELECT upper(card) FROM regress_fpe.customer WHERE id = 1;
+RESET redoubt.reveal;
 RESET SESSION AUTHORIZATION;
 SELECT token_type, operation, count FROM redoubt.audit
 WHERE event = 'reveal' AND outcome = 'success' AND session_user_name = 'regress_fpe_clerk' AND sequence > :start ORDER BY sequence;

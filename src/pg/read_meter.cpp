@@ -115,11 +115,6 @@ bool type_carries(Oid type, Oid token_type) {
   return false;
 }
 
-bool is_format_preserving(Oid token_type) {
-  const TypePolicy *policy = policy_find(token_type);
-  return policy != nullptr && policy->format != nullptr;
-}
-
 // Calls `visit(token_type)` once per token type of the sources in `mask`.
 template <typename Visit>
 void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
@@ -165,8 +160,8 @@ void prepare(QueryMeter *meter, const QueryDesc *query) {
       if (column.flow.count[i] == 0) continue;
       const bool stays = source.is_token && type_carries(column.type, source.token_type);
       if (stays && stays_protected(dest)) continue;
-      // A format-preserving token becomes a text without any output function, which would charge it.
-      const bool revealable = source.is_token && (stays ? makes_text : !is_format_preserving(source.token_type));
+      const bool revealable =
+          source.is_token && (makes_text || !stays) && read_meets_output(column.type, source.token_type);
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
@@ -348,6 +343,12 @@ bool read_is_revealed(Oid token_type) {
   if (wanted != Reveal::automatic) return true;
   const TypePolicy *policy = policy_require(token_type);
   return gate_allows_implicit(policy, Privilege::reveal) || gate_allows_implicit(policy, Privilege::masked);
+}
+
+bool read_meets_output(Oid type, Oid token_type) {
+  if (type_carries(type, token_type)) return true;
+  const TypePolicy *policy = policy_find(token_type);
+  return policy == nullptr || policy->format == nullptr;
 }
 
 bool relation_is_protected(Oid relid) { return protected_relation(relid) != nullptr; }
