@@ -27,19 +27,24 @@ $roles$;
 CREATE TABLE redoubt.token_type (
   typ regtype PRIMARY KEY,
   class_id uuid NOT NULL UNIQUE,
-  method text NOT NULL CHECK (method = 'sealed'),
-  base text NOT NULL CHECK (base IN ('text', 'bytea')),
+  method text NOT NULL CHECK (method IN ('sealed', 'fpe')),
+  base text NOT NULL CHECK (base IN ('text', 'bytea', 'bigint')),
   pattern text,
   "normalize" text NOT NULL,
   mask text NOT NULL,
   deterministic boolean NOT NULL,
   key name NOT NULL,
   shipped boolean NOT NULL DEFAULT false,
-  created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  format text,
+  key_version integer CHECK (key_version BETWEEN 1 AND 65535),
+  CHECK (pg_catalog.num_nonnulls(format, key_version) = CASE method WHEN 'fpe' THEN 2 ELSE 0 END)
 );
 COMMENT ON TABLE redoubt.token_type IS 'policy of each token type; written by redoubt.create_token_type()';
 COMMENT ON COLUMN redoubt.token_type.class_id IS 'associated data of every token of the type: what makes a token of another type an error';
 COMMENT ON COLUMN redoubt.token_type.shipped IS 'part of the extension, so not in a dump';
+COMMENT ON COLUMN redoubt.token_type.format IS 'of method fpe: the format, as create_token_type() takes it';
+COMMENT ON COLUMN redoubt.token_type.key_version IS 'of method fpe: the key version of all its tokens, which have no room to name it';
 GRANT SELECT ON redoubt.token_type TO PUBLIC;
 
 CREATE TABLE redoubt.key (
@@ -397,16 +402,205 @@ COMMENT ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text,
   'internal: makes the type, its functions, casts, operators and operator classes, and its policy row';
 REVOKE ALL ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean) FROM PUBLIC;
 
+CREATE FUNCTION redoubt.check_format(format text) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_check_format' LANGUAGE c STRICT STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION redoubt.check_format(text) IS 'internal: the base of a format, text or bigint; raises 22023 with the reason unless it is usable';
+REVOKE ALL ON FUNCTION redoubt.check_format(text) FROM PUBLIC;
+
+/* build_format_type makes the family of objects of one format-preserving token type.
+ *
+ * It is stored as text or bigint and coercible to it as it is.  The other way is
+ * never free: a cast that is written out tokenizes, an assignment checks the token.
+ */
+CREATE FUNCTION redoubt.build_format_type(type_schema text, type_name text, format text, pattern text, "normalize" text,
+    mask text, key name)
+  RETURNS regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+  SET client_min_messages = warning  -- no notice that the type is a shell still
+AS $body$
+DECLARE
+  lib constant text := '$libdir/redoubt';
+  t constant text := format('%I.%I', type_schema, type_name);
+  f constant text := format('%I.', type_schema);
+  n constant text := type_name;
+  what constant text := format('token type %s', t);
+  composed constant text := CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(format, NFC) ELSE format END;
+  base constant text := redoubt.check_format(composed);
+  c constant text := CASE base WHEN 'bigint' THEN 'redoubt_fpe_integer_' ELSE 'redoubt_fpe_' END;  -- C symbols
+  normalizer text := "normalize";
+  version integer;
+  item record;
+BEGIN
+  -- 'none' is the format's own: equal values must have one form before they are encrypted.
+  IF normalizer = 'none' AND base = 'text' THEN
+    normalizer := CASE composed WHEN 'phone' THEN 'phone(US)' WHEN 'uuid' THEN 'lower' ELSE 'trim' END;
+  END IF;
+  PERFORM redoubt.check_policy(normalizer, mask, pattern);
+  IF base = 'bigint' AND (pattern IS NOT NULL OR normalizer <> 'none') THEN
+    RAISE EXCEPTION 'a token type of base bigint takes neither pattern nor normalize' USING ERRCODE = '22023';
+  END IF;
+  IF length(n::bytea) > 48 THEN
+    RAISE EXCEPTION 'the name of a token type has at most 48 bytes' USING ERRCODE = '42622';
+  END IF;
+  -- Its tokens have no room for a key version: the newest one is theirs for ever.
+  IF key = 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = build_format_type.key) THEN
+    PERFORM redoubt.create_key(key);
+  END IF;
+  SELECT max(k.version) INTO version FROM redoubt.key AS k WHERE k.name = build_format_type.key;
+
+  EXECUTE format('CREATE TYPE %s', t);
+  EXECUTE format('CREATE FUNCTION %s%I(cstring, oid, integer) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support',
+                 f, n || '_in', t, lib, c || 'in');
+  EXECUTE format('CREATE FUNCTION %s%I(internal, oid, integer) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE',
+                 f, n || '_recv', t, lib, c || 'recv');
+  EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS cstring AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE', f, n || '_out', t, lib, c || 'out');
+  EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS bytea AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE', f, n || '_send', t, lib, c || 'send');
+  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, LIKE = pg_catalog.%I, CATEGORY = %L)',
+                 t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send',
+                 CASE base WHEN 'bigint' THEN 'int8' ELSE 'text' END, CASE base WHEN 'bigint' THEN 'N' ELSE 'S' END);
+  EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt format-preserving token type');
+  EXECUTE format('COMMENT ON FUNCTION %s%I(cstring, oid, integer) IS %L', f, n || '_in', 'input of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION %s%I(internal, oid, integer) IS %L', f, n || '_recv', 'binary input of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_out', t, 'output of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_send', t, 'binary output of ' || what);
+
+  -- The gate: EXECUTE on these three is the privilege, and nobody has it yet.
+  EXECUTE format('CREATE FUNCTION %s(%s) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10', t, base, t, lib, c || 'tokenize');
+  EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s) RETURNS %s AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
+                 t, base, lib, c || 'detokenize');
+  EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10', t, lib, c || 'mask');
+  EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER', t, base, t, t);
+  -- Nor whoever ALTER DEFAULT PRIVILEGES names.
+  FOR item IN SELECT DISTINCT p.oid::regprocedure AS gate, a.grantee::regrole AS grantee
+              FROM pg_proc AS p, aclexplode(p.proacl) AS a
+              WHERE p.oid IN (format('%s(%s)', t, base)::regprocedure, format('redoubt.detokenize(%s)', t)::regprocedure,
+                              format('redoubt.mask(%s)', t)::regprocedure) LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', item.gate, item.grantee);
+  END LOOP;
+  EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s) IS %L', t, 'plaintext; EXECUTE is the privilege to reveal values of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s) IS %L', t, 'masked form; EXECUTE is the privilege to reveal values of ' || what || ' masked');
+
+  -- Casts to the type; what they tokenize is checked inside.
+  FOR item IN SELECT * FROM (VALUES ('text', 'text', 'cast'), ('varchar', 'text', 'cast'), ('bpchar', 'bpchar', 'cast_bpchar'),
+                                    ('bigint', 'bigint', 'cast'), ('integer', 'integer', 'cast4')) AS v(source, argument, symbol)
+              WHERE (v.source IN ('bigint', 'integer')) = (base = 'bigint') LOOP
+    IF item.source <> 'varchar' THEN
+      EXECUTE format('CREATE FUNCTION %s%I(%s, integer, boolean) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                     f, n || '_cast', item.argument, t, lib, c || item.symbol);
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, integer, boolean) IS %L', f, n || '_cast', item.argument,
+                     'cast: tokenizes if explicit and the role may, else takes a token');
+    END IF;
+    EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s%I(%s, integer, boolean) AS ASSIGNMENT', item.source, t, f, n || '_cast', item.argument);
+    EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', item.source, t, 'written out: tokenizes; assignment: takes a token');
+  END LOOP;
+  -- And from it: the token as it is.
+  FOR item IN SELECT * FROM (VALUES ('text', 'IMPLICIT'), ('varchar', 'ASSIGNMENT'), ('bpchar', 'ASSIGNMENT'), ('bigint', 'IMPLICIT')) AS v(target, context)
+              WHERE (v.target = 'bigint') = (base = 'bigint') LOOP
+    EXECUTE format('CREATE CAST (%s AS %s) WITHOUT FUNCTION AS %s', t, item.target, item.context);
+    EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', t, item.target, 'the token as it is');
+  END LOOP;
+
+  -- Equality and order of the bytes, or of the numbers: PostgreSQL's own functions of bytea and bigint.
+  FOR item IN SELECT * FROM (VALUES ('eq', 'byteaeq', 'int8eq'), ('ne', 'byteane', 'int8ne'), ('lt', 'bytealt', 'int8lt'),
+                                    ('le', 'byteale', 'int8le'), ('gt', 'byteagt', 'int8gt'), ('ge', 'byteage', 'int8ge'))
+              AS v(op, bytes, number) LOOP
+    EXECUTE format('CREATE FUNCTION %s%I(%s, %s) RETURNS boolean AS %L LANGUAGE internal IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
+                   f, n || '_' || item.op, t, t, CASE base WHEN 'bigint' THEN item.number ELSE item.bytes END);
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_' || item.op, t, t, 'comparison of ' || what);
+  END LOOP;
+  FOR item IN SELECT * FROM (VALUES
+      ('cmp', '%1$s, %1$s', 'integer', 'byteacmp', 'btint8cmp', 'LEAKPROOF', 'btree comparison'),
+      ('hash', '%1$s', 'integer', 'hashvarlena', 'hashint8', 'LEAKPROOF', 'hash'),
+      ('hash_extended', '%1$s, bigint', 'bigint', 'hashvarlenaextended', 'hashint8extended', 'LEAKPROOF', 'seeded hash'),
+      ('sortsupport', 'internal', 'void', 'bytea_sortsupport', 'btint8sortsupport', 'SUPPORT redoubt.token_support', 'sort support'))
+      AS v(suffix, arguments, result, bytes, number, more, meaning) LOOP
+    EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS %s AS %L LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE %s',
+                   f, n || '_' || item.suffix, format(item.arguments, t), item.result,
+                   CASE base WHEN 'bigint' THEN item.number ELSE item.bytes END, item.more);
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_' || item.suffix, format(item.arguments, t), item.meaning || ' of ' || what);
+  END LOOP;
+  FOR item IN SELECT * FROM (VALUES
+      ('=',  'eq', '=',  '<>', 'eqsel', 'eqjoinsel', ', HASHES, MERGES', 'equal'),
+      ('<>', 'ne', '<>', '=',  'neqsel', 'neqjoinsel', '', 'not equal'),
+      ('<',  'lt', '>',  '>=', 'scalarltsel', 'scalarltjoinsel', '', 'less than, in token order'),
+      ('<=', 'le', '>=', '>',  'scalarlesel', 'scalarlejoinsel', '', 'less than or equal, in token order'),
+      ('>',  'gt', '<',  '<=', 'scalargtsel', 'scalargtjoinsel', '', 'greater than, in token order'),
+      ('>=', 'ge', '<=', '<',  'scalargesel', 'scalargejoinsel', '', 'greater than or equal, in token order'))
+      AS v(op, fn, commutator, negator, restriction, joining, more, meaning) LOOP
+    EXECUTE format('CREATE OPERATOR %s%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = %s%I, COMMUTATOR = OPERATOR(%s%s), NEGATOR = OPERATOR(%s%s), RESTRICT = %I, JOIN = %I%s)',
+                   f, item.op, t, t, f, n || '_' || item.fn, f, item.commutator, f, item.negator, item.restriction, item.joining, item.more);
+    EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, t, t, item.meaning);
+  END LOOP;
+  EXECUTE format('CREATE OPERATOR CLASS %1$s%2$I DEFAULT FOR TYPE %3$s USING btree AS '
+                 'OPERATOR 1 %1$s<, OPERATOR 2 %1$s<=, OPERATOR 3 %1$s=, OPERATOR 4 %1$s>=, OPERATOR 5 %1$s>, '
+                 'FUNCTION 1 %1$s%4$I(%3$s, %3$s), FUNCTION 2 %1$s%5$I(internal), FUNCTION 4 pg_catalog.btequalimage(oid)',
+                 f, n || '_ops', t, n || '_cmp', n || '_sortsupport');
+  EXECUTE format('CREATE OPERATOR CLASS %1$s%2$I DEFAULT FOR TYPE %3$s USING hash AS '
+                 'OPERATOR 1 %1$s=, FUNCTION 1 %1$s%4$I(%3$s), FUNCTION 2 %1$s%5$I(%3$s, bigint)',
+                 f, n || '_ops', t, n || '_hash', n || '_hash_extended');
+  FOR item IN SELECT * FROM (VALUES ('btree'), ('hash')) AS v(method) LOOP
+    EXECUTE format('COMMENT ON OPERATOR CLASS %s%I USING %s IS %L', f, n || '_ops', item.method, what);
+    EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING %s IS %L', f, n || '_ops', item.method, what);
+  END LOOP;
+
+  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, method, base, pattern, normalize, mask, deterministic, key, format, key_version) '
+          'VALUES ($1, gen_random_uuid(), ''fpe'', $2, $3, $4, $5, true, $6, $7, $8)'
+    USING t::regtype, base, pattern, normalizer, mask, key, composed, version;
+  PERFORM redoubt.audit_type('create_token_type', t);
+  RETURN t::regtype;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.build_format_type(text, text, text, text, text, text, name) IS
+  'internal: makes a format-preserving type, its functions, casts, operators and operator classes, and its policy row';
+REVOKE ALL ON FUNCTION redoubt.build_format_type(text, text, text, text, text, text, name) FROM PUBLIC;
+
+-- For columns whose type cannot change.  The privilege, the budget and the record are
+-- those of the type; they are checked inside, so that anybody may call.
+CREATE FUNCTION redoubt.tokenize(value text, token_type regtype) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_tokenize_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION redoubt.tokenize(text, regtype) IS 'the token of a value as text, if the role may tokenize values of the type';
+CREATE FUNCTION redoubt.detokenize(token text, token_type regtype) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_detokenize_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION redoubt.detokenize(text, regtype) IS 'the value of a token in a text, if the role may reveal values of the type';
+CREATE FUNCTION redoubt.mask(token text, token_type regtype) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_mask_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION redoubt.mask(text, regtype) IS 'the masked value of a token in a text, if the role may reveal values of the type masked';
+
+CREATE VIEW redoubt.formats AS
+  SELECT v.name, v.format, v.base, v.kept, v.example FROM (VALUES
+    ('template', 'TM-(\d{7})', 'text', 'all that is outside of the groups', 'TM-4711000'),
+    ('digits', 'digits(8,20)', 'text', 'the length', '4929182736'),
+    ('alnum', 'alnum(4,64)', 'text', 'the length', 'Xk20aQz7'),
+    ('alphabet', '([A-HJ-NP-Z2-9]{8,12})', 'text', 'the length', 'K7PQ3XTD'),
+    ('card', 'card(bin=6,last=4,length=16-19,check=ignore)', 'text', 'BIN, last four, separators, length', '4111 1111 1111 1111'),
+    ('us_ssn', 'us_ssn', 'text', 'hyphens', '123-45-6789'),
+    ('phone', 'phone', 'text', 'calling code, extension, length', '+442079460958'),
+    ('uuid', 'uuid', 'text', 'version, variant, hyphens', '2c5ea4c0-4067-41fe-8bad-1f2d3c4b5a01'),
+    ('date', 'date(0001-01-01,9999-12-31)', 'text', 'nothing but the range', '1984-02-29'),
+    ('integer', 'integer(1000000,9999999)', 'bigint', 'nothing but the range', '4711000'))
+    AS v(name, format, base, kept, example);
+COMMENT ON VIEW redoubt.formats IS 'formats of format-preserving token types: for create_token_type(), what a token keeps, and a value or token of it';
+GRANT SELECT ON redoubt.formats TO PUBLIC;
+
 CREATE FUNCTION redoubt.create_token_type(name text, base text DEFAULT 'text', pattern text DEFAULT NULL,
-    "normalize" text DEFAULT 'none', mask text DEFAULT 'full', deterministic boolean DEFAULT true, key name DEFAULT 'default')
+    "normalize" text DEFAULT 'none', mask text DEFAULT 'full', deterministic boolean DEFAULT true, key name DEFAULT 'default',
+    method text DEFAULT 'sealed', format text DEFAULT NULL)
   RETURNS regtype LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
   parts constant text[] := parse_ident(name);
   in_schema text := 'redoubt';
 BEGIN
-  IF num_nulls(name, base, "normalize", mask, deterministic, key) > 0 THEN
-    RAISE EXCEPTION 'only the pattern of a token type may be null' USING ERRCODE = '22004';
+  IF num_nulls(name, base, "normalize", mask, deterministic, key, method) > 0 THEN
+    RAISE EXCEPTION 'only the pattern and the format of a token type may be null' USING ERRCODE = '22004';
+  END IF;
+  IF method NOT IN ('sealed', 'fpe') THEN
+    RAISE EXCEPTION 'invalid method for a token type' USING ERRCODE = '22023', HINT = 'Use sealed or fpe.';
+  ELSIF (method = 'fpe') <> (format IS NOT NULL) THEN
+    RAISE EXCEPTION 'a token type has a format if, and only if, its method is fpe' USING ERRCODE = '22023',
+      HINT = 'redoubt.formats lists the formats, with an example each.';
+  ELSIF method = 'fpe' AND (base <> 'text' OR NOT deterministic) THEN
+    RAISE EXCEPTION 'a format-preserving token type is deterministic and has the base of its format' USING ERRCODE = '22023';
   END IF;
   -- The default key is made at first use; another one that is missing is more likely a slip.
   IF key <> 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = create_token_type.key) THEN
@@ -424,14 +618,17 @@ BEGIN
       RAISE EXCEPTION 'permission denied for schema %', in_schema USING ERRCODE = '42501';
     END IF;
   END IF;
+  IF method = 'fpe' THEN
+    RETURN redoubt.build_format_type(in_schema, parts[cardinality(parts)], format, pattern, "normalize", mask, key);
+  END IF;
   RETURN redoubt.build_token_type(in_schema, parts[cardinality(parts)], in_schema, base, pattern, "normalize", mask,
                                   deterministic, key, gen_random_uuid(), false);
 END
 $body$;
-COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name) IS
+COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text) IS
   'makes a token type of one''s own: a base type with operators, index support, casts, detokenize and mask';
-REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name) TO redoubt_admin;
+REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text) TO redoubt_admin;
 
 CREATE FUNCTION redoubt.drop_token_type(typ regtype) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -440,10 +637,13 @@ AS $body$
 DECLARE
   name constant text := format_type(typ, NULL);
   shipped_type boolean;
+  own_name text;
+  own_schema oid;
   users text;
   item record;
 BEGIN
   SELECT t.shipped INTO shipped_type FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
+  SELECT t.typname, t.typnamespace INTO own_name, own_schema FROM pg_type AS t WHERE t.oid = drop_token_type.typ;
   IF shipped_type IS NULL THEN
     RAISE EXCEPTION '% is not a token type', name USING ERRCODE = '42809';
   ELSIF shipped_type THEN
@@ -456,8 +656,9 @@ BEGIN
     AND d.refobjid IN (SELECT p.oid FROM pg_type AS p WHERE p.oid = drop_token_type.typ OR p.typelem = drop_token_type.typ)
     AND d.deptype <> 'i'
     AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN
-             (SELECT p.oid FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang AND l.lanname = 'c'
-              WHERE p.probin = '$libdir/redoubt'))
+             (SELECT p.oid FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+              WHERE (l.lanname = 'c' AND p.probin = '$libdir/redoubt')
+                 OR (l.lanname = 'internal' AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_'))))
     AND d.classid NOT IN ('pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass);
   SELECT concat_ws(', ', users, string_agg('the label of ' || pg_describe_object(l.classoid, l.objoid, l.objsubid), ', ')) INTO users
   FROM pg_seclabel AS l
@@ -472,14 +673,17 @@ BEGIN
   FOR item IN
     WITH family AS (
       SELECT p.oid FROM pg_proc AS p JOIN pg_type AS t ON t.oid = drop_token_type.typ
-      WHERE p.probin = '$libdir/redoubt' AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
+      WHERE (p.probin = '$libdir/redoubt' OR (p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'internal')
+                                              AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_')))
+        AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
         AND (t.oid = ANY (p.proargtypes) OR p.prorettype = t.oid
              OR (p.pronamespace = t.typnamespace AND p.proname = t.typname || '_sortsupport')))
     SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
       FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype
       WHERE t.oid = drop_token_type.typ AND o.opcname = t.typname || '_ops'
     UNION ALL SELECT 2, 'OPERATOR', 'pg_operator', o.oid FROM pg_operator AS o WHERE o.oprcode IN (SELECT f.oid FROM family AS f)
-    UNION ALL SELECT 3, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c WHERE c.castfunc IN (SELECT f.oid FROM family AS f)
+    UNION ALL SELECT 3, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c
+      WHERE c.castfunc IN (SELECT f.oid FROM family AS f) OR (c.castsource = drop_token_type.typ AND c.castmethod = 'b')
     UNION ALL SELECT 4, 'FUNCTION', 'pg_proc', f.oid FROM family AS f
     ORDER BY turn
   LOOP
@@ -495,7 +699,7 @@ REVOKE ALL ON FUNCTION redoubt.drop_token_type(regtype) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.drop_token_type(regtype) TO redoubt_admin;
 
 CREATE VIEW redoubt.token_types AS
-  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at
+  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at, format, key_version
   FROM redoubt.token_type;
 COMMENT ON VIEW redoubt.token_types IS 'the token types of this database and their policies';
 GRANT SELECT ON redoubt.token_types TO PUBLIC;

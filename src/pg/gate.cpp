@@ -94,7 +94,10 @@ void deny(const TypePolicy *policy, Privilege privilege, Oid role) {
   if (kek_available())
     audit_write({.event = "denial", .outcome = "denied", .token_type = policy->type, .operation = kOperation[p]});
   const char *function = kFunction[p] != nullptr ? kFunction[p] : policy->name;
-  const char *argument = kFunction[p] != nullptr ? policy->name : policy->is_bytes ? "bytea" : "text";
+  const char *argument = kFunction[p] != nullptr ? policy->name
+                         : policy->is_bytes      ? "bytea"
+                         : policy->is_integer    ? "bigint"
+                                                 : "text";
   ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to %s %s", kVerb[p], policy->name),
                   errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s gives it.", function, argument,
                           quote_identifier(GetUserNameFromId(role, false))),

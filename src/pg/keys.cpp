@@ -41,6 +41,14 @@ struct CachedSealer {
 };
 using SealerCache = std::vector<std::unique_ptr<CachedSealer>>;
 
+struct CachedCipher {
+  NameData key;
+  std::array<std::uint8_t, kClassIdSize> class_id;
+  std::int32_t version;
+  std::unique_ptr<FormatCipher> cipher;
+};
+using CipherCache = std::vector<CachedCipher>;
+
 // The sealer used last, and for whom: a scan asks for the same one row after row.
 struct RecentSealer {
   const TypePolicy *policy;
@@ -50,6 +58,7 @@ struct RecentSealer {
 };
 
 constinit SealerCache *cache = nullptr;
+constinit CipherCache *ciphers = nullptr;
 constinit RecentSealer recent = {};
 constinit bool stale = false;
 constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
@@ -67,6 +76,8 @@ static void keys_wipe(int, Datum) {
   recent = {};
   delete cache;
   cache = nullptr;
+  delete ciphers;
+  ciphers = nullptr;
 }
 }
 
@@ -81,6 +92,7 @@ void cache_init() {
     CacheRegisterRelcacheCallback(keys_relation_changed, 0);
     registered = true;
   }
+  ciphers = new CipherCache();
   cache = new SealerCache();
 }
 
@@ -129,6 +141,7 @@ void forget_stale() {
   if (!stale) return;
   recent = {};
   cache->clear();
+  ciphers->clear();
   stale = false;
 }
 
@@ -279,6 +292,36 @@ TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
   });
   forget_stale();  // reading the table may have delivered an invalidation
   return &add_sealer(policy, wrapped, version == 0)->sealer;
+}
+
+FormatCipher *keys_format_cipher(const TypePolicy *policy) {
+  cache_init();
+  forget_stale();
+  for (const CachedCipher &entry : *ciphers)
+    if (entry.version == policy->key_version && entry.class_id == policy->class_id &&
+        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0)
+      return entry.cipher.get();
+
+  const char *name = NameStr(policy->key);
+  const WrappedKey wrapped = call([name, policy] {
+    const WrappedKey found = read_key(name, policy->key_version);
+    if (found.version == 0)
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("version %d of key \"%s\", of token type %s, does not exist", policy->key_version, name,
+                             policy->name),
+                      errhint("Restore the row of redoubt.key from a backup."), errhidestmt(true)));
+    check_kek(name, found);
+    return found;
+  });
+  forget_stale();
+  SecretBytes<2 * kKeySize> key;
+  SecretBytes<kFormatKeySize> derived;
+  unwrap(wrapped, key);
+  const bool done = format_key(key.span().last<kKeySize>(), policy->class_id, derived);
+  std::unique_ptr<FormatCipher> cipher = done ? FormatCipher::make(derived.span(), policy->class_id) : nullptr;
+  if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
+  ciphers->push_back({policy->key, policy->class_id, policy->key_version, std::move(cipher)});
+  return ciphers->back().cipher.get();
 }
 
 }  // namespace redoubt::pg

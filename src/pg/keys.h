@@ -9,6 +9,7 @@
 
 #include "pg/boundary.h"
 
+#include "core/format_cipher.h"
 #include "core/token.h"
 #include "pg/policy.h"
 
@@ -19,6 +20,9 @@ namespace redoubt::pg {
 // it was wrapped by another KEK (naming both fingerprints), XX001 where the row is damaged. The pointer is valid until
 // the next call of any function of this header.
 TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version);
+
+// keys_format_cipher is the same for a format-preserving type, whose key version is its policy's.
+FormatCipher *keys_format_cipher(const TypePolicy *policy);
 
 // True for members of redoubt_admin, and for superusers.
 bool is_redoubt_admin(Oid role);

@@ -99,7 +99,8 @@ void charge(MeterState *state, Datum value, bool null) {
   const std::uint32_t elements = (spec.flags & kMeterMany) == 0 ? 1 : null ? 0 : value_elements(value, state->type);
   for (int i = 0; i < spec.items; ++i) {
     const bool left_to_output = spec.item[i].is_token != 0 && (spec.flags & kMeterReveals) != 0 &&
-                                delivery_to_reader() && read_is_revealed(spec.item[i].token_type);
+                                delivery_to_reader() && read_is_revealed(spec.item[i].token_type) &&
+                                read_meets_output(state->type, spec.item[i].token_type);
     if (!left_to_output && elements > 0) lease_take(&state->lease[i], spec.item[i].count * elements);
   }
 }

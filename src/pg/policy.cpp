@@ -14,7 +14,19 @@ namespace redoubt::pg {
 namespace {
 
 // Columns of redoubt.token_type.
-enum : int { kTyp = 1, kClassId, kMethod, kBase, kPattern, kNormalize, kMask, kDeterministic, kKey };
+enum : int {
+  kTyp = 1,
+  kClassId,
+  kMethod,
+  kBase,
+  kPattern,
+  kNormalize,
+  kMask,
+  kDeterministic,
+  kKey,
+  kFormat = 12,
+  kKeyVersion
+};
 
 constinit HTAB *policies = nullptr;
 constinit HTAB *carried = nullptr;
@@ -57,30 +69,67 @@ void cache_init() {
   policies = table;
 }
 
-// True if the type's input function is this library's: a row of token_type
-// alone makes no token type.
-bool has_token_input(Oid type) {
+// Which of this library's input functions a type has: a row of token_type alone
+// makes no token type.
+enum class Input : std::uint8_t { other, sealed, text_format, integer_format };
+
+Input token_input(Oid type) {
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-  if (!HeapTupleIsValid(tuple)) return false;
+  if (!HeapTupleIsValid(tuple)) return Input::other;
   const Oid input = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typinput;
   ReleaseSysCache(tuple);
   HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(input));
-  if (!HeapTupleIsValid(proc)) return false;
+  if (!HeapTupleIsValid(proc)) return Input::other;
   bool null = true;
   const Datum symbol = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &null);
-  const bool ours = !null && strcmp(TextDatumGetCString(symbol), "redoubt_token_in") == 0;
+  const char *name = null ? "" : TextDatumGetCString(symbol);
+  const Input ours = strcmp(name, "redoubt_token_in") == 0         ? Input::sealed
+                     : strcmp(name, "redoubt_fpe_in") == 0         ? Input::text_format
+                     : strcmp(name, "redoubt_fpe_integer_in") == 0 ? Input::integer_format
+                                                                   : Input::other;
   ReleaseSysCache(proc);
   return ours;
 }
 
+// Not LookupFuncName: the current role may have no USAGE on the type's schema.
 Oid find_function(const char *schema, const char *name, Oid argument) {
-  List *qualified = list_make2(makeString(pstrdup(schema)), makeString(pstrdup(name)));
-  return LookupFuncName(qualified, 1, &argument, true);
+  const oidvector *arguments = buildoidvector(&argument, 1);
+  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(arguments),
+                         ObjectIdGetDatum(get_namespace_oid(schema, false)));
 }
 
 std::string_view text_view(Datum value) {
   const text *t = DatumGetTextPP(value);
   return {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
+}
+
+// A format is parsed once: nothing changes that column but a hand, and then the old
+// one stays behind, for a caller may be using it.
+void read_format(TypePolicy *policy, const CatalogRow &row) {
+  bool null = false;
+  const Datum value = row.get(kFormat, &null);
+  policy->format = nullptr;
+  policy->is_integer = false;
+  policy->key_version = 0;
+  if (null) return;
+  const std::string_view stored = text_view(value);
+  const char *utf8 = pg_server_to_any(stored.data(), static_cast<int>(stored.size()), PG_UTF8);
+  const std::string_view spec(utf8, utf8 == stored.data() ? stored.size() : strlen(utf8));
+  static constinit std::vector<std::pair<std::string, std::unique_ptr<Format>>> *parsed = nullptr;  // never freed
+  if (parsed == nullptr) parsed = new std::vector<std::pair<std::string, std::unique_ptr<Format>>>();
+  for (const auto &[known, format] : *parsed)
+    if (known == spec) policy->format = format.get();
+  if (policy->format == nullptr) {
+    std::string problem;
+    std::unique_ptr<Format> format = Format::make(spec, problem);
+    if (format == nullptr)
+      throw Failure(ERRCODE_DATA_CORRUPTED, "the format of a token type is not readable",
+                    "The row of redoubt.token_type was changed by hand; restore its format.");
+    policy->format = format.get();
+    parsed->emplace_back(std::string(spec), std::move(format));
+  }
+  policy->is_integer = policy->format->is_integer();
+  policy->key_version = DatumGetInt32(row.get(kKeyVersion, &null));
 }
 
 void read_row(TypePolicy *policy, const CatalogRow &row) {
@@ -92,6 +141,7 @@ void read_row(TypePolicy *policy, const CatalogRow &row) {
   policy->deterministic = DatumGetBool(row.get(kDeterministic, &null));
   policy->key = *DatumGetName(row.get(kKey, &null));
 
+  read_format(policy, row);
   const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
   const auto mask = mask_parse(text_view(row.get(kMask, &null)));
   if (!normalize.ok() || !mask.ok())
@@ -115,11 +165,19 @@ void read_policy(TypePolicy *policy) {
   const std::uint64_t reading = generation;
   table_oid = catalog_relation("token_type");
   policy->is_token_type = false;
-  if (has_token_input(policy->type))
-    catalog_scan("token_type", [policy](const CatalogRow &row) {
+  const Input input = token_input(policy->type);
+  if (input != Input::other)
+    catalog_scan("token_type", [policy, input](const CatalogRow &row) {
       bool null = false;
       if (DatumGetObjectId(row.get(kTyp, &null)) != policy->type) return;
       read_row(policy, row);
+      // The type's functions and its row must be of one family, or tokens would be read as what they are not.
+      const bool agree = (policy->format != nullptr) == (input != Input::sealed) &&
+                         policy->is_integer == (input == Input::integer_format);
+      if (!agree)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                        errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
+                        errhint("The row of redoubt.token_type was changed by hand; restore its format.")));
       policy->is_token_type = true;
     });
   if (policy->is_token_type) {
@@ -132,8 +190,10 @@ void read_policy(TypePolicy *policy) {
     snprintf(policy->name, sizeof policy->name, "%s.%s", schema, type_name);
     policy->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", policy->type);
     policy->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", policy->type);
-    policy->gate[static_cast<int>(Privilege::tokenize)] =
-        find_function(schema, type_name, policy->is_bytes ? BYTEAOID : TEXTOID);
+    policy->gate[static_cast<int>(Privilege::tokenize)] = find_function(schema, type_name,
+                                                                        policy->is_bytes     ? BYTEAOID
+                                                                        : policy->is_integer ? INT8OID
+                                                                                             : TEXTOID);
   }
   policy->generation = reading;  // a change that arrived meanwhile makes it stale again
 }

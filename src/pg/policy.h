@@ -4,6 +4,7 @@
 
 #include "pg/boundary.h"
 
+#include "core/format.h"
 #include "core/mask.h"
 #include "core/normalize.h"
 
@@ -25,6 +26,9 @@ struct TypePolicy {
   NameData key;                                     // name of its data key
   NormalizeSpec normalize;
   MaskSpec mask;
+  const Format *format;               // of a format-preserving type; null: sealed
+  bool is_integer;                    // plaintext and token are bigint (format-preserving only)
+  std::int32_t key_version;           // format-preserving only: tokens have no room for it, so it is the type's
   text *pattern;                      // regular expression the normalised value must match, or null
   std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
   char name[2 * NAMEDATALEN + 2];     // schema.name, for messages and the audit trail

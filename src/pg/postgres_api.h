@@ -19,6 +19,7 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <charconv>
 #include <string>
 #include <string_view>
 #include <type_traits>

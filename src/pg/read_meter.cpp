@@ -160,7 +160,8 @@ void prepare(QueryMeter *meter, const QueryDesc *query) {
       if (column.flow.count[i] == 0) continue;
       const bool stays = source.is_token && type_carries(column.type, source.token_type);
       if (stays && stays_protected(dest)) continue;
-      const bool revealable = source.is_token && (makes_text || !stays);
+      const bool revealable =
+          source.is_token && (makes_text || !stays) && read_meets_output(column.type, source.token_type);
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
@@ -342,6 +343,12 @@ bool read_is_revealed(Oid token_type) {
   if (wanted != Reveal::automatic) return true;
   const TypePolicy *policy = policy_require(token_type);
   return gate_allows_implicit(policy, Privilege::reveal) || gate_allows_implicit(policy, Privilege::masked);
+}
+
+bool read_meets_output(Oid type, Oid token_type) {
+  if (type_carries(type, token_type)) return true;
+  const TypePolicy *policy = policy_find(token_type);
+  return policy == nullptr || policy->format == nullptr;
 }
 
 bool relation_is_protected(Oid relid) { return protected_relation(relid) != nullptr; }

@@ -42,6 +42,10 @@ void query_meter_error(const QueryDesc *query) noexcept;
 // True if the output function will reveal values of the type, and charge for that.
 bool read_is_revealed(Oid token_type);
 
+// Must a token have met an output function, which charges it, to be in a value of `type` or in what the
+// reader gets of it?  Not a format-preserving one in a text: the cast to text is free.
+bool read_meets_output(Oid type, Oid token_type);
+
 // True if any column of the table is protected, by its type or by a label.
 bool relation_is_protected(Oid relid);
 

@@ -13,6 +13,7 @@
 #include "pg/limits.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
+#include "pg/token_io.h"
 #include "pg/token_value.h"
 
 extern "C" {
@@ -28,8 +29,9 @@ bytea *input(Oid type, const char *text, std::size_t length) {
   return token_of_text(policy_require(type), text, length);
 }
 
-// What redoubt.reveal comes to for this type, here and now.
-Reveal effective_reveal(Oid type, const TypePolicy **policy) {
+}  // namespace
+
+Reveal token_io_reveal(Oid type, const TypePolicy **policy) {
   const auto wanted = static_cast<Reveal>(setting_reveal);
   if (wanted == Reveal::token || !delivery_to_reader()) return Reveal::token;
   *policy = policy_require(type);
@@ -42,10 +44,17 @@ Reveal effective_reveal(Oid type, const TypePolicy **policy) {
   return Reveal::token;
 }
 
+void token_io_count_read(Oid type) {
+  if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
+    limits_charge(type, Operation::read, 1);
+}
+
+namespace {
+
 // The output function's text: token, masked or plain.
 char *output(Oid type, const bytea *token) {
   const TypePolicy *policy = nullptr;
-  switch (effective_reveal(type, &policy)) {
+  switch (token_io_reveal(type, &policy)) {
     case Reveal::masked:
       return text_to_cstring(token_reveal_masked(policy, token));
     case Reveal::plain: {
@@ -54,9 +63,7 @@ char *output(Oid type, const bytea *token) {
       return text_to_cstring(value);
     }
     default:
-      // Rows out of a tuple store passed no read meter.
-      if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
-        limits_charge(type, Operation::read, 1);
+      token_io_count_read(type);
       return token_text_form(type, token);
   }
 }
@@ -139,17 +146,24 @@ REDOUBT_FUNCTION(redoubt_token_info) {
   if (policy == nullptr)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
                     errhint("redoubt.token_types lists the token types.")));
+  TupleDesc descriptor = nullptr;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+    elog(ERROR, "return type must be a row");
+  bool nulls[5] = {};
+  if (policy->format != nullptr) {
+    const Datum size = policy->is_integer ? sizeof(int64) : VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(0));
+    Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)),
+                      Int32GetDatum(policy->key_version), CStringGetTextDatum("format-preserving"),
+                      Int32GetDatum(static_cast<int32>(size))};
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+  }
   const bytea *token = PG_GETARG_BYTEA_PP(0);
   const auto view = redoubt::token_parse(
       {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(token))});
   if (!view.ok())
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
-  TupleDesc descriptor = nullptr;
-  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
-    elog(ERROR, "return type must be a row");
   Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)), Int32GetDatum(view->key_version),
                     CStringGetTextDatum(view->randomised ? "randomised" : "deterministic"),
                     Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
-  bool nulls[lengthof(values)] = {};
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

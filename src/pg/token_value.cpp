@@ -33,7 +33,9 @@ std::span<const std::uint8_t> bytes_of(const void *varlena) noexcept {
   pg_unreachable();
 }
 
-[[noreturn]] void refuse(const TypePolicy *policy, const Refusal &refusal) {
+}  // namespace
+
+void value_refuse(const TypePolicy *policy, const Refusal &refusal) {
   const bool masked = strcmp(refusal.reason, "mask character") == 0;
   const bool placed = refusal.position > 0;
   ereport(ERROR,
@@ -46,6 +48,8 @@ std::span<const std::uint8_t> bytes_of(const void *varlena) noexcept {
            errhidestmt(true)));
   pg_unreachable();
 }
+
+namespace {
 
 struct Utf8 {
   const char *data;
@@ -94,7 +98,7 @@ std::string_view normalized(const TypePolicy *policy, const char *utf8, std::siz
     buffer->shrink_to_fit();
   }
   const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, *buffer);
-  if (!refusal.ok()) refuse(policy, refusal);
+  if (!refusal.ok()) value_refuse(policy, refusal);
   return *buffer;
 }
 
@@ -118,9 +122,9 @@ const bytea *parse_bytes(const TypePolicy *policy, std::string_view text) {
       if (isxdigit(c) != 0)
         ++digits;
       else if (digits % 2 != 0 || (c != ' ' && c != '\n' && c != '\t' && c != '\r'))
-        refuse(policy, {Status::malformed, i + 1, "invalid hexadecimal digit"});
+        value_refuse(policy, {Status::malformed, i + 1, "invalid hexadecimal digit"});
     }
-    if (digits % 2 != 0) refuse(policy, {Status::malformed, 0, "odd number of hexadecimal digits"});
+    if (digits % 2 != 0) value_refuse(policy, {Status::malformed, 0, "odd number of hexadecimal digits"});
   }
   return DatumGetByteaPP(DirectFunctionCall1(byteain, CStringGetDatum(pnstrdup(text.data(), text.size()))));
 }
@@ -179,13 +183,18 @@ bytea *token_of_bytes(const TypePolicy *policy, std::span<const std::uint8_t> va
   return seal(policy, value);
 }
 
+std::string_view value_checked(const TypePolicy *policy, const char *text, std::size_t length) {
+  char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
+  const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
+  check_pattern(policy, value);
+  return value;
+}
+
 bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t length) {
   disclosure_tokenize_allowed(policy);
-  char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
-  // Of a bytea nothing changes, but the mask character is refused there, too.
-  const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
+  // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
+  const std::string_view value = value_checked(policy, text, length);
   if (policy->is_bytes) return seal(policy, bytes_of(parse_bytes(policy, {text, length})));
-  check_pattern(policy, value);
   return seal(policy, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});
 }
 

@@ -30,5 +30,12 @@ varlena *token_reveal(const TypePolicy *policy, const bytea *token);
 // token_reveal_masked likewise, masked; always text.
 text *token_reveal_masked(const TypePolicy *policy, const bytea *token);
 
+// value_checked returns a text in the server encoding normalised, in UTF-8, and checked against
+// the type's pattern; valid until the next call.  Raises 22P02.
+std::string_view value_checked(const TypePolicy *policy, const char *text, std::size_t length);
+
+// value_refuse raises 22P02 for a refused value: type, reason and place.
+[[noreturn]] void value_refuse(const TypePolicy *policy, const Refusal &refusal);
+
 }  // namespace redoubt::pg
 #endif

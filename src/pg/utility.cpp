@@ -14,6 +14,10 @@
 #include "pg/read_meter.h"
 #include "pg/utility.h"
 
+extern "C" {
+#include "parser/parse_type.h"
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -134,6 +138,42 @@ void audit_membership(const Node *statement) {
   }
 }
 
+// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
+const TypePolicy *format_policy(Oid type) {
+  Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
+  const TypePolicy *policy = policy_find(base);
+  return policy != nullptr && policy->format != nullptr ? policy : nullptr;
+}
+
+// ALTER COLUMN TYPE without USING assigns the old values, and what is assigned to a
+// format-preserving type is a token: plaintext would become a column of "tokens"
+// unseen.  What it is has to be said.
+void require_using(const AlterTableStmt *alter) {
+  const Oid relid = RangeVarGetRelid(alter->relation, NoLock, true);
+  ListCell *cell = nullptr;
+  foreach (cell, alter->cmds) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    if (command->subtype != AT_AlterColumnType || !OidIsValid(relid)) continue;
+    const auto *column = reinterpret_cast<const ColumnDef *>(command->def);
+    if (column->raw_default != nullptr) continue;
+    const AttrNumber number = get_attnum(relid, command->name);
+    const Type target = LookupTypeName(nullptr, column->typeName, nullptr, true);
+    if (target == nullptr) continue;
+    const Oid type = typeTypeId(target);
+    ReleaseSysCache(target);
+    const TypePolicy *policy = format_policy(type);
+    if (policy == nullptr || number == InvalidAttrNumber) continue;
+    const TypePolicy *before = format_policy(get_atttype(relid, number));
+    if (before != nullptr && before->type == policy->type) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_DATATYPE_MISMATCH),
+             errmsg("column \"%s\" cannot be given the token type %s without USING", command->name, policy->name),
+             errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
+                     quote_identifier(command->name), policy->name, quote_identifier(command->name))));
+  }
+}
+
 bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncasecmp(name, "redoubt.", 8) == 0; }
 
 // Records a change of a redoubt.* setting that outlives the session.  `where`
@@ -168,7 +208,9 @@ void audit_settings(const Node *statement) {
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
   UtilityCommand command = {statement, nullptr, "", nullptr};
   const Node *node = statement->utilityStmt;
-  if (IsA(node, CopyStmt)) {
+  if (IsA(node, AlterTableStmt)) {
+    require_using(reinterpret_cast<const AlterTableStmt *>(node));
+  } else if (IsA(node, CopyStmt)) {
     if (takes_plaintext(reinterpret_cast<const CopyStmt *>(node))) log_guard_mark();
     if (PlannedStmt *rewritten = rewrite_copy(statement)) {
       command.statement = rewritten;

@@ -17,11 +17,16 @@ $node->admin(<<~'SQL');
   SELECT redoubt.create_key('desk');
   SELECT redoubt.create_token_type('desk.ticket', pattern => '^TM-[0-9]{7}$', "normalize" => 'upper', mask => 'keep_last(3)', key => 'desk');
   SELECT redoubt.create_token_type('note', deterministic => false);
+  SELECT redoubt.create_token_type('desk.serial', method => 'fpe', format => 'SN-(\d{9})', key => 'desk');
+  SELECT redoubt.create_token_type('desk.account', method => 'fpe', format => 'integer(1000000000,9999999999)', key => 'desk');
+  SELECT redoubt.rotate_key('desk');
   SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 1000, '1 hour', burst => 500, on_excess => 'throttle', max_delay => '3 s');
   SELECT redoubt.set_limit(NULL, 'desk.ticket', 'tokenize', 2000, '1 day', shared => true);
-  GRANT EXECUTE ON FUNCTION desk.ticket(text), redoubt.detokenize(desk.ticket), redoubt.note(text), redoubt.detokenize(redoubt.note) TO regress_lead;
+  GRANT EXECUTE ON FUNCTION desk.ticket(text), redoubt.detokenize(desk.ticket), redoubt.note(text), redoubt.detokenize(redoubt.note),
+    desk.serial(text), redoubt.detokenize(desk.serial), desk.account(bigint), redoubt.detokenize(desk.account) TO regress_lead;
   GRANT EXECUTE ON FUNCTION redoubt.mask(desk.ticket) TO regress_agent;
-  ALTER TABLE person ADD COLUMN ticket desk.ticket, ADD COLUMN note redoubt.note, ADD COLUMN tags redoubt.email_token[];
+  ALTER TABLE person ADD COLUMN ticket desk.ticket, ADD COLUMN note redoubt.note, ADD COLUMN tags redoubt.email_token[],
+    ADD COLUMN serial desk.serial UNIQUE CHECK (serial LIKE 'SN-%'), ADD COLUMN account desk.account;
   CREATE INDEX ON person (ticket);
   CREATE TABLE request (ticket desk.ticket NOT NULL, legacy text);
   SECURITY LABEL FOR redoubt ON COLUMN request.legacy IS 'redoubt.email_token';
@@ -33,11 +38,12 @@ $node->admin(<<~'SQL');
   ALTER ROLE regress_dumper SET redoubt.reveal = 'plain';
   SQL
 $node->ask('regress_lead', <<~'SQL');
-  UPDATE person SET ticket = ('TM-000000' || id)::text, note = ('remark ' || id)::text, tags = ARRAY[email, email];
+  UPDATE person SET ticket = ('TM-000000' || id)::text, note = ('remark ' || id)::text, tags = ARRAY[email, email],
+    serial = redoubt.tokenize('SN-00000000' || id, 'desk.serial'), account = desk.account(5550000000 + id);
   SQL
 $node->admin(q{INSERT INTO request SELECT ticket FROM person});
 
-my $plaintext = qr/person\d\@example\.com|\+1202555|TM-000000\d|remark \d/;
+my $plaintext = qr/person\d\@example\.com|\+1202555|TM-000000\d|remark \d|SN-00000000\d|555000000\d/;
 like($node->ask('regress_dumper', 'SELECT * FROM person'), $plaintext, 'the dumping role sees plaintext in a query');
 
 # What one database holds, as tokens.
@@ -46,7 +52,7 @@ my $content = <<~'SQL';
   SELECT * FROM request ORDER BY ticket;
   SQL
 my $policy = <<~'SQL';
-  SELECT typ, class_id, method, base, pattern, normalize, mask, deterministic, key FROM redoubt.token_type ORDER BY class_id;
+  SELECT typ, class_id, method, base, pattern, normalize, mask, deterministic, key, format, key_version FROM redoubt.token_type ORDER BY class_id;
   SELECT name, version, wrapped, kek_fingerprint FROM redoubt.key ORDER BY name, version;
   SELECT id, role, token_type, operation, max_values, per, burst, on_excess, max_delay, shared FROM redoubt.limits ORDER BY id;
   SELECT objname, provider, label FROM pg_seclabels ORDER BY objname;
@@ -55,7 +61,7 @@ my $policy = <<~'SQL';
   SQL
 my $tokens = $node->admin($content);
 my $policies = $node->admin($policy);
-is(scalar(() = $policies =~ m{^detokenize.*regress_lead}mg), 4, 'privileges are compared') or diag $policies;
+is(scalar(() = $policies =~ m{^detokenize.*regress_lead}mg), 6, 'privileges are compared') or diag $policies;
 unlike($tokens, $plaintext, 'tokens are tokens');
 
 # restored DATABASE, ROLES: DATABASE is as good as the original.
@@ -68,9 +74,10 @@ sub restored {
 
 sub readable {
   my ($database) = @_;
-  is($node->ask('regress_lead', q{SET search_path = public, desk; SELECT redoubt.detokenize(email), redoubt.detokenize(ticket), redoubt.detokenize(note)
-      FROM person WHERE email = 'person3@example.com' AND ticket = 'tm-0000003'}, database => $database),
-    'person3@example.com|TM-0000003|remark 3', "$database: readable by the granted role, found by plaintext");
+  is($node->ask('regress_lead', q{SET search_path = public, desk; SELECT redoubt.detokenize(email), redoubt.detokenize(ticket), redoubt.detokenize(note),
+      redoubt.detokenize(serial), redoubt.detokenize(account)
+      FROM person WHERE email = 'person3@example.com' AND ticket = 'tm-0000003' AND serial = desk.serial('SN-000000003'::text)}, database => $database),
+    'person3@example.com|TM-0000003|remark 3|SN-000000003|5550000003', "$database: readable by the granted role, found by plaintext");
   $node->fails_with('regress_clerk', 'SELECT redoubt.detokenize(email) FROM person', '42501', qr/permission denied/,
     "$database: not readable by others", database => $database);
   $node->fails_with('', 'SELECT redoubt.detokenize(email) FROM person', '42501', qr/permission denied/,

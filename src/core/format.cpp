@@ -1,0 +1,240 @@
+// format.cpp - values to tokens and back; see format.h.
+//
+// A value is taken apart (scan), its tokenized characters are encrypted as numerals, and it is put
+// together again around them.
+#include "core/format.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <tuple>
+
+#include "core/calendar.h"
+#include "core/phone.h"
+#include "core/unicode_text.h"
+
+namespace redoubt {
+namespace {
+
+constexpr Refusal kNoDigit = {Status::malformed, 0, "character not allowed by the format"};
+constexpr unsigned kFailingSum = 1;  // the Luhn sum of tokens that are to fail the check
+
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+// luhn_sum is the sum of ISO/IEC 7812-1, annex B, modulo 10, over the digits of `text`; 0 passes the check.
+unsigned luhn_sum(std::string_view text) noexcept {
+  unsigned sum = 0;
+  bool doubled = false;
+  for (std::size_t i = text.size(); i-- > 0;) {
+    if (!is_digit(text[i])) continue;
+    const auto digit = static_cast<unsigned>(text[i] - '0');
+    sum += doubled ? digit / 5 + digit * 2 % 10 : digit;
+    doubled = !doubled;
+  }
+  return sum % 10;
+}
+
+void append_utf8(std::string &out, char32_t c) {
+  const auto byte = [&out](std::uint32_t b) { out.push_back(static_cast<char>(b)); };
+  if (c < 0x80) return byte(c);
+  if (c < 0x800) {
+    byte(0xC0 | c >> 6);
+  } else if (c < 0x10000) {
+    byte(0xE0 | c >> 12);
+    byte(0x80 | (c >> 6 & 0x3F));
+  } else {
+    byte(0xF0 | c >> 18);
+    byte(0x80 | (c >> 12 & 0x3F));
+    byte(0x80 | (c >> 6 & 0x3F));
+  }
+  byte(0x80 | (c & 0x3F));
+}
+
+}  // namespace
+
+Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept {
+  scan.slots = scan.tweak_size = 0;
+  const auto digits = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), is_digit));
+  if (digits < card_.least) return {Status::out_of_range, 0, "too short"};
+  if (digits > card_.most || text.size() > 2 * digits) return {Status::out_of_range, 0, "too long"};
+  const std::size_t forced = card_.check == Check::ignore ? 0 : 1;
+  const std::size_t end = digits - card_.last - forced;
+  std::size_t index = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_digit(text[i])) {
+      if (index >= card_.bin && index < end) {
+        scan.add_slot({static_cast<std::uint16_t>(text[i] - '0'), static_cast<std::uint16_t>(i), 1, 0});
+      } else if (index < card_.bin || index >= end + forced) {
+        scan.keep(text.substr(i, 1));
+      }
+      ++index;
+    } else if ((text[i] != ' ' && text[i] != '-') || i == 0 || !is_digit(text[i - 1]) || i + 1 == text.size()) {
+      return {Status::malformed, i + 1, kNoDigit.reason};  // separators stand between digits, one at a time
+    }
+  }
+  if (forced == 0) return {};
+  const unsigned sum = side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
+  if (luhn_sum(text) != sum) return {Status::malformed, 0, "check digit"};
+  return {};
+}
+
+// settle_check_digit gives the last tokenized digit the one value that makes the sum right.
+void Format::settle_check_digit(Side side, std::string &text) const noexcept {
+  const unsigned wanted = side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
+  std::size_t place = text.size();
+  for (std::size_t behind = card_.last + std::size_t{1}; behind > 0;)
+    if (is_digit(text[--place])) --behind;
+  for (char digit = '0'; digit <= '9'; ++digit) {
+    text[place] = digit;
+    if (luhn_sum(text) == wanted) return;
+  }
+}
+
+Refusal Format::scan_phone(std::string_view text, FormatScan &scan) const noexcept {
+  scan.slots = scan.tweak_size = 0;
+  PhoneParts parts;
+  if (!phone_split(text, parts)) return {Status::malformed, 0, "not an E.164 number"};
+  if (parts.calling_code.empty()) return {Status::malformed, 0, "unknown calling code"};
+  if (parts.national.size() < 6) return {Status::out_of_range, 0, "fewer than six digits after the calling code"};
+  const std::size_t begin = 1 + parts.calling_code.size();
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (i < begin || i >= begin + parts.national.size()) {
+      scan.keep(text.substr(i, 1));
+    } else {
+      scan.add_slot({static_cast<std::uint16_t>(text[i] - '0'), static_cast<std::uint16_t>(i), 1, 0});
+    }
+  }
+  return {};
+}
+
+Refusal Format::scan_date(std::string_view text, std::uint64_t &rank) const noexcept {
+  const std::optional<std::int64_t> days = days_of_date(text);
+  if (!days) return {Status::malformed, 0, "not a date YYYY-MM-DD"};
+  rank = static_cast<std::uint64_t>(*days) - static_cast<std::uint64_t>(first_);
+  if (*days < first_ || rank >= size_) return {Status::out_of_range, 0, "not a date of the format's range"};
+  return {};
+}
+
+Refusal Format::scan(std::string_view text, Side side, FormatScan &scan) const noexcept {
+  switch (kind_) {
+    case Kind::card:
+      return scan_card(text, side, scan);
+    case Kind::phone:
+      return scan_phone(text, scan);
+    case Kind::plain_template:
+      return template_.scan(text, scan);
+    default:
+      return {Status::invalid_argument, 0, "not a text format"};
+  }
+}
+
+Refusal Format::accepts(std::string_view token) const {
+  if (kind_ == Kind::date) {
+    std::uint64_t rank = 0;
+    return scan_date(token, rank);
+  }
+  FormatScan taken;
+  return scan(token, Side::token, taken);
+}
+
+Refusal Format::accepts(std::int64_t token) const noexcept {
+  if (kind_ != Kind::integer) return {Status::invalid_argument, 0, "not an integer format"};
+  const std::uint64_t rank = static_cast<std::uint64_t>(token) - static_cast<std::uint64_t>(first_);
+  if (token < first_ || rank >= size_) return {Status::out_of_range, 0, "outside the format's range"};
+  return {};
+}
+
+// One number in mixed radix, the first character most significant.
+Status Format::crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const {
+  std::uint64_t size = 1;
+  std::uint64_t rank = 0;
+  for (std::size_t i = 0; i < scan.slots; ++i) {
+    const std::uint64_t radix = alphabets_[scan.slot[i].alphabet].radix();
+    size *= radix;  // at most 2^62: check_template_domain
+    rank = rank * radix + scan.slot[i].numeral;
+  }
+  const Status status = cipher.crypt_rank(direction, size, rank, {scan.tweak.data(), scan.tweak_size});
+  for (std::size_t i = scan.slots; i-- > 0;) {
+    const std::uint64_t radix = alphabets_[scan.slot[i].alphabet].radix();
+    scan.slot[i].numeral = static_cast<std::uint16_t>(rank % radix);
+    rank /= radix;
+  }
+  return status;
+}
+
+// Each alphabet's characters are one FF1 value.  Where there are several, all the other characters
+// are part of the tweak, so that two values with one part in common do not show it; decrypting takes
+// the alphabets in the opposite order.
+Status Format::crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const {
+  std::array<std::uint16_t, kFormatMaxCharacters> numerals;
+  std::array<std::uint8_t, std::tuple_size_v<decltype(scan.tweak)> + 2 * kFormatMaxCharacters + 1> tweak;
+  std::copy_n(scan.tweak.begin(), scan.tweak_size, tweak.begin());
+  Status status = Status::ok;
+  for (std::size_t turn = 0; turn < alphabets_.size() && status == Status::ok; ++turn) {
+    const std::size_t alphabet = direction == Ff1Direction::encrypt ? turn : alphabets_.size() - 1 - turn;
+    std::size_t count = 0;
+    std::size_t tweak_size = scan.tweak_size;
+    if (alphabets_.size() > 1) tweak[tweak_size++] = static_cast<std::uint8_t>(alphabet);
+    for (std::size_t i = 0; i < scan.slots; ++i) {
+      const std::uint16_t numeral = scan.slot[i].numeral;
+      if (scan.slot[i].alphabet == alphabet) {
+        numerals[count++] = numeral;
+      } else {
+        tweak[tweak_size++] = static_cast<std::uint8_t>(numeral >> 8);
+        tweak[tweak_size++] = static_cast<std::uint8_t>(numeral & 0xFF);
+      }
+    }
+    status =
+        cipher.crypt(direction, alphabets_[alphabet].radix(), {numerals.data(), count}, {tweak.data(), tweak_size});
+    count = 0;
+    for (std::size_t i = 0; i < scan.slots; ++i)
+      if (scan.slot[i].alphabet == alphabet) scan.slot[i].numeral = numerals[count++];
+  }
+  return status;
+}
+
+Status Format::crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const {
+  return ranked_ ? crypt_ranked(direction, cipher, scan) : crypt_layers(direction, cipher, scan);
+}
+
+Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const {
+  constexpr Refusal kFailed = {Status::crypto_failure, 0, "encryption failed"};
+  const bool encrypts = direction == Ff1Direction::encrypt;
+  out.clear();
+  if (kind_ == Kind::date) {
+    std::uint64_t rank = 0;
+    const Refusal refusal = scan_date(in, rank);
+    if (!refusal.ok()) return refusal;
+    if (cipher.crypt_rank(direction, size_, rank, {}) != Status::ok) return kFailed;
+    const auto date = date_of_days(first_ + static_cast<std::int64_t>(rank));
+    out.assign(date.data(), date.size());
+    return {};
+  }
+  FormatScan taken;
+  const Refusal refusal = scan(in, encrypts ? Side::value : Side::token, taken);
+  if (!refusal.ok()) return refusal;
+  if (crypt_slots(direction, cipher, taken) != Status::ok) return kFailed;
+  std::size_t from = 0;
+  for (std::size_t i = 0; i < taken.slots; ++i) {
+    const FormatScan::Slot &slot = taken.slot[i];
+    out.append(in.substr(from, slot.offset - from));
+    append_utf8(out, alphabets_[slot.alphabet].character(slot.numeral));
+    from = std::size_t{slot.offset} + slot.size;
+  }
+  out.append(in.substr(from));
+  if (kind_ == Kind::card && card_.check != Check::ignore)
+    settle_check_digit(encrypts ? Side::token : Side::value, out);
+  return {};
+}
+
+Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::int64_t in, std::int64_t &out) const {
+  const Refusal refusal = accepts(in);
+  if (!refusal.ok()) return refusal;
+  std::uint64_t rank = static_cast<std::uint64_t>(in) - static_cast<std::uint64_t>(first_);
+  if (cipher.crypt_rank(direction, size_, rank, {}) != Status::ok)
+    return {Status::crypto_failure, 0, "encryption failed"};
+  out = static_cast<std::int64_t>(static_cast<std::uint64_t>(first_) + rank);
+  return {};
+}
+
+}  // namespace redoubt

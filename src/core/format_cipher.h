@@ -1,0 +1,71 @@
+// format_cipher.h - FormatCipher: FF1 under the key of one token type, with the plans its values need.
+//
+// What it is: AES keyed once, and an Ff1Plan for every (radix, length, size of tweak) met so far.
+// What it is not: formats.  It sees numerals and ranks.
+// Invariant: every tweak begins with the type's class id.  No more than kMaxPlans plans are kept.
+// Locks: none.  One FormatCipher serves one thread at a time.
+// Covered by test/unit/format_test.cpp and test/fuzz/format_fuzz.cpp.
+#ifndef REDOUBT_CORE_FORMAT_CIPHER_H
+#define REDOUBT_CORE_FORMAT_CIPHER_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/aes.h"
+#include "core/ff1.h"
+#include "core/result.h"
+#include "core/secret.h"
+
+namespace redoubt {
+
+inline constexpr std::size_t kFormatClassIdSize = 16;
+inline constexpr std::size_t kFormatKeySize = 32;
+
+// format_key derives the FF1 key of a token type: HMAC-SHA-256(k2, "redoubt ff1 v1" || class id).
+// False if OpenSSL fails; `out` is then all zero.
+bool format_key(std::span<const std::uint8_t> k2, std::span<const std::uint8_t, kFormatClassIdSize> class_id,
+                SecretBytes<kFormatKeySize> &out);
+
+class FormatCipher {
+ public:
+  // make keys AES-256.  Null if OpenSSL fails.
+  static std::unique_ptr<FormatCipher> make(std::span<const std::uint8_t, kFormatKeySize> key,
+                                            std::span<const std::uint8_t, kFormatClassIdSize> class_id);
+  FormatCipher(const FormatCipher &) = delete;
+  FormatCipher &operator=(const FormatCipher &) = delete;
+
+  // crypt encrypts or decrypts numerals below `radix` in place; the tweak is the class id and then `tweak`.
+  // Errors: those of Ff1Plan::prepare (refused: radix^length is below kFf1MinDomain) and Ff1Plan::crypt.
+  Status crypt(Ff1Direction direction, std::uint32_t radix, std::span<std::uint16_t> numerals,
+               std::span<const std::uint8_t> tweak);
+
+  // crypt_rank permutes the numbers below `size`, kFf1MinDomain <= size <= 2^62: FF1 on the fewest bits that
+  // hold them, again until the result is below `size` (cycle walking: less than two rounds in the mean).  How
+  // many rounds a value takes can be seen in its time.
+  // Errors: invalid_argument (size, rank not below it), crypto_failure.
+  Status crypt_rank(Ff1Direction direction, std::uint64_t size, std::uint64_t &rank,
+                    std::span<const std::uint8_t> tweak);
+
+ private:
+  static constexpr std::size_t kMaxPlans = 64;
+  struct Plan {
+    Ff1Plan ff1;
+    std::vector<std::uint8_t> tweak;  // the plan's tweak as it is set; empty: none yet
+  };
+
+  explicit FormatCipher(AesBlocks aes) noexcept : aes_(std::move(aes)) {}
+  // The plan for such values, with its tweak set; null and `status` where there is none.
+  Plan *plan(std::uint32_t radix, std::size_t length, std::span<const std::uint8_t> tweak, Status &status);
+
+  AesBlocks aes_;
+  std::array<std::uint8_t, kFormatClassIdSize> class_id_ = {};
+  std::vector<std::unique_ptr<Plan>> plans_;
+  std::size_t next_ = 0;  // the plan to be replaced once there are kMaxPlans
+};
+
+}  // namespace redoubt
+#endif

@@ -1,0 +1,36 @@
+// fpe_value.h - format-preserving tokens: plaintext to token and back, as Datums.
+//
+// A token is a text (or a bigint) of the type's format and nothing else: no
+// prefix, no key version, nothing that tells it from plaintext.
+#ifndef REDOUBT_PG_FPE_VALUE_H
+#define REDOUBT_PG_FPE_VALUE_H
+
+#include "pg/boundary.h"
+
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+
+// fpe_tokenize makes the token of a text in the server encoding: checks the privilege, normalises,
+// validates, encrypts, charges.  Raises 42501, 53400, 55000, 22P02.
+text *fpe_tokenize(const TypePolicy *policy, const char *value, std::size_t length);
+int64 fpe_tokenize(const TypePolicy *policy, int64 value);
+
+// fpe_accept takes a token as it is.  22P02 if it has not the form of one.  A type without a policy row
+// (a restore that loads the data first) accepts any text.
+text *fpe_accept(Oid type, const char *token, std::size_t length);
+int64 fpe_accept(Oid type, int64 token);
+
+// fpe_reveal admits (privilege, budget, audit) and decrypts.
+text *fpe_reveal(const TypePolicy *policy, const text *token);
+int64 fpe_reveal(const TypePolicy *policy, int64 token);
+
+// fpe_reveal_masked likewise, masked.
+text *fpe_reveal_masked(const TypePolicy *policy, const text *token);
+text *fpe_reveal_masked(const TypePolicy *policy, int64 token);
+
+// fpe_parse_integer reads a bigint; 22P02 without what bigint's own input function would quote.
+int64 fpe_parse_integer(Oid type, const char *text, std::size_t length);
+
+}  // namespace redoubt::pg
+#endif

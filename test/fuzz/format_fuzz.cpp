@@ -1,0 +1,75 @@
+// format_fuzz.cpp - libFuzzer over templates, built-in formats and values.
+//
+// The input is a format, a line feed and a value.  Properties: a format that is accepted takes a value or says
+// why not, with a place inside the value; a value's token is accepted, has the value's number of characters and
+// comes back; a text that is accepted as a token decrypts to something that encrypts to it.
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/format.h"
+#include "core/unicode_text.h"
+
+namespace {
+
+using namespace redoubt;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+std::unique_ptr<FormatCipher> make_cipher() {
+  const std::array<std::uint8_t, kFormatClassIdSize> class_id = {3};
+  const std::array<std::uint8_t, 32> k2 = {5};
+  SecretBytes<kFormatKeySize> key;
+  require(format_key(k2, class_id, key));
+  return FormatCipher::make(key.span(), class_id);
+}
+
+void check_text(const Format &format, FormatCipher &cipher, const std::string &value) {
+  for (const Ff1Direction there : {Ff1Direction::encrypt, Ff1Direction::decrypt}) {
+    const Ff1Direction back = there == Ff1Direction::encrypt ? Ff1Direction::decrypt : Ff1Direction::encrypt;
+    std::string out;
+    std::string again;
+    const Refusal refusal = format.crypt(there, cipher, value, out);
+    if (there == Ff1Direction::decrypt) require(format.accepts(value).ok() == refusal.ok());
+    if (!refusal.ok()) {
+      require(out.empty() && *refusal.reason != '\0' && refusal.position <= value.size() + 1);
+      require(refusal.status == Status::malformed || refusal.status == Status::out_of_range);
+      continue;
+    }
+    require(utf8_valid_prefix(out) == out.size() && utf8_length(out) == utf8_length(value));
+    require(there == Ff1Direction::decrypt || format.accepts(out).ok());
+    require(format.crypt(back, cipher, out, again).ok() && again == value);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
+  static const std::unique_ptr<FormatCipher> cipher = make_cipher();
+  const std::string text(reinterpret_cast<const char *>(data), size);
+  const std::size_t cut = text.find('\n');
+  if (cut == std::string::npos) return 0;
+  std::string problem;
+  const std::unique_ptr<Format> format = Format::make(std::string_view(text).substr(0, cut), problem);
+  require((format == nullptr) == !problem.empty());
+  if (format == nullptr) return 0;
+  if (!format->is_integer()) {
+    check_text(*format, *cipher, text.substr(cut + 1));
+    return 0;
+  }
+  std::int64_t value = 0;
+  for (const char c : text.substr(cut + 1))
+    value = (value * 31 + static_cast<std::uint8_t>(c)) % (std::int64_t{1} << 40);
+  std::int64_t token = 0;
+  std::int64_t back = 0;
+  const Refusal refusal = format->crypt(Ff1Direction::encrypt, *cipher, value, token);
+  if (!refusal.ok()) return 0;
+  require(format->accepts(token).ok() && format->crypt(Ff1Direction::decrypt, *cipher, token, back).ok());
+  require(back == value);
+  return 0;
+}
