@@ -147,7 +147,7 @@ bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operati
 }
 
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept {
-  return {MyDatabaseId, relation, rule.shared ? InvalidOid : login_role, 0, rule.id};
+  return {MyDatabaseId, relation, rule.shared ? InvalidOid : login_role, BucketKind::own, rule.id};
 }
 
 const char *limit_rate_problem(const GcraRate &rate) noexcept {

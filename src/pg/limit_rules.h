@@ -60,6 +60,9 @@ inline TimestampTz limit_timestamp(uint64 ns) noexcept {
   return static_cast<TimestampTz>(ns / 1000 + (ns % 1000 != 0 ? 1 : 0));
 }
 
+// The time a bucket takes from empty to full; bounded by limit_rate_problem.
+inline uint64 limit_full_ns(const GcraRate &rate) noexcept { return gcra_cost(rate) * rate.burst; }
+
 // The bounds of a rule, checked when it is made and again when it is read.  Null when
 // they hold, else what is wrong, for people.  They keep every time within the 584
 // years that 64 bits of nanoseconds hold.

@@ -23,7 +23,12 @@
 #include "pg/limit_rules.h"
 #include "pg/limits.h"
 #include "pg/limits_shmem.h"
+#include "pg/settings.h"
 #include "pg/shared_memory.h"
+
+extern "C" {
+#include "storage/pmsignal.h"
+}
 
 namespace redoubt::pg {
 namespace {
@@ -33,7 +38,8 @@ enum Notice : int { kExceeded, kThrottled, kBlocked, kNotices };
 
 struct BoundRule {
   GcraRate rate;
-  Bucket *bucket;
+  BucketKey key;   // of the subject's own bucket
+  Bucket *bucket;  // pinned; an overflow bucket where there was no room for its own
   uint64 max_delay_ns;
   int64 id;
   OnExcess on_excess;
@@ -88,39 +94,70 @@ constinit uint64 slept_ns = 0;
 
 // ---- bindings
 
-BoundRule *bind_rules(const BindingKey &key, int *count) {
+// The rules that apply, without their buckets; palloc'd in `context`.
+BoundRule *find_rules(const BindingKey &key, int *count) {
   const std::span<const LimitRule> rules = limit_rules();
-  auto *bound = static_cast<BoundRule *>(palloc0(sizeof(BoundRule) * (rules.size() + 1)));
+  auto *applies = static_cast<bool *>(palloc0(rules.size() + 1));
   *count = 0;
-  for (const LimitRule &rule : rules) {
-    if (!limit_rule_applies(rule, key.subject, key.type, static_cast<Operation>(key.operation))) continue;
-    BoundRule &to = bound[(*count)++];
-    to.rate = rule.rate;
-    to.bucket = bucket_get(limit_bucket_key(rule, key.subject));
-    to.max_delay_ns = rule.max_delay_ns;
-    to.id = rule.id;
-    to.on_excess = rule.on_excess;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    applies[i] = limit_rule_applies(rules[i], key.subject, key.type, static_cast<Operation>(key.operation));
+    *count += applies[i] ? 1 : 0;
   }
+  const Size size = sizeof(BoundRule) * static_cast<Size>(*count);
+  auto *bound = static_cast<BoundRule *>(MemoryContextAllocZero(context, size + 1));
+  BoundRule *to = bound;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (!applies[i]) continue;
+    to->rate = rules[i].rate;
+    to->key = limit_bucket_key(rules[i], key.subject);
+    to->max_delay_ns = rules[i].max_delay_ns;
+    to->id = rules[i].id;
+    to->on_excess = rules[i].on_excess;
+    ++to;
+  }
+  pfree(applies);
   return bound;
 }
 
-// Makes a binding, or makes it again.  The old one stays whole until the new one is.
+void unpin(const Binding *binding) noexcept {
+  for (int i = 0; i < binding->rules; ++i) bucket_unpin(binding->rule[i].bucket);
+}
+
+// Tells of a bucket that is not the subject's own, because the table is full.
+void report_overflow(const Binding *binding) {
+  for (int i = 0; i < binding->rules; ++i) {
+    const BoundRule &rule = binding->rule[i];
+    if (rule.bucket->key.kind == BucketKind::own || !bucket_overflow_due(GetCurrentTimestamp())) continue;
+    ereport(LOG, (errmsg("redoubt: no room for another limit bucket; roles share one"),
+                  errdetail("All %d buckets are in use.", setting_max_subjects),
+                  errhint("Raise redoubt.max_subjects and restart the server."), errhidestmt(true)));
+    char detail[96];
+    snprintf(detail, sizeof detail, "limit " INT64_FORMAT ": all %d buckets are in use", rule.id, setting_max_subjects);
+    audit_write({.event = "limit overflow",
+                 .token_type = binding->key.type,
+                 .operation = operation_name(static_cast<Operation>(binding->key.operation)),
+                 .detail = detail});
+  }
+}
+
+// Makes a binding, or makes it again.  The old one stays whole until the new one is;
+// nothing raises between the first pin and the swap.
 void bind(Binding *binding) {
   const uint64 generation = limit_rules_generation();  // a change that arrives meanwhile counts as after
   UsageEntry *const usage = usage_get({MyDatabaseId, binding->key.subject, binding->key.type, binding->key.operation});
   int count = 0;
-  BoundRule *const bound = bind_rules(binding->key, &count);
-  const Size size = sizeof(BoundRule) * static_cast<Size>(count);
-  auto *kept = static_cast<BoundRule *>(MemoryContextAlloc(context, size + 1));
-  memcpy(kept, bound, size);
-  pfree(bound);
+  BoundRule *const bound = find_rules(binding->key, &count);
+  for (BoundRule &rule : std::span(bound, static_cast<std::size_t>(count)))
+    rule.bucket = bucket_pin(rule.key, limit_full_ns(rule.rate));
 
+  unpin(binding);
   if (binding->rule != nullptr) pfree(binding->rule);
-  binding->rule = kept;
+  binding->rule = bound;
   binding->rules = count;
   binding->usage = usage;
   binding->made_at = GetCurrentTimestamp();
   binding->generation = generation;
+  report_overflow(binding);
 }
 
 Binding *find_cached(const BindingKey &key) noexcept {
@@ -307,9 +344,17 @@ void refuse(const Binding *binding, Charge *charge, TimestampTz now, uint32 want
   slept_ns += nap(binding->usage, refusal.wait_ns);
 }
 
+// Nobody saves what is charged after the postmaster's death.  Costs the reading of a flag.
+void require_postmaster() {
+  if (PostmasterIsAlive()) return;
+  ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("terminating connection due to unexpected postmaster exit"),
+                  errhidestmt(true)));
+}
+
 // Charges at least one and at most `want` values.  Block rules admit `least` at once or raise.
 uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
   while (true) {
+    require_postmaster();
     Binding *const binding = current_binding(charge->type, charge->operation);
     uint32 n = want;
     TimestampTz now = DT_NOBEGIN;  // charged to no bucket, so none gives anything back
@@ -334,6 +379,20 @@ uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) 
 
 }  // namespace
 
+}  // namespace redoubt::pg
+
+extern "C" {
+// After the transaction's abort, which may still give values back.
+static void redoubt_limits_backend_ends(int, Datum) {
+  using namespace redoubt::pg;
+  HASH_SEQ_STATUS status;
+  hash_seq_init(&status, bindings);
+  while (const auto *binding = static_cast<Binding *>(hash_seq_search(&status))) unpin(binding);
+}
+}
+
+namespace redoubt::pg {
+
 void limits_backend_init() {
   if (bindings != nullptr) return;
   require_preloaded();
@@ -345,6 +404,7 @@ void limits_backend_init() {
   control.entrysize = sizeof(Binding);
   control.hcxt = context;
   bindings = hash_create("redoubt limit bindings", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  on_shmem_exit(redoubt_limits_backend_ends, static_cast<Datum>(0));
 }
 
 uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {

@@ -163,7 +163,7 @@ Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint
   const auto operation = static_cast<Operation>(who.operation);
   for (const LimitRule &rule : rules) {
     if (!limit_rule_applies(rule, who.subject, who.type, operation)) continue;
-    const uint64 tat = bucket_peek(limit_bucket_key(rule, who.subject));
+    const uint64 tat = bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate)).tat;
     standing.limited = true;
     standing.remaining = std::min(standing.remaining, gcra_remaining(rule.rate, tat, now));
     if (rule.on_excess == OnExcess::log) continue;
