@@ -111,7 +111,7 @@ CREATE TABLE redoubt.limit_rule (
     per interval NOT NULL CHECK (per > interval '0'
         AND extract(year FROM per) = 0 AND extract(month FROM per) = 0),
     burst bigint CHECK (burst > 0),
-    on_excess text NOT NULL DEFAULT 'block' CHECK (on_excess IN ('log', 'throttle', 'block')),
+    on_excess text NOT NULL DEFAULT 'block' CHECK (on_excess IN ('log', 'throttle', 'degrade', 'block', 'suspend')),
     max_delay interval NOT NULL DEFAULT '10 s' CHECK (max_delay >= interval '0'
         AND extract(year FROM max_delay) = 0 AND extract(month FROM max_delay) = 0),
     shared boolean NOT NULL DEFAULT false,
@@ -145,6 +145,14 @@ REVOKE ALL ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) FROM
 GRANT EXECUTE ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) TO redoubt_admin;
 COMMENT ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval)
     IS 'drop the limits of a role, type and operation, of one interval or of all; returns how many';
+
+CREATE FUNCTION redoubt.lift_suspension(role regrole) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_lift_suspension';
+REVOKE ALL ON FUNCTION redoubt.lift_suspension(regrole) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.lift_suspension(regrole) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.lift_suspension(regrole)
+    IS 'end the suspensions of a login role, or of all, in this database; returns how many; their buckets begin full';
 
 CREATE FUNCTION redoubt.meter(value anyelement, spec bytea) RETURNS anyelement
     LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT

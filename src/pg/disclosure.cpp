@@ -75,14 +75,18 @@ namespace redoubt::pg {
 
 void disclosure_init() { RegisterXactCallback(disclosure_transaction_ended, nullptr); }
 
-void disclosure_admit(const TypePolicy *policy, Operation op) {
+bool disclosure_admit(const TypePolicy *policy, Operation op, OnLimit on_limit) {
   require_preloaded();
   require_kek();
   gate_require(policy, op == Operation::masked ? Privilege::masked : Privilege::reveal);
-  limits_charge(policy->type, op, 1);
+  if (on_limit == OnLimit::raise)
+    limits_charge(policy->type, op, 1);
+  else if (!limits_charge_or_degrade(policy->type, op))
+    return false;
   Summary *summary = open_summary(policy->type, op);
   ++summary->count;
   if (op == Operation::reveal) log_guard_mark();
+  return true;
 }
 
 void disclosure_tokenize_allowed(const TypePolicy *policy) {

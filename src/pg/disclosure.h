@@ -12,10 +12,15 @@
 
 namespace redoubt::pg {
 
+// What a limit of the kind `degrade` does: an error, as any other, where the value was asked for
+// by name (detokenize, mask); where redoubt.reveal asked for it, less is shown.
+enum class OnLimit : std::uint8_t { raise, degrade };
+
 // disclosure_admit checks the privilege, charges one value and makes sure that
 // an intent record is in the trail; only then may the value be opened.  `op` is
-// reveal or masked.  Raises 42501, 53400, 55000 or 58030.
-void disclosure_admit(const TypePolicy *policy, Operation op);
+// reveal or masked.  Raises 42501, 53400, 55000 or 58030.  False only with OnLimit::degrade:
+// then the value must not be opened.
+[[nodiscard]] bool disclosure_admit(const TypePolicy *policy, Operation op, OnLimit on_limit);
 
 // disclosure_tokenize is its counterpart for tokenizing: privilege and budget.
 // A value whose fingerprint `v` equals the last one charged for the type in the

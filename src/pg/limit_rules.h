@@ -15,7 +15,7 @@
 namespace redoubt::pg {
 
 // From the mildest to the strictest.
-enum class OnExcess : std::uint8_t { log, throttle, block };
+enum class OnExcess : std::uint8_t { log, throttle, degrade, block, suspend };
 
 struct LimitRule {
   int64 id;
@@ -48,6 +48,13 @@ void limit_rules_init();
 // (a superuser is not a member of everything); the type is null or the same; the
 // operation is the same.
 bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operation operation);
+
+// limit_rule_suspends: the rule applies to the role and type and may suspend, which stops
+// every operation on the type, not only its own.
+bool limit_rule_suspends(const LimitRule &rule, Oid login_role, Oid type);
+
+// What is wrong with an action for an operation, for people; null when nothing is.
+const char *on_excess_problem(OnExcess action, Operation operation) noexcept;
 
 // The bucket that `login_role` draws on under `rule` of the last limit_rules().
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept;

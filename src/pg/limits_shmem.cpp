@@ -112,6 +112,24 @@ UsageEntry *find_or_add_usage(const UsageKey &key) noexcept {
   return entry;
 }
 
+template <typename Concerned>
+int lift(Concerned &&concerned) {
+  require_preloaded();
+  int lifted = 0;
+  HASH_SEQ_STATUS status;
+  LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
+  hash_seq_init(&status, buckets);
+  while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
+    if (bucket->key.database != MyDatabaseId || !concerned(bucket->key)) continue;
+    if (pg_atomic_read_u64(&bucket->suspended) == 0) continue;
+    pg_atomic_write_u64(&bucket->tat, 0);
+    pg_atomic_write_u64(&bucket->suspended, 0);
+    ++lifted;
+  }
+  LWLockRelease(shared_lock(kLimitsLock));
+  return lifted;
+}
+
 // ---- copies
 
 template <typename To>
@@ -199,6 +217,14 @@ BucketState bucket_peek(const BucketKey &key, uint64 full_ns) {
                                               static_cast<TimestampTz>(pg_atomic_read_u64(&bucket->suspended))};
   LWLockRelease(shared_lock(kLimitsLock));
   return state;
+}
+
+int buckets_lift(Oid subject, int64 rule) {
+  return lift([=](const BucketKey &key) { return key.subject == subject && (rule == kEveryRule || key.rule == rule); });
+}
+
+int buckets_lift_all() {
+  return lift([](const BucketKey &) { return true; });
 }
 
 bool bucket_overflow_due(TimestampTz now) noexcept {

@@ -79,6 +79,12 @@ struct BucketState {
 };
 BucketState bucket_peek(const BucketKey &key, uint64 full_ns);
 
+// buckets_lift ends the suspensions in buckets of this database with that subject and rule, or of all;
+// returns how many there were.  These buckets begin full again, lest the next value suspends anew.
+constexpr int64 kEveryRule = 0;
+int buckets_lift(Oid subject, int64 rule);
+int buckets_lift_all();
+
 // bucket_overflow_due tells, once a minute for the whole server, that an overflow is to be reported.
 bool bucket_overflow_due(TimestampTz now) noexcept;
 

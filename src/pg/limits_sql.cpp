@@ -86,7 +86,9 @@ LimitRule rule_arguments(FunctionCallInfo fcinfo) {
     raise_invalid(problem, "Choose other values of max_values, per and burst.");
   require_argument(fcinfo, 6, "on_excess");
   if (!on_excess_parse(text_to_cstring(PG_GETARG_TEXT_PP(6)), &rule.on_excess))
-    raise_invalid("unrecognized action on_excess", "Actions are log, throttle and block.");
+    raise_invalid("unrecognized action on_excess", "Actions are log, throttle, degrade, block and suspend.");
+  if (const char *problem = on_excess_problem(rule.on_excess, rule.operation))
+    raise_invalid(problem, "Use throttle or block for read, tokenize and probe.");
   rule.max_delay_ns = interval_argument(fcinfo, 7, "max_delay");
   require_argument(fcinfo, 8, "shared");
   rule.shared = PG_GETARG_BOOL(8);
@@ -162,15 +164,21 @@ Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint
   Standing standing = {false, false, UINT64_MAX, 0};
   const auto operation = static_cast<Operation>(who.operation);
   for (const LimitRule &rule : rules) {
-    if (!limit_rule_applies(rule, who.subject, who.type, operation)) continue;
-    const uint64 tat = bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate)).tat;
+    const bool charged = limit_rule_applies(rule, who.subject, who.type, operation);
+    if (!charged && !limit_rule_suspends(rule, who.subject, who.type)) continue;
+    const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate));
+    if (rule.on_excess == OnExcess::suspend && suspended != 0) {
+      standing.limited = standing.blocked = true;
+      standing.remaining = 0;
+    }
+    if (!charged) continue;
     standing.limited = true;
     standing.remaining = std::min(standing.remaining, gcra_remaining(rule.rate, tat, now));
     if (rule.on_excess == OnExcess::log) continue;
     const uint64 next = gcra_next_allowed(rule.rate, tat, now);
     if (next <= now) continue;
     standing.next_allowed = std::max(standing.next_allowed, next);
-    if (rule.on_excess == OnExcess::block || next - now > rule.max_delay_ns) standing.blocked = true;
+    if (rule.on_excess != OnExcess::throttle || next - now > rule.max_delay_ns) standing.blocked = true;
   }
   return standing;
 }
@@ -252,6 +260,21 @@ REDOUBT_FUNCTION(redoubt_drop_limit) {
       "drop_limit", oid_or_any(fcinfo, 1), -1,
       psprintf("%s, %s: %d limits dropped", role_text(oid_or_any(fcinfo, 0)), operation_name(operation), dropped));
   PG_RETURN_INT32(dropped);
+}
+
+// lift_suspension(role regrole) returns int4: ends every suspension of a login role in this database, those
+// of shared limits that apply to it included, or of all roles; returns how many.  Their buckets begin full.
+REDOUBT_FUNCTION(redoubt_lift_suspension) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  const Oid role = oid_or_any(fcinfo, 0);
+  require_role(role);
+  audit_limit_command("lift_suspension", InvalidOid, -1, role_text(role));
+  if (!OidIsValid(role)) PG_RETURN_INT32(buckets_lift_all());
+  int lifted = buckets_lift(role, kEveryRule);
+  for (const LimitRule &rule : limit_rules())
+    if (rule.shared && limit_rule_suspends(rule, role, rule.type)) lifted += buckets_lift(InvalidOid, rule.id);
+  PG_RETURN_INT32(lifted);
 }
 
 // reset_usage(role regrole) returns void: zeroes the counters of a login role, or of all, in this

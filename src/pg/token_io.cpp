@@ -42,17 +42,25 @@ Reveal effective_reveal(Oid type, const TypePolicy **policy) {
   return Reveal::token;
 }
 
-// The output function's text: token, masked or plain.
+char *value_text(const TypePolicy *policy, varlena *value) {
+  if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
+  return text_to_cstring(value);
+}
+
+// The output function's text: token, masked or plain.  A limit that degrades turns plain into
+// masked, if the role may see that, and masked into a token, which is then read.
 char *output(Oid type, const bytea *token) {
   const TypePolicy *policy = nullptr;
-  switch (effective_reveal(type, &policy)) {
+  const Reveal reveal = effective_reveal(type, &policy);
+  switch (reveal) {
+    case Reveal::plain:
+      if (varlena *value = token_reveal(policy, token, OnLimit::degrade)) return value_text(policy, value);
+      [[fallthrough]];
     case Reveal::masked:
-      return text_to_cstring(token_reveal_masked(policy, token));
-    case Reveal::plain: {
-      varlena *value = token_reveal(policy, token);
-      if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
-      return text_to_cstring(value);
-    }
+      if (reveal == Reveal::masked || gate_allows_implicit(policy, Privilege::masked))
+        if (const text *masked = token_reveal_masked(policy, token, OnLimit::degrade)) return text_to_cstring(masked);
+      limits_charge(type, Operation::read, 1);  // no read meter charged what was to be revealed
+      return token_text_form(type, token);
     default:
       // Rows out of a tuple store passed no read meter.
       if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)

@@ -4,7 +4,7 @@
 
 #include "pg/boundary.h"
 
-#include "pg/limits.h"
+#include "pg/disclosure.h"
 #include "pg/policy.h"
 
 namespace redoubt::pg {
@@ -24,11 +24,12 @@ bytea *token_from_text_form(Oid type, std::string_view text);
 char *token_text_form(Oid type, const bytea *token);
 
 // token_reveal admits (privilege, budget, audit), opens and returns the value:
-// text for a text-based type, bytea for a bytea-based one.
-varlena *token_reveal(const TypePolicy *policy, const bytea *token);
+// text for a text-based type, bytea for a bytea-based one.  Null only with
+// OnLimit::degrade, where a limit says to show less.
+varlena *token_reveal(const TypePolicy *policy, const bytea *token, OnLimit on_limit = OnLimit::raise);
 
 // token_reveal_masked likewise, masked; always text.
-text *token_reveal_masked(const TypePolicy *policy, const bytea *token);
+text *token_reveal_masked(const TypePolicy *policy, const bytea *token, OnLimit on_limit = OnLimit::raise);
 
 }  // namespace redoubt::pg
 #endif

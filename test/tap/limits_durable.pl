@@ -100,6 +100,22 @@ $node->stop('immediate');
 $node->start;
 is(standing($node), '25 75', 'a terminated worker goes on');
 
+# A suspension outlives a crash and a restart.
+$node->admin(q{SELECT redoubt.set_limit('regress_agent', 'redoubt.phone_token', 'masked', 2, '1 s', on_excess => 'suspend')});
+my $phones = 'SELECT redoubt.mask(phone) FROM person';
+$node->fails_with('regress_agent', $phones, '53400', qr/limit on masked of redoubt.phone_token exceeded/, 'a limit that suspends is exceeded');
+saved($node);
+for my $mode (qw(immediate fast)) {
+  $node->stop($mode);
+  $node->start;
+  saved($node);
+  $node->fails_with('regress_agent', "$phones LIMIT 1", '53400', qr/role "regress_agent" is suspended from redoubt.phone_token/,
+    "$mode stop: the role is still suspended, though the bucket is full again");
+}
+is($node->admin(q{SELECT redoubt.lift_suspension('regress_agent')}), 1, 'until it is lifted');
+$node->restart;
+is($node->ask('regress_agent', "$phones LIMIT 1") ne '', 1, 'and then it is gone, after a restart too');
+
 # Nothing is written where nothing changed.
 saved($node);
 my $inode = (stat $file)[1];
