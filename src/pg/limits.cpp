@@ -21,6 +21,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/limit_rules.h"
+#include "pg/limit_sleepers.h"
 #include "pg/limits.h"
 #include "pg/limits_shmem.h"
 #include "pg/settings.h"
@@ -381,13 +382,22 @@ Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept 
 
 // Sleeps about `wait_ns`, less when woken; returns the time slept.  A cancel, a
 // statement timeout or a shutdown ends it with an error.
-uint64 nap(UsageEntry *usage, uint64 wait_ns) {
+uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal) {
   const TimestampTz began = GetCurrentTimestamp();
-  const auto ms = static_cast<long>(std::min<uint64>((wait_ns + kNsPerMs - 1) / kNsPerMs, kLongestNapMs));
-  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+  Sleeper sleeper = {};
+  sleeper.subject = binding->key.subject;
+  sleeper.type = binding->key.type;
+  sleeper.operation = binding->key.operation;
+  sleeper.rule = refusal.throttling->id;
+  sleeper.since = charge->began != 0 ? charge->began : began;
+  sleeper.until = began + static_cast<int64>(refusal.wait_ns / 1000);
+  limit_sleeper_begin(sleeper);
+  const auto ms = static_cast<long>(std::min<uint64>((refusal.wait_ns + kNsPerMs - 1) / kNsPerMs, kLongestNapMs));
+  WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, limit_wait_event());
   ResetLatch(MyLatch);
+  limit_sleeper_end();
   const int64 slept_us = std::max<int64>(GetCurrentTimestamp() - began, 0);
-  pg_atomic_fetch_add_u64(&usage->delayed_us, slept_us);
+  pg_atomic_fetch_add_u64(&binding->usage->delayed_us, slept_us);
   CHECK_FOR_INTERRUPTS();
   return static_cast<uint64>(slept_us) * 1000;
 }
@@ -413,7 +423,7 @@ bool refuse(const Binding *binding, Charge *charge, TimestampTz now, uint32 want
   }
   if (refusal.throttling == nullptr) return true;  // another session gave values back meanwhile
   notice(binding, refusal.throttling, kThrottled, -1);
-  slept_ns += nap(binding->usage, refusal.wait_ns);
+  slept_ns += nap(binding, charge, refusal);
   return true;
 }
 

@@ -14,6 +14,7 @@
 #include "pg/limit_rules.h"
 #include "pg/limits.h"
 #include "pg/limits_shmem.h"
+#include "pg/limits_sql.h"
 #include "pg/policy.h"
 #include "pg/shared_memory.h"
 
@@ -47,13 +48,37 @@ void require_token_type(Oid type) {
                     errhint("Limits are set per token type; null stands for all of them.")));
 }
 
-Operation operation_argument(FunctionCallInfo fcinfo, int argument) {
+}  // namespace
+
+Oid limits_role_argument(FunctionCallInfo fcinfo, int argument) {
+  require_argument(fcinfo, argument, "role");
+  require_role(PG_GETARG_OID(argument));
+  return PG_GETARG_OID(argument);
+}
+
+Oid limits_token_type_argument(FunctionCallInfo fcinfo, int argument) {
+  require_argument(fcinfo, argument, "token_type");
+  require_token_type(PG_GETARG_OID(argument));
+  return PG_GETARG_OID(argument);
+}
+
+Operation limits_operation_argument(FunctionCallInfo fcinfo, int argument) {
   Operation operation = Operation::read;
   require_argument(fcinfo, argument, "operation");
   if (!operation_parse(text_to_cstring(PG_GETARG_TEXT_PP(argument)), &operation))
     raise_invalid("unrecognized operation", "Operations are read, reveal, masked, tokenize and probe.");
   return operation;
 }
+
+bool limits_sees_every_role() {
+  for (const char *name : {"redoubt_admin", "redoubt_auditor"}) {
+    const Oid role = get_role_oid(name, true);
+    if (OidIsValid(role) && has_privs_of_role(GetUserId(), role)) return true;
+  }
+  return false;
+}
+
+namespace {
 
 uint64 interval_argument(FunctionCallInfo fcinfo, int argument, const char *name) {
   uint64 ns = 0;
@@ -78,7 +103,7 @@ LimitRule rule_arguments(FunctionCallInfo fcinfo) {
   require_role(rule.role);
   rule.type = oid_or_any(fcinfo, 1);
   require_token_type(rule.type);
-  rule.operation = operation_argument(fcinfo, 2);
+  rule.operation = limits_operation_argument(fcinfo, 2);
   rule.rate.max_values = static_cast<uint64>(positive_argument(fcinfo, 3, "max_values"));
   rule.rate.per_ns = interval_argument(fcinfo, 4, "per");
   rule.rate.burst = PG_ARGISNULL(5) ? rule.rate.max_values : static_cast<uint64>(positive_argument(fcinfo, 5, "burst"));
@@ -141,15 +166,6 @@ int64 store_rule(FunctionCallInfo fcinfo) {
   bool null = true;
   if (SPI_processed != 1) elog(ERROR, "redoubt.limit_rule took %d rows for one", static_cast<int>(SPI_processed));
   return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-}
-
-// Administrators and auditors see everyone's usage.
-bool sees_every_role() {
-  for (const char *name : {"redoubt_admin", "redoubt_auditor"}) {
-    const Oid role = get_role_oid(name, true);
-    if (OidIsValid(role) && has_privs_of_role(GetUserId(), role)) return true;
-  }
-  return false;
 }
 
 // What the rules leave to one login role at this moment.
@@ -241,7 +257,7 @@ REDOUBT_FUNCTION(redoubt_set_limit) {
 REDOUBT_FUNCTION(redoubt_drop_limit) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Operation operation = operation_argument(fcinfo, 2);
+  const Operation operation = limits_operation_argument(fcinfo, 2);
   Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID, INTERVALOID};
   constexpr int kArguments = lengthof(types);
   Datum values[kArguments];
@@ -299,7 +315,7 @@ REDOUBT_FUNCTION(redoubt_usage_entries) {
   require_preloaded();
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  const bool everyone = sees_every_role();
+  const bool everyone = limits_sees_every_role();
   UsageEntry **entries = nullptr;
   const int count = usage_entries(&entries);
   const std::span<const LimitRule> rules = limit_rules();

@@ -24,6 +24,7 @@ constexpr long kRestPerSave = 4;
 bool rest(long ms) {
   const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, ms, PG_WAIT_EXTENSION);
   ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();  // DROP DATABASE and others wait until every process has seen their barrier
   if (ConfigReloadPending) {
     ConfigReloadPending = false;
     ProcessConfigFile(PGC_SIGHUP);

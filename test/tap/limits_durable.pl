@@ -116,6 +116,12 @@ is($node->admin(q{SELECT redoubt.lift_suspension('regress_agent')}), 1, 'until i
 $node->restart;
 is($node->ask('regress_agent', "$phones LIMIT 1") ne '', 1, 'and then it is gone, after a restart too');
 
+# The worker holds up nobody who waits for all processes.
+$node->admin('CREATE DATABASE regress_dropped');
+my $dropped_err = '';
+my $rc = $node->psql('postgres', 'DROP DATABASE regress_dropped', timeout => 30, timed_out => \my $timed_out, stderr => \$dropped_err);
+ok($rc == 0 && !$timed_out, 'a database can be dropped') or diag($dropped_err);
+
 # Nothing is written where nothing changed.
 saved($node);
 my $inode = (stat $file)[1];
