@@ -211,6 +211,15 @@ Binding *current_binding(Oid type, Operation operation) {
   return find_or_bind(key);
 }
 
+// ---- mode
+
+bool learning() noexcept { return setting_mode == static_cast<int>(Mode::learn); }
+
+// True of a rule that charges but refuses nothing, by itself or because redoubt.mode is observe.
+bool only_logs(const BoundRule &rule) noexcept {
+  return rule.on_excess == OnExcess::log || setting_mode == static_cast<int>(Mode::observe);
+}
+
 // ---- audit and errors
 
 // Writes the rule's event to the audit trail, once per statement.
@@ -221,7 +230,9 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   char rate[128];
   char detail[192];
   rate_describe(rule->rate, rate, sizeof rate);
-  snprintf(detail, sizeof detail, "limit " INT64_FORMAT ": %s", rule->id, rate);
+  const bool observed = what == kExceeded && rule->on_excess != OnExcess::log;
+  snprintf(detail, sizeof detail, "limit " INT64_FORMAT ": %s%s%s", rule->id, rate, observed ? "; observed, else " : "",
+           observed ? on_excess_name(rule->on_excess) : "");
   AuditEvent event;
   event.event = kEvents[what];
   event.outcome = what >= kBlocked ? "denied" : "success";
@@ -258,7 +269,7 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
 
 // The rule that suspended the subject, if any.
 BoundRule *find_suspension(const Binding *binding) noexcept {
-  if (!binding->suspends) return nullptr;
+  if (!binding->suspends || setting_mode != static_cast<int>(Mode::enforce)) return nullptr;
   for (BoundRule &rule : all_rules(binding))
     if (rule.on_excess == OnExcess::suspend && pg_atomic_read_u64(&rule.bucket->suspended) != 0) return &rule;
   return nullptr;
@@ -294,7 +305,7 @@ void suspend(const Binding *binding, BoundRule *rule, TimestampTz now) {
 uint32 affordable(const Binding *binding, uint64 now, uint32 want, uint32 least) noexcept {
   uint64 n = want;
   for (const BoundRule &rule : std::span(binding->rule, static_cast<std::size_t>(binding->rules))) {
-    if (rule.on_excess == OnExcess::log) continue;
+    if (only_logs(rule)) continue;
     const uint64 left = gcra_remaining(rule.rate, pg_atomic_read_u64(&rule.bucket->tat), now);
     if (rule.on_excess != OnExcess::throttle && left < least) return 0;
     n = std::min(n, left);
@@ -306,7 +317,7 @@ bool take(const BoundRule &rule, uint64 now, uint32 n) noexcept {
   uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
   while (true) {
     uint64 new_tat = 0;
-    if (rule.on_excess == OnExcess::log) {
+    if (only_logs(rule)) {
       new_tat = gcra_force(rule.rate, tat, now, n);
     } else {
       const GcraDecision decision = gcra_take(rule.rate, tat, now, n);
@@ -339,7 +350,7 @@ bool take_all(const Binding *binding, uint64 now, uint32 n) noexcept {
 void notice_exceeded(const Binding *binding, uint64 now, uint32 n) {
   for (int i = 0; i < binding->rules; ++i) {
     BoundRule *const rule = &binding->rule[i];
-    if (rule->on_excess != OnExcess::log) continue;
+    if (!only_logs(*rule)) continue;
     if (gcra_remaining(rule->rate, pg_atomic_read_u64(&rule->bucket->tat), now) < n)
       notice(binding, rule, kExceeded, -1);
   }
@@ -361,7 +372,7 @@ Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept 
   uint64 longest_sleep = 0;
   for (int i = 0; i < binding->rules; ++i) {
     BoundRule *const rule = &binding->rule[i];
-    if (rule->on_excess == OnExcess::log) continue;
+    if (only_logs(*rule)) continue;
     const bool block = rule->on_excess != OnExcess::throttle;
     const GcraDecision decision = gcra_take(rule->rate, pg_atomic_read_u64(&rule->bucket->tat), now, block ? least : 1);
     if (decision.admitted) continue;
@@ -452,7 +463,7 @@ uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) 
     uint32 n = want;
     TimestampTz now = DT_NOBEGIN;  // charged to no bucket, so none gives anything back
     require_not_suspended(binding, charge);
-    if (binding->rules > 0) {
+    if (binding->rules > 0 && !learning()) {
       now = GetCurrentTimestamp();
       const uint64 now_ns = limit_time_ns(now);
       if (charge->began == 0) charge->began = now;
@@ -537,6 +548,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
   if (binding == nullptr) return;
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   usage_add(binding->usage, n);
+  if (learning()) return;
   for (int i = 0; i < binding->rules; ++i) {
     const BoundRule &rule = binding->rule[i];
     uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
@@ -550,15 +562,14 @@ void limits_admit(Oid type, Operation op) {
   while (true) {
     const Binding *const binding = current_binding(type, op);
     require_not_suspended(binding, &charge);
-    if (binding->rules == 0) return;
+    if (binding->rules == 0 || learning()) return;
     const TimestampTz now = GetCurrentTimestamp();
     bool debt = false;
     for (int i = 0; i < binding->rules && !debt; ++i) {
       const BoundRule &rule = binding->rule[i];
       // A bucket that is merely empty admits its next value after one value's time at most.
       const uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
-      debt = rule.on_excess != OnExcess::log &&
-             gcra_take(rule.rate, tat, limit_time_ns(now), 1).wait_ns > gcra_cost(rule.rate);
+      debt = !only_logs(rule) && gcra_take(rule.rate, tat, limit_time_ns(now), 1).wait_ns > gcra_cost(rule.rate);
     }
     if (!debt) return;
     (void)refuse(binding, &charge, now, 1, 1);
