@@ -28,6 +28,7 @@ CREATE FUNCTION pg_temp.learn() RETURNS void LANGUAGE sql SET redoubt.mode = 'le
 
 -- Observe: charged and recorded, not refused; a bucket in debt shows nothing left.
 \c - postgres
+SELECT coalesce(max(sequence), 0) AS before FROM redoubt.audit \gset
 ALTER ROLE regress_mode_a SET redoubt.mode = 'observe';
 ALTER ROLE regress_mode_s SET redoubt.mode = 'observe';
 \c - regress_mode_a
@@ -37,7 +38,7 @@ SELECT charged, remaining FROM redoubt.usage WHERE operation = 'tokenize';
 SELECT count(redoubt.email_token(format('u%s@example.com', n))) FROM generate_series(1, 5) AS n;
 \c - postgres
 SELECT DISTINCT event, outcome, session_user_name, substring(detail FROM ';.*') AS detail FROM redoubt.audit
- WHERE session_user_name LIKE 'regress_mode%' AND event IN ('limit exceeded', 'block', 'suspend') ORDER BY session_user_name;
+ WHERE session_user_name LIKE 'regress_mode%' AND sequence > :before AND event IN ('limit exceeded', 'block', 'suspend') ORDER BY session_user_name;
 
 -- Enforce: what was observed was charged, and suspended nobody.  A suspended role passes where it is only observed.
 ALTER ROLE regress_mode_a RESET redoubt.mode;
