@@ -116,7 +116,7 @@ CREATE TABLE redoubt.limit_rule (
     per interval NOT NULL CHECK (per > interval '0'
         AND extract(year FROM per) = 0 AND extract(month FROM per) = 0),
     burst bigint CHECK (burst > 0),
-    on_excess text NOT NULL DEFAULT 'block' CHECK (on_excess IN ('log', 'throttle', 'block')),
+    on_excess text NOT NULL DEFAULT 'block' CHECK (on_excess IN ('log', 'throttle', 'degrade', 'block', 'suspend')),
     max_delay interval NOT NULL DEFAULT '10 s' CHECK (max_delay >= interval '0'
         AND extract(year FROM max_delay) = 0 AND extract(month FROM max_delay) = 0),
     shared boolean NOT NULL DEFAULT false,
@@ -150,6 +150,23 @@ REVOKE ALL ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) FROM
 GRANT EXECUTE ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) TO redoubt_admin;
 COMMENT ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval)
     IS 'drop the limits of a role, type and operation, of one interval or of all; returns how many';
+
+CREATE FUNCTION redoubt.lift_suspension(role regrole) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_lift_suspension';
+REVOKE ALL ON FUNCTION redoubt.lift_suspension(regrole) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.lift_suspension(regrole) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.lift_suspension(regrole)
+    IS 'end the suspensions of a login role, or of all, in this database; returns how many; their buckets begin full';
+
+CREATE FUNCTION redoubt.limit_standing(role regrole, token_type regtype, operation text, OUT id bigint, OUT strictest boolean,
+                              OUT reason text, OUT remaining bigint, OUT next_allowed timestamptz,
+                              OUT suspended_since timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_limit_standing';
+COMMENT ON FUNCTION redoubt.limit_standing(regrole, regtype, text)
+    IS 'internal: how each limit that applies stands; the session''s own, or any role''s for redoubt_admin and redoubt_auditor';
 
 CREATE FUNCTION redoubt.meter(value anyelement, spec bytea) RETURNS anyelement
     LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT
@@ -194,6 +211,43 @@ CREATE VIEW redoubt.limits WITH (security_barrier) AS
                   WHERE a.rolname IN ('redoubt_admin', 'redoubt_auditor') AND pg_has_role(current_user, a.oid, 'USAGE'));
 GRANT SELECT ON redoubt.limits TO PUBLIC;
 COMMENT ON VIEW redoubt.limits IS 'the limits that apply to the session''s login role, or all for redoubt_admin and redoubt_auditor';
+
+CREATE FUNCTION redoubt.explain_limit(role regrole, token_type regtype, operation text)
+    RETURNS TABLE (id bigint, strictest boolean, reason text, via text, limit_role regrole, limit_type regtype,
+                   limit_operation text, max_values bigint, per interval, burst bigint, on_excess text, shared boolean,
+                   remaining bigint, next_allowed timestamptz, suspended_since timestamptz)
+    LANGUAGE sql VOLATILE PARALLEL RESTRICTED CALLED ON NULL INPUT SET search_path = pg_catalog, pg_temp
+    BEGIN ATOMIC
+      WITH RECURSIVE path (role, names) AS (
+          SELECT explain_limit.role::oid, ARRAY[pg_get_userbyid(explain_limit.role)]
+          UNION ALL
+          SELECT m.roleid, p.names || pg_get_userbyid(m.roleid)
+            FROM path AS p JOIN pg_auth_members AS m ON m.member = p.role
+           WHERE pg_get_userbyid(m.roleid) <> ALL (p.names))
+      SELECT s.id, s.strictest, s.reason,
+             CASE WHEN l.role IS NULL THEN 'every role'
+                  ELSE (SELECT array_to_string(p.names, ' > ') FROM path AS p WHERE p.role = l.role::oid
+                         ORDER BY cardinality(p.names), p.names LIMIT 1) END,
+             l.role, l.token_type, l.operation, l.max_values, l.per, l.burst, l.on_excess, l.shared,
+             s.remaining, s.next_allowed, s.suspended_since
+        FROM redoubt.limit_standing(explain_limit.role, explain_limit.token_type, explain_limit.operation) AS s
+        JOIN redoubt.limits AS l ON l.id = s.id
+       ORDER BY s.strictest DESC, s.id;
+    END;
+COMMENT ON FUNCTION redoubt.explain_limit(regrole, regtype, text)
+    IS 'every limit that applies to a login role, through which membership, how it stands, and which is the strictest; one''s own, or any role''s for redoubt_admin and redoubt_auditor';
+
+CREATE FUNCTION redoubt.sleepers(OUT pid integer, OUT role regrole, OUT token_type regtype, OUT operation text,
+                         OUT "limit" bigint, OUT since timestamptz, OUT until timestamptz)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'redoubt_sleepers';
+COMMENT ON FUNCTION redoubt.sleepers() IS 'the rows of the view activity that the session may see';
+
+CREATE VIEW redoubt.activity AS
+    SELECT pid, role, token_type, operation, "limit", since, until FROM redoubt.sleepers();
+GRANT SELECT ON redoubt.activity TO PUBLIC;
+COMMENT ON VIEW redoubt.activity IS 'sessions held back by a throttle right now; one''s own, or all for redoubt_admin and redoubt_auditor';
 
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.limit_rule
     FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();

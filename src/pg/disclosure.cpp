@@ -75,14 +75,32 @@ namespace redoubt::pg {
 
 void disclosure_init() { RegisterXactCallback(disclosure_transaction_ended, nullptr); }
 
-void disclosure_admit(const TypePolicy *policy, Operation op) {
+namespace {
+
+void check_privilege(const TypePolicy *policy, Operation op) {
   require_preloaded();
   require_kek();
   gate_require(policy, op == Operation::masked ? Privilege::masked : Privilege::reveal);
-  limits_charge(policy->type, op, 1);
-  Summary *summary = open_summary(policy->type, op);
-  ++summary->count;
+}
+
+void record(const TypePolicy *policy, Operation op) {
+  ++open_summary(policy->type, op)->count;
   if (op == Operation::reveal) log_guard_mark();
+}
+
+}  // namespace
+
+void disclosure_require(const TypePolicy *policy, Operation op) {
+  check_privilege(policy, op);
+  limits_charge(policy->type, op, 1);
+  record(policy, op);
+}
+
+bool disclosure_admit(const TypePolicy *policy, Operation op) {
+  check_privilege(policy, op);
+  if (!limits_charge_or_degrade(policy->type, op)) return false;
+  record(policy, op);
+  return true;
 }
 
 void disclosure_tokenize_allowed(const TypePolicy *policy) {

@@ -12,10 +12,15 @@
 
 namespace redoubt::pg {
 
-// disclosure_admit checks the privilege, charges one value and makes sure that
+// disclosure_require checks the privilege, charges one value and makes sure that
 // an intent record is in the trail; only then may the value be opened.  `op` is
-// reveal or masked.  Raises 42501, 53400, 55000 or 58030.
-void disclosure_admit(const TypePolicy *policy, Operation op);
+// reveal or masked.  Raises 42501, 53400, 55000 or 58030.  For values that were
+// asked for by name (detokenize, mask): a limit of the kind `degrade` raises.
+void disclosure_require(const TypePolicy *policy, Operation op);
+
+// disclosure_admit is the same for what redoubt.reveal asked for: false where a
+// limit of the kind `degrade` is used up; then the value must not be opened.
+[[nodiscard]] bool disclosure_admit(const TypePolicy *policy, Operation op);
 
 // disclosure_tokenize is its counterpart for tokenizing: privilege and budget.
 // A value whose fingerprint `v` equals the last one charged for the type in the

@@ -1,6 +1,6 @@
 // fpe_value.cpp - see fpe_value.h.
 //
-// Invariant: nothing is decrypted unless disclosure_admit() has returned, nothing
+// Invariant: callers have been admitted (disclosure.h) before anything is decrypted, nothing
 // is encrypted unless disclosure_tokenize_allowed() has, and no error message ever
 // holds a part of a value or of a token.
 // Covered by sql/fpe.sql.
@@ -142,25 +142,19 @@ int64 fpe_accept(Oid type, int64 token) {
   return token;
 }
 
-text *fpe_reveal(const TypePolicy *policy, const text *token) {
-  disclosure_admit(policy, Operation::reveal);
+text *fpe_open(const TypePolicy *policy, const text *token) {
   decrypt(policy, token);
   return buffer_text();
 }
 
-int64 fpe_reveal(const TypePolicy *policy, int64 token) {
-  disclosure_admit(policy, Operation::reveal);
-  return decrypt(policy, token);
-}
+int64 fpe_open(const TypePolicy *policy, int64 token) { return decrypt(policy, token); }
 
-text *fpe_reveal_masked(const TypePolicy *policy, const text *token) {
-  disclosure_admit(policy, Operation::masked);
+text *fpe_open_masked(const TypePolicy *policy, const text *token) {
   decrypt(policy, token);
   return masked_text(policy, buffer());
 }
 
-text *fpe_reveal_masked(const TypePolicy *policy, int64 token) {
-  disclosure_admit(policy, Operation::masked);
+text *fpe_open_masked(const TypePolicy *policy, int64 token) {
   char digits[MAXINT8LEN + 1];
   const int size = pg_lltoa(decrypt(policy, token), digits);
   text *masked = masked_text(policy, {digits, static_cast<std::size_t>(size)});

@@ -7,6 +7,7 @@
 
 #include "pg/boundary.h"
 
+#include "pg/disclosure.h"
 #include "pg/policy.h"
 
 namespace redoubt::pg {
@@ -21,13 +22,25 @@ int64 fpe_tokenize(const TypePolicy *policy, int64 value);
 text *fpe_accept(Oid type, const char *token, std::size_t length);
 int64 fpe_accept(Oid type, int64 token);
 
-// fpe_reveal admits (privilege, budget, audit) and decrypts.
-text *fpe_reveal(const TypePolicy *policy, const text *token);
-int64 fpe_reveal(const TypePolicy *policy, int64 token);
+// fpe_open decrypts for a reader who has been admitted (disclosure.h).
+text *fpe_open(const TypePolicy *policy, const text *token);
+int64 fpe_open(const TypePolicy *policy, int64 token);
 
-// fpe_reveal_masked likewise, masked.
-text *fpe_reveal_masked(const TypePolicy *policy, const text *token);
-text *fpe_reveal_masked(const TypePolicy *policy, int64 token);
+// fpe_open_masked likewise, masked.
+text *fpe_open_masked(const TypePolicy *policy, const text *token);
+text *fpe_open_masked(const TypePolicy *policy, int64 token);
+
+// fpe_reveal and fpe_reveal_masked admit, then open.
+template <typename Token>
+auto fpe_reveal(const TypePolicy *policy, Token token) {
+  disclosure_require(policy, Operation::reveal);
+  return fpe_open(policy, token);
+}
+template <typename Token>
+text *fpe_reveal_masked(const TypePolicy *policy, Token token) {
+  disclosure_require(policy, Operation::masked);
+  return fpe_open_masked(policy, token);
+}
 
 // fpe_parse_integer reads a bigint; 22P02 without what bigint's own input function would quote.
 int64 fpe_parse_integer(Oid type, const char *text, std::size_t length);

@@ -84,7 +84,8 @@ LimitRule read_rule(const CatalogRow &row) {
   if (!null && !interval_ns(DatumGetIntervalP(max_delay), &rule.max_delay_ns)) raise_unreadable(rule.id);
   rule.shared = DatumGetBool(required(kShared));
   if (!operation_parse(TextDatumGetCString(required(kOperation)), &rule.operation) ||
-      !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess))
+      !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess) ||
+      on_excess_problem(rule.on_excess, rule.operation) != nullptr)
     raise_unreadable(rule.id);
   return rule;
 }
@@ -140,14 +141,28 @@ std::span<const LimitRule> limit_rules() {
 Oid limit_rules_relation() noexcept { return relation; }
 uint64 limit_rules_generation() noexcept { return generation; }
 
-bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operation operation) {
-  if (rule.operation != operation) return false;
+namespace {
+bool covers(const LimitRule &rule, Oid login_role, Oid type) {
   if (OidIsValid(rule.type) && rule.type != type) return false;
   return !OidIsValid(rule.role) || is_member_of_role_nosuper(login_role, rule.role);
 }
+}  // namespace
+
+bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operation operation) {
+  return rule.operation == operation && covers(rule, login_role, type);
+}
+
+bool limit_rule_suspends(const LimitRule &rule, Oid login_role, Oid type) {
+  return rule.on_excess == OnExcess::suspend && covers(rule, login_role, type);
+}
+
+const char *on_excess_problem(OnExcess action, Operation operation) noexcept {
+  const bool reveals = operation == Operation::reveal || operation == Operation::masked;
+  return action == OnExcess::degrade && !reveals ? "only reveal and masked can degrade" : nullptr;
+}
 
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept {
-  return {MyDatabaseId, relation, rule.shared ? InvalidOid : login_role, 0, rule.id};
+  return {MyDatabaseId, relation, rule.shared ? InvalidOid : login_role, BucketKind::own, rule.id};
 }
 
 const char *limit_rate_problem(const GcraRate &rate) noexcept {
@@ -183,12 +198,13 @@ bool operation_parse(const char *word, Operation *operation) noexcept {
 }
 
 const char *on_excess_name(OnExcess action) {
-  constexpr const char *kNames[] = {"log", "throttle", "block"};
+  constexpr const char *kNames[] = {"log", "throttle", "degrade", "block", "suspend"};
   return kNames[static_cast<int>(action)];
 }
 
 bool on_excess_parse(const char *word, OnExcess *action) noexcept {
-  for (const OnExcess candidate : {OnExcess::log, OnExcess::throttle, OnExcess::block})
+  for (const OnExcess candidate :
+       {OnExcess::log, OnExcess::throttle, OnExcess::degrade, OnExcess::block, OnExcess::suspend})
     if (strcmp(word, on_excess_name(candidate)) == 0) {
       *action = candidate;
       return true;

@@ -15,7 +15,7 @@
 namespace redoubt::pg {
 
 // From the mildest to the strictest.
-enum class OnExcess : std::uint8_t { log, throttle, block };
+enum class OnExcess : std::uint8_t { log, throttle, degrade, block, suspend };
 
 struct LimitRule {
   int64 id;
@@ -49,6 +49,13 @@ void limit_rules_init();
 // operation is the same.
 bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operation operation);
 
+// limit_rule_suspends: the rule applies to the role and type and may suspend, which stops
+// every operation on the type, not only its own.
+bool limit_rule_suspends(const LimitRule &rule, Oid login_role, Oid type);
+
+// What is wrong with an action for an operation, for people; null when nothing is.
+const char *on_excess_problem(OnExcess action, Operation operation) noexcept;
+
 // The bucket that `login_role` draws on under `rule` of the last limit_rules().
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept;
 
@@ -59,6 +66,9 @@ inline uint64 limit_time_ns(TimestampTz at) noexcept { return at > 0 ? static_ca
 inline TimestampTz limit_timestamp(uint64 ns) noexcept {
   return static_cast<TimestampTz>(ns / 1000 + (ns % 1000 != 0 ? 1 : 0));
 }
+
+// The time a bucket takes from empty to full; bounded by limit_rate_problem.
+inline uint64 limit_full_ns(const GcraRate &rate) noexcept { return gcra_cost(rate) * rate.burst; }
 
 // The bounds of a rule, checked when it is made and again when it is read.  Null when
 // they hold, else what is wrong, for people.  They keep every time within the 584

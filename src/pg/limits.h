@@ -23,8 +23,8 @@ void limits_backend_init();   // registers cache callbacks; once per backend, ch
 // limits_lease charges at least one and at most `want` values of `type` to the
 // subject, before they leave, and returns how many (0 only for want = 0).  Near a
 // limit it grants fewer, so the budget is exact.  Sleeps where a limit says throttle;
-// raises 53400 where it says block, or where the statement would sleep longer than max_delay in all.
-// Charges every window that applies, or none.  `leased_at`, if given, receives what
+// raises 53400 where it says block, degrade or suspend, where the role is suspended, or where the statement would sleep
+// longer than max_delay in all. Charges every window that applies, or none.  `leased_at`, if given, receives what
 // limits_refund needs to know.  A lease is for values about to leave: one kept open
 // while the bucket refills is budget saved up, so return what is left when a
 // statement or portal pauses.
@@ -34,6 +34,10 @@ uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at 
 // what it charged before is given back as limits_refund would; a cancelled sleep
 // forfeits it.
 void limits_charge(Oid type, Operation op, uint32 n);
+
+// limits_charge_or_degrade charges one value like limits_charge, but returns false, with nothing
+// charged, where the limit that refuses says degrade: the caller then shows less.
+bool limits_charge_or_degrade(Oid type, Operation op);
 
 // limits_refund gives back leased values that were not delivered.  `leased_at` is what
 // the lease returned; 0 stands for this backend's last lease of the kind.  What the

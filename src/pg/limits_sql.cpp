@@ -14,6 +14,7 @@
 #include "pg/limit_rules.h"
 #include "pg/limits.h"
 #include "pg/limits_shmem.h"
+#include "pg/limits_sql.h"
 #include "pg/policy.h"
 #include "pg/shared_memory.h"
 
@@ -47,13 +48,37 @@ void require_token_type(Oid type) {
                     errhint("Limits are set per token type; null stands for all of them.")));
 }
 
-Operation operation_argument(FunctionCallInfo fcinfo, int argument) {
+}  // namespace
+
+Oid limits_role_argument(FunctionCallInfo fcinfo, int argument) {
+  require_argument(fcinfo, argument, "role");
+  require_role(PG_GETARG_OID(argument));
+  return PG_GETARG_OID(argument);
+}
+
+Oid limits_token_type_argument(FunctionCallInfo fcinfo, int argument) {
+  require_argument(fcinfo, argument, "token_type");
+  require_token_type(PG_GETARG_OID(argument));
+  return PG_GETARG_OID(argument);
+}
+
+Operation limits_operation_argument(FunctionCallInfo fcinfo, int argument) {
   Operation operation = Operation::read;
   require_argument(fcinfo, argument, "operation");
   if (!operation_parse(text_to_cstring(PG_GETARG_TEXT_PP(argument)), &operation))
     raise_invalid("unrecognized operation", "Operations are read, reveal, masked, tokenize and probe.");
   return operation;
 }
+
+bool limits_sees_every_role() {
+  for (const char *name : {"redoubt_admin", "redoubt_auditor"}) {
+    const Oid role = get_role_oid(name, true);
+    if (OidIsValid(role) && has_privs_of_role(GetUserId(), role)) return true;
+  }
+  return false;
+}
+
+namespace {
 
 uint64 interval_argument(FunctionCallInfo fcinfo, int argument, const char *name) {
   uint64 ns = 0;
@@ -78,7 +103,7 @@ LimitRule rule_arguments(FunctionCallInfo fcinfo) {
   require_role(rule.role);
   rule.type = oid_or_any(fcinfo, 1);
   require_token_type(rule.type);
-  rule.operation = operation_argument(fcinfo, 2);
+  rule.operation = limits_operation_argument(fcinfo, 2);
   rule.rate.max_values = static_cast<uint64>(positive_argument(fcinfo, 3, "max_values"));
   rule.rate.per_ns = interval_argument(fcinfo, 4, "per");
   rule.rate.burst = PG_ARGISNULL(5) ? rule.rate.max_values : static_cast<uint64>(positive_argument(fcinfo, 5, "burst"));
@@ -86,7 +111,9 @@ LimitRule rule_arguments(FunctionCallInfo fcinfo) {
     raise_invalid(problem, "Choose other values of max_values, per and burst.");
   require_argument(fcinfo, 6, "on_excess");
   if (!on_excess_parse(text_to_cstring(PG_GETARG_TEXT_PP(6)), &rule.on_excess))
-    raise_invalid("unrecognized action on_excess", "Actions are log, throttle and block.");
+    raise_invalid("unrecognized action on_excess", "Actions are log, throttle, degrade, block and suspend.");
+  if (const char *problem = on_excess_problem(rule.on_excess, rule.operation))
+    raise_invalid(problem, "Use throttle or block for read, tokenize and probe.");
   rule.max_delay_ns = interval_argument(fcinfo, 7, "max_delay");
   require_argument(fcinfo, 8, "shared");
   rule.shared = PG_GETARG_BOOL(8);
@@ -141,15 +168,6 @@ int64 store_rule(FunctionCallInfo fcinfo) {
   return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
 }
 
-// Administrators and auditors see everyone's usage.
-bool sees_every_role() {
-  for (const char *name : {"redoubt_admin", "redoubt_auditor"}) {
-    const Oid role = get_role_oid(name, true);
-    if (OidIsValid(role) && has_privs_of_role(GetUserId(), role)) return true;
-  }
-  return false;
-}
-
 // What the rules leave to one login role at this moment.
 struct Standing {
   bool limited;
@@ -162,15 +180,21 @@ Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint
   Standing standing = {false, false, UINT64_MAX, 0};
   const auto operation = static_cast<Operation>(who.operation);
   for (const LimitRule &rule : rules) {
-    if (!limit_rule_applies(rule, who.subject, who.type, operation)) continue;
-    const uint64 tat = bucket_peek(limit_bucket_key(rule, who.subject));
+    const bool charged = limit_rule_applies(rule, who.subject, who.type, operation);
+    if (!charged && !limit_rule_suspends(rule, who.subject, who.type)) continue;
+    const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate));
+    if (rule.on_excess == OnExcess::suspend && suspended != 0) {
+      standing.limited = standing.blocked = true;
+      standing.remaining = 0;
+    }
+    if (!charged) continue;
     standing.limited = true;
     standing.remaining = std::min(standing.remaining, gcra_remaining(rule.rate, tat, now));
     if (rule.on_excess == OnExcess::log) continue;
     const uint64 next = gcra_next_allowed(rule.rate, tat, now);
     if (next <= now) continue;
     standing.next_allowed = std::max(standing.next_allowed, next);
-    if (rule.on_excess == OnExcess::block || next - now > rule.max_delay_ns) standing.blocked = true;
+    if (rule.on_excess != OnExcess::throttle || next - now > rule.max_delay_ns) standing.blocked = true;
   }
   return standing;
 }
@@ -233,7 +257,7 @@ REDOUBT_FUNCTION(redoubt_set_limit) {
 REDOUBT_FUNCTION(redoubt_drop_limit) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Operation operation = operation_argument(fcinfo, 2);
+  const Operation operation = limits_operation_argument(fcinfo, 2);
   Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID, INTERVALOID};
   constexpr int kArguments = lengthof(types);
   Datum values[kArguments];
@@ -252,6 +276,21 @@ REDOUBT_FUNCTION(redoubt_drop_limit) {
       "drop_limit", oid_or_any(fcinfo, 1), -1,
       psprintf("%s, %s: %d limits dropped", role_text(oid_or_any(fcinfo, 0)), operation_name(operation), dropped));
   PG_RETURN_INT32(dropped);
+}
+
+// lift_suspension(role regrole) returns int4: ends every suspension of a login role in this database, those
+// of shared limits that apply to it included, or of all roles; returns how many.  Their buckets begin full.
+REDOUBT_FUNCTION(redoubt_lift_suspension) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  const Oid role = oid_or_any(fcinfo, 0);
+  require_role(role);
+  audit_limit_command("lift_suspension", InvalidOid, -1, role_text(role));
+  if (!OidIsValid(role)) PG_RETURN_INT32(buckets_lift_all());
+  int lifted = buckets_lift(role, kEveryRule);
+  for (const LimitRule &rule : limit_rules())
+    if (rule.shared && limit_rule_suspends(rule, role, rule.type)) lifted += buckets_lift(InvalidOid, rule.id);
+  PG_RETURN_INT32(lifted);
 }
 
 // reset_usage(role regrole) returns void: zeroes the counters of a login role, or of all, in this
@@ -276,7 +315,7 @@ REDOUBT_FUNCTION(redoubt_usage_entries) {
   require_preloaded();
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  const bool everyone = sees_every_role();
+  const bool everyone = limits_sees_every_role();
   UsageEntry **entries = nullptr;
   const int count = usage_entries(&entries);
   const std::span<const LimitRule> rules = limit_rules();

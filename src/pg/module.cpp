@@ -1,4 +1,4 @@
-// module.cpp - load time: settings, key, shared memory, hooks.  Nothing else.
+// module.cpp - load time: settings, key, shared memory, worker, hooks.  Nothing else.
 //
 // Loaded on demand (not preloaded), the library defines nothing: tokens can be
 // read, written, compared and dumped, and whatever reveals or tokenizes calls
@@ -9,6 +9,7 @@
 #include "pg/kek.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
+#include "pg/worker.h"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -21,5 +22,6 @@ void _PG_init(void) {
   settings_define();
   kek_load();
   shared_memory_init();
+  worker_register();
   hooks_install();
 }

@@ -4,6 +4,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/kek.h"
+#include "pg/limits_shmem.h"
 #include "pg/policy.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
@@ -61,6 +62,11 @@ REDOUBT_FUNCTION(redoubt_audit_type) {
   PG_RETURN_VOID();
 }
 
+namespace redoubt::pg {
+// How long the worker may have saved nothing before status() says so.
+constexpr int64 kCountersOverdue = 10 * USECS_PER_SEC;
+}  // namespace redoubt::pg
+
 // status() -> setof (item, value): is this server in working order?
 REDOUBT_FUNCTION(redoubt_status) {
   using namespace redoubt::pg;
@@ -79,6 +85,8 @@ REDOUBT_FUNCTION(redoubt_status) {
   if (ready) {
     put("audit directory", setting_audit_directory);
     put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async");
+    const bool recent = GetCurrentTimestamp() - limits_saved_at() < kCountersOverdue;
+    put("limit counters", recent ? "saved" : "not saved: a crash loses them; see the server log");
   }
   return static_cast<Datum>(0);
 }

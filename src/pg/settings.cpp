@@ -18,6 +18,7 @@ constinit char *setting_kek_command = nullptr;
 constinit char *setting_audit_directory = nullptr;
 constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
+constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit int setting_max_subjects = 10000;
 
 namespace {
@@ -33,6 +34,13 @@ constexpr config_enum_entry kRevealOptions[] = {
 constexpr config_enum_entry kDurabilityOptions[] = {
     {"async", static_cast<int>(Durability::async), false},
     {"sync", static_cast<int>(Durability::sync), false},
+    {nullptr, 0, false},
+};
+
+constexpr config_enum_entry kModeOptions[] = {
+    {"learn", static_cast<int>(Mode::learn), false},
+    {"observe", static_cast<int>(Mode::observe), false},
+    {"enforce", static_cast<int>(Mode::enforce), false},
     {nullptr, 0, false},
 };
 
@@ -104,6 +112,10 @@ void settings_define() {
   DefineCustomIntVariable("redoubt.audit_segment_size", "Size at which the audit trail starts a new segment file.",
                           nullptr, &setting_audit_segment_size, 16 * 1024, 64, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB,
                           nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable("redoubt.mode", "What limits do when they are exceeded.",
+                           "learn: only count usage; observe: record and let pass; enforce: as each limit says.",
+                           &setting_mode, static_cast<int>(Mode::enforce), kModeOptions, PGC_SUSET, 0, nullptr, nullptr,
+                           nullptr);
   DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
@@ -114,10 +126,10 @@ void settings_define() {
 void settings_describe(char *out, unsigned long size) {
   snprintf(out, size,
            "redoubt %s; key-encryption key %s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
-           "max_subjects %d",
+           "max_subjects %d; mode %s",
            REDOUBT_VERSION, kek_fingerprint(), setting_superuser_access ? "on" : "off",
            setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
-           setting_audit_segment_size, setting_max_subjects);
+           setting_audit_segment_size, setting_max_subjects, kModeOptions[setting_mode].name);
 }
 
 }  // namespace redoubt::pg

@@ -5,6 +5,7 @@
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
+#include "pg/limit_sleepers.h"
 #include "pg/limits.h"
 #include "pg/shared_memory.h"
 
@@ -22,7 +23,9 @@ extern "C" {
 static void redoubt_shmem_request(void) {
   using namespace redoubt::pg;
   if (prev_request) prev_request();
-  RequestAddinShmemSpace(add_size(audit_trail_shmem_size(), limits_shmem_size()));
+  RequestAddinShmemSpace(audit_trail_shmem_size());
+  RequestAddinShmemSpace(limits_shmem_size());
+  RequestAddinShmemSpace(limit_sleepers_shmem_size());
   RequestNamedLWLockTranche("redoubt", kSharedLocks);
 }
 
@@ -33,6 +36,7 @@ static void redoubt_shmem_startup(void) {
   locks = GetNamedLWLockTranche("redoubt");
   audit_trail_shmem_startup();
   limits_shmem_startup();
+  limit_sleepers_shmem_startup();
   LWLockRelease(AddinShmemInitLock);
 }
 }

@@ -9,6 +9,7 @@
 #include "core/token.h"
 #include "pg/catalog.h"
 #include "pg/delivery.h"
+#include "pg/disclosure.h"
 #include "pg/gate.h"
 #include "pg/limits.h"
 #include "pg/settings.h"
@@ -29,9 +30,8 @@ bytea *input(Oid type, const char *text, std::size_t length) {
   return token_of_text(policy_require(type), text, length);
 }
 
-}  // namespace
-
-Reveal token_io_reveal(Oid type, const TypePolicy **policy) {
+// What redoubt.reveal comes to for this type, here and now, before any limit.
+Reveal wanted_reveal(Oid type, const TypePolicy **policy) {
   const auto wanted = static_cast<Reveal>(setting_reveal);
   if (wanted == Reveal::token || !delivery_to_reader()) return Reveal::token;
   *policy = policy_require(type);
@@ -44,9 +44,24 @@ Reveal token_io_reveal(Oid type, const TypePolicy **policy) {
   return Reveal::token;
 }
 
-void token_io_count_read(Oid type) {
-  if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
-    limits_charge(type, Operation::read, 1);
+}  // namespace
+
+// A limit that degrades turns plain into masked, if the role may see that, and
+// masked into a token.
+Reveal token_io_admit(Oid type, const TypePolicy **policy) {
+  const Reveal wanted = wanted_reveal(type, policy);
+  if (wanted == Reveal::token) {
+    // Rows out of a tuple store passed no read meter.
+    if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
+      limits_charge(type, Operation::read, 1);
+    return Reveal::token;
+  }
+  if (wanted == Reveal::plain && disclosure_admit(*policy, Operation::reveal)) return Reveal::plain;
+  if ((wanted == Reveal::masked || gate_allows_implicit(*policy, Privilege::masked)) &&
+      disclosure_admit(*policy, Operation::masked))
+    return Reveal::masked;
+  limits_charge(type, Operation::read, 1);  // no read meter charged what was to be revealed
+  return Reveal::token;
 }
 
 namespace {
@@ -54,16 +69,15 @@ namespace {
 // The output function's text: token, masked or plain.
 char *output(Oid type, const bytea *token) {
   const TypePolicy *policy = nullptr;
-  switch (token_io_reveal(type, &policy)) {
+  switch (token_io_admit(type, &policy)) {
     case Reveal::masked:
-      return text_to_cstring(token_reveal_masked(policy, token));
+      return text_to_cstring(token_open_masked(policy, token));
     case Reveal::plain: {
-      varlena *value = token_reveal(policy, token);
+      varlena *value = token_open(policy, token);
       if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
       return text_to_cstring(value);
     }
     default:
-      token_io_count_read(type);
       return token_text_form(type, token);
   }
 }

@@ -9,13 +9,11 @@
 
 namespace redoubt::pg {
 
-// token_io_reveal is what redoubt.reveal comes to for the type: token, masked or plain.
-// Sets *policy unless it is token.  Raises 42501.
-Reveal token_io_reveal(Oid type, const TypePolicy **policy);
-
-// token_io_count_read charges a token that is shown out of a tuple store: such
-// rows passed no read meter.
-void token_io_count_read(Oid type);
+// token_io_admit decides what an output function shows, token, masked or plain,
+// and has charged and recorded it when it returns: what redoubt.reveal comes to
+// for the type here and now, less where a limit degrades it.  Sets *policy
+// unless it is token.  Raises 42501, 53400, 55000 or 58030.
+Reveal token_io_admit(Oid type, const TypePolicy **policy);
 
 }  // namespace redoubt::pg
 #endif

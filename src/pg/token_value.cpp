@@ -1,6 +1,6 @@
 // token_value.cpp - see token_value.h.
 //
-// Invariant: nothing leaves here unless disclosure_admit() has returned, and no
+// Invariant: nothing leaves here unless disclosure_admit() has returned true, and no
 // error message ever holds a part of a value; it says which type, which check
 // and which character position.
 // Covered by sql/token_types.sql, sql/reveal.sql and sql/hostile_input.sql.
@@ -221,14 +221,12 @@ char *token_text_form(Oid type, const bytea *token) {
   return text;
 }
 
-varlena *token_reveal(const TypePolicy *policy, const bytea *token) {
-  disclosure_admit(policy, Operation::reveal);
+varlena *token_open(const TypePolicy *policy, const bytea *token) {
   varlena *value = open_token(policy, token);
   return policy->is_bytes ? value : to_server_text(value);
 }
 
-text *token_reveal_masked(const TypePolicy *policy, const bytea *token) {
-  disclosure_admit(policy, Operation::masked);
+text *token_open_masked(const TypePolicy *policy, const bytea *token) {
   varlena *value = open_token(policy, token);
   varlena *masked = nullptr;
   {
@@ -240,6 +238,16 @@ text *token_reveal_masked(const TypePolicy *policy, const bytea *token) {
   }
   OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
   return to_server_text(masked);
+}
+
+varlena *token_reveal(const TypePolicy *policy, const bytea *token) {
+  disclosure_require(policy, Operation::reveal);
+  return token_open(policy, token);
+}
+
+text *token_reveal_masked(const TypePolicy *policy, const bytea *token) {
+  disclosure_require(policy, Operation::masked);
+  return token_open_masked(policy, token);
 }
 
 }  // namespace redoubt::pg

@@ -4,7 +4,7 @@
 
 #include "pg/boundary.h"
 
-#include "pg/limits.h"
+#include "pg/disclosure.h"
 #include "pg/policy.h"
 
 namespace redoubt::pg {
@@ -23,11 +23,15 @@ bytea *token_from_text_form(Oid type, std::string_view text);
 // token_text_form returns the token's text form, NUL-terminated, palloc'd.
 char *token_text_form(Oid type, const bytea *token);
 
-// token_reveal admits (privilege, budget, audit), opens and returns the value:
-// text for a text-based type, bytea for a bytea-based one.
-varlena *token_reveal(const TypePolicy *policy, const bytea *token);
+// token_open opens a token for a reader who has been admitted (disclosure.h):
+// text for a text-based type, bytea for a bytea-based one.  XX001.
+varlena *token_open(const TypePolicy *policy, const bytea *token);
 
-// token_reveal_masked likewise, masked; always text.
+// token_open_masked likewise, masked; always text.
+text *token_open_masked(const TypePolicy *policy, const bytea *token);
+
+// token_reveal and token_reveal_masked admit (privilege, budget, audit), then open.
+varlena *token_reveal(const TypePolicy *policy, const bytea *token);
 text *token_reveal_masked(const TypePolicy *policy, const bytea *token);
 
 // value_checked returns a text in the server encoding normalised, in UTF-8, and checked against

@@ -1,0 +1,88 @@
+// limit_sleepers.cpp - see limit_sleepers.h.
+#include "pg/boundary.h"
+
+#include "pg/limit_sleepers.h"
+#include "pg/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct Slot {
+  pg_atomic_uint32 changes;  // odd while the owner writes
+  Sleeper sleeper;           // pid 0: awake
+};
+
+constinit Slot *slots = nullptr;
+
+Slot *own_slot() noexcept {
+#if PG_VERSION_NUM >= 170000
+  return MyProcNumber >= 0 && MyProcNumber < MaxBackends ? &slots[MyProcNumber] : nullptr;
+#else
+  return MyProc != nullptr && MyProc->pgprocno < MaxBackends ? &slots[MyProc->pgprocno] : nullptr;
+#endif
+}
+
+void write_own(const Sleeper &sleeper) noexcept {
+  Slot *const slot = own_slot();
+  if (slot == nullptr) return;
+  pg_atomic_fetch_add_u32(&slot->changes, 1);  // a full barrier, as is the next
+  slot->sleeper = sleeper;
+  pg_atomic_fetch_add_u32(&slot->changes, 1);
+}
+
+Sleeper read_slot(Slot *slot) {
+  while (true) {
+    const uint32 before = pg_atomic_read_u32(&slot->changes);
+    pg_read_barrier();
+    const Sleeper sleeper = slot->sleeper;
+    pg_read_barrier();
+    if (before % 2 == 0 && pg_atomic_read_u32(&slot->changes) == before) return sleeper;
+    CHECK_FOR_INTERRUPTS();
+  }
+}
+
+}  // namespace
+
+Size limit_sleepers_shmem_size() { return mul_size(sizeof(Slot), static_cast<Size>(MaxBackends)); }
+
+void limit_sleepers_shmem_startup() {
+  bool found = false;
+  slots = static_cast<Slot *>(ShmemInitStruct("redoubt sleepers", limit_sleepers_shmem_size(), &found));
+  if (found) return;
+  for (Slot &slot : std::span(slots, static_cast<std::size_t>(MaxBackends))) {
+    pg_atomic_init_u32(&slot.changes, 0);
+    slot.sleeper = {};
+  }
+}
+
+void limit_sleeper_begin(const Sleeper &sleeper) noexcept {
+  Sleeper own = sleeper;
+  own.pid = MyProcPid;
+  own.database = MyDatabaseId;
+  write_own(own);
+}
+
+void limit_sleeper_end() noexcept { write_own({}); }
+
+int limit_sleepers(Sleeper **sleepers) {
+  require_preloaded();
+  *sleepers = static_cast<Sleeper *>(palloc(sizeof(Sleeper) * static_cast<Size>(MaxBackends)));
+  int count = 0;
+  for (Slot &slot : std::span(slots, static_cast<std::size_t>(MaxBackends))) {
+    const Sleeper sleeper = read_slot(&slot);
+    if (sleeper.pid != 0 && sleeper.database == MyDatabaseId) (*sleepers)[count++] = sleeper;
+  }
+  return count;
+}
+
+uint32 limit_wait_event() {
+#if PG_VERSION_NUM >= 170000
+  static constinit uint32 event = 0;
+  if (event == 0) event = WaitEventExtensionNew("RedoubtThrottle");
+  return event;
+#else
+  return PG_WAIT_EXTENSION;
+#endif
+}
+
+}  // namespace redoubt::pg

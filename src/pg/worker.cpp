@@ -1,0 +1,75 @@
+// worker.cpp - saves buckets and usage counters twice a second, where they changed.
+//
+// Charges made since the last save are what a crash loses: half a second and the time a save
+// takes.  A large table must not keep the disk busy, so the worker rests at least four
+// times as long as the save took; then the loss grows with the table.
+//
+// Shown in pg_stat_activity, but connected to no database, so it works on a standby.  It ends with status 1: the
+// postmaster starts it again, unless it is shutting down.  After the postmaster's death it saves once more; charges are
+// refused from then on (limits.cpp).
+//
+// Locks: kLimitsLock, inside limits_store_save.  Covered by test/tap/limits_durable.pl.
+#include "pg/boundary.h"
+
+#include "pg/limits_store.h"
+#include "pg/worker.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr long kRestMs = 500;
+constexpr long kRestPerSave = 4;
+
+// Returns false when the postmaster is gone.
+bool rest(long ms) {
+  const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, ms, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();  // DROP DATABASE and others wait until every process has seen their barrier
+  if (ConfigReloadPending) {
+    ConfigReloadPending = false;
+    ProcessConfigFile(PGC_SIGHUP);
+  }
+  return (events & WL_POSTMASTER_DEATH) == 0;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+PGDLLEXPORT void redoubt_worker_main(Datum);
+}
+
+void redoubt_worker_main(Datum) {
+  using namespace redoubt::pg;
+  pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  BackgroundWorkerUnblockSignals();
+  BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);  // to no database; makes it visible
+  MemoryContext context = AllocSetContextCreate(TopMemoryContext, "redoubt worker", ALLOCSET_DEFAULT_SIZES);
+  MemoryContextSwitchTo(context);
+  bool alive = true;
+  while (alive && !ShutdownRequestPending) {
+    const TimestampTz began = GetCurrentTimestamp();
+    (void)limits_store_save(true);
+    MemoryContextReset(context);
+    alive = rest(std::max(kRestMs, kRestPerSave * TimestampDifferenceMilliseconds(began, GetCurrentTimestamp())));
+  }
+  (void)limits_store_save(true);
+  proc_exit(1);
+}
+
+namespace redoubt::pg {
+
+void worker_register() {
+  BackgroundWorker worker = {};
+  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+  worker.bgw_start_time = BgWorkerStart_ConsistentState;
+  worker.bgw_restart_time = 1;
+  strlcpy(worker.bgw_library_name, "redoubt", sizeof worker.bgw_library_name);
+  strlcpy(worker.bgw_function_name, "redoubt_worker_main", sizeof worker.bgw_function_name);
+  strlcpy(worker.bgw_name, "redoubt limits", sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, "redoubt limits", sizeof worker.bgw_type);
+  RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace redoubt::pg

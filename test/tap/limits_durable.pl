@@ -1,0 +1,203 @@
+# limits_durable.pl - proves that nobody gets a new budget by a restart: buckets and
+# usage counters are the same after a clean restart, at most a second behind after an
+# immediate stop, a killed backend and a killed postmaster, on a standby as well; and where
+# their file is damaged or gone every bucket begins empty, with a warning.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use RedoubtNode qw(read_file write_file);
+use Test::More;
+
+my $node = RedoubtNode->make('limits_durable', streaming => 1, conf => [ 'restart_after_crash = on', 'hot_standby = on' ]);
+my $file = $node->data_dir . '/redoubt_limits';
+my $reveal = 'SELECT redoubt.detokenize(email) FROM person WHERE id = 1';
+
+# COUNT reveals, each a statement of its own.
+sub reveal {
+  my ($server, $count) = @_;
+  $server->ask('regress_lead', "$reveal;\n" x $count);
+  return;
+}
+
+# "charged remaining" of regress_lead's reveals.
+sub standing {
+  my ($server) = @_;
+  return $server->admin(q{SELECT charged || ' ' || remaining FROM redoubt.usage WHERE role = 'regress_lead'::regrole AND operation = 'reveal'});
+}
+
+sub blocked {
+  my ($server, $title) = @_;
+  return $server->fails_with('regress_lead', $reveal, '53400', qr/limit on reveal of redoubt.email_token exceeded/, $title);
+}
+
+# Starts a server whose postmaster was killed, as soon as its orphans are gone.
+sub start_soon {
+  my ($server) = @_;
+  for (1 .. 600) {
+    return if $server->start(fail_ok => 1);
+    $server->stop('fast', fail_ok => 1);
+    select undef, undef, undef, 0.1;
+  }
+  die 'the server does not start';
+}
+
+# Waits until the worker has written what the counters were on entry.
+sub saved {
+  my ($server) = @_;
+  $server->admin('SELECT pg_sleep(1.2)');
+  return;
+}
+
+ok(-s $file, 'the file is there from the first start on');
+unlike($node->log_text, qr/what was charged to limits is unknown/, 'a first start has lost nothing');
+
+$node->admin(q{SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 100, '100 days')});
+reveal($node, 7);
+is(standing($node), '7 93', 'seven reveals');
+
+# Clean: to the value, at once after the charge.
+for my $mode (qw(fast smart)) {
+  reveal($node, 1);
+  my $before = standing($node);
+  $node->stop($mode);
+  $node->start;
+  is(standing($node), $before, "$mode stop: counters and bucket are as they were");
+}
+
+# A charge that is a second old survives whatever happens.
+reveal($node, 5);
+saved($node);
+$node->stop('immediate');
+$node->start;
+is(standing($node), '14 86', 'immediate stop: what is a second old is there');
+
+reveal($node, 5);
+saved($node);
+my $victim = $node->background_psql('postgres');
+my $pid = $victim->query_safe('SELECT pg_backend_pid()');
+my $offset = $node->log_size;
+kill 'KILL', $pid or die "kill: $!";
+$node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
+$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+eval { $victim->quit };
+is(standing($node), '19 81', 'a killed backend: what is a second old is there');
+
+reveal($node, 5);
+saved($node);
+$node->kill9;
+start_soon($node);
+is(standing($node), '24 76', 'a killed postmaster: what is a second old is there');
+
+# The worker comes back when it is terminated, and status tells when it does not save.
+my $worker = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'redoubt limits'};
+$pid = $node->admin($worker);
+$node->admin("SELECT pg_terminate_backend($pid)");
+$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM ($worker) AS w WHERE pid <> $pid") or die 'the worker did not come back';
+reveal($node, 1);
+saved($node);
+$node->stop('immediate');
+$node->start;
+is(standing($node), '25 75', 'a terminated worker goes on');
+
+# A suspension outlives a crash and a restart.
+$node->admin(q{SELECT redoubt.set_limit('regress_agent', 'redoubt.phone_token', 'masked', 2, '1 s', on_excess => 'suspend')});
+my $phones = 'SELECT redoubt.mask(phone) FROM person';
+$node->fails_with('regress_agent', $phones, '53400', qr/limit on masked of redoubt.phone_token exceeded/, 'a limit that suspends is exceeded');
+saved($node);
+for my $mode (qw(immediate fast)) {
+  $node->stop($mode);
+  $node->start;
+  saved($node);
+  $node->fails_with('regress_agent', "$phones LIMIT 1", '53400', qr/role "regress_agent" is suspended from redoubt.phone_token/,
+    "$mode stop: the role is still suspended, though the bucket is full again");
+}
+is($node->admin(q{SELECT redoubt.lift_suspension('regress_agent')}), 1, 'until it is lifted');
+$node->restart;
+is($node->ask('regress_agent', "$phones LIMIT 1") ne '', 1, 'and then it is gone, after a restart too');
+
+# The worker holds up nobody who waits for all processes.
+$node->admin('CREATE DATABASE regress_dropped');
+my $dropped_err = '';
+my $rc = $node->psql('postgres', 'DROP DATABASE regress_dropped', timeout => 30, timed_out => \my $timed_out, stderr => \$dropped_err);
+ok($rc == 0 && !$timed_out, 'a database can be dropped') or diag($dropped_err);
+
+# Nothing is written where nothing changed.
+saved($node);
+my $inode = (stat $file)[1];
+saved($node);
+is((stat $file)[1], $inode, 'an idle server leaves the file alone');
+
+# A standby has its own budget, which begins where the backup was and is as durable.
+$node->backup('b');
+my $standby = RedoubtNode->new('limits_standby');
+$standby->init_from_backup($node, 'b', has_streaming => 1);
+$standby->start;
+is(standing($standby), '25 75', 'a standby begins with the counters of its backup');
+reveal($standby, 3);
+saved($standby);
+$standby->stop('immediate');
+$standby->start;
+is(standing($standby), '28 72', 'standby, immediate stop: what is a second old is there');
+$standby->stop('fast');
+$standby->start;
+is(standing($standby), '28 72', 'standby, clean restart: to the value');
+is(standing($node), '25 75', 'and the primary was not charged for it');
+$standby->stop;
+
+# Damage, of whatever kind, empties the buckets.
+my %damage = (
+  'a flipped bit' => sub { my $c = read_file($file); substr($c, 60, 1) ^= "\x01"; write_file($file, $c) },
+  'a cut file' => sub { write_file($file, substr(read_file($file), 0, -40)) },
+  'an empty file' => sub { write_file($file, '') },
+  'bytes at the end' => sub { write_file($file, read_file($file) . ("\0" x 40)) },
+  'another version' => sub { my $c = read_file($file); substr($c, 8, 4) = "\xff\xff\xff\x7f"; write_file($file, $c) },
+  'absurd counts' => sub { my $c = read_file($file); substr($c, 24, 16) = "\xff" x 16; write_file($file, $c) },
+  'a missing file' => sub { unlink $file or die "$file: $!" },
+);
+for my $what (sort keys %damage) {
+  $node->stop('fast');
+  my $good = read_file($file);
+  $damage{$what}->();
+  $offset = $node->log_size;
+  $node->start;
+  my $problem = $what eq 'a missing file' ? 'missing' : 'damaged';
+  like($node->log_text($offset), qr/WARNING:  redoubt: file "redoubt_limits" is $problem: what was charged to limits is unknown/, "$what: the log warns");
+  blocked($node, "$what: the bucket begins empty");
+  $node->stop('immediate');
+  $node->start;
+  blocked($node, "$what: and is so after another restart");
+  $node->stop('fast');
+  write_file($file, $good);
+  $node->start;
+  is(standing($node), '25 75', "$what: the good file put back is good");
+}
+
+# It refills as ever: a limit of 1000 a second is whole again after a second.
+$node->stop('fast');
+unlink $file or die "$file: $!";
+$node->start;
+$node->admin(q{SELECT redoubt.set_limit('regress_agent', 'redoubt.email_token', 'masked', 1000, '1 s')});
+saved($node);
+is($node->ask('regress_agent', q{SELECT redoubt.mask(email) LIKE 'p%@example.com' FROM person WHERE id = 1}), 't', 'an emptied bucket refills at its rate');
+
+# When the file cannot be written, the server says so.
+$node->stop('fast');
+$node->start;
+mkdir "$file.tmp" or die "$file.tmp: $!";
+$offset = $node->log_size;
+reveal_masked($node);
+$node->wait_for_log(qr/redoubt: could not create file "redoubt_limits.tmp"/, $offset);
+$node->poll_query_until('postgres', q{SELECT value LIKE 'not saved: %' FROM redoubt.status() WHERE item = 'limit counters'}) or die 'status is silent';
+pass('a file that cannot be written is logged, and shown by status()');
+rmdir "$file.tmp" or die "$file.tmp: $!";
+$node->poll_query_until('postgres', q{SELECT value = 'saved' FROM redoubt.status() WHERE item = 'limit counters'}) or die 'not saved again';
+pass('and saving goes on when it can be');
+
+sub reveal_masked {
+  my ($server) = @_;
+  $server->ask('regress_agent', 'SELECT redoubt.mask(email) FROM person WHERE id = 1');
+  return;
+}
+
+done_testing();
