@@ -202,9 +202,10 @@ Binding *find_or_bind(const BindingKey &key) {
 
 // The binding of the session's login role.  Neither a long statement nor one that only
 // calls functions takes locks, so neither would hear of changed rules: every charge
-// listens.  Without news that costs a few nanoseconds and no lock.
+// listens.  Without news that costs a few nanoseconds and no lock.  For a value that is
+// revealed or tokenized the gate has just done so.
 Binding *current_binding(Oid type, Operation operation) {
-  AcceptInvalidationMessages();
+  if (operation == Operation::read || operation == Operation::probe) AcceptInvalidationMessages();
   const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
   Binding *const binding = recent[key.operation];
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
@@ -407,6 +408,7 @@ uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal)
   WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, limit_wait_event());
   ResetLatch(MyLatch);
   limit_sleeper_end();
+  AcceptInvalidationMessages();
   const int64 slept_us = std::max<int64>(GetCurrentTimestamp() - began, 0);
   pg_atomic_fetch_add_u64(&binding->usage->delayed_us, slept_us);
   CHECK_FOR_INTERRUPTS();
