@@ -313,6 +313,35 @@ CREATE FUNCTION redoubt.audit_type(operation text, detail text) RETURNS void
 COMMENT ON FUNCTION redoubt.audit_type(text, text) IS 'internal: records the making or dropping of a token type';
 REVOKE ALL ON FUNCTION redoubt.audit_type(text, text) FROM PUBLIC;
 
+/* close_gate takes the privilege on a new type's three gate functions from everybody.
+ *
+ * t is the type's quoted, qualified name, which its tokenizing function shares.
+ */
+CREATE FUNCTION redoubt.close_gate(t text, base text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  what constant text := format('token type %s', t);
+  item record;
+BEGIN
+  EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER',
+                 t, base, t, t);
+  -- Nor whoever ALTER DEFAULT PRIVILEGES names.
+  FOR item IN SELECT DISTINCT p.oid::regprocedure AS gate, a.grantee::regrole AS grantee
+              FROM pg_proc AS p, aclexplode(p.proacl) AS a
+              WHERE p.oid IN (format('%s(%s)', t, base)::regprocedure, format('redoubt.detokenize(%s)', t)::regprocedure,
+                              format('redoubt.mask(%s)', t)::regprocedure) LOOP
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', item.gate, item.grantee);
+  END LOOP;
+  EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s) IS %L', t, 'plaintext; EXECUTE is the privilege to reveal values of ' || what);
+  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s) IS %L', t, 'masked form; EXECUTE is the privilege to reveal values of ' || what || ' masked');
+END
+$body$;
+COMMENT ON FUNCTION redoubt.close_gate(text, text) IS
+  'internal: revokes EXECUTE on a new token type''s tokenizing function, detokenize and mask from everybody, and comments them';
+REVOKE ALL ON FUNCTION redoubt.close_gate(text, text) FROM PUBLIC;
+
 /* build_token_type makes the whole family of objects of one token type.
  *
  * The operators of the types that ship go to pg_catalog, so that an
@@ -371,18 +400,7 @@ BEGIN
                  t, base, lib, 'redoubt_detokenize');
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, lib, 'redoubt_mask');
-  EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER',
-                 t, base, t, t);
-  -- Nor whoever ALTER DEFAULT PRIVILEGES names.
-  FOR item IN SELECT DISTINCT p.oid::regprocedure AS gate, a.grantee::regrole AS grantee
-              FROM pg_proc AS p, aclexplode(p.proacl) AS a
-              WHERE p.oid IN (format('%s(%s)', t, base)::regprocedure, format('redoubt.detokenize(%s)', t)::regprocedure,
-                              format('redoubt.mask(%s)', t)::regprocedure) LOOP
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', item.gate, item.grantee);
-  END LOOP;
-  EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
-  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s) IS %L', t, 'plaintext; EXECUTE is the privilege to reveal values of ' || what);
-  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s) IS %L', t, 'masked form; EXECUTE is the privilege to reveal values of ' || what || ' masked');
+  PERFORM redoubt.close_gate(t, base);
 
   -- Casts, so that typed parameters need no change in the application.
   EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s(%s) AS IMPLICIT', base, t, t, base);
@@ -522,17 +540,7 @@ BEGIN
   EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s) RETURNS %s AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, base, lib, c || 'detokenize');
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10', t, lib, c || 'mask');
-  EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER', t, base, t, t);
-  -- Nor whoever ALTER DEFAULT PRIVILEGES names.
-  FOR item IN SELECT DISTINCT p.oid::regprocedure AS gate, a.grantee::regrole AS grantee
-              FROM pg_proc AS p, aclexplode(p.proacl) AS a
-              WHERE p.oid IN (format('%s(%s)', t, base)::regprocedure, format('redoubt.detokenize(%s)', t)::regprocedure,
-                              format('redoubt.mask(%s)', t)::regprocedure) LOOP
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', item.gate, item.grantee);
-  END LOOP;
-  EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
-  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s) IS %L', t, 'plaintext; EXECUTE is the privilege to reveal values of ' || what);
-  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s) IS %L', t, 'masked form; EXECUTE is the privilege to reveal values of ' || what || ' masked');
+  PERFORM redoubt.close_gate(t, base);
 
   -- Casts to the type; what they tokenize is checked inside.
   FOR item IN SELECT * FROM (VALUES ('text', 'text', 'cast'), ('varchar', 'text', 'cast'), ('bpchar', 'bpchar', 'cast_bpchar'),

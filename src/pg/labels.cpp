@@ -3,8 +3,6 @@
 //
 // The cache holds one entry per relation asked about, most of them empty.
 // Entries are never removed; a relcache invalidation marks one (or all) stale.
-// Of a view only that it is one is cached: its columns are looked up in the
-// tables beneath every time, because a view between may have been replaced.
 // A label change invalidates every relation, because children inherit labels.
 // Covered by sql/labels.sql.
 #include "pg/boundary.h"
@@ -30,7 +28,6 @@ struct LabelledColumn {
 struct RelationLabels {
   Oid relid;  // hash key
   bool valid;
-  bool is_view;
   int size;
   LabelledColumn *columns;
 };
@@ -150,7 +147,6 @@ List *collect_labels(Oid relid, Oid ancestor, List *into, int depth) {
 void rebuild(RelationLabels *entry) {
   // Valid before reading, so that an invalidation which arrives meanwhile sticks.
   entry->valid = true;
-  entry->is_view = get_rel_relkind(entry->relid) == RELKIND_VIEW;
   entry->size = 0;
   List *found = NIL;
   PG_TRY();
@@ -168,22 +164,6 @@ void rebuild(RelationLabels *entry) {
   entry->columns = static_cast<LabelledColumn *>(MemoryContextAlloc(cache_context, bytes));
   ListCell *cell = nullptr;
   foreach (cell, found) entry->columns[entry->size++] = *static_cast<LabelledColumn *>(lfirst(cell));
-}
-
-// The column of a table, or of another view, that a view's column shows; {InvalidOid, 0}
-// where it is an expression.
-struct Origin {
-  Oid relid;
-  AttrNumber attno;
-};
-
-Origin view_origin(Oid view, AttrNumber attno) {
-  Relation relation = try_relation_open(view, AccessShareLock);
-  if (relation == nullptr) return {InvalidOid, 0};
-  const TargetEntry *target = get_tle_by_resno(get_view_query(relation)->targetList, attno);
-  const Origin origin = target == nullptr ? Origin{InvalidOid, 0} : Origin{target->resorigtbl, target->resorigcol};
-  relation_close(relation, AccessShareLock);
-  return origin;
 }
 
 void check_token_type(const char *label) {
@@ -239,11 +219,6 @@ Oid label_token_type(Oid relid, AttrNumber attno) {
     entry->columns = nullptr;
   }
   if (!entry->valid) rebuild(entry);
-  if (entry->is_view) {
-    check_stack_depth();
-    const Origin origin = view_origin(relid, attno);
-    return label_token_type(origin.relid, origin.attno);
-  }
   for (int i = 0; i < entry->size; ++i)
     if (entry->columns[i].attno == attno) return entry->columns[i].token_type;
   return InvalidOid;
