@@ -39,6 +39,9 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query);
 // For the error path: the message may carry a protected value of the query.
 void query_meter_error(const QueryDesc *query) noexcept;
 
+// For the error path: false where the SQLSTATE of the error in flight rules out that it quotes a value.
+bool error_may_carry_values() noexcept;
+
 // True if the output function will reveal values of the type, and charge for that.
 bool read_is_revealed(Oid token_type);
 

@@ -10,11 +10,13 @@
 #include "pg/tree_walker.h"
 
 extern "C" {
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rowsecurity.h"
+#include "utils/partcache.h"
 #include "utils/rls.h"
 }
 
@@ -23,7 +25,15 @@ static bool table_code_untrusted(Oid function, void *) { return !redoubt::pg::fu
 static bool table_code_walker(Node *node, void *context) {
   if (node == nullptr) return false;
   if (check_functions_in_node(node, table_code_untrusted, context)) return true;
+  if (IsA(node, CoerceToDomain) && redoubt::pg::type_runs_code(reinterpret_cast<CoerceToDomain *>(node)->resulttype))
+    return true;
   return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_walker), context);
+}
+static bool table_code_is(Oid function, void *wanted) { return function == *static_cast<Oid *>(wanted); }
+static bool table_code_calls_walker(Node *node, void *wanted) {
+  if (node == nullptr) return false;
+  if (check_functions_in_node(node, table_code_is, wanted)) return true;
+  return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_calls_walker), wanted);
 }
 }
 
@@ -31,7 +41,7 @@ namespace redoubt::pg {
 namespace {
 
 void add_columns(TableCode *code, Node *expression) {
-  if (expression == nullptr || !calls_untrusted(expression)) return;
+  if (!calls_untrusted(expression)) return;
   Bitmapset *used = nullptr;
   pull_varattnos(expression, 1, &used);
   int member = -1;
@@ -39,6 +49,19 @@ void add_columns(TableCode *code, Node *expression) {
     const int attno = member + FirstLowInvalidHeapAttributeNumber;
     if (attno > 0) code->columns = bms_add_member(code->columns, attno);
     if (attno == 0) code->row_trigger = true;  // the whole row
+  }
+}
+
+// Calls visit(expression) for what the table's indexes compute and select by.
+template <typename Visit>
+void each_index_expression(Relation relation, Visit &&visit) {
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    visit(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)));
+    visit(reinterpret_cast<Node *>(RelationGetIndexPredicate(index)));
+    index_close(index, AccessShareLock);
   }
 }
 
@@ -69,17 +92,21 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
   for (int i = 0; constraints != nullptr && constraints->has_generated_stored && i < descriptor->natts; ++i)
     if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
       add_columns(code, build_column_default(relation, i + 1));
-  ListCell *cell = nullptr;
-  List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    add_columns(code, reinterpret_cast<Node *>(RelationGetIndexExpressions(index)));
-    add_columns(code, reinterpret_cast<Node *>(RelationGetIndexPredicate(index)));
-    index_close(index, AccessShareLock);
-  }
+  if (relation->rd_rel->relispartition) add_columns(code, reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
+  each_index_expression(relation, [code](Node *expression) { add_columns(code, expression); });
 }
 
 }  // namespace
+
+Node *statistics_expressions(Oid statistics) {
+  HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool null = true;
+  const Datum stored = SysCacheGetAttr(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs, &null);
+  auto *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(stored)));
+  ReleaseSysCache(tuple);
+  return expressions;
+}
 
 Bitmapset *policy_columns(Oid relid, Oid user) {
   TableCode code = {false, nullptr};
@@ -94,6 +121,19 @@ Bitmapset *policy_columns(Oid relid, Oid user) {
 }
 
 bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
+
+Bitmapset *maintenance_columns(Relation relation, Oid function) {
+  TableCode code = {false, nullptr};
+  const auto add = [&](Node *expression) {
+    if (!OidIsValid(function) || table_code_calls_walker(expression, &function)) add_columns(&code, expression);
+  };
+  each_index_expression(relation, add);
+  ListCell *cell = nullptr;
+  const List *statistics = RelationGetStatExtList(relation);
+  foreach (cell, statistics) add(statistics_expressions(lfirst_oid(cell)));
+  if (code.row_trigger) code.columns = bms_add_range(code.columns, 1, RelationGetNumberOfAttributes(relation));
+  return code.columns;
+}
 
 TableCode table_code(Oid relid, CmdType command) {
   TableCode code = {false, nullptr};

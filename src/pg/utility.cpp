@@ -206,7 +206,7 @@ void audit_settings(const Node *statement) {
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
-  UtilityCommand command = {statement, nullptr, "", nullptr};
+  UtilityCommand command = {statement, nullptr, "", nullptr, NIL};
   const Node *node = statement->utilityStmt;
   if (IsA(node, AlterTableStmt)) {
     require_using(reinterpret_cast<const AlterTableStmt *>(node));
@@ -225,9 +225,11 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
   command.protection = derived_columns_begin(node);
-  ddl_meter(node);
+  command.quotable = ddl_meter(node);
   return command;
 }
+
+void utility_error(const UtilityCommand *command) noexcept { ddl_meter_error(command->quotable); }
 
 void utility_end(UtilityCommand *command) {
   const Node *node = command->statement->utilityStmt;
