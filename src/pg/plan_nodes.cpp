@@ -96,8 +96,14 @@ void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index rel
   scope->scan_relid = relid;
 }
 
+// How many rows a set-returning function gives tells about its arguments.
+std::uint32_t set_decides(const Node *expression, const Flow &flow) {
+  return expression_returns_set(const_cast<Node *>(expression)) ? flow_decides(flow) : flow.implicit;
+}
+
 std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
   Flow flow = kNoFlow;
+  std::uint32_t decides = 0;
   ListCell *cell = nullptr;
   foreach (cell, scan->functions) {
     auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
@@ -107,10 +113,12 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
     foreach (type, function->funccoltypes) runs_code |= type_runs_code(lfirst_oid(type));
     if (runs_code && IsA(function->funcexpr, FuncExpr))
       meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
-    flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
+    const Flow one = walk_expression(walk, *scope, function->funcexpr);
+    decides |= set_decides(function->funcexpr, one);
+    flow_add(&flow, one);
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
-  return flow.implicit;
+  return decides;
 }
 
 std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
@@ -125,7 +133,7 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
     flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
-  return flow.implicit;
+  return flow_decides(flow);
 }
 
 std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ValuesScan *scan) {
@@ -325,7 +333,16 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_RecursiveUnion:
       walk_recursive_union(walk, scope, inputs, reinterpret_cast<RecursiveUnion *>(plan));
       return 0;
-    default:  // Material, Memoize, Gather, LockRows, ProjectSet: rows pass as they are
+    case T_ProjectSet: {
+      std::uint32_t mask = 0;
+      ListCell *cell = nullptr;
+      foreach (cell, plan->targetlist) {
+        auto *target = static_cast<Node *>(lfirst(cell));
+        if (expression_returns_set(target)) mask |= flow_decides(walk_expression(walk, *scope, target));
+      }
+      return mask;
+    }
+    default:  // Material, Memoize, Gather, LockRows: rows pass as they are
       return 0;
   }
 }
