@@ -50,22 +50,26 @@ Oid values_table(const Rewrite *rewrite, const Var *variable) {
   const auto *query = static_cast<Query *>(list_nth(rewrite->queries, static_cast<int>(variable->varlevelsup)));
   const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
   if (entry->rtekind != RTE_RELATION) return InvalidOid;
-  const AttrNumber attno = variable->varattno;
+  const AttrNumber attno = variable->varattno;  // 0: the whole row
   const bool values = entry->relid == StatisticRelationId
                           ? attno >= Anum_pg_statistic_stavalues1 && attno <= Anum_pg_statistic_stavalues5
                           : attno == Anum_pg_statistic_ext_data_stxdmcv || attno == Anum_pg_statistic_ext_data_stxdexpr;
   const bool statistics = entry->relid == StatisticRelationId || entry->relid == StatisticExtDataRelationId;
-  return statistics && values ? entry->relid : InvalidOid;
+  return statistics && (values || attno == 0) ? entry->relid : InvalidOid;
 }
 
 Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
   const auto column = [values](int attno, Oid type) {
     return makeVar(values->varno, static_cast<AttrNumber>(attno), type, -1, InvalidOid, values->varlevelsup);
   };
-  const bool extended = table == StatisticExtDataRelationId;
-  List *arguments = extended ? list_make2(values, column(Anum_pg_statistic_ext_data_stxoid, OIDOID))
-                             : list_make3(values, column(Anum_pg_statistic_starelid, OIDOID),
-                                          column(Anum_pg_statistic_staattnum, INT2OID));
+  // Of a whole row, the function looks at its type.
+  const bool extended = table == StatisticExtDataRelationId || values->varattno == 0;
+  List *arguments = extended
+                        ? list_make2(values, column(table == StatisticRelationId ? Anum_pg_statistic_starelid
+                                                                                 : Anum_pg_statistic_ext_data_stxoid,
+                                                    OIDOID))
+                        : list_make3(values, column(Anum_pg_statistic_starelid, OIDOID),
+                                     column(Anum_pg_statistic_staattnum, INT2OID));
   return reinterpret_cast<Node *>(makeFuncExpr(extended ? rewrite->extended_function : rewrite->function,
                                                values->vartype, arguments, values->varcollid, values->varcollid,
                                                COERCE_EXPLICIT_CALL));
@@ -113,6 +117,10 @@ void statistics_meter(Query *query) {
                      LookupFuncName(name, lengthof(extended_types), extended_types, true), list_make1(query)};
   if (!OidIsValid(rewrite.function) || !OidIsValid(rewrite.extended_function)) return;
   (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
+}
+
+bool statistics_table(Oid relid) noexcept {
+  return relid == StatisticRelationId || relid == StatisticExtDataRelationId;
 }
 
 Bitmapset *statistics_columns(Oid statistics) {
@@ -179,15 +187,51 @@ void charge_extended(Datum values, Oid type, Oid statistics) {
   }
 }
 
+// A slot of pg_statistic.
+void charge_slot(Datum values, Oid relid, AttrNumber attno) {
+  const Oid type = paying_type(relid, attno);
+  if (!OidIsValid(type)) return;
+  const ArrayType *array = DatumGetArrayTypeP(values);
+  limits_charge(type, Operation::read, static_cast<uint32>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))));
+}
+
+// A whole row of pg_statistic, of the relation.
+void charge_statistic_row(HeapTupleHeader row, Oid relid) {
+  bool null = true;
+  const AttrNumber attno = DatumGetInt16(GetAttributeByNum(row, Anum_pg_statistic_staattnum, &null));
+  for (int slot = Anum_pg_statistic_stavalues1; slot <= Anum_pg_statistic_stavalues5; ++slot) {
+    const Datum values = GetAttributeByNum(row, static_cast<AttrNumber>(slot), &null);
+    if (!null) charge_slot(values, relid, attno);
+  }
+}
+
+// A whole row of pg_statistic_ext_data, of the statistics object.
+void charge_extended_row(HeapTupleHeader row, Oid statistics) {
+  constexpr AttrNumber kColumns[] = {Anum_pg_statistic_ext_data_stxdmcv, Anum_pg_statistic_ext_data_stxdexpr};
+  for (const AttrNumber column : kColumns) {
+    bool null = true;
+    const Datum values = GetAttributeByNum(row, column, &null);
+    if (!null) charge_extended(values, get_atttype(StatisticExtDataRelationId, column), statistics);
+  }
+}
+
+void charge_object(Datum value, Oid type, Oid object) {
+  if (type == get_rel_type_id(StatisticRelationId)) return charge_statistic_row(DatumGetHeapTupleHeader(value), object);
+  if (type == get_rel_type_id(StatisticExtDataRelationId))
+    return charge_extended_row(DatumGetHeapTupleHeader(value), object);
+  charge_extended(value, type, object);
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
 // meter_statistics(anyelement, oid) returns its first argument, charged for as read of the
-// protected columns of the extended statistics object that the other names.
+// protected columns of the extended statistics object that the other names; or a whole row
+// of pg_statistic, of the relation.
 REDOUBT_FUNCTION(redoubt_meter_extended_statistics) {
   using namespace redoubt::pg;
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  if (!PG_ARGISNULL(1)) charge_extended(PG_GETARG_DATUM(0), get_fn_expr_argtype(fcinfo->flinfo, 0), PG_GETARG_OID(1));
+  if (!PG_ARGISNULL(1)) charge_object(PG_GETARG_DATUM(0), get_fn_expr_argtype(fcinfo->flinfo, 0), PG_GETARG_OID(1));
   PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
@@ -197,11 +241,6 @@ REDOUBT_FUNCTION(redoubt_meter_statistics) {
   using namespace redoubt::pg;
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const Datum values = PG_GETARG_DATUM(0);
-  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2)) {
-    const Oid type = paying_type(PG_GETARG_OID(1), PG_GETARG_INT16(2));
-    const ArrayType *array = OidIsValid(type) ? DatumGetArrayTypeP(values) : nullptr;
-    if (array != nullptr)
-      limits_charge(type, Operation::read, static_cast<uint32>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))));
-  }
+  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2)) charge_slot(values, PG_GETARG_OID(1), PG_GETARG_INT16(2));
   PG_RETURN_DATUM(values);
 }

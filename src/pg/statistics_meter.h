@@ -15,6 +15,9 @@ namespace redoubt::pg {
 // column of either table in `query`, views and subqueries included; changes it in place.
 void statistics_meter(Query *query);
 
+// True for the two tables.
+bool statistics_table(Oid relid) noexcept;
+
 // The attribute numbers of what an extended statistics object is about: its columns, and
 // those its expressions use.  Null where the object is gone.
 Bitmapset *statistics_columns(Oid statistics);

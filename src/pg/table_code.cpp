@@ -6,10 +6,12 @@
 #include "pg/boundary.h"
 
 #include "pg/function_trust.h"
+#include "pg/protected_columns.h"
 #include "pg/table_code.h"
 #include "pg/tree_walker.h"
 
 extern "C" {
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -79,11 +81,44 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
+// ON UPDATE CASCADE writes the new key into the referencing tables by a query that gets it
+// as a parameter.  Adds those of the key's columns whose values come to rest in a column
+// that does not keep them, over any number of tables.
+void add_cascades(TableCode *code, Relation relation, List *path) {
+  check_stack_depth();
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+    const Trigger &trigger = triggers->triggers[i];
+    if (!trigger.tgisinternal || trigger.tgfoid != F_RI_FKEY_CASCADE_UPD) continue;
+    HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger.tgconstraint));
+    if (!HeapTupleIsValid(tuple)) continue;
+    int keys = 0;
+    AttrNumber to[INDEX_MAX_KEYS];
+    AttrNumber from[INDEX_MAX_KEYS];
+    DeconstructFkConstraintRow(tuple, &keys, to, from, nullptr, nullptr, nullptr, nullptr, nullptr);
+    const Oid other = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->conrelid;
+    ReleaseSysCache(tuple);
+    TableCode further = {};
+    Relation referencing = list_member_oid(path, other) ? nullptr : try_relation_open(other, AccessShareLock);
+    if (referencing != nullptr) {
+      add_cascades(&further, referencing, lappend_oid(list_copy(path), other));
+      relation_close(referencing, AccessShareLock);
+    }
+    for (int k = 0; k < keys; ++k) {
+      const Oid type = protected_column_type(RelationGetRelid(relation), from[k]);
+      if (OidIsValid(type) && (!column_keeps(other, to[k], type) || bms_is_member(to[k], further.cascaded)))
+        code->cascaded = bms_add_member(code->cascaded, from[k]);
+    }
+  }
+}
+
 void add_table(TableCode *code, Relation relation, CmdType command) {
+  code->foreign |= relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
   const TriggerDesc *triggers = relation->trigdesc;
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
     code->row_trigger |= fires(triggers->triggers[i], command);
   if (command == CMD_DELETE) return;
+  if (command != CMD_INSERT) add_cascades(code, relation, list_make1_oid(RelationGetRelid(relation)));
 
   const TupleDesc descriptor = RelationGetDescr(relation);
   const TupleConstr *constraints = descriptor->constr;
@@ -109,7 +144,7 @@ Node *statistics_expressions(Oid statistics) {
 }
 
 Bitmapset *policy_columns(Oid relid, Oid user) {
-  TableCode code = {false, nullptr};
+  TableCode code = {};
   if (check_enable_rls(relid, user, true) != RLS_ENABLED) return nullptr;
   Relation relation = table_open(relid, AccessShareLock);
   ListCell *cell = nullptr;
@@ -123,7 +158,7 @@ Bitmapset *policy_columns(Oid relid, Oid user) {
 bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
 
 Bitmapset *maintenance_columns(Relation relation, Oid function) {
-  TableCode code = {false, nullptr};
+  TableCode code = {};
   const auto add = [&](Node *expression) {
     if (!OidIsValid(function) || table_code_calls_walker(expression, &function)) add_columns(&code, expression);
   };
@@ -136,7 +171,7 @@ Bitmapset *maintenance_columns(Relation relation, Oid function) {
 }
 
 TableCode table_code(Oid relid, CmdType command) {
-  TableCode code = {false, nullptr};
+  TableCode code = {};
   List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
                      ? find_all_inheritors(relid, AccessShareLock, nullptr)
                      : list_make1_oid(relid);

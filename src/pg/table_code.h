@@ -8,8 +8,11 @@ namespace redoubt::pg {
 
 struct TableCode {
   bool row_trigger;    // an untrusted row trigger sees the whole row, old and new
+  bool foreign;        // rows go to a foreign server
   Bitmapset *columns;  // attribute numbers that untrusted functions are given by constraints, generated
                        // columns, partition keys, expression and partial indexes
+  Bitmapset
+      *cascaded;  // attribute numbers whose new values a foreign key copies into a column that does not protect them
 };
 
 // table_code looks at the table and, if it is partitioned, at its partitions, for

@@ -12,6 +12,7 @@
 #include "pg/log_guard.h"
 #include "pg/policy.h"
 #include "pg/read_meter.h"
+#include "pg/statistics_meter.h"
 #include "pg/utility.h"
 
 extern "C" {
@@ -74,7 +75,8 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
   const auto *copy = reinterpret_cast<const CopyStmt *>(statement->utilityStmt);
   if (copy->is_from || copy->relation == nullptr) return nullptr;
   const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
-  if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION || !relation_is_protected(relid)) return nullptr;
+  if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION) return nullptr;
+  if (!relation_is_protected(relid) && !statistics_table(relid)) return nullptr;
   Relation relation = table_open(relid, NoLock);
   auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
   auto *target = reinterpret_cast<CopyStmt *>(rewritten->utilityStmt);

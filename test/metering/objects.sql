@@ -15,3 +15,8 @@ alter table casc_c owner to app; alter table casc_p owner to app;
 refresh materialized view mv;
 insert into boxed select c from customer c where id <= 10;
 grant all on all tables in schema public to app, app2;
+create table fsink(id int, email text); create table fparent(id int, email text); security label for redoubt on column fparent.email is 'text_token';
+insert into fparent select i,'f'||i from generate_series(1,100) i;
+create foreign table fchild() inherits (fparent) server loop options (table_name 'fsink');
+create type rng as range(subtype=text); create function rng_json(rng) returns json language plpgsql as $$begin raise notice '%',$1; return 'null'; end$$; create cast (rng as json) with function rng_json(rng);
+grant all on all tables in schema public to app, app2;
