@@ -15,9 +15,44 @@ extern "C" {
 #include "regex/regex.h"
 }
 
+namespace redoubt::pg {
+namespace {
+
+// The change that a function of ours makes just now.  An INSERT with ON CONFLICT fires the triggers of
+// UPDATE as well.
+struct Expected {
+  bool insert;
+  bool update;
+  bool remove;
+  int depth;  // of the triggers it fires
+};
+constinit Expected expected = {};
+
+int trigger_depth() { return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, 0)); }
+
+bool is_own_change(TriggerEvent event) {
+  bool *const flag = TRIGGER_FIRED_BY_INSERT(event)   ? &expected.insert
+                     : TRIGGER_FIRED_BY_UPDATE(event) ? &expected.update
+                     : TRIGGER_FIRED_BY_DELETE(event) ? &expected.remove
+                                                      : nullptr;
+  if (flag == nullptr || !*flag || expected.depth != trigger_depth()) return false;
+  *flag = false;
+  return true;
+}
+
+}  // namespace
+
+void policy_own_change_begin(OwnChange change) {
+  expected = {change == OwnChange::writes, change == OwnChange::writes, change == OwnChange::deletes,
+              trigger_depth() + 1};
+}
+void policy_own_change_end() noexcept { expected = {}; }
+
+}  // namespace redoubt::pg
+
 // Statement trigger on redoubt.token_type, key and limit_rule: every backend
 // drops what it cached of the table, and the change is recorded however it was
-// made (by our functions, by a restore, by hand).
+// made (by a restore, by hand), unless the function that makes it does so itself.
 REDOUBT_FUNCTION(redoubt_policy_changed) {
   using namespace redoubt::pg;
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
@@ -27,7 +62,7 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
                           : TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "update"
                           : TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "delete"
                                                                     : "truncate";
-  if (shared_memory_ready() && kek_available())
+  if (!is_own_change(data->tg_event) && shared_memory_ready() && kek_available())
     audit_write({.event = "policy",
                  .operation = operation,
                  .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});
