@@ -119,8 +119,8 @@ SELECT first_of(n) FROM generate_series(1, 3) AS n;
 -- ------------------------------------------------------------- with the limit of a day beside it
 
 SELECT charged, remaining, blocked FROM usage WHERE operation = 'reveal';
-SELECT count(detokenize(email)) FROM customer WHERE id <= 5;
 SELECT count(detokenize(email)) FROM customer WHERE id <= 3;
+SELECT count(detokenize(email)) FROM customer WHERE id <= 1;
 \c - regress_statement_admin
 SET search_path = statement_test, redoubt;
 SELECT strictest, reason, per FROM explain_limit('regress_statement_a', 'email_token', 'reveal');
@@ -276,7 +276,7 @@ SET search_path = statement_test, redoubt;
 SELECT count(detokenize(email)) FROM customer WHERE id <= 3;
 \c - postgres
 SELECT event, operation, regexp_replace(detail, '^limit \d+: ', '') AS detail FROM redoubt.audit
- WHERE sequence > :mark AND session = 'regress_statement_b' AND event IN ('limit exceeded', 'degrade', 'block', 'suspend') ORDER BY sequence;
+ WHERE sequence > :mark AND session_user_name = 'regress_statement_b' AND event IN ('limit exceeded', 'degrade', 'block', 'suspend') ORDER BY sequence;
 
 -- ------------------------------------------------------------- so many at a time
 
