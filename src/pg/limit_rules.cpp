@@ -65,6 +65,7 @@ LimitRule read_rule(const CatalogRow &row) {
     return value;
   };
   rule.id = DatumGetInt64(required(kId));
+  if (rule.id < 1) raise_unreadable(rule.id);
   rule.role = DatumGetObjectId(row.get(kRole, &null));
   if (null) rule.role = InvalidOid;
   rule.type = DatumGetObjectId(row.get(kTokenType, &null));

@@ -1,7 +1,7 @@
 // limits.h - charges values against the budget of the session's login role.
 //
-// Rules live in the table redoubt.limit_rule; running state (GCRA buckets,
-// usage counters) lives in shared memory and is touched with atomics only once
+// Rules live in the table redoubt.limit_rule; running state (GCRA buckets, counts per
+// statement, usage counters) lives in shared memory and is touched with atomics only once
 // an entry is found.  The arithmetic is core/gcra.
 #ifndef REDOUBT_PG_LIMITS_H
 #define REDOUBT_PG_LIMITS_H

@@ -1,7 +1,7 @@
 // limits_shmem.h - the shared tables behind limits: buckets and usage counters.
 //
 // Two fixed-size hash tables.  A bucket is the running state of one rule for one
-// login role; a usage entry counts what one login role was charged for one token
+// login role (of a limit per statement: only whether it suspended the role); a usage entry counts what one login role was charged for one token
 // type and operation, limited or not.
 //
 // Locks: kLimitsLock guards membership of both tables (shared to look up and pin,
