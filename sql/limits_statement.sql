@@ -53,7 +53,11 @@ BEGIN
 END $$;
 CREATE TRIGGER meddle BEFORE INSERT ON limit_rule FOR EACH STATEMENT EXECUTE FUNCTION meddle();
 SELECT set_limit('regress_statement_a', 'email_token', 'probe', 100, 'statement') > 0 AS set;
+-- Nor does an act that fails hide what comes after it.
+CREATE OR REPLACE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+SELECT set_limit('regress_statement_a', 'email_token', 'probe', 200, 'statement');
 DROP TRIGGER meddle ON limit_rule;
+UPDATE limit_rule SET created_at = now() WHERE id = :id;
 SELECT set_limit('regress_statement_a', 'email_token', 'probe', 0, 'statement');
 DELETE FROM limit_rule WHERE operation = 'probe' AND role = 'regress_statement_a'::regrole;
 SELECT event, operation FROM redoubt.audit WHERE sequence > :mark AND event IN ('limit', 'policy') ORDER BY sequence;
@@ -156,6 +160,12 @@ FETCH 1 FROM d;
 ROLLBACK;
 \pset tuples_only off
 \pset format aligned
+-- What DECLARE was charged counts, too: here two literals, of three.
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, email_token('x' || id || '@example.com') IS NULL AS none FROM customer WHERE email NOT IN ('a@example.com', 'b@example.com') ORDER BY id;
+FETCH 1 FROM c;
+FETCH 1 FROM c;
+ROLLBACK;
 -- A held one after its transaction.
 BEGIN;
 DECLARE h CURSOR WITH HOLD FOR SELECT id, email FROM customer ORDER BY id;
@@ -243,6 +253,8 @@ SELECT strictest, reason FROM explain_limit('regress_statement_b', 'email_token'
 SELECT strictest, reason FROM explain_limit('regress_statement_b', 'email_token', 'tokenize');
 \c - regress_statement_b
 SET search_path = statement_test, redoubt;
+-- Two and two in one string: no event, or one that names a statement of three or more.
+INSERT INTO customer VALUES (141, 'a@example.com'), (142, 'b@example.com') \; INSERT INTO customer VALUES (143, 'c@example.com'), (144, 'd@example.com');
 SET redoubt.reveal = plain;
 SELECT id, CASE WHEN email::text LIKE 'tok\_%' THEN 'a token' ELSE email::text END FROM customer WHERE id <= 5 ORDER BY id;
 SELECT id, email FROM customer WHERE id <= 4 ORDER BY id;

@@ -18,33 +18,29 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// The change that a function of ours makes just now.  An INSERT with ON CONFLICT fires the triggers of
+// The triggers that the change a function of ours makes just now is still to fire, each once: whatever else
+// changes the table meanwhile (a trigger, a rule) fires one more.  INSERT with ON CONFLICT fires those of
 // UPDATE as well.
 struct Expected {
   bool insert;
   bool update;
   bool remove;
-  int depth;  // of the triggers it fires
 };
 constinit Expected expected = {};
-
-int trigger_depth() { return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, 0)); }
 
 bool is_own_change(TriggerEvent event) {
   bool *const flag = TRIGGER_FIRED_BY_INSERT(event)   ? &expected.insert
                      : TRIGGER_FIRED_BY_UPDATE(event) ? &expected.update
                      : TRIGGER_FIRED_BY_DELETE(event) ? &expected.remove
                                                       : nullptr;
-  if (flag == nullptr || !*flag || expected.depth != trigger_depth()) return false;
-  *flag = false;
-  return true;
+  return flag != nullptr && std::exchange(*flag, false);
 }
 
 }  // namespace
 
 void policy_own_change_begin(OwnChange change) {
-  expected = {change == OwnChange::writes, change == OwnChange::writes, change == OwnChange::deletes,
-              trigger_depth() + 1};
+  const bool writes = change == OwnChange::writes;
+  expected = {writes, writes, !writes};
 }
 void policy_own_change_end() noexcept { expected = {}; }
 
