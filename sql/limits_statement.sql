@@ -33,7 +33,7 @@ SELECT set_limit('regress_statement_a', 'email_token', 'reveal', 7, 'Statement')
 SELECT set_limit('regress_statement_a', 'email_token', 'reveal', 5, per => 'statement') = :id AS replaced;
 SELECT set_limit('regress_statement_a', 'email_token', 'reveal', 58, '1 day') > :id AS beside,
        set_limit('regress_statement_a', 'email_token', 'reveal', 59, interval '2 days') > :id AS beside;
-SELECT set_limit('regress_statement_a', 'email_token', 'read', 5, 'statement') > 0 AS set,
+SELECT set_limit('regress_statement_a', 'email_token', 'read', 10, 'statement') > 0 AS set,
        set_limit('regress_statement_a', 'email_token', 'tokenize', 3, 'statement') > 0 AS set;
 SELECT operation, max_values, per, burst, on_excess FROM limits WHERE role = 'regress_statement_a'::regrole ORDER BY id;
 SELECT strictest, reason, via, max_values, per, burst, remaining, next_allowed
@@ -119,6 +119,12 @@ BEGIN
   RETURN 'got it';
 END $$;
 SELECT first_of(n) FROM generate_series(1, 3) AS n;
+-- Two meters that lease ahead of each other do not refuse what there is: ten are not enough for eleven.
+CREATE FUNCTION look(email_token) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+\o /dev/null
+SELECT email, look(email) FROM customer WHERE id <= 5;
+SELECT email, look(email) FROM customer WHERE id <= 5 UNION ALL SELECT NULL, look(email) FROM customer WHERE id = 6;
+\o
 
 -- ------------------------------------------------------------- with the limit of a day beside it
 
@@ -144,8 +150,8 @@ FETCH 1 FROM c;
 ROLLBACK;
 -- Tokens that FETCH prints out of a store are charged after it ran: to the cursor all the same.
 BEGIN;
-DECLARE c CURSOR FOR SELECT id, email IS NOT NULL, email AS token FROM customer ORDER BY id;
-DECLARE d CURSOR FOR SELECT email FROM customer ORDER BY id;
+DECLARE c CURSOR FOR SELECT id, email, email AS token FROM customer ORDER BY id;
+DECLARE d CURSOR FOR SELECT email, email FROM customer ORDER BY id;
 \pset format unaligned
 \pset tuples_only on
 \o /dev/null
@@ -168,7 +174,7 @@ FETCH 1 FROM c;
 ROLLBACK;
 -- A held one after its transaction.
 BEGIN;
-DECLARE h CURSOR WITH HOLD FOR SELECT id, email FROM customer ORDER BY id;
+DECLARE h CURSOR WITH HOLD FOR SELECT id, email, email FROM customer ORDER BY id;
 COMMIT;
 \o /dev/null
 FETCH 5 FROM h;

@@ -17,6 +17,7 @@
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
+#include "pg/lease.h"
 #include "pg/limit_bindings.h"
 #include "pg/limit_rules.h"
 #include "pg/limit_sleepers.h"
@@ -248,6 +249,7 @@ bool refuse(const Binding *binding, Charge *charge, TimestampTz now, uint32 want
     slept_statement = GetCurrentStatementStartTimestamp();
     slept_ns = 0;
   }
+  if (leases_give_back(charge->type, charge->operation)) return true;
   const Refusal refusal = find_refusal(binding, limit_time_ns(now), least);
   if (refusal.blocking != nullptr) {
     const OnExcess action = refusal.blocking->on_excess;
