@@ -12,6 +12,13 @@ root_mirror() {
     awk '$2 !~ /-/ { print $1; exit }'
 }
 
+# root_sources SUITE: lines of sources.list for SUITE; if it is the machine's own, with its security and other updates.
+root_sources() {
+  # shellcheck disable=SC2016  # apt expands it
+  apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
+    awk -v suite="$1" '$3 == suite || index($3, suite "-") == 1' | sort -u | grep . || echo "deb $(root_mirror) $1 main"
+}
+
 # root_make FOLDER SUITE [PACKAGE...]: a system of that Debian release with those packages besides the essential ones.
 root_make() {
   local folder=$1 suite=$2 mirror
@@ -20,6 +27,7 @@ root_make() {
   [[ -n $mirror ]] || { echo 'apt knows no Debian mirror'; return 1; }
   rm -rf --one-file-system -- "$folder"
   debootstrap --variant=minbase ${1:+--include="$(IFS=,; echo "$*")"} "$suite" "$folder" "$mirror" || return
+  root_sources "$suite" >"$folder/etc/apt/sources.list"
   # No service starts by itself, and the server's package makes no cluster.
   printf '#!/bin/sh\nexit 101\n' >"$folder/usr/sbin/policy-rc.d"
   chmod 755 "$folder/usr/sbin/policy-rc.d"
