@@ -166,12 +166,6 @@ FETCH 1 FROM d;
 ROLLBACK;
 \pset tuples_only off
 \pset format aligned
--- What DECLARE was charged counts, too: here two literals, of three.
-BEGIN;
-DECLARE c CURSOR FOR SELECT id, email_token('x' || id || '@example.com') IS NULL AS none FROM customer WHERE email NOT IN ('a@example.com', 'b@example.com') ORDER BY id;
-FETCH 1 FROM c;
-FETCH 1 FROM c;
-ROLLBACK;
 -- A held one after its transaction.
 BEGIN;
 DECLARE h CURSOR WITH HOLD FOR SELECT id, email, email FROM customer ORDER BY id;
@@ -295,6 +289,20 @@ SELECT count(detokenize(email)) FROM customer WHERE id <= 3;
 \c - postgres
 SELECT event, operation, regexp_replace(detail, '^limit \d+: ', '') AS detail FROM redoubt.audit
  WHERE sequence > :mark AND session_user_name = 'regress_statement_b' AND event IN ('limit exceeded', 'degrade', 'block', 'suspend') ORDER BY sequence;
+
+-- ------------------------------------------------------------- a cursor and its DECLARE
+
+-- Where no read is limited.  What DECLARE was charged counts: here two literals, of three.
+ALTER ROLE regress_statement_b RESET redoubt.mode;
+SELECT redoubt.set_limit('regress_statement_b', 'redoubt.email_token', 'tokenize', 3, 'statement') > 0 AS set;
+\c - regress_statement_b
+SET search_path = statement_test, redoubt;
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, email_token('x' || id || '@example.com') IS NULL AS none FROM customer WHERE email NOT IN ('a@example.com', 'b@example.com') ORDER BY id;
+FETCH 1 FROM c;
+FETCH 1 FROM c;
+ROLLBACK;
+\c - postgres
 
 -- ------------------------------------------------------------- so many at a time
 
