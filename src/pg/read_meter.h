@@ -7,6 +7,7 @@
 #include "pg/boundary.h"
 
 #include "pg/delivery.h"
+#include "pg/limits.h"
 
 namespace redoubt::pg {
 
@@ -41,6 +42,9 @@ void query_meter_error(const QueryDesc *query) noexcept;
 
 // For the error path: false where the SQLSTATE of the error in flight rules out that it quotes a value.
 bool error_may_carry_values() noexcept;
+
+// read_meters_give_back: leases_give_back, of what the output of the queries in progress has leased.
+bool read_meters_give_back(Oid token_type, Operation operation) noexcept;
 
 // True if the output function will reveal values of the type, and charge for that.
 bool read_is_revealed(Oid token_type);
