@@ -11,8 +11,8 @@
 namespace redoubt {
 namespace {
 
-// `count` small letters and their capitals, each `step` apart.  Pairs where Unicode has no capital of one character are
-// of this format's making (final sigma, the Greek letters with dialytika and tonos, dotless i): all that
+// `count` small letters and their capitals, each `step` apart, 1 or 2.  Pairs where Unicode has no capital of one
+// character are of this format's making (final sigma, the Greek letters with dialytika and tonos, dotless i): all that
 // is asked of them is that small letters and capitals are as many.
 struct Letters {
   char32_t small, capital;
@@ -72,14 +72,12 @@ bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals
       return false;
     }
     for (const Letters &run : named->letters) {
-      for (std::uint32_t i = 0; i < run.count; ++i) {
-        const char32_t distance = i * run.step;
-        if (!alphabets_[kSmall].add(run.small + distance, run.small + distance) ||
-            !alphabets_[kCapital].add(run.capital + distance, run.capital + distance)) {
-          problem = "too many letters";
-          return false;
-        }
-      }
+      const auto span = static_cast<char32_t>((run.count - 1) * run.step);
+      if (alphabets_[kSmall].add(run.small, run.small + span, run.step == 2) &&
+          alphabets_[kCapital].add(run.capital, run.capital + span, run.step == 2))
+        continue;
+      problem = "too many letters";
+      return false;
     }
     return true;
   }

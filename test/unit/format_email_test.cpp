@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "core/email.h"
 #include "core/format.h"
@@ -219,6 +220,33 @@ TEST(FormatEmail, MadeUpTokensDecryptToNoAddress) {
     }
     EXPECT_LT(opened, 500);
   }
+}
+
+// Codes that encoding does not make: one address would have two tokens.
+TEST(FormatEmail, DecodingIsStrict) {
+  const auto cipher = make_cipher();
+  const auto format = make_format("email");
+  const auto decrypts = [&](std::vector<std::uint16_t> code, std::size_t length) {
+    code.resize(length, 28);
+    EXPECT_EQ(cipher->crypt(Ff1Direction::encrypt, 36, code, {}), Status::ok);
+    std::string token;
+    for (const std::uint16_t n : code) token += "abcdefghijklmnopqrstuvwxyz0123456789"[n];
+    token += "@token.invalid";
+    EXPECT_TRUE(format->accepts(token).ok());
+    std::string value;
+    return format->crypt(Ff1Direction::decrypt, *cipher, token, value).ok();
+  };
+  const std::vector<std::uint16_t> address = {0, 27, 23, 26, 8, 14};  // a@x.io
+  EXPECT_TRUE(decrypts(address, 16));
+  EXPECT_FALSE(decrypts(address, 24));                          // more padding than needed
+  EXPECT_FALSE(decrypts({0, 27, 23, 26, 8, 14, 28, 0}, 16));    // something after the end
+  EXPECT_FALSE(decrypts({30, 29, 27, 23, 26, 8, 14}, 16));      // a written as a pair, place 65 = 1·36 + 29
+  EXPECT_FALSE(decrypts({0, 27, 23, 26, 8, 14, 35, 8}, 16));    // place 224, beyond the last octet
+  EXPECT_FALSE(decrypts({0, 27, 23, 26, 8, 14, 35, 7}, 16));    // octet FF: not UTF-8
+  EXPECT_FALSE(decrypts({0, 23, 26, 8, 14}, 16));               // no address
+  EXPECT_FALSE(decrypts({0, 27, 8, 13, 21, 0, 11, 8, 3}, 16));  // a@invalid
+  EXPECT_FALSE(decrypts({}, 16));
+  EXPECT_FALSE(decrypts({0, 27, 23, 26, 8, 14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30}, 16));  // half a pair
 }
 
 // The code and the padding as documented: against FF1 on numerals written out by hand.

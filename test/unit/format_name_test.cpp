@@ -173,7 +173,7 @@ TEST(FormatName, NoTwoNamesOfASmallAlphabetMeet) {
   const auto cipher = make_cipher();
   const auto format = make_format("name(alphabet=[ab])");  // short is 20
   std::vector<bool> seen(std::size_t{1} << 21);
-  for (std::size_t bits = 2; bits < seen.size(); bits += 3) {  // a leading 1, then the letters
+  for (std::size_t bits = 2; bits < seen.size(); bits += 11) {  // a leading 1, then the letters
     std::string name;
     std::string token;
     for (std::size_t n = bits; n > 1; n >>= 1) name += (n & 1) != 0 ? 'b' : 'a';
