@@ -167,8 +167,7 @@ TEST(FormatName, ShortNamesExhaustively) {
   EXPECT_GT(lengths[5], static_cast<int>(names.size() * 9 / 10));  // nearly all names of up to five letters have five
 }
 
-// A whole small domain: six letters without case, of which 2^20 - 2 names are ranked together, and every one is met
-// once.
+// Two letters without case: the 2^21 - 2 names of up to 20 letters are ranked together.  Of one in eleven no two meet.
 TEST(FormatName, NoTwoNamesOfASmallAlphabetMeet) {
   const auto cipher = make_cipher();
   const auto format = make_format("name(alphabet=[ab])");  // short is 20
@@ -187,6 +186,32 @@ TEST(FormatName, NoTwoNamesOfASmallAlphabetMeet) {
     std::string back;
     ASSERT_TRUE(format->crypt(Ff1Direction::decrypt, *cipher, token, back).ok());
     ASSERT_EQ(back, name);
+  }
+}
+
+// Near the longest of the short names few lengths are left to the last word, so each is met often: in every case.
+TEST(FormatName, TheLastWordKeepsItsClassOfCase) {
+  const auto cipher = make_cipher();
+  const auto format = make_format("name(alphabet=[ab],upper=[AB])");  // short is 20
+  std::mt19937 random(3);
+  for (std::size_t before = 16; before < 20; ++before) {
+    std::set<std::string> names;
+    std::set<std::string> tokens;
+    for (int i = 0; i < 400; ++i) {
+      std::string name;
+      for (std::size_t n = 0; n < before; ++n) name += "aAbB"[random() % 4];
+      name += ' ';
+      const auto letters = random() % (20 - before) + 1;
+      const auto upper = random() % 4;
+      for (std::size_t n = 0; n < letters; ++n)
+        name += "abAB"[random() % 2 + (upper == 0 || random() % upper > 0 ? 2 : 0)];
+      const std::string token = check_name(*format, *cipher, name);
+      EXPECT_EQ(classes(token), classes(name)) << name << " " << token;
+      EXPECT_LE(letters_of(token), 20U);
+      names.insert(name);
+      tokens.insert(token);
+    }
+    EXPECT_EQ(tokens.size(), names.size());
   }
 }
 
