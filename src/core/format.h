@@ -2,11 +2,12 @@
 //
 // What it is: the parsed `format` of redoubt.create_token_type(method => 'fpe'): a built-in name with its
 // parameters, or a template (format_template.h).
-// What it is not: authenticated encryption.  Whatever has the form of a token decrypts to something.
-// Invariant: a token has the format of its value, every kept character included (email: it is an address,
-// and no value); distinct values of one format have distinct tokens; and each part that is encrypted on its own has at
-// least kFf1MinDomain values (NIST SP 800-38G Revision 1, draft, 5.1), or the format is refused. Locks: none.  Covered
-// by test/unit/format_test.cpp and test/fuzz/format_fuzz.cpp.
+// What it is not: authenticated encryption.  Whatever has the form of a token decrypts to something (of email,
+// mostly to a refusal).
+// Invariant: a token has the format of its value, every kept character included (of email it is an address, but
+// no value); distinct values of one format have distinct tokens; and each part that is encrypted on its own
+// has at least kFf1MinDomain values (NIST SP 800-38G Revision 1, draft, 5.1), or the format is refused.
+// Locks: none.  Covered by test/unit/format_test.cpp, format_property_test.cpp and test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_H
 #define REDOUBT_CORE_FORMAT_H
 

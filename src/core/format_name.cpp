@@ -56,9 +56,9 @@ constexpr std::uint8_t kShortMark = 3;
 // kMaxRank bounds what crypt_rank takes; half of it, so that the bound of parse() can be a simple one.
 constexpr std::uint64_t kMaxRank = std::uint64_t{1} << 61;
 
-// patterns is in how many ways a word of so many letters has this class of case: crypt_short numbers them.
+// mixed_patterns: in how many ways a word of so many letters is neither all small, nor all capital, nor a title.
 std::uint64_t mixed_patterns(std::size_t letters) noexcept {
-  return letters < 2 ? 0 : (std::uint64_t{1} << letters) - 3;  // without all small, all capital, and title
+  return letters < 2 ? 0 : (std::uint64_t{1} << letters) - 3;
 }
 
 }  // namespace

@@ -3,15 +3,15 @@
 // What it is: the letters of all words are one FF1 value, each staying in its place and its case; what stands between
 // words (space, hyphen, apostrophe, full stop, ...) is kept, and with the case pattern it feeds the tweak.
 //
-// Names of up to short() letters have too few values of their length alone.  Such a name keeps all but
-// the length of its last word: it is permuted among all names with the same words before, whose last word has the
-// same class of case and any length up to short() letters in all.  Its token is therefore nearly always as long as
-// that. The class of case is what can be kept where the length is not: lower, title (one capital first, or alone),
-// upper, mixed; of a mixed one the pattern is encrypted with the letters.
+// Names of up to `short` letters have too few values of their length alone.  Such a name keeps all but the
+// length of its last word: it is permuted among all names with the same words before, whose last word has the
+// same class of case and any length up to `short` letters in all.  Its token is therefore nearly always that long.
+// The class of case is what can be kept where the length is not: lower, title (one capital first, or
+// alone), upper, mixed; of a mixed one the pattern is encrypted with the letters.
 //
 // What it is not: a judge of names.  Digits, and letters outside of the alphabet, are refused, never replaced.
-// Invariant: value and token have the same kept parts, are both of up to short() letters or both longer, and what is
-// encrypted as one has at least kFf1MinDomain values (docs/formats.md has the arithmetic).
+// Invariant: value and token have the same kept parts, are both of up to `short` letters or both longer, and what
+// is encrypted as one has at least kFf1MinDomain values (docs/formats.md has the arithmetic).
 // Locks: none.  Covered by test/unit/format_name_test.cpp and test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_NAME_H
 #define REDOUBT_CORE_FORMAT_NAME_H
@@ -37,9 +37,6 @@ class FormatName {
   // False: not usable, and `problem` says why.
   bool parse(std::string_view arguments, std::string &problem);
 
-  std::size_t short_letters() const noexcept { return short_; }
-  std::uint32_t radix() const noexcept { return alphabets_[kSmall].radix(); }
-
   // accepts: is it a name of the format, and so possibly a token?
   // Refusals: malformed "invalid UTF-8", "character not allowed by the format", "combining mark without a composed
   // character", "no letter"; out_of_range "too short" (empty), "too long" (more than kFormatMaxCharacters).
@@ -61,6 +58,7 @@ class FormatName {
     std::size_t letters() const noexcept { return name.slots - slots_before; }  // of the last word
   };
 
+  std::uint32_t radix() const noexcept { return alphabets_[kSmall].radix(); }
   bool parse_alphabet(std::string_view spec, std::string_view capitals, std::string &problem);
   Refusal scan(std::string_view text, Scan &scan) const noexcept;
   Case case_of(const Scan &scan) const noexcept;

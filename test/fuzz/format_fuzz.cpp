@@ -1,10 +1,10 @@
 // format_fuzz.cpp - libFuzzer over templates, built-in formats and values.
 //
 // The input is a format, or a digit for one of kBuiltIn, a line feed and a value.  Properties: a format that is
-// accepted takes a value or says why not, with a place inside the value; a value's token is accepted, has the value's
-// number of characters and comes back; a text that is accepted as a token decrypts to something that encrypts to it. Of
-// `email` and `name` the number of characters may differ, and what was never a token of `email` may decrypt to no
-// address.
+// accepted takes a value or says why not, with a place inside the value; a value's token is accepted, has the
+// value's number of characters and comes back; a text that is accepted as a token decrypts to something that
+// encrypts to it.  Of `email` and `name` the number of characters may differ, and what was never a token of
+// `email` may decrypt to no address.
 #include <array>
 #include <cstdint>
 #include <cstdlib>
