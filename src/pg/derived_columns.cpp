@@ -72,6 +72,12 @@ List *altered_tables(const AlterTableStmt *alter) {
   return tables;
 }
 
+bool is_noted(const ProtectionSnapshot *snapshot, Oid relid, AttrNumber attno) noexcept {
+  for (int i = 0; i < snapshot->size; ++i)
+    if (snapshot->column[i].relid == relid && snapshot->column[i].attno == attno) return true;
+  return false;
+}
+
 // Columns that ALTER COLUMN ... TYPE ... USING fills from protected ones.
 void add_moved(ProtectionSnapshot *snapshot, Oid relid, const List *commands) {
   ListCell *cell = nullptr;
@@ -79,7 +85,7 @@ void add_moved(ProtectionSnapshot *snapshot, Oid relid, const List *commands) {
     const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
     const Oid token_type = ddl_expressions_moved_type(relid, command);
     const AttrNumber attno = OidIsValid(token_type) ? get_attnum(relid, command->name) : InvalidAttrNumber;
-    if (attno > 0) snapshot->column[snapshot->size++] = {relid, attno, token_type};
+    if (attno > 0 && !is_noted(snapshot, relid, attno)) snapshot->column[snapshot->size++] = {relid, attno, token_type};
   }
 }
 
@@ -111,7 +117,7 @@ ProtectionSnapshot *derived_columns_begin(const Node *statement) {
   foreach (cell, tables) {
     const ProtectedRelation *relation = protected_relation(lfirst_oid(cell));
     for (int i = 0; relation != nullptr && i < relation->size; ++i)
-      if (!relation->column[i].borrowed)
+      if (!relation->column[i].borrowed && !is_noted(snapshot, relation->relid, relation->column[i].attno))
         snapshot->column[snapshot->size++] = {relation->relid, relation->column[i].attno,
                                               relation->column[i].source.token_type};
     add_moved(snapshot, lfirst_oid(cell), alter->cmds);
