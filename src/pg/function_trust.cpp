@@ -29,11 +29,23 @@ struct TrustEntry {
 
 constinit HTAB *cache = nullptr;
 
+void forget_all() noexcept {
+  if (cache == nullptr) return;
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, cache);
+  while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
+    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
 extern "C" {
-static void function_trust_changed(Datum, int, uint32) { redoubt::pg::function_trust_forget(); }
+static void function_trust_changed(Datum, int, uint32) { redoubt::pg::forget_all(); }
+// A change of labels is announced as a change of every relation.
+static void function_trust_relabelled(Datum, Oid relid) {
+  if (!OidIsValid(relid)) redoubt::pg::forget_all();
+}
 }
 
 namespace redoubt::pg {
@@ -48,6 +60,7 @@ void cache_init() {
   cache = hash_create("redoubt function trust", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
   CacheRegisterSyscacheCallback(PROCOID, function_trust_changed, 0);
   CacheRegisterSyscacheCallback(AUTHOID, function_trust_changed, 0);
+  CacheRegisterRelcacheCallback(function_trust_relabelled, 0);
 }
 
 // "trusted <digest>" for what the function is now.
@@ -126,14 +139,6 @@ bool type_runs_code(Oid type) {
   for (int i = 0; i < descriptor->natts && !runs; ++i)
     runs = !TupleDescAttr(descriptor, i)->attisdropped && type_runs_code(TupleDescAttr(descriptor, i)->atttypid);
   return runs;
-}
-
-void function_trust_forget() noexcept {
-  if (cache == nullptr) return;
-  HASH_SEQ_STATUS sequence;
-  hash_seq_init(&sequence, cache);
-  while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
-    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
 }
 
 void function_trust_check(Oid function, const char *label) {

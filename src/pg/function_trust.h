@@ -23,9 +23,6 @@ bool type_runs_code(Oid type);
 // True for the SQL functions that this library implements.
 bool function_is_own(Oid function);
 
-// Drops the cache: a label or a function changed.
-void function_trust_forget() noexcept;
-
 // Raises unless `label` is one that a function may carry.
 void function_trust_check(Oid function, const char *label);
 

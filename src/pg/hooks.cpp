@@ -53,6 +53,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
+  planner_begin(query);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
@@ -64,6 +65,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   { delivery_pop(&frame); }
   PG_END_TRY();
   if (prints_definition) delivery_mark_plan(plan);
+  planner_end(plan);
   return plan;
 }
 
