@@ -7,6 +7,7 @@
 
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
+#include "pg/explain.h"
 #include "pg/gate.h"
 #include "pg/hooks.h"
 #include "pg/labels.h"
@@ -153,6 +154,7 @@ static void redoubt_ExecutorEnd(QueryDesc *query) {
   delivery_push(&frame);
   PG_TRY();
   {
+    explain_query_end(query);
     if (prev_end)
       prev_end(query);
     else
@@ -213,6 +215,7 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
+  explain_install();
   log_guard_install();
   labels_init();
   disclosure_init();
