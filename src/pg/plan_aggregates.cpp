@@ -49,6 +49,9 @@ bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY |
 bool is_single_valued(Oid aggregate, const Flow &input) {
   if (aggregate >= FirstNormalObjectId) return false;
   if (aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT) return true;
+#if PG_VERSION_NUM >= 160000
+  if (aggregate == F_ANY_VALUE) return true;
+#endif
   HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
   if (!HeapTupleIsValid(tuple)) return false;
   const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
@@ -65,8 +68,12 @@ bool carries_out(Oid aggregate, const Flow &input, AggSplit split) {
   return split != AGGSPLIT_SIMPLE || !is_array_agg(aggregate);
 }
 
-Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split) {
-  if (is_count(aggregate)) flow_clear_explicit(&flow);
+Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split, bool distinct) {
+  if (is_count(aggregate)) {
+    // Which values there are, or which of them an expression makes null, decides on the count.
+    if (distinct || !flow.pure) flow.implicit |= flow_explicit(flow);
+    flow_clear_explicit(&flow);
+  }
   if (split == AGGSPLIT_SIMPLE && is_array_agg(aggregate) && flow_explicit(flow) != 0) flow.many = true;
   flow.pure = false;
   return flow;
@@ -76,6 +83,7 @@ struct FindAggregates {
   PlanWalk *walk;
   const ExprScope *scope;
   Bitmapset *disclosing;
+  Flow input;  // of those without a FILTER
 };
 
 }  // namespace
@@ -94,8 +102,11 @@ static bool plan_aggregates_find(Node *node, void *context) {
     const Flow input =
         aggregate_input(find->walk, *find->scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
     find->walk->last = last;
-    if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit))
+    if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit)) {
+      const bool again = bms_is_member(aggregate->aggtransno, find->disclosing);
       find->disclosing = bms_add_member(find->disclosing, aggregate->aggtransno);
+      if (aggregate->aggfilter == nullptr && !again) flow_add(&find->input, input);
+    }
     return false;
   }
   return expression_tree_walker(node, tree_walker(plan_aggregates_find), context);
@@ -111,12 +122,13 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
   if (!scope.foreign &&
       (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {
+    if (scope.input_paid && aggregate->aggfilter == nullptr) return flow_paid(input);
     const bool built_in = aggregate->aggfnoid < FirstNormalObjectId;
     meter_arguments(walk, scope, aggregate->args, built_in ? kMeterReveals : 0);
     meter_arguments(walk, scope, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
     return flow_paid(input);
   }
-  return aggregate_result(aggregate->aggfnoid, input, aggregate->aggsplit);
+  return aggregate_result(aggregate->aggfnoid, input, aggregate->aggsplit, aggregate->aggdistinct != NIL);
 }
 
 // The input of a window aggregate is paid for at the child, see plan_nodes.cpp.
@@ -128,16 +140,23 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
     return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
   }
   if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return flow_paid(input);
-  return aggregate_result(function->winfnoid, input, AGGSPLIT_SIMPLE);
+  return aggregate_result(function->winfnoid, input, AGGSPLIT_SIMPLE, false);
 }
 
 // Aggregates with the same input share one transition state, made from either's
 // arguments: where one of them discloses, all of them are metered.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.disclosing;
+}
+
+Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow};
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
+  return find.input;
 }
 
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {

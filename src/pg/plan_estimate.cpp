@@ -173,6 +173,8 @@ void estimate_own(Estimate *estimate, const Plan *plan, const Factors &factors, 
     case T_MergeJoin:
     case T_HashJoin:
       return estimate_expressions(estimate, reinterpret_cast<const Join *>(plan)->joinqual, in, in);
+    case T_ForeignScan:
+      return estimate_expressions(estimate, reinterpret_cast<const ForeignScan *>(plan)->fdw_exprs, runs, runs);
     case T_SubqueryScan:
       return estimate_plan(estimate, reinterpret_cast<const SubqueryScan *>(plan)->subplan, factors);
     case T_Append:

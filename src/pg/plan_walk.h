@@ -37,6 +37,7 @@ struct ExprScope {
   const Flow *case_test;        // what a CaseTestExpr stands for
   bool foreign;                 // evaluated by a foreign server
   const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
+  bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
 // plan_nodes.cpp
@@ -62,6 +63,9 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 // aggtransno of the plan's aggregates that carry their input out.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+
+// The input of the plan's aggregates that carry it out, but for those with a FILTER.
+Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 
 // plan_writes.cpp
 void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);

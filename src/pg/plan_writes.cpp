@@ -31,13 +31,19 @@ bool same_protection(Oid relid, AttrNumber attno, Oid token_type) {
   return false;
 }
 
-// What of `flow` is disclosed by writing it to a column.
+// What of `flow` is disclosed by writing it to a column.  Of several values put together into a
+// protected one, all but one: it is read for the price of one.
 Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber attno) {
   Flow rest = flow;
-  const bool seen = target.code.row_trigger || bms_is_member(attno, target.code.columns);
-  for (int i = 0; i < walk->analysis->sources; ++i)
-    if (rest.count[i] != 0 && !seen && same_protection(target.relid, attno, walk->analysis->source[i].token_type))
-      rest.count[i] = 0;
+  if (target.code.row_trigger || bms_is_member(attno, target.code.columns)) return rest;
+  for (int i = 0; i < walk->analysis->sources; ++i) {
+    const Source &source = walk->analysis->source[i];
+    if (rest.count[i] == 0 || !same_protection(target.relid, attno, source.token_type)) continue;
+    bool first = !flow.many;
+    for (int k = 0; k < i; ++k)
+      first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
+    rest.count[i] = static_cast<std::uint16_t>(flow.many ? 0 : rest.count[i] - (first ? 1 : 0));
+  }
   return rest;
 }
 
@@ -48,6 +54,18 @@ Flow seen_by_code(PlanWalk *walk, const Target &target) {
   int attno = -1;
   while ((attno = bms_next_member(target.code.columns, attno)) >= 0)
     flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
+  return flow;
+}
+
+// An INSTEAD OF trigger sees the old row of its view, which the child plan hands it as a whole.
+Flow old_view_row(const Plan *child, const NodeFlow *rows) {
+  Flow flow = kNoFlow;
+  ListCell *cell = nullptr;
+  foreach (cell, child->targetlist) {
+    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+    if (entry->resjunk && entry->resname != nullptr && strcmp(entry->resname, "wholerow") == 0)
+      flow_add(&flow, node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
+  }
   return flow;
 }
 
@@ -139,6 +157,8 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     }
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
     walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
+    if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
+      flow_add(&seen, old_view_row(*child, source));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
   }
   const std::span<const Target> all(targets, static_cast<std::size_t>(used));

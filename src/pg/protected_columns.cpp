@@ -151,11 +151,20 @@ void add_generated(Found *found, Relation relation) {
     while ((member = bms_next_member(used, member)) >= 0) {
       const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
+      // Made from several values, it is as many.
+      ProtectedColumn *same = nullptr;
+      for (int k = 0; k < found->size; ++k)
+        if (found->column[k].attno == attribute->attnum &&
+            found->column[k].source.token_type == from->source.token_type)
+          same = &found->column[k];
+      if (same != nullptr) {
+        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
+        continue;
+      }
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
-      break;
     }
   }
 }

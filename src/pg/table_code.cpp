@@ -56,10 +56,15 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
+// A trusted trigger may have a condition that is not.
+bool when_calls_untrusted(const Trigger &trigger) {
+  return trigger.tgqual != nullptr && calls_untrusted(static_cast<Node *>(stringToNode(trigger.tgqual)));
+}
+
 void add_table(TableCode *code, Relation relation, CmdType command) {
   const TriggerDesc *triggers = relation->trigdesc;
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    code->row_trigger |= fires(triggers->triggers[i], command);
+    code->row_trigger |= fires(triggers->triggers[i], command) || when_calls_untrusted(triggers->triggers[i]);
   if (command == CMD_DELETE) return;
 
   const TupleDesc descriptor = RelationGetDescr(relation);
