@@ -89,6 +89,23 @@ void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
   }
 }
 
+// What EXCLUDED holds: a value that is paid for as written to its column is free after that.
+NodeFlow excluded_rows(PlanWalk *walk, const Plan *child, const NodeFlow &rows, const Target &target) {
+  NodeFlow excluded = rows;
+  if (!rows.valid || rows.uniform || rows.size < list_length(child->targetlist)) return excluded;
+  excluded.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(rows.size, 1))));
+  std::copy_n(rows.column, rows.size, excluded.column);
+  const Target written = {target.rti, target.relid, {false, nullptr}, nullptr};  // whatever its code sees besides
+  ListCell *cell = nullptr;
+  foreach (cell, child->targetlist) {
+    Flow *flow = &excluded.column[foreach_current_index(cell)];
+    const Flow paid = escapes(walk, *flow, written, static_cast<const TargetEntry *>(lfirst(cell))->resno);
+    for (int i = 0; i < walk->analysis->sources; ++i)
+      flow->count[i] = static_cast<std::uint16_t>(flow->count[i] - paid.count[i]);
+  }
+  return excluded;
+}
+
 // Expressions that the ModifyTable node itself evaluates: ON CONFLICT SET, MERGE.
 void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target) {
   int column = 0;
@@ -150,6 +167,11 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
     if (modify->operation == CMD_MERGE) walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
+    NodeFlow excluded = *source;
+    if (modify->onConflictAction == ONCONFLICT_UPDATE) {
+      excluded = excluded_rows(walk, *child, *source, *target);
+      scope.inner = &excluded;
+    }
     walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, *target);
     if (modify->onConflictAction == ONCONFLICT_UPDATE) {
       const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
@@ -157,6 +179,7 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     }
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
     walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
+    scope.inner = source;
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
       flow_add(&seen, old_view_row(*child, source));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);

@@ -15,6 +15,7 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rowsecurity.h"
+#include "utils/partcache.h"
 #include "utils/rls.h"
 }
 
@@ -75,6 +76,8 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
     if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
       add_columns(code, build_column_default(relation, i + 1));
   ListCell *cell = nullptr;
+  if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)  // to find the partition of a row
+    foreach (cell, RelationGetPartitionKey(relation)->partexprs) add_columns(code, static_cast<Node *>(lfirst(cell)));
   List *indexes = RelationGetIndexList(relation);
   foreach (cell, indexes) {
     Relation index = index_open(lfirst_oid(cell), AccessShareLock);

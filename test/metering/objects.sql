@@ -47,3 +47,8 @@ create trigger wtrig_t before update on wtrig for each row when (leak(old.email)
 grant all on all tables in schema public to app, app2;
 create table pins(id int, pin int); insert into pins select i, i from generate_series(1, 100) i; security label for redoubt on column pins.pin is 'text_token';
 grant all on all tables in schema public to app, app2;
+create table pkey(id int, email text) partition by list (mask(email)); create table pkey_d partition of pkey default; security label for redoubt on column pkey.email is 'text_token';
+create table rls_w(id int, email text); security label for redoubt on column rls_w.email is 'text_token'; alter table rls_w enable row level security;
+create policy w on rls_w for insert with check (mask(email) <> '');
+create function sql_row(int) returns customer language sql volatile as $$select c from customer c where id = $1$$;
+grant all on all tables in schema public to app, app2;
