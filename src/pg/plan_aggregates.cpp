@@ -5,6 +5,7 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 #include "pg/tree_walker.h"
@@ -68,12 +69,48 @@ bool carries_out(Oid aggregate, const Flow &input, AggSplit split) {
   return split != AGGSPLIT_SIMPLE || !is_array_agg(aggregate);
 }
 
-Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split, bool distinct) {
-  if (is_count(aggregate)) {
-    // Which values there are, or which of them an expression makes null, decides on the count.
-    if (distinct || !flow.pure) flow.implicit |= flow_explicit(flow);
-    flow_clear_explicit(&flow);
+// Of these built-in functions it is known that only null makes them null; of trusted ones of
+// anyone's it is believed, for their nulls disclose no more than their values.
+bool null_for_null_only(Oid function) {
+  switch (function) {
+    case F_LOWER_TEXT:
+    case F_UPPER_TEXT:
+    case F_INITCAP:
+    case F_LENGTH_TEXT:
+    case F_MD5_TEXT:
+    case F_LEFT:
+    case F_RIGHT:
+    case F_BTRIM_TEXT:
+      return true;
+    default:
+      return function >= FirstNormalObjectId && function_is_trusted(function);
   }
+}
+
+// Is an expression null only where a column is?  Then counting it tells no more than counting that.
+bool counts_as_column(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  if (IsA(node, TargetEntry)) node = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr);
+  const Flow flow = walk_expression(walk, scope, node);
+  if (flow_explicit(flow) == 0 || flow.pure) return true;
+  if (IsA(node, CoerceViaIO))
+    return counts_as_column(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<CoerceViaIO *>(node)->arg));
+  if (!IsA(node, FuncExpr) || !null_for_null_only(reinterpret_cast<FuncExpr *>(node)->funcid)) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, reinterpret_cast<FuncExpr *>(node)->args)
+    if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+  return true;
+}
+
+Flow count_result(PlanWalk *walk, const ExprScope &scope, Oid aggregate, List *arguments, Flow flow) {
+  ListCell *cell = nullptr;
+  if (is_count(aggregate))
+    foreach (cell, arguments)
+      if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) flow.implicit |= flow_explicit(flow);
+  return flow;
+}
+
+Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split) {
+  if (is_count(aggregate)) flow_clear_explicit(&flow);
   if (split == AGGSPLIT_SIMPLE && is_array_agg(aggregate) && flow_explicit(flow) != 0) flow.many = true;
   flow.pure = false;
   return flow;
@@ -128,7 +165,8 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
     meter_arguments(walk, scope, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
     return flow_paid(input);
   }
-  return aggregate_result(aggregate->aggfnoid, input, aggregate->aggsplit, aggregate->aggdistinct != NIL);
+  return aggregate_result(aggregate->aggfnoid, count_result(walk, scope, aggregate->aggfnoid, aggregate->args, input),
+                          aggregate->aggsplit);
 }
 
 // The input of a window aggregate is paid for at the child, see plan_nodes.cpp.
@@ -140,7 +178,8 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
     return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
   }
   if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return flow_paid(input);
-  return aggregate_result(function->winfnoid, input, AGGSPLIT_SIMPLE, false);
+  return aggregate_result(function->winfnoid, count_result(walk, scope, function->winfnoid, function->args, input),
+                          AGGSPLIT_SIMPLE);
 }
 
 // Aggregates with the same input share one transition state, made from either's
