@@ -81,6 +81,9 @@ bool null_for_null_only(Oid function) {
     case F_LEFT:
     case F_RIGHT:
     case F_BTRIM_TEXT:
+    case F_TEXT_BPCHAR:
+    case F_VARCHAR_VARCHAR_INT4_BOOL:
+    case F_BPCHAR_BPCHAR_INT4_BOOL:
       return true;
     default:
       return function >= FirstNormalObjectId && function_is_trusted(function);

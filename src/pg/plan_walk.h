@@ -1,6 +1,6 @@
 // plan_walk.h - what the parts of plan analysis share.
 //
-// plan_nodes.cpp knows plan nodes, plan_expressions.cpp and plan_aggregates.cpp
+// plan_nodes.cpp knows plan nodes, plan_indexes.cpp how indexes are used, plan_expressions.cpp and plan_aggregates.cpp
 // expressions, plan_writes.cpp what a ModifyTable moves.  Everything is palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
@@ -44,6 +44,14 @@ struct ExprScope {
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+
+// plan_indexes.cpp
+// Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
+// What the use of the index decides; `ordered` where its order may.
+std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
+// Conditions as written, where they are evaluated again.
+void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals);
 
 // plan_expressions.cpp
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
