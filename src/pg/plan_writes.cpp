@@ -89,25 +89,19 @@ void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
   }
 }
 
-// What EXCLUDED holds: a value that is paid for as written to its column is free after that.
-NodeFlow excluded_rows(PlanWalk *walk, const Plan *child, const NodeFlow &rows, const Target &target) {
-  NodeFlow excluded = rows;
-  if (!rows.valid || rows.uniform || rows.size < list_length(child->targetlist)) return excluded;
-  excluded.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(rows.size, 1))));
-  std::copy_n(rows.column, rows.size, excluded.column);
-  const Target written = {target.rti, target.relid, {false, nullptr}, nullptr};  // whatever its code sees besides
-  ListCell *cell = nullptr;
-  foreach (cell, child->targetlist) {
-    Flow *flow = &excluded.column[foreach_current_index(cell)];
-    const Flow paid = escapes(walk, *flow, written, static_cast<const TargetEntry *>(lfirst(cell))->resno);
-    for (int i = 0; i < walk->analysis->sources; ++i)
-      flow->count[i] = static_cast<std::uint16_t>(flow->count[i] - paid.count[i]);
-  }
-  return excluded;
+// EXCLUDED's value of the same column: paid for as written, if at all, when the row was proposed.
+bool is_proposed_value(const Expr *value, AttrNumber attno, const Target &target) {
+  if (const auto *node = reinterpret_cast<const Node *>(value);
+      meter_of(node) >= 0 && (meter_of(node) & kMeterRows) != 0)
+    value = static_cast<const Expr *>(linitial(reinterpret_cast<const FuncExpr *>(value)->args));
+  if (!IsA(value, Var) || target.code.row_trigger || bms_is_member(attno, target.code.columns)) return false;
+  const auto *variable = reinterpret_cast<const Var *>(value);
+  return variable->varno == INNER_VAR && variable->varattno == attno;
 }
 
 // Expressions that the ModifyTable node itself evaluates: ON CONFLICT SET, MERGE.
-void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target) {
+void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target,
+                   bool on_conflict) {
   int column = 0;
   ListCell *cell = nullptr;
   foreach (cell, set) {
@@ -117,6 +111,7 @@ void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     if (flow_explicit(escapes(walk, flow, target, attno)) == 0) continue;
+    if (on_conflict && is_proposed_value(entry->expr, attno, target)) continue;
     meter_arguments(walk, scope, list_make1(entry), 0);
   }
 }
@@ -139,7 +134,7 @@ void walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, con
     auto *action = static_cast<MergeAction *>(lfirst(cell));
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, action->qual));
     walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL,
-                  target);
+                  target, false);
   }
 }
 
@@ -167,19 +162,13 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
     if (modify->operation == CMD_MERGE) walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
-    NodeFlow excluded = *source;
-    if (modify->onConflictAction == ONCONFLICT_UPDATE) {
-      excluded = excluded_rows(walk, *child, *source, *target);
-      scope.inner = &excluded;
-    }
-    walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, *target);
     if (modify->onConflictAction == ONCONFLICT_UPDATE) {
       const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
+      walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, updated, true);
       meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, updated));
     }
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
     walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
-    scope.inner = source;
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
       flow_add(&seen, old_view_row(*child, source));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
