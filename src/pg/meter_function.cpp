@@ -159,6 +159,13 @@ void meter_each_charge(MemoryContext context, void (*visit)(void *, Oid token_ty
       visit(to, state->lease[i].token_type, state->lease[i].taken);
 }
 
+bool meters_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (MeterState *state = states; state != nullptr; state = state->next)
+    for (int i = 0; i < state->spec.items; ++i) any |= lease_give_back(&state->lease[i], token_type, operation);
+  return any;
+}
+
 void meter_refund_query(MemoryContext context) noexcept {
   for (MeterState *state = states; state != nullptr; state = state->next)
     if (state->context == context) refund(state);
