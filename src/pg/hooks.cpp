@@ -9,6 +9,7 @@
 #include "pg/deferred_errors.h"
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
+#include "pg/explain.h"
 #include "pg/gate.h"
 #include "pg/hooks.h"
 #include "pg/labels.h"
@@ -56,6 +57,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
+  planner_begin(query);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
@@ -67,6 +69,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   { delivery_pop(&frame); }
   PG_END_TRY();
   if (prints_definition) delivery_mark_plan(plan);
+  planner_end(plan);
   return plan;
 }
 
@@ -156,6 +159,7 @@ static void redoubt_ExecutorEnd(QueryDesc *query) {
   delivery_push(&frame);
   PG_TRY();
   {
+    explain_query_end(query);
     if (prev_end)
       prev_end(query);
     else
@@ -219,6 +223,7 @@ void hooks_install() {
   planner_hooks_install();
   ddl_meter_install();
   deferred_errors_install();
+  explain_install();
   log_guard_install();
   labels_init();
   disclosure_init();

@@ -112,11 +112,16 @@ void add_cascades(TableCode *code, Relation relation, List *path) {
   }
 }
 
+// A trusted trigger may have a condition that is not.
+bool when_calls_untrusted(const Trigger &trigger) {
+  return trigger.tgqual != nullptr && calls_untrusted(static_cast<Node *>(stringToNode(trigger.tgqual)));
+}
+
 void add_table(TableCode *code, Relation relation, CmdType command) {
   code->foreign |= relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
   const TriggerDesc *triggers = relation->trigdesc;
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    code->row_trigger |= fires(triggers->triggers[i], command);
+    code->row_trigger |= fires(triggers->triggers[i], command) || when_calls_untrusted(triggers->triggers[i]);
   if (command == CMD_DELETE) return;
   if (command != CMD_INSERT) add_cascades(code, relation, list_make1_oid(RelationGetRelid(relation)));
 
@@ -129,6 +134,9 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
       add_columns(code, build_column_default(relation, i + 1));
   if (relation->rd_rel->relispartition) add_columns(code, reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
   each_index_expression(relation, [code](Node *expression) { add_columns(code, expression); });
+  ListCell *cell = nullptr;
+  if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)  // to find the partition of a row
+    foreach (cell, RelationGetPartitionKey(relation)->partexprs) add_columns(code, static_cast<Node *>(lfirst(cell)));
 }
 
 }  // namespace
