@@ -58,6 +58,11 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
   if (const int flags = meter_of(node); flags >= 0) {
     estimate->workers_meter |= estimate->in_workers;
     for (const MeterItem &item : meter_items(node)) {
+      if (item.operation == Operation::probe) {
+        const double rows = estimate->times - ((flags & kMeterFirst) != 0 ? 1 : 0);
+        estimate->visit(estimate->to, item.token_type, Operation::probe, std::max(rows, 0.0) * item.count);
+        continue;
+      }
       const bool revealed = item.is_token != 0 && (flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
       estimate->visit(estimate->to, item.token_type, revealed ? read_revealed_as(item.token_type) : Operation::read,
                       estimate->times * item.count);

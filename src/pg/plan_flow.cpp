@@ -36,6 +36,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
     if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
   }
   into->implicit |= other.implicit;
+  into->paid |= other.paid;
   into->pure = pure;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;

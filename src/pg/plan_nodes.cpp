@@ -240,7 +240,8 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
 
 // The input of window aggregates that carry it out is paid for once per input row: a
 // moving frame evaluates the arguments again and again.
-void walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+// So are the probes of rows that they keep, which it returns.
+std::uint32_t walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
   Flow input = kNoFlow;
   ListCell *cell = nullptr;
   List *functions = pull_var_clause(reinterpret_cast<Node *>(plan->targetlist),
@@ -248,7 +249,12 @@ void walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
   foreach (cell, functions)
     if (IsA(lfirst(cell), WindowFunc))
       flow_add(&input, window_input(walk, scope, static_cast<WindowFunc *>(lfirst(cell))));
+  std::uint32_t kept = 0;
+  foreach (cell, functions)
+    if (IsA(lfirst(cell), WindowFunc)) kept |= window_kept_rows(walk, scope, static_cast<WindowFunc *>(lfirst(cell)));
   meter_rows(walk, &plan->lefttree, input);
+  meter_kept(walk, &plan->lefttree, kept, 0);
+  return kept;
 }
 
 // Grouping sets that one order does not serve sort their input again and evaluate the
@@ -259,6 +265,21 @@ bool sorts_again(const Agg *agg) {
   ListCell *cell = nullptr;
   foreach (cell, agg->chain) sorted += sorts(static_cast<const Agg *>(lfirst(cell))) ? 1 : 0;
   return sorted > 1;
+}
+
+// Is there a row of the result without one of the input?
+bool answers_for_nothing(const Agg *agg) {
+  if (agg->numCols == 0) return true;
+  const auto has_empty_set = [](const Agg *part) {
+    ListCell *cell = nullptr;
+    foreach (cell, part->groupingSets)
+      if (lfirst(cell) == NIL) return true;
+    return false;
+  };
+  bool empty = has_empty_set(agg);
+  ListCell *cell = nullptr;
+  foreach (cell, agg->chain) empty |= has_empty_set(static_cast<const Agg *>(lfirst(cell)));
+  return empty;
 }
 
 bool is_saturated(const Flow &flow) noexcept {
@@ -279,6 +300,20 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const NodeFlow &rows, No
       meter_target(walk, &innerPlan(plan), k, node_flow_column(&added, static_cast<AttrNumber>(k + 1)), kMeterKeeps);
 }
 
+// Rows of a recursion may put together what many conditions have decided: a row pays for those of
+// each step when it is made.
+void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
+  if (!walk->last || table->implicit == 0) return;
+  const bool unmetered = walk->analysis->unmetered;
+  const std::uint32_t before = std::exchange(table->implicit, 0);
+  walk->last = false;  // only looking
+  const std::uint32_t step = walk_plan(walk, innerPlan(plan)).implicit;
+  walk->last = true;
+  walk->analysis->unmetered = unmetered;
+  table->implicit = before;
+  meter_kept(walk, &innerPlan(plan), step, 0);
+}
+
 void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, RecursiveUnion *plan) {
   const NodeFlow terms[] = {inputs->outer, inputs->inner};
   const NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
@@ -289,6 +324,7 @@ void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Recu
     if (!same) walk->changed = true;
     *table = rows;
     meter_growth(walk, plan, rows, table);
+    meter_steps(walk, plan, table);
   }
   inputs->outer = rows;
   scope->outer = &inputs->outer;
@@ -314,25 +350,34 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_Agg: {
       const auto *agg = reinterpret_cast<Agg *>(plan);
       scope->disclosing = disclosing_aggregates(walk, *scope, plan);
-      if (sorts_again(agg)) {
-        scope->input_paid = true;
-        meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
-      }
       std::uint32_t mask = key_decides(rows, agg->numCols, agg->grpColIdx);
       ListCell *cell = nullptr;
       foreach (cell, agg->chain) {
         const auto *set = static_cast<Agg *>(lfirst(cell));
         mask |= key_decides(rows, set->numCols, set->grpColIdx);
       }
+      scope->taken |= mask;  // the keys decide where a row is kept
+      const std::uint32_t kept = kept_rows(walk, *scope, plan);
+      if (sorts_again(agg)) {
+        scope->input_paid = true;
+        meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
+      }
+      const bool answers = answers_for_nothing(agg);
+      if (!DO_AGGSPLIT_COMBINE(agg->aggsplit))
+        meter_kept(walk, &plan->lefttree, kept, answers && agg->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0);
+      scope->kept = kept;
+      if (!answers) scope->spent = kept;
       return mask;
     }
     case T_Group:
       return key_decides(rows, reinterpret_cast<Group *>(plan)->numCols, reinterpret_cast<Group *>(plan)->grpColIdx);
     case T_WindowAgg: {
       const auto *window = reinterpret_cast<WindowAgg *>(plan);
-      walk_window_input(walk, *scope, plan);
-      return key_decides(rows, window->partNumCols, window->partColIdx) |
-             key_decides(rows, window->ordNumCols, window->ordColIdx) | walk_quals(walk, *scope, window->runCondition) |
+      const std::uint32_t keys = key_decides(rows, window->partNumCols, window->partColIdx) |
+                                 key_decides(rows, window->ordNumCols, window->ordColIdx);
+      scope->taken |= keys;
+      scope->kept = scope->spent = walk_window_input(walk, *scope, plan);
+      return keys | walk_quals(walk, *scope, window->runCondition) |
              walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
     }
     case T_Sort:
@@ -400,13 +445,13 @@ void walk_policies(PlanWalk *walk, Plan *plan) {
 }
 
 NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
-  walk_writes(walk, modify, &rows);
+  const std::uint32_t charged = walk_writes(walk, modify, &rows);
   const int n = list_length(modify->returningLists);
   auto *returned = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
   for (int i = 0; i < n; ++i)
     returned[i] = walk_target_list(walk, scope, static_cast<List *>(list_nth(modify->returningLists, i)));
   NodeFlow result = node_flow_alternatives(returned, n, walk->analysis->source);
-  result.implicit = rows.implicit;
+  result.implicit = rows.implicit & ~charged;
   walk->analysis->statement_decides |= rows.implicit;
   return result;
 }
@@ -434,19 +479,47 @@ bool is_known(const Plan *plan) {
 }  // namespace
 
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
-  if (quals == NIL) return 0;
-  const Flow flow = walk_expression(walk, scope, const_cast<Node *>(reinterpret_cast<const Node *>(quals)));
-  walk->analysis->statement_decides |= flow_decides(flow);
-  return flow_decides(flow);
+  // Each sees the rows that those before it let pass.
+  ExprScope own = scope;
+  std::uint32_t mask = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, quals) {
+    mask |= flow_decides(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    own.rows = scope.rows | (mask & ~scope.kept);
+  }
+  walk->analysis->statement_decides |= mask;
+  return mask;
 }
 
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets) {
   NodeFlow rows = uniform(kNoFlow, list_length(targets));
   int i = 0;
   ListCell *cell = nullptr;
-  foreach (cell, targets) rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+  foreach (cell, targets) {
+    rows.column[i] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+    rows.column[i++].paid = 0;  // of this expression, not of the rows
+  }
   return rows;
 }
+
+namespace {
+
+// Is each row of the plan charged for anyway, one by one: as a row of the result, or as one written?
+bool is_charged_for(const PlanWalk *walk, const Plan *plan) {
+  if (plan == walk->written) return true;
+  if (walk->plan->commandType != CMD_SELECT) return false;
+  const Plan *top = walk->plan->planTree;
+  while (top != nullptr && top != plan) {
+    const bool passes = IsA(top, Gather) || IsA(top, LockRows) ||
+                        (IsA(top, Limit) && reinterpret_cast<const Limit *>(top)->limitOffset == nullptr) ||
+                        (IsA(top, Result) && reinterpret_cast<const ::Result *>(top)->resconstantqual == nullptr);
+    if (!passes || top->qual != NIL) return false;
+    top = outerPlan(top);
+  }
+  return top == plan;
+}
+
+}  // namespace
 
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   NodeFlow nothing = {};
@@ -459,6 +532,7 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   foreach (cell, plan->initPlan) (void)walk_subplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
+  if (IsA(plan, ModifyTable)) walk->written = outerPlan(plan);
   inputs.outer = walk_plan(walk, outerPlan(plan));
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop))
@@ -466,7 +540,11 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
       const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
       walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
     }
+  const std::uint32_t context = walk->context;
+  if (IsA(plan, NestLoop) && reinterpret_cast<NestLoop *>(plan)->nestParams != NIL)
+    walk->context |= inputs.outer.implicit;
   inputs.inner = walk_plan(walk, innerPlan(plan));
+  walk->context = context;
   scope.inner = &inputs.inner;
   if (is_bitmap(plan)) return walk_bitmap(walk, scope, plan);
   if (IsA(plan, ModifyTable)) return walk_modify(walk, scope, reinterpret_cast<ModifyTable *>(plan), inputs.outer);
@@ -478,11 +556,19 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
     return uniform(flow, list_length(plan->targetlist));
   }
   const int tag = nodeTag(plan);
+  scope.rows = scope.taken = decides;
   decides |= tag >= T_Scan && tag <= T_CustomScan ? walk_scan(walk, &scope, &inputs, plan)
                                                   : walk_upper(walk, &scope, &inputs, plan);
-  decides |= walk_quals(walk, scope, plan->qual);
+  walk->analysis->statement_decides |= decides;
+  decides &= ~scope.spent;
+  scope.rows = scope.taken = decides & ~scope.kept;
+  const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
+  decides |= filters;
+  scope.rows |= filters;
+  scope.charged = is_charged_for(walk, plan);
   if (scope_is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
+  for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
   walk->analysis->statement_decides |= decides;
   return rows;

@@ -17,7 +17,10 @@ struct PlanWalk {
   bool inject;
   bool last;
   bool changed;
-  bool index_condition;  // compared by operator class members, called by the index
+  std::uint32_t context;  // decided that the plan at hand is run for an outer row
+  std::uint32_t *called;  // the same by subplan
+  const Plan *written;    // whose rows a ModifyTable is charged for
+  bool index_condition;   // compared by operator class members, called by the index
   int params;
   Flow *param;
   NodeFlow *work_table;  // by parameter
@@ -37,6 +40,11 @@ struct ExprScope {
   const Flow *case_test;        // what a CaseTestExpr stands for
   bool foreign;                 // evaluated by a foreign server
   const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
+  bool charged;                 // each row of the plan is charged for as a whole
+  std::uint32_t rows;           // decided on the rows at hand, and is not paid for
+  std::uint32_t taken;          // the same of the rows that the plan takes in
+  std::uint32_t kept;           // paid for with every row that the plan takes in
+  std::uint32_t spent;          // and so with every row that it lets out
   bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
@@ -75,8 +83,15 @@ Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const P
 // The input of the plan's aggregates that carry it out, but for those with a FILTER.
 Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 
+// What the plan's aggregates that keep their input rows, but for those with a FILTER, tell of
+// the columns in scope.taken, and by their own order.
+std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+// The same of a window aggregate.
+std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+
 // plan_writes.cpp
-void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
+// Returns what was charged with every row.
+std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
 
 // plan_points.cpp: meters at points of a plan.
 // Puts a meter around a target list entry of the plan at *slot; inserts a Result node
@@ -86,6 +101,10 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
 // Charges `flow` for every row of the plan at *slot.
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
+// Charges a probe of the sources in `mask` for every row of the plan at *slot; flags: 0 or kMeterFirst.
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
+// The same for every evaluation of an argument list.
+void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
 
 }  // namespace redoubt::pg
 #endif
