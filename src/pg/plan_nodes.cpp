@@ -330,6 +330,13 @@ void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Recu
   scope->outer = &inputs->outer;
 }
 
+// The other conditions of a join see the pairs that `clauses` let pass.
+std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std::uint32_t clauses) {
+  ExprScope pairs = scope;
+  pairs.rows |= clauses;
+  return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
+}
+
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const NodeFlow *rows = &inputs->outer;
@@ -337,12 +344,11 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_NestLoop:
       return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual);
     case T_MergeJoin:
-      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual) |
-             walk_quals(walk, *scope, reinterpret_cast<MergeJoin *>(plan)->mergeclauses);
+      return walk_join(walk, *scope, plan, walk_quals(walk, *scope, reinterpret_cast<MergeJoin *>(plan)->mergeclauses));
     case T_HashJoin:
-      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual) |
-             walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashclauses) |
-             walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashkeys);
+      return walk_join(walk, *scope, plan,
+                       walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashclauses) |
+                           walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashkeys));
     case T_Hash: {
       ExprScope own = *scope;
       return walk_quals(walk, own, reinterpret_cast<Hash *>(plan)->hashkeys);
