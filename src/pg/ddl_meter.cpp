@@ -6,11 +6,11 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_meter.h"
 #include "pg/function_trust.h"
 #include "pg/limits.h"
 #include "pg/protected_columns.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "access/tableam.h"
@@ -101,6 +101,7 @@ void look_at_constraints(Expressions *found, const List *constraints) {
 
 void look_at_command(Expressions *found, const AlterTableCmd *command) {
   if (command->def == nullptr) return;
+  if (compat_sets_expression(command)) return look_at(found, command->def);
   if (IsA(command->def, Constraint)) return look_at_constraints(found, list_make1(command->def));
   if (!IsA(command->def, ColumnDef)) return;
   const auto *column = reinterpret_cast<const ColumnDef *>(command->def);
@@ -169,7 +170,7 @@ void ddl_meter(const Node *statement) {
                                                     : reinterpret_cast<const AlterTableStmt *>(statement)->relation;
   const Oid relid = RangeVarGetRelid(table, AccessShareLock, true);
   // The command itself refuses anyone but the owner.
-  if (!OidIsValid(relid) || protected_relation(relid) == nullptr || !pg_class_ownercheck(relid, GetUserId())) return;
+  if (!OidIsValid(relid) || protected_relation(relid) == nullptr || !compat_owns_relation(relid, GetUserId())) return;
   Expressions found = {relid, false, false, nullptr};
   if (IsA(statement, IndexStmt)) {
     look_at_index(&found, reinterpret_cast<const IndexStmt *>(statement));

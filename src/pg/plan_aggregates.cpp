@@ -5,9 +5,9 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "catalog/pg_aggregate.h"

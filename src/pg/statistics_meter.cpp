@@ -7,10 +7,10 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/limits.h"
 #include "pg/protected_columns.h"
 #include "pg/statistics_meter.h"
-#include "pg/tree_walker.h"
 
 namespace redoubt::pg {
 namespace {
