@@ -125,7 +125,8 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
     List *document = list_make1(scan->tablefunc->docexpr);
     meter_arguments(walk, *scope, document, runs_code ? 0 : kMeterReveals);
     scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
-    meter_arguments(walk, *scope, compat_passed_values(scan->tablefunc), runs_code ? 0 : kMeterReveals);
+    // Columns are given what was passed by expressions of their own.
+    if (flow.many) meter_arguments(walk, *scope, compat_passed_values(scan->tablefunc), kMeterReveals);
     flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
