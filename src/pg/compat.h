@@ -253,12 +253,13 @@ inline const char *compat_identity() {
 #endif
 }
 
-// This process' number among all; below MaxBackends for those that run queries, -1 for none.
-inline int compat_process_number() noexcept {
+// A process' number among all; below MaxBackends for those that run queries, -1 for none.
+inline int compat_process_number(const PGPROC *process) noexcept {
+  if (process == nullptr) return -1;
 #if PG_VERSION_NUM >= 170000
-  return MyProcNumber;
+  return GetNumberFromPGProc(process);
 #else
-  return MyProc != nullptr ? MyProc->pgprocno : -1;
+  return process->pgprocno;
 #endif
 }
 

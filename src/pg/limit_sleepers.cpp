@@ -16,7 +16,7 @@ struct Slot {
 constinit Slot *slots = nullptr;
 
 Slot *own_slot() noexcept {
-  const int number = compat_process_number();
+  const int number = compat_process_number(MyProc);
   return number >= 0 && number < MaxBackends ? &slots[number] : nullptr;
 }
 
