@@ -1,7 +1,8 @@
 --
 -- What PostgreSQL 17 brought, where it meets tokens: MERGE ... RETURNING reveals as a
--- SELECT does, EXPLAIN SERIALIZE does not, COPY's ON_ERROR keeps its refusals, and who
--- may MAINTAIN a table gains nothing.  Costs are in test/metering/since17.tsv.
+-- SELECT does, EXPLAIN SERIALIZE does not, COPY's ON_ERROR keeps its refusals, who may
+-- MAINTAIN a table gains nothing, and login triggers run on the account of who logs in.
+-- Costs are in test/metering/since17.tsv.
 --
 -- (since17_1.out is what 15 and 16 print: nothing.)
 --
@@ -15,7 +16,8 @@ CREATE EXTENSION IF NOT EXISTS redoubt;
 CREATE ROLE regress_since17_lead LOGIN;
 CREATE ROLE regress_since17_clerk LOGIN;
 CREATE SCHEMA since17 AUTHORIZATION regress_since17_lead;
-GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token) TO regress_since17_lead;
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token),
+  redoubt.reset_usage(regrole) TO regress_since17_lead;
 \c - regress_since17_lead
 SET search_path = since17, redoubt;
 GRANT USAGE ON SCHEMA since17 TO regress_since17_clerk;
@@ -23,6 +25,7 @@ CREATE TABLE customer (id int PRIMARY KEY, email email_token);
 INSERT INTO customer VALUES (1, 'alice@example.com'), (2, 'bob@example.org');
 CREATE MATERIALIZED VIEW seen AS SELECT id, email FROM customer;
 GRANT SELECT ON customer, seen TO regress_since17_clerk;
+GRANT INSERT ON customer TO regress_since17_clerk;
 GRANT MAINTAIN ON customer, seen TO regress_since17_clerk;
 
 -- MERGE ... RETURNING
@@ -76,7 +79,22 @@ SET redoubt.reveal = 'auto';
 SELECT count(*) AS tokens FROM seen WHERE email::text LIKE 'tok\_%';
 SELECT redoubt.detokenize(email) FROM seen;
 
+-- A login trigger runs in the session of who logs in: with that role's privileges, on its account.
 \c - postgres
+SET client_min_messages = warning;
+CREATE FUNCTION since17.greet() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF session_user LIKE 'regress\_since17\_%' THEN
+    PERFORM redoubt.detokenize(email) FROM since17.customer;
+  END IF;
+END $$;
+CREATE EVENT TRIGGER regress_since17_login ON login EXECUTE FUNCTION since17.greet();
+SELECT redoubt.reset_usage();
+\c - regress_since17_lead
+\c - postgres
+SELECT role, operation, charged FROM redoubt.usage WHERE operation = 'reveal' AND role = 'regress_since17_lead'::regrole;
+DROP EVENT TRIGGER regress_since17_login;
+
 SET client_min_messages = warning;
 DROP SCHEMA since17 CASCADE;
 DROP OWNED BY regress_since17_lead, regress_since17_clerk;

@@ -16,7 +16,8 @@ CREATE EXTENSION IF NOT EXISTS redoubt;
 CREATE ROLE regress_since18_lead LOGIN;
 CREATE ROLE regress_since18_clerk LOGIN;
 CREATE SCHEMA since18 AUTHORIZATION regress_since18_lead;
-GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token) TO regress_since18_lead;
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token),
+  redoubt.reset_usage(regrole) TO regress_since18_lead;
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 \c - regress_since18_lead
 SET search_path = since18, redoubt, public;
@@ -63,7 +64,7 @@ SELECT n FROM legacy \g /dev/null
 SELECT charged FROM redoubt.usage WHERE operation = 'read';
 -- What is computed from it elsewhere follows it.
 CREATE TABLE made AS SELECT v FROM legacy;
-SELECT count(*) FROM pg_seclabels WHERE provider = 'redoubt' AND objname = 'since18.made.v';
+SELECT label FROM pg_seclabels WHERE provider = 'redoubt' AND objoid = 'made'::regclass;
 
 -- Temporal keys: beside a token, not of one.
 CREATE TABLE stay (id int, email email_token, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
