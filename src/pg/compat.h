@@ -1,7 +1,8 @@
 // compat.h - where PostgreSQL's versions differ: 15 to 18, one source.
 //
 // Everything that has to be written differently for another major version is here, under
-// a name that says what it does; no other file asks for PG_VERSION_NUM.  What exists in
+// a name that says what it does; no other file asks for PG_VERSION_NUM, but explain.cpp,
+// whose hook is another one from 18 on.  What exists in
 // some versions only answers "nothing" in the others (an empty list, false), so callers
 // need no condition either.  Nothing here decides anything about protection.
 // Covered by test/compat, which builds and tests with each version.
@@ -210,6 +211,24 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
   return object_ownercheck(RelationRelationId, relid, role);
 #else
   return pg_class_ownercheck(relid, role);
+#endif
+}
+
+// any_value() returns one of its inputs; 16.
+inline bool compat_is_any_value([[maybe_unused]] Oid aggregate) {
+#if PG_VERSION_NUM >= 160000
+  return aggregate == F_ANY_VALUE;
+#else
+  return false;
+#endif
+}
+
+// pg_input_is_valid() and pg_input_error_info() call the input function of a type they are told; 16.
+inline bool compat_tries_input([[maybe_unused]] Oid function) {
+#if PG_VERSION_NUM >= 160000
+  return function == F_PG_INPUT_IS_VALID || function == F_PG_INPUT_ERROR_INFO;
+#else
+  return false;
 #endif
 }
 

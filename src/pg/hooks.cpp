@@ -6,8 +6,11 @@
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
+#include "pg/ddl_meter.h"
+#include "pg/deferred_errors.h"
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
+#include "pg/explain.h"
 #include "pg/gate.h"
 #include "pg/hooks.h"
 #include "pg/labels.h"
@@ -55,6 +58,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
+  planner_begin(query);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
@@ -66,6 +70,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   { delivery_pop(&frame); }
   PG_END_TRY();
   if (prints_definition) delivery_mark_plan(plan);
+  planner_end(plan);
   return plan;
 }
 
@@ -145,6 +150,7 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
   }
   PG_END_TRY();
   delivery_pop(&frame);
+  deferred_errors_note(query->plannedstmt);
   delivery_set_ending(true);
 }
 
@@ -154,6 +160,7 @@ static void redoubt_ExecutorEnd(QueryDesc *query) {
   delivery_push(&frame);
   PG_TRY();
   {
+    explain_query_end(query);
     if (prev_end)
       prev_end(query);
     else
@@ -188,6 +195,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   PG_CATCH();
   {
     delivery_pop(&frame);
+    utility_error(&command);
     observe_error(nullptr);
     PG_RE_THROW();
   }
@@ -214,6 +222,9 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
+  ddl_meter_install();
+  deferred_errors_install();
+  explain_install();
   log_guard_install();
   labels_init();
   disclosure_init();

@@ -22,7 +22,10 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatE
   Oid input = InvalidOid;
   Oid parameter = InvalidOid;
   getTypeInputInfo(type, &input, &parameter);
-  const bool runs_code = type_runs_code(type) || !function_is_trusted(input);
+  bool runs_code = type_runs_code(type) || !function_is_trusted(input);
+  if (json.document != nullptr) runs_code |= type_casts_to_json(exprType(*json.document));
+  ListCell *cell = nullptr;
+  foreach (cell, json.arguments) runs_code |= type_casts_to_json(exprType(static_cast<Node *>(lfirst(cell))));
   if (runs_code || (flow.many && get_typlen(type) <= 0)) {
     const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
     meter_arguments(walk, scope, json.arguments, flags);

@@ -10,17 +10,16 @@
 #include "pg/statistics_meter.h"
 
 extern "C" {
+#include "catalog/pg_statistic_ext.h"
 #include "foreign/fdwapi.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
-#include "optimizer/planner.h"
 #include "utils/selfuncs.h"
 }
 
 namespace redoubt::pg {
 namespace {
 
-constinit planner_hook_type prev_planner = nullptr;
 constinit get_relation_info_hook_type prev_relation_info = nullptr;
 constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
 constinit get_index_stats_hook_type prev_index_stats = nullptr;
@@ -46,25 +45,32 @@ void offer_statistics(VariableStatData *data, Oid relid, AttrNumber attno, bool 
   data->freefunc = ReleaseSysCache;
 }
 
+// The planner hands values of extended statistics to any operator of a query that may read
+// the columns; it does without those of protected ones.
+void hide_statistics(Oid relid, RelOptInfo *relation) {
+  ListCell *cell = nullptr;
+  foreach (cell, relation->statlist) {
+    const auto *statistics = static_cast<const StatisticExtInfo *>(lfirst(cell));
+    if (statistics->kind != STATS_EXT_MCV && statistics->kind != STATS_EXT_EXPRESSIONS) continue;
+    const Bitmapset *columns = statistics_columns(statistics->statOid);
+    bool shows = false;
+    const ProtectedRelation *known = protected_relation(relid);
+    for (int i = 0; known != nullptr && i < known->size; ++i) shows |= bms_is_member(known->column[i].attno, columns);
+    if (shows) relation->statlist = foreach_delete_current(relation->statlist, cell);
+  }
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
 extern "C" {
-static PlannedStmt *redoubt_metering_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
-  using namespace redoubt::pg;
-  if (IsTransactionState()) statistics_meter(query);
-  PlannedStmt *plan = prev_planner != nullptr ? prev_planner(query, text, options, parameters)
-                                              : standard_planner(query, text, options, parameters);
-  if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);
-  return plan;
-}
-
 // A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Where a
 // query that aggregates reads protected columns, foreign servers are not asked for more
 // than scans and joins.
 static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
   using namespace redoubt::pg;
   if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
+  if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
   if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
   auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));
   *routine = *relation->fdwroutine;
@@ -91,9 +97,15 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 
 namespace redoubt::pg {
 
+void planner_begin(Query *query) {
+  if (IsTransactionState()) statistics_meter(query);
+}
+
+void planner_end(PlannedStmt *plan) {
+  if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);
+}
+
 void planner_hooks_install() {
-  prev_planner = planner_hook;
-  planner_hook = redoubt_metering_planner;
   prev_relation_info = get_relation_info_hook;
   get_relation_info_hook = redoubt_relation_info;
   prev_relation_stats = get_relation_stats_hook;

@@ -14,6 +14,7 @@
 #include "pg/protected_columns.h"
 
 extern "C" {
+#include "catalog/pg_depend.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 }
@@ -101,12 +102,20 @@ Oid domain_label(Oid type) {
   return InvalidOid;
 }
 
-void add_column(Found *found, Oid relid, const FormData_pg_attribute *attribute) {
+Oid column_label(const List *labels, AttrNumber attno) noexcept {
+  ListCell *cell = nullptr;
+  foreach (cell, labels)
+    if (const auto *label = static_cast<const LabelledColumn *>(lfirst(cell)); label->attno == attno)
+      return label->token_type;
+  return InvalidOid;
+}
+
+void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_attribute *attribute) {
   const AttrNumber attno = attribute->attnum;
   const Oid type = attribute->atttypid;
   const bool is_array = is_array_type(type);
   const Oid element = is_array ? get_element_type(getBaseType(type)) : type;
-  Oid label = label_token_type(relid, attno);
+  Oid label = column_label(labels, attno);
   if (!OidIsValid(label)) label = domain_label(element);
   if (OidIsValid(label)) return add(found, {attno, 1, is_array, false, {relid, attno, label, false}});
 
@@ -144,11 +153,20 @@ void add_generated(Found *found, Relation relation) {
     while ((member = bms_next_member(used, member)) >= 0) {
       const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
+      // Made from several values, it is as many.
+      ProtectedColumn *same = nullptr;
+      for (int k = 0; k < found->size; ++k)
+        if (found->column[k].attno == attribute->attnum &&
+            found->column[k].source.token_type == from->source.token_type)
+          same = &found->column[k];
+      if (same != nullptr) {
+        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
+        continue;
+      }
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
-      break;
     }
   }
 }
@@ -188,17 +206,46 @@ void join_ancestors(Found *found, Oid relid) {
   }
 }
 
+// The table that a TOAST table belongs to.
+Oid toasted_table(Oid toast) {
+  Oid table = InvalidOid;
+  Relation depend = table_open(DependRelationId, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+  ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(toast));
+  SysScanDesc scan = systable_beginscan(depend, DependDependerIndexId, true, nullptr, lengthof(keys), keys);
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    const auto *dependency = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple));
+    if (dependency->refclassid == RelationRelationId) table = dependency->refobjid;
+  }
+  systable_endscan(scan);
+  table_close(depend, AccessShareLock);
+  return table;
+}
+
+// A chunk can be of any column: the first protected one pays.
+void add_chunks(Found *found, Oid toast) {
+  constexpr AttrNumber kChunkData = 3;
+  const ProtectedRelation *table = protected_relation(toasted_table(toast));
+  if (table != nullptr)
+    add(found, {kChunkData, 1, false, false, {toast, kChunkData, table->column[0].source.token_type, false}});
+}
+
 Found read_columns(Oid relid) {
   Found found = {};
   Relation relation = try_relation_open(relid, AccessShareLock);
   if (relation == nullptr) return found;
   const char kind = relation->rd_rel->relkind;
+  if (kind == RELKIND_TOASTVALUE) add_chunks(&found, relid);
   // What a view shows is found in the tables beneath, in every plan afresh.
   if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
       kind != RELKIND_TOASTVALUE) {
     const TupleDesc descriptor = RelationGetDescr(relation);
+    const List *labels = labels_of_columns(relid);
     for (int i = 0; i < descriptor->natts; ++i)
-      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, TupleDescAttr(descriptor, i));
+      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, labels, TupleDescAttr(descriptor, i));
     add_generated(&found, relation);
     join_ancestors(&found, relid);
   }
@@ -261,6 +308,15 @@ Oid protected_column_type(Oid relid, AttrNumber attno) {
   for (int i = 0; relation != nullptr && i < relation->size; ++i)
     if (relation->column[i].attno == attno) return relation->column[i].source.token_type;
   return InvalidOid;
+}
+
+bool column_keeps(Oid relid, AttrNumber attno, Oid token_type) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
+    const ProtectedColumn &column = relation->column[i];
+    if (column.attno == attno && !column.borrowed && column.source.token_type == token_type) return true;
+  }
+  return false;
 }
 
 }  // namespace redoubt::pg
