@@ -206,6 +206,14 @@ inline bool compat_copies_out(char relkind) {
 #endif
 }
 
+inline bool compat_owns_type(Oid type, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(TypeRelationId, type, role);
+#else
+  return pg_type_ownercheck(type, role);
+#endif
+}
+
 inline bool compat_owns_relation(Oid relid, Oid role) {
 #if PG_VERSION_NUM >= 160000
   return object_ownercheck(RelationRelationId, relid, role);

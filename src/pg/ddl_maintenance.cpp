@@ -5,6 +5,7 @@
 // Covered by sql/ddl_metering.sql and test/tap/autovacuum.pl.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
 #include "pg/function_trust.h"
@@ -108,7 +109,7 @@ void meter_all(List **types, Oid schema) {
   table_close(classes, AccessShareLock);
   ListCell *cell = nullptr;
   foreach (cell, tables)
-    if (pg_class_ownercheck(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
+    if (compat_owns_relation(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
 }
 
 bool evaluates(const VacuumStmt *vacuum) {

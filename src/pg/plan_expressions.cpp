@@ -458,7 +458,6 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_ConvertRowtypeExpr:
     case T_CurrentOfExpr:
     case T_FieldStore:
-    case T_GroupingFunc:
     case T_InferenceElem:
     case T_NamedArgExpr:
     case T_NextValueExpr:
