@@ -15,6 +15,7 @@ extern "C" {
 #include "common/jsonapi.h"
 #include "libpq/libpq-be.h"
 #include "parser/parse_relation.h"
+#include "postmaster/autovacuum.h"
 #include "utils/wait_event.h"
 }
 
@@ -287,6 +288,14 @@ inline int compat_process_number(const PGPROC *process) noexcept {
   return GetNumberFromPGProc(process);
 #else
   return process->pgprocno;
+#endif
+}
+
+inline bool compat_is_autovacuum() {
+#if PG_VERSION_NUM >= 170000
+  return AmAutoVacuumWorkerProcess();
+#else
+  return IsAutoVacuumWorkerProcess();
 #endif
 }
 
