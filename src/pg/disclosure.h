@@ -29,6 +29,9 @@ void disclosure_require(const TypePolicy *policy, Operation op);
 void disclosure_tokenize_allowed(const TypePolicy *policy);
 void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::uint8_t, 16> v);
 
+// disclosure_made counts a token that was added to the vault; the statement's summary says how many.
+void disclosure_made(const TypePolicy *policy);
+
 // disclosure_flush writes the summaries collected so far.  Raises 58030.
 void disclosure_flush();
 

@@ -32,9 +32,9 @@ char *output(Oid type, const text *token) {
   const TypePolicy *policy = nullptr;
   switch (token_io_admit(type, &policy)) {
     case Reveal::masked:
-      return text_to_cstring(fpe_open_masked(policy, token));
+      return text_to_cstring(fpe_open_masked(policy, token, false));
     case Reveal::plain:
-      return text_to_cstring(fpe_open(policy, token));
+      return text_to_cstring(fpe_open(policy, token, false));
     default:
       return text_to_cstring(token);
   }
@@ -44,9 +44,9 @@ char *output(Oid type, int64 token) {
   const TypePolicy *policy = nullptr;
   switch (token_io_admit(type, &policy)) {
     case Reveal::masked:
-      return text_to_cstring(fpe_open_masked(policy, token));
+      return text_to_cstring(fpe_open_masked(policy, token, false));
     case Reveal::plain:
-      return integer_text(fpe_open(policy, token));
+      return integer_text(fpe_open(policy, token, false));
     default:
       return integer_text(token);
   }
@@ -207,6 +207,10 @@ REDOUBT_FUNCTION(redoubt_fpe_integer_mask) {
 REDOUBT_FUNCTION(redoubt_tokenize_as) {
   using namespace redoubt::pg;
   const TypePolicy *policy = type_argument(fcinfo);
+  if (policy->vaulted)  // the planner puts vault_token in the place of what is to write (vault_sql.cpp)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+                    errhint("redoubt.vault_token(value, type) takes any expression for the type."), errhidestmt(true)));
   const auto value = text_argument(fcinfo);
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));

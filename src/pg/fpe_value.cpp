@@ -12,6 +12,7 @@
 #include "pg/keys.h"
 #include "pg/log_guard.h"
 #include "pg/token_value.h"
+#include "pg/vault.h"
 
 namespace redoubt::pg {
 namespace {
@@ -95,11 +96,57 @@ text *masked_text(const TypePolicy *policy, std::string_view value) {
   return call([] { return buffer_text(); });
 }
 
+// The digits of a bigint.  Not wiped by a destructor, which PostgreSQL's errors would jump over: it is the
+// numbers that are everywhere.
+class Digits {
+ public:
+  explicit Digits(int64 value) noexcept : size_(pg_lltoa(value, text_)) {}
+  std::string_view view() const noexcept { return {text_, static_cast<std::size_t>(size_)}; }
+
+ private:
+  char text_[MAXINT8LEN + 1];
+  int size_;
+};
+
+// To the vault and back: UTF-8 there, the server's encoding here.
+std::span<const std::uint8_t> vault_value(std::string_view utf8) noexcept {
+  return {reinterpret_cast<const std::uint8_t *>(utf8.data()), utf8.size()};
+}
+
+std::string_view vault_view(const varlena *utf8) noexcept {
+  return {VARDATA_ANY(utf8), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(utf8))};
+}
+
+text *vault_text(const varlena *utf8) {
+  const std::string_view view = vault_view(utf8);
+  char *local = pg_any_to_server(view.data(), static_cast<int>(view.size()), PG_UTF8);
+  return cstring_to_text_with_len(local, static_cast<int>(local == view.data() ? view.size() : strlen(local)));
+}
+
+int64 vault_integer(const varlena *digits) {
+  const std::string_view view = vault_view(digits);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
+  if (error != std::errc() || end != view.data() + view.size()) elog(ERROR, "an integer in the vault is none");
+  return value;
+}
+
+text *vault_masked(const TypePolicy *policy, varlena *value) {
+  text *masked = masked_text(policy, vault_view(value));
+  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+  return masked;
+}
+
+text *text_copy(const text *token) {
+  return cstring_to_text_with_len(VARDATA_ANY(token), static_cast<int>(VARSIZE_ANY_EXHDR(token)));
+}
+
 }  // namespace
 
 text *fpe_tokenize(const TypePolicy *policy, const char *value, std::size_t length) {
   disclosure_tokenize_allowed(policy);
   const std::string_view in = value_checked(policy, value, length);
+  if (policy->vaulted) return vault_text(vault_tokenize(policy, vault_value(in)));
   FormatCipher *cipher = keys_format_cipher(policy);
   const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, buffer());
   if (!refusal.ok()) value_refuse(policy, refusal);
@@ -110,6 +157,7 @@ text *fpe_tokenize(const TypePolicy *policy, const char *value, std::size_t leng
 
 int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
   disclosure_tokenize_allowed(policy);
+  if (policy->vaulted) return vault_integer(vault_tokenize(policy, vault_value(Digits(value).view())));
   std::int64_t token = 0;
   const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *keys_format_cipher(policy), value, token);
   if (!refusal.ok()) value_refuse(policy, refusal);
@@ -142,25 +190,56 @@ int64 fpe_accept(Oid type, int64 token) {
   return token;
 }
 
-text *fpe_open(const TypePolicy *policy, const text *token) {
+text *fpe_open(const TypePolicy *policy, const text *token, bool required) {
+  if (policy->vaulted) {
+    const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_text(value) : text_copy(token);
+  }
   decrypt(policy, token);
   return buffer_text();
 }
 
-int64 fpe_open(const TypePolicy *policy, int64 token) { return decrypt(policy, token); }
+int64 fpe_open(const TypePolicy *policy, int64 token, bool required) {
+  if (!policy->vaulted) return decrypt(policy, token);
+  const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+  return value != nullptr ? vault_integer(value) : token;
+}
 
-text *fpe_open_masked(const TypePolicy *policy, const text *token) {
+text *fpe_open_masked(const TypePolicy *policy, const text *token, bool required) {
+  if (policy->vaulted) {
+    varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_masked(policy, value) : text_copy(token);
+  }
   decrypt(policy, token);
   return masked_text(policy, buffer());
 }
 
-text *fpe_open_masked(const TypePolicy *policy, int64 token) {
-  char digits[MAXINT8LEN + 1];
-  const int size = pg_lltoa(decrypt(policy, token), digits);
-  text *masked = masked_text(policy, {digits, static_cast<std::size_t>(size)});
-  OPENSSL_cleanse(digits, sizeof digits);
-  return masked;
+text *fpe_open_masked(const TypePolicy *policy, int64 token, bool required) {
+  if (policy->vaulted) {
+    varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_masked(policy, value) : vault_text(fpe_vault_key(token));
+  }
+  return masked_text(policy, Digits(decrypt(policy, token)).view());
 }
+
+text *fpe_find(const TypePolicy *policy, const char *value, std::size_t length) {
+  disclosure_tokenize_allowed(policy);
+  const bytea *key = vault_find_token(policy, vault_value(value_checked(policy, value, length)));
+  return key != nullptr ? vault_text(key) : nullptr;
+}
+
+int64 fpe_find(const TypePolicy *policy, int64 value, bool *found) {
+  disclosure_tokenize_allowed(policy);
+  const bytea *key = vault_find_token(policy, vault_value(Digits(value).view()));
+  *found = key != nullptr;
+  return key != nullptr ? vault_integer(key) : 0;
+}
+
+bytea *fpe_vault_key(const text *token) {
+  return vault_bytes(vault_value(to_utf8(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token))));
+}
+
+bytea *fpe_vault_key(int64 token) { return vault_bytes(vault_value(Digits(token).view())); }
 
 int64 fpe_parse_integer(Oid type, const char *text, std::size_t length) {
   const std::string_view trimmed = trim_white_space({text, length});

@@ -15,6 +15,7 @@
 #include "pg/read_meter.h"
 #include "pg/settings.h"
 #include "pg/utility.h"
+#include "pg/vault_watch.h"
 
 namespace redoubt::pg {
 namespace {
@@ -73,6 +74,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   PG_TRY();
   {
+    vault_watch_query(query, eflags);
     if (prev_start)
       prev_start(query, eflags);
     else
