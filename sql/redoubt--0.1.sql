@@ -683,12 +683,12 @@ REVOKE ALL ON FUNCTION redoubt.build_format_type(text, text, text, text, text, t
 
 -- For columns whose type cannot change.  The privilege, the budget and the record are
 -- those of the type; they are checked inside, so that anybody may call.
-CREATE FUNCTION redoubt.tokenize_support(internal) RETURNS internal
-  AS 'MODULE_PATHNAME', 'redoubt_tokenize_support' LANGUAGE c STRICT;
-COMMENT ON FUNCTION redoubt.tokenize_support(internal) IS 'internal: planner support function; makes tokenize() of a vaulted type vault_token()';
-REVOKE ALL ON FUNCTION redoubt.tokenize_support(internal) FROM PUBLIC;
+CREATE FUNCTION redoubt.vault_support(internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'redoubt_vault_support' LANGUAGE c STRICT;
+COMMENT ON FUNCTION redoubt.vault_support(internal) IS 'internal: planner support function; makes tokenize() of a vaulted type vault_token()';
+REVOKE ALL ON FUNCTION redoubt.vault_support(internal) FROM PUBLIC;
 CREATE FUNCTION redoubt.tokenize(value text, token_type regtype) RETURNS text
-  AS 'MODULE_PATHNAME', 'redoubt_tokenize_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 SUPPORT redoubt.tokenize_support;
+  AS 'MODULE_PATHNAME', 'redoubt_tokenize_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 SUPPORT redoubt.vault_support;
 COMMENT ON FUNCTION redoubt.tokenize(text, regtype) IS 'the token of a value as text, if the role may tokenize values of the type';
 CREATE FUNCTION redoubt.detokenize(token text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_detokenize_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;

@@ -3,7 +3,7 @@
 //
 // redoubt.tokenize(text, regtype) is STABLE and parallel safe, as its other types want it, and may be evaluated for a
 // plan's estimates.  For a vaulted type the planner puts vault_token in its place, which is VOLATILE and
-// PARALLEL UNSAFE, before any of that (tokenize_support).
+// PARALLEL UNSAFE, before any of that (vault_support).
 // Covered by sql/vault.sql.
 #include "pg/boundary.h"
 
@@ -120,7 +120,7 @@ Node *simplified(const FuncExpr *call) {
 }  // namespace redoubt::pg
 
 // Planner support function of tokenize(text, regtype).
-REDOUBT_FUNCTION(redoubt_tokenize_support) {
+REDOUBT_FUNCTION(redoubt_vault_support) {
   auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
   if (!IsA(request, SupportRequestSimplify)) PG_RETURN_POINTER(nullptr);
   PG_RETURN_POINTER(redoubt::pg::simplified(reinterpret_cast<SupportRequestSimplify *>(request)->fcall));
