@@ -366,7 +366,6 @@ CALL let_an_hour_pass();
 SELECT redoubt.drop_token_type('passing') AS expired_ones_do_not_count;
 SELECT redoubt.disable_tokens(t) >= 0 AS disabled, redoubt.drop_token_type(t) FROM unnest('{ticket,blob,pan,account,slip}'::regtype[]) AS t;
 SELECT redoubt.drop_token_type('sealed_mail');
-SELECT count(*) AS in_the_vault FROM redoubt.vault;
 
 RESET search_path;
 SET client_min_messages = warning;
