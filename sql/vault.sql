@@ -212,6 +212,20 @@ SELECT mail('person1@example.com'::text) <> email AS another FROM person WHERE i
 SET redoubt.reveal = 'auto';
 SELECT id, email::text ~ '^tok_' AS gone, ticket::text ~ '^tok_' AS ticket_gone FROM person WHERE id IN (1, 2, 5) ORDER BY id;
 SELECT id, ticket, photo FROM person WHERE id = 2;
+-- Long values too, which lie in the vault's TOAST table, where no snapshot is active: rows of RETURNING, EXECUTE, FETCH.
+INSERT INTO person (id, photo) VALUES (8, convert_to(repeat('photo ', 20000), 'UTF8')) RETURNING id, photo = blob_find(convert_to(repeat('photo ', 20000), 'UTF8')) AS found;
+SELECT length(redoubt.detokenize(photo)), length(photo::text) FROM person WHERE id = 8;
+\o /dev/null
+INSERT INTO person (id, photo) VALUES (10, convert_to(repeat('other ', 20000), 'UTF8')) RETURNING photo;
+PREPARE long_value AS SELECT photo FROM person WHERE id = 8;
+EXECUTE long_value;
+BEGIN;
+DECLARE held CURSOR WITH HOLD FOR SELECT photo FROM person WHERE id IN (8, 10);
+COMMIT;
+FETCH ALL held;
+\o
+CLOSE held;
+DELETE FROM person WHERE id IN (8, 10);
 SET redoubt.reveal = 'masked';
 SELECT id, email FROM person WHERE id = 5;
 SELECT count(*) AS rows FROM (SELECT email::text, card::text FROM person) AS v;
@@ -266,6 +280,12 @@ COMMIT;
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
 SELECT count(redoubt.detokenize(photo)), count(mail_find('person5@example.com')) FROM person WHERE photo IS NOT NULL;
 SELECT count(redoubt.tokenize('person5@example.com', 'mail')) FROM person;
+EXPLAIN (COSTS OFF) SELECT max(redoubt.detokenize(photo)::text) FROM person;
+EXPLAIN (COSTS OFF) SELECT max(redoubt.tokenize(id || '@example.com', 'mail')) FROM person;
+EXPLAIN (COSTS OFF) SELECT max(t) FROM (SELECT redoubt.tokenize(id || '@example.com', 'sealed_mail') AS t FROM person) AS v;
+CREATE FUNCTION claims_to_be_safe(value text) RETURNS text LANGUAGE plpgsql PARALLEL SAFE AS $$ BEGIN RETURN redoubt.tokenize(value, 'mail'); END $$;
+SELECT max(claims_to_be_safe('worker' || id || '@example.com')) FROM person;
+DROP FUNCTION claims_to_be_safe;
 RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size;
 
 -- -------------------------------------------------------------------- rotation

@@ -8,6 +8,7 @@
 #include "pg/planner_hooks.h"
 #include "pg/protected_columns.h"
 #include "pg/statistics_meter.h"
+#include "pg/vault_planner.h"
 
 extern "C" {
 #include "foreign/fdwapi.h"
@@ -53,6 +54,7 @@ extern "C" {
 static PlannedStmt *redoubt_metering_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
   using namespace redoubt::pg;
   if (IsTransactionState()) statistics_meter(query);
+  if ((options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query)) options &= ~CURSOR_OPT_PARALLEL_OK;
   PlannedStmt *plan = prev_planner != nullptr ? prev_planner(query, text, options, parameters)
                                               : standard_planner(query, text, options, parameters);
   if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);

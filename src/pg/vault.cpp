@@ -39,8 +39,8 @@ void require_writable(const TypePolicy *policy) {
   if (IsInParallelMode())
     ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
                     errmsg("cannot change the vault of token type %s in a parallel query", policy->name),
-                    errhint("Write the type in redoubt.tokenize() as a constant, or set "
-                            "max_parallel_workers_per_gather to 0."),
+                    errhint("Set max_parallel_workers_per_gather to 0, or mark the function that the query calls "
+                            "PARALLEL UNSAFE."),
                     errhidestmt(true)));
   if (XactReadOnly)
     ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),

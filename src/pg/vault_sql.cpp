@@ -1,9 +1,8 @@
 // vault_sql.cpp - the SQL functions of the vault: vault_token, find_token and a type's _find, forget, forget_value,
-// disable_tokens, enable_tokens, sweep_vault, and what makes tokenize() write.
+// disable_tokens, enable_tokens, sweep_vault.
 //
-// redoubt.tokenize(text, regtype) is STABLE and parallel safe, as its other types want it, and may be evaluated for a
-// plan's estimates.  For a vaulted type the planner puts vault_token in its place, which is VOLATILE and
-// PARALLEL UNSAFE, before any of that (vault_support).
+// What takes or gives a value, or tells whether there is one, asks for the privilege to tokenize.  What deletes or
+// disables is a matter of EXECUTE, and recorded.
 // Covered by sql/vault.sql.
 #include "pg/boundary.h"
 
@@ -16,10 +15,6 @@
 #include "pg/token_value.h"
 #include "pg/vault.h"
 #include "pg/vault_store.h"
-
-extern "C" {
-#include "nodes/supportnodes.h"
-}
 
 namespace redoubt::pg {
 namespace {
@@ -96,35 +91,8 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
   return changed;
 }
 
-// redoubt.vault_token, which stands in for tokenize().
-Oid vault_token_function() {
-  const Oid arguments[] = {TEXTOID, REGTYPEOID};
-  const oidvector *types = buildoidvector(arguments, lengthof(arguments));
-  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("vault_token"), PointerGetDatum(types),
-                         ObjectIdGetDatum(get_namespace_oid("redoubt", false)));
-}
-
-Node *simplified(const FuncExpr *call) {
-  if (list_length(call->args) != 2 || !IsA(lsecond(call->args), Const)) return nullptr;
-  const auto *type = static_cast<const Const *>(lsecond(call->args));
-  if (type->constisnull) return nullptr;
-  const TypePolicy *policy = policy_find(DatumGetObjectId(type->constvalue));
-  if (policy == nullptr || !policy->vaulted) return nullptr;
-  auto *copy = makeNode(FuncExpr);
-  *copy = *call;
-  copy->funcid = vault_token_function();
-  return reinterpret_cast<Node *>(copy);
-}
-
 }  // namespace
 }  // namespace redoubt::pg
-
-// Planner support function of tokenize(text, regtype).
-REDOUBT_FUNCTION(redoubt_vault_support) {
-  auto *request = reinterpret_cast<Node *>(PG_GETARG_POINTER(0));
-  if (!IsA(request, SupportRequestSimplify)) PG_RETURN_POINTER(nullptr);
-  PG_RETURN_POINTER(redoubt::pg::simplified(reinterpret_cast<SupportRequestSimplify *>(request)->fcall));
-}
 
 // vault_token(text, regtype) -> text
 REDOUBT_FUNCTION(redoubt_vault_token) {
