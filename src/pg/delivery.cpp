@@ -78,7 +78,7 @@ DeliveryFrame delivery_frame_query(const QueryDesc *query) {
   // a function that no statement called: it is a deferred trigger's, at COMMIT.
   const bool at_commit = innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
   const bool nobody = writes(dest) || dest == DestNone || at_commit;
-  DeliveryFrame frame = {innermost, true, false, false};
+  DeliveryFrame frame = {innermost, true, false, false, at_commit ? nullptr : delivery_portal()};
   frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
   frame.evaluates = !frame.veto;
   return frame;
@@ -104,16 +104,18 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
     default:
       break;
   }
-  return {innermost, parent_veto() || !passes_on, false, false};
+  return {innermost, parent_veto() || !passes_on, false, false, delivery_portal()};
 }
 
-DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false}; }
+DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false, delivery_portal()}; }
 
 void delivery_push(DeliveryFrame *frame) noexcept { innermost = frame; }
 
 void delivery_pop(const DeliveryFrame *frame) noexcept { innermost = frame->parent; }
 
 bool delivery_outermost() noexcept { return innermost == nullptr; }
+
+Portal delivery_portal() noexcept { return innermost != nullptr ? innermost->portal : ActivePortal; }
 
 void delivery_set_ending(bool on) noexcept { ending = on; }
 
