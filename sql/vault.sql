@@ -327,7 +327,12 @@ INSERT INTO redoubt.vault (class_id, token, sealed) VALUES (gen_random_uuid(), '
 UPDATE redoubt.vault SET disabled = true WHERE token = '\x01';
 DELETE FROM redoubt.vault WHERE token = '\x01';
 CLOSE c;
+SELECT 'pg_toast.pg_toast_' || 'redoubt.vault'::regclass::oid AS toast \gset
+SELECT count(*) >= 0 AS long_values FROM :toast;
 ALTER TABLE redoubt.vault ALTER token SET STATISTICS 100;
+CREATE INDEX ON redoubt.vault (length(sealed));
+ALTER TABLE redoubt.vault RENAME TO strongbox;
+ALTER TABLE redoubt.strongbox RENAME TO vault;
 TRUNCATE redoubt.vault;
 ROLLBACK;
 SET SESSION AUTHORIZATION regress_vault_desk;

@@ -59,6 +59,7 @@ constexpr StatementText kText[kStatements] = {
 constinit SPIPlanPtr plans[kStatements] = {};
 constinit bool own_query = false;  // the next query to start is one of kText
 constinit Oid relation = InvalidOid;
+constinit Oid toast = InvalidOid;
 constinit bool relation_known = false;
 
 }  // namespace
@@ -79,6 +80,14 @@ Oid owner_of(Oid relid) {
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
   return owner;
+}
+
+Oid toast_of(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return InvalidOid;
+  const Oid found = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->reltoastrelid;
+  ReleaseSysCache(tuple);
+  return found;
 }
 
 void run_plan(Statement statement, Datum *values, const char *nulls) {
@@ -143,9 +152,14 @@ Oid vault_relation() {
   if (!relation_known) {
     relation_known = true;  // unless the news comes while we look
     const Oid found = catalog_relation("vault");
+    toast = toast_of(found);
     relation = found;
   }
   return relation;
+}
+
+bool vault_holds(Oid relid) {
+  return OidIsValid(relid) && OidIsValid(vault_relation()) && (relid == relation || relid == toast);
 }
 
 bool vault_is_own(const PlannedStmt *plan) {

@@ -46,6 +46,9 @@ uint64 vault_sweep(int batch);
 // vault_relation is the OID of redoubt.vault, InvalidOid where the extension is not installed.  Cached.
 Oid vault_relation();
 
+// vault_holds tells whether rows of a relation are the vault's: the table itself, or what long values go to.
+bool vault_holds(Oid relid);
+
 // vault_is_own tells whether a query is one that this file runs, and forgets that it was: the next is not.
 bool vault_is_own(const PlannedStmt *plan);
 

@@ -23,8 +23,38 @@ void record_change(const char *operation) {
   audit_write({.event = "policy", .operation = operation, .detail = kTable});
 }
 
-bool is_vault(const RangeVar *name) {
-  return name != nullptr && RangeVarGetRelid(name, NoLock, true) == vault_relation();
+bool is_vault(const RangeVar *name) { return name != nullptr && vault_holds(RangeVarGetRelid(name, NoLock, true)); }
+
+bool reads_vault(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids)
+    if (vault_holds(lfirst_oid(cell))) return true;
+  return false;
+}
+
+// Commands that put code on a table, or take it out of sight.
+struct Change {
+  const RangeVar *table;
+  const char *operation;
+};
+
+Change change_of(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_RuleStmt:
+      return {reinterpret_cast<const RuleStmt *>(statement)->relation, "rule"};
+    case T_CreateTrigStmt:
+      return {reinterpret_cast<const CreateTrigStmt *>(statement)->relation, "trigger"};
+    case T_IndexStmt:
+      return {reinterpret_cast<const IndexStmt *>(statement)->relation, "index"};
+    case T_AlterTableStmt:
+      return {reinterpret_cast<const AlterTableStmt *>(statement)->relation, "alter"};
+    case T_RenameStmt:
+      return {reinterpret_cast<const RenameStmt *>(statement)->relation, "alter"};
+    case T_AlterObjectSchemaStmt:
+      return {reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation, "alter"};
+    default:
+      return {nullptr, ""};
+  }
 }
 
 const char *verb(CmdType command) {
@@ -49,7 +79,7 @@ bool writes_vault(const PlannedStmt *plan) {
   return false;
 }
 
-bool on_record() { return shared_memory_ready() && kek_available() && OidIsValid(vault_relation()); }
+bool on_record() { return shared_memory_ready() && kek_available(); }
 
 }  // namespace
 
@@ -57,7 +87,7 @@ void vault_watch_query(const QueryDesc *query, int eflags) {
   const PlannedStmt *plan = query->plannedstmt;
   if (vault_is_own(plan) || plan->relationOids == NIL || (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || IsParallelWorker())
     return;
-  if (!OidIsValid(vault_relation()) || !list_member_oid(plan->relationOids, vault_relation()) || !on_record()) return;
+  if (!reads_vault(plan) || !on_record()) return;
   if (writes_vault(plan))
     record_change(verb(plan->commandType));
   else
@@ -65,36 +95,19 @@ void vault_watch_query(const QueryDesc *query, int eflags) {
 }
 
 void vault_watch_utility(const Node *statement) {
-  switch (nodeTag(statement)) {
-    case T_CopyStmt: {
-      const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
-      if (!is_vault(copy->relation) || !on_record()) return;
-      if (copy->is_from)
-        record_change("insert");
-      else
-        record_read();
-      return;
-    }
-    case T_TruncateStmt: {
-      ListCell *cell = nullptr;
-      foreach (cell, reinterpret_cast<const TruncateStmt *>(statement)->relations)
-        if (is_vault(static_cast<const RangeVar *>(lfirst(cell))) && on_record()) return record_change("truncate");
-      return;
-    }
-    case T_RuleStmt:
-      if (is_vault(reinterpret_cast<const RuleStmt *>(statement)->relation) && on_record()) record_change("rule");
-      return;
-    case T_CreateTrigStmt:
-      if (is_vault(reinterpret_cast<const CreateTrigStmt *>(statement)->relation) && on_record())
-        record_change("trigger");
-      return;
-    case T_AlterTableStmt:
-      if (is_vault(reinterpret_cast<const AlterTableStmt *>(statement)->relation) && on_record())
-        record_change("alter");
-      return;
-    default:
-      return;
+  if (IsA(statement, CopyStmt)) {
+    const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
+    if (!is_vault(copy->relation) || !on_record()) return;
+    return copy->is_from ? record_change("insert") : record_read();
   }
+  if (IsA(statement, TruncateStmt)) {
+    ListCell *cell = nullptr;
+    foreach (cell, reinterpret_cast<const TruncateStmt *>(statement)->relations)
+      if (is_vault(static_cast<const RangeVar *>(lfirst(cell))) && on_record()) return record_change("truncate");
+    return;
+  }
+  const Change change = change_of(statement);
+  if (is_vault(change.table) && on_record()) record_change(change.operation);
 }
 
 }  // namespace redoubt::pg
