@@ -17,7 +17,7 @@
 // Invariant: no other use of a class's keys has these components (token.h has one, or two of which
 // the second is one byte).
 // Locks: none.  One VaultSealer serves one thread at a time.
-// Covered by test/unit/vault_test.cpp.
+// Covered by test/unit/vault_test.cpp and test/fuzz/vault_fuzz.cpp.
 #ifndef REDOUBT_CORE_VAULT_H
 #define REDOUBT_CORE_VAULT_H
 
