@@ -590,9 +590,15 @@ DECLARE
 BEGIN
   -- 'none' is the format's own: equal values must have one form before they are encrypted.
   IF normalizer = 'none' AND base = 'text' THEN
-    normalizer := CASE composed WHEN 'phone' THEN 'phone(US)' WHEN 'uuid' THEN 'lower' ELSE 'trim' END;
+    normalizer := CASE WHEN composed = 'phone' THEN 'phone(US)' WHEN composed = 'uuid' THEN 'lower'
+                    WHEN composed ~ '^email($|\(.*\)$)' THEN 'email' WHEN composed ~ '^name($|\(.*\)$)' THEN 'name' ELSE 'trim' END;
   END IF;
   PERFORM redoubt.check_policy(normalizer, mask, pattern);
+  -- The letters of a class given here are characters of the server's encoding; those of an alphabet's name need not be.
+  IF getdatabaseencoding() <> 'UTF8' AND composed ~ '^name($|\(.*\)$)' AND composed !~ 'alphabet=(ascii|\[)' THEN
+    RAISE EXCEPTION 'invalid format for a token type: the encoding of this database has not all letters of the alphabet' USING ERRCODE = '22023',
+      HINT = 'Use name(alphabet=ascii), or a class: name(alphabet=[...],upper=[...]).';
+  END IF;
   IF base = 'bigint' AND (pattern IS NOT NULL OR normalizer <> 'none') THEN
     RAISE EXCEPTION 'a token type of base bigint takes neither pattern nor normalize' USING ERRCODE = '22023';
   END IF;
@@ -764,6 +770,9 @@ CREATE VIEW redoubt.formats AS
     ('card', 'card(bin=6,last=4,length=16-19,check=ignore)', 'text', 'BIN, last four, separators, length', '4111 1111 1111 1111'),
     ('us_ssn', 'us_ssn', 'text', 'hyphens', '123-45-6789'),
     ('phone', 'phone', 'text', 'calling code, extension, length', '+442079460958'),
+    ('email', 'email(domain=hidden)', 'text', 'the length, in classes of 8', 'alice@example.com'),
+    ('email_local', 'email(domain=kept)', 'text', 'the domain, the length of the local part in classes of 8', 'alice@example.com'),
+    ('name', 'name(alphabet=latin,short=3)', 'text', 'words, separators, case; the length beyond three letters', 'Mary O''Connor-Smith'),
     ('uuid', 'uuid', 'text', 'version, variant, hyphens', '2c5ea4c0-4067-41fe-8bad-1f2d3c4b5a01'),
     ('date', 'date(0001-01-01,9999-12-31)', 'text', 'nothing but the range', '1984-02-29'),
     ('integer', 'integer(1000000,9999999)', 'bigint', 'nothing but the range', '4711000'))

@@ -34,22 +34,6 @@ unsigned luhn_sum(std::string_view text) noexcept {
   return sum % 10;
 }
 
-void append_utf8(std::string &out, char32_t c) {
-  const auto byte = [&out](std::uint32_t b) { out.push_back(static_cast<char>(b)); };
-  if (c < 0x80) return byte(c);
-  if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F));
-  }
-  byte(0x80 | (c & 0x3F));
-}
-
 }  // namespace
 
 Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept {
@@ -129,6 +113,8 @@ Refusal Format::scan(std::string_view text, Side side, FormatScan &scan) const n
 }
 
 Refusal Format::accepts(std::string_view token) const {
+  if (kind_ == Kind::email) return email_.accepts(token);
+  if (kind_ == Kind::name) return name_.accepts(token);
   if (kind_ == Kind::date) {
     std::uint64_t rank = 0;
     return scan_date(token, rank);
@@ -201,6 +187,8 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_
   constexpr Refusal kFailed = {Status::crypto_failure, 0, "encryption failed"};
   const bool encrypts = direction == Ff1Direction::encrypt;
   out.clear();
+  if (kind_ == Kind::email) return email_.crypt(direction, cipher, in, out);
+  if (kind_ == Kind::name) return name_.crypt(direction, cipher, in, out);
   if (kind_ == Kind::date) {
     std::uint64_t rank = 0;
     const Refusal refusal = scan_date(in, rank);
@@ -218,7 +206,7 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_
   for (std::size_t i = 0; i < taken.slots; ++i) {
     const FormatScan::Slot &slot = taken.slot[i];
     out.append(in.substr(from, slot.offset - from));
-    append_utf8(out, alphabets_[slot.alphabet].character(slot.numeral));
+    utf8_append(out, alphabets_[slot.alphabet].character(slot.numeral));
     from = std::size_t{slot.offset} + slot.size;
   }
   out.append(in.substr(from));

@@ -7,6 +7,7 @@
 
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
+#include "pg/explain.h"
 #include "pg/gate.h"
 #include "pg/hooks.h"
 #include "pg/labels.h"
@@ -55,17 +56,19 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
+  const int allowed = planner_begin(query, options);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
   {
-    plan = prev_planner ? prev_planner(query, text, options, parameters)
-                        : standard_planner(query, text, options, parameters);
+    plan = prev_planner ? prev_planner(query, text, allowed, parameters)
+                        : standard_planner(query, text, allowed, parameters);
   }
   PG_FINALLY();
   { delivery_pop(&frame); }
   PG_END_TRY();
   if (prints_definition) delivery_mark_plan(plan);
+  planner_end(plan);
   return plan;
 }
 
@@ -155,6 +158,7 @@ static void redoubt_ExecutorEnd(QueryDesc *query) {
   delivery_push(&frame);
   PG_TRY();
   {
+    explain_query_end(query);
     if (prev_end)
       prev_end(query);
     else
@@ -215,6 +219,7 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
+  explain_install();
   log_guard_install();
   labels_init();
   disclosure_init();
