@@ -381,6 +381,28 @@ SELECT mail('person8@example.com'::text);
 RESET SESSION AUTHORIZATION;
 SELECT redoubt.drop_limit('regress_vault_desk', 'mail', 'tokenize');
 
+-- Every format there is, with its example.
+DO $$
+DECLARE
+  f record;
+  name text;
+  token text;
+BEGIN
+  FOR f IN SELECT * FROM redoubt.formats LOOP
+    name := 'regress_vault.example_' || f.name;
+    PERFORM redoubt.create_token_type(name, method => 'vault', format => f.format, key => 'regress_vault');
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s(%s), redoubt.detokenize(%s) TO current_user', name, f.base, name);
+    token := redoubt.vault_token(f.example, name::regtype);
+    ASSERT token <> f.example AND redoubt.vault_token(f.example, name::regtype) = token, f.name;
+    ASSERT redoubt.detokenize(token, name::regtype) = f.example AND redoubt.find_token(f.example, name::regtype) = token, f.name;
+    ASSERT redoubt.forget(token, name::regtype), f.name;
+    ASSERT redoubt.vault_token(f.example, name::regtype) <> token, f.name;
+    PERFORM redoubt.disable_tokens(name::regtype);
+    PERFORM redoubt.drop_token_type(name::regtype);
+  END LOOP;
+END
+$$;
+
 -- -------------------------------------------------------- no room in the format
 -- As if every token were in use: no row gets in.  It gives up, and says why.
 BEGIN;
