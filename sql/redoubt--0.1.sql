@@ -414,6 +414,32 @@ $body$;
 COMMENT ON FUNCTION redoubt.build_find(text, text, text, text) IS 'internal: makes the function <type>_find of a consistent vaulted type';
 REVOKE ALL ON FUNCTION redoubt.build_find(text, text, text, text) FROM PUBLIC;
 
+/* build_array_forms makes the functions that take a whole array of one type's values or tokens.
+ *
+ * Anybody may call them: inside, they ask for EXECUTE on the type's function for
+ * single values, so that one GRANT, and one REVOKE, is all there is.
+ */
+CREATE FUNCTION redoubt.build_array_forms(t text, base text, volatility text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  lib constant text := '$libdir/redoubt';
+BEGIN
+  EXECUTE format('CREATE FUNCTION %1$s(%2$s[]) RETURNS %1$s[] AS %3$L, %4$L LANGUAGE c %5$s COST 100',
+                 t, base, lib, 'redoubt_tokenize_array', volatility);
+  EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s[]) RETURNS %s[] AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100',
+                 t, base, lib, 'redoubt_detokenize_array');
+  EXECUTE format('CREATE FUNCTION redoubt.mask(%s[]) RETURNS text[] AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100',
+                 t, lib, 'redoubt_mask_array');
+  EXECUTE format('COMMENT ON FUNCTION %1$s(%2$s[]) IS %3$L', t, base, format('tokenizes each element, if the role may execute %s(%s)', t, base));
+  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s[]) IS %L', t, format('plaintext of each element, if the role may execute redoubt.detokenize(%s)', t));
+  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s[]) IS %L', t, format('masked form of each element, if the role may execute redoubt.mask(%s)', t));
+END
+$body$;
+COMMENT ON FUNCTION redoubt.build_array_forms(text, text, text) IS
+  'internal: makes the functions of a token type that take arrays';
+REVOKE ALL ON FUNCTION redoubt.build_array_forms(text, text, text) FROM PUBLIC;
+
 /* build_token_type makes the whole family of objects of one token type.
  *
  * The operators of the types that ship go to pg_catalog, so that an
@@ -480,6 +506,7 @@ BEGIN
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, lib, 'redoubt_mask');
   PERFORM redoubt.close_gate(t, base);
+  PERFORM redoubt.build_array_forms(t, base, cast_volatility);
 
   -- Casts, so that typed parameters need no change in the application.
   EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s(%s) AS %s', base, t, t, base, cast_context);
@@ -635,6 +662,7 @@ BEGIN
                  t, base, lib, c || 'detokenize');
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10', t, lib, c || 'mask');
   PERFORM redoubt.close_gate(t, base);
+  PERFORM redoubt.build_array_forms(t, base, cast_volatility);
 
   IF vaulted AND deterministic THEN
     PERFORM redoubt.build_find(f, n, t, base);
@@ -729,6 +757,15 @@ COMMENT ON FUNCTION redoubt.detokenize(text, regtype) IS 'the value of a token i
 CREATE FUNCTION redoubt.mask(token text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_mask_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION redoubt.mask(text, regtype) IS 'the masked value of a token in a text, if the role may reveal values of the type masked';
+CREATE FUNCTION redoubt.tokenize("values" text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_tokenize_array_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION redoubt.tokenize(text[], regtype) IS 'the token of each element as text, if the role may tokenize values of the type';
+CREATE FUNCTION redoubt.detokenize(tokens text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_detokenize_array_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION redoubt.detokenize(text[], regtype) IS 'the value of the token in each element, if the role may reveal values of the type';
+CREATE FUNCTION redoubt.mask(tokens text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_mask_array_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION redoubt.mask(text[], regtype) IS 'the masked value of the token in each element, if the role may reveal values of the type masked';
 
 -- Of vaulted types alone.
 CREATE FUNCTION redoubt.vault_token(value text, token_type regtype) RETURNS text
@@ -889,7 +926,7 @@ BEGIN
       WHERE (p.probin = '$libdir/redoubt' OR (p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'internal')
                                               AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_')))
         AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
-        AND (t.oid = ANY (p.proargtypes) OR p.prorettype = t.oid
+        AND (t.oid = ANY (p.proargtypes) OR t.typarray = ANY (p.proargtypes) OR p.prorettype IN (t.oid, t.typarray)
              OR (p.pronamespace = t.typnamespace AND p.proname = t.typname || '_sortsupport')))
     SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
       FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype

@@ -86,6 +86,15 @@ SELECT mail(NULL::text) IS NULL AS cast_null, redoubt.tokenize(NULL, 'mail') IS 
 SELECT redoubt.detokenize(passing(''::text)) = '' AS empty;
 SELECT mail(''::text);
 SELECT count(*) AS a_token_stays FROM person WHERE email = mail(email::text);
+-- Whole arrays.
+SELECT redoubt.detokenize(mail(ARRAY['person1@example.com', NULL, 'person0@example.com'])) AS mails,
+       (mail(ARRAY['person1@example.com', 'person1@example.com']))[2] = email AS same_token,
+       redoubt.detokenize(ticket(ARRAY['TM-0007', 'TM-0007'])) AS tickets, (ticket(ARRAY['TM-0007', 'TM-0007']))[1]::text LIKE 'tok_EgAA%' AS ticket_token,
+       redoubt.detokenize(pan(ARRAY['4111 1111 1111 1111']))  AS cards, redoubt.mask(pan(ARRAY['4111 1111 1111 1111'])) AS cards_masked,
+       redoubt.detokenize(account(ARRAY[1234567, NULL]::bigint[])) AS accounts, redoubt.mask(account(ARRAY[1234567]::bigint[])) AS accounts_masked,
+       redoubt.detokenize(blob(ARRAY['\x01'::bytea])) AS blobs, redoubt.detokenize(ARRAY[legacy], 'mail') AS as_text, redoubt.mask(ARRAY[card::text], 'pan') AS masked_as_text
+FROM person WHERE id = 1;
+SELECT redoubt.tokenize(ARRAY['person1@example.com'], 'mail');
 -- What normalisers, patterns, formats and masks refuse.
 SELECT mail('no address'::text);
 SELECT ticket('TM-12'::text);
@@ -216,6 +225,8 @@ SET SESSION AUTHORIZATION regress_vault_desk;
 SELECT redoubt.detokenize(email) FROM person WHERE id = 1;
 SELECT redoubt.detokenize(email) FROM person WHERE id = 2;
 SELECT redoubt.detokenize(card) FROM person WHERE id = 2;
+SELECT redoubt.detokenize(ARRAY[email]) FROM person WHERE id = 1;
+SELECT redoubt.mask(array_agg(card)) FROM person;
 SELECT redoubt.detokenize(account) FROM person WHERE id = 2;
 -- The value gets another token from then on.
 SELECT mail('person1@example.com'::text) <> email AS another FROM person WHERE id = 1;

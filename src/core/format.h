@@ -57,6 +57,7 @@ class Format {
   Refusal crypt(Ff1Direction direction, FormatCipher &cipher, std::int64_t in, std::int64_t &out) const;
 
  private:
+  friend class FormatBatch;
   enum class Kind : std::uint8_t { plain_template, card, phone, email, name, date, integer };
   enum class Check : std::uint8_t { ignore, preserve, fail };
   enum class Side : std::uint8_t { value, token };
@@ -70,6 +71,11 @@ class Format {
   };
 
   Format() = default;
+  // has_one_alphabet: a value is one FF1 value of the tokenized characters that scan finds.
+  bool has_one_alphabet() const noexcept {
+    return (kind_ == Kind::plain_template || kind_ == Kind::card || kind_ == Kind::phone) && !ranked_ &&
+           alphabets_.size() == 1;
+  }
   bool parse(std::string_view spec, std::string &problem);
   bool parse_card(std::string_view arguments, std::string &problem);
   bool parse_run(std::string_view set, std::string_view bounds, std::string &problem);
@@ -83,7 +89,8 @@ class Format {
   Status crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
-  void settle_check_digit(Side side, std::string &text) const noexcept;
+  void put_together(Side side, std::string_view in, std::span<const FormatScan::Slot> slots, std::string &out) const;
+  void settle_check_digit(Side side, std::span<char> text) const noexcept;
 
   Kind kind_ = Kind::plain_template;
   bool ranked_ = false;  // several alphabets, ranked together rather than encrypted one by one

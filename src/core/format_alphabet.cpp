@@ -26,6 +26,7 @@ bool FormatAlphabet::add(char32_t first, char32_t last, bool every_second) {
     runs_.push_back(added);
   }
   radix_ += count;
+  ascii_ = ascii_ && last < 0x80;
   return true;
 }
 

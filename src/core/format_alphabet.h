@@ -24,6 +24,12 @@ class FormatAlphabet {
 
   std::uint32_t radix() const noexcept { return radix_; }
 
+  // is_ascii: no character lies beyond U+007F, so each is one byte of UTF-8.
+  bool is_ascii() const noexcept { return ascii_; }
+
+  // single_run: consecutive characters only, numeral 0 first.
+  bool single_run() const noexcept { return runs_.size() == 1; }
+
   // find tells whether c is in the alphabet and, if so, sets its numeral.
   bool find(char32_t c, std::uint16_t &numeral) const noexcept;
 
@@ -52,6 +58,7 @@ class FormatAlphabet {
   };
   std::vector<Run> runs_;
   std::uint32_t radix_ = 0;
+  bool ascii_ = true;
 };
 
 }  // namespace redoubt

@@ -109,9 +109,27 @@ namespace {
 bool consumes_token(const FuncExpr *call) {
   if (!function_is_own(call->funcid) || list_length(call->args) != 1) return false;
   if (call->funcresulttype == RECORDOID) return true;
-  const TypePolicy *policy = policy_find(exprType(static_cast<Node *>(linitial(call->args))));
+  const Oid type = exprType(static_cast<Node *>(linitial(call->args)));
+  if (const Oid element = get_element_type(type); OidIsValid(element)) {
+    const TypePolicy *of = policy_find(element);
+    return of != nullptr && (call->funcid == of->array_gate[0] || call->funcid == of->array_gate[1]);
+  }
+  const TypePolicy *policy = policy_find(type);
   return policy != nullptr && (call->funcid == policy->gate[static_cast<int>(Privilege::reveal)] ||
                                call->funcid == policy->gate[static_cast<int>(Privilege::masked)]);
+}
+
+// True for detokenize and mask with the type as an argument, where that is the type of all the tokens they are given.
+bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow) {
+  if (!function_is_own(call->funcid) || list_length(call->args) != 2) return false;
+  const auto *named = static_cast<const Const *>(lsecond(call->args));
+  if (!IsA(named, Const) || named->consttype != REGTYPEOID || named->constisnull) return false;
+  const char *name = get_func_name(call->funcid);
+  if (name == nullptr || (strcmp(name, "detokenize") != 0 && strcmp(name, "mask") != 0)) return false;
+  const Oid type = DatumGetObjectId(named->constvalue);
+  for (int i = 0; i < walk->analysis->sources; ++i)
+    if (flow.count[i] != 0 && walk->analysis->source[i].token_type != type) return false;
+  return true;
 }
 
 // A function hands tokens on uncharged (see read_meter.cpp), so its result is a source.
@@ -133,7 +151,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
     return flow;
   }
   Flow flow = list_flow(walk, scope, call->args);
-  if (flow_explicit(flow) != 0 && consumes_token(call)) return flow_paid(flow);
+  if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   add_function_result(walk, call, &flow);
   return flow;

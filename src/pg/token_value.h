@@ -17,6 +17,11 @@ bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t len
 // token_of_bytes is the same for a value that already has the type's base bytea.
 bytea *token_of_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
+// token_seal_text and token_seal_bytes are their second half: callers have asked
+// disclosure_tokenize_allowed() before, and charge afterwards.
+bytea *token_seal_text(const TypePolicy *policy, const char *text, std::size_t length);
+bytea *token_seal_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
 // token_from_text_form parses `tok_...`; 22P02 if it is not a well-formed token.
 bytea *token_from_text_form(Oid type, std::string_view text);
 
@@ -41,8 +46,8 @@ bytea *token_of_vault_key(const bytea *key);
 // token_of_text does, and 0A000 (vault.h).
 bytea *token_find_text(const TypePolicy *policy, const char *text, std::size_t length);
 
-// token_plaintext returns the value of a text in the server encoding as the type keeps it: privilege, normaliser and
-// pattern as in token_of_text.  Valid until the next call.
+// token_plaintext returns the value of a text in the server encoding as the type keeps it: normaliser and pattern as in
+// token_of_text.  The caller has asked disclosure_tokenize_allowed().  Valid until the next call.
 std::span<const std::uint8_t> token_plaintext(const TypePolicy *policy, const char *text, std::size_t length);
 
 // token_reveal and token_reveal_masked admit (privilege, budget, audit), then open.
@@ -50,7 +55,7 @@ varlena *token_reveal(const TypePolicy *policy, const bytea *token);
 text *token_reveal_masked(const TypePolicy *policy, const bytea *token);
 
 // value_checked returns a text in the server encoding normalised, in UTF-8, and checked against
-// the type's pattern; valid until the next call.  Raises 22P02.
+// the type's pattern: a part of `text`, or valid until the next call.  Raises 22P02.
 std::string_view value_checked(const TypePolicy *policy, const char *text, std::size_t length);
 
 // value_refuse raises 22P02 for a refused value: type, reason and place.

@@ -36,21 +36,21 @@ const TypePolicy *vaulted_type(Oid type) {
 // What a token in a text is in the vault.
 bytea *key_of_text(const TypePolicy *policy, std::string_view token) {
   if (policy->format == nullptr) return token_vault_key(policy, token_from_text_form(policy->type, token));
-  if (policy->is_integer) return fpe_vault_key(fpe_parse_integer(policy->type, token.data(), token.size()));
-  return fpe_vault_key(fpe_accept(policy->type, token.data(), token.size()));
+  if (policy->is_integer) return fpe_vault_key(fpe_parse_integer(policy->type, token));
+  return fpe_vault_key(view_of(fpe_accept(policy->type, token)));
 }
 
 bytea *key_of_value(const TypePolicy *policy, Datum token) {
   if (policy->format == nullptr) return token_vault_key(policy, DatumGetByteaPP(token));
   if (policy->is_integer) return fpe_vault_key(DatumGetInt64(token));
-  return fpe_vault_key(DatumGetTextPP(token));
+  return fpe_vault_key(view_of(DatumGetTextPP(token)));
 }
 
 // What a value in a text is in the vault; the privilege is checked.
 std::span<const std::uint8_t> plaintext_of_text(const TypePolicy *policy, std::string_view value) {
-  if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size());
   disclosure_tokenize_allowed(policy);
-  const bytea *digits = fpe_vault_key(fpe_parse_integer(policy->type, value.data(), value.size()));
+  if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size());
+  const bytea *digits = fpe_vault_key(fpe_parse_integer(policy->type, value));
   return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(digits)), VARSIZE_ANY_EXHDR(digits)};
 }
 
@@ -101,8 +101,8 @@ REDOUBT_FUNCTION(redoubt_vault_token) {
   const std::string_view value = view_of(PG_GETARG_TEXT_PP(0));
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
-  if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(policy, value.data(), value.size()));
-  PG_RETURN_TEXT_P(integer_text(fpe_tokenize(policy, fpe_parse_integer(policy->type, value.data(), value.size()))));
+  if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(policy, value));
+  PG_RETURN_TEXT_P(integer_text(fpe_tokenize(policy, fpe_parse_integer(policy->type, value))));
 }
 
 // find_token(text, regtype) -> text, null where the value has no token
@@ -116,12 +116,12 @@ REDOUBT_FUNCTION(redoubt_find_token) {
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token)));
   }
   if (!policy->is_integer) {
-    text *token = fpe_find(policy, value.data(), value.size());
+    text *token = fpe_find(policy, value);
     if (token == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(token);
   }
   bool found = false;
-  const int64 token = fpe_find(policy, fpe_parse_integer(policy->type, value.data(), value.size()), &found);
+  const int64 token = fpe_find(policy, fpe_parse_integer(policy->type, value), &found);
   if (!found) PG_RETURN_NULL();
   PG_RETURN_TEXT_P(integer_text(token));
 }
@@ -139,7 +139,7 @@ REDOUBT_FUNCTION(redoubt_vault_find) {
   const std::string_view value = view_of(PG_GETARG_TEXT_PP(0));
   const void *token = nullptr;
   if (policy->format != nullptr) {
-    token = fpe_find(policy, value.data(), value.size());
+    token = fpe_find(policy, value);
   } else if (policy->is_bytes) {
     disclosure_tokenize_allowed(policy);
     const bytea *key = vault_find_token(policy, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});

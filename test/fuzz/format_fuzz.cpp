@@ -4,7 +4,7 @@
 // accepted takes a value or says why not, with a place inside the value; a value's token is accepted, has the
 // value's number of characters and comes back; a text that is accepted as a token decrypts to something that
 // encrypts to it.  Of `email` and `name` the number of characters may differ, and what was never a token of
-// `email` may decrypt to no address.
+// `email` may decrypt to no address.  A batch gives what single values give.
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/format.h"
+#include "core/format_batch.h"
 #include "core/unicode_text.h"
 
 namespace {
@@ -62,6 +62,23 @@ void check_text(const Format &format, bool email, bool same_length, FormatCipher
   }
 }
 
+// check_batch: the value between two others made of it.
+void check_batch(const Format &format, FormatCipher &cipher, const std::string &value) {
+  static FormatBatch batch;
+  const std::array<std::string, 3> values = {std::string(value.rbegin(), value.rend()), value,
+                                             value.substr(0, value.size() / 2)};
+  const std::array<std::string_view, 3> views = {values[0], values[1], values[2]};
+  for (const Ff1Direction direction : {Ff1Direction::encrypt, Ff1Direction::decrypt}) {
+    batch.crypt(direction, format, cipher, views);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      std::string single;
+      const Refusal refusal = format.crypt(direction, cipher, values[i], single);
+      require(batch.refusal(i).status == refusal.status && batch.refusal(i).position == refusal.position);
+      require(batch.out(i) == single);
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
@@ -78,6 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   if (!format->is_integer()) {
     const bool email = spec.starts_with("email");
     check_text(*format, email, !email && !spec.starts_with("name"), *cipher, text.substr(cut + 1));
+    check_batch(*format, *cipher, text.substr(cut + 1));
     return 0;
   }
   std::int64_t value = 0;
