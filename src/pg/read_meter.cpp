@@ -102,10 +102,12 @@ namespace {
 // rows to their leader, which meters them.
 bool leaves(CommandDest dest) noexcept { return dest != DestNone && dest != DestTupleQueue; }
 
-// A token stays a token in a new table, in a function's result or in a portal's
-// tuple store, where it is met again; a labelled plaintext value does not.
-bool stays_protected(CommandDest dest) noexcept {
-  return dest == DestIntoRel || dest == DestTransientRel || dest == DestSQLFunction || dest == DestTuplestore;
+// A token stays a token in a new table or in a tuple store that is printed to the client, where
+// it is met again; a labelled plaintext value does not.  What a function does with its
+// rows cannot be seen.
+bool stays_protected(CommandDest dest, const DeliveryFrame *frame) noexcept {
+  if (dest == DestTuplestore) return delivery_store_is_printed(frame);
+  return dest == DestIntoRel || dest == DestTransientRel;
 }
 
 bool type_carries(Oid type, Oid token_type) {
@@ -145,7 +147,7 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // Sets the query up for one run: the settings and the destination decide what is charged.
-void prepare(QueryMeter *meter, const QueryDesc *query) {
+void prepare(QueryMeter *meter, const QueryDesc *query, const DeliveryFrame *frame) {
   const PlanAnalysis *analysis = meter->analysis;
   const CommandDest dest = query->dest->mydest;
   const bool makes_text = delivery_makes_text(query);
@@ -159,7 +161,7 @@ void prepare(QueryMeter *meter, const QueryDesc *query) {
       const Source &source = analysis->source[i];
       if (column.flow.count[i] == 0) continue;
       const bool stays = source.is_token && type_carries(column.type, source.token_type);
-      if (stays && stays_protected(dest)) continue;
+      if (stays && stays_protected(dest, frame)) continue;
       const bool revealable =
           source.is_token && (makes_text || !stays) && read_meets_output(column.type, source.token_type);
       const int budget = budget_of(meter, source.token_type, Operation::read);
@@ -254,8 +256,10 @@ static void read_meter_destroy(DestReceiver *self) {
 namespace redoubt::pg {
 
 void query_meter_start(QueryDesc *query, int eflags) {
-  // What workers hand over is metered by the leader, or by meters in their part of the plan.
-  if (IsParallelWorker() || query->plannedstmt->commandType == CMD_UTILITY) return;
+  // What a worker hands to its leader is metered there, or by meters in its part of the plan;
+  // the queries of functions that it calls are its own.
+  if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
+    return;
   if (!plan_touches_protected(query->plannedstmt)) return;
   const PlanAnalysis *analysis = plan_analysis(query->plannedstmt);
   if (analysis->sources == 0) return;
@@ -292,7 +296,7 @@ void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame)
   meter->inner = nullptr;
   meter->frame = frame;
   meter->query = queries != nullptr ? find_query(query->estate) : nullptr;
-  if (meter->query != nullptr) prepare(meter->query, query);
+  if (meter->query != nullptr) prepare(meter->query, query, frame);
   const CommandDest dest = query->dest->mydest;
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;

@@ -15,3 +15,5 @@ alter table casc_c owner to app; alter table casc_p owner to app;
 refresh materialized view mv;
 insert into boxed select c from customer c where id <= 10;
 grant all on all tables in schema public to app, app2;
+create function par_read(int) returns text language plpgsql stable parallel safe as $$begin return (select email from customer where id = $1); end$$;
+grant execute on function par_read(int) to app;
