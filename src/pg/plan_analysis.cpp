@@ -183,6 +183,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
 const PlanAnalysis *plan_analysis(PlannedStmt *plan) {
   const CacheEntry *entry = *cache_slot(plan);
   if (entry != nullptr && entry->plan == plan) return entry->analysis;
+  if (!plan_touches_protected(plan)) return nullptr;
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt plan analysis", ALLOCSET_SMALL_SIZES);
   MemoryContext old = MemoryContextSwitchTo(scratch);
   keep(plan, plan_analyze(plan, false));

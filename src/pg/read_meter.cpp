@@ -53,6 +53,7 @@ struct QueryMeter {
   bool told;  // the probe for "no row" is charged
   int budgets;
   MeteredBudget *budget;  // room for two per source
+  bool single;            // one budget, one column, and nothing else in a row
   int columns;
   MeteredColumn *column;  // room for every source in every output column
   List *modify;           // ModifyTableStates with ON CONFLICT
@@ -152,6 +153,7 @@ void prepare(QueryMeter *meter, const QueryDesc *query, const DeliveryFrame *fra
   const CommandDest dest = query->dest->mydest;
   const bool makes_text = delivery_makes_text(query);
   meter->budgets = meter->columns = 0;
+  meter->single = false;
   if (!leaves(dest)) return;
   std::uint32_t carried = 0;
   for (int c = 0; c < analysis->columns; ++c) {
@@ -182,21 +184,26 @@ void prepare(QueryMeter *meter, const QueryDesc *query, const DeliveryFrame *fra
   for (int i = 0; i < analysis->sources; ++i)
     if ((probes & 1U << i) != 0)
       ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
+  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0;
+}
+
+// The values of a column in a row that have to be paid for.
+std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column, TupleTableSlot *slot) {
+  bool null = true;
+  const Datum value = slot_getattr(slot, column.attribute, &null);
+  if (null && (column.pure || column.many)) return 0;
+  // Asked for every row, because a row can change the setting or the role (set_config).
+  if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
+      (!column.as_text || delivery_to_reader()))
+    return 0;
+  return column.count * (column.many ? value_elements(value, column.type) : 1);
 }
 
 void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
+  if (meter->single) return lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
-  for (int i = 0; i < meter->columns; ++i) {
-    const MeteredColumn &column = meter->column[i];
-    bool null = true;
-    const Datum value = slot_getattr(slot, column.attribute, &null);
-    if (null && (column.pure || column.many)) continue;
-    // Asked for every row, because a row can change the setting or the role (set_config).
-    if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
-        (!column.as_text || delivery_to_reader()))
-      continue;
-    meter->budget[column.budget].wanted += column.count * (column.many ? value_elements(value, column.type) : 1);
-  }
+  for (int i = 0; i < meter->columns; ++i)
+    meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
 }
@@ -260,9 +267,8 @@ void query_meter_start(QueryDesc *query, int eflags) {
   // the queries of functions that it calls are its own.
   if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
     return;
-  if (!plan_touches_protected(query->plannedstmt)) return;
   const PlanAnalysis *analysis = plan_analysis(query->plannedstmt);
-  if (analysis->sources == 0) return;
+  if (analysis == nullptr || analysis->sources == 0) return;
   if (analysis->unmetered)
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("the plan hands protected values over at a place that is not metered"),
