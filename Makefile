@@ -38,3 +38,10 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 -include $(OBJS:.o=.d)
+
+# The release as PGXN takes it: the last commit, without what .gitattributes leaves out.
+DIST_VERSION = $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' $(srcdir)/META.json)
+dist:
+	git -C $(srcdir) archive --format=zip --prefix=redoubt-$(DIST_VERSION)/ -o $(CURDIR)/redoubt-$(DIST_VERSION).zip HEAD
+
+.PHONY: dist

@@ -7,7 +7,7 @@
 
 # Everything, in the order of rising cost.
 # shellcheck disable=SC2034  # test/run reads it
-GROUPS_ALL=(style unit vectors sanitize symbols regress isolation metering sqlsmith tap)
+GROUPS_ALL=(style unit vectors sanitize symbols regress isolation metering sqlsmith tap package)
 
 # What prepare_once has done: title -> "ok" or "failed".
 declare -A PREPARED=()
@@ -202,6 +202,16 @@ group_sqlsmith() {
   counts_judge sqlsmith "$status" $(count_kat "$log") || show_tail 80 "$log"
 }
 
+# The release and its package are built apart from this workspace, from the last commit.
+group_package() {
+  heading 'Release and Debian package'
+  local log=$WORKSPACE/logs/package.log status=0
+  timeout --kill-after=60 1800 "$ROOT/test/package/run" >"$log" 2>&1 || status=$?
+  grep -E ': [0-9]+ passed|!!!' "$log" || true
+  # shellcheck disable=SC2046
+  counts_judge package "$status" $(count_kat "$log") || show_tail 100 "$log"
+}
+
 group_tap() {
   heading 'TAP tests (prove)'
   need_extension || return 0
@@ -222,7 +232,7 @@ group_tap() {
 
 # shell_scripts: the names of the tree's shell scripts.
 shell_scripts() {
-  (cd "$TREE" && find .ci demo test -type f -not -path '*/tmp_check/*' -exec grep -l -m 1 -E '^(#!.*bash|# shellcheck shell=bash)' {} +)
+  (cd "$TREE" && find .ci demo debian test -type f -not -path '*/tmp_check/*' -exec grep -l -m 1 -E '^(#!.*bash|# shellcheck shell=bash)' {} +)
 }
 
 # run_per_file NAME LOG COMMAND... -- FILE...: COMMAND for each FILE, two at a time,
