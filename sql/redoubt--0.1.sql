@@ -113,7 +113,7 @@ CREATE TABLE redoubt.limit_rule (
     token_type regtype,
     operation text NOT NULL CHECK (operation IN ('read', 'reveal', 'masked', 'tokenize', 'probe')),
     max_values bigint NOT NULL CHECK (max_values > 0),
-    per interval NOT NULL CHECK (per > interval '0'
+    per interval CHECK (per > interval '0'
         AND extract(year FROM per) = 0 AND extract(month FROM per) = 0),
     burst bigint CHECK (burst > 0),
     on_excess text NOT NULL DEFAULT 'block' CHECK (on_excess IN ('log', 'throttle', 'degrade', 'block', 'suspend')),
@@ -122,10 +122,12 @@ CREATE TABLE redoubt.limit_rule (
     shared boolean NOT NULL DEFAULT false,
     created_by regrole NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE NULLS NOT DISTINCT (role, token_type, operation, per)
+    UNIQUE NULLS NOT DISTINCT (role, token_type, operation, per),
+    CHECK (per IS NOT NULL OR (burst IS NULL AND on_excess <> 'throttle'))
 );
 REVOKE ALL ON redoubt.limit_rule FROM PUBLIC;
 COMMENT ON TABLE redoubt.limit_rule IS 'limits, written by set_limit() and drop_limit(); a null role or type means every one';
+COMMENT ON COLUMN redoubt.limit_rule.per IS 'null: the window is one statement';
 COMMENT ON SEQUENCE redoubt.limit_rule_id_seq IS 'ids of limits';
 
 CREATE FUNCTION redoubt.set_limit(role regrole, token_type regtype, operation text, max_values bigint, per interval,
@@ -141,6 +143,19 @@ GRANT EXECUTE ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, inte
 COMMENT ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, interval, bigint, text, interval, boolean)
     IS 'limit a role, or every role, to max_values per interval; replaces the limit of the same role, type, operation and interval';
 
+CREATE FUNCTION redoubt.set_limit(role regrole, token_type regtype, operation text, max_values bigint, per text,
+                          burst bigint DEFAULT NULL, on_excess text DEFAULT 'block',
+                          max_delay interval DEFAULT '10 s', shared boolean DEFAULT false)
+    RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'redoubt_set_limit_per';
+REVOKE ALL ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text, bigint, text, interval, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text, bigint, text, interval, boolean)
+    TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text, bigint, text, interval, boolean)
+    IS 'limit a role, or every role, to max_values per statement or interval; replaces the limit of the same role, type, operation and window';
+
 CREATE FUNCTION redoubt.drop_limit(role regrole, token_type regtype, operation text, per interval DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
@@ -150,6 +165,16 @@ REVOKE ALL ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) FROM
 GRANT EXECUTE ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval) TO redoubt_admin;
 COMMENT ON FUNCTION redoubt.drop_limit(regrole, regtype, text, interval)
     IS 'drop the limits of a role, type and operation, of one interval or of all; returns how many';
+
+CREATE FUNCTION redoubt.drop_limit(role regrole, token_type regtype, operation text, per text)
+    RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'redoubt_drop_limit_per';
+REVOKE ALL ON FUNCTION redoubt.drop_limit(regrole, regtype, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.drop_limit(regrole, regtype, text, text) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.drop_limit(regrole, regtype, text, text)
+    IS 'drop the limits of a role, type and operation, per statement, of one interval or of all; returns how many';
 
 CREATE FUNCTION redoubt.lift_suspension(role regrole) RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
@@ -202,7 +227,8 @@ GRANT SELECT ON redoubt.usage TO PUBLIC;
 COMMENT ON VIEW redoubt.usage IS 'values charged since reset_usage() and what the limits leave; one''s own, or all for redoubt_admin and redoubt_auditor';
 
 CREATE VIEW redoubt.limits WITH (security_barrier) AS
-    SELECT r.id, r.role, r.token_type, r.operation, r.max_values, r.per, coalesce(r.burst, r.max_values) AS burst,
+    SELECT r.id, r.role, r.token_type, r.operation, r.max_values, r.per,
+           CASE WHEN r.per IS NOT NULL THEN coalesce(r.burst, r.max_values) END AS burst,
            r.on_excess, r.max_delay, r.shared, r.created_by, r.created_at
     FROM redoubt.limit_rule AS r
     WHERE r.role IS NULL
@@ -210,6 +236,7 @@ CREATE VIEW redoubt.limits WITH (security_barrier) AS
        OR EXISTS (SELECT FROM pg_roles AS a
                   WHERE a.rolname IN ('redoubt_admin', 'redoubt_auditor') AND pg_has_role(current_user, a.oid, 'USAGE'));
 GRANT SELECT ON redoubt.limits TO PUBLIC;
+COMMENT ON COLUMN redoubt.limits.per IS 'null: one statement';
 COMMENT ON VIEW redoubt.limits IS 'the limits that apply to the session''s login role, or all for redoubt_admin and redoubt_auditor';
 
 CREATE FUNCTION redoubt.explain_limit(role regrole, token_type regtype, operation text)

@@ -87,7 +87,7 @@ DeliveryFrame delivery_frame_query(const QueryDesc *query) {
   const bool at_commit = innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
   const bool nobody = writes(dest) || dest == DestNone || at_commit;
   if (innermost == nullptr) paid = nullptr;
-  DeliveryFrame frame = {innermost, true, false, false, false};
+  DeliveryFrame frame = {innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false};
   frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
   frame.evaluates = !frame.veto;
   return frame;
@@ -120,16 +120,18 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
     default:
       break;
   }
-  return {innermost, parent_veto() || !passes_on, false, false, hands_on};
+  return {innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
 }
 
-DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false, false}; }
+DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false, delivery_portal(), false}; }
 
 void delivery_push(DeliveryFrame *frame) noexcept { innermost = frame; }
 
 void delivery_pop(const DeliveryFrame *frame) noexcept { innermost = frame->parent; }
 
 bool delivery_outermost() noexcept { return innermost == nullptr; }
+
+Portal delivery_portal() noexcept { return innermost != nullptr ? innermost->portal : ActivePortal; }
 
 void delivery_set_ending(bool on) noexcept { ending = on; }
 

@@ -17,6 +17,7 @@ struct DeliveryFrame {
   bool veto;        // nothing at or below this frame is revealed implicitly
   bool evaluates;   // text made by expressions here goes to the reader
   bool delivering;  // a row is being handed to the reader (set around receiveSlot)
+  Portal portal;    // that the client runs, whatever cursors functions open below it; null: none, see delivery_portal
   bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
 };
 
@@ -35,6 +36,10 @@ void delivery_mark_plan(PlannedStmt *plan);
 void delivery_push(DeliveryFrame *frame) noexcept;
 void delivery_pop(const DeliveryFrame *frame) noexcept;
 bool delivery_outermost() noexcept;  // no frame is pushed
+
+// The portal of the client's statement.  Null while a statement is parsed or bound, in a function
+// that the client calls by the fast path, and in triggers at COMMIT.
+Portal delivery_portal() noexcept;
 
 // Marks the session as a dump: tokens only, for its rest.
 void delivery_mark_dump() noexcept;

@@ -10,6 +10,7 @@
 #include "pg/gate.h"
 #include "pg/hooks.h"
 #include "pg/labels.h"
+#include "pg/limit_statement.h"
 #include "pg/log_guard.h"
 #include "pg/planner_hooks.h"
 #include "pg/read_meter.h"
@@ -93,6 +94,7 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   DeliveryFrame frame = delivery_frame_query(query);
   ReadMeter meter;
   error_observed = false;
+  if (query->plannedstmt->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
   read_meter_attach(&meter, query, &frame);
   // The plan may be a cached one: what is changed here is put back.
   const bool parallel = query->plannedstmt->parallelModeNeeded;

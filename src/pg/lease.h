@@ -1,7 +1,8 @@
 // lease.h - values paid for ahead, so that a row costs a subtraction.
 //
 // Takes 1, 2, 4 ... 64 values at a time; what is not delivered goes back when the
-// statement or portal pauses.
+// statement or portal pauses, and at once where a limit would refuse what another meter of this
+// backend needs: then no value is refused for the sake of one that nobody asked for.
 #ifndef REDOUBT_PG_LEASE_H
 #define REDOUBT_PG_LEASE_H
 
@@ -19,13 +20,22 @@ struct Lease {
   TimestampTz leased_at;  // of the last one, for the refund
 };
 
+// The lease for which limits_lease is being asked; keeps what it holds.
+inline constinit const Lease *lease_in_need = nullptr;
+
+// leases_give_back gives back what this backend has leased of a type and operation and not
+// delivered, but for lease_in_need; returns whether there was any.
+bool leases_give_back(Oid token_type, Operation operation) noexcept;
+
 inline Lease lease_make(Oid token_type, Operation operation) noexcept { return {token_type, operation, 0, 1, 0}; }
 
 // lease_take charges `wanted` values; raises where the limits refuse.
 inline void lease_take(Lease *lease, std::uint32_t wanted) {
   while (lease->held < wanted) {
+    lease_in_need = lease;
     lease->held += limits_lease(lease->token_type, lease->operation, std::max(lease->next, wanted - lease->held),
                                 &lease->leased_at);
+    lease_in_need = nullptr;
     lease->next = std::min(lease->next * 2, kMaxLease);
   }
   lease->held -= wanted;
@@ -36,6 +46,14 @@ inline void lease_refund(Lease *lease) noexcept {
   if (lease->held > 0) limits_refund(lease->token_type, lease->operation, lease->held, lease->leased_at);
   lease->held = 0;
   lease->next = 1;
+}
+
+// What leases_give_back does with each.
+inline bool lease_give_back(Lease *lease, Oid token_type, Operation operation) noexcept {
+  if (lease == lease_in_need || lease->held == 0) return false;
+  if (lease->token_type != token_type || lease->operation != operation) return false;
+  lease_refund(lease);
+  return true;
 }
 
 }  // namespace redoubt::pg

@@ -65,6 +65,7 @@ LimitRule read_rule(const CatalogRow &row) {
     return value;
   };
   rule.id = DatumGetInt64(required(kId));
+  if (rule.id < 1) raise_unreadable(rule.id);
   rule.role = DatumGetObjectId(row.get(kRole, &null));
   if (null) rule.role = InvalidOid;
   rule.type = DatumGetObjectId(row.get(kTokenType, &null));
@@ -76,7 +77,9 @@ LimitRule read_rule(const CatalogRow &row) {
   if (max_values < 1 || burst < 1) raise_unreadable(rule.id);
   rule.rate.max_values = static_cast<uint64>(max_values);
   rule.rate.burst = static_cast<uint64>(burst);
-  if (!interval_ns(DatumGetIntervalP(required(kPer)), &rule.rate.per_ns)) raise_unreadable(rule.id);
+  const Datum per = row.get(kPer, &null);
+  if (!null && (!interval_ns(DatumGetIntervalP(per), &rule.rate.per_ns) || rule.rate.per_ns == 0))
+    raise_unreadable(rule.id);
   if (limit_rate_problem(rule.rate) != nullptr) raise_unreadable(rule.id);
 
   const Datum max_delay = row.get(kMaxDelay, &null);
@@ -84,8 +87,7 @@ LimitRule read_rule(const CatalogRow &row) {
   if (!null && !interval_ns(DatumGetIntervalP(max_delay), &rule.max_delay_ns)) raise_unreadable(rule.id);
   rule.shared = DatumGetBool(required(kShared));
   if (!operation_parse(TextDatumGetCString(required(kOperation)), &rule.operation) ||
-      !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess) ||
-      on_excess_problem(rule.on_excess, rule.operation) != nullptr)
+      !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess) || on_excess_problem(rule) != nullptr)
     raise_unreadable(rule.id);
   return rule;
 }
@@ -156,9 +158,12 @@ bool limit_rule_suspends(const LimitRule &rule, Oid login_role, Oid type) {
   return rule.on_excess == OnExcess::suspend && covers(rule, login_role, type);
 }
 
-const char *on_excess_problem(OnExcess action, Operation operation) noexcept {
-  const bool reveals = operation == Operation::reveal || operation == Operation::masked;
-  return action == OnExcess::degrade && !reveals ? "only reveal and masked can degrade" : nullptr;
+const char *on_excess_problem(const LimitRule &rule) noexcept {
+  const bool reveals = rule.operation == Operation::reveal || rule.operation == Operation::masked;
+  if (rule.on_excess == OnExcess::degrade && !reveals) return "only reveal and masked can degrade";
+  if (rule.on_excess == OnExcess::throttle && limit_per_statement(rule.rate))
+    return "a limit per statement cannot throttle";
+  return nullptr;
 }
 
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept {
@@ -166,7 +171,9 @@ BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept {
 }
 
 const char *limit_rate_problem(const GcraRate &rate) noexcept {
-  if (rate.max_values < 1 || rate.burst < 1 || rate.per_ns < 1) return "values, interval and burst must be positive";
+  if (limit_per_statement(rate))
+    return rate.max_values < 1 || rate.burst != rate.max_values ? "a limit per statement has no burst" : nullptr;
+  if (rate.max_values < 1 || rate.burst < 1) return "values and burst must be positive";
   if (rate.max_values > rate.per_ns) return "a limit cannot exceed 1000000000 values per second";
   const auto longest = static_cast<unsigned __int128>(kLongestDays * kUsPerDay) * kNsPerUs;
   if (static_cast<unsigned __int128>(gcra_cost(rate)) * rate.burst > longest)
@@ -219,10 +226,14 @@ void rate_describe(const GcraRate &rate, char *out, Size size) {
   };
   constexpr Unit kUnits[] = {{86'400'000'000'000, "day"}, {3'600'000'000'000, "hour"}, {60'000'000'000, "minute"},
                              {1'000'000'000, "second"},   {1'000'000, "millisecond"},  {1000, "microsecond"}};
+  const char *const plural = rate.max_values == 1 ? "" : "s";
+  if (limit_per_statement(rate)) {
+    snprintf(out, size, UINT64_FORMAT " value%s per statement", rate.max_values, plural);
+    return;
+  }
   const Unit *unit = &kUnits[0];
   while (unit->ns > 1000 && rate.per_ns % unit->ns != 0) ++unit;
   const uint64 count = rate.per_ns / unit->ns;
-  const char *const plural = rate.max_values == 1 ? "" : "s";
   if (count == 1)
     snprintf(out, size, UINT64_FORMAT " value%s per %s, " UINT64_FORMAT " at once", rate.max_values, plural, unit->name,
              rate.burst);

@@ -25,7 +25,7 @@ struct LimitRule {
   OnExcess on_excess;
   bool shared;          // one bucket for all login roles it applies to
   uint64 max_delay_ns;  // the longest sleep a throttling rule may impose on one charge
-  GcraRate rate;
+  GcraRate rate;        // per_ns 0: the window is one statement
 };
 static_assert(std::is_trivially_copyable_v<LimitRule>);
 
@@ -53,8 +53,8 @@ bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operati
 // every operation on the type, not only its own.
 bool limit_rule_suspends(const LimitRule &rule, Oid login_role, Oid type);
 
-// What is wrong with an action for an operation, for people; null when nothing is.
-const char *on_excess_problem(OnExcess action, Operation operation) noexcept;
+// What is wrong with a rule's action for its operation and window, for people; null when nothing is.
+const char *on_excess_problem(const LimitRule &rule) noexcept;
 
 // The bucket that `login_role` draws on under `rule` of the last limit_rules().
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept;
@@ -67,8 +67,14 @@ inline TimestampTz limit_timestamp(uint64 ns) noexcept {
   return static_cast<TimestampTz>(ns / 1000 + (ns % 1000 != 0 ? 1 : 0));
 }
 
+// True of a limit whose window is one statement: it has no bucket, only a suspension.  Its burst is
+// max_values.  core/gcra would admit nothing at such a rate.
+inline bool limit_per_statement(const GcraRate &rate) noexcept { return rate.per_ns == 0; }
+
 // The time a bucket takes from empty to full; bounded by limit_rate_problem.
-inline uint64 limit_full_ns(const GcraRate &rate) noexcept { return gcra_cost(rate) * rate.burst; }
+inline uint64 limit_full_ns(const GcraRate &rate) noexcept {
+  return limit_per_statement(rate) ? 0 : gcra_cost(rate) * rate.burst;
+}
 
 // The bounds of a rule, checked when it is made and again when it is read.  Null when
 // they hold, else what is wrong, for people.  They keep every time within the 584
@@ -84,7 +90,7 @@ const char *on_excess_name(OnExcess action);
 bool on_excess_parse(const char *word, OnExcess *action) noexcept;
 bool operation_parse(const char *word, Operation *operation) noexcept;
 
-// rate_describe writes "100 values per hour, 20 at once" to `out`.
+// rate_describe writes "100 values per hour, 20 at once" or "5 values per statement" to `out`.
 void rate_describe(const GcraRate &rate, char *out, Size size);
 
 }  // namespace redoubt::pg

@@ -1,7 +1,7 @@
 // limits.h - charges values against the budget of the session's login role.
 //
-// Rules live in the table redoubt.limit_rule; running state (GCRA buckets,
-// usage counters) lives in shared memory and is touched with atomics only once
+// Rules live in the table redoubt.limit_rule; running state (GCRA buckets, counts per
+// statement, usage counters) lives in shared memory and is touched with atomics only once
 // an entry is found.  The arithmetic is core/gcra.
 #ifndef REDOUBT_PG_LIMITS_H
 #define REDOUBT_PG_LIMITS_H
@@ -27,7 +27,7 @@ void limits_backend_init();   // registers cache callbacks; once per backend, ch
 // longer than max_delay in all. Charges every window that applies, or none.  `leased_at`, if given, receives what
 // limits_refund needs to know.  A lease is for values about to leave: one kept open
 // while the bucket refills is budget saved up, so return what is left when a
-// statement or portal pauses.
+// statement or portal pauses.  Before it refuses, what this backend has leased elsewhere is given back (lease.h).
 uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at = nullptr);
 
 // limits_charge charges exactly `n` values, sleeping or raising.  When it raises 53400,

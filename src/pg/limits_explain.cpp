@@ -46,8 +46,11 @@ Verdict verdict_of(const LimitRule &rule, uint64 wait_ns) noexcept {
 
 Standing standing_of(const LimitRule &rule, Oid role, bool charged, uint64 now) {
   const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, role), limit_full_ns(rule.rate));
-  Standing standing = {&rule, Verdict::admits, gcra_remaining(rule.rate, tat, now), 0, 0, charged};
-  standing.wait_ns = gcra_next_allowed(rule.rate, tat, now) - now;
+  Standing standing = {&rule, Verdict::admits, rule.rate.max_values, 0, 0, charged};
+  if (!limit_per_statement(rule.rate)) {  // else a statement to come has all of it
+    standing.remaining = gcra_remaining(rule.rate, tat, now);
+    standing.wait_ns = gcra_next_allowed(rule.rate, tat, now) - now;
+  }
   standing.verdict = charged ? verdict_of(rule, standing.wait_ns) : Verdict::logs;
   if (rule.on_excess == OnExcess::suspend && suspended != 0) {
     standing.verdict = Verdict::suspended;
@@ -60,6 +63,11 @@ bool stricter(const Standing &a, const Standing &b) noexcept {
   if (a.verdict != b.verdict) return a.verdict > b.verdict;
   if (a.wait_ns != b.wait_ns) return a.wait_ns > b.wait_ns;
   return a.remaining < b.remaining;
+}
+
+// Of a limit per statement, which always admits the first values.
+const char *effect_name(OnExcess action) noexcept {
+  return action == OnExcess::suspend ? "suspends the role" : action == OnExcess::degrade ? "shows less" : "blocks";
 }
 
 const char *reason(const Standing &standing) {
@@ -76,7 +84,10 @@ const char *reason(const Standing &standing) {
     case Verdict::delays:
       return "the next value waits";
     case Verdict::admits:
-      return psprintf("admits " UINT64_FORMAT " more at once", standing.remaining);
+      if (!limit_per_statement(standing.rule->rate))
+        return psprintf("admits " UINT64_FORMAT " more at once", standing.remaining);
+      return psprintf("%s after " UINT64_FORMAT " in one statement", effect_name(standing.rule->on_excess),
+                      standing.remaining);
     default:
       return standing.charged ? "only logs" : "not charged by this operation; would suspend it";
   }

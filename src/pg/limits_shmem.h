@@ -1,8 +1,8 @@
 // limits_shmem.h - the shared tables behind limits: buckets and usage counters.
 //
 // Two fixed-size hash tables.  A bucket is the running state of one rule for one
-// login role; a usage entry counts what one login role was charged for one token
-// type and operation, limited or not.
+// login role (of a limit per statement: only whether it suspended the role); a usage entry counts what one login role
+// was charged for one token type and operation, limited or not.
 //
 // Locks: kLimitsLock guards membership of both tables (shared to look up and pin,
 // exclusive to add and remove).  Keys never change; every other field is an atomic and

@@ -96,8 +96,31 @@ int64 positive_argument(FunctionCallInfo fcinfo, int argument, const char *name)
   return value;
 }
 
+// The window of a limit as SQL has it: an interval, or null for one statement.
+struct Window {
+  Datum per;
+  bool null;
+};
+
+// Of a text: the word "statement", or an interval.
+Window window_of_text(const text *per) {
+  char *const word = text_to_cstring(per);
+  if (pg_strcasecmp(word, "statement") == 0) return {0, true};
+  return {DirectFunctionCall3(interval_in, CStringGetDatum(word), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)),
+          false};
+}
+
+uint64 window_ns(const Window &per) {
+  uint64 ns = 0;
+  if (per.null) return 0;
+  if (!interval_ns(DatumGetIntervalP(per.per), &ns) || ns == 0)
+    raise_invalid("per is out of range",
+                  "Use days or smaller units, up to 36525 days, or statement; months and years have no fixed length.");
+  return ns;
+}
+
 // Arguments 0 to 8 of set_limit, checked.
-LimitRule rule_arguments(FunctionCallInfo fcinfo) {
+LimitRule rule_arguments(FunctionCallInfo fcinfo, const Window &per) {
   LimitRule rule = {};
   rule.role = oid_or_any(fcinfo, 0);
   require_role(rule.role);
@@ -105,15 +128,19 @@ LimitRule rule_arguments(FunctionCallInfo fcinfo) {
   require_token_type(rule.type);
   rule.operation = limits_operation_argument(fcinfo, 2);
   rule.rate.max_values = static_cast<uint64>(positive_argument(fcinfo, 3, "max_values"));
-  rule.rate.per_ns = interval_argument(fcinfo, 4, "per");
+  rule.rate.per_ns = window_ns(per);
+  if (per.null && !PG_ARGISNULL(5))
+    raise_invalid("a limit per statement has no burst", "Leave burst out, or choose an interval for per.");
   rule.rate.burst = PG_ARGISNULL(5) ? rule.rate.max_values : static_cast<uint64>(positive_argument(fcinfo, 5, "burst"));
   if (const char *problem = limit_rate_problem(rule.rate))
     raise_invalid(problem, "Choose other values of max_values, per and burst.");
   require_argument(fcinfo, 6, "on_excess");
   if (!on_excess_parse(text_to_cstring(PG_GETARG_TEXT_PP(6)), &rule.on_excess))
     raise_invalid("unrecognized action on_excess", "Actions are log, throttle, degrade, block and suspend.");
-  if (const char *problem = on_excess_problem(rule.on_excess, rule.operation))
-    raise_invalid(problem, "Use throttle or block for read, tokenize and probe.");
+  if (const char *problem = on_excess_problem(rule))
+    raise_invalid(problem,
+                  per.null ? "Use log, block or suspend, or degrade for reveal and masked: waiting admits nothing more."
+                           : "Use throttle or block for read, tokenize and probe.");
   rule.max_delay_ns = interval_argument(fcinfo, 7, "max_delay");
   require_argument(fcinfo, 8, "shared");
   rule.shared = PG_GETARG_BOOL(8);
@@ -137,13 +164,20 @@ void audit_limit_command(const char *command, Oid type, int64 count, const char 
 }
 
 void run(const char *sql, int arguments, Oid *types, Datum *values, const char *nulls, int expected) {
-  const int result = SPI_execute_with_args(sql, arguments, types, values, nulls, false, 0);
-  if (result != expected) elog(ERROR, "writing redoubt.limit_rule failed: %s", SPI_result_code_string(result));
+  policy_own_change_begin(expected == SPI_OK_DELETE ? OwnChange::deletes : OwnChange::writes);
+  PG_TRY();
+  {
+    const int result = SPI_execute_with_args(sql, arguments, types, values, nulls, false, 0);
+    if (result != expected) elog(ERROR, "writing redoubt.limit_rule failed: %s", SPI_result_code_string(result));
+  }
+  PG_FINALLY();
+  { policy_own_change_end(); }
+  PG_END_TRY();
 }
 
 char null_flag(bool null) { return null ? 'n' : ' '; }
 
-int64 store_rule(FunctionCallInfo fcinfo) {
+int64 store_rule(FunctionCallInfo fcinfo, const Window &per) {
   Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID,     INT8OID, INTERVALOID,
                  INT8OID,    TEXTOID,    INTERVALOID, BOOLOID, REGROLEOID};
   constexpr int kArguments = lengthof(types);
@@ -153,6 +187,8 @@ int64 store_rule(FunctionCallInfo fcinfo) {
     values[i] = PG_GETARG_DATUM(i);
     nulls[i] = null_flag(PG_ARGISNULL(i));
   }
+  values[4] = per.per;
+  nulls[4] = null_flag(per.null);
   values[kArguments - 1] = ObjectIdGetDatum(GetSessionUserId());
   nulls[kArguments - 1] = ' ';
   run("INSERT INTO redoubt.limit_rule"
@@ -166,6 +202,44 @@ int64 store_rule(FunctionCallInfo fcinfo) {
   bool null = true;
   if (SPI_processed != 1) elog(ERROR, "redoubt.limit_rule took %d rows for one", static_cast<int>(SPI_processed));
   return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+int64 set_limit(FunctionCallInfo fcinfo, const Window &per) {
+  const LimitRule rule = rule_arguments(fcinfo, per);
+  SPI_connect();
+  const int64 id = store_rule(fcinfo, per);
+  SPI_finish();
+
+  char rate[128];
+  rate_describe(rule.rate, rate, sizeof rate);
+  const char *const delay =
+      per.null ? "" : psprintf(", longest delay " UINT64_FORMAT " ms", rule.max_delay_ns / 1000000);
+  audit_limit_command("set_limit", rule.type, -1,
+                      psprintf("limit " INT64_FORMAT ": %s, %s, %s, on excess %s%s%s", id, role_text(rule.role),
+                               operation_name(rule.operation), rate, on_excess_name(rule.on_excess), delay,
+                               rule.shared ? ", one bucket for all" : ""));
+  return id;
+}
+
+// `per` null: of every window.
+int32 drop_limit(FunctionCallInfo fcinfo, const Window *per) {
+  const Operation operation = limits_operation_argument(fcinfo, 2);
+  Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID, BOOLOID, INTERVALOID};
+  constexpr int kArguments = lengthof(types);
+  Datum values[kArguments] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), BoolGetDatum(per == nullptr),
+                              per != nullptr ? per->per : 0};
+  const char nulls[kArguments + 1] = {
+      null_flag(PG_ARGISNULL(0)), null_flag(PG_ARGISNULL(1)), ' ', ' ', null_flag(per == nullptr || per->null), '\0'};
+  SPI_connect();
+  run("DELETE FROM redoubt.limit_rule WHERE role IS NOT DISTINCT FROM $1 AND token_type IS NOT DISTINCT FROM $2"
+      " AND operation = $3 AND ($4 OR per IS NOT DISTINCT FROM $5)",
+      kArguments, types, values, nulls, SPI_OK_DELETE);
+  const auto dropped = static_cast<int32>(SPI_processed);
+  SPI_finish();
+  audit_limit_command(
+      "drop_limit", oid_or_any(fcinfo, 1), -1,
+      psprintf("%s, %s: %d limits dropped", role_text(oid_or_any(fcinfo, 0)), operation_name(operation), dropped));
+  return dropped;
 }
 
 // What the rules leave to one login role at this moment.
@@ -189,6 +263,10 @@ Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint
     }
     if (!charged) continue;
     standing.limited = true;
+    if (limit_per_statement(rule.rate)) {  // a statement to come has all of it
+      standing.remaining = std::min(standing.remaining, rule.rate.max_values);
+      continue;
+    }
     standing.remaining = std::min(standing.remaining, gcra_remaining(rule.rate, tat, now));
     if (rule.on_excess == OnExcess::log) continue;
     const uint64 next = gcra_next_allowed(rule.rate, tat, now);
@@ -237,45 +315,34 @@ void put_usage(ReturnSetInfo *result, UsageEntry *entry, std::span<const LimitRu
 REDOUBT_FUNCTION(redoubt_set_limit) {
   using namespace redoubt::pg;
   require_preloaded();
-  const LimitRule rule = rule_arguments(fcinfo);
-  SPI_connect();
-  const int64 id = store_rule(fcinfo);
-  SPI_finish();
+  require_argument(fcinfo, 4, "per");
+  PG_RETURN_INT64(set_limit(fcinfo, {PG_GETARG_DATUM(4), false}));
+}
 
-  char rate[128];
-  rate_describe(rule.rate, rate, sizeof rate);
-  audit_limit_command(
-      "set_limit", rule.type, -1,
-      psprintf("limit " INT64_FORMAT ": %s, %s, %s, on excess %s, longest delay " UINT64_FORMAT " ms%s", id,
-               role_text(rule.role), operation_name(rule.operation), rate, on_excess_name(rule.on_excess),
-               rule.max_delay_ns / 1000000, rule.shared ? ", one bucket for all" : ""));
-  PG_RETURN_INT64(id);
+// set_limit(..., per text, ...): an interval, or statement.
+REDOUBT_FUNCTION(redoubt_set_limit_per) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_argument(fcinfo, 4, "per");
+  PG_RETURN_INT64(set_limit(fcinfo, window_of_text(PG_GETARG_TEXT_PP(4))));
 }
 
 // drop_limit(role regrole, token_type regtype, operation text, per interval) returns int4: how many were
-// dropped.  A null role or type means the rule for every role or type; a null interval every interval.
+// dropped.  A null role or type means the rule for every role or type; a null interval every window.
 REDOUBT_FUNCTION(redoubt_drop_limit) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Operation operation = limits_operation_argument(fcinfo, 2);
-  Oid types[] = {REGROLEOID, REGTYPEOID, TEXTOID, INTERVALOID};
-  constexpr int kArguments = lengthof(types);
-  Datum values[kArguments];
-  char nulls[kArguments + 1] = {};
-  for (int i = 0; i < kArguments; ++i) {
-    values[i] = PG_GETARG_DATUM(i);
-    nulls[i] = null_flag(PG_ARGISNULL(i));
-  }
-  SPI_connect();
-  run("DELETE FROM redoubt.limit_rule WHERE role IS NOT DISTINCT FROM $1 AND token_type IS NOT DISTINCT FROM $2"
-      " AND operation = $3 AND ($4 IS NULL OR per = $4)",
-      kArguments, types, values, nulls, SPI_OK_DELETE);
-  const auto dropped = static_cast<int32>(SPI_processed);
-  SPI_finish();
-  audit_limit_command(
-      "drop_limit", oid_or_any(fcinfo, 1), -1,
-      psprintf("%s, %s: %d limits dropped", role_text(oid_or_any(fcinfo, 0)), operation_name(operation), dropped));
-  PG_RETURN_INT32(dropped);
+  const Window per = {PG_GETARG_DATUM(3), false};
+  PG_RETURN_INT32(drop_limit(fcinfo, PG_ARGISNULL(3) ? nullptr : &per));
+}
+
+// drop_limit(..., per text): an interval, or statement; null means every window.
+REDOUBT_FUNCTION(redoubt_drop_limit_per) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  if (PG_ARGISNULL(3)) PG_RETURN_INT32(drop_limit(fcinfo, nullptr));
+  const Window per = window_of_text(PG_GETARG_TEXT_PP(3));
+  PG_RETURN_INT32(drop_limit(fcinfo, &per));
 }
 
 // lift_suspension(role regrole) returns int4: ends every suspension of a login role in this database, those

@@ -152,6 +152,13 @@ int meter_of(const Node *expression) {
   return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
 }
 
+bool meters_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (MeterState *state = states; state != nullptr; state = state->next)
+    for (int i = 0; i < state->spec.items; ++i) any |= lease_give_back(&state->lease[i], token_type, operation);
+  return any;
+}
+
 void meter_refund_query(MemoryContext context) noexcept {
   for (MeterState *state = states; state != nullptr; state = state->next)
     if (state->context == context) refund(state);

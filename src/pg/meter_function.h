@@ -6,6 +6,7 @@
 #ifndef REDOUBT_PG_METER_FUNCTION_H
 #define REDOUBT_PG_METER_FUNCTION_H
 
+#include "pg/limits.h"
 #include "pg/plan_flow.h"
 
 namespace redoubt::pg {
@@ -33,6 +34,9 @@ int meter_of(const Node *expression);
 // meter_refund_query gives back what meters whose state is in `context` (the query's)
 // hold ahead.  Atomics only.
 void meter_refund_query(MemoryContext context) noexcept;
+
+// meters_give_back: leases_give_back, of what meters inside plans have leased.
+bool meters_give_back(Oid token_type, Operation operation) noexcept;
 
 }  // namespace redoubt::pg
 #endif

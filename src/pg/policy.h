@@ -63,5 +63,12 @@ struct CarriedTokens {
 };
 const CarriedTokens *policy_carried(Oid type);
 
+// Between these two the statement that a function runs on an own table writes no `policy` event, because the
+// function records what it did itself.  Every other change does, also one that the statement's triggers or
+// rules make on the way.  The second must follow the first on every way out.
+enum class OwnChange : std::uint8_t { writes, deletes };
+void policy_own_change_begin(OwnChange change);
+void policy_own_change_end() noexcept;
+
 }  // namespace redoubt::pg
 #endif

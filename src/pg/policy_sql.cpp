@@ -15,9 +15,40 @@ extern "C" {
 #include "regex/regex.h"
 }
 
+namespace redoubt::pg {
+namespace {
+
+// The triggers that the change a function of ours makes just now is still to fire, each once: whatever else
+// changes the table meanwhile (a trigger, a rule) fires one more.  INSERT with ON CONFLICT fires those of
+// UPDATE as well.
+struct Expected {
+  bool insert;
+  bool update;
+  bool remove;
+};
+constinit Expected expected = {};
+
+bool is_own_change(TriggerEvent event) {
+  bool *const flag = TRIGGER_FIRED_BY_INSERT(event)   ? &expected.insert
+                     : TRIGGER_FIRED_BY_UPDATE(event) ? &expected.update
+                     : TRIGGER_FIRED_BY_DELETE(event) ? &expected.remove
+                                                      : nullptr;
+  return flag != nullptr && std::exchange(*flag, false);
+}
+
+}  // namespace
+
+void policy_own_change_begin(OwnChange change) {
+  const bool writes = change == OwnChange::writes;
+  expected = {writes, writes, !writes};
+}
+void policy_own_change_end() noexcept { expected = {}; }
+
+}  // namespace redoubt::pg
+
 // Statement trigger on redoubt.token_type, key and limit_rule: every backend
 // drops what it cached of the table, and the change is recorded however it was
-// made (by our functions, by a restore, by hand).
+// made (by a restore, by hand), unless the function that makes it does so itself.
 REDOUBT_FUNCTION(redoubt_policy_changed) {
   using namespace redoubt::pg;
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
@@ -27,7 +58,7 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
                           : TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "update"
                           : TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "delete"
                                                                     : "truncate";
-  if (shared_memory_ready() && kek_available())
+  if (!is_own_change(data->tg_event) && shared_memory_ready() && kek_available())
     audit_write({.event = "policy",
                  .operation = operation,
                  .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});

@@ -319,6 +319,13 @@ void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
   meter_refund_query(query->estate->es_query_cxt);
 }
 
+bool read_meters_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (QueryMeter *query = queries; query != nullptr; query = query->next)
+    for (int i = 0; i < query->budgets; ++i) any |= lease_give_back(&query->budget[i].lease, token_type, operation);
+  return any;
+}
+
 void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   QueryMeter *const state = meter->query;
   if (state == nullptr) return;

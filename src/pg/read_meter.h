@@ -7,6 +7,7 @@
 #include "pg/boundary.h"
 
 #include "pg/delivery.h"
+#include "pg/limits.h"
 
 namespace redoubt::pg {
 
@@ -38,6 +39,9 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query);
 
 // For the error path: the message may carry a protected value of the query.
 void query_meter_error(const QueryDesc *query) noexcept;
+
+// read_meters_give_back: leases_give_back, of what the output of the queries in progress has leased.
+bool read_meters_give_back(Oid token_type, Operation operation) noexcept;
 
 // True if the output function will reveal values of the type, and charge for that.
 bool read_is_revealed(Oid token_type);

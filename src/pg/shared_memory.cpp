@@ -6,6 +6,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/limit_sleepers.h"
+#include "pg/limit_statement.h"
 #include "pg/limits.h"
 #include "pg/shared_memory.h"
 
@@ -26,6 +27,7 @@ static void redoubt_shmem_request(void) {
   RequestAddinShmemSpace(audit_trail_shmem_size());
   RequestAddinShmemSpace(limits_shmem_size());
   RequestAddinShmemSpace(limit_sleepers_shmem_size());
+  RequestAddinShmemSpace(limit_statement_shmem_size());
   RequestNamedLWLockTranche("redoubt", kSharedLocks);
 }
 
@@ -37,6 +39,7 @@ static void redoubt_shmem_startup(void) {
   audit_trail_shmem_startup();
   limits_shmem_startup();
   limit_sleepers_shmem_startup();
+  limit_statement_shmem_startup();
   LWLockRelease(AddinShmemInitLock);
 }
 }

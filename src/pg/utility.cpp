@@ -9,6 +9,7 @@
 #include "pg/derived_columns.h"
 #include "pg/function_trust.h"
 #include "pg/kek.h"
+#include "pg/limit_statement.h"
 #include "pg/log_guard.h"
 #include "pg/policy.h"
 #include "pg/read_meter.h"
@@ -203,11 +204,26 @@ void audit_settings(const Node *statement) {
   }
 }
 
+// Commands may start parallel workers, but for those that run in an aborted transaction too.
+void load_statement(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_TransactionStmt:
+    case T_VariableSetStmt:
+    case T_VariableShowStmt:
+      return;
+    case T_FetchStmt:
+      return limit_statement_join(reinterpret_cast<const FetchStmt *>(statement)->portalname);
+    default:
+      return limit_statement_load();
+  }
+}
+
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
   UtilityCommand command = {statement, nullptr, "", nullptr};
   const Node *node = statement->utilityStmt;
+  load_statement(node);
   if (IsA(node, AlterTableStmt)) {
     require_using(reinterpret_cast<const AlterTableStmt *>(node));
   } else if (IsA(node, CopyStmt)) {
@@ -236,6 +252,7 @@ void utility_end(UtilityCommand *command) {
   if (IsA(node, SecLabelStmt)) function_trust_bind(reinterpret_cast<const SecLabelStmt *>(node));
   audit_settings(node);
   audit_membership(node);
+  if (IsA(node, DeclareCursorStmt)) limit_statement_join(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname);
 }
 
 }  // namespace redoubt::pg

@@ -22,6 +22,7 @@ $node->admin(<<~'SQL');
   SELECT redoubt.rotate_key('desk');
   SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 1000, '1 hour', burst => 500, on_excess => 'throttle', max_delay => '3 s');
   SELECT redoubt.set_limit(NULL, 'desk.ticket', 'tokenize', 2000, '1 day', shared => true);
+  SELECT redoubt.set_limit(NULL, 'redoubt.email_token', 'masked', 10, 'statement');
   GRANT EXECUTE ON FUNCTION desk.ticket(text), redoubt.detokenize(desk.ticket), redoubt.note(text), redoubt.detokenize(redoubt.note),
     desk.serial(text), redoubt.detokenize(desk.serial), desk.account(bigint), redoubt.detokenize(desk.account) TO regress_lead;
   GRANT EXECUTE ON FUNCTION redoubt.mask(desk.ticket) TO regress_agent;
@@ -131,7 +132,7 @@ for my $format ('custom', 'directory') {
   restored("as_$format");
 }
 readable('as_custom');
-is($node->admin(q{SELECT redoubt.set_limit('regress_agent', NULL, 'masked', 5, '1 hour')}, database => 'as_custom'), '3', 'new limits are numbered after the restored ones');
+is($node->admin(q{SELECT redoubt.set_limit('regress_agent', NULL, 'masked', 5, '1 hour')}, database => 'as_custom'), '4', 'new limits are numbered after the restored ones');
 is($node->verdict, 't', 'the audit trail verifies');
 is($node->admin('SELECT count(*) FROM redoubt.audit WHERE database = $$as_text$$ AND event = $$policy$$ AND detail LIKE $$%redoubt.limit_rule$$') > 0, 1, 'a restore of limits is on record');
 
