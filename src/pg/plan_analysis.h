@@ -15,6 +15,8 @@ namespace redoubt::pg {
 struct OutputColumn {
   Flow flow;
   Oid type;
+  std::uint32_t stays;    // a bit per source of tokens that the type still carries as tokens
+  std::uint32_t reveals;  // a bit per source of tokens that must have met an output function, see read_meets_output
 };
 
 // Plain data in one memory context, pointers into itself only.

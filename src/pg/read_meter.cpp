@@ -162,10 +162,9 @@ void prepare(QueryMeter *meter, const QueryDesc *query, const DeliveryFrame *fra
     for (int i = 0; i < analysis->sources; ++i) {
       const Source &source = analysis->source[i];
       if (column.flow.count[i] == 0) continue;
-      const bool stays = source.is_token && type_carries(column.type, source.token_type);
+      const bool stays = (column.stays & 1U << i) != 0;
       if (stays && stays_protected(dest, frame)) continue;
-      const bool revealable =
-          source.is_token && (makes_text || !stays) && read_meets_output(column.type, source.token_type);
+      const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
