@@ -50,7 +50,7 @@ SELECT identity FROM member JOIN pg_proc AS p ON classid = 'pg_proc'::regclass A
 WHERE cardinality(p.proacl) = 0 ORDER BY identity COLLATE "C";
 
 -- The gate again, by what the functions are: a new way to reveal or tokenize would show here.
--- character(n), and what is given a type by name, check the type's privilege inside.
+-- character(n), arrays, and what is given a type by name, check the type's privilege inside.
 SELECT identity, p.prosrc, cardinality(p.proacl) = 0 AS nobody
 FROM member JOIN pg_proc AS p ON classid = 'pg_proc'::regclass AND p.oid = objid
 WHERE p.prosrc ~ '^redoubt_(detokenize|mask|tokenize|fpe)'

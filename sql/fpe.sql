@@ -53,7 +53,7 @@ SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => '
 SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => 'integer(1,1000)');
 SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => '(\d+)');
 SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => '(\d{6,7})(\d{6})');
-SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => 'email');
+SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => 'klingon');
 SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => 'integer', "normalize" => 'trim');
 SELECT to_regtype('regress_fpe.bad') IS NULL AS none_made;
 

@@ -369,6 +369,32 @@ COMMENT ON FUNCTION redoubt.close_gate(text, text) IS
   'internal: revokes EXECUTE on a new token type''s tokenizing function, detokenize and mask from everybody, and comments them';
 REVOKE ALL ON FUNCTION redoubt.close_gate(text, text) FROM PUBLIC;
 
+/* build_array_forms makes the functions that take a whole array of one type's values or tokens.
+ *
+ * Anybody may call them: inside, they ask for EXECUTE on the type's function for
+ * single values, so that one GRANT, and one REVOKE, is all there is.
+ */
+CREATE FUNCTION redoubt.build_array_forms(t text, base text, volatility text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  lib constant text := '$libdir/redoubt';
+BEGIN
+  EXECUTE format('CREATE FUNCTION %1$s(%2$s[]) RETURNS %1$s[] AS %3$L, %4$L LANGUAGE c %5$s STRICT PARALLEL SAFE COST 100',
+                 t, base, lib, 'redoubt_tokenize_array', volatility);
+  EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s[]) RETURNS %s[] AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100',
+                 t, base, lib, 'redoubt_detokenize_array');
+  EXECUTE format('CREATE FUNCTION redoubt.mask(%s[]) RETURNS text[] AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100',
+                 t, lib, 'redoubt_mask_array');
+  EXECUTE format('COMMENT ON FUNCTION %1$s(%2$s[]) IS %3$L', t, base, format('tokenizes each element, if the role may execute %s(%s)', t, base));
+  EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s[]) IS %L', t, format('plaintext of each element, if the role may execute redoubt.detokenize(%s)', t));
+  EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s[]) IS %L', t, format('masked form of each element, if the role may execute redoubt.mask(%s)', t));
+END
+$body$;
+COMMENT ON FUNCTION redoubt.build_array_forms(text, text, text) IS
+  'internal: makes the functions of a token type that take arrays';
+REVOKE ALL ON FUNCTION redoubt.build_array_forms(text, text, text) FROM PUBLIC;
+
 /* build_token_type makes the whole family of objects of one token type.
  *
  * The operators of the types that ship go to pg_catalog, so that an
@@ -428,6 +454,7 @@ BEGIN
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, lib, 'redoubt_mask');
   PERFORM redoubt.close_gate(t, base);
+  PERFORM redoubt.build_array_forms(t, base, cast_volatility);
 
   -- Casts, so that typed parameters need no change in the application.
   EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s(%s) AS IMPLICIT', base, t, t, base);
@@ -531,9 +558,15 @@ DECLARE
 BEGIN
   -- 'none' is the format's own: equal values must have one form before they are encrypted.
   IF normalizer = 'none' AND base = 'text' THEN
-    normalizer := CASE composed WHEN 'phone' THEN 'phone(US)' WHEN 'uuid' THEN 'lower' ELSE 'trim' END;
+    normalizer := CASE WHEN composed = 'phone' THEN 'phone(US)' WHEN composed = 'uuid' THEN 'lower'
+                    WHEN composed ~ '^email($|\(.*\)$)' THEN 'email' WHEN composed ~ '^name($|\(.*\)$)' THEN 'name' ELSE 'trim' END;
   END IF;
   PERFORM redoubt.check_policy(normalizer, mask, pattern);
+  -- The letters of a class given here are characters of the server's encoding; those of an alphabet's name need not be.
+  IF getdatabaseencoding() <> 'UTF8' AND composed ~ '^name($|\(.*\)$)' AND composed !~ 'alphabet=(ascii|\[)' THEN
+    RAISE EXCEPTION 'invalid format for a token type: the encoding of this database has not all letters of the alphabet' USING ERRCODE = '22023',
+      HINT = 'Use name(alphabet=ascii), or a class: name(alphabet=[...],upper=[...]).';
+  END IF;
   IF base = 'bigint' AND (pattern IS NOT NULL OR normalizer <> 'none') THEN
     RAISE EXCEPTION 'a token type of base bigint takes neither pattern nor normalize' USING ERRCODE = '22023';
   END IF;
@@ -568,6 +601,7 @@ BEGIN
                  t, base, lib, c || 'detokenize');
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10', t, lib, c || 'mask');
   PERFORM redoubt.close_gate(t, base);
+  PERFORM redoubt.build_array_forms(t, base, 'STABLE');
 
   -- Casts to the type; what they tokenize is checked inside.
   FOR item IN SELECT * FROM (VALUES ('text', 'text', 'cast'), ('varchar', 'text', 'cast'), ('bpchar', 'bpchar', 'cast_bpchar'),
@@ -654,6 +688,15 @@ COMMENT ON FUNCTION redoubt.detokenize(text, regtype) IS 'the value of a token i
 CREATE FUNCTION redoubt.mask(token text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_mask_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION redoubt.mask(text, regtype) IS 'the masked value of a token in a text, if the role may reveal values of the type masked';
+CREATE FUNCTION redoubt.tokenize("values" text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_tokenize_array_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION redoubt.tokenize(text[], regtype) IS 'the token of each element as text, if the role may tokenize values of the type';
+CREATE FUNCTION redoubt.detokenize(tokens text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_detokenize_array_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION redoubt.detokenize(text[], regtype) IS 'the value of the token in each element, if the role may reveal values of the type';
+CREATE FUNCTION redoubt.mask(tokens text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_mask_array_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION redoubt.mask(text[], regtype) IS 'the masked value of the token in each element, if the role may reveal values of the type masked';
 
 CREATE VIEW redoubt.formats AS
   SELECT v.name, v.format, v.base, v.kept, v.example FROM (VALUES
@@ -664,6 +707,9 @@ CREATE VIEW redoubt.formats AS
     ('card', 'card(bin=6,last=4,length=16-19,check=ignore)', 'text', 'BIN, last four, separators, length', '4111 1111 1111 1111'),
     ('us_ssn', 'us_ssn', 'text', 'hyphens', '123-45-6789'),
     ('phone', 'phone', 'text', 'calling code, extension, length', '+442079460958'),
+    ('email', 'email(domain=hidden)', 'text', 'the length, in classes of 8', 'alice@example.com'),
+    ('email_local', 'email(domain=kept)', 'text', 'the domain, the length of the local part in classes of 8', 'alice@example.com'),
+    ('name', 'name(alphabet=latin,short=3)', 'text', 'words, separators, case; the length beyond three letters', 'Mary O''Connor-Smith'),
     ('uuid', 'uuid', 'text', 'version, variant, hyphens', '2c5ea4c0-4067-41fe-8bad-1f2d3c4b5a01'),
     ('date', 'date(0001-01-01,9999-12-31)', 'text', 'nothing but the range', '1984-02-29'),
     ('integer', 'integer(1000000,9999999)', 'bigint', 'nothing but the range', '4711000'))
@@ -765,7 +811,7 @@ BEGIN
       WHERE (p.probin = '$libdir/redoubt' OR (p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'internal')
                                               AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_')))
         AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
-        AND (t.oid = ANY (p.proargtypes) OR p.prorettype = t.oid
+        AND (t.oid = ANY (p.proargtypes) OR t.typarray = ANY (p.proargtypes) OR p.prorettype IN (t.oid, t.typarray)
              OR (p.pronamespace = t.typnamespace AND p.proname = t.typname || '_sortsupport')))
     SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
       FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype

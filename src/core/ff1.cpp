@@ -85,6 +85,12 @@ Status Ff1Plan::prepare(AesBlocks &aes, std::uint32_t radix, std::size_t length,
   return tweak_bytes == 0 ? set_tweak({}) : Status::ok;
 }
 
+Status Ff1Plan::absorb_prefix(std::span<const std::uint8_t> prefix) noexcept {
+  if (!ready_ || prefix.size() > tweak_bytes()) return Status::invalid_argument;
+  ready_ = feistel_.absorb(prefix);
+  return ready_ ? Status::ok : Status::crypto_failure;
+}
+
 Status Ff1Plan::set_tweak(std::span<const std::uint8_t> tweak) noexcept {
   if (!ready_ || tweak.size() != tweak_bytes()) return Status::invalid_argument;
   const std::array<const std::uint8_t *, 1> tweaks = {tweak.data()};

@@ -59,8 +59,14 @@ class Ff1Plan {
   Status prepare(AesBlocks &aes, std::uint32_t radix, std::size_t length, std::size_t tweak_bytes,
                  std::uint64_t min_domain = kFf1MinDomain);
 
+  // absorb_prefix takes in what all tweaks to come begin with, so that its whole blocks are enciphered once and not
+  // with every tweak; results do not change.  Tweaks that do not begin with it are the caller's error.
+  // Errors: invalid_argument (the plan is not ready, longer than tweak_bytes()), crypto_failure.
+  Status absorb_prefix(std::span<const std::uint8_t> prefix) noexcept;
+
   // set_tweak sets the tweak of the values to come; needed once unless tweak_bytes() is 0.  One AES block for every
   // 16 bytes of tweak that fill a block of their own (none for tweaks of up to 15 bytes less a half's).
+  // An absorbed prefix costs nothing again.
   // Errors: invalid_argument (not tweak_bytes() bytes, or the plan is not ready), crypto_failure.
   Status set_tweak(std::span<const std::uint8_t> tweak) noexcept;
 

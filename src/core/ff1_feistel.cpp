@@ -74,6 +74,7 @@ void Ff1Feistel::set_moduli(std::uint32_t radix) {
 bool Ff1Feistel::prepare(AesBlocks &aes, std::uint32_t radix, std::size_t length, std::size_t tweak_bytes) {
   aes_ = &aes;
   tweak_bytes_ = tweak_bytes;
+  absorbed_ = 0;
   u_ = length / 2;
   v_ = length - u_;
   set_moduli(radix);
@@ -107,9 +108,19 @@ bool Ff1Feistel::prepare(AesBlocks &aes, std::uint32_t radix, std::size_t length
   return aes_->encrypt(p.data(), state_.span().data(), 1);
 }
 
+bool Ff1Feistel::absorb(std::span<const std::uint8_t> prefix) noexcept {
+  std::uint8_t *const state = state_.span().data();
+  while (absorbed_ + kAesBlockSize <= prefix.size() && absorbed_ < constant_blocks_ * kAesBlockSize) {
+    store(load(state) ^ load(&prefix[absorbed_]), state);
+    if (!aes_->encrypt(state, state, 1)) return false;
+    absorbed_ += kAesBlockSize;
+  }
+  return true;
+}
+
 bool Ff1Feistel::set_lanes(std::span<const std::uint8_t *const> tweaks, std::span<Ff1Lane> lanes) const noexcept {
   for (Ff1Lane &lane : lanes) std::copy_n(state_.span().begin(), kAesBlockSize, lane.block.begin());
-  for (std::size_t at = 0;; at += kAesBlockSize) {
+  for (std::size_t at = absorbed_;; at += kAesBlockSize) {
     const std::size_t part = std::min(kAesBlockSize, tweak_bytes_ - std::min(at, tweak_bytes_));
     for (std::size_t i = 0; part > 0 && i < lanes.size(); ++i) {
       std::array<std::uint8_t, kAesBlockSize> padded = {};

@@ -54,6 +54,10 @@ class Ff1Feistel {
   Width width() const noexcept;
   std::size_t half_words() const noexcept { return half_words_; }
 
+  // absorb takes in what all tweaks to come begin with: its whole blocks that lie in front of the round number are
+  // enciphered here, once, and cost set_lanes nothing.  Tweaks are still given whole.  False if OpenSSL fails.
+  bool absorb(std::span<const std::uint8_t> prefix) noexcept;
+
   // set_lanes turns one tweak per lane, each of tweak_bytes() bytes, into that lane's state; 1 to kFf1Lanes lanes.
   // One cipher call for every whole block of the tweak that lies in front of the round number (none for short
   // tweaks).  False if OpenSSL fails.
@@ -91,7 +95,8 @@ class Ff1Feistel {
   std::size_t constant_blocks_ = 0;  // whole blocks of Q in front of the round number
   std::size_t mark_ = 0;             // the round number's place in the block after them
   std::size_t half_words_ = 0;
-  SecretBytes<kAesBlockSize> state_;  // CIPH_K(P)
+  std::size_t absorbed_ = 0;          // bytes of the tweak that are in state_ already, a multiple of the block
+  SecretBytes<kAesBlockSize> state_;  // CIPH_K(P), and then the CBC-MAC over the absorbed blocks
   Moduli moduli_;
 };
 

@@ -34,22 +34,6 @@ unsigned luhn_sum(std::string_view text) noexcept {
   return sum % 10;
 }
 
-void append_utf8(std::string &out, char32_t c) {
-  const auto byte = [&out](std::uint32_t b) { out.push_back(static_cast<char>(b)); };
-  if (c < 0x80) return byte(c);
-  if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F));
-  }
-  byte(0x80 | (c & 0x3F));
-}
-
 }  // namespace
 
 Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept {
@@ -79,14 +63,14 @@ Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) co
 }
 
 // settle_check_digit gives the last tokenized digit the one value that makes the sum right.
-void Format::settle_check_digit(Side side, std::string &text) const noexcept {
+void Format::settle_check_digit(Side side, std::span<char> text) const noexcept {
   const unsigned wanted = side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
   std::size_t place = text.size();
   for (std::size_t behind = card_.last + std::size_t{1}; behind > 0;)
     if (is_digit(text[--place])) --behind;
   for (char digit = '0'; digit <= '9'; ++digit) {
     text[place] = digit;
-    if (luhn_sum(text) == wanted) return;
+    if (luhn_sum({text.data(), text.size()}) == wanted) return;
   }
 }
 
@@ -129,6 +113,8 @@ Refusal Format::scan(std::string_view text, Side side, FormatScan &scan) const n
 }
 
 Refusal Format::accepts(std::string_view token) const {
+  if (kind_ == Kind::email) return email_.accepts(token);
+  if (kind_ == Kind::name) return name_.accepts(token);
   if (kind_ == Kind::date) {
     std::uint64_t rank = 0;
     return scan_date(token, rank);
@@ -197,10 +183,38 @@ Status Format::crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatS
   return ranked_ ? crypt_ranked(direction, cipher, scan) : crypt_layers(direction, cipher, scan);
 }
 
+// put_together appends to `out` the text `in` with its tokenized characters replaced by those of `slots`; `side` is
+// what comes out.
+void Format::put_together(Side side, std::string_view in, std::span<const FormatScan::Slot> slots,
+                          std::string &out) const {
+  const std::size_t begin = out.size();
+  if (!alphabets_.empty() &&
+      std::all_of(alphabets_.begin(), alphabets_.end(), [](const FormatAlphabet &a) { return a.is_ascii(); })) {
+    out.append(in);  // a character for a character
+    const bool plain = alphabets_.size() == 1 && alphabets_[0].single_run();
+    const char32_t first = alphabets_[0].character(0);
+    for (const FormatScan::Slot &slot : slots) {
+      const char32_t c = plain ? first + slot.numeral : alphabets_[slot.alphabet].character(slot.numeral);
+      out[begin + slot.offset] = static_cast<char>(c);
+    }
+  } else {
+    std::size_t from = 0;
+    for (const FormatScan::Slot &slot : slots) {
+      out.append(in.substr(from, slot.offset - from));
+      utf8_append(out, alphabets_[slot.alphabet].character(slot.numeral));
+      from = std::size_t{slot.offset} + slot.size;
+    }
+    out.append(in.substr(from));
+  }
+  if (kind_ == Kind::card && card_.check != Check::ignore) settle_check_digit(side, std::span(out).subspan(begin));
+}
+
 Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const {
   constexpr Refusal kFailed = {Status::crypto_failure, 0, "encryption failed"};
   const bool encrypts = direction == Ff1Direction::encrypt;
   out.clear();
+  if (kind_ == Kind::email) return email_.crypt(direction, cipher, in, out);
+  if (kind_ == Kind::name) return name_.crypt(direction, cipher, in, out);
   if (kind_ == Kind::date) {
     std::uint64_t rank = 0;
     const Refusal refusal = scan_date(in, rank);
@@ -214,16 +228,7 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_
   const Refusal refusal = scan(in, encrypts ? Side::value : Side::token, taken);
   if (!refusal.ok()) return refusal;
   if (crypt_slots(direction, cipher, taken) != Status::ok) return kFailed;
-  std::size_t from = 0;
-  for (std::size_t i = 0; i < taken.slots; ++i) {
-    const FormatScan::Slot &slot = taken.slot[i];
-    out.append(in.substr(from, slot.offset - from));
-    append_utf8(out, alphabets_[slot.alphabet].character(slot.numeral));
-    from = std::size_t{slot.offset} + slot.size;
-  }
-  out.append(in.substr(from));
-  if (kind_ == Kind::card && card_.check != Check::ignore)
-    settle_check_digit(encrypts ? Side::token : Side::value, out);
+  put_together(encrypts ? Side::token : Side::value, in, {taken.slot.data(), taken.slots}, out);
   return {};
 }
 

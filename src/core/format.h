@@ -2,11 +2,12 @@
 //
 // What it is: the parsed `format` of redoubt.create_token_type(method => 'fpe'): a built-in name with its
 // parameters, or a template (format_template.h).
-// What it is not: authenticated encryption.  Whatever has the form of a token decrypts to something.
-// Invariant: a token has the format of its value, every kept character included; distinct values of one
-// format have distinct tokens; and each part that is encrypted on its own has at least kFf1MinDomain values
-// (NIST SP 800-38G Revision 1, draft, 5.1), or the format is refused.
-// Locks: none.  Covered by test/unit/format_test.cpp and test/fuzz/format_fuzz.cpp.
+// What it is not: authenticated encryption.  Whatever has the form of a token decrypts to something (of email,
+// mostly to a refusal).
+// Invariant: a token has the format of its value, every kept character included (of email it is an address, but
+// no value); distinct values of one format have distinct tokens; and each part that is encrypted on its own
+// has at least kFf1MinDomain values (NIST SP 800-38G Revision 1, draft, 5.1), or the format is refused.
+// Locks: none.  Covered by test/unit/format_test.cpp, format_property_test.cpp and test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_H
 #define REDOUBT_CORE_FORMAT_H
 
@@ -17,6 +18,8 @@
 #include <string_view>
 
 #include "core/format_cipher.h"
+#include "core/format_email.h"
+#include "core/format_name.h"
 #include "core/format_template.h"
 #include "core/refusal.h"
 
@@ -30,6 +33,8 @@ class Format {
   //                            check ignore, preserve (tokens pass the Luhn check) or fail (they never do)
   //   us_ssn                   nine digits, hyphens as they are
   //   phone                    E.164; the calling code and an extension are kept
+  //   email(domain=hidden)     to an address under .invalid: format_email.h
+  //   name(alphabet=latin,short=3)  letters, spaces, hyphens, apostrophes: format_name.h
   //   uuid                     lower case; version and variant are kept, hyphens as they are
   //   date(first,last)         YYYY-MM-DD
   //   integer(least,greatest)  of 64 bits
@@ -40,17 +45,20 @@ class Format {
   bool is_integer() const noexcept { return kind_ == Kind::integer; }
 
   // accepts checks that `token` has the form of a token; nothing can tell whether it is one.
-  // Refusals as FormatTemplate::scan, and malformed "check digit", "not a date of the format's range", ...
+  // Refusals as FormatTemplate::scan, format_email.h and format_name.h, and malformed "check digit", "not a date of the
+  // format's range", ...
   Refusal accepts(std::string_view token) const;
   Refusal accepts(std::int64_t token) const noexcept;
 
   // crypt replaces `out` by the token of `in` (encrypt) or the value of it (decrypt); `in` is no part of `out`.
-  // Refusals: those of accepts, for the side `in` is on; crypto_failure "encryption failed".
+  // Refusals: those of accepts, for the side `in` is on, and those of format_email.h; crypto_failure
+  // "encryption failed".
   Refusal crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const;
   Refusal crypt(Ff1Direction direction, FormatCipher &cipher, std::int64_t in, std::int64_t &out) const;
 
  private:
-  enum class Kind : std::uint8_t { plain_template, card, phone, date, integer };
+  friend class FormatBatch;
+  enum class Kind : std::uint8_t { plain_template, card, phone, email, name, date, integer };
   enum class Check : std::uint8_t { ignore, preserve, fail };
   enum class Side : std::uint8_t { value, token };
 
@@ -63,6 +71,11 @@ class Format {
   };
 
   Format() = default;
+  // has_one_alphabet: a value is one FF1 value of the tokenized characters that scan finds.
+  bool has_one_alphabet() const noexcept {
+    return (kind_ == Kind::plain_template || kind_ == Kind::card || kind_ == Kind::phone) && !ranked_ &&
+           alphabets_.size() == 1;
+  }
   bool parse(std::string_view spec, std::string &problem);
   bool parse_card(std::string_view arguments, std::string &problem);
   bool parse_run(std::string_view set, std::string_view bounds, std::string &problem);
@@ -76,13 +89,16 @@ class Format {
   Status crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
-  void settle_check_digit(Side side, std::string &text) const noexcept;
+  void put_together(Side side, std::string_view in, std::span<const FormatScan::Slot> slots, std::string &out) const;
+  void settle_check_digit(Side side, std::span<char> text) const noexcept;
 
   Kind kind_ = Kind::plain_template;
   bool ranked_ = false;  // several alphabets, ranked together rather than encrypted one by one
   FormatTemplate template_;
   std::vector<FormatAlphabet> alphabets_;  // that a slot's alphabet is an index into
   Card card_;
+  FormatEmail email_;
+  FormatName name_;
   std::int64_t first_ = 0;  // of a range: its least value, dates in days
   std::uint64_t size_ = 0;  // how many values it has
 };

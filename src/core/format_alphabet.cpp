@@ -3,19 +3,30 @@
 
 namespace redoubt {
 
-bool FormatAlphabet::add(char32_t first, char32_t last) {
+bool FormatAlphabet::Run::shares(const Run &other) const noexcept {
+  if (first > other.last() || other.first > last()) return false;
+  if (shift == 0 && other.shift == 0) return true;
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (other.place(first + (i << shift)) < other.count) return true;
+  return false;
+}
+
+bool FormatAlphabet::add(char32_t first, char32_t last, bool every_second) {
   if (first > last) return false;
-  const std::uint32_t count = static_cast<std::uint32_t>(last) - static_cast<std::uint32_t>(first) + 1;
+  const std::uint32_t shift = every_second ? 1 : 0;
+  const std::uint32_t count = ((static_cast<std::uint32_t>(last) - static_cast<std::uint32_t>(first)) >> shift) + 1;
   if (count > 65536 - radix_) return false;
+  const Run added = {first, radix_, count, shift};
   for (const Run &run : runs_)
-    if (first < run.first + run.count && run.first <= last) return false;
-  if (!runs_.empty() && runs_.back().first + runs_.back().count == first) {
+    if (run.shares(added)) return false;
+  if (!runs_.empty() && shift == 0 && runs_.back().shift == 0 && runs_.back().last() + 1 == first) {
     runs_.back().count += count;
   } else {
     if (runs_.size() == kFormatMaxRuns) return false;
-    runs_.push_back({first, radix_, count});
+    runs_.push_back(added);
   }
   radix_ += count;
+  ascii_ = ascii_ && last < 0x80;
   return true;
 }
 
@@ -23,7 +34,7 @@ bool FormatAlphabet::find(char32_t c, std::uint16_t &numeral) const noexcept {
   std::uint32_t found = 0;
   std::uint32_t value = 0;
   for (const Run &run : runs_) {
-    const std::uint32_t place = static_cast<std::uint32_t>(c) - static_cast<std::uint32_t>(run.first);
+    const std::uint32_t place = run.place(c);
     const std::uint32_t mask = 0U - static_cast<std::uint32_t>(place < run.count);
     value |= mask & (run.numeral + place);
     found |= mask;
@@ -37,7 +48,7 @@ char32_t FormatAlphabet::character(std::uint16_t numeral) const noexcept {
   for (const Run &run : runs_) {
     const std::uint32_t place = numeral - run.numeral;
     const std::uint32_t mask = 0U - static_cast<std::uint32_t>(place < run.count);
-    value |= mask & (static_cast<std::uint32_t>(run.first) + place);
+    value |= mask & (static_cast<std::uint32_t>(run.first) + (place << run.shift));
   }
   return value;
 }
@@ -45,7 +56,7 @@ char32_t FormatAlphabet::character(std::uint16_t numeral) const noexcept {
 bool FormatAlphabet::overlaps(const FormatAlphabet &other) const noexcept {
   for (const Run &a : runs_)
     for (const Run &b : other.runs_)
-      if (a.first < b.first + b.count && b.first < a.first + a.count) return true;
+      if (a.shares(b)) return true;
   return false;
 }
 

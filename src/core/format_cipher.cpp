@@ -30,67 +30,121 @@ std::unique_ptr<FormatCipher> FormatCipher::make(std::span<const std::uint8_t, k
   return cipher;
 }
 
-FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, std::span<const std::uint8_t> tweak,
+FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, std::size_t tweak_bytes,
                                        Status &status) {
-  const std::size_t tweak_bytes = kFormatClassIdSize + tweak.size();
-  auto found = std::find_if(plans_.begin(), plans_.end(), [=](const std::unique_ptr<Plan> &p) {
+  const auto fits = [=](const std::unique_ptr<Plan> &p) {
     return p->ff1.length() == length && p->ff1.radix() == radix && p->ff1.tweak_bytes() == tweak_bytes;
-  });
+  };
+  if (recent_ < plans_.size() && fits(plans_[recent_])) return plans_[recent_].get();
+  auto found = std::find_if(plans_.begin(), plans_.end(), fits);
   if (found == plans_.end()) {
     auto fresh = std::make_unique<Plan>();
     status = fresh->ff1.prepare(aes_, radix, length, tweak_bytes);
+    if (status == Status::ok) status = fresh->ff1.absorb_prefix(class_id_);
     if (status != Status::ok) return nullptr;
     if (plans_.size() < kMaxPlans) {
       plans_.push_back(std::move(fresh));
       found = plans_.end() - 1;
     } else {
-      next_ = (next_ + 1) % kMaxPlans;
       found = plans_.begin() + static_cast<std::ptrdiff_t>(next_);
+      next_ = (next_ + 1) % kMaxPlans;
       *found = std::move(fresh);
     }
   }
-  Plan *const plan = found->get();
-  const bool same = plan->tweak.size() == tweak_bytes &&
-                    std::equal(tweak.begin(), tweak.end(), plan->tweak.begin() + kFormatClassIdSize);
-  if (!same) {
-    plan->tweak.assign(class_id_.begin(), class_id_.end());
-    plan->tweak.insert(plan->tweak.end(), tweak.begin(), tweak.end());
-    status = plan->ff1.set_tweak(plan->tweak);
-    if (status != Status::ok) {
-      plan->tweak.clear();
-      return nullptr;
-    }
+  recent_ = static_cast<std::size_t>(found - plans_.begin());
+  return found->get();
+}
+
+FormatCipher::Plan *FormatCipher::tweaked_plan(std::uint32_t radix, std::size_t length,
+                                               std::span<const std::uint8_t> tweak, Status &status) {
+  const std::size_t tweak_bytes = kFormatClassIdSize + tweak.size();
+  Plan *const found = plan(radix, length, tweak_bytes, status);
+  if (found == nullptr) return nullptr;
+  if (found->tweak.size() == tweak_bytes &&
+      std::equal(tweak.begin(), tweak.end(), found->tweak.begin() + kFormatClassIdSize)) {
+    return found;
   }
-  return plan;
+  found->tweak.assign(class_id_.begin(), class_id_.end());
+  found->tweak.insert(found->tweak.end(), tweak.begin(), tweak.end());
+  status = found->ff1.set_tweak(found->tweak);
+  if (status == Status::ok) return found;
+  found->tweak.clear();
+  return nullptr;
 }
 
 Status FormatCipher::crypt(Ff1Direction direction, std::uint32_t radix, std::span<std::uint16_t> numerals,
                            std::span<const std::uint8_t> tweak) {
   Status status = Status::ok;
-  Plan *const with = plan(radix, numerals.size(), tweak, status);
+  Plan *const with = tweaked_plan(radix, numerals.size(), tweak, status);
   return with == nullptr ? status : with->ff1.crypt(direction, std::span<const std::uint16_t>(numerals), numerals);
 }
 
-Status FormatCipher::crypt_rank(Ff1Direction direction, std::uint64_t size, std::uint64_t &rank,
-                                std::span<const std::uint8_t> tweak) {
-  constexpr int kMaxRounds = 512;  // not reached but with probability 2^-512
-  if (size < kFf1MinDomain || size > std::uint64_t{1} << 62 || rank >= size) return Status::invalid_argument;
-  std::array<std::uint16_t, 64> storage;
-  const std::span<std::uint16_t> bits(storage.data(), static_cast<std::size_t>(std::bit_width(size - 1)));
+Status FormatCipher::crypt_batch(Ff1Direction direction, std::uint32_t radix, std::size_t count,
+                                 std::span<std::uint16_t> numerals, std::span<const std::uint8_t> tweaks) {
+  if (count < 1 || count > kFormatLanes || numerals.size() % count != 0 || tweaks.size() % count != 0)
+    return Status::invalid_argument;
+  const std::size_t length = numerals.size() / count;
+  const std::size_t tweak_size = tweaks.size() / count;
+  const std::span<const std::uint16_t> in(numerals);
   Status status = Status::ok;
-  Plan *const with = plan(2, bits.size(), tweak, status);
+  const bool alike = tweaks.empty() ||
+                     std::equal(tweaks.begin() + static_cast<std::ptrdiff_t>(tweak_size), tweaks.end(), tweaks.begin());
+  if (alike) {
+    Plan *const with = tweaked_plan(radix, length, tweaks.first(tweak_size), status);
+    return with == nullptr ? status : with->ff1.crypt_batch(direction, in, numerals);
+  }
+  Plan *const with = plan(radix, length, kFormatClassIdSize + tweak_size, status);
   if (with == nullptr) return status;
-  std::uint64_t value = rank;
-  int round = 0;
-  do {
-    for (std::size_t i = bits.size(); i-- > 0; value >>= 1) bits[i] = static_cast<std::uint16_t>(value & 1);
-    status = with->ff1.crypt(direction, std::span<const std::uint16_t>(bits), bits);
-    value = 0;
-    for (const std::uint16_t bit : bits) value = value << 1 | bit;
-  } while (status == Status::ok && value >= size && ++round < kMaxRounds);
-  OPENSSL_cleanse(storage.data(), sizeof storage);
-  if (status == Status::ok && value >= size) status = Status::crypto_failure;
-  if (status == Status::ok) rank = value;
+  tweaks_.clear();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::span<const std::uint8_t> own = tweaks.subspan(i * tweak_size, tweak_size);
+    tweaks_.insert(tweaks_.end(), class_id_.begin(), class_id_.end());
+    tweaks_.insert(tweaks_.end(), own.begin(), own.end());
+  }
+  return with->ff1.crypt_batch(direction, in, numerals, tweaks_);
+}
+
+Status FormatCipher::crypt_ranks(Ff1Direction direction, std::uint64_t size, std::span<std::uint64_t> ranks,
+                                 std::span<const std::uint8_t> tweak) {
+  constexpr int kMaxRounds = 512;    // not reached but with probability 2^-512
+  constexpr std::size_t kBits = 64;  // room for one rank
+  if (size < kFf1MinDomain || size > std::uint64_t{1} << 62 || ranks.size() > kFormatLanes)
+    return Status::invalid_argument;
+  for (const std::uint64_t rank : ranks)
+    if (rank >= size) return Status::invalid_argument;
+  const auto width = static_cast<std::size_t>(std::bit_width(size - 1));
+  Status status = Status::ok;
+  Plan *const with = tweaked_plan(2, width, tweak, status);
+  if (with == nullptr) return status;
+
+  std::array<std::uint16_t, kFormatLanes * kBits> storage;
+  std::array<std::size_t, kFormatLanes> walking;  // the ranks that are not below `size` yet
+  std::size_t left = ranks.size();
+  for (std::size_t i = 0; i < left; ++i) walking[i] = i;
+  for (int round = 0; left > 0 && status == Status::ok; ++round) {
+    if (round == kMaxRounds) {
+      status = Status::crypto_failure;
+      break;
+    }
+    const std::span<std::uint16_t> bits(storage.data(), left * width);
+    for (std::size_t i = 0; i < left; ++i) {
+      std::uint64_t value = ranks[walking[i]];
+      for (std::size_t bit = width; bit-- > 0; value >>= 1)
+        bits[i * width + bit] = static_cast<std::uint16_t>(value & 1);
+    }
+    status = with->ff1.crypt_batch(direction, std::span<const std::uint16_t>(bits), bits);
+    if (status != Status::ok) break;
+    std::size_t still = 0;
+    for (std::size_t i = 0; i < left; ++i) {
+      std::uint64_t value = 0;
+      for (const std::uint16_t bit : bits.subspan(i * width, width)) value = value << 1 | bit;
+      const std::size_t place = walking[i];
+      ranks[place] = value;
+      if (value >= size) walking[still++] = place;
+    }
+    left = still;
+  }
+  OPENSSL_cleanse(storage.data(), ranks.size() * width * sizeof storage[0]);
   return status;
 }
 

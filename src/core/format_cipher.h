@@ -1,10 +1,12 @@
 // format_cipher.h - FormatCipher: FF1 under the key of one token type, with the plans its values need.
 //
-// What it is: AES keyed once, and an Ff1Plan for every (radix, length, size of tweak) met so far.
+// What it is: AES keyed once, and an Ff1Plan for every (radix, length, size of tweak) met so far, which has
+// absorbed the class id that all tweaks begin with.  So a tweak that changes with every value (a card's BIN and
+// last four) costs no AES block as long as it is short, and one that repeats costs nothing at all.
 // What it is not: formats.  It sees numerals and ranks.
 // Invariant: every tweak begins with the type's class id.  No more than kMaxPlans plans are kept.
 // Locks: none.  One FormatCipher serves one thread at a time.
-// Covered by test/unit/format_test.cpp and test/fuzz/format_fuzz.cpp.
+// Covered by test/unit/format_cipher_test.cpp, test/unit/format_test.cpp and test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_CIPHER_H
 #define REDOUBT_CORE_FORMAT_CIPHER_H
 
@@ -25,6 +27,9 @@ namespace redoubt {
 inline constexpr std::size_t kFormatClassIdSize = 16;
 inline constexpr std::size_t kFormatKeySize = 32;
 
+// Most values of a batch.
+inline constexpr std::size_t kFormatLanes = kFf1Lanes;
+
 // format_key derives the FF1 key of a token type: HMAC-SHA-256(k2, "redoubt ff1 v1" || class id).
 // False if OpenSSL fails; `out` is then all zero.
 bool format_key(std::span<const std::uint8_t> k2, std::span<const std::uint8_t, kFormatClassIdSize> class_id,
@@ -43,28 +48,44 @@ class FormatCipher {
   Status crypt(Ff1Direction direction, std::uint32_t radix, std::span<std::uint16_t> numerals,
                std::span<const std::uint8_t> tweak);
 
+  // crypt_batch is crypt for several values of one length side by side, several times as fast: `count` values one
+  // behind the other in `numerals` and their tweaks, of one size, in `tweaks`.  1 <= count <= kFormatLanes.
+  // Errors: as crypt, of the batch as a whole; invalid_argument where a size is no multiple of count.
+  Status crypt_batch(Ff1Direction direction, std::uint32_t radix, std::size_t count, std::span<std::uint16_t> numerals,
+                     std::span<const std::uint8_t> tweaks);
+
   // crypt_rank permutes the numbers below `size`, kFf1MinDomain <= size <= 2^62: FF1 on the fewest bits that
   // hold them, again until the result is below `size` (cycle walking: less than two rounds in the mean).  How
   // many rounds a value takes can be seen in its time.
   // Errors: invalid_argument (size, rank not below it), crypto_failure.
   Status crypt_rank(Ff1Direction direction, std::uint64_t size, std::uint64_t &rank,
-                    std::span<const std::uint8_t> tweak);
+                    std::span<const std::uint8_t> tweak) {
+    return crypt_ranks(direction, size, {&rank, 1}, tweak);
+  }
+  // crypt_ranks does so for up to kFormatLanes ranks side by side; on an error some of them may be changed.
+  Status crypt_ranks(Ff1Direction direction, std::uint64_t size, std::span<std::uint64_t> ranks,
+                     std::span<const std::uint8_t> tweak);
+
+  static constexpr std::size_t kMaxPlans = 64;
 
  private:
-  static constexpr std::size_t kMaxPlans = 64;
   struct Plan {
     Ff1Plan ff1;
     std::vector<std::uint8_t> tweak;  // the plan's tweak as it is set; empty: none yet
   };
 
   explicit FormatCipher(AesBlocks aes) noexcept : aes_(std::move(aes)) {}
-  // The plan for such values, with its tweak set; null and `status` where there is none.
-  Plan *plan(std::uint32_t radix, std::size_t length, std::span<const std::uint8_t> tweak, Status &status);
+  // The plan for such values, its tweak not set; null and `status` where there is none.
+  Plan *plan(std::uint32_t radix, std::size_t length, std::size_t tweak_bytes, Status &status);
+  // The same with its tweak set.
+  Plan *tweaked_plan(std::uint32_t radix, std::size_t length, std::span<const std::uint8_t> tweak, Status &status);
 
   AesBlocks aes_;
   std::array<std::uint8_t, kFormatClassIdSize> class_id_ = {};
   std::vector<std::unique_ptr<Plan>> plans_;
-  std::size_t next_ = 0;  // the plan to be replaced once there are kMaxPlans
+  std::size_t recent_ = 0;            // the plan used last
+  std::size_t next_ = 0;              // the plan to be replaced once there are kMaxPlans
+  std::vector<std::uint8_t> tweaks_;  // of a batch; kept so that a batch allocates nothing
 };
 
 }  // namespace redoubt

@@ -70,6 +70,14 @@ bool Format::parse(std::string_view spec, std::string &problem) {
   if (const auto bounds = arguments_of(spec, "integer")) return parse_range(false, *bounds, problem);
   if (const auto bounds = arguments_of(spec, "date")) return parse_range(true, *bounds, problem);
   if (const auto arguments = arguments_of(spec, "card")) return parse_card(*arguments, problem);
+  if (const auto arguments = arguments_of(spec, "email")) {
+    kind_ = Kind::email;
+    return email_.parse(*arguments, problem);
+  }
+  if (const auto arguments = arguments_of(spec, "name")) {
+    kind_ = Kind::name;
+    return name_.parse(*arguments, problem);
+  }
   if (spec == "phone") {
     kind_ = Kind::phone;
     FormatAlphabet digits;

@@ -7,23 +7,6 @@
 
 namespace redoubt {
 
-void FormatScan::add_slot(Slot what) noexcept {
-  slot[slots++] = what;
-  // 0, alphabet + 1, count: nothing else is 0, so a 0 three bytes back begins such a run.
-  const auto alphabet = static_cast<std::uint8_t>(what.alphabet + 1);
-  if (tweak_size >= 3 && tweak[tweak_size - 3] == 0 && tweak[tweak_size - 2] == alphabet) {
-    ++tweak[tweak_size - 1];
-    return;
-  }
-  tweak[tweak_size++] = 0;
-  tweak[tweak_size++] = alphabet;
-  tweak[tweak_size++] = 1;
-}
-
-void FormatScan::keep(std::string_view character) noexcept {
-  for (const char c : character) tweak[tweak_size++] = static_cast<std::uint8_t>(c);
-}
-
 // Parser reads one template from left to right.
 class FormatTemplate::Parser {
  public:
@@ -202,7 +185,34 @@ class FormatTemplate::Parser {
 bool FormatTemplate::parse(std::string_view text, std::string &problem) {
   items_.clear();
   groups_.clear();
-  return Parser(text, *this, problem).run();
+  if (!Parser(text, *this, problem).run()) return false;
+  compile();
+  return true;
+}
+
+void FormatTemplate::compile() noexcept {
+  for (Item &item : items_) {
+    if (!item.set.is_ascii() || !item.set.single_run()) continue;
+    item.run_first = static_cast<std::uint8_t>(item.set.character(0));
+    item.run_size = static_cast<std::uint8_t>(item.set.radix());
+  }
+}
+
+// match_run matches as many characters as there are, up to the item's most, and returns how many.
+std::size_t FormatTemplate::match_run(const Item &item, std::string_view value, std::size_t at,
+                                      FormatScan &scan) noexcept {
+  const std::size_t most = std::min<std::size_t>(item.most, value.size() - at);
+  std::size_t count = 0;
+  while (count < most &&
+         static_cast<std::uint8_t>(static_cast<std::uint8_t>(value[at + count]) - item.run_first) < item.run_size) {
+    ++count;
+  }
+  if (item.captured) {
+    scan.add_slots(value, at, count, item.run_first, item.alphabet);
+  } else if (!item.literal) {
+    scan.keep(value.substr(at, count));
+  }
+  return count;
 }
 
 Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noexcept {
@@ -210,7 +220,13 @@ Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noe
   std::size_t at = 0;
   std::size_t position = 1;
   for (const Item &item : items_) {
-    for (std::uint16_t count = 0; count < item.most; ++count) {
+    std::size_t count = 0;
+    if (item.run_size > 0) {
+      count = match_run(item, value, at, scan);
+      at += count;
+      position += count;
+    }
+    for (; count < item.most; ++count) {
       std::uint16_t numeral = 0;
       CodePoint c;
       if (at < value.size()) {

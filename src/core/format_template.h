@@ -41,9 +41,38 @@ struct FormatScan {
   std::array<Slot, kFormatMaxCharacters> slot;
   std::array<std::uint8_t, 4 * kFormatMaxCharacters> tweak;
 
-  // add_slot and keep must be called in the order of the value, together at most kFormatMaxCharacters times.
-  void add_slot(Slot what) noexcept;
-  void keep(std::string_view character) noexcept;  // one character in UTF-8
+  // add_slot, add_slots and keep must be called in the order of the value, together for at most
+  // kFormatMaxCharacters characters.
+  void add_slot(Slot what) noexcept {
+    slot[slots++] = what;
+    count_slots(what.alphabet, 1);
+  }
+  // add_slots adds the `count` bytes of `value` at `begin`, each a character of `alphabet` whose numeral is its
+  // distance from `first`.
+  void add_slots(std::string_view value, std::size_t begin, std::size_t count, std::uint8_t first,
+                 std::uint8_t alphabet) noexcept {
+    for (std::size_t at = begin; at < begin + count; ++at) {
+      const auto numeral = static_cast<std::uint16_t>(static_cast<std::uint8_t>(value[at]) - first);
+      slot[slots++] = {numeral, static_cast<std::uint16_t>(at), 1, alphabet};
+    }
+    if (count > 0) count_slots(alphabet, static_cast<std::uint8_t>(count));
+  }
+  void keep(std::string_view characters) noexcept {  // in UTF-8
+    for (const char c : characters) tweak[tweak_size++] = static_cast<std::uint8_t>(c);
+  }
+
+ private:
+  // 0, alphabet + 1, count: nothing else is 0, so a 0 three bytes back begins such a run.
+  void count_slots(std::uint8_t of, std::uint8_t count) noexcept {
+    const auto alphabet = static_cast<std::uint8_t>(of + 1);
+    if (tweak_size >= 3 && tweak[tweak_size - 3] == 0 && tweak[tweak_size - 2] == alphabet) {
+      tweak[tweak_size - 1] = static_cast<std::uint8_t>(tweak[tweak_size - 1] + count);
+      return;
+    }
+    tweak[tweak_size++] = 0;
+    tweak[tweak_size++] = alphabet;
+    tweak[tweak_size++] = count;
+  }
 };
 
 class FormatTemplate {
@@ -69,7 +98,12 @@ class FormatTemplate {
     bool literal = false;
     bool captured = false;
     std::uint8_t alphabet = 0;  // of groups_, where captured
+    // Compiled: where the set is one run of ASCII characters, its first and how many; else 0.
+    std::uint8_t run_first = 0;
+    std::uint8_t run_size = 0;
   };
+  void compile() noexcept;
+  static std::size_t match_run(const Item &item, std::string_view value, std::size_t at, FormatScan &scan) noexcept;
   class Parser;
   std::vector<Item> items_;
   std::vector<FormatAlphabet> groups_;

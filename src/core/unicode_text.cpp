@@ -97,6 +97,22 @@ CodePoint utf8_decode(std::string_view text, std::size_t at) noexcept {
   return {c, 4};
 }
 
+void utf8_append(std::string &out, char32_t c) {
+  const auto byte = [&out](std::uint32_t b) { out.push_back(static_cast<char>(b)); };
+  if (c < 0x80) return byte(c);
+  if (c < 0x800) {
+    byte(0xC0 | c >> 6);
+  } else if (c < 0x10000) {
+    byte(0xE0 | c >> 12);
+    byte(0x80 | (c >> 6 & 0x3F));
+  } else {
+    byte(0xF0 | c >> 18);
+    byte(0x80 | (c >> 12 & 0x3F));
+    byte(0x80 | (c >> 6 & 0x3F));
+  }
+  byte(0x80 | (c & 0x3F));
+}
+
 std::size_t utf8_valid_prefix(std::string_view text) noexcept {
   std::size_t at = 0;
   while (at < text.size()) {

@@ -7,6 +7,7 @@
 #define REDOUBT_CORE_UNICODE_TEXT_H
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace redoubt {
@@ -23,6 +24,9 @@ struct CodePoint {
 // of well-formed sequences (Unicode, table 3-7): no overlong form, no surrogate, nothing
 // above U+10FFFF.
 CodePoint utf8_decode(std::string_view text, std::size_t at) noexcept;
+
+// utf8_append appends the UTF-8 of c, a code point that is no surrogate.
+void utf8_append(std::string &out, char32_t c);
 
 // utf8_valid_prefix is the number of bytes before the first ill-formed sequence;
 // text.size() where there is none.

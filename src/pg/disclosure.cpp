@@ -29,7 +29,8 @@ constinit int used = 0;
 struct LastTokenized {
   Oid token_type;
   TimestampTz statement;
-  std::array<std::uint8_t, 16> v;
+  std::size_t size;  // kMaxRepeated + 1: too long to be remembered
+  std::array<std::uint8_t, kMaxRepeated> token;
 };
 constinit LastTokenized last_tokenized = {};
 
@@ -83,23 +84,24 @@ void check_privilege(const TypePolicy *policy, Operation op) {
   gate_require(policy, op == Operation::masked ? Privilege::masked : Privilege::reveal);
 }
 
-void record(const TypePolicy *policy, Operation op) {
-  ++open_summary(policy->type, op)->count;
+void record(const TypePolicy *policy, Operation op, uint32 values) {
+  open_summary(policy->type, op)->count += values;
   if (op == Operation::reveal) log_guard_mark();
 }
 
 }  // namespace
 
-void disclosure_require(const TypePolicy *policy, Operation op) {
+void disclosure_require(const TypePolicy *policy, Operation op, uint32 values) {
   check_privilege(policy, op);
-  limits_charge(policy->type, op, 1);
-  record(policy, op);
+  if (values == 0) return;
+  limits_charge(policy->type, op, values);
+  record(policy, op, values);
 }
 
 bool disclosure_admit(const TypePolicy *policy, Operation op) {
   check_privilege(policy, op);
   if (!limits_charge_or_degrade(policy->type, op)) return false;
-  record(policy, op);
+  record(policy, op, 1);
   return true;
 }
 
@@ -110,15 +112,17 @@ void disclosure_tokenize_allowed(const TypePolicy *policy) {
   gate_require(policy, Privilege::tokenize);
 }
 
-void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::uint8_t, 16> v) {
+void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::uint8_t> token, uint32 values) {
   const TimestampTz statement = GetCurrentStatementStartTimestamp();
-  const bool repeated = last_tokenized.token_type == policy->type && last_tokenized.statement == statement &&
-                        std::equal(v.begin(), v.end(), last_tokenized.v.begin());
-  if (repeated) return;
-  limits_charge(policy->type, Operation::tokenize, 1);
-  last_tokenized.token_type = policy->type;
-  last_tokenized.statement = statement;
-  std::copy(v.begin(), v.end(), last_tokenized.v.begin());
+  LastTokenized &last = last_tokenized;
+  const bool repeated = last.token_type == policy->type && last.statement == statement && last.size == token.size() &&
+                        token.size() <= kMaxRepeated && std::equal(token.begin(), token.end(), last.token.begin());
+  if (repeated || values == 0) return;
+  limits_charge(policy->type, Operation::tokenize, values);
+  last.token_type = policy->type;
+  last.statement = statement;
+  last.size = std::min(token.size(), kMaxRepeated + 1);
+  if (token.size() <= kMaxRepeated) std::copy(token.begin(), token.end(), last.token.begin());
 }
 
 void disclosure_flush() {

@@ -21,229 +21,193 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-char *integer_text(int64 value) {
-  auto *digits = static_cast<char *>(palloc(MAXINT8LEN + 1));
-  pg_lltoa(value, digits);
-  return digits;
+// A base: what values and tokens of a type are.  Its members say how they are taken from a call, from a text, and
+// given back.
+struct TextBase {
+  static std::string_view argument(Datum value) {
+    const text *packed = DatumGetTextPP(value);
+    return {VARDATA_ANY(packed), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(packed))};
+  }
+  static std::string_view parse(Oid, std::string_view token) { return token; }
+  static Datum datum(text *value) { return PointerGetDatum(value); }
+  static char *to_cstring(const text *value) { return text_to_cstring(value); }
+  static char *to_cstring(std::string_view token) { return pnstrdup(token.data(), token.size()); }
+  static text *to_text(text *value) { return value; }
+};
+
+struct IntegerBase {
+  static int64 argument(Datum value) { return DatumGetInt64(value); }
+  static int64 parse(Oid type, std::string_view token) { return fpe_parse_integer(type, token); }
+  static Datum datum(int64 value) { return Int64GetDatum(value); }
+  static char *to_cstring(int64 value) {
+    auto *digits = static_cast<char *>(palloc(MAXINT8LEN + 1));
+    pg_lltoa(value, digits);
+    return digits;
+  }
+  static text *to_text(int64 value) { return cstring_to_text(to_cstring(value)); }
+};
+
+Oid argument_type(FunctionCallInfo fcinfo) { return catalog_call_type(fcinfo, CallSite::argument); }
+Oid result_type(FunctionCallInfo fcinfo) { return catalog_call_type(fcinfo, CallSite::result); }
+
+template <typename Base>
+Datum in(FunctionCallInfo fcinfo, std::string_view text) {
+  const Oid type = result_type(fcinfo);
+  return Base::datum(fpe_accept(type, Base::parse(type, text)));
+}
+
+template <typename Base>
+Datum receive(FunctionCallInfo fcinfo) {
+  auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+  int length = 0;
+  const char *text = pq_getmsgtext(message, message->len - message->cursor, &length);
+  return in<Base>(fcinfo, {text, static_cast<std::size_t>(length)});
 }
 
 // The output functions' text.
-char *output(Oid type, const text *token) {
+template <typename Base>
+char *out(FunctionCallInfo fcinfo) {
+  const auto token = Base::argument(PG_GETARG_DATUM(0));
   const TypePolicy *policy = nullptr;
-  switch (token_io_admit(type, &policy)) {
+  switch (token_io_admit(argument_type(fcinfo), &policy)) {
     case Reveal::masked:
       return text_to_cstring(fpe_open_masked(policy, token));
     case Reveal::plain:
-      return text_to_cstring(fpe_open(policy, token));
+      return Base::to_cstring(fpe_open(policy, token));
     default:
-      return text_to_cstring(token);
+      return Base::to_cstring(token);
   }
 }
 
-char *output(Oid type, int64 token) {
-  const TypePolicy *policy = nullptr;
-  switch (token_io_admit(type, &policy)) {
-    case Reveal::masked:
-      return text_to_cstring(fpe_open_masked(policy, token));
-    case Reveal::plain:
-      return integer_text(fpe_open(policy, token));
-    default:
-      return integer_text(token);
-  }
-}
-
-Datum send(const char *text) {
+template <typename Base>
+Datum send(FunctionCallInfo fcinfo) {
+  const char *text = out<Base>(fcinfo);
   StringInfoData buffer;
   pq_begintypsend(&buffer);
   pq_sendtext(&buffer, text, static_cast<int>(strlen(text)));
   PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
 }
 
-const char *receive(FunctionCallInfo fcinfo, int *length) {
-  auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
-  return pq_getmsgtext(message, message->len - message->cursor, length);
+template <typename Base>
+Datum tokenize(FunctionCallInfo fcinfo) {
+  return Base::datum(fpe_tokenize(policy_require(result_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
 }
 
-// A cast from text or character(n), whose first `length` bytes count.
-text *cast_text(Oid type, bool is_explicit, const char *data, int length) {
-  const auto size = static_cast<std::size_t>(length);
-  return is_explicit ? fpe_tokenize(policy_require(type), data, size) : fpe_accept(type, data, size);
+// A cast: one that is written out tokenizes.
+template <typename Base, typename Value>
+Datum cast(FunctionCallInfo fcinfo, Value value) {
+  const Oid type = result_type(fcinfo);
+  return Base::datum(PG_GETARG_BOOL(2) ? fpe_tokenize(policy_require(type), value) : fpe_accept(type, value));
 }
 
-int64 cast_integer(Oid type, bool is_explicit, int64 value) {
-  return is_explicit ? fpe_tokenize(policy_require(type), value) : fpe_accept(type, value);
+template <typename Base>
+Datum detokenize(FunctionCallInfo fcinfo) {
+  return Base::datum(fpe_reveal(policy_require(argument_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
 }
 
-// The type that tokenize, detokenize and mask for text columns are given.
-const TypePolicy *type_argument(FunctionCallInfo fcinfo) {
-  const Oid type = PG_GETARG_OID(1);
-  const TypePolicy *policy = policy_find(type);
-  if (policy == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
-                    errhint("redoubt.token_types lists the token types."), errhidestmt(true)));
-  if (policy->is_bytes)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("token type %s is not of base text", policy->name),
-                    errhidestmt(true)));
-  return policy;
+template <typename Base>
+Datum mask(FunctionCallInfo fcinfo) {
+  return PointerGetDatum(fpe_reveal_masked(policy_require(argument_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
 }
 
-std::string_view text_argument(FunctionCallInfo fcinfo) {
-  const text *value = PG_GETARG_TEXT_PP(0);
-  return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+// tokenize, detokenize and mask for columns that stay text.
+template <typename Base>
+text *tokenize_as(const TypePolicy *policy, std::string_view value) {
+  return Base::to_text(fpe_tokenize(policy, Base::parse(policy->type, value)));
+}
+
+template <typename Base>
+text *detokenize_as(const TypePolicy *policy, std::string_view text) {
+  const auto token = Base::parse(policy->type, text);
+  fpe_check(policy->type, token);
+  return Base::to_text(fpe_reveal(policy, token));
+}
+
+template <typename Base>
+text *mask_as(const TypePolicy *policy, std::string_view text) {
+  const auto token = Base::parse(policy->type, text);
+  fpe_check(policy->type, token);
+  return fpe_reveal_masked(policy, token);
 }
 
 }  // namespace
 }  // namespace redoubt::pg
 
-REDOUBT_FUNCTION(redoubt_fpe_in) {
-  using namespace redoubt::pg;
-  const char *text = PG_GETARG_CSTRING(0);
-  PG_RETURN_TEXT_P(fpe_accept(catalog_call_type(fcinfo, CallSite::result), text, strlen(text)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_recv) {
-  using namespace redoubt::pg;
-  int length = 0;
-  const char *text = receive(fcinfo, &length);
-  PG_RETURN_TEXT_P(fpe_accept(catalog_call_type(fcinfo, CallSite::result), text, static_cast<std::size_t>(length)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_out) {
-  using namespace redoubt::pg;
-  PG_RETURN_CSTRING(output(catalog_call_type(fcinfo, CallSite::argument), PG_GETARG_TEXT_PP(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_send) {
-  using namespace redoubt::pg;
-  return send(output(catalog_call_type(fcinfo, CallSite::argument), PG_GETARG_TEXT_PP(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_tokenize) {
-  using namespace redoubt::pg;
-  const auto value = text_argument(fcinfo);
-  PG_RETURN_TEXT_P(
-      fpe_tokenize(policy_require(catalog_call_type(fcinfo, CallSite::result)), value.data(), value.size()));
-}
+REDOUBT_FUNCTION(redoubt_fpe_in) { return redoubt::pg::in<redoubt::pg::TextBase>(fcinfo, PG_GETARG_CSTRING(0)); }
+REDOUBT_FUNCTION(redoubt_fpe_recv) { return redoubt::pg::receive<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_out) { PG_RETURN_CSTRING(redoubt::pg::out<redoubt::pg::TextBase>(fcinfo)); }
+REDOUBT_FUNCTION(redoubt_fpe_send) { return redoubt::pg::send<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_tokenize) { return redoubt::pg::tokenize<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_detokenize) { return redoubt::pg::detokenize<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_mask) { return redoubt::pg::mask<redoubt::pg::TextBase>(fcinfo); }
 
 REDOUBT_FUNCTION(redoubt_fpe_cast) {
   using namespace redoubt::pg;
-  const auto value = text_argument(fcinfo);
-  PG_RETURN_TEXT_P(cast_text(catalog_call_type(fcinfo, CallSite::result), PG_GETARG_BOOL(2), value.data(),
-                             static_cast<int>(value.size())));
+  return cast<TextBase>(fcinfo, TextBase::argument(PG_GETARG_DATUM(0)));
 }
 
+// The padding of character(n) is no part of the value.
 REDOUBT_FUNCTION(redoubt_fpe_cast_bpchar) {
   using namespace redoubt::pg;
-  const BpChar *value = PG_GETARG_BPCHAR_PP(0);
-  const int length = bpchartruelen(VARDATA_ANY(value), static_cast<int>(VARSIZE_ANY_EXHDR(value)));
-  PG_RETURN_TEXT_P(
-      cast_text(catalog_call_type(fcinfo, CallSite::result), PG_GETARG_BOOL(2), VARDATA_ANY(value), length));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_detokenize) {
-  using namespace redoubt::pg;
-  PG_RETURN_TEXT_P(fpe_reveal(policy_require(catalog_call_type(fcinfo, CallSite::argument)), PG_GETARG_TEXT_PP(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_mask) {
-  using namespace redoubt::pg;
-  PG_RETURN_TEXT_P(
-      fpe_reveal_masked(policy_require(catalog_call_type(fcinfo, CallSite::argument)), PG_GETARG_TEXT_PP(0)));
+  const std::string_view value = TextBase::argument(PG_GETARG_DATUM(0));
+  const int length = bpchartruelen(const_cast<char *>(value.data()), static_cast<int>(value.size()));
+  return cast<TextBase>(fcinfo, value.substr(0, static_cast<std::size_t>(length)));
 }
 
 REDOUBT_FUNCTION(redoubt_fpe_integer_in) {
-  using namespace redoubt::pg;
-  const Oid type = catalog_call_type(fcinfo, CallSite::result);
-  const char *text = PG_GETARG_CSTRING(0);
-  PG_RETURN_INT64(fpe_accept(type, fpe_parse_integer(type, text, strlen(text))));
+  return redoubt::pg::in<redoubt::pg::IntegerBase>(fcinfo, PG_GETARG_CSTRING(0));
 }
-
-REDOUBT_FUNCTION(redoubt_fpe_integer_recv) {
-  using namespace redoubt::pg;
-  const Oid type = catalog_call_type(fcinfo, CallSite::result);
-  int length = 0;
-  const char *text = receive(fcinfo, &length);
-  PG_RETURN_INT64(fpe_accept(type, fpe_parse_integer(type, text, static_cast<std::size_t>(length))));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_integer_out) {
-  using namespace redoubt::pg;
-  PG_RETURN_CSTRING(output(catalog_call_type(fcinfo, CallSite::argument), PG_GETARG_INT64(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_integer_send) {
-  using namespace redoubt::pg;
-  return send(output(catalog_call_type(fcinfo, CallSite::argument), PG_GETARG_INT64(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_integer_tokenize) {
-  using namespace redoubt::pg;
-  PG_RETURN_INT64(fpe_tokenize(policy_require(catalog_call_type(fcinfo, CallSite::result)), PG_GETARG_INT64(0)));
-}
+REDOUBT_FUNCTION(redoubt_fpe_integer_recv) { return redoubt::pg::receive<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_out) { PG_RETURN_CSTRING(redoubt::pg::out<redoubt::pg::IntegerBase>(fcinfo)); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_send) { return redoubt::pg::send<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_tokenize) { return redoubt::pg::tokenize<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_detokenize) { return redoubt::pg::detokenize<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_mask) { return redoubt::pg::mask<redoubt::pg::IntegerBase>(fcinfo); }
 
 REDOUBT_FUNCTION(redoubt_fpe_integer_cast) {
-  using namespace redoubt::pg;
-  PG_RETURN_INT64(cast_integer(catalog_call_type(fcinfo, CallSite::result), PG_GETARG_BOOL(2), PG_GETARG_INT64(0)));
+  return redoubt::pg::cast<redoubt::pg::IntegerBase>(fcinfo, PG_GETARG_INT64(0));
 }
 
 // From integer, since PostgreSQL does not go by way of bigint.
 REDOUBT_FUNCTION(redoubt_fpe_integer_cast4) {
-  using namespace redoubt::pg;
-  PG_RETURN_INT64(cast_integer(catalog_call_type(fcinfo, CallSite::result), PG_GETARG_BOOL(2), PG_GETARG_INT32(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_integer_detokenize) {
-  using namespace redoubt::pg;
-  PG_RETURN_INT64(fpe_reveal(policy_require(catalog_call_type(fcinfo, CallSite::argument)), PG_GETARG_INT64(0)));
-}
-
-REDOUBT_FUNCTION(redoubt_fpe_integer_mask) {
-  using namespace redoubt::pg;
-  PG_RETURN_TEXT_P(
-      fpe_reveal_masked(policy_require(catalog_call_type(fcinfo, CallSite::argument)), PG_GETARG_INT64(0)));
+  return redoubt::pg::cast<redoubt::pg::IntegerBase>(fcinfo, int64{PG_GETARG_INT32(0)});
 }
 
 // tokenize(text, regtype) -> text, for any token type of base text or bigint.
 REDOUBT_FUNCTION(redoubt_tokenize_as) {
   using namespace redoubt::pg;
-  const TypePolicy *policy = type_argument(fcinfo);
-  const auto value = text_argument(fcinfo);
+  const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  const auto value = TextBase::argument(PG_GETARG_DATUM(0));
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
-  if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(policy, value.data(), value.size()));
-  const int64 number = fpe_parse_integer(policy->type, value.data(), value.size());
-  PG_RETURN_TEXT_P(cstring_to_text(integer_text(fpe_tokenize(policy, number))));
+  PG_RETURN_TEXT_P(policy->is_integer ? tokenize_as<IntegerBase>(policy, value) : tokenize_as<TextBase>(policy, value));
 }
 
 // detokenize(text, regtype) -> text
 REDOUBT_FUNCTION(redoubt_detokenize_as) {
   using namespace redoubt::pg;
-  const TypePolicy *policy = type_argument(fcinfo);
-  const auto token = text_argument(fcinfo);
+  const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  const auto token = TextBase::argument(PG_GETARG_DATUM(0));
   if (policy->format == nullptr) PG_RETURN_POINTER(token_reveal(policy, token_from_text_form(policy->type, token)));
-  if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_reveal(policy, fpe_accept(policy->type, token.data(), token.size())));
-  const int64 number = fpe_accept(policy->type, fpe_parse_integer(policy->type, token.data(), token.size()));
-  PG_RETURN_TEXT_P(cstring_to_text(integer_text(fpe_reveal(policy, number))));
+  PG_RETURN_TEXT_P(policy->is_integer ? detokenize_as<IntegerBase>(policy, token)
+                                      : detokenize_as<TextBase>(policy, token));
 }
 
 // mask(text, regtype) -> text
 REDOUBT_FUNCTION(redoubt_mask_as) {
   using namespace redoubt::pg;
-  const TypePolicy *policy = type_argument(fcinfo);
-  const auto token = text_argument(fcinfo);
+  const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  const auto token = TextBase::argument(PG_GETARG_DATUM(0));
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(token_reveal_masked(policy, token_from_text_form(policy->type, token)));
-  if (!policy->is_integer)
-    PG_RETURN_TEXT_P(fpe_reveal_masked(policy, fpe_accept(policy->type, token.data(), token.size())));
-  const int64 number = fpe_accept(policy->type, fpe_parse_integer(policy->type, token.data(), token.size()));
-  PG_RETURN_TEXT_P(fpe_reveal_masked(policy, number));
+  PG_RETURN_TEXT_P(policy->is_integer ? mask_as<IntegerBase>(policy, token) : mask_as<TextBase>(policy, token));
 }
 
 // check_format(text) -> text: the base of a format, 'text' or 'bigint'; raises
 // 22023 with the reason unless it is usable.  A format holds no secret.
 REDOUBT_FUNCTION(redoubt_check_format) {
   using namespace redoubt::pg;
-  const auto given = text_argument(fcinfo);
+  const auto given = TextBase::argument(PG_GETARG_DATUM(0));
   char *utf8 = pg_server_to_any(given.data(), static_cast<int>(given.size()), PG_UTF8);
   const std::size_t size = utf8 == given.data() ? given.size() : strlen(utf8);
   char reason[512] = "";

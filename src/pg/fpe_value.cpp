@@ -3,9 +3,10 @@
 // Invariant: callers have been admitted (disclosure.h) before anything is decrypted, nothing
 // is encrypted unless disclosure_tokenize_allowed() has, and no error message ever
 // holds a part of a value or of a token.
-// Covered by sql/fpe.sql.
+// Covered by sql/fpe.sql and sql/arrays.sql.
 #include "pg/boundary.h"
 
+#include "core/format_batch.h"
 #include "core/unicode_text.h"
 #include "pg/disclosure.h"
 #include "pg/fpe_value.h"
@@ -51,24 +52,47 @@ void wipe_buffer() {
   buffer().clear();
 }
 
-// The buffer's UTF-8 as a text in the server encoding.
+// Many results likewise.
+FormatBatch &batch() {
+  static constinit FormatBatch *made = nullptr;
+  if (made == nullptr) made = new FormatBatch();
+  return *made;
+}
+
+std::string_view view_of(const text *value) {
+  return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
+}
+
+std::string_view to_utf8(std::string_view local) {
+  if (GetDatabaseEncoding() == PG_UTF8) return local;
+  const char *utf8 = pg_server_to_any(local.data(), static_cast<int>(local.size()), PG_UTF8);
+  return {utf8, utf8 == local.data() ? local.size() : strlen(utf8)};
+}
+
+// UTF-8 that was made here, in the server encoding.  In a database of UTF-8 PostgreSQL would but verify it.
+std::string_view to_local(std::string_view utf8) {
+  if (GetDatabaseEncoding() == PG_UTF8) return utf8;
+  const char *local = pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
+  return {local, local == utf8.data() ? utf8.size() : strlen(local)};
+}
+
+text *make_text(std::string_view data, char *where) {
+  auto *made = reinterpret_cast<text *>(where);
+  SET_VARSIZE(made, VARHDRSZ + data.size());
+  memcpy(VARDATA(made), data.data(), data.size());
+  return made;
+}
+
 text *buffer_text() {
-  char *local = pg_any_to_server(buffer().data(), static_cast<int>(buffer().size()), PG_UTF8);
-  const std::size_t size = local == buffer().data() ? buffer().size() : strlen(local);
-  text *result = cstring_to_text_with_len(local, static_cast<int>(size));
+  const std::string_view local = to_local(buffer());
+  text *result = make_text(local, static_cast<char *>(palloc(VARHDRSZ + local.size())));
   wipe_buffer();
   return result;
 }
 
-std::string_view to_utf8(const char *data, std::size_t length) {
-  const char *utf8 = pg_server_to_any(data, static_cast<int>(length), PG_UTF8);
-  return {utf8, utf8 == data ? length : strlen(utf8)};
-}
-
-void decrypt(const TypePolicy *policy, const text *token) {
+void decrypt(const TypePolicy *policy, std::string_view token) {
   FormatCipher *cipher = keys_format_cipher(policy);
-  const std::string_view in = to_utf8(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token));
-  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, in, buffer()).ok()) corrupt(policy);
+  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, to_utf8(token), buffer()).ok()) corrupt(policy);
 }
 
 int64 decrypt(const TypePolicy *policy, int64 token) {
@@ -77,14 +101,8 @@ int64 decrypt(const TypePolicy *policy, int64 token) {
   return value;
 }
 
-// Charges a token; the same one again in one statement costs nothing.
 void charge(const TypePolicy *policy, const void *token, std::size_t size) {
-  const auto *bytes = static_cast<const unsigned char *>(token);
-  const std::array<uint64, 2> fingerprint = {hash_bytes_extended(bytes, static_cast<int>(size), 1),
-                                             hash_bytes_extended(bytes, static_cast<int>(size), 2)};
-  static_assert(sizeof fingerprint == 16);
-  disclosure_tokenize_charge(
-      policy, std::span<const std::uint8_t, 16>(reinterpret_cast<const std::uint8_t *>(fingerprint.data()), 16));
+  disclosure_tokenize_charge(policy, {static_cast<const std::uint8_t *>(token), size});
 }
 
 text *masked_text(const TypePolicy *policy, std::string_view value) {
@@ -95,11 +113,70 @@ text *masked_text(const TypePolicy *policy, std::string_view value) {
   return call([] { return buffer_text(); });
 }
 
+text *masked_integer(const TypePolicy *policy, int64 value) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(value, digits);
+  text *masked = masked_text(policy, {digits, static_cast<std::size_t>(size)});
+  OPENSSL_cleanse(digits, sizeof digits);
+  return masked;
+}
+
+// A view that the next value_checked() does not overwrite.
+std::string_view checked_for_long(const TypePolicy *policy, std::string_view value) {
+  const std::string_view checked = value_checked(policy, value.data(), value.size());
+  const bool inside = checked.data() >= value.data() && checked.data() + checked.size() <= value.data() + value.size();
+  return inside ? checked : std::string_view(pnstrdup(checked.data(), checked.size()), checked.size());
+}
+
+// Turns the texts of one batch into texts; `in` are theirs in UTF-8.
+void crypt_texts(const TypePolicy *policy, Ff1Direction direction, std::span<const std::string_view> in,
+                 std::span<Datum> out) {
+  FormatBatch &made = batch();
+  made.crypt(direction, *policy->format, *keys_format_cipher(policy), in);
+  std::array<std::string_view, kFormatLanes> local;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (!made.refusal(i).ok()) {
+      if (direction == Ff1Direction::decrypt) corrupt(policy);
+      value_refuse(policy, made.refusal(i));
+    }
+    local[i] = to_local(made.out(i));
+    size += MAXALIGN(VARHDRSZ + local[i].size());
+  }
+  auto *room = static_cast<char *>(palloc(size));
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    out[i] = PointerGetDatum(make_text(local[i], room));
+    room += MAXALIGN(VARHDRSZ + local[i].size());
+  }
+  made.wipe();
+}
+
+void crypt_integers(const TypePolicy *policy, Ff1Direction direction, std::span<Datum> values) {
+  std::array<std::int64_t, kFormatLanes> numbers;
+  const std::span<std::int64_t> used = std::span(numbers).first(values.size());
+  std::transform(values.begin(), values.end(), used.begin(), [](Datum value) { return DatumGetInt64(value); });
+  const Refusal refusal = FormatBatch::crypt(direction, *policy->format, *keys_format_cipher(policy), used);
+  if (!refusal.ok() && direction == Ff1Direction::decrypt) corrupt(policy);
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  std::transform(used.begin(), used.end(), values.begin(), [](std::int64_t number) { return Int64GetDatum(number); });
+}
+
+// Calls `work` for one batch after the other.
+template <typename Work>
+void in_batches(std::span<Datum> values, Work work) {
+  while (!values.empty()) {
+    CHECK_FOR_INTERRUPTS();
+    const std::span<Datum> now = values.first(std::min(values.size(), kFormatLanes));
+    work(now);
+    values = values.subspan(now.size());
+  }
+}
+
 }  // namespace
 
-text *fpe_tokenize(const TypePolicy *policy, const char *value, std::size_t length) {
+text *fpe_tokenize(const TypePolicy *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
-  const std::string_view in = value_checked(policy, value, length);
+  const std::string_view in = value_checked(policy, value.data(), value.size());
   FormatCipher *cipher = keys_format_cipher(policy);
   const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, buffer());
   if (!refusal.ok()) value_refuse(policy, refusal);
@@ -117,53 +194,86 @@ int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
   return token;
 }
 
-text *fpe_accept(Oid type, const char *token, std::size_t length) {
+void fpe_make_all(const TypePolicy *policy, std::span<Datum> values) {
+  in_batches(values, [policy](std::span<Datum> now) {
+    if (policy->is_integer) return crypt_integers(policy, Ff1Direction::encrypt, now);
+    std::array<std::string_view, kFormatLanes> in;
+    for (std::size_t i = 0; i < now.size(); ++i)
+      in[i] = checked_for_long(policy, view_of(reinterpret_cast<const text *>(DatumGetPointer(now[i]))));
+    crypt_texts(policy, Ff1Direction::encrypt, std::span(in).first(now.size()), now);
+  });
+}
+
+void fpe_check(Oid type, std::string_view token) {
   const TypePolicy *policy = policy_find(type);
-  const std::string_view in = to_utf8(token, length);
+  const std::string_view in = to_utf8(token);
   if (in.find(kMaskCharacter) != std::string_view::npos)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
              errmsg("invalid value for token type %s: mask character", format_type_be(type)),
              errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged."),
              errhidestmt(true)));
-  if (policy != nullptr) {
-    const Refusal refusal = policy->format->accepts(in);
-    if (!refusal.ok()) refuse_token(type, refusal);
-  }
-  return cstring_to_text_with_len(token, static_cast<int>(length));
+  if (policy == nullptr) return;
+  const Refusal refusal = policy->format->accepts(in);
+  if (!refusal.ok()) refuse_token(type, refusal);
+}
+
+void fpe_check(Oid type, int64 token) {
+  const TypePolicy *policy = policy_find(type);
+  if (policy == nullptr) return;
+  const Refusal refusal = policy->format->accepts(token);
+  if (!refusal.ok()) refuse_token(type, refusal);
+}
+
+text *fpe_accept(Oid type, std::string_view token) {
+  fpe_check(type, token);
+  return cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
 }
 
 int64 fpe_accept(Oid type, int64 token) {
-  const TypePolicy *policy = policy_find(type);
-  if (policy != nullptr) {
-    const Refusal refusal = policy->format->accepts(token);
-    if (!refusal.ok()) refuse_token(type, refusal);
-  }
+  fpe_check(type, token);
   return token;
 }
 
-text *fpe_open(const TypePolicy *policy, const text *token) {
+text *fpe_open(const TypePolicy *policy, std::string_view token) {
   decrypt(policy, token);
   return buffer_text();
 }
 
 int64 fpe_open(const TypePolicy *policy, int64 token) { return decrypt(policy, token); }
 
-text *fpe_open_masked(const TypePolicy *policy, const text *token) {
+text *fpe_open_masked(const TypePolicy *policy, std::string_view token) {
   decrypt(policy, token);
   return masked_text(policy, buffer());
 }
 
-text *fpe_open_masked(const TypePolicy *policy, int64 token) {
-  char digits[MAXINT8LEN + 1];
-  const int size = pg_lltoa(decrypt(policy, token), digits);
-  text *masked = masked_text(policy, {digits, static_cast<std::size_t>(size)});
-  OPENSSL_cleanse(digits, sizeof digits);
-  return masked;
+text *fpe_open_masked(const TypePolicy *policy, int64 token) { return masked_integer(policy, decrypt(policy, token)); }
+
+void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {
+  in_batches(tokens, [policy, op](std::span<Datum> now) {
+    if (policy->is_integer) {
+      crypt_integers(policy, Ff1Direction::decrypt, now);
+    } else {
+      std::array<std::string_view, kFormatLanes> in;
+      for (std::size_t i = 0; i < now.size(); ++i)
+        in[i] = to_utf8(view_of(reinterpret_cast<const text *>(DatumGetPointer(now[i]))));
+      crypt_texts(policy, Ff1Direction::decrypt, std::span(in).first(now.size()), now);
+    }
+    if (op != Operation::masked) return;
+    for (Datum &value : now) {
+      if (policy->is_integer) {
+        value = PointerGetDatum(masked_integer(policy, DatumGetInt64(value)));
+      } else {
+        auto *plain = reinterpret_cast<text *>(DatumGetPointer(value));
+        value = PointerGetDatum(masked_text(policy, to_utf8(view_of(plain))));
+        OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
+      }
+    }
+  });
 }
 
-int64 fpe_parse_integer(Oid type, const char *text, std::size_t length) {
-  const std::string_view trimmed = trim_white_space({text, length});
+int64 fpe_parse_integer(Oid type, std::string_view text) {
+  const std::string_view trimmed = trim_white_space(text);
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(trimmed.data(), trimmed.data() + trimmed.size(), value);
   if (error != std::errc() || end != trimmed.data() + trimmed.size())

@@ -14,20 +14,24 @@ namespace redoubt::pg {
 
 // fpe_tokenize makes the token of a text in the server encoding: checks the privilege, normalises,
 // validates, encrypts, charges.  Raises 42501, 53400, 55000, 22P02.
-text *fpe_tokenize(const TypePolicy *policy, const char *value, std::size_t length);
+text *fpe_tokenize(const TypePolicy *policy, std::string_view value);
 int64 fpe_tokenize(const TypePolicy *policy, int64 value);
 
-// fpe_accept takes a token as it is.  22P02 if it has not the form of one.  A type without a policy row
-// (a restore that loads the data first) accepts any text.
-text *fpe_accept(Oid type, const char *token, std::size_t length);
+// fpe_check raises 22P02 unless `token` has the form of one.  A type without a policy row (a restore that
+// loads the data first) has any text for a token.
+void fpe_check(Oid type, std::string_view token);
+void fpe_check(Oid type, int64 token);
+
+// fpe_accept checks a token and takes it as it is.
+text *fpe_accept(Oid type, std::string_view token);
 int64 fpe_accept(Oid type, int64 token);
 
 // fpe_open decrypts for a reader who has been admitted (disclosure.h).
-text *fpe_open(const TypePolicy *policy, const text *token);
+text *fpe_open(const TypePolicy *policy, std::string_view token);
 int64 fpe_open(const TypePolicy *policy, int64 token);
 
 // fpe_open_masked likewise, masked.
-text *fpe_open_masked(const TypePolicy *policy, const text *token);
+text *fpe_open_masked(const TypePolicy *policy, std::string_view token);
 text *fpe_open_masked(const TypePolicy *policy, int64 token);
 
 // fpe_reveal and fpe_reveal_masked admit, then open.
@@ -42,8 +46,14 @@ text *fpe_reveal_masked(const TypePolicy *policy, Token token) {
   return fpe_open_masked(policy, token);
 }
 
+// Many values, none of them null, in place, their rounds side by side: texts, or bigints for a type of that
+// base.  fpe_make_all tokenizes; the caller has asked disclosure_tokenize_allowed() and charges afterwards.
+// fpe_open_all opens for a reader who has been admitted; masked values are texts.
+void fpe_make_all(const TypePolicy *policy, std::span<Datum> values);
+void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens);
+
 // fpe_parse_integer reads a bigint; 22P02 without what bigint's own input function would quote.
-int64 fpe_parse_integer(Oid type, const char *text, std::size_t length);
+int64 fpe_parse_integer(Oid type, std::string_view text);
 
 }  // namespace redoubt::pg
 #endif

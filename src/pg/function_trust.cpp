@@ -10,6 +10,8 @@
 #include "pg/function_trust.h"
 
 extern "C" {
+#include "parser/parse_coerce.h"
+#include "catalog/pg_cast.h"
 #include "catalog/pg_language.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -29,11 +31,28 @@ struct TrustEntry {
 
 constinit HTAB *cache = nullptr;
 
+// Casts from types of anyone's to json, by functions that are not trusted.
+enum class Casts { unknown, none, some };
+constinit Casts json_casts = Casts::unknown;
+
+void forget_all() noexcept {
+  json_casts = Casts::unknown;
+  if (cache == nullptr) return;
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, cache);
+  while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
+    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
 extern "C" {
-static void function_trust_changed(Datum, int, uint32) { redoubt::pg::function_trust_forget(); }
+static void function_trust_changed(Datum, int, uint32) { redoubt::pg::forget_all(); }
+// A change of labels is announced as a change of every relation.
+static void function_trust_relabelled(Datum, Oid relid) {
+  if (!OidIsValid(relid)) redoubt::pg::forget_all();
+}
 }
 
 namespace redoubt::pg {
@@ -48,6 +67,8 @@ void cache_init() {
   cache = hash_create("redoubt function trust", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
   CacheRegisterSyscacheCallback(PROCOID, function_trust_changed, 0);
   CacheRegisterSyscacheCallback(AUTHOID, function_trust_changed, 0);
+  CacheRegisterSyscacheCallback(CASTSOURCETARGET, function_trust_changed, 0);
+  CacheRegisterRelcacheCallback(function_trust_relabelled, 0);
 }
 
 // "trusted <digest>" for what the function is now.
@@ -104,10 +125,55 @@ const TrustEntry *lookup(Oid function) {
   return entry;
 }
 
+// What an anonymous row holds is not known here: is there any such cast at all?
+bool any_cast_to_json() {
+  cache_init();
+  if (json_casts != Casts::unknown) return json_casts == Casts::some;
+  json_casts = Casts::none;  // before reading, so that an invalidation which arrives meanwhile sticks
+  Relation casts = table_open(CastRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(casts, InvalidOid, false, nullptr, 0, nullptr);
+  bool some = false;
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    const auto *cast = reinterpret_cast<Form_pg_cast>(GETSTRUCT(tuple));
+    some |=
+        cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc);
+  }
+  systable_endscan(scan);
+  table_close(casts, AccessShareLock);
+  if (some) json_casts = Casts::some;
+  return some;
+}
+
+// Make a value of a type that is named in an argument, and so run the code of a domain.
+bool makes_any_type(Oid function) noexcept {
+  switch (function) {
+    case F_ARRAY_IN:
+    case F_ARRAY_RECV:
+    case F_DOMAIN_IN:
+    case F_DOMAIN_RECV:
+    case F_RECORD_IN:
+    case F_RECORD_RECV:
+    case F_RANGE_IN:
+    case F_RANGE_RECV:
+    case F_MULTIRANGE_IN:
+    case F_MULTIRANGE_RECV:
+#if PG_VERSION_NUM >= 160000
+    case F_PG_INPUT_IS_VALID:
+    case F_PG_INPUT_ERROR_INFO:
+#endif
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 bool function_is_trusted(Oid function) {
-  if (function < FirstNormalObjectId) return func_volatile(function) != PROVOLATILE_VOLATILE;
+  if (function < FirstNormalObjectId)
+    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function);
   return lookup(function)->trusted;
 }
 
@@ -128,12 +194,23 @@ bool type_runs_code(Oid type) {
   return runs;
 }
 
-void function_trust_forget() noexcept {
-  if (cache == nullptr) return;
-  HASH_SEQ_STATUS sequence;
-  hash_seq_init(&sequence, cache);
-  while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
-    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
+bool type_casts_to_json(Oid type) {
+  if (type == RECORDOID || type == RECORDARRAYOID) return any_cast_to_json();
+  if (type < FirstNormalObjectId) return false;
+  check_stack_depth();
+  const Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_casts_to_json(element);
+  Oid cast = InvalidOid;
+  if (base >= FirstNormalObjectId &&
+      find_coercion_pathway(JSONOID, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
+      !function_is_trusted(cast))
+    return true;
+  if (!type_is_rowtype(base) || base == RECORDOID) return false;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+  bool casts = false;
+  for (int i = 0; i < descriptor->natts && !casts; ++i)
+    casts = !TupleDescAttr(descriptor, i)->attisdropped && type_casts_to_json(TupleDescAttr(descriptor, i)->atttypid);
+  return casts;
 }
 
 void function_trust_check(Oid function, const char *label) {

@@ -20,11 +20,12 @@ bool function_is_trusted(Oid function);
 // array, row or range of one.
 bool type_runs_code(Oid type);
 
+// True if to_json and its kin call a function that is not trusted for a value of the type: a cast
+// from it, or from a part of it, to json.
+bool type_casts_to_json(Oid type);
+
 // True for the SQL functions that this library implements.
 bool function_is_own(Oid function);
-
-// Drops the cache: a label or a function changed.
-void function_trust_forget() noexcept;
 
 // Raises unless `label` is one that a function may carry.
 void function_trust_check(Oid function, const char *label);

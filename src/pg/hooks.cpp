@@ -7,6 +7,7 @@
 
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
+#include "pg/explain.h"
 #include "pg/gate.h"
 #include "pg/hooks.h"
 #include "pg/labels.h"
@@ -54,6 +55,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
+  planner_begin(query);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
@@ -65,6 +67,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   { delivery_pop(&frame); }
   PG_END_TRY();
   if (prints_definition) delivery_mark_plan(plan);
+  planner_end(plan);
   return plan;
 }
 
@@ -153,18 +156,13 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
   delivery_set_ending(true);
 }
 
-// Another extension may print the plan here (auto_explain); PostgreSQL itself only tidies up.
 static void redoubt_ExecutorEnd(QueryDesc *query) {
   using namespace redoubt::pg;
-  if (prev_end == nullptr) {
-    standard_ExecutorEnd(query);
-    delivery_set_ending(false);
-    return;
-  }
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();
   {
+    explain_query_end(query);
     if (prev_end)
       prev_end(query);
     else
@@ -225,6 +223,7 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
+  explain_install();
   log_guard_install();
   labels_init();
   disclosure_init();

@@ -57,9 +57,17 @@ struct RecentSealer {
   CachedSealer *entry;  // null: none
 };
 
+// The same for format-preserving types.
+struct RecentCipher {
+  const TypePolicy *policy;
+  std::uint64_t generation;
+  FormatCipher *cipher;  // null: none
+};
+
 constinit SealerCache *cache = nullptr;
 constinit CipherCache *ciphers = nullptr;
 constinit RecentSealer recent = {};
+constinit RecentCipher recent_cipher = {};
 constinit bool stale = false;
 constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
 
@@ -74,6 +82,7 @@ static void keys_relation_changed(Datum, Oid relid) {
 static void keys_wipe(int, Datum) {
   using namespace redoubt::pg;
   recent = {};
+  recent_cipher = {};
   delete cache;
   cache = nullptr;
   delete ciphers;
@@ -140,6 +149,7 @@ void unwrap(const WrappedKey &wrapped, SecretBytes<2 * kKeySize> &out) {
 void forget_stale() {
   if (!stale) return;
   recent = {};
+  recent_cipher = {};
   cache->clear();
   ciphers->clear();
   stale = false;
@@ -297,10 +307,15 @@ TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
 FormatCipher *keys_format_cipher(const TypePolicy *policy) {
   cache_init();
   forget_stale();
+  if (recent_cipher.cipher != nullptr && recent_cipher.policy == policy &&
+      recent_cipher.generation == policy->generation)
+    return recent_cipher.cipher;
   for (const CachedCipher &entry : *ciphers)
     if (entry.version == policy->key_version && entry.class_id == policy->class_id &&
-        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0)
+        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0) {
+      recent_cipher = {policy, policy->generation, entry.cipher.get()};
       return entry.cipher.get();
+    }
 
   const char *name = NameStr(policy->key);
   const WrappedKey wrapped = call([name, policy] {

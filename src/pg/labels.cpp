@@ -1,8 +1,7 @@
-// labels.cpp - the label provider, and a cache of which columns are labelled.
-// Trust in functions is function_trust.cpp.
+// labels.cpp - the label provider, and what is labelled, read from the catalog.
+// Trust in functions is function_trust.cpp.  Nothing is cached here: the one reader
+// of columns' labels, protected_columns.cpp, keeps what it makes of them.
 //
-// The cache holds one entry per relation asked about, most of them empty.
-// Entries are never removed; a relcache invalidation marks one (or all) stale.
 // A label change invalidates every relation, because children inherit labels.
 // Covered by sql/labels.sql.
 #include "pg/boundary.h"
@@ -19,54 +18,6 @@ namespace redoubt::pg {
 namespace {
 
 constexpr const char *kProvider = "redoubt";
-
-struct LabelledColumn {
-  AttrNumber attno;
-  Oid token_type;
-};
-
-struct RelationLabels {
-  Oid relid;  // hash key
-  bool valid;
-  int size;
-  LabelledColumn *columns;
-};
-
-constinit HTAB *relations = nullptr;
-constinit MemoryContext cache_context = nullptr;
-
-void forget_all() {
-  function_trust_forget();
-  HASH_SEQ_STATUS sequence;
-  hash_seq_init(&sequence, relations);
-  while (auto *entry = static_cast<RelationLabels *>(hash_seq_search(&sequence))) entry->valid = false;
-}
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static void labels_relation_changed(Datum, Oid relid) {
-  using namespace redoubt::pg;
-  if (!OidIsValid(relid)) return forget_all();
-  if (auto *entry = static_cast<RelationLabels *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
-    entry->valid = false;
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
-void cache_init() {
-  if (relations != nullptr) return;
-  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt labels", ALLOCSET_SMALL_SIZES);
-  HASHCTL control = {};
-  control.keysize = sizeof(Oid);
-  control.entrysize = sizeof(RelationLabels);
-  control.hcxt = cache_context;
-  relations = hash_create("redoubt labels", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-  CacheRegisterRelcacheCallback(labels_relation_changed, 0);
-}
 
 // The token type a label names: `name`, `schema.name`; unqualified names are
 // looked up in schema redoubt.  `token` stands for the type of any text.
@@ -144,28 +95,6 @@ List *collect_labels(Oid relid, Oid ancestor, List *into, int depth) {
   return into;
 }
 
-void rebuild(RelationLabels *entry) {
-  // Valid before reading, so that an invalidation which arrives meanwhile sticks.
-  entry->valid = true;
-  entry->size = 0;
-  List *found = NIL;
-  PG_TRY();
-  { found = collect_labels(entry->relid, entry->relid, NIL, 0); }
-  PG_CATCH();
-  {
-    entry->valid = false;
-    PG_RE_THROW();
-  }
-  PG_END_TRY();
-  if (entry->columns != nullptr) pfree(entry->columns);
-  entry->columns = nullptr;
-  if (found == NIL) return;
-  const auto bytes = static_cast<Size>(list_length(found)) * sizeof(LabelledColumn);
-  entry->columns = static_cast<LabelledColumn *>(MemoryContextAlloc(cache_context, bytes));
-  ListCell *cell = nullptr;
-  foreach (cell, found) entry->columns[entry->size++] = *static_cast<LabelledColumn *>(lfirst(cell));
-}
-
 void check_token_type(const char *label) {
   if (label != nullptr && !OidIsValid(resolve_label(label)))
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a token type", label),
@@ -209,20 +138,7 @@ namespace redoubt::pg {
 
 void labels_init() { register_label_provider(kProvider, redoubt_relabel); }
 
-Oid label_token_type(Oid relid, AttrNumber attno) {
-  if (relid < FirstNormalObjectId || attno <= 0) return InvalidOid;
-  if (relations == nullptr) cache_init();
-  bool found = false;
-  auto *entry = static_cast<RelationLabels *>(hash_search(relations, &relid, HASH_ENTER, &found));
-  if (!found) {
-    entry->valid = false;
-    entry->columns = nullptr;
-  }
-  if (!entry->valid) rebuild(entry);
-  for (int i = 0; i < entry->size; ++i)
-    if (entry->columns[i].attno == attno) return entry->columns[i].token_type;
-  return InvalidOid;
-}
+List *labels_of_columns(Oid relid) { return relid < FirstNormalObjectId ? NIL : collect_labels(relid, relid, NIL, 0); }
 
 Oid label_domain_type(Oid domain) {
   const ObjectAddress object = {TypeRelationId, domain, 0};
@@ -232,7 +148,7 @@ Oid label_domain_type(Oid domain) {
 
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
   const TypePolicy *policy = policy_find(token_type);
-  if (policy == nullptr || OidIsValid(label_token_type(relid, attno))) return;
+  if (policy == nullptr) return;
   const ObjectAddress object = {RelationRelationId, relid, attno};
   SetSecurityLabel(&object, kProvider, policy->name);
   if (kek_available())

@@ -16,15 +16,20 @@ namespace redoubt::pg {
 // Registers the label provider `redoubt`.  Call while preloading.
 void labels_init();
 
-// label_token_type returns the token type that a column is labelled with, on
-// the table itself or on a table it inherits from, or InvalidOid.  Cached.
-Oid label_token_type(Oid relid, AttrNumber attno);
+struct LabelledColumn {
+  AttrNumber attno;
+  Oid token_type;
+};
+
+// labels_of_columns returns the columns of a table that are labelled, on the table itself or on
+// one it inherits from, nearest first: a List of LabelledColumn *, palloc'd.  Reads the catalog.
+List *labels_of_columns(Oid relid);
 
 // label_domain_type returns the token type that a domain is labelled with, or InvalidOid.
 Oid label_domain_type(Oid domain);
 
-// labels_derive labels a column that was filled or computed from protected values, and
-// records it; does nothing where the column is protected already.
+// labels_derive labels a column that was filled or computed from protected values and is
+// not protected yet, and records it.
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type);
 
 }  // namespace redoubt::pg

@@ -18,6 +18,7 @@ struct Lease {
   std::uint32_t held;     // charged, not delivered yet
   std::uint32_t next;     // size of the next lease
   TimestampTz leased_at;  // of the last one, for the refund
+  std::uint64_t taken;    // delivered so far
 };
 
 // The lease for which limits_lease is being asked; keeps what it holds.
@@ -27,7 +28,7 @@ inline constinit const Lease *lease_in_need = nullptr;
 // delivered, but for lease_in_need; returns whether there was any.
 bool leases_give_back(Oid token_type, Operation operation) noexcept;
 
-inline Lease lease_make(Oid token_type, Operation operation) noexcept { return {token_type, operation, 0, 1, 0}; }
+inline Lease lease_make(Oid token_type, Operation operation) noexcept { return {token_type, operation, 0, 1, 0, 0}; }
 
 // lease_take charges `wanted` values; raises where the limits refuse.
 inline void lease_take(Lease *lease, std::uint32_t wanted) {
@@ -39,6 +40,7 @@ inline void lease_take(Lease *lease, std::uint32_t wanted) {
     lease->next = std::min(lease->next * 2, kMaxLease);
   }
   lease->held -= wanted;
+  lease->taken += wanted;
 }
 
 // lease_refund gives back what is held.  Safe in callbacks and while an error is in flight.

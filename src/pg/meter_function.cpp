@@ -20,11 +20,6 @@ namespace {
 constexpr int kOurs = -1517;
 
 // The second argument, a bytea.
-struct MeterItem {
-  Oid token_type;
-  std::uint16_t count;
-  std::uint16_t is_token;
-};
 struct MeterSpec {
   std::uint16_t flags;
   std::uint16_t items;
@@ -150,6 +145,18 @@ int meter_of(const Node *expression) {
                     errhint("Redoubt puts it into plans itself.")));
   const auto *argument = static_cast<const Const *>(lsecond(call->args));
   return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
+}
+
+std::span<const MeterItem> meter_items(const Node *meter) {
+  const auto *argument = static_cast<const Const *>(lsecond(reinterpret_cast<const FuncExpr *>(meter)->args));
+  const auto *spec = reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)));
+  return {spec->item, spec->items};
+}
+
+void meter_each_charge(MemoryContext context, void (*visit)(void *, Oid token_type, std::uint64_t values), void *to) {
+  for (const MeterState *state = states; state != nullptr; state = state->next)
+    for (int i = 0; state->context == context && i < state->spec.items; ++i)
+      visit(to, state->lease[i].token_type, state->lease[i].taken);
 }
 
 bool meters_give_back(Oid token_type, Operation operation) noexcept {

@@ -31,6 +31,20 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, const Source *sources, std:
 // other expression.
 int meter_of(const Node *expression);
 
+// One token type that a meter charges for.
+struct MeterItem {
+  Oid token_type;
+  std::uint16_t count;  // values per evaluation; with kMeterMany per element
+  std::uint16_t is_token;
+};
+
+// meter_items returns what a meter (meter_of >= 0) charges for.
+std::span<const MeterItem> meter_items(const Node *meter);
+
+// meter_each_charge calls `visit` with what the meters whose state is in `context` (the
+// query's) have charged in this process.
+void meter_each_charge(MemoryContext context, void (*visit)(void *, Oid token_type, std::uint64_t values), void *to);
+
 // meter_refund_query gives back what meters whose state is in `context` (the query's)
 // hold ahead.  Atomics only.
 void meter_refund_query(MemoryContext context) noexcept;

@@ -5,6 +5,7 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 #include "pg/tree_walker.h"
@@ -49,6 +50,9 @@ bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY |
 bool is_single_valued(Oid aggregate, const Flow &input) {
   if (aggregate >= FirstNormalObjectId) return false;
   if (aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT) return true;
+#if PG_VERSION_NUM >= 160000
+  if (aggregate == F_ANY_VALUE) return true;
+#endif
   HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
   if (!HeapTupleIsValid(tuple)) return false;
   const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
@@ -65,6 +69,49 @@ bool carries_out(Oid aggregate, const Flow &input, AggSplit split) {
   return split != AGGSPLIT_SIMPLE || !is_array_agg(aggregate);
 }
 
+// Of these built-in functions it is known that only null makes them null; of trusted ones of
+// anyone's it is believed, for their nulls disclose no more than their values.
+bool null_for_null_only(Oid function) {
+  switch (function) {
+    case F_LOWER_TEXT:
+    case F_UPPER_TEXT:
+    case F_INITCAP:
+    case F_LENGTH_TEXT:
+    case F_MD5_TEXT:
+    case F_LEFT:
+    case F_RIGHT:
+    case F_BTRIM_TEXT:
+    case F_TEXT_BPCHAR:
+    case F_VARCHAR_VARCHAR_INT4_BOOL:
+    case F_BPCHAR_BPCHAR_INT4_BOOL:
+      return true;
+    default:
+      return function >= FirstNormalObjectId && function_is_trusted(function);
+  }
+}
+
+// Is an expression null only where a column is?  Then counting it tells no more than counting that.
+bool counts_as_column(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  if (IsA(node, TargetEntry)) node = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr);
+  const Flow flow = walk_expression(walk, scope, node);
+  if (flow_explicit(flow) == 0 || flow.pure) return true;
+  if (IsA(node, CoerceViaIO))
+    return counts_as_column(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<CoerceViaIO *>(node)->arg));
+  if (!IsA(node, FuncExpr) || !null_for_null_only(reinterpret_cast<FuncExpr *>(node)->funcid)) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, reinterpret_cast<FuncExpr *>(node)->args)
+    if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+  return true;
+}
+
+Flow count_result(PlanWalk *walk, const ExprScope &scope, Oid aggregate, List *arguments, Flow flow) {
+  ListCell *cell = nullptr;
+  if (is_count(aggregate))
+    foreach (cell, arguments)
+      if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) flow.implicit |= flow_explicit(flow);
+  return flow;
+}
+
 Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split) {
   if (is_count(aggregate)) flow_clear_explicit(&flow);
   if (split == AGGSPLIT_SIMPLE && is_array_agg(aggregate) && flow_explicit(flow) != 0) flow.many = true;
@@ -76,6 +123,7 @@ struct FindAggregates {
   PlanWalk *walk;
   const ExprScope *scope;
   Bitmapset *disclosing;
+  Flow input;  // of those without a FILTER
 };
 
 }  // namespace
@@ -94,8 +142,11 @@ static bool plan_aggregates_find(Node *node, void *context) {
     const Flow input =
         aggregate_input(find->walk, *find->scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
     find->walk->last = last;
-    if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit))
+    if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit)) {
+      const bool again = bms_is_member(aggregate->aggtransno, find->disclosing);
       find->disclosing = bms_add_member(find->disclosing, aggregate->aggtransno);
+      if (aggregate->aggfilter == nullptr && !again) flow_add(&find->input, input);
+    }
     return false;
   }
   return expression_tree_walker(node, tree_walker(plan_aggregates_find), context);
@@ -111,12 +162,14 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
   if (!scope.foreign &&
       (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {
+    if (scope.input_paid && aggregate->aggfilter == nullptr) return flow_paid(input);
     const bool built_in = aggregate->aggfnoid < FirstNormalObjectId;
     meter_arguments(walk, scope, aggregate->args, built_in ? kMeterReveals : 0);
     meter_arguments(walk, scope, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
     return flow_paid(input);
   }
-  return aggregate_result(aggregate->aggfnoid, input, aggregate->aggsplit);
+  return aggregate_result(aggregate->aggfnoid, count_result(walk, scope, aggregate->aggfnoid, aggregate->args, input),
+                          aggregate->aggsplit);
 }
 
 // The input of a window aggregate is paid for at the child, see plan_nodes.cpp.
@@ -128,16 +181,24 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
     return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
   }
   if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return flow_paid(input);
-  return aggregate_result(function->winfnoid, input, AGGSPLIT_SIMPLE);
+  return aggregate_result(function->winfnoid, count_result(walk, scope, function->winfnoid, function->args, input),
+                          AGGSPLIT_SIMPLE);
 }
 
 // Aggregates with the same input share one transition state, made from either's
 // arguments: where one of them discloses, all of them are metered.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.disclosing;
+}
+
+Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow};
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
+  return find.input;
 }
 
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {

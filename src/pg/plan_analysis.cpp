@@ -103,7 +103,10 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
   foreach (cell, targets) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
     const Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
-    if (target->resjunk) continue;
+    if (target->resjunk) {
+      if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
+      continue;
+    }
     analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)), 0, 0};
     analysis->row_decides |= flow.implicit;
   }

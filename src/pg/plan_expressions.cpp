@@ -74,13 +74,22 @@ int source_index(PlanWalk *walk, const Source &wanted) {
 bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
 bool is_array(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
+// May a function that may see the arguments still hand them to one that may not?
+bool passes_on(Oid function, Oid result, const List *arguments) {
+  if (type_runs_code(result)) return true;  // json_populate_record: a domain in the record
+  ListCell *cell = nullptr;
+  if (function < FirstNormalObjectId)
+    foreach (cell, arguments)
+      if (type_casts_to_json(exprType(static_cast<const Node *>(lfirst(cell))))) return true;
+  return false;
+}
+
 }  // namespace
 
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
   if (flow_explicit(flow) == 0) return flow;
-  // A trusted function may still make a value whose domain calls another (json_populate_record).
-  if (!walk->index_condition && (!function_is_trusted(function) || type_runs_code(type))) {
+  if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments))) {
     meter_arguments(walk, scope, arguments, 0);
     return flow_paid(flow);
   }
@@ -104,9 +113,27 @@ namespace {
 bool consumes_token(const FuncExpr *call) {
   if (!function_is_own(call->funcid) || list_length(call->args) != 1) return false;
   if (call->funcresulttype == RECORDOID) return true;
-  const TypePolicy *policy = policy_find(exprType(static_cast<Node *>(linitial(call->args))));
+  const Oid type = exprType(static_cast<Node *>(linitial(call->args)));
+  if (const Oid element = get_element_type(type); OidIsValid(element)) {
+    const TypePolicy *of = policy_find(element);
+    return of != nullptr && (call->funcid == of->array_gate[0] || call->funcid == of->array_gate[1]);
+  }
+  const TypePolicy *policy = policy_find(type);
   return policy != nullptr && (call->funcid == policy->gate[static_cast<int>(Privilege::reveal)] ||
                                call->funcid == policy->gate[static_cast<int>(Privilege::masked)]);
+}
+
+// True for detokenize and mask with the type as an argument, where that is the type of all the tokens they are given.
+bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow) {
+  if (!function_is_own(call->funcid) || list_length(call->args) != 2) return false;
+  const auto *named = static_cast<const Const *>(lsecond(call->args));
+  if (!IsA(named, Const) || named->consttype != REGTYPEOID || named->constisnull) return false;
+  const char *name = get_func_name(call->funcid);
+  if (name == nullptr || (strcmp(name, "detokenize") != 0 && strcmp(name, "mask") != 0)) return false;
+  const Oid type = DatumGetObjectId(named->constvalue);
+  for (int i = 0; i < walk->analysis->sources; ++i)
+    if (flow.count[i] != 0 && walk->analysis->source[i].token_type != type) return false;
+  return true;
 }
 
 bool is_in_c(Oid function) {
@@ -133,11 +160,11 @@ void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
     Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
-    if ((flags & kMeterKeeps) == 0) flow_clear_explicit(&flow);
+    if ((flags & kMeterKeeps) == 0 && !walk->index_condition) flow_clear_explicit(&flow);
     return flow;
   }
   Flow flow = list_flow(walk, scope, call->args);
-  if (flow_explicit(flow) != 0 && consumes_token(call)) return flow_paid(flow);
+  if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   add_function_result(walk, call, &flow);
   return flow;
@@ -232,9 +259,10 @@ Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
   if (base && row->varattno == 0) return relation_flow(walk, static_cast<Index>(row->varno), select->fieldnum);
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(select->arg));
   flow.many = flow.many && !is_fixed_size(select->resulttype);
+  const bool whole = flow.pure && OidIsValid(flow.row_of);
   flow.pure = false;
-  if (!base) return flow;
-  const Oid row_of = get_typ_typrelid(getBaseType(row->vartype));
+  if (!base && !whole) return flow;
+  const Oid row_of = whole ? flow.row_of : get_typ_typrelid(getBaseType(row->vartype));
   for (int i = 0; i < walk->analysis->sources; ++i) {
     const Source &source = walk->analysis->source[i];
     if (source.relid == row_of && source.attno != select->fieldnum) flow.count[i] = 0;
@@ -281,7 +309,8 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
     many |= column.is_array;
     ++columns;
   }
-  flow.pure = attno != 0 && columns == 1;
+  flow.pure = columns == 1 || (attno == 0 && columns > 0);
+  if (attno == 0) flow.row_of = entry->relid;
   flow.many = many;
   return flow;
 }
@@ -363,6 +392,8 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
       const auto *param = reinterpret_cast<Param *>(node);
       return param->paramkind == PARAM_EXEC && param->paramid < walk->params ? walk->param[param->paramid] : flow;
     }
+    case T_GroupingFunc:
+      return flow;  // says which grouping set the row is of, and evaluates nothing
     case T_CaseTestExpr:
       return scope.case_test != nullptr ? *scope.case_test : flow;
     case T_RelabelType:

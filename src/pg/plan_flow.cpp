@@ -19,6 +19,8 @@ Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
 }
 
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
+  // A null that comes from elsewhere is no value either.
+  const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
   for (int i = 0; i < kMaxSources; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
   for (int i = 0; i < kMaxSources; ++i) {
@@ -34,7 +36,8 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
     if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
   }
   into->implicit |= other.implicit;
-  into->pure = into->pure && other.pure;
+  into->pure = pure;
+  if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }
 

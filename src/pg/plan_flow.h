@@ -27,7 +27,8 @@ struct Source {
 struct Flow {
   std::uint16_t count[kMaxSources];  // explicit: values of each source in here
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
-  bool pure;                         // an unmodified copy of one column: null means no value
+  Oid row_of;                        // of a pure flow: the relation that it is a whole row of
+  bool pure;                         // an unmodified copy of one column or row: null means no value
   bool many;                         // an array or holding one: the counts are per element
 };
 static_assert(std::is_trivially_copyable_v<Flow>);
@@ -56,6 +57,7 @@ inline void flow_max(Flow *into, const Flow &other) noexcept {
   for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
   into->implicit |= other.implicit;
   into->pure = into->pure && other.pure;
+  if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }
 

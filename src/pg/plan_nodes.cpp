@@ -8,13 +8,13 @@
 #include "pg/boundary.h"
 
 #include "pg/function_trust.h"
+#include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
 #include "pg/table_code.h"
 
 extern "C" {
-#include "catalog/pg_index.h"
 #include "optimizer/optimizer.h"
 }
 
@@ -50,28 +50,13 @@ std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys) {
   return mask;
 }
 
-// Index conditions.  The key is compared by operator class members and has to stay a bare
-// column, so nothing is metered in the original form; the comparison values are ordinary
-// expressions, and are metered in the form that is executed.
-std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed) {
-  walk->index_condition = true;
-  std::uint32_t mask = walk_quals(walk, scope, original);
-  walk->index_condition = false;
-  ExprScope values = scope;
-  values.index = nullptr;  // key columns read as clean
-  mask |= walk_quals(walk, values, executed);
-  return mask;
-}
-
-// A full index scan is there for its order, which the keys decide.
-std::uint32_t index_order(PlanWalk *walk, Index rti, Oid index) {
-  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-  if (!HeapTupleIsValid(tuple)) return 0;
-  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+// Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
+std::uint32_t order_decides(const NodeFlow *rows, const List *targets) {
   std::uint32_t mask = 0;
-  for (int i = 0; i < form->indnkeyatts; ++i)
-    if (form->indkey.values[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, form->indkey.values[i]));
-  ReleaseSysCache(tuple);
+  ListCell *cell = nullptr;
+  foreach (cell, targets)
+    if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
+      mask |= flow_decides(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
   return mask;
 }
 
@@ -96,8 +81,17 @@ void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index rel
   scope->scan_relid = relid;
 }
 
+// How many rows a set has is decided by what it is made from.  (That a function returns tokens
+// says nothing about their number.)
+std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set) {
+  if (!expression_returns_set(set)) return walk_expression(walk, scope, set).implicit;
+  if (IsA(set, FuncExpr)) set = reinterpret_cast<Node *>(reinterpret_cast<FuncExpr *>(set)->args);
+  return flow_decides(walk_expression(walk, scope, set));
+}
+
 std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
   Flow flow = kNoFlow;
+  std::uint32_t decides = 0;
   ListCell *cell = nullptr;
   foreach (cell, scan->functions) {
     auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
@@ -108,9 +102,10 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
     if (runs_code && IsA(function->funcexpr, FuncExpr))
       meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
     flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
+    decides |= set_decides(walk, *scope, function->funcexpr);
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
-  return flow.implicit;
+  return decides;
 }
 
 std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
@@ -125,7 +120,7 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
     flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
-  return flow.implicit;
+  return flow_decides(flow);
 }
 
 std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ValuesScan *scan) {
@@ -143,6 +138,10 @@ std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Valu
 
 std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ForeignScan *scan) {
   std::uint32_t mask = walk_quals(walk, *scope, scan->fdw_recheck_quals);
+  // Parameters are sent to the foreign server, which is disclosing them.
+  if (const Flow sent = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->fdw_exprs));
+      flow_explicit(sent) != 0)
+    meter_arguments(walk, *scope, scan->fdw_exprs, 0);
   if (scan->fdw_scan_tlist != NIL) {
     ExprScope remote = *scope;
     remote.foreign = true;
@@ -179,8 +178,9 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
   switch (nodeTag(plan)) {
     case T_IndexScan: {
       const auto *scan = reinterpret_cast<IndexScan *>(plan);
-      std::uint32_t mask = scan->indexqual == NIL ? index_order(walk, relid, scan->indexid) : 0;
+      std::uint32_t mask = index_itself(walk, relid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
       mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual);
+      index_recheck(walk, *scope, scan->indexqualorig);
       return mask | index_quals(walk, *scope, scan->indexorderbyorig, scan->indexorderby);
     }
     case T_IndexOnlyScan: {
@@ -189,12 +189,16 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
       inputs->index = walk_target_list(walk, *scope, scan->indextlist);
       walk->index_condition = false;
       scope->index = &inputs->index;
-      std::uint32_t mask = scan->indexqual == NIL ? index_order(walk, relid, scan->indexid) : 0;
+      std::uint32_t mask = index_itself(walk, relid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
       mask |= index_quals(walk, *scope, scan->indexqual, scan->indexqual);
       return mask | index_quals(walk, *scope, scan->indexorderby, scan->indexorderby);
     }
-    case T_BitmapHeapScan:
-      return index_quals(walk, *scope, reinterpret_cast<BitmapHeapScan *>(plan)->bitmapqualorig, NIL);
+    case T_BitmapHeapScan: {
+      const auto *scan = reinterpret_cast<BitmapHeapScan *>(plan);
+      const std::uint32_t mask = index_quals(walk, *scope, scan->bitmapqualorig, NIL);
+      index_recheck(walk, *scope, scan->bitmapqualorig);
+      return mask;
+    }
     case T_TidScan:
       return walk_quals(walk, *scope, reinterpret_cast<TidScan *>(plan)->tidquals);
     case T_TidRangeScan:
@@ -202,9 +206,11 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
     case T_SampleScan:
       return flow_decides(
           walk_expression(walk, *scope, reinterpret_cast<Node *>(reinterpret_cast<SampleScan *>(plan)->tablesample)));
-    case T_SubqueryScan:
-      scan_rows(scope, inputs, walk_plan(walk, reinterpret_cast<SubqueryScan *>(plan)->subplan), relid);
-      return inputs->scan.implicit;
+    case T_SubqueryScan: {
+      const Plan *subplan = reinterpret_cast<SubqueryScan *>(plan)->subplan;
+      scan_rows(scope, inputs, walk_plan(walk, const_cast<Plan *>(subplan)), relid);
+      return inputs->scan.implicit | order_decides(&inputs->scan, subplan->targetlist);
+    }
     case T_CteScan: {
       const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
       if (id >= 1 && id <= walk->subplans) scan_rows(scope, inputs, walk->subplan[id - 1], relid);
@@ -245,7 +251,35 @@ void walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
   meter_rows(walk, &plan->lefttree, input);
 }
 
-void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, const RecursiveUnion *plan) {
+// Grouping sets that one order does not serve sort their input again and evaluate the
+// arguments of aggregates again: those are paid for once per input row, as a window's are.
+bool sorts_again(const Agg *agg) {
+  const auto sorts = [](const Agg *set) { return set->aggstrategy == AGG_SORTED || set->aggstrategy == AGG_PLAIN; };
+  int sorted = sorts(agg) ? 1 : 0;
+  ListCell *cell = nullptr;
+  foreach (cell, agg->chain) sorted += sorts(static_cast<const Agg *>(lfirst(cell))) ? 1 : 0;
+  return sorted > 1;
+}
+
+bool is_saturated(const Flow &flow) noexcept {
+  return std::any_of(std::begin(flow.count), std::end(flow.count), [](auto count) { return count == kMaxFlowCount; });
+}
+
+// A value that grows with every step of a recursion can hold more than a count can say: then
+// what each step puts into it is charged besides.
+void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const NodeFlow &rows, NodeFlow *table) {
+  if (!walk->last || !std::any_of(rows.column, rows.column + rows.size, is_saturated)) return;
+  const NodeFlow grown = std::exchange(*table, NodeFlow{});
+  walk->last = false;  // only looking
+  const NodeFlow added = walk_plan(walk, innerPlan(plan));
+  walk->last = true;
+  *table = grown;
+  for (int k = 0; k < rows.size; ++k)
+    if (is_saturated(rows.column[k]))
+      meter_target(walk, &innerPlan(plan), k, node_flow_column(&added, static_cast<AttrNumber>(k + 1)), kMeterKeeps);
+}
+
+void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, RecursiveUnion *plan) {
   const NodeFlow terms[] = {inputs->outer, inputs->inner};
   const NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
   NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
@@ -254,6 +288,7 @@ void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, cons
     for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;
     if (!same) walk->changed = true;
     *table = rows;
+    meter_growth(walk, plan, rows, table);
   }
   inputs->outer = rows;
   scope->outer = &inputs->outer;
@@ -279,6 +314,10 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_Agg: {
       const auto *agg = reinterpret_cast<Agg *>(plan);
       scope->disclosing = disclosing_aggregates(walk, *scope, plan);
+      if (sorts_again(agg)) {
+        scope->input_paid = true;
+        meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
+      }
       std::uint32_t mask = key_decides(rows, agg->numCols, agg->grpColIdx);
       ListCell *cell = nullptr;
       foreach (cell, agg->chain) {
@@ -307,9 +346,19 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return key_decides(rows, reinterpret_cast<GatherMerge *>(plan)->numCols,
                          reinterpret_cast<GatherMerge *>(plan)->sortColIdx);
     case T_Limit:
-      return walk_quals(
-          walk, *scope,
-          list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
+      return order_decides(rows, outerPlan(plan)->targetlist) |
+             walk_quals(
+                 walk, *scope,
+                 list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
+    case T_ProjectSet: {
+      std::uint32_t mask = 0;
+      ListCell *cell = nullptr;
+      foreach (cell, plan->targetlist) {
+        auto *value = reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr);
+        if (expression_returns_set(value)) mask |= set_decides(walk, *scope, value);
+      }
+      return mask;
+    }
     case T_Result:
       return walk_quals(walk, *scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
     case T_Append:
@@ -325,7 +374,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_RecursiveUnion:
       walk_recursive_union(walk, scope, inputs, reinterpret_cast<RecursiveUnion *>(plan));
       return 0;
-    default:  // Material, Memoize, Gather, LockRows, ProjectSet: rows pass as they are
+    default:  // Material, Memoize, Gather, LockRows: rows pass as they are
       return 0;
   }
 }
@@ -367,7 +416,9 @@ bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
   NodeFlow rows = {true, false, 0, nullptr, 0};
   if (IsA(plan, BitmapIndexScan))
-    rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual);
+    rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual) |
+                    index_itself(walk, reinterpret_cast<Scan *>(plan)->scanrelid,
+                                 reinterpret_cast<BitmapIndexScan *>(plan)->indexid, false);
   else
     rows.implicit = walk_branches(walk, IsA(plan, BitmapAnd) ? reinterpret_cast<BitmapAnd *>(plan)->bitmapplans
                                                              : reinterpret_cast<BitmapOr *>(plan)->bitmapplans)

@@ -1,6 +1,6 @@
 // plan_walk.h - what the parts of plan analysis share.
 //
-// plan_nodes.cpp knows plan nodes, plan_expressions.cpp and plan_aggregates.cpp
+// plan_nodes.cpp knows plan nodes, plan_indexes.cpp how indexes are used, plan_expressions.cpp and plan_aggregates.cpp
 // expressions, plan_writes.cpp what a ModifyTable moves.  Everything is palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
@@ -37,12 +37,21 @@ struct ExprScope {
   const Flow *case_test;        // what a CaseTestExpr stands for
   bool foreign;                 // evaluated by a foreign server
   const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
+  bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
 // plan_nodes.cpp
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+
+// plan_indexes.cpp
+// Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
+// What the use of the index decides; `ordered` where its order may.
+std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
+// Conditions as written, where they are evaluated again.
+void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals);
 
 // plan_expressions.cpp
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
@@ -62,6 +71,9 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 // aggtransno of the plan's aggregates that carry their input out.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+
+// The input of the plan's aggregates that carry it out, but for those with a FILTER.
+Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 
 // plan_writes.cpp
 void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);

@@ -31,13 +31,19 @@ bool same_protection(Oid relid, AttrNumber attno, Oid token_type) {
   return false;
 }
 
-// What of `flow` is disclosed by writing it to a column.
+// What of `flow` is disclosed by writing it to a column.  Of several values put together into a
+// protected one, all but one: it is read for the price of one.
 Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber attno) {
   Flow rest = flow;
-  const bool seen = target.code.row_trigger || bms_is_member(attno, target.code.columns);
-  for (int i = 0; i < walk->analysis->sources; ++i)
-    if (rest.count[i] != 0 && !seen && same_protection(target.relid, attno, walk->analysis->source[i].token_type))
-      rest.count[i] = 0;
+  if (target.code.row_trigger || bms_is_member(attno, target.code.columns)) return rest;
+  for (int i = 0; i < walk->analysis->sources; ++i) {
+    const Source &source = walk->analysis->source[i];
+    if (rest.count[i] == 0 || !same_protection(target.relid, attno, source.token_type)) continue;
+    bool first = !flow.many;
+    for (int k = 0; k < i; ++k)
+      first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
+    rest.count[i] = static_cast<std::uint16_t>(flow.many ? 0 : rest.count[i] - (first ? 1 : 0));
+  }
   return rest;
 }
 
@@ -48,6 +54,18 @@ Flow seen_by_code(PlanWalk *walk, const Target &target) {
   int attno = -1;
   while ((attno = bms_next_member(target.code.columns, attno)) >= 0)
     flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
+  return flow;
+}
+
+// An INSTEAD OF trigger sees the old row of its view, which the child plan hands it as a whole.
+Flow old_view_row(const Plan *child, const NodeFlow *rows) {
+  Flow flow = kNoFlow;
+  ListCell *cell = nullptr;
+  foreach (cell, child->targetlist) {
+    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+    if (entry->resjunk && entry->resname != nullptr && strcmp(entry->resname, "wholerow") == 0)
+      flow_add(&flow, node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
+  }
   return flow;
 }
 
@@ -71,8 +89,19 @@ void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
   }
 }
 
+// EXCLUDED's value of the same column: paid for as written, if at all, when the row was proposed.
+bool is_proposed_value(const Expr *value, AttrNumber attno, const Target &target) {
+  if (const auto *node = reinterpret_cast<const Node *>(value);
+      meter_of(node) >= 0 && (meter_of(node) & kMeterRows) != 0)
+    value = static_cast<const Expr *>(linitial(reinterpret_cast<const FuncExpr *>(value)->args));
+  if (!IsA(value, Var) || target.code.row_trigger || bms_is_member(attno, target.code.columns)) return false;
+  const auto *variable = reinterpret_cast<const Var *>(value);
+  return variable->varno == INNER_VAR && variable->varattno == attno;
+}
+
 // Expressions that the ModifyTable node itself evaluates: ON CONFLICT SET, MERGE.
-void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target) {
+void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target,
+                   bool on_conflict) {
   int column = 0;
   ListCell *cell = nullptr;
   foreach (cell, set) {
@@ -82,6 +111,7 @@ void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     if (flow_explicit(escapes(walk, flow, target, attno)) == 0) continue;
+    if (on_conflict && is_proposed_value(entry->expr, attno, target)) continue;
     meter_arguments(walk, scope, list_make1(entry), 0);
   }
 }
@@ -104,7 +134,7 @@ void walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, con
     auto *action = static_cast<MergeAction *>(lfirst(cell));
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, action->qual));
     walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL,
-                  target);
+                  target, false);
   }
 }
 
@@ -132,13 +162,15 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
     if (modify->operation == CMD_MERGE) walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
-    walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, *target);
     if (modify->onConflictAction == ONCONFLICT_UPDATE) {
       const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
+      walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, updated, true);
       meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, updated));
     }
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
     walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
+    if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
+      flow_add(&seen, old_view_row(*child, source));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
   }
   const std::span<const Target> all(targets, static_cast<std::size_t>(used));

@@ -13,14 +13,12 @@ extern "C" {
 #include "foreign/fdwapi.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
-#include "optimizer/planner.h"
 #include "utils/selfuncs.h"
 }
 
 namespace redoubt::pg {
 namespace {
 
-constinit planner_hook_type prev_planner = nullptr;
 constinit get_relation_info_hook_type prev_relation_info = nullptr;
 constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
 constinit get_index_stats_hook_type prev_index_stats = nullptr;
@@ -50,15 +48,6 @@ void offer_statistics(VariableStatData *data, Oid relid, AttrNumber attno, bool 
 }  // namespace redoubt::pg
 
 extern "C" {
-static PlannedStmt *redoubt_metering_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
-  using namespace redoubt::pg;
-  if (IsTransactionState()) statistics_meter(query);
-  PlannedStmt *plan = prev_planner != nullptr ? prev_planner(query, text, options, parameters)
-                                              : standard_planner(query, text, options, parameters);
-  if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);
-  return plan;
-}
-
 // A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Where a
 // query that aggregates reads protected columns, foreign servers are not asked for more
 // than scans and joins.
@@ -91,9 +80,15 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 
 namespace redoubt::pg {
 
+void planner_begin(Query *query) {
+  if (IsTransactionState()) statistics_meter(query);
+}
+
+void planner_end(PlannedStmt *plan) {
+  if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);
+}
+
 void planner_hooks_install() {
-  prev_planner = planner_hook;
-  planner_hook = redoubt_metering_planner;
   prev_relation_info = get_relation_info_hook;
   get_relation_info_hook = redoubt_relation_info;
   prev_relation_stats = get_relation_stats_hook;

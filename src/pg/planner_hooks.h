@@ -2,13 +2,21 @@
 //
 // Puts meters into the finished plan, keeps aggregates over protected columns on this
 // server, and keeps statistics of protected columns from functions that might disclose
-// them.
+// them.  The planner hook itself is chained in hooks.cpp.
 #ifndef REDOUBT_PG_PLANNER_HOOKS_H
 #define REDOUBT_PG_PLANNER_HOOKS_H
 
+#include "pg/boundary.h"
+
 namespace redoubt::pg {
 
-// Installs the hooks.  Call while preloading.
+// planner_begin is called with the query to be planned, and may change it.
+void planner_begin(Query *query);
+
+// planner_end puts meters into the finished plan, in the memory context that holds it.
+void planner_end(PlannedStmt *plan);
+
+// Installs the hooks that the planner calls on its way.  Call while preloading.
 void planner_hooks_install();
 
 }  // namespace redoubt::pg

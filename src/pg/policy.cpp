@@ -186,10 +186,12 @@ void read_policy(TypePolicy *policy) {
     const auto *form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
     const char *type_name = pstrdup(NameStr(form->typname));
     const char *schema = get_namespace_name(form->typnamespace);
+    const Oid array = form->typarray;
     ReleaseSysCache(tuple);
     snprintf(policy->name, sizeof policy->name, "%s.%s", schema, type_name);
     policy->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", policy->type);
     policy->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", policy->type);
+    policy->array_gate = {find_function("redoubt", "detokenize", array), find_function("redoubt", "mask", array)};
     policy->gate[static_cast<int>(Privilege::tokenize)] = find_function(schema, type_name,
                                                                         policy->is_bytes     ? BYTEAOID
                                                                         : policy->is_integer ? INT8OID

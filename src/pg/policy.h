@@ -31,7 +31,8 @@ struct TypePolicy {
   std::int32_t key_version;           // format-preserving only: tokens have no room for it, so it is the type's
   text *pattern;                      // regular expression the normalised value must match, or null
   std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
-  char name[2 * NAMEDATALEN + 2];     // schema.name, for messages and the audit trail
+  std::array<Oid, 2> array_gate;   // OIDs of detokenize and mask for arrays of the type, which ask the same privileges
+  char name[2 * NAMEDATALEN + 2];  // schema.name, for messages and the audit trail
 };
 static_assert(std::is_trivially_destructible_v<TypePolicy>);
 

@@ -100,12 +100,20 @@ Oid domain_label(Oid type) {
   return InvalidOid;
 }
 
-void add_column(Found *found, Oid relid, const FormData_pg_attribute *attribute) {
+Oid column_label(const List *labels, AttrNumber attno) noexcept {
+  ListCell *cell = nullptr;
+  foreach (cell, labels)
+    if (const auto *label = static_cast<const LabelledColumn *>(lfirst(cell)); label->attno == attno)
+      return label->token_type;
+  return InvalidOid;
+}
+
+void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_attribute *attribute) {
   const AttrNumber attno = attribute->attnum;
   const Oid type = attribute->atttypid;
   const bool is_array = is_array_type(type);
   const Oid element = is_array ? get_element_type(getBaseType(type)) : type;
-  Oid label = label_token_type(relid, attno);
+  Oid label = column_label(labels, attno);
   if (!OidIsValid(label)) label = domain_label(element);
   if (OidIsValid(label)) return add(found, {attno, 1, is_array, false, {relid, attno, label, false}});
 
@@ -143,11 +151,20 @@ void add_generated(Found *found, Relation relation) {
     while ((member = bms_next_member(used, member)) >= 0) {
       const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
+      // Made from several values, it is as many.
+      ProtectedColumn *same = nullptr;
+      for (int k = 0; k < found->size; ++k)
+        if (found->column[k].attno == attribute->attnum &&
+            found->column[k].source.token_type == from->source.token_type)
+          same = &found->column[k];
+      if (same != nullptr) {
+        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
+        continue;
+      }
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
-      break;
     }
   }
 }
@@ -196,8 +213,9 @@ Found read_columns(Oid relid) {
   if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
       kind != RELKIND_TOASTVALUE) {
     const TupleDesc descriptor = RelationGetDescr(relation);
+    const List *labels = labels_of_columns(relid);
     for (int i = 0; i < descriptor->natts; ++i)
-      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, TupleDescAttr(descriptor, i));
+      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, labels, TupleDescAttr(descriptor, i));
     add_generated(&found, relation);
     join_ancestors(&found, relid);
   }

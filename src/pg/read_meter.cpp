@@ -48,9 +48,11 @@ struct MeteredColumn {
 struct QueryMeter {
   QueryMeter *next;
   const EState *estate;
+  const QueryDesc *query;
   const PlanAnalysis *analysis;
   bool explain_only;
-  bool told;  // the probe for "no row" is charged
+  bool told;    // the probe for "no row" is settled
+  bool probed;  // and was charged
   int budgets;
   MeteredBudget *budget;  // room for two per source
   bool single;            // one budget, one column, and nothing else in a row
@@ -106,9 +108,8 @@ bool leaves(CommandDest dest) noexcept { return dest != DestNone && dest != Dest
 // A token stays a token in a new table or in a tuple store that is printed to the client, where
 // it is met again; a labelled plaintext value does not.  What a function does with its
 // rows cannot be seen.
-bool stays_protected(CommandDest dest, const DeliveryFrame *frame) noexcept {
-  if (dest == DestTuplestore) return delivery_store_is_printed(frame);
-  return dest == DestIntoRel || dest == DestTransientRel;
+bool stays_protected(CommandDest dest, bool store_is_printed) noexcept {
+  return dest == DestIntoRel || dest == DestTransientRel || (dest == DestTuplestore && store_is_printed);
 }
 
 bool type_carries(Oid type, Oid token_type) {
@@ -148,10 +149,8 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // Sets the query up for one run: the settings and the destination decide what is charged.
-void prepare(QueryMeter *meter, const QueryDesc *query, const DeliveryFrame *frame) {
+void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
-  const CommandDest dest = query->dest->mydest;
-  const bool makes_text = delivery_makes_text(query);
   meter->budgets = meter->columns = 0;
   meter->single = false;
   if (!leaves(dest)) return;
@@ -163,7 +162,7 @@ void prepare(QueryMeter *meter, const QueryDesc *query, const DeliveryFrame *fra
       const Source &source = analysis->source[i];
       if (column.flow.count[i] == 0) continue;
       const bool stays = (column.stays & 1U << i) != 0;
-      if (stays && stays_protected(dest, frame)) continue;
+      if (stays && stays_protected(dest, store_is_printed)) continue;
       const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
@@ -279,6 +278,7 @@ void query_meter_start(QueryDesc *query, int eflags) {
   const auto sources = static_cast<Size>(analysis->sources);
   const auto columns = static_cast<Size>(analysis->columns);
   meter->estate = query->estate;
+  meter->query = query;
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
   meter->budget = static_cast<MeteredBudget *>(palloc(sizeof(MeteredBudget) * 2 * sources));
@@ -301,7 +301,8 @@ void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame)
   meter->inner = nullptr;
   meter->frame = frame;
   meter->query = queries != nullptr ? find_query(query->estate) : nullptr;
-  if (meter->query != nullptr) prepare(meter->query, query, frame);
+  if (meter->query != nullptr)
+    prepare(meter->query, query->dest->mydest, delivery_makes_text(query), delivery_store_is_printed(frame));
   const CommandDest dest = query->dest->mydest;
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;
@@ -332,7 +333,10 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   const CommandDest dest = query->dest->mydest;
   // That there is no row, or how many were changed, is an answer as well.
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || state->analysis->columns == 0;
-  if (counted && !state->told) charge_probes(state->analysis, state->analysis->statement_decides);
+  if (counted && !state->told) {
+    charge_probes(state->analysis, state->analysis->statement_decides);
+    state->probed = true;
+  }
   state->told = true;
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(state->analysis);
 }
@@ -351,6 +355,52 @@ void query_meter_error(const QueryDesc *query) noexcept {
   }
   for (int i = 0; i < meter->analysis->sources; ++i)
     limits_force(meter->analysis->source[i].token_type, Operation::read, 1);
+}
+
+QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
+  for (QueryMeter *meter = queries; meter != nullptr; meter = meter->next)
+    if (meter->estate->es_plannedstmt == plan) return meter;
+  return nullptr;
+}
+
+const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept { return meter->query; }
+
+void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
+  for (int i = 0; i < meter->budgets; ++i) {
+    const Lease &lease = meter->budget[i].lease;
+    visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
+  }
+  const PlanAnalysis *analysis = meter->analysis;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const double told = meter->probed && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
+    visit(to, analysis->source[i].token_type, Operation::probe, told + meter->conflicts * analysis->conflict.count[i]);
+  }
+}
+
+void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to) {
+  const PlanAnalysis *analysis = meter->analysis;
+  prepare(meter, dest, dest == DestRemote, true);
+  for (int i = 0; i < meter->columns; ++i) {
+    const MeteredColumn &column = meter->column[i];
+    const Oid type = meter->budget[column.budget].lease.token_type;
+    const bool to_reader = dest == DestRemote || !column.as_text;
+    const bool revealed = column.revealable && to_reader && read_is_revealed(type);
+    visit(to, type, revealed ? read_revealed_as(type) : Operation::read, rows * column.count);
+  }
+  for (int i = 0; i < meter->budgets; ++i)
+    visit(to, meter->budget[i].lease.token_type, meter->budget[i].lease.operation, rows * meter->budget[i].fixed);
+  const bool told = rows == 0 || analysis->columns == 0;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const double once = told && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
+    visit(to, analysis->source[i].token_type, Operation::probe, once + meter->conflicts * analysis->conflict.count[i]);
+  }
+}
+
+Operation read_revealed_as(Oid token_type) {
+  const auto wanted = static_cast<Reveal>(setting_reveal);
+  if (wanted == Reveal::masked) return Operation::masked;
+  if (wanted == Reveal::plain) return Operation::reveal;
+  return gate_allows_implicit(policy_require(token_type), Privilege::reveal) ? Operation::reveal : Operation::masked;
 }
 
 bool read_is_revealed(Oid token_type) {

@@ -37,6 +37,23 @@ void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept;
 // count.  Remembers the columns of a table it filled.
 void read_meter_finish(ReadMeter *meter, QueryDesc *query);
 
+// What a query costs, entry by entry.
+using VisitCharge = void (*)(void *to, Oid token_type, Operation operation, double values);
+
+// query_meter_of returns the meter of a plan that is executed right now, or null.
+QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept;
+const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept;
+
+// query_meter_charged tells what a run has been charged by this process, without meters in its plan.
+void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to);
+
+// query_meter_expected tells what `rows` rows would be charged, sent to `dest` of this session.  Ends
+// the use of `meter` for a run.
+void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to);
+
+// The operation that an output function of this session charges instead of a read, where it reveals.
+Operation read_revealed_as(Oid token_type);
+
 // For the error path: the message may carry a protected value of the query.
 void query_meter_error(const QueryDesc *query) noexcept;
 

@@ -15,6 +15,7 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rowsecurity.h"
+#include "utils/partcache.h"
 #include "utils/rls.h"
 }
 
@@ -56,10 +57,15 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
+// A trusted trigger may have a condition that is not.
+bool when_calls_untrusted(const Trigger &trigger) {
+  return trigger.tgqual != nullptr && calls_untrusted(static_cast<Node *>(stringToNode(trigger.tgqual)));
+}
+
 void add_table(TableCode *code, Relation relation, CmdType command) {
   const TriggerDesc *triggers = relation->trigdesc;
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    code->row_trigger |= fires(triggers->triggers[i], command);
+    code->row_trigger |= fires(triggers->triggers[i], command) || when_calls_untrusted(triggers->triggers[i]);
   if (command == CMD_DELETE) return;
 
   const TupleDesc descriptor = RelationGetDescr(relation);
@@ -70,6 +76,8 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
     if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
       add_columns(code, build_column_default(relation, i + 1));
   ListCell *cell = nullptr;
+  if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)  // to find the partition of a row
+    foreach (cell, RelationGetPartitionKey(relation)->partexprs) add_columns(code, static_cast<Node *>(lfirst(cell)));
   List *indexes = RelationGetIndexList(relation);
   foreach (cell, indexes) {
     Relation index = index_open(lfirst_oid(cell), AccessShareLock);

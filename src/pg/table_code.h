@@ -9,7 +9,7 @@ namespace redoubt::pg {
 struct TableCode {
   bool row_trigger;    // an untrusted row trigger sees the whole row, old and new
   Bitmapset *columns;  // attribute numbers that untrusted functions are given by constraints,
-                       // generated columns, expression and partial indexes
+                       // generated columns, expression and partial indexes, partition keys
 };
 
 // table_code looks at the table and, if it is partitioned, at its partitions, for

@@ -64,6 +64,17 @@ Reveal token_io_admit(Oid type, const TypePolicy **policy) {
   return Reveal::token;
 }
 
+const TypePolicy *token_io_named(Oid type) {
+  const TypePolicy *policy = policy_find(type);
+  if (policy == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
+                    errhint("redoubt.token_types lists the token types."), errhidestmt(true)));
+  if (policy->is_bytes)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("token type %s is not of base text", policy->name),
+                    errhidestmt(true)));
+  return policy;
+}
+
 namespace {
 
 // The output function's text: token, masked or plain.

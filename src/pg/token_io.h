@@ -15,5 +15,9 @@ namespace redoubt::pg {
 // unless it is token.  Raises 42501, 53400, 55000 or 58030.
 Reveal token_io_admit(Oid type, const TypePolicy **policy);
 
+// token_io_named is the policy of the type that tokenize, detokenize and mask for text
+// columns are given; 42809 unless it is a token type of base text or bigint.
+const TypePolicy *token_io_named(Oid type);
+
 }  // namespace redoubt::pg
 #endif

@@ -8,6 +8,7 @@
 
 #include "core/random.h"
 #include "core/token.h"
+#include "core/unicode_text.h"
 #include "pg/disclosure.h"
 #include "pg/keys.h"
 #include "pg/token_value.h"
@@ -129,7 +130,7 @@ const bytea *parse_bytes(const TypePolicy *policy, std::string_view text) {
   return DatumGetByteaPP(DirectFunctionCall1(byteain, CStringGetDatum(pnstrdup(text.data(), text.size()))));
 }
 
-// Seals the final plaintext bytes.  Privilege and form were checked.
+// Seals the final plaintext bytes.  Privilege and form were checked; the caller charges.
 bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
   const bool randomised = !policy->deterministic;
   const std::size_t size = TokenSealer::sealed_size(value.size(), randomised);
@@ -149,7 +150,11 @@ bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
   if (sealer->seal(value, randomised, nonce_span, out) != Status::ok)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
                     errhidestmt(true)));
-  disclosure_tokenize_charge(policy, out.subspan(kTokenHeaderSize).first<16>());
+  return token;
+}
+
+bytea *charged(const TypePolicy *policy, bytea *token) {
+  disclosure_tokenize_charge(policy, bytes_of(token).subspan(kTokenHeaderSize, 16));  // V
   return token;
 }
 
@@ -178,24 +183,35 @@ text *to_server_text(varlena *utf8) {
 
 }  // namespace
 
+bytea *token_seal_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value) { return seal(policy, value); }
+
 bytea *token_of_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value) {
   disclosure_tokenize_allowed(policy);
-  return seal(policy, value);
+  return charged(policy, seal(policy, value));
 }
 
 std::string_view value_checked(const TypePolicy *policy, const char *text, std::size_t length) {
+  // ASCII is the same in every encoding, and these two normalisers leave it where it is.
+  const NormalizeKind kind = policy->normalize.kind;
+  if (policy->pattern == nullptr && (kind == NormalizeKind::none || kind == NormalizeKind::trim) &&
+      is_ascii({text, length}))
+    return kind == NormalizeKind::trim ? trim_white_space({text, length}) : std::string_view(text, length);
   char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
   const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
   check_pattern(policy, value);
   return value;
 }
 
-bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t length) {
-  disclosure_tokenize_allowed(policy);
+bytea *token_seal_text(const TypePolicy *policy, const char *text, std::size_t length) {
   // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
   const std::string_view value = value_checked(policy, text, length);
   if (policy->is_bytes) return seal(policy, bytes_of(parse_bytes(policy, {text, length})));
   return seal(policy, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});
+}
+
+bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(policy);
+  return charged(policy, token_seal_text(policy, text, length));
 }
 
 bytea *token_from_text_form(Oid type, std::string_view text) {

@@ -17,6 +17,11 @@ bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t len
 // token_of_bytes is the same for a value that already has the type's base bytea.
 bytea *token_of_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
+// token_seal_text and token_seal_bytes are their second half: callers have asked
+// disclosure_tokenize_allowed() before, and charge afterwards.
+bytea *token_seal_text(const TypePolicy *policy, const char *text, std::size_t length);
+bytea *token_seal_bytes(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
 // token_from_text_form parses `tok_...`; 22P02 if it is not a well-formed token.
 bytea *token_from_text_form(Oid type, std::string_view text);
 
@@ -35,7 +40,7 @@ varlena *token_reveal(const TypePolicy *policy, const bytea *token);
 text *token_reveal_masked(const TypePolicy *policy, const bytea *token);
 
 // value_checked returns a text in the server encoding normalised, in UTF-8, and checked against
-// the type's pattern; valid until the next call.  Raises 22P02.
+// the type's pattern: a part of `text`, or valid until the next call.  Raises 22P02.
 std::string_view value_checked(const TypePolicy *policy, const char *text, std::size_t length);
 
 // value_refuse raises 22P02 for a refused value: type, reason and place.

@@ -8,9 +8,20 @@
 namespace redoubt::pg {
 namespace {
 
-// Elements that are not null.
+std::uint32_t row_elements(Datum value);
+
+// Elements that are not null; of rows, what each holds.
 std::uint32_t array_elements(Datum value) {
-  const ArrayType *array = DatumGetArrayTypeP(value);
+  ArrayType *array = DatumGetArrayTypeP(value);
+  if (type_is_rowtype(ARR_ELEMTYPE(array))) {
+    ArrayIterator iterator = array_create_iterator(array, 0, nullptr);
+    std::uint32_t elements = 0;
+    Datum row = 0;
+    bool null = true;
+    while (array_iterate(iterator, &row, &null)) elements += null ? 0 : row_elements(row);
+    array_free_iterator(iterator);
+    return elements;
+  }
   const int all = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
   int nulls = 0;
   if (const bits8 *bitmap = ARR_NULLBITMAP(array))

@@ -201,8 +201,8 @@ TEST(Format, TemplatesThatAreRefused) {
                            "(\\d{9})\xFF",
                            "([a]{99})",
                            "([\xD6\x80-\xD7\xAA]{9})",
-                           "email",
-                           "name",
+                           "e-mail",
+                           "names",
                            "card(",
                            "Card()"})
     EXPECT_FALSE(problem_of(spec).empty()) << spec;
@@ -386,6 +386,31 @@ TEST(FormatAlphabet, CharactersAndNumerals) {
   EXPECT_EQ(alphabet.character(0), U'a');
   EXPECT_EQ(alphabet.character(4), U'1');
   EXPECT_EQ(alphabet.character(5), U'\0');
+}
+
+TEST(FormatAlphabet, EverySecondCharacter) {
+  FormatAlphabet odd;
+  FormatAlphabet even;
+  EXPECT_TRUE(odd.add(0x101, 0x105, true));
+  EXPECT_TRUE(even.add(0x100, 0x104, true));
+  EXPECT_FALSE(odd.overlaps(even));
+  EXPECT_TRUE(odd.add('a', 'b'));
+  EXPECT_EQ(odd.radix(), 5U);
+  for (const char32_t taken : {0x101, 0x103, 0x105}) {
+    EXPECT_FALSE(odd.add(taken, taken));
+    EXPECT_FALSE(odd.add(taken - 1, taken));
+    std::uint16_t numeral = 9;
+    EXPECT_TRUE(odd.find(taken, numeral));
+    EXPECT_EQ(odd.character(numeral), taken);
+    EXPECT_FALSE(odd.find(taken - 1, numeral));
+  }
+  std::uint16_t numeral = 9;
+  EXPECT_FALSE(odd.find(0x107, numeral));
+  EXPECT_FALSE(odd.find(0xFF, numeral));
+  EXPECT_TRUE(odd.find('b', numeral));
+  EXPECT_EQ(numeral, 4);
+  EXPECT_TRUE(odd.add(0x104, 0x104));
+  EXPECT_TRUE(odd.overlaps(even));
 }
 
 }  // namespace

@@ -1,0 +1,23 @@
+// explain.h - what EXPLAIN says of a query's charges.
+//
+// One line, or one property of the query in the other formats:
+//
+//   Redoubt: read email_token x 10, probe email_token x 10
+//
+// Token types and counts, no values; plans that touch nothing protected print as ever.
+#ifndef REDOUBT_PG_EXPLAIN_H
+#define REDOUBT_PG_EXPLAIN_H
+
+#include "pg/boundary.h"
+
+namespace redoubt::pg {
+
+// Installs the hook of EXPLAIN.  Call while preloading.
+void explain_install();
+
+// explain_query_end is called before ExecutorEnd: prints, where `query` is what EXPLAIN is
+// about.  From PostgreSQL 18 on a hook of the server's own does that.
+void explain_query_end(const QueryDesc *query);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,195 @@
+// token_array.cpp - the array forms: a whole array of values tokenized, detokenized or masked by one call.
+//
+// What it is: for every token type t of base b, t(b[]) -> t[], redoubt.detokenize(t[]) -> b[] and
+// redoubt.mask(t[]) -> text[]; and tokenize, detokenize and mask of text[] with the type as an argument.
+// What it is not: another gate.  The functions may be executed by everybody and ask for the privilege on the type's
+// function for single values, so that one GRANT gives both and none is to be forgotten at a REVOKE.
+// Invariant: each element counts as one value, null elements as none; they are charged all or none, before the first
+// is opened.  Dimensions, bounds and nulls are those of the argument.
+// Covered by sql/arrays.sql.
+#include "pg/boundary.h"
+
+#include "core/token.h"
+#include "pg/catalog.h"
+#include "pg/disclosure.h"
+#include "pg/fpe_value.h"
+#include "pg/token_io.h"
+#include "pg/token_value.h"
+
+namespace redoubt::pg {
+namespace {
+
+// An array taken apart: its elements without the nulls, to be replaced one by one.
+struct Elements {
+  ArrayType *array;
+  const bool *null;  // of each of `size` elements
+  int size;
+  Datum *value;  // `count` of them
+  int count;
+
+  std::span<Datum> values() const noexcept { return {value, static_cast<std::size_t>(count)}; }
+};
+
+Elements take_apart(FunctionCallInfo fcinfo) {
+  Elements made = {};
+  made.array = PG_GETARG_ARRAYTYPE_P(0);
+  int16 length = 0;
+  bool by_value = false;
+  char align = '\0';
+  get_typlenbyvalalign(ARR_ELEMTYPE(made.array), &length, &by_value, &align);
+  bool *null = nullptr;
+  deconstruct_array(made.array, ARR_ELEMTYPE(made.array), length, by_value, align, &made.value, &null, &made.size);
+  for (int i = 0; i < made.size; ++i)
+    if (!null[i]) made.value[made.count++] = made.value[i];
+  made.null = null;
+  return made;
+}
+
+// The array of the elements as they are now, of type `element`.
+ArrayType *put_together(const Elements &elements, Oid element) {
+  if (elements.size == 0) return construct_empty_array(element);
+  Datum *value = elements.value;
+  bool *null = nullptr;
+  if (elements.count < elements.size) {
+    null = const_cast<bool *>(elements.null);
+    value = static_cast<Datum *>(palloc0(sizeof(Datum) * static_cast<std::size_t>(elements.size)));
+    int next = 0;
+    for (int i = 0; i < elements.size; ++i)
+      if (!null[i]) value[i] = elements.value[next++];
+  }
+  int16 length = 0;
+  bool by_value = false;
+  char align = '\0';
+  get_typlenbyvalalign(element, &length, &by_value, &align);
+  return construct_md_array(value, null, ARR_NDIM(elements.array), ARR_DIMS(elements.array), ARR_LBOUND(elements.array),
+                            element, length, by_value, align);
+}
+
+std::string_view view_of(Datum value) {
+  const auto *data = DatumGetPointer(value);
+  return {VARDATA_ANY(data), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(data))};
+}
+
+Datum integer_text(Datum value) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(DatumGetInt64(value), digits);
+  return PointerGetDatum(cstring_to_text_with_len(digits, size));
+}
+
+Oid base_of(const TypePolicy *policy) { return policy->is_bytes ? BYTEAOID : policy->is_integer ? INT8OID : TEXTOID; }
+
+// The tokens of an array are charged for together, once for an array that is evaluated twice in one statement.
+Datum charged(const TypePolicy *policy, ArrayType *tokens, int values) {
+  disclosure_tokenize_charge(policy, {reinterpret_cast<const std::uint8_t *>(tokens), VARSIZE(tokens)},
+                             static_cast<uint32>(values));
+  PG_RETURN_ARRAYTYPE_P(tokens);
+}
+
+// Seals values, and returns how many.  Where `transparent`, a text in the form of a token is one, as for single values.
+int seal_all(const TypePolicy *policy, std::span<Datum> values, bool transparent) {
+  int sealed = 0;
+  for (Datum &value : values) {
+    CHECK_FOR_INTERRUPTS();
+    const std::string_view given = view_of(value);
+    if (transparent && !policy->is_bytes && token_has_prefix(given)) {
+      value = PointerGetDatum(token_from_text_form(policy->type, given));
+      continue;
+    }
+    if (sealed++ == 0) disclosure_tokenize_allowed(policy);
+    value = PointerGetDatum(
+        policy->is_bytes && transparent
+            ? token_seal_bytes(policy, {reinterpret_cast<const std::uint8_t *>(given.data()), given.size()})
+            : token_seal_text(policy, given.data(), given.size()));
+  }
+  return sealed;
+}
+
+// Opens tokens, masked or plain, for a reader who has been admitted.
+void open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {
+  if (policy->format != nullptr) return fpe_open_all(policy, op, tokens);
+  for (Datum &token : tokens) {
+    CHECK_FOR_INTERRUPTS();
+    const auto *sealed = reinterpret_cast<const bytea *>(DatumGetPointer(token));
+    token = op == Operation::masked ? PointerGetDatum(token_open_masked(policy, sealed))
+                                    : PointerGetDatum(token_open(policy, sealed));
+  }
+}
+
+// detokenize(t[]) and mask(t[])
+Datum reveal(FunctionCallInfo fcinfo, Operation op) {
+  const TypePolicy *policy = policy_require(get_element_type(catalog_call_type(fcinfo, CallSite::argument)));
+  const Elements elements = take_apart(fcinfo);
+  disclosure_require(policy, op, static_cast<uint32>(elements.count));
+  open_all(policy, op, elements.values());
+  PG_RETURN_ARRAYTYPE_P(put_together(elements, op == Operation::masked ? TEXTOID : base_of(policy)));
+}
+
+// A token in a text as the token itself.  22P02 unless it has the form of one.
+Datum parse_token(const TypePolicy *policy, Datum value) {
+  const std::string_view given = view_of(value);
+  if (policy->format == nullptr) return PointerGetDatum(token_from_text_form(policy->type, given));
+  if (policy->is_integer) return Int64GetDatum(fpe_accept(policy->type, fpe_parse_integer(policy->type, given)));
+  fpe_check(policy->type, given);
+  return value;
+}
+
+// detokenize(text[], regtype) and mask(text[], regtype)
+Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
+  const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  const Elements elements = take_apart(fcinfo);
+  for (Datum &value : elements.values()) value = parse_token(policy, value);
+  disclosure_require(policy, op, static_cast<uint32>(elements.count));
+  open_all(policy, op, elements.values());
+  if (policy->is_integer && op != Operation::masked)
+    for (Datum &value : elements.values()) value = integer_text(value);
+  PG_RETURN_ARRAYTYPE_P(put_together(elements, TEXTOID));
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+// t(b[]) -> t[]
+REDOUBT_FUNCTION(redoubt_tokenize_array) {
+  using namespace redoubt::pg;
+  const TypePolicy *policy = policy_require(get_element_type(catalog_call_type(fcinfo, CallSite::result)));
+  const Elements elements = take_apart(fcinfo);
+  int values = elements.count;
+  if (policy->format != nullptr) {
+    disclosure_tokenize_allowed(policy);
+    fpe_make_all(policy, elements.values());
+  } else {
+    values = seal_all(policy, elements.values(), true);
+  }
+  return charged(policy, put_together(elements, policy->type), values);
+}
+
+REDOUBT_FUNCTION(redoubt_detokenize_array) { return redoubt::pg::reveal(fcinfo, redoubt::pg::Operation::reveal); }
+
+REDOUBT_FUNCTION(redoubt_mask_array) { return redoubt::pg::reveal(fcinfo, redoubt::pg::Operation::masked); }
+
+// tokenize(text[], regtype) -> text[]
+REDOUBT_FUNCTION(redoubt_tokenize_array_as) {
+  using namespace redoubt::pg;
+  const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  const Elements elements = take_apart(fcinfo);
+  const std::span<Datum> values = elements.values();
+  disclosure_tokenize_allowed(policy);
+  if (policy->format == nullptr) {
+    (void)seal_all(policy, values, false);
+    for (Datum &value : values) {
+      const auto *token = reinterpret_cast<const bytea *>(DatumGetPointer(value));
+      value = CStringGetTextDatum(token_text_form(policy->type, token));
+    }
+  } else {
+    if (policy->is_integer)
+      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer(policy->type, view_of(value)));
+    fpe_make_all(policy, values);
+    if (policy->is_integer)
+      for (Datum &value : values) value = integer_text(value);
+  }
+  return charged(policy, put_together(elements, TEXTOID), elements.count);
+}
+
+REDOUBT_FUNCTION(redoubt_detokenize_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::reveal); }
+
+REDOUBT_FUNCTION(redoubt_mask_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::masked); }
