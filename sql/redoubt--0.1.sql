@@ -205,6 +205,12 @@ CREATE FUNCTION redoubt.meter_statistics(stavalues anyarray, starelid oid, staat
 COMMENT ON FUNCTION redoubt.meter_statistics(anyarray, oid, smallint)
     IS 'internal: charges for the values of a column in pg_statistic and returns them; put into queries by the planner hook';
 
+CREATE FUNCTION redoubt.meter_statistics(stxdata anyelement, stxoid oid) RETURNS anyelement
+    LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_meter_extended_statistics';
+COMMENT ON FUNCTION redoubt.meter_statistics(anyelement, oid)
+    IS 'internal: charges for the values of an extended statistics object and returns them; put into queries by the planner hook';
+
 CREATE FUNCTION redoubt.reset_usage(role regrole DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
     AS 'MODULE_PATHNAME', 'redoubt_reset_usage';

@@ -3,7 +3,7 @@
  *
  * Proves: each item is there once with a value that says what is the case; it
  * names no path of a key and no key; only redoubt_admin and redoubt_auditor may
- * ask.  A server without the library preloaded or without a key: test/tap.
+ * ask; what cannot be covered is named.  A server without the library preloaded or without a key: test/tap.
  */
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;

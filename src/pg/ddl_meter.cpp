@@ -1,184 +1,266 @@
-// ddl_meter.cpp - see ddl_meter.h.
+// ddl_meter.cpp - see ddl_meter.h.  What expressions mention is ddl_expressions.h; the
+// commands of maintenance are ddl_maintenance.h.
 //
-// The expressions are looked at as they were parsed, for a command may add columns that
-// they mention: a name that may stand for an untrusted function or operator is taken for
-// one, and a protected column that is named beside it is charged for every row.
-// Covered by test/metering.
+// Rows are counted by a scan beforehand.  An index is built of dead rows too, so that
+// deleting them first would hide them: what indexes evaluate counts every row version.
+// Covered by sql/ddl_metering.sql and test/metering.
 #include "pg/boundary.h"
 
+#include "pg/ddl_expressions.h"
+#include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
-#include "pg/function_trust.h"
-#include "pg/limits.h"
+#include "pg/deferred_errors.h"
 #include "pg/protected_columns.h"
-#include "pg/tree_walker.h"
+#include "pg/read_meter.h"
+#include "pg/table_code.h"
 
 extern "C" {
 #include "access/tableam.h"
-#include "catalog/pg_operator.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_depend.h"
+#include "optimizer/optimizer.h"
+#include "catalog/partition.h"
 #include "parser/parse_type.h"
+#include "partitioning/partdesc.h"
+#include "utils/partcache.h"
 }
 
 namespace redoubt::pg {
 namespace {
 
-struct Expressions {
-  Oid relid;
-  bool untrusted;
-  bool every_column;  // the whole row
-  Bitmapset *columns;
-};
-
-bool may_be_untrusted_function(const List *name) {
-  for (FuncCandidateList candidate =
-           FuncnameGetCandidates(const_cast<List *>(name), -1, NIL, false, false, false, true);
-       candidate != nullptr; candidate = candidate->next)
-    if (!function_is_trusted(candidate->oid)) return true;
-  return false;
-}
-
-bool may_be_untrusted_operator(const List *name) {
-  for (FuncCandidateList candidate = OpernameGetCandidates(const_cast<List *>(name), '\0', true); candidate != nullptr;
-       candidate = candidate->next) {
-    const Oid function = get_opcode(candidate->oid);
-    if (OidIsValid(function) && !function_is_trusted(function)) return true;
-  }
-  return false;
-}
-
-// A cast to a type that is not built in may call anything.
-bool is_own_type(const TypeName *name) {
-  const Oid type = LookupTypeNameOid(nullptr, name, true);
-  return !OidIsValid(type) || type >= FirstNormalObjectId;
-}
-
-void add_column(Expressions *found, const ColumnRef *reference) {
-  const auto *last = static_cast<const Node *>(llast(reference->fields));
-  const AttrNumber attno = IsA(last, String) ? get_attnum(found->relid, strVal(last)) : InvalidAttrNumber;
-  if (attno > 0)
-    found->columns = bms_add_member(found->columns, attno);
-  else
-    found->every_column = true;  // a star, the table's name, or a column still to come
-}
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool ddl_meter_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *found = static_cast<Expressions *>(context);
-  if (IsA(node, ColumnRef)) {
-    add_column(found, reinterpret_cast<ColumnRef *>(node));
-    return false;
-  }
-  if (IsA(node, FuncCall)) found->untrusted |= may_be_untrusted_function(reinterpret_cast<FuncCall *>(node)->funcname);
-  if (IsA(node, A_Expr)) found->untrusted |= may_be_untrusted_operator(reinterpret_cast<A_Expr *>(node)->name);
-  if (IsA(node, TypeCast)) found->untrusted |= is_own_type(reinterpret_cast<TypeCast *>(node)->typeName);
-  return raw_expression_tree_walker(node, tree_walker(ddl_meter_walker), context);
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
-void look_at(Expressions *found, Node *expression) {
-  Expressions one = {found->relid, false, false, nullptr};
-  ddl_meter_walker(expression, &one);
-  if (!one.untrusted) return;
-  found->untrusted = true;
-  found->every_column |= one.every_column;
-  found->columns = bms_add_members(found->columns, one.columns);
-}
-
-void look_at_constraints(Expressions *found, const List *constraints) {
-  ListCell *cell = nullptr;
-  foreach (cell, constraints) {
-    const auto *constraint = static_cast<const Constraint *>(lfirst(cell));
-    if (IsA(constraint, Constraint)) look_at(found, constraint->raw_expr);
-  }
-}
-
-void look_at_command(Expressions *found, const AlterTableCmd *command) {
-  if (command->def == nullptr) return;
-  if (IsA(command->def, Constraint)) return look_at_constraints(found, list_make1(command->def));
-  if (!IsA(command->def, ColumnDef)) return;
-  const auto *column = reinterpret_cast<const ColumnDef *>(command->def);
-  if (command->subtype == AT_AlterColumnType) {
-    look_at(found, column->raw_default);
-    // Without USING the cast to the new type is applied to the column itself.
-    const AttrNumber attno = get_attnum(found->relid, command->name);
-    if (attno > 0 && column->raw_default == nullptr && is_own_type(column->typeName)) {
-      found->untrusted = true;
-      found->columns = bms_add_member(found->columns, attno);
-    }
-  }
-  look_at_constraints(found, column->constraints);
-}
-
-void look_at_index(Expressions *found, const IndexStmt *index) {
-  look_at(found, index->whereClause);
-  ListCell *cell = nullptr;
-  foreach (cell, index->indexParams) look_at(found, static_cast<const IndexElem *>(lfirst(cell))->expr);
-}
-
-uint64 count_rows(Oid relid) {
-  uint64 rows = 0;
-  ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(relid, AccessShareLock, nullptr);
-  foreach (cell, tables) {
-    Relation relation = table_open(lfirst_oid(cell), NoLock);
-    if (relation->rd_rel->relkind == RELKIND_RELATION || relation->rd_rel->relkind == RELKIND_MATVIEW) {
-      Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-      TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
-      TupleTableSlot *slot = table_slot_create(relation, nullptr);
-      while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-        CHECK_FOR_INTERRUPTS();
-        ++rows;
-      }
-      ExecDropSingleTupleTableSlot(slot);
-      table_endscan(scan);
-      UnregisterSnapshot(snapshot);
-    }
-    table_close(relation, NoLock);
-  }
-  return rows;
-}
-
-void charge(const Expressions &found) {
-  uint64 rows = 0;
-  bool counted = false;
+// Calls visit(column) for each protected column of the relation; a charge in it may rebuild
+// the registry's entry.
+template <typename Visit>
+void each_protected_column(Oid relid, Visit &&visit) {
   for (int i = 0;; ++i) {
-    const ProtectedRelation *relation = protected_relation(found.relid);  // a charge may rebuild it
+    const ProtectedRelation *relation = protected_relation(relid);
     if (relation == nullptr || i >= relation->size) return;
     const ProtectedColumn column = relation->column[i];
-    if (!found.every_column && !bms_is_member(column.attno, found.columns)) continue;
-    if (!counted) rows = count_rows(found.relid);
-    counted = true;
-    const uint64 values = rows * column.count;
-    limits_charge(column.source.token_type, Operation::read,
-                  static_cast<uint32>(std::min<uint64>(values, PG_INT32_MAX)));
+    visit(column);
   }
+}
+
+void meter_expressions(List **types, const DdlExpressions &found, Rows counted) {
+  List *probed = NIL;
+  ListCell *cell = nullptr;
+  const List *tables = ddl_tables(found.relid);
+  foreach (cell, tables) {
+    const Oid relid = lfirst_oid(cell);
+    each_protected_column(relid, [&](const ProtectedColumn &column) {
+      const Oid type = column.source.token_type;
+      if (!column_named(found.used, relid, column.attno)) return;
+      ddl_touch(types, type);
+      if (column_named(found.given, relid, column.attno)) ddl_charge_rows(relid, column, counted);
+      auto *name = makeString(get_attname(relid, column.attno, false));
+      if (!column_named(found.decides, relid, column.attno) || list_member(probed, name)) return;
+      probed = lappend(probed, name);  // partitions share the column
+      limits_charge(type, Operation::probe, 1);
+    });
+  }
+}
+
+// The key of a partitioned table and of those above it, by the names of columns.
+void add_partition_key(DdlExpressions *found, Oid parent) {
+  const List *ancestors = get_rel_relispartition(parent) ? get_partition_ancestors(parent) : NIL;
+  ListCell *cell = nullptr;
+  const List *tables = lcons_oid(parent, list_copy(ancestors));
+  foreach (cell, tables) {
+    Relation relation = table_open(lfirst_oid(cell), AccessShareLock);
+    PartitionKey key = RelationGetPartitionKey(relation);
+    Bitmapset *used = nullptr;
+    pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &used);
+    const bool untrusted = calls_untrusted(reinterpret_cast<Node *>(key->partexprs));
+    for (int i = 0; i < key->partnatts; ++i)
+      used = bms_add_member(used, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
+    int member = -1;
+    while ((member = bms_next_member(used, member)) >= 0) {
+      const auto attno = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
+      if (attno <= 0) continue;
+      char *name = get_attname(RelationGetRelid(relation), attno, false);
+      found->used.name = lappend(found->used.name, name);
+      found->decides.name = lappend(found->decides.name, name);
+      if (untrusted) found->given.name = lappend(found->given.name, name);
+    }
+    table_close(relation, AccessShareLock);
+  }
+}
+
+// A new bound is checked on the rows of the partition, and of the default partition.
+void meter_bound(List **types, Oid parent, Oid partition) {
+  if (!OidIsValid(parent) || get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE) return;
+  DdlExpressions found = {partition, {}, {}, {}};
+  add_partition_key(&found, parent);
+  if (OidIsValid(partition)) meter_expressions(types, found, Rows::visible);
+  Relation relation = table_open(parent, AccessShareLock);
+  found.relid = get_default_oid_from_partdesc(RelationGetPartitionDesc(relation, true));
+  table_close(relation, AccessShareLock);
+  if (OidIsValid(found.relid)) meter_expressions(types, found, Rows::visible);
+}
+
+bool rewrites(const AlterTableCmd *command) {
+  switch (command->subtype) {
+    case AT_AddColumn:
+    case AT_AlterColumnType:
+    case AT_SetLogged:
+    case AT_SetUnLogged:
+#if PG_VERSION_NUM >= 150000
+    case AT_SetAccessMethod:
+#endif
+      return true;
+    default:
+      return false;
+  }
+}
+
+void meter_alter(List **types, Oid relid, const AlterTableStmt *alter) {
+  DdlExpressions found = {relid, {}, {}, {}};
+  ddl_expressions_alter(&found, alter);
+  meter_expressions(types, found, Rows::visible);
+  bool rewritten = false;
+  ListCell *cell = nullptr;
+  foreach (cell, alter->cmds) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    rewritten |= rewrites(command);
+    if (command->subtype == AT_AttachPartition)
+      meter_bound(types, relid,
+                  RangeVarGetRelid(reinterpret_cast<const PartitionCmd *>(command->def)->name, AccessShareLock, true));
+  }
+  const List *tables = rewritten ? ddl_tables(relid) : NIL;
+  foreach (cell, tables) ddl_meter_rewrite(types, lfirst_oid(cell));
+}
+
+// The constraint that ALTER DOMAIN adds (as parsed) or validates calls untrusted code.
+bool domain_check_untrusted(const AlterDomainStmt *alter, Oid domain) {
+  if (alter->subtype == 'C') {
+    DdlExpressions found = {};
+    found.relid = InvalidOid;
+    ddl_expressions_add(&found, reinterpret_cast<const Constraint *>(alter->def)->raw_expr, false);
+    return found.given.row || found.given.name != NIL;
+  }
+  const Oid constraint = get_domain_constraint_oid(domain, alter->name, true);
+  HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+  if (!HeapTupleIsValid(tuple)) return false;
+  bool null = true;
+  const Datum stored = SysCacheGetAttr(CONSTROID, tuple, Anum_pg_constraint_conbin, &null);
+  auto *expression = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(stored)));
+  ReleaseSysCache(tuple);
+  return calls_untrusted(expression);
+}
+
+// Columns of the domain, and of domains over it.
+void meter_domain(List **types, Oid domain, bool untrusted) {
+  check_stack_depth();
+  List *inner = NIL;
+  Relation depend = table_open(DependRelationId, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(TypeRelationId));
+  ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(domain));
+  SysScanDesc scan = systable_beginscan(depend, DependReferenceIndexId, true, nullptr, lengthof(keys), keys);
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    const auto *dependent = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple));
+    if (dependent->classid == TypeRelationId && get_typtype(dependent->objid) == TYPTYPE_DOMAIN)
+      inner = lappend_oid(inner, dependent->objid);
+    if (dependent->classid != RelationRelationId || dependent->objsubid <= 0) continue;
+    each_protected_column(dependent->objid, [&](const ProtectedColumn &column) {
+      if (column.attno != dependent->objsubid) return;
+      ddl_touch(types, column.source.token_type);
+      limits_charge(column.source.token_type, Operation::probe, 1);
+      if (untrusted) ddl_charge_rows(dependent->objid, column, Rows::visible);
+    });
+  }
+  systable_endscan(scan);
+  table_close(depend, AccessShareLock);
+  ListCell *cell = nullptr;
+  foreach (cell, inner) meter_domain(types, lfirst_oid(cell), untrusted);
+}
+
+void meter_alter_domain(List **types, const AlterDomainStmt *alter) {
+  if (alter->subtype != 'C' && alter->subtype != 'V') return;
+  if (alter->subtype == 'C' && reinterpret_cast<const Constraint *>(alter->def)->skip_validation) return;
+  const Oid domain = LookupTypeNameOid(nullptr, makeTypeNameFromNameList(alter->typeName), true);
+  if (OidIsValid(domain) && pg_type_ownercheck(domain, GetUserId()))
+    meter_domain(types, domain, domain_check_untrusted(alter, domain));
+}
+
+// The command itself refuses anyone but the owner.
+Oid own_relation(const RangeVar *name) {
+  const Oid relid = name != nullptr ? RangeVarGetRelid(name, AccessShareLock, true) : InvalidOid;
+  return OidIsValid(relid) && pg_class_ownercheck(relid, GetUserId()) ? relid : InvalidOid;
 }
 
 }  // namespace
 
-void ddl_meter(const Node *statement) {
-  if (!IsA(statement, AlterTableStmt) && !IsA(statement, IndexStmt)) return;
-  const RangeVar *table = IsA(statement, IndexStmt) ? reinterpret_cast<const IndexStmt *>(statement)->relation
-                                                    : reinterpret_cast<const AlterTableStmt *>(statement)->relation;
-  const Oid relid = RangeVarGetRelid(table, AccessShareLock, true);
-  // The command itself refuses anyone but the owner.
-  if (!OidIsValid(relid) || protected_relation(relid) == nullptr || !pg_class_ownercheck(relid, GetUserId())) return;
-  Expressions found = {relid, false, false, nullptr};
-  if (IsA(statement, IndexStmt)) {
-    look_at_index(&found, reinterpret_cast<const IndexStmt *>(statement));
-  } else {
-    ListCell *cell = nullptr;
-    foreach (cell, reinterpret_cast<const AlterTableStmt *>(statement)->cmds)
-      look_at_command(&found, static_cast<const AlterTableCmd *>(lfirst(cell)));
+List *ddl_meter(const Node *statement) {
+  List *types = NIL;
+  switch (nodeTag(statement)) {
+    case T_AlterTableStmt: {
+      const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+      if (const Oid relid = own_relation(alter->relation); OidIsValid(relid)) meter_alter(&types, relid, alter);
+      break;
+    }
+    case T_IndexStmt: {
+      const auto *index = reinterpret_cast<const IndexStmt *>(statement);
+      DdlExpressions found = {own_relation(index->relation), {}, {}, {}};
+      if (!OidIsValid(found.relid)) break;
+      ddl_expressions_index(&found, index);
+      meter_expressions(&types, found, Rows::every_version);
+      break;
+    }
+    case T_AlterDomainStmt:
+      meter_alter_domain(&types, reinterpret_cast<const AlterDomainStmt *>(statement));
+      break;
+    case T_CreateStmt: {
+      const auto *create = reinterpret_cast<const CreateStmt *>(statement);
+      if (create->partbound == nullptr) break;
+      meter_bound(&types, own_relation(static_cast<const RangeVar *>(linitial(create->inhRelations))), InvalidOid);
+      break;
+    }
+    case T_CopyStmt: {
+      const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
+      if (!copy->is_from || copy->relation == nullptr) break;
+      const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
+      if (!OidIsValid(relid)) break;
+      each_protected_column(relid, [&](const ProtectedColumn &column) { ddl_touch(&types, column.source.token_type); });
+      deferred_errors_note_table(relid);
+      break;
+    }
+    case T_ConstraintsSetStmt:
+      types = list_copy(deferred_errors_types());
+      break;
+    case T_TransactionStmt:
+      if (reinterpret_cast<const TransactionStmt *>(statement)->kind == TRANS_STMT_ROLLBACK) deferred_errors_forget();
+      break;
+    default:
+      ddl_meter_maintenance(&types, statement);
+      break;
   }
-  if (found.untrusted) charge(found);
+  return types;
+}
+
+void ddl_meter_error(const List *token_types) noexcept {
+  if (token_types == NIL || !error_may_carry_values()) return;
+  ListCell *cell = nullptr;
+  foreach (cell, token_types) limits_force(lfirst_oid(cell), Operation::read, 1);
+}
+
+List *ddl_tables(Oid relid) {
+  List *tables = find_all_inheritors(relid, AccessShareLock, nullptr);
+  if (get_rel_relkind(relid) != RELKIND_COMPOSITE_TYPE) return tables;
+  const Oid type = get_rel_type_id(relid);
+  Relation classes = table_open(RelationRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+    if (relation->reloftype == type)
+      tables = list_concat_unique_oid(tables, find_all_inheritors(relation->oid, AccessShareLock, nullptr));
+  }
+  systable_endscan(scan);
+  table_close(classes, AccessShareLock);
+  return tables;
 }
 
 }  // namespace redoubt::pg

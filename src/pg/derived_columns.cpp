@@ -3,6 +3,8 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/ddl_expressions.h"
+#include "pg/ddl_meter.h"
 #include "pg/derived_columns.h"
 #include "pg/labels.h"
 #include "pg/protected_columns.h"
@@ -58,7 +60,7 @@ void label_filled(const RangeVar *table) {
 List *altered_tables(const AlterTableStmt *alter) {
   List *tables = NIL;
   const Oid relid = RangeVarGetRelid(alter->relation, NoLock, true);
-  if (OidIsValid(relid)) tables = find_all_inheritors(relid, NoLock, nullptr);
+  if (OidIsValid(relid)) tables = ddl_tables(relid);
   ListCell *cell = nullptr;
   foreach (cell, alter->cmds) {
     const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
@@ -68,6 +70,23 @@ List *altered_tables(const AlterTableStmt *alter) {
     if (OidIsValid(child)) tables = list_concat_unique_oid(tables, find_all_inheritors(child, NoLock, nullptr));
   }
   return tables;
+}
+
+bool is_noted(const ProtectionSnapshot *snapshot, Oid relid, AttrNumber attno) noexcept {
+  for (int i = 0; i < snapshot->size; ++i)
+    if (snapshot->column[i].relid == relid && snapshot->column[i].attno == attno) return true;
+  return false;
+}
+
+// Columns that ALTER COLUMN ... TYPE ... USING fills from protected ones.
+void add_moved(ProtectionSnapshot *snapshot, Oid relid, const List *commands) {
+  ListCell *cell = nullptr;
+  foreach (cell, commands) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    const Oid token_type = ddl_expressions_moved_type(relid, command);
+    const AttrNumber attno = OidIsValid(token_type) ? get_attnum(relid, command->name) : InvalidAttrNumber;
+    if (attno > 0 && !is_noted(snapshot, relid, attno)) snapshot->column[snapshot->size++] = {relid, attno, token_type};
+  }
 }
 
 }  // namespace
@@ -89,6 +108,8 @@ ProtectionSnapshot *derived_columns_begin(const Node *statement) {
   ListCell *cell = nullptr;
   foreach (cell, tables)
     if (const ProtectedRelation *relation = protected_relation(lfirst_oid(cell))) n += relation->size;
+  const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+  n += list_length(tables) * list_length(alter->cmds);
   if (n == 0) return nullptr;
   auto *snapshot = static_cast<ProtectionSnapshot *>(
       palloc(offsetof(ProtectionSnapshot, column) + sizeof(ProtectionSnapshot::Column) * static_cast<Size>(n)));
@@ -96,9 +117,10 @@ ProtectionSnapshot *derived_columns_begin(const Node *statement) {
   foreach (cell, tables) {
     const ProtectedRelation *relation = protected_relation(lfirst_oid(cell));
     for (int i = 0; relation != nullptr && i < relation->size; ++i)
-      if (!relation->column[i].borrowed)
+      if (!relation->column[i].borrowed && !is_noted(snapshot, relation->relid, relation->column[i].attno))
         snapshot->column[snapshot->size++] = {relation->relid, relation->column[i].attno,
                                               relation->column[i].source.token_type};
+    add_moved(snapshot, lfirst_oid(cell), alter->cmds);
   }
   return snapshot;
 }

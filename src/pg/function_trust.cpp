@@ -185,7 +185,9 @@ bool type_runs_code(Oid type) {
   if (DomainHasConstraints(type)) return true;
   const Oid base = getBaseType(type);
   if (const Oid element = get_element_type(base); OidIsValid(element)) return type_runs_code(element);
-  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE) return type_runs_code(get_range_subtype(base));
+  // Values of these are handed to casts of one's own to json, by to_json and its like.
+  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE || kind == TYPTYPE_ENUM)
+    return true;
   if (!type_is_rowtype(base) || base == RECORDOID) return false;
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
   bool runs = false;

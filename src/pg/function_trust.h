@@ -16,8 +16,8 @@ namespace redoubt::pg {
 // that carry values away (pg_notify, set_config, lo_from_bytea...).  Cached.
 bool function_is_trusted(Oid function);
 
-// True if making a value of the type may call functions: a domain with constraints, or an
-// array, row or range of one.
+// True if making a value of the type may call functions, or lets others call them: a domain
+// with constraints, a range or enum of one's own, or an array or row of one.
 bool type_runs_code(Oid type);
 
 // True if to_json and its kin call a function that is not trusted for a value of the type: a cast

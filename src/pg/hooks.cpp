@@ -5,6 +5,8 @@
 // Invariant: each hook leaves the frame stack as it found it, errors included.
 #include "pg/boundary.h"
 
+#include "pg/ddl_meter.h"
+#include "pg/deferred_errors.h"
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
 #include "pg/explain.h"
@@ -153,6 +155,7 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
   }
   PG_END_TRY();
   delivery_pop(&frame);
+  deferred_errors_note(query->plannedstmt);
   delivery_set_ending(true);
 }
 
@@ -197,6 +200,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   PG_CATCH();
   {
     delivery_pop(&frame);
+    utility_error(&command);
     observe_error(nullptr);
     PG_RE_THROW();
   }
@@ -223,6 +227,8 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
+  ddl_meter_install();
+  deferred_errors_install();
   explain_install();
   log_guard_install();
   labels_init();

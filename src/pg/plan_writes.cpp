@@ -22,23 +22,16 @@ struct Target {
   const List *columns;  // of an UPDATE: the attribute number of each value
 };
 
-bool same_protection(Oid relid, AttrNumber attno, Oid token_type) {
-  const ProtectedRelation *relation = protected_relation(relid);
-  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
-    const ProtectedColumn &column = relation->column[i];
-    if (column.attno == attno && !column.borrowed && column.source.token_type == token_type) return true;
-  }
-  return false;
-}
-
 // What of `flow` is disclosed by writing it to a column.  Of several values put together into a
 // protected one, all but one: it is read for the price of one.
 Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber attno) {
   Flow rest = flow;
-  if (target.code.row_trigger || bms_is_member(attno, target.code.columns)) return rest;
+  if (target.code.row_trigger || target.code.foreign || bms_is_member(attno, target.code.columns) ||
+      bms_is_member(attno, target.code.cascaded))
+    return rest;
   for (int i = 0; i < walk->analysis->sources; ++i) {
     const Source &source = walk->analysis->source[i];
-    if (rest.count[i] == 0 || !same_protection(target.relid, attno, source.token_type)) continue;
+    if (rest.count[i] == 0 || !column_keeps(target.relid, attno, source.token_type)) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
@@ -158,6 +151,10 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     target->rti = static_cast<Index>(list_nth_int(modify->resultRelations, i));
     target->relid = rt_fetch(target->rti, walk->plan->rtable)->relid;
     target->code = table_code(target->relid, modify->operation);
+    // A row that moves to a partition on a foreign server goes there whole.
+    if (modify->partColsUpdated && modify->rootRelation != 0)
+      target->code.row_trigger |=
+          table_code(rt_fetch(modify->rootRelation, walk->plan->rtable)->relid, CMD_INSERT).foreign;
     target->columns = modify->operation == CMD_UPDATE ? nth(modify->updateColnosLists) : NIL;
     const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;

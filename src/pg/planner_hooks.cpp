@@ -10,6 +10,7 @@
 #include "pg/statistics_meter.h"
 
 extern "C" {
+#include "catalog/pg_statistic_ext.h"
 #include "foreign/fdwapi.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
@@ -44,6 +45,21 @@ void offer_statistics(VariableStatData *data, Oid relid, AttrNumber attno, bool 
   data->freefunc = ReleaseSysCache;
 }
 
+// The planner hands values of extended statistics to any operator of a query that may read
+// the columns; it does without those of protected ones.
+void hide_statistics(Oid relid, RelOptInfo *relation) {
+  ListCell *cell = nullptr;
+  foreach (cell, relation->statlist) {
+    const auto *statistics = static_cast<const StatisticExtInfo *>(lfirst(cell));
+    if (statistics->kind != STATS_EXT_MCV && statistics->kind != STATS_EXT_EXPRESSIONS) continue;
+    const Bitmapset *columns = statistics_columns(statistics->statOid);
+    bool shows = false;
+    const ProtectedRelation *known = protected_relation(relid);
+    for (int i = 0; known != nullptr && i < known->size; ++i) shows |= bms_is_member(known->column[i].attno, columns);
+    if (shows) relation->statlist = foreach_delete_current(relation->statlist, cell);
+  }
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -54,6 +70,7 @@ extern "C" {
 static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
   using namespace redoubt::pg;
   if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
+  if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
   if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
   auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));
   *routine = *relation->fdwroutine;

@@ -8,6 +8,7 @@
 #include "pg/policy.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
+#include "pg/uncovered.h"
 
 extern "C" {
 #include "catalog/pg_collation.h"
@@ -98,7 +99,7 @@ namespace redoubt::pg {
 constexpr int64 kCountersOverdue = 10 * USECS_PER_SEC;
 }  // namespace redoubt::pg
 
-// status() -> setof (item, value): is this server in working order?
+// status() -> setof (item, value): is this server in working order, and what does it not cover?
 REDOUBT_FUNCTION(redoubt_status) {
   using namespace redoubt::pg;
   InitMaterializedSRF(fcinfo, 0);
@@ -119,6 +120,7 @@ REDOUBT_FUNCTION(redoubt_status) {
     const bool recent = GetCurrentTimestamp() - limits_saved_at() < kCountersOverdue;
     put("limit counters", recent ? "saved" : "not saved: a crash loses them; see the server log");
   }
+  for (const Uncovered &gap : kUncovered) put(psprintf("not covered: %s", gap.name), gap.what);
   return static_cast<Datum>(0);
 }
 

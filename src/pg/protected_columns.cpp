@@ -13,6 +13,7 @@
 #include "pg/protected_columns.h"
 
 extern "C" {
+#include "catalog/pg_depend.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 }
@@ -204,11 +205,39 @@ void join_ancestors(Found *found, Oid relid) {
   }
 }
 
+// The table that a TOAST table belongs to.
+Oid toasted_table(Oid toast) {
+  Oid table = InvalidOid;
+  Relation depend = table_open(DependRelationId, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+  ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(toast));
+  SysScanDesc scan = systable_beginscan(depend, DependDependerIndexId, true, nullptr, lengthof(keys), keys);
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    const auto *dependency = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple));
+    if (dependency->refclassid == RelationRelationId) table = dependency->refobjid;
+  }
+  systable_endscan(scan);
+  table_close(depend, AccessShareLock);
+  return table;
+}
+
+// A chunk can be of any column: the first protected one pays.
+void add_chunks(Found *found, Oid toast) {
+  constexpr AttrNumber kChunkData = 3;
+  const ProtectedRelation *table = protected_relation(toasted_table(toast));
+  if (table != nullptr)
+    add(found, {kChunkData, 1, false, false, {toast, kChunkData, table->column[0].source.token_type, false}});
+}
+
 Found read_columns(Oid relid) {
   Found found = {};
   Relation relation = try_relation_open(relid, AccessShareLock);
   if (relation == nullptr) return found;
   const char kind = relation->rd_rel->relkind;
+  if (kind == RELKIND_TOASTVALUE) add_chunks(&found, relid);
   // What a view shows is found in the tables beneath, in every plan afresh.
   if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
       kind != RELKIND_TOASTVALUE) {
@@ -278,6 +307,15 @@ Oid protected_column_type(Oid relid, AttrNumber attno) {
   for (int i = 0; relation != nullptr && i < relation->size; ++i)
     if (relation->column[i].attno == attno) return relation->column[i].source.token_type;
   return InvalidOid;
+}
+
+bool column_keeps(Oid relid, AttrNumber attno, Oid token_type) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
+    const ProtectedColumn &column = relation->column[i];
+    if (column.attno == attno && !column.borrowed && column.source.token_type == token_type) return true;
+  }
+  return false;
 }
 
 }  // namespace redoubt::pg

@@ -34,5 +34,8 @@ const ProtectedRelation *protected_relation(Oid relid);
 // The token type that pays for a column, or InvalidOid.
 Oid protected_column_type(Oid relid, AttrNumber attno);
 
+// True if the type protects the column itself: what is copied into it stays protected.
+bool column_keeps(Oid relid, AttrNumber attno, Oid token_type);
+
 }  // namespace redoubt::pg
 #endif

@@ -341,18 +341,21 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(state->analysis);
 }
 
-void query_meter_error(const QueryDesc *query) noexcept {
-  const QueryMeter *meter = query->estate != nullptr ? find_query(query->estate) : nullptr;
-  if (meter == nullptr || meter->explain_only) return;
+bool error_may_carry_values() noexcept {
   switch (geterrcode()) {
     case ERRCODE_QUERY_CANCELED:
     case ERRCODE_ADMIN_SHUTDOWN:
     case ERRCODE_INSUFFICIENT_PRIVILEGE:
     case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
-      return;  // messages of these carry no values
+      return false;
     default:
-      break;
+      return true;
   }
+}
+
+void query_meter_error(const QueryDesc *query) noexcept {
+  const QueryMeter *meter = query->estate != nullptr ? find_query(query->estate) : nullptr;
+  if (meter == nullptr || meter->explain_only || !error_may_carry_values()) return;
   for (int i = 0; i < meter->analysis->sources; ++i)
     limits_force(meter->analysis->source[i].token_type, Operation::read, 1);
 }

@@ -57,6 +57,9 @@ Operation read_revealed_as(Oid token_type);
 // For the error path: the message may carry a protected value of the query.
 void query_meter_error(const QueryDesc *query) noexcept;
 
+// For the error path: false where the SQLSTATE of the error in flight rules out that it quotes a value.
+bool error_may_carry_values() noexcept;
+
 // read_meters_give_back: leases_give_back, of what the output of the queries in progress has leased.
 bool read_meters_give_back(Oid token_type, Operation operation) noexcept;
 

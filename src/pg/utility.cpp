@@ -13,6 +13,7 @@
 #include "pg/log_guard.h"
 #include "pg/policy.h"
 #include "pg/read_meter.h"
+#include "pg/statistics_meter.h"
 #include "pg/utility.h"
 
 extern "C" {
@@ -75,7 +76,8 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
   const auto *copy = reinterpret_cast<const CopyStmt *>(statement->utilityStmt);
   if (copy->is_from || copy->relation == nullptr) return nullptr;
   const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
-  if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION || !relation_is_protected(relid)) return nullptr;
+  if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION) return nullptr;
+  if (!relation_is_protected(relid) && !statistics_table(relid)) return nullptr;
   Relation relation = table_open(relid, NoLock);
   auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
   auto *target = reinterpret_cast<CopyStmt *>(rewritten->utilityStmt);
@@ -221,7 +223,7 @@ void load_statement(const Node *statement) {
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
-  UtilityCommand command = {statement, nullptr, "", nullptr};
+  UtilityCommand command = {statement, nullptr, "", nullptr, NIL};
   const Node *node = statement->utilityStmt;
   load_statement(node);
   if (IsA(node, AlterTableStmt)) {
@@ -241,9 +243,11 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
   command.protection = derived_columns_begin(node);
-  ddl_meter(node);
+  command.quotable = ddl_meter(node);
   return command;
 }
+
+void utility_error(const UtilityCommand *command) noexcept { ddl_meter_error(command->quotable); }
 
 void utility_end(UtilityCommand *command) {
   const Node *node = command->statement->utilityStmt;

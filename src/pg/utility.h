@@ -16,6 +16,7 @@ struct UtilityCommand {
   GateSnapshot *privileges;              // of the gate, before a command that may change them; null otherwise
   const char *name;                      // the command's name, for the audit trail
   const ProtectionSnapshot *protection;  // of columns that the command may free; null otherwise
+  const List *quotable;                  // token types whose values an error may quote
 };
 
 // utility_begin rewrites COPY <protected table> TO into COPY (SELECT ...) TO, so
@@ -23,6 +24,9 @@ struct UtilityCommand {
 // may change them; recognises a dump.  Clears *read_only_tree where it made a
 // copy of the statement.
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree);
+
+// For the error path: charges for the values that the message may carry.
+void utility_error(const UtilityCommand *command) noexcept;
 
 // utility_end records what the command changed: grants on the gate, redoubt.*
 // settings.

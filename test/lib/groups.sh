@@ -305,4 +305,15 @@ group_style() {
   else
     counts_skip shellcheck 'shellcheck is not installed'
   fi
+  compare_uncovered
+}
+
+# compare_uncovered: redoubt.status() and the threat model name the same gaps.
+compare_uncovered() {
+  local listed described failed=0
+  listed=$(sed -n 's/^    {"\([^"]*\)", .*/\1/p' "$TREE/src/pg/uncovered.h")
+  described=$(sed -n '/^### Labelled plaintext columns/,/^### Limits/s/^| \([a-z ]*\) | .*/\1/p' "$TREE/docs/threat_model.md" | tail -n +2)
+  [[ -n $listed && $listed == "$described" ]] || failed=1
+  ((failed == 0)) || diff <(echo "$listed") <(echo "$described") | sed 's/^/    | /' || true
+  counts_judge 'gaps in status() and threat model' 0 $((1 - failed)) "$failed" 0 || true
 }

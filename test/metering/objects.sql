@@ -53,4 +53,8 @@ create table pkey(id int, email text) partition by list (mask(email)); create ta
 create table rls_w(id int, email text); security label for redoubt on column rls_w.email is 'text_token'; alter table rls_w enable row level security;
 create policy w on rls_w for insert with check (mask(email) <> '');
 create function sql_row(int) returns customer language sql volatile as $$select c from customer c where id = $1$$;
+create table fsink(id int, email text); create table fparent(id int, email text); security label for redoubt on column fparent.email is 'text_token';
+insert into fparent select i,'f'||i from generate_series(1,100) i;
+create foreign table fchild() inherits (fparent) server loop options (table_name 'fsink');
+create type rng as range(subtype=text); create function rng_json(rng) returns json language plpgsql as $$begin raise notice '%',$1; return 'null'; end$$; create cast (rng as json) with function rng_json(rng);
 grant all on all tables in schema public to app, app2;

@@ -1,0 +1,312 @@
+--
+-- DDL, maintenance and errors outside of queries: whatever hands protected values to a
+-- function that is not trusted charges for them, once for every row; an error that may
+-- quote a value costs one; a constraint that holds or not is a probe.
+-- Maintenance that would show protected values to the owner's functions at somebody
+-- else's expense is refused.
+--
+-- Each line of figures: how often the function was called, then what was charged.
+--
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS redoubt;
+\set VERBOSITY terse
+CREATE ROLE regress_ddl_owner LOGIN;
+CREATE SCHEMA ddl_test AUTHORIZATION regress_ddl_owner;
+GRANT EXECUTE ON FUNCTION redoubt.reset_usage(regrole) TO regress_ddl_owner;
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+\pset tuples_only on
+\pset format unaligned
+CREATE TABLE person (id int PRIMARY KEY, email text, note text);
+INSERT INTO person SELECT n, 'v' || 1000 + n, 'n' || n FROM generate_series(1, 20) AS n;
+-- A sequence counts the calls: neither a rollback nor the rules of maintenance undo it.
+CREATE SEQUENCE calls;
+CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM nextval('ddl_test.calls'); RETURN true; END $$;
+CREATE FUNCTION copy(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM ddl_test.leak($1); RETURN $1; END $$;
+CREATE FUNCTION harmless(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT left($1, 1) $$;
+-- How often leak() was called, and what was charged, since the last time.
+CREATE FUNCTION figures() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  charged text;
+  seen bigint;
+BEGIN
+  SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO seen FROM ddl_test.calls;
+  SELECT string_agg(format('%s %s', u.charged, u.operation), ', ' ORDER BY u.operation DESC) INTO charged
+  FROM redoubt.usage AS u WHERE u.charged > 0;
+  PERFORM setval('ddl_test.calls', 1, false);
+  PERFORM redoubt.reset_usage('regress_ddl_owner');
+  RETURN format('seen %s, charged %s', seen, coalesce(charged, 'nothing'));
+END $$;
+\c - postgres
+SECURITY LABEL FOR redoubt ON COLUMN ddl_test.person.email IS 'text_token';
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+SELECT figures();
+
+-- --------------------------------------------------- expressions in ALTER TABLE
+
+BEGIN; ALTER TABLE person ADD CHECK (leak(email)); SELECT figures(); ROLLBACK;
+ALTER TABLE person ADD CONSTRAINT late CHECK (leak(email)) NOT VALID;
+SELECT figures();
+ALTER TABLE person VALIDATE CONSTRAINT late;
+SELECT figures();
+ALTER TABLE person DROP CONSTRAINT late;
+BEGIN; ALTER TABLE person ADD CHECK (length(email) > 1); SELECT figures(); ROLLBACK;
+BEGIN; ALTER TABLE person ADD CHECK (leak(note)); SELECT figures(); ROLLBACK;
+-- f(row), written three ways
+CREATE FUNCTION of_row(person) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ddl_test.leak($1.email); END $$;
+BEGIN; ALTER TABLE person ADD CHECK (of_row(person)); SELECT figures(); ROLLBACK;
+BEGIN; ALTER TABLE person ADD CHECK (person.of_row); SELECT figures(); ROLLBACK;
+BEGIN; ALTER TABLE person ADD CHECK ((person).of_row); SELECT figures(); ROLLBACK;
+DROP FUNCTION of_row(person);
+-- operators that have another name in the grammar, or none
+CREATE FUNCTION compare(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ddl_test.leak($1); END $$;
+CREATE OPERATOR >= (FUNCTION = compare, LEFTARG = text, RIGHTARG = text);
+CREATE OPERATOR = (FUNCTION = compare, LEFTARG = text, RIGHTARG = text);
+SET search_path = ddl_test, pg_catalog;
+BEGIN; ALTER TABLE person ADD CHECK (email BETWEEN 'a' AND 'z'); SELECT figures(); ROLLBACK;
+BEGIN; ALTER TABLE person ADD CHECK (CASE email WHEN 'a' THEN true END); SELECT figures(); ROLLBACK;
+DROP OPERATOR >= (text, text); DROP OPERATOR = (text, text); DROP FUNCTION compare(text, text);
+SET search_path = ddl_test;
+BEGIN; ALTER TABLE person ALTER note TYPE text USING copy(email); SELECT figures(); ROLLBACK;
+BEGIN; ALTER TABLE person ADD COLUMN more text GENERATED ALWAYS AS (copy(email)) STORED; SELECT figures(); ROLLBACK;
+-- a cast of or to a type of one's own
+CREATE DOMAIN leaky AS text CHECK (ddl_test.leak(VALUE));
+BEGIN; ALTER TABLE person ALTER email TYPE leaky; SELECT figures(); ROLLBACK;
+CREATE TYPE shape AS (id int, email text, note text);
+BEGIN; ALTER TABLE person OF shape; ALTER TYPE shape ALTER ATTRIBUTE email TYPE leaky CASCADE; SELECT figures(); ROLLBACK;
+DROP TYPE shape; DROP DOMAIN leaky;
+-- rows of a child that has the label, by a command on its parent
+BEGIN;
+CREATE TABLE parent (email text);
+ALTER TABLE person INHERIT parent;
+ALTER TABLE parent ADD CHECK (leak(email));
+SELECT figures();
+ROLLBACK;
+-- a column filled from a protected one is protected as it is
+BEGIN; ALTER TABLE person ALTER note TYPE text USING email; SELECT note FROM person \g /dev/null
+SELECT figures(); ROLLBACK;
+
+-- ------------------------------------------------------------------ partitions
+
+-- A key that is an expression is evaluated several times for a row.
+CREATE TABLE measured (id int NOT NULL, email text, note text) PARTITION BY RANGE (copy(email));
+ALTER TABLE measured ATTACH PARTITION person FOR VALUES FROM ('v') TO ('w');
+SELECT figures();
+BEGIN; UPDATE person SET note = 'x'; SELECT figures(); ROLLBACK;
+ALTER TABLE measured DETACH PARTITION person;
+ALTER TABLE measured ATTACH PARTITION person DEFAULT;
+SELECT figures();
+CREATE TABLE other PARTITION OF measured FOR VALUES FROM ('x') TO ('y');
+SELECT figures();
+ALTER TABLE measured DETACH PARTITION person;
+DROP TABLE measured;
+-- a bound on the column itself is a question about its values
+CREATE TABLE listed (id int NOT NULL, email text, note text) PARTITION BY LIST (email);
+ALTER TABLE listed ATTACH PARTITION person FOR VALUES IN ('v1001');
+SELECT figures();
+DROP TABLE listed;
+
+-- --------------------------------------------------------------------- domains
+
+CREATE DOMAIN address AS text;
+ALTER TABLE person ALTER email TYPE address;
+CREATE DOMAIN inner_address AS address;
+SELECT figures();
+ALTER DOMAIN address ADD CONSTRAINT c CHECK (leak(VALUE));
+SELECT figures();
+ALTER DOMAIN address DROP CONSTRAINT c;
+ALTER DOMAIN address ADD CONSTRAINT c CHECK (leak(VALUE)) NOT VALID;
+SELECT figures();
+ALTER DOMAIN address VALIDATE CONSTRAINT c;
+SELECT figures();
+ALTER DOMAIN address DROP CONSTRAINT c;
+ALTER DOMAIN address ADD CHECK (VALUE < 'v1010');
+SELECT figures();
+ALTER DOMAIN address ADD CHECK (VALUE::int > 0);
+SELECT figures();
+-- of a domain over it
+ALTER TABLE person ALTER email TYPE inner_address;
+SELECT figures();
+ALTER DOMAIN address ADD CONSTRAINT c CHECK (leak(VALUE));
+SELECT figures();
+ALTER TABLE person ALTER email TYPE text;
+SELECT figures();
+DROP DOMAIN inner_address; DROP DOMAIN address;
+
+-- ------------------------------------------- indexes, statistics, maintenance
+
+VACUUM person;
+BEGIN; CREATE INDEX ON person (harmless(email)); SELECT figures(); ROLLBACK;
+BEGIN; CREATE INDEX ON person (lower(email)); SELECT figures(); ROLLBACK;
+BEGIN; CREATE INDEX ON person (id) WHERE leak(email); SELECT figures(); ROLLBACK;
+-- an index is built of rows that this transaction has deleted, too
+BEGIN; DELETE FROM person; CREATE INDEX ON person (copy(email)); SELECT figures(); ROLLBACK;
+-- the function is replaced after the index was made
+CREATE INDEX by_code ON person (harmless(email));
+CREATE OR REPLACE FUNCTION harmless(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM ddl_test.leak($1); RETURN 'v'; END $$;
+SELECT figures();
+ANALYZE person;
+SELECT figures();
+REINDEX INDEX by_code;
+SELECT figures();
+REINDEX TABLE person;
+SELECT figures();
+REINDEX SCHEMA ddl_test;
+SELECT figures();
+CLUSTER person USING person_pkey;
+SELECT figures();
+VACUUM FULL person;
+SELECT figures();
+VACUUM person;
+SELECT figures();
+ALTER TABLE person SET UNLOGGED;
+SELECT figures();
+DROP INDEX by_code;
+CREATE STATISTICS of_code ON (copy(email)), note FROM person;
+ANALYZE person;
+SELECT figures();
+-- by somebody else, who would pay for what the owner sees
+\c - postgres
+SET search_path = ddl_test;
+ANALYZE person;
+VACUUM ANALYZE person;
+VACUUM person;
+SET redoubt.mode = 'observe';
+ANALYZE person;
+RESET redoubt.mode;
+SECURITY LABEL FOR redoubt ON FUNCTION copy(text) IS 'trusted';
+ANALYZE person;
+SECURITY LABEL FOR redoubt ON FUNCTION copy(text) IS NULL;
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+SELECT figures();
+DROP STATISTICS of_code;
+CREATE MATERIALIZED VIEW shown AS SELECT * FROM person;
+CREATE INDEX ON shown (copy(email));
+SELECT figures();
+REFRESH MATERIALIZED VIEW shown;
+SELECT figures();
+DROP MATERIALIZED VIEW shown;
+
+-- --------------------------------------------------------- extended statistics
+
+UPDATE person SET email = 'v1001', note = 'n' WHERE id <= 10;
+CREATE STATISTICS pairs (mcv) ON email, note FROM person;
+CREATE STATISTICS whole ON (email || '') FROM person;
+CREATE STATISTICS others (mcv) ON id, note FROM person;
+ANALYZE person;
+SELECT figures();
+SELECT cardinality(most_common_vals) FROM pg_stats_ext WHERE tablename = 'person' AND statistics_name = 'pairs';
+SELECT figures();
+SELECT cardinality(most_common_vals) > 0 FROM pg_stats_ext WHERE tablename = 'person' AND statistics_name = 'others';
+SELECT figures();
+SELECT most_common_vals, histogram_bounds FROM pg_stats_ext_exprs WHERE tablename = 'person';
+SELECT figures();
+SELECT statistics_name FROM pg_stats_ext WHERE tablename = 'person' ORDER BY 1;
+SELECT figures();
+-- an operator of one's own gets the most common values when a query is planned
+CREATE FUNCTION compare(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ddl_test.leak($1); END $$;
+CREATE OPERATOR === (FUNCTION = compare, LEFTARG = text, RIGHTARG = text, RESTRICT = eqsel);
+EXPLAIN (COSTS OFF) SELECT 1 FROM person WHERE email === 'x' AND note = 'n' \g /dev/null
+SELECT figures();
+EXPLAIN (COSTS OFF) SELECT 1 FROM person WHERE (email || '') === 'x' \g /dev/null
+SELECT figures();
+EXPLAIN (COSTS OFF) SELECT 1 FROM person WHERE note === 'x' AND id = 1 \g /dev/null
+SELECT figures();
+DROP OPERATOR === (text, text); DROP FUNCTION compare(text, text);
+DROP STATISTICS pairs, whole, others;
+
+-- --------------------------------------------- errors that may quote a value
+
+CREATE UNIQUE INDEX ON person (email);
+SELECT figures();
+ALTER TABLE person ADD UNIQUE (email);
+SELECT figures();
+ALTER TABLE person ADD CHECK (email::int > 0);
+SELECT figures();
+ALTER TABLE person ALTER email TYPE int USING email::int;
+SELECT figures();
+ALTER TABLE person ALTER id TYPE int USING email::int;
+SELECT figures();
+CREATE INDEX ON person ((email::int));
+SELECT figures();
+CREATE TABLE known (email text PRIMARY KEY);
+ALTER TABLE person ADD FOREIGN KEY (email) REFERENCES known;
+SELECT figures();
+UPDATE person SET email = 'v' || 1000 + id;
+ALTER TABLE person ADD CONSTRAINT once UNIQUE (email) DEFERRABLE INITIALLY DEFERRED;
+SELECT figures();
+COPY person (id, email) FROM stdin;
+1	v1001
+\.
+SELECT figures();
+-- at COMMIT, with and without saying so
+UPDATE person SET email = 'v1001' WHERE id <= 2;
+SELECT figures();
+BEGIN;
+UPDATE person SET email = 'v1001' WHERE id <= 2;
+COMMIT;
+SELECT figures();
+COPY person (id, email) FROM stdin;
+100	v1001
+\.
+SELECT figures();
+BEGIN;
+UPDATE person SET email = 'v1001' WHERE id <= 2;
+ROLLBACK;
+SELECT figures();
+BEGIN;
+UPDATE person SET email = 'w' || 1000 + id;
+COMMIT;
+SELECT figures();
+-- caught
+DO $$
+BEGIN
+  UPDATE person SET email = 'v1001';
+  SET CONSTRAINTS ALL IMMEDIATE;
+EXCEPTION WHEN unique_violation THEN
+  NULL;
+END $$;
+SELECT figures();
+
+-- ------------------------------------------------ sets whose size tells a value
+
+SELECT count(*) FROM generate_series(1, (SELECT substr(email, 2)::int FROM person WHERE id = 7));
+SELECT figures();
+SELECT count(*) FROM (SELECT generate_series(1, substr(email, 2)::int) FROM person WHERE id = 7 OFFSET 0) AS s;
+SELECT figures();
+
+-- ------------------------------------------------------------- with a limit
+
+\c - postgres
+SELECT 'limited' WHERE redoubt.set_limit('regress_ddl_owner', 'redoubt.text_token', 'read', 10, '100 days') IS NOT NULL;
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+ALTER TABLE person ADD CHECK (leak(email));
+CREATE INDEX ON person (copy(email));
+SELECT is_called FROM calls;
+-- errors use it up, and then admit nothing
+DO $$
+BEGIN
+  FOR n IN 1..50 LOOP
+    BEGIN
+      ALTER TABLE ddl_test.person ALTER email TYPE int USING email::int;
+    EXCEPTION WHEN invalid_text_representation THEN
+      NULL;
+    WHEN configuration_limit_exceeded THEN
+      RAISE WARNING 'stopped after % errors', n - 1;
+      RETURN;
+    END;
+  END LOOP;
+END $$;
+
+\c - postgres
+SET client_min_messages = warning;
+SELECT redoubt.drop_limit('regress_ddl_owner', 'redoubt.text_token', 'read');
+DROP SCHEMA ddl_test CASCADE;
+DROP OWNED BY regress_ddl_owner;
+DROP ROLE regress_ddl_owner;
