@@ -131,9 +131,15 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   if (outermost) disclosure_flush();
 }
 
-// AFTER triggers run here: what they evaluate never goes to the reader.
+// AFTER triggers run here: what they evaluate never goes to the reader.  A query that only reads
+// evaluates nothing, and needs no frame where no other extension listens.
 static void redoubt_ExecutorFinish(QueryDesc *query) {
   using namespace redoubt::pg;
+  if (prev_finish == nullptr && query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE) {
+    standard_ExecutorFinish(query);
+    delivery_set_ending(true);
+    return;
+  }
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();

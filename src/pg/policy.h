@@ -58,7 +58,7 @@ struct CarriedToken {
   Oid token_type;
   std::uint16_t count;
 };
-constexpr int kMaxCarried = 8;
+constexpr int kMaxCarried = 40;  // more than a statement may read (kMaxSources): that is refused there
 struct CarriedTokens {
   Oid type;  // hash key
   std::uint64_t generation;

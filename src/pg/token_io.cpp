@@ -67,7 +67,7 @@ Reveal token_io_admit(Oid type, const TypePolicy **policy) {
   const Reveal wanted = wanted_reveal(type, policy);
   if (wanted == Reveal::token) {
     // Rows out of a tuple store passed no read meter.
-    if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
+    if (shared_memory_ready() && delivery_from_store() && !delivery_store_is_paid() && policy_find(type) != nullptr)
       limits_charge(type, Operation::read, 1);
     return Reveal::token;
   }
