@@ -19,6 +19,7 @@
 #include "pg/read_meter.h"
 #include "pg/settings.h"
 #include "pg/utility.h"
+#include "pg/vault_watch.h"
 
 namespace redoubt::pg {
 namespace {
@@ -57,13 +58,13 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
-  planner_begin(query);
+  const int allowed = planner_begin(query, options);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
   {
-    plan = prev_planner ? prev_planner(query, text, options, parameters)
-                        : standard_planner(query, text, options, parameters);
+    plan = prev_planner ? prev_planner(query, text, allowed, parameters)
+                        : standard_planner(query, text, allowed, parameters);
   }
   PG_FINALLY();
   { delivery_pop(&frame); }
@@ -79,6 +80,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   PG_TRY();
   {
+    vault_watch_query(query, eflags);
     if (prev_start)
       prev_start(query, eflags);
     else

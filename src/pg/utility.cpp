@@ -15,6 +15,7 @@
 #include "pg/read_meter.h"
 #include "pg/statistics_meter.h"
 #include "pg/utility.h"
+#include "pg/vault_watch.h"
 
 extern "C" {
 #include "parser/parse_type.h"
@@ -242,6 +243,7 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.privileges = gate_snapshot();
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
+  vault_watch_utility(node);
   command.protection = derived_columns_begin(node);
   command.quotable = ddl_meter(node);
   return command;
