@@ -17,7 +17,7 @@
 namespace redoubt {
 namespace {
 
-constexpr std::array<std::uint8_t, kFormatClassIdSize> kClass = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+constexpr std::array<std::uint8_t, kFormatClassIdSize> kClass = {1, 2, 3, 4};
 constexpr std::array<std::uint8_t, kFormatClassIdSize> kOtherClass = {16, 2};
 
 std::string token_of(const Format &format, FormatCipher &cipher, const std::string &value) {
