@@ -13,7 +13,8 @@
 
 namespace redoubt {
 
-inline std::unique_ptr<FormatCipher> make_cipher(const std::array<std::uint8_t, kFormatClassIdSize> &class_id = {1, 2, 3, 4}) {
+inline std::unique_ptr<FormatCipher> make_cipher(const std::array<std::uint8_t, kFormatClassIdSize> &class_id = {
+                                                     1, 2, 3, 4}) {
   const std::array<std::uint8_t, 32> k2 = {7};
   SecretBytes<kFormatKeySize> key;
   EXPECT_TRUE(format_key(k2, class_id, key));
