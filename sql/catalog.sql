@@ -56,7 +56,7 @@ WHERE cardinality(p.proacl) = 0 ORDER BY identity COLLATE "C";
 -- character(n), arrays, and what is given a type by name, check the type's privilege inside.
 SELECT identity, p.prosrc, cardinality(p.proacl) = 0 AS nobody
 FROM member JOIN pg_proc AS p ON classid = 'pg_proc'::regclass AND p.oid = objid
-WHERE p.prosrc ~ '^redoubt_(detokenize|mask|tokenize|fpe)'
+WHERE p.prosrc ~ '^redoubt_(detokenize|mask|tokenize|fpe|vault_token|vault_find|find_token)'
 ORDER BY nobody, identity COLLATE "C";
 
 -- Who else may execute what.

@@ -117,7 +117,7 @@ CLOSE c;
 DECLARE h CURSOR WITH HOLD FOR SELECT email FROM customer ORDER BY id;
 FETCH 2 FROM h \g /dev/null
 SELECT spent();
-COMMIT;
+COMMIT;  -- stores all rows, where a function could read them: they are charged now
 SELECT spent();
 FETCH 5 FROM h \g /dev/null
 SELECT spent();

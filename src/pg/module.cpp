@@ -10,6 +10,7 @@
 #include "pg/kek.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
+#include "pg/vault_sweep.h"
 #include "pg/worker.h"
 
 extern "C" {
@@ -24,5 +25,6 @@ void _PG_init(void) {
   kek_load();
   shared_memory_init();
   worker_register();
+  vault_sweep_register();
   hooks_install();
 }

@@ -14,6 +14,10 @@
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
 
+extern "C" {
+#include "catalog/pg_language_d.h"
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -133,11 +137,20 @@ bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow
   return true;
 }
 
-// A function hands tokens on uncharged (see read_meter.cpp), so its result is a source.
+bool is_in_c(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return true;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  ReleaseSysCache(tuple);
+  return language == ClanguageId || language == INTERNALlanguageId;
+}
+
+// What a function in C makes its tokens of cannot be seen, so its result is a source.  All other
+// languages read by queries, which are charged.
 void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
   if (call->funcid < FirstNormalObjectId || call->funcresulttype < FirstNormalObjectId) return;
   const CarriedTokens *carried = policy_carried(call->funcresulttype);
-  if (carried->size == 0 || function_is_own(call->funcid)) return;
+  if (carried->size == 0 || function_is_own(call->funcid) || !is_in_c(call->funcid)) return;
   for (int i = 0; i < carried->size; ++i)
     flow_add(flow, source_flow(walk, {call->funcid, InvalidAttrNumber, carried->item[i].token_type, true},
                                carried->item[i].count));

@@ -21,6 +21,7 @@ constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit int setting_max_subjects = 10000;
+constinit int setting_sweep_interval = 600;
 
 namespace {
 
@@ -116,6 +117,9 @@ void settings_define() {
   DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.sweep_interval", "Time between two sweeps of expired tokens out of the vault.",
+                          "0 turns them off. Expired tokens cannot be detokenized either way.", &setting_sweep_interval,
+                          600, 0, 7 * 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("redoubt");
   settings_default_others();
 }

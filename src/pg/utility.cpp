@@ -16,6 +16,7 @@
 #include "pg/read_meter.h"
 #include "pg/statistics_meter.h"
 #include "pg/utility.h"
+#include "pg/vault_watch.h"
 
 extern "C" {
 #include "parser/parse_type.h"
@@ -243,6 +244,7 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.privileges = gate_snapshot();
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
+  vault_watch_utility(node);
   command.protection = derived_columns_begin(node);
   command.quotable = ddl_meter(node);
   return command;

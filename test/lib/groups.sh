@@ -7,7 +7,7 @@
 
 # Everything, in the order of rising cost.
 # shellcheck disable=SC2034  # test/run reads it
-GROUPS_ALL=(style unit vectors sanitize symbols clang regress isolation metering tap package)
+GROUPS_ALL=(style unit vectors sanitize symbols clang regress isolation metering sqlsmith tap package)
 
 # What prepare_once has done: title -> "ok" or "failed".
 declare -A PREPARED=()
@@ -205,6 +205,21 @@ group_metering() {
   clusters_stop "$WORKSPACE/metering"
   # shellcheck disable=SC2046
   counts_judge metering "$status" $(count_kat "$log") || show_tail 80 "$log"
+}
+
+# A short run of the randomised test; by itself it runs 50,000 statements.
+group_sqlsmith() {
+  heading 'Random statements against protected columns (sqlsmith)'
+  need_extension || return 0
+  local log=$WORKSPACE/logs/sqlsmith-run.log status=0
+  as_user rm -rf "$WORKSPACE/random"  # of an earlier run in a kept workspace
+  as_user mkdir "$WORKSPACE/random"
+  cp -a "$TREE" "$WORKSPACE/files" "$WORKSPACE/random/"
+  timeout --kill-after=15 600 "$ROOT/test/sqlsmith/run" --workspace "$WORKSPACE/random" 1500 >"$log" 2>&1 || status=$?
+  clusters_stop "$WORKSPACE/random"
+  grep -F '!!! SKIPPED' "$log" || true
+  # shellcheck disable=SC2046
+  counts_judge sqlsmith "$status" $(count_kat "$log") || show_tail 80 "$log"
 }
 
 # The release and its package are built apart from this workspace, from the last commit.
