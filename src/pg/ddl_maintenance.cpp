@@ -5,6 +5,7 @@
 // Covered by sql/ddl_metering.sql and test/tap/autovacuum.pl.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
 #include "pg/function_trust.h"
@@ -108,7 +109,7 @@ void meter_all(List **types, Oid schema) {
   table_close(classes, AccessShareLock);
   ListCell *cell = nullptr;
   foreach (cell, tables)
-    if (pg_class_ownercheck(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
+    if (compat_owns_relation(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
 }
 
 bool evaluates(const VacuumStmt *vacuum) {
@@ -171,7 +172,7 @@ extern "C" {
 static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column, void *argument) {
   using namespace redoubt::pg;
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
-  if (access == OAT_FUNCTION_EXECUTE && IsAutoVacuumWorkerProcess() && setting_mode == static_cast<int>(Mode::enforce))
+  if (access == OAT_FUNCTION_EXECUTE && compat_is_autovacuum() && setting_mode == static_cast<int>(Mode::enforce))
     refuse_autovacuum(object);
 }
 }

@@ -6,6 +6,7 @@
 // Covered by sql/ddl_metering.sql and test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_expressions.h"
 #include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
@@ -98,14 +99,13 @@ void meter_bound(List **types, Oid parent, Oid partition) {
 }
 
 bool rewrites(const AlterTableCmd *command) {
+  if (compat_sets_expression(command)) return true;
   switch (command->subtype) {
     case AT_AddColumn:
     case AT_AlterColumnType:
     case AT_SetLogged:
     case AT_SetUnLogged:
-#if PG_VERSION_NUM >= 150000
     case AT_SetAccessMethod:
-#endif
       return true;
     default:
       return false;
@@ -180,14 +180,14 @@ void meter_alter_domain(List **types, const AlterDomainStmt *alter) {
   if (alter->subtype != 'C' && alter->subtype != 'V') return;
   if (alter->subtype == 'C' && reinterpret_cast<const Constraint *>(alter->def)->skip_validation) return;
   const Oid domain = LookupTypeNameOid(nullptr, makeTypeNameFromNameList(alter->typeName), true);
-  if (OidIsValid(domain) && pg_type_ownercheck(domain, GetUserId()))
+  if (OidIsValid(domain) && compat_owns_type(domain, GetUserId()))
     meter_domain(types, domain, domain_check_untrusted(alter, domain));
 }
 
 // The command itself refuses anyone but the owner.
 Oid own_relation(const RangeVar *name) {
   const Oid relid = name != nullptr ? RangeVarGetRelid(name, AccessShareLock, true) : InvalidOid;
-  return OidIsValid(relid) && pg_class_ownercheck(relid, GetUserId()) ? relid : InvalidOid;
+  return OidIsValid(relid) && compat_owns_relation(relid, GetUserId()) ? relid : InvalidOid;
 }
 
 }  // namespace

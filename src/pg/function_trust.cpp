@@ -7,6 +7,7 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 
 extern "C" {
@@ -159,10 +160,6 @@ bool makes_any_type(Oid function) noexcept {
     case F_RANGE_RECV:
     case F_MULTIRANGE_IN:
     case F_MULTIRANGE_RECV:
-#if PG_VERSION_NUM >= 160000
-    case F_PG_INPUT_IS_VALID:
-    case F_PG_INPUT_ERROR_INFO:
-#endif
       return true;
     default:
       return false;
@@ -173,7 +170,8 @@ bool makes_any_type(Oid function) noexcept {
 
 bool function_is_trusted(Oid function) {
   if (function < FirstNormalObjectId)
-    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function);
+    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function) &&
+           !compat_tries_input(function);
   return lookup(function)->trusted;
 }
 

@@ -8,6 +8,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/kek.h"
 #include "pg/keys.h"
@@ -23,7 +24,7 @@ constexpr const char *kProvider = "redoubt";
 // looked up in schema redoubt.  `token` stands for the type of any text.
 Oid resolve_label(const char *label) {
   if (strcmp(label, "token") == 0) label = "text_token";
-  List *names = stringToQualifiedNameList(label);
+  List *names = compat_qualified_name(label);
   if (list_length(names) == 1) names = lcons(makeString(pstrdup("redoubt")), names);
   if (list_length(names) != 2) return InvalidOid;
   const Oid schema = get_namespace_oid(strVal(linitial(names)), true);
@@ -114,6 +115,10 @@ void check_label(const ObjectAddress *object, const char *label) {
       kind != RELKIND_MATVIEW)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels go on columns of tables"),
                     errhint("Reads through a view are metered by the labels of its base tables.")));
+  // A plan holds the expression in its place, never the column.
+  if (label != nullptr && compat_is_virtual(object->objectId, static_cast<AttrNumber>(object->objectSubId)))
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels do not go on virtual generated columns"),
+                    errhint("Label the columns that it is computed from: it is protected as they are.")));
   check_token_type(label);
 }
 

@@ -8,6 +8,7 @@
 #include "pg/boundary.h"
 
 #include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/labels.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
@@ -138,10 +139,10 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
                 {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
 }
 
-// Stored columns computed from a protected one are protected as it is.
+// Columns computed from a protected one are protected as it is, whether stored or not.
 void add_generated(Found *found, Relation relation) {
   const TupleDesc descriptor = RelationGetDescr(relation);
-  if (descriptor->constr == nullptr || !descriptor->constr->has_generated_stored) return;
+  if (!compat_has_generated(descriptor->constr)) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
     if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr)
