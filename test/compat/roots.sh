@@ -38,7 +38,8 @@ roots_possible() {
   ((EUID == 0)) || { echo 'only root can enter a root'; return 1; }
   unshare --mount --pid --fork true 2>/dev/null || { echo 'no namespaces are allowed here'; return 1; }
   ! roots_fresh "$1" || return 0
-  command -v debootstrap >/dev/null || { echo 'debootstrap is not installed'; return 1; }
+  command -v debootstrap >/dev/null || (apt_get update && apt_get install -y debootstrap) >/dev/null 2>&1 ||
+    { echo 'debootstrap cannot be installed'; return 1; }
   [[ -n $(root_mirror) ]] || { echo 'apt knows no Debian mirror'; return 1; }
   mkdir -p "$ROOTS"
   free=$(df --output=avail -k "$ROOTS" | tail -n 1)
@@ -79,10 +80,10 @@ roots_enter() {
 # roots_stop: ends what runs in a root, servers and mounts included.
 roots_stop() { [[ -z $ROOTS_JOB ]] || kill -KILL -- "-$ROOTS_JOB" 2>/dev/null || true; }
 
-# roots_copy_tree VERSION SOURCE: the tree's files as /work/tree, and a place for the workspace.
+# roots_copy_tree VERSION SOURCE: the tree's files as /redoubt/tree, and a place for the workspace.
 roots_copy_tree() {
   local work
-  work=$(roots_folder "$1")/work
+  work=$(roots_folder "$1")/redoubt
   rm -rf -- "$work/tree"
   mkdir -p "$work/tree" "$work/space"
   (tree_files "$2") | tar -C "$2" --null -T - -cf - | tar -C "$work/tree" -xf -
