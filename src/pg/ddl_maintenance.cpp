@@ -5,6 +5,7 @@
 // Covered by sql/ddl_metering.sql and test/tap/autovacuum.pl.
 #include "pg/boundary.h"
 
+#include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
@@ -95,18 +96,12 @@ void meter_named(List **types, const RangeVar *name) {
 // Tables of the database that the user maintains; of one schema, unless that is InvalidOid.
 void meter_all(List **types, Oid schema) {
   List *tables = NIL;
-  Relation classes = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    if (relation->relkind != RELKIND_RELATION && relation->relkind != RELKIND_MATVIEW) continue;
-    if (OidIsValid(schema) && relation->relnamespace != schema) continue;
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&tables, schema](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
+    if (relation->relkind != RELKIND_RELATION && relation->relkind != RELKIND_MATVIEW) return;
+    if (OidIsValid(schema) && relation->relnamespace != schema) return;
     tables = lappend_oid(tables, relation->oid);
-  }
-  systable_endscan(scan);
-  table_close(classes, AccessShareLock);
+  });
   ListCell *cell = nullptr;
   foreach (cell, tables)
     if (compat_owns_relation(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
@@ -153,16 +148,10 @@ bool maintenance_gives(const FormData_pg_class *table, Oid function) {
 // In an autovacuum worker, which has switched to the owner of the table at hand.
 void refuse_autovacuum(Oid function) {
   if (function_is_trusted(function)) return;
-  Relation classes = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  catalog_scan(RelationRelationId, InvalidOid, {}, [function](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
     if (maintenance_gives(relation, function)) refuse(NameStr(relation->relname));
-  }
-  systable_endscan(scan);
-  table_close(classes, AccessShareLock);
+  });
 }
 
 }  // namespace
