@@ -152,7 +152,7 @@ group_clang() {
   local log=$WORKSPACE/logs/clang.log status=0
   as_user mkdir -p "$WORKSPACE/clang"
   as_user tar --null -T "$WORKSPACE/files" -cf - | as_user tar -C "$WORKSPACE/clang" -xf -
-  as_user timeout --kill-after=15 1500 make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ all \
+  as_user timeout --kill-after=15 1500 make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ WERROR=-Werror all \
     >"$log" 2>&1 || status=$?
   if ((status == 0)); then
     counts_add clang 1 0 0
