@@ -41,7 +41,7 @@ $$;
 
 -- Creation: what is refused, and why.
 \set VERBOSITY terse
-SELECT redoubt.create_token_type('regress_fpe.bad', method => 'vault');
+SELECT redoubt.create_token_type('regress_fpe.bad', method => 'safe');
 SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe');
 SELECT redoubt.create_token_type('regress_fpe.bad', format => 'card');
 SELECT redoubt.create_token_type('regress_fpe.bad', method => 'fpe', format => 'card', base => 'bytea');

@@ -69,7 +69,7 @@ INSERT INTO malformed VALUES
   (14, 'stray bits, two characters', 'tok_EAAB' || repeat('A', 24) || 'AB' || ''),
   (15, 'non-ASCII', 'tok_EAAB' || repeat('é', 20)), (16, 'full-width', 'tok_' || repeat('Ａ', 20)),
   (17, 'version 0', token_of('\x000001'::bytea || decode(repeat('ab', 20), 'hex'))), (18, 'version 2', token_of('\x200001'::bytea || decode(repeat('ab', 20), 'hex'))),
-  (19, 'version 15', token_of('\xf00001'::bytea || decode(repeat('ab', 20), 'hex'))), (20, 'unknown flag', token_of('\x120001'::bytea || decode(repeat('ab', 20), 'hex'))),
+  (19, 'version 15', token_of('\xf00001'::bytea || decode(repeat('ab', 20), 'hex'))), (20, 'unknown flag', token_of('\x140001'::bytea || decode(repeat('ab', 20), 'hex'))),
   (21, 'all flags', token_of('\x1f0001'::bytea || decode(repeat('ab', 40), 'hex'))), (22, 'key version 0', token_of('\x100000'::bytea || decode(repeat('ab', 20), 'hex'))),
   (23, 'randomised, too short', token_of('\x110001'::bytea || decode(repeat('ab', 31), 'hex'))), (24, 'two prefixes', 'tok_tok_' || repeat('A', 40)),
   (25, 'long', 'tok_' || repeat('!', 100000)), (26, 'control character', E'tok_\x01' || repeat('A', 40)), (27, 'ellipsis', 'tok_EAAB…'), (28, 'mask', 'tok_••••');

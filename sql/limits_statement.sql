@@ -166,9 +166,12 @@ FETCH 1 FROM d;
 ROLLBACK;
 \pset tuples_only off
 \pset format aligned
--- A held one after its transaction.
+-- A held one is charged when COMMIT stores its rows, and fetched for no more.
 BEGIN;
-DECLARE h CURSOR WITH HOLD FOR SELECT id, email, email FROM customer ORDER BY id;
+DECLARE h CURSOR WITH HOLD FOR SELECT id, email, email FROM customer WHERE id <= 6 ORDER BY id;
+COMMIT;
+BEGIN;
+DECLARE h CURSOR WITH HOLD FOR SELECT id, email, email FROM customer WHERE id <= 5 ORDER BY id;
 COMMIT;
 \o /dev/null
 FETCH 5 FROM h;

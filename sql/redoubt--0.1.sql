@@ -27,7 +27,7 @@ $roles$;
 CREATE TABLE redoubt.token_type (
   typ regtype PRIMARY KEY,
   class_id uuid NOT NULL UNIQUE,
-  method text NOT NULL CHECK (method IN ('sealed', 'fpe')),
+  method text NOT NULL CHECK (method IN ('sealed', 'fpe', 'vault')),
   base text NOT NULL CHECK (base IN ('text', 'bytea', 'bigint')),
   pattern text,
   "normalize" text NOT NULL,
@@ -38,13 +38,17 @@ CREATE TABLE redoubt.token_type (
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   format text,
   key_version integer CHECK (key_version BETWEEN 1 AND 65535),
-  CHECK (pg_catalog.num_nonnulls(format, key_version) = CASE method WHEN 'fpe' THEN 2 ELSE 0 END)
+  ttl interval CHECK (ttl > '0'),
+  CHECK ((method = 'fpe') = (key_version IS NOT NULL)),
+  CHECK (CASE method WHEN 'fpe' THEN format IS NOT NULL WHEN 'sealed' THEN format IS NULL ELSE true END),
+  CHECK (method = 'vault' OR ttl IS NULL)
 );
 COMMENT ON TABLE redoubt.token_type IS 'policy of each token type; written by redoubt.create_token_type()';
 COMMENT ON COLUMN redoubt.token_type.class_id IS 'associated data of every token of the type: what makes a token of another type an error';
 COMMENT ON COLUMN redoubt.token_type.shipped IS 'part of the extension, so not in a dump';
-COMMENT ON COLUMN redoubt.token_type.format IS 'of method fpe: the format, as create_token_type() takes it';
+COMMENT ON COLUMN redoubt.token_type.format IS 'of methods fpe and vault: the format, as create_token_type() takes it';
 COMMENT ON COLUMN redoubt.token_type.key_version IS 'of method fpe: the key version of all its tokens, which have no room to name it';
+COMMENT ON COLUMN redoubt.token_type.ttl IS 'of method vault: how long a token lives';
 GRANT SELECT ON redoubt.token_type TO PUBLIC;
 
 CREATE TABLE redoubt.key (
@@ -60,6 +64,30 @@ COMMENT ON TABLE redoubt.key IS 'data keys, a row per version, wrapped by the ke
 COMMENT ON COLUMN redoubt.key.wrapped IS 'fingerprint key (32 bytes, equal in all versions) and encryption key (32 bytes), wrapped';
 REVOKE ALL ON redoubt.key FROM PUBLIC;
 GRANT SELECT ON redoubt.key TO redoubt_admin;
+
+-- Its indexes are looked up by name (src/pg/vault_store.cpp).
+CREATE TABLE redoubt.vault (
+  class_id uuid NOT NULL,
+  token bytea NOT NULL,
+  fingerprint bytea,
+  sealed bytea NOT NULL,
+  expires_at timestamptz,
+  disabled boolean NOT NULL DEFAULT false,
+  CONSTRAINT vault_pkey PRIMARY KEY (class_id, token)
+);
+CREATE UNIQUE INDEX vault_fingerprint ON redoubt.vault (class_id, fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX vault_expiry ON redoubt.vault (expires_at) WHERE expires_at IS NOT NULL;
+-- Nothing of it to pg_statistic; and random bytes do not compress.
+ALTER TABLE redoubt.vault ALTER token SET STATISTICS 0, ALTER fingerprint SET STATISTICS 0, ALTER sealed SET STATISTICS 0,
+  ALTER sealed SET STORAGE EXTERNAL;
+COMMENT ON TABLE redoubt.vault IS 'the sealed values of vaulted tokens; whoever looks at it or writes it by hand is recorded';
+COMMENT ON COLUMN redoubt.vault.class_id IS 'the token type, as in redoubt.token_type';
+COMMENT ON COLUMN redoubt.vault.token IS '16 random bytes, or the token in its format';
+COMMENT ON COLUMN redoubt.vault.fingerprint IS 'of a consistent type: the keyed fingerprint that finds the token of a value';
+COMMENT ON COLUMN redoubt.vault.sealed IS 'the value, sealed with the type''s data key for this token (AES-SIV)';
+COMMENT ON INDEX redoubt.vault_fingerprint IS 'one token for a value of a consistent type';
+COMMENT ON INDEX redoubt.vault_expiry IS 'what the sweep looks for';
+REVOKE ALL ON redoubt.vault FROM PUBLIC;
 
 CREATE FUNCTION redoubt.policy_changed() RETURNS trigger
   AS 'MODULE_PATHNAME', 'redoubt_policy_changed' LANGUAGE c;
@@ -375,6 +403,23 @@ COMMENT ON FUNCTION redoubt.close_gate(text, text) IS
   'internal: revokes EXECUTE on a new token type''s tokenizing function, detokenize and mask from everybody, and comments them';
 REVOKE ALL ON FUNCTION redoubt.close_gate(text, text) FROM PUBLIC;
 
+/* build_find makes the function that finds the token of a value, without making one; it takes the privilege to tokenize.
+ *
+ * f is the quoted schema and a dot, n the type's name, t the type's quoted, qualified name.
+ */
+CREATE FUNCTION redoubt.build_find(f text, n text, t text, base text) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+BEGIN
+  EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                 f, n || '_find', base, t, '$libdir/redoubt', 'redoubt_vault_find');
+  EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_find', base,
+                 'the token of a value, null where it has none, if the role may execute ' || t || '(' || base || ')');
+END
+$body$;
+COMMENT ON FUNCTION redoubt.build_find(text, text, text, text) IS 'internal: makes the function <type>_find of a consistent vaulted type';
+REVOKE ALL ON FUNCTION redoubt.build_find(text, text, text, text) FROM PUBLIC;
+
 /* build_array_forms makes the functions that take a whole array of one type's values or tokens.
  *
  * Anybody may call them: inside, they ask for EXECUTE on the type's function for
@@ -386,7 +431,7 @@ AS $body$
 DECLARE
   lib constant text := '$libdir/redoubt';
 BEGIN
-  EXECUTE format('CREATE FUNCTION %1$s(%2$s[]) RETURNS %1$s[] AS %3$L, %4$L LANGUAGE c %5$s STRICT PARALLEL SAFE COST 100',
+  EXECUTE format('CREATE FUNCTION %1$s(%2$s[]) RETURNS %1$s[] AS %3$L, %4$L LANGUAGE c %5$s COST 100',
                  t, base, lib, 'redoubt_tokenize_array', volatility);
   EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s[]) RETURNS %s[] AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100',
                  t, base, lib, 'redoubt_detokenize_array');
@@ -408,7 +453,8 @@ REVOKE ALL ON FUNCTION redoubt.build_array_forms(text, text, text) FROM PUBLIC;
  * types stay beside the type, because pg_dump does not dump pg_catalog.
  */
 CREATE FUNCTION redoubt.build_token_type(type_schema text, type_name text, operator_schema text, base text,
-    pattern text, "normalize" text, mask text, deterministic boolean, key name, class_id uuid, shipped boolean)
+    pattern text, "normalize" text, mask text, deterministic boolean, key name, class_id uuid, shipped boolean,
+    method text DEFAULT 'sealed', ttl interval DEFAULT NULL)
   RETURNS regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
   SET client_min_messages = warning  -- no notice that the type is a shell still
 AS $body$
@@ -418,7 +464,13 @@ DECLARE
   f constant text := format('%I.', type_schema);                        -- prefix of its support functions
   -- A name has 63 bytes at most; the longest suffix is "_hash_extended".
   n constant text := type_name;
-  cast_volatility constant text := CASE WHEN deterministic THEN 'STABLE' ELSE 'VOLATILE' END;
+  -- A vaulted type writes when it tokenizes: never at parse time, in a search or in a worker.
+  vaulted constant boolean := method = 'vault';
+  cast_volatility constant text := CASE WHEN vaulted THEN 'VOLATILE STRICT PARALLEL UNSAFE' WHEN deterministic THEN 'STABLE STRICT PARALLEL SAFE'
+                                        ELSE 'VOLATILE STRICT PARALLEL SAFE' END;
+  cast_context constant text := CASE WHEN vaulted THEN 'ASSIGNMENT' ELSE 'IMPLICIT' END;
+  kind constant text := CASE WHEN vaulted AND deterministic THEN 'consistent vaulted' WHEN vaulted THEN 'vaulted'
+                             WHEN deterministic THEN 'deterministic' ELSE 'randomised' END;
   what constant text := format('token type %s', t);
   item record;
 BEGIN
@@ -446,14 +498,14 @@ BEGIN
                  f, n || '_send', t, lib, 'redoubt_token_send');
   EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external)',
                  t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send');
-  EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt ' || CASE WHEN deterministic THEN 'deterministic' ELSE 'randomised' END || ' token type');
+  EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt ' || kind || ' token type');
   EXECUTE format('COMMENT ON FUNCTION %s%I(cstring, oid, integer) IS %L', f, n || '_in', 'input of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(internal, oid, integer) IS %L', f, n || '_recv', 'binary input of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_out', t, 'output of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_send', t, 'binary output of ' || what);
 
   -- The gate: EXECUTE on these three is the privilege, and nobody has it yet.
-  EXECUTE format('CREATE FUNCTION %s(%s) RETURNS %s AS %L, %L LANGUAGE c %s STRICT PARALLEL SAFE COST 10',
+  EXECUTE format('CREATE FUNCTION %s(%s) RETURNS %s AS %L, %L LANGUAGE c %s COST 10',
                  t, base, t, lib, CASE base WHEN 'bytea' THEN 'redoubt_tokenize_bytes' ELSE 'redoubt_tokenize_text' END, cast_volatility);
   EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s) RETURNS %s AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, base, lib, 'redoubt_detokenize');
@@ -463,19 +515,24 @@ BEGIN
   PERFORM redoubt.build_array_forms(t, base, cast_volatility);
 
   -- Casts, so that typed parameters need no change in the application.
-  EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s(%s) AS IMPLICIT', base, t, t, base);
+  EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION %s(%s) AS %s', base, t, t, base, cast_context);
   EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', base, t, 'tokenizes');
   IF base = 'text' THEN
-    EXECUTE format('CREATE CAST (varchar AS %s) WITH FUNCTION %s(text) AS IMPLICIT', t, t);
+    EXECUTE format('CREATE CAST (varchar AS %s) WITH FUNCTION %s(text) AS %s', t, t, cast_context);
     EXECUTE format('COMMENT ON CAST (varchar AS %s) IS %L', t, 'tokenizes');
-    EXECUTE format('CREATE FUNCTION %s(bpchar) RETURNS %s AS %L, %L LANGUAGE c %s STRICT PARALLEL SAFE COST 10',
+    EXECUTE format('CREATE FUNCTION %s(bpchar) RETURNS %s AS %L, %L LANGUAGE c %s COST 10',
                    t, t, lib, 'redoubt_tokenize_bpchar', cast_volatility);
     EXECUTE format('COMMENT ON FUNCTION %s(bpchar) IS %L', t, 'tokenizes, if the role may execute ' || t || '(text)');
-    EXECUTE format('CREATE CAST (bpchar AS %s) WITH FUNCTION %s(bpchar) AS IMPLICIT', t, t);
+    EXECUTE format('CREATE CAST (bpchar AS %s) WITH FUNCTION %s(bpchar) AS %s', t, t, cast_context);
     EXECUTE format('COMMENT ON CAST (bpchar AS %s) IS %L', t, 'tokenizes');
   END IF;
 
-  IF deterministic THEN
+  IF vaulted AND deterministic THEN
+    PERFORM redoubt.build_find(f, n, t, base);
+  END IF;
+
+  -- Vaulted tokens can be compared in any case: equal is then what is one token.
+  IF deterministic OR vaulted THEN
     FOR item IN SELECT * FROM (VALUES ('eq'), ('ne'), ('lt'), ('le'), ('gt'), ('ge')) AS v(op) LOOP
       EXECUTE format('CREATE FUNCTION %s%I(%s, %s) RETURNS boolean AS %L, %L LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE',
                      f, n || '_' || item.op, t, t, lib, 'redoubt_token_' || item.op);
@@ -523,16 +580,16 @@ BEGIN
     END LOOP;
   END IF;
 
-  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, method, base, pattern, normalize, mask, deterministic, key, shipped) '
-          'VALUES ($1, $2, ''sealed'', $3, $4, $5, $6, $7, $8, $9)'
-    USING t::regtype, class_id, base, pattern, "normalize", mask, deterministic, key, shipped;
+  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, base, pattern, normalize, mask, deterministic, key, shipped, method, ttl) '
+          'VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
+    USING t::regtype, class_id, base, pattern, "normalize", mask, deterministic, key, shipped, method, ttl;
   PERFORM redoubt.audit_type('create_token_type', t);
   RETURN t::regtype;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean) IS
+COMMENT ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean, text, interval) IS
   'internal: makes the type, its functions, casts, operators and operator classes, and its policy row';
-REVOKE ALL ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean, text, interval) FROM PUBLIC;
 
 CREATE FUNCTION redoubt.check_format(format text) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_check_format' LANGUAGE c STRICT STABLE PARALLEL SAFE;
@@ -545,7 +602,7 @@ REVOKE ALL ON FUNCTION redoubt.check_format(text) FROM PUBLIC;
  * never free: a cast that is written out tokenizes, an assignment checks the token.
  */
 CREATE FUNCTION redoubt.build_format_type(type_schema text, type_name text, format text, pattern text, "normalize" text,
-    mask text, key name)
+    mask text, key name, method text DEFAULT 'fpe', deterministic boolean DEFAULT true, ttl interval DEFAULT NULL)
   RETURNS regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
   SET client_min_messages = warning  -- no notice that the type is a shell still
 AS $body$
@@ -558,6 +615,8 @@ DECLARE
   composed constant text := CASE getdatabaseencoding() WHEN 'UTF8' THEN normalize(format, NFC) ELSE format END;
   base constant text := redoubt.check_format(composed);
   c constant text := CASE base WHEN 'bigint' THEN 'redoubt_fpe_integer_' ELSE 'redoubt_fpe_' END;  -- C symbols
+  vaulted constant boolean := method = 'vault';
+  cast_volatility constant text := CASE WHEN vaulted THEN 'VOLATILE STRICT PARALLEL UNSAFE' ELSE 'STABLE STRICT PARALLEL SAFE' END;
   normalizer text := "normalize";
   version integer;
   item record;
@@ -579,11 +638,13 @@ BEGIN
   IF length(n::bytea) > 48 THEN
     RAISE EXCEPTION 'the name of a token type has at most 48 bytes' USING ERRCODE = '42622';
   END IF;
-  -- Its tokens have no room for a key version: the newest one is theirs for ever.
-  IF key = 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = build_format_type.key) THEN
-    PERFORM redoubt.create_key(key);
+  -- Its tokens have no room for a key version: the newest one is theirs for ever.  The vault has.
+  IF NOT vaulted THEN
+    IF key = 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = build_format_type.key) THEN
+      PERFORM redoubt.create_key(key);
+    END IF;
+    SELECT max(k.version) INTO version FROM redoubt.key AS k WHERE k.name = build_format_type.key;
   END IF;
-  SELECT max(k.version) INTO version FROM redoubt.key AS k WHERE k.name = build_format_type.key;
 
   EXECUTE format('CREATE TYPE %s', t);
   EXECUTE format('CREATE FUNCTION %s%I(cstring, oid, integer) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support',
@@ -592,30 +653,35 @@ BEGIN
                  f, n || '_recv', t, lib, c || 'recv');
   EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS cstring AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE', f, n || '_out', t, lib, c || 'out');
   EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS bytea AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE', f, n || '_send', t, lib, c || 'send');
-  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, LIKE = pg_catalog.%I, CATEGORY = %L)',
+  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, LIKE = pg_catalog.%I, CATEGORY = %L, COLLATABLE = %s)',
                  t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send',
-                 CASE base WHEN 'bigint' THEN 'int8' ELSE 'text' END, CASE base WHEN 'bigint' THEN 'N' ELSE 'S' END);
-  EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt format-preserving token type');
+                 CASE base WHEN 'bigint' THEN 'int8' ELSE 'text' END, CASE base WHEN 'bigint' THEN 'N' ELSE 'S' END,
+                 CASE base WHEN 'bigint' THEN 'false' ELSE 'true' END);  -- text's operators, which it uses, need a collation
+  EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt ' || CASE WHEN vaulted THEN 'vaulted' ELSE 'format-preserving' END || ' token type');
   EXECUTE format('COMMENT ON FUNCTION %s%I(cstring, oid, integer) IS %L', f, n || '_in', 'input of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(internal, oid, integer) IS %L', f, n || '_recv', 'binary input of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_out', t, 'output of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_send', t, 'binary output of ' || what);
 
   -- The gate: EXECUTE on these three is the privilege, and nobody has it yet.
-  EXECUTE format('CREATE FUNCTION %s(%s) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10', t, base, t, lib, c || 'tokenize');
+  EXECUTE format('CREATE FUNCTION %s(%s) RETURNS %s AS %L, %L LANGUAGE c %s COST 10', t, base, t, lib, c || 'tokenize', cast_volatility);
   EXECUTE format('CREATE FUNCTION redoubt.detokenize(%s) RETURNS %s AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, base, lib, c || 'detokenize');
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10', t, lib, c || 'mask');
   PERFORM redoubt.close_gate(t, base);
-  PERFORM redoubt.build_array_forms(t, base, 'STABLE');
+  PERFORM redoubt.build_array_forms(t, base, cast_volatility);
+
+  IF vaulted AND deterministic THEN
+    PERFORM redoubt.build_find(f, n, t, base);
+  END IF;
 
   -- Casts to the type; what they tokenize is checked inside.
   FOR item IN SELECT * FROM (VALUES ('text', 'text', 'cast'), ('varchar', 'text', 'cast'), ('bpchar', 'bpchar', 'cast_bpchar'),
                                     ('bigint', 'bigint', 'cast'), ('integer', 'integer', 'cast4')) AS v(source, argument, symbol)
               WHERE (v.source IN ('bigint', 'integer')) = (base = 'bigint') LOOP
     IF item.source <> 'varchar' THEN
-      EXECUTE format('CREATE FUNCTION %s%I(%s, integer, boolean) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
-                     f, n || '_cast', item.argument, t, lib, c || item.symbol);
+      EXECUTE format('CREATE FUNCTION %s%I(%s, integer, boolean) RETURNS %s AS %L, %L LANGUAGE c %s COST 10',
+                     f, n || '_cast', item.argument, t, lib, c || item.symbol, cast_volatility);
       EXECUTE format('COMMENT ON FUNCTION %s%I(%s, integer, boolean) IS %L', f, n || '_cast', item.argument,
                      'cast: tokenizes if explicit and the role may, else takes a token');
     END IF;
@@ -672,21 +738,25 @@ BEGIN
     EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING %s IS %L', f, n || '_ops', item.method, what);
   END LOOP;
 
-  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, method, base, pattern, normalize, mask, deterministic, key, format, key_version) '
-          'VALUES ($1, gen_random_uuid(), ''fpe'', $2, $3, $4, $5, true, $6, $7, $8)'
-    USING t::regtype, base, pattern, normalizer, mask, key, composed, version;
+  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, method, base, pattern, normalize, mask, deterministic, key, format, key_version, ttl) '
+          'VALUES ($1, gen_random_uuid(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
+    USING t::regtype, method, base, pattern, normalizer, mask, deterministic, key, composed, version, ttl;
   PERFORM redoubt.audit_type('create_token_type', t);
   RETURN t::regtype;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.build_format_type(text, text, text, text, text, text, name) IS
-  'internal: makes a format-preserving type, its functions, casts, operators and operator classes, and its policy row';
-REVOKE ALL ON FUNCTION redoubt.build_format_type(text, text, text, text, text, text, name) FROM PUBLIC;
+COMMENT ON FUNCTION redoubt.build_format_type(text, text, text, text, text, text, name, text, boolean, interval) IS
+  'internal: makes a format-preserving or vaulted type that has a format, its functions, casts, operators and operator classes, and its policy row';
+REVOKE ALL ON FUNCTION redoubt.build_format_type(text, text, text, text, text, text, name, text, boolean, interval) FROM PUBLIC;
 
 -- For columns whose type cannot change.  The privilege, the budget and the record are
 -- those of the type; they are checked inside, so that anybody may call.
+CREATE FUNCTION redoubt.vault_support(internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'redoubt_vault_support' LANGUAGE c STRICT;
+COMMENT ON FUNCTION redoubt.vault_support(internal) IS 'internal: planner support function; makes tokenize() of a vaulted type vault_token()';
+REVOKE ALL ON FUNCTION redoubt.vault_support(internal) FROM PUBLIC;
 CREATE FUNCTION redoubt.tokenize(value text, token_type regtype) RETURNS text
-  AS 'MODULE_PATHNAME', 'redoubt_tokenize_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10;
+  AS 'MODULE_PATHNAME', 'redoubt_tokenize_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 SUPPORT redoubt.vault_support;
 COMMENT ON FUNCTION redoubt.tokenize(text, regtype) IS 'the token of a value as text, if the role may tokenize values of the type';
 CREATE FUNCTION redoubt.detokenize(token text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_detokenize_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
@@ -703,6 +773,37 @@ COMMENT ON FUNCTION redoubt.detokenize(text[], regtype) IS 'the value of the tok
 CREATE FUNCTION redoubt.mask(tokens text[], token_type regtype) RETURNS text[]
   AS 'MODULE_PATHNAME', 'redoubt_mask_array_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION redoubt.mask(text[], regtype) IS 'the masked value of the token in each element, if the role may reveal values of the type masked';
+
+-- Of vaulted types alone.
+CREATE FUNCTION redoubt.vault_token(value text, token_type regtype) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_vault_token' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 100;
+COMMENT ON FUNCTION redoubt.vault_token(text, regtype) IS 'the token of a value as text, made and put into the vault if need be, if the role may tokenize values of the type';
+CREATE FUNCTION redoubt.find_token(value text, token_type regtype) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_find_token' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION redoubt.find_token(text, regtype) IS 'the token that a value has, null where it has none, if the role may tokenize values of the type';
+
+CREATE FUNCTION redoubt.forget(token anyelement) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_forget' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.forget(anyelement) IS 'deletes the value of a vaulted token, for good; false if there is none';
+CREATE FUNCTION redoubt.forget(token text, token_type regtype) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_forget_text' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.forget(text, regtype) IS 'deletes the value of a vaulted token in a text, for good; false if there is none';
+CREATE FUNCTION redoubt.forget_value(token_type regtype, value text) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_forget_value' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.forget_value(regtype, text) IS 'deletes a value of a consistent vaulted type, for good, if the role may tokenize values of the type; false if there is none';
+CREATE FUNCTION redoubt.disable_tokens(token_type regtype, tokens text[] DEFAULT NULL) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'redoubt_disable_tokens' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.disable_tokens(regtype, text[]) IS 'stops the tokens given, or all of the vaulted type, from being detokenized; returns how many';
+CREATE FUNCTION redoubt.enable_tokens(token_type regtype, tokens text[] DEFAULT NULL) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'redoubt_enable_tokens' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.enable_tokens(regtype, text[]) IS 'undoes disable_tokens(); returns how many';
+CREATE FUNCTION redoubt.sweep_vault(batch integer DEFAULT 1000) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'redoubt_sweep_vault' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.sweep_vault(integer) IS 'deletes up to that many expired values of this database now; returns how many';
+REVOKE ALL ON FUNCTION redoubt.forget(anyelement), redoubt.forget(text, regtype), redoubt.forget_value(regtype, text),
+  redoubt.disable_tokens(regtype, text[]), redoubt.enable_tokens(regtype, text[]), redoubt.sweep_vault(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.forget(anyelement), redoubt.forget(text, regtype), redoubt.forget_value(regtype, text),
+  redoubt.disable_tokens(regtype, text[]), redoubt.enable_tokens(regtype, text[]), redoubt.sweep_vault(integer) TO redoubt_admin;
 
 CREATE VIEW redoubt.formats AS
   SELECT v.name, v.format, v.base, v.kept, v.example FROM (VALUES
@@ -725,7 +826,7 @@ GRANT SELECT ON redoubt.formats TO PUBLIC;
 
 CREATE FUNCTION redoubt.create_token_type(name text, base text DEFAULT 'text', pattern text DEFAULT NULL,
     "normalize" text DEFAULT 'none', mask text DEFAULT 'full', deterministic boolean DEFAULT true, key name DEFAULT 'default',
-    method text DEFAULT 'sealed', format text DEFAULT NULL)
+    method text DEFAULT 'sealed', format text DEFAULT NULL, ttl interval DEFAULT NULL)
   RETURNS regtype LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
@@ -733,15 +834,20 @@ DECLARE
   in_schema text := 'redoubt';
 BEGIN
   IF num_nulls(name, base, "normalize", mask, deterministic, key, method) > 0 THEN
-    RAISE EXCEPTION 'only the pattern and the format of a token type may be null' USING ERRCODE = '22004';
+    RAISE EXCEPTION 'only the pattern, the format and the ttl of a token type may be null' USING ERRCODE = '22004';
   END IF;
-  IF method NOT IN ('sealed', 'fpe') THEN
-    RAISE EXCEPTION 'invalid method for a token type' USING ERRCODE = '22023', HINT = 'Use sealed or fpe.';
-  ELSIF (method = 'fpe') <> (format IS NOT NULL) THEN
-    RAISE EXCEPTION 'a token type has a format if, and only if, its method is fpe' USING ERRCODE = '22023',
+  IF method NOT IN ('sealed', 'fpe', 'vault') THEN
+    RAISE EXCEPTION 'invalid method for a token type' USING ERRCODE = '22023', HINT = 'Use sealed, fpe or vault.';
+  ELSIF (method = 'fpe' AND format IS NULL) OR (method = 'sealed' AND format IS NOT NULL) THEN
+    RAISE EXCEPTION 'a token type of method fpe has a format, one of method sealed has none' USING ERRCODE = '22023',
       HINT = 'redoubt.formats lists the formats, with an example each.';
   ELSIF method = 'fpe' AND (base <> 'text' OR NOT deterministic) THEN
     RAISE EXCEPTION 'a format-preserving token type is deterministic and has the base of its format' USING ERRCODE = '22023';
+  ELSIF format IS NOT NULL AND base <> 'text' THEN
+    RAISE EXCEPTION 'a token type with a format has the base of its format' USING ERRCODE = '22023';
+  ELSIF ttl IS NOT NULL AND (method <> 'vault' OR ttl <= '0') THEN
+    RAISE EXCEPTION 'invalid ttl for a token type' USING ERRCODE = '22023',
+      HINT = 'A token type of method vault may have a ttl; it is greater than zero.';
   END IF;
   -- The default key is made at first use; another one that is missing is more likely a slip.
   IF key <> 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = create_token_type.key) THEN
@@ -759,17 +865,18 @@ BEGIN
       RAISE EXCEPTION 'permission denied for schema %', in_schema USING ERRCODE = '42501';
     END IF;
   END IF;
-  IF method = 'fpe' THEN
-    RETURN redoubt.build_format_type(in_schema, parts[cardinality(parts)], format, pattern, "normalize", mask, key);
+  IF format IS NOT NULL THEN
+    RETURN redoubt.build_format_type(in_schema, parts[cardinality(parts)], format, pattern, "normalize", mask, key,
+                                     method, deterministic, ttl);
   END IF;
   RETURN redoubt.build_token_type(in_schema, parts[cardinality(parts)], in_schema, base, pattern, "normalize", mask,
-                                  deterministic, key, gen_random_uuid(), false);
+                                  deterministic, key, gen_random_uuid(), false, method, ttl);
 END
 $body$;
-COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text) IS
+COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval) IS
   'makes a token type of one''s own: a base type with operators, index support, casts, detokenize and mask';
-REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text) TO redoubt_admin;
+REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval) TO redoubt_admin;
 
 CREATE FUNCTION redoubt.drop_token_type(typ regtype) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -781,6 +888,7 @@ DECLARE
   own_name text;
   own_schema oid;
   users text;
+  class uuid;
   item record;
 BEGIN
   SELECT t.shipped INTO shipped_type FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
@@ -808,6 +916,14 @@ BEGIN
   IF users <> '' THEN
     RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';
+  END IF;
+  SELECT t.class_id INTO class FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ AND t.method = 'vault';
+  IF class IS NOT NULL THEN
+    IF EXISTS (SELECT FROM redoubt.vault AS v WHERE v.class_id = class AND NOT v.disabled AND (v.expires_at > now()) IS NOT FALSE) THEN
+      RAISE EXCEPTION 'cannot drop token type % because the vault holds values of it', name
+        USING ERRCODE = '2BP01', HINT = 'Forget them, or disable them with redoubt.disable_tokens(); disabled ones go with the type.';
+    END IF;
+    DELETE FROM redoubt.vault AS v WHERE v.class_id = class;
   END IF;
   DELETE FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
   -- The family in the order of its dependencies, not by CASCADE: whoever uses a part of it keeps it all.
@@ -840,7 +956,7 @@ REVOKE ALL ON FUNCTION redoubt.drop_token_type(regtype) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.drop_token_type(regtype) TO redoubt_admin;
 
 CREATE VIEW redoubt.token_types AS
-  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at, format, key_version
+  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at, format, key_version, ttl
   FROM redoubt.token_type;
 COMMENT ON VIEW redoubt.token_types IS 'the token types of this database and their policies';
 GRANT SELECT ON redoubt.token_types TO PUBLIC;
@@ -863,5 +979,6 @@ SELECT redoubt.build_token_type('redoubt', 'bytes_token', 'pg_catalog', 'bytea',
 SELECT pg_catalog.pg_extension_config_dump('redoubt.token_type',
          'WHERE NOT shipped AND EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = typ)');
 SELECT pg_catalog.pg_extension_config_dump('redoubt.key', '');
+SELECT pg_catalog.pg_extension_config_dump('redoubt.vault', '');
 SELECT pg_catalog.pg_extension_config_dump('redoubt.limit_rule', '');
 SELECT pg_catalog.pg_extension_config_dump('redoubt.limit_rule_id_seq', '');

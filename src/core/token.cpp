@@ -17,9 +17,11 @@ namespace {
 
 constexpr std::uint8_t kVersion1 = 0x10;        // format version 1 in the high nibble
 constexpr std::uint8_t kVersionMask = 0xf0;     //
-constexpr std::uint8_t kFlagRandomised = 0x01;  // the only flag there is
+constexpr std::uint8_t kFlagRandomised = 0x01;  //
+constexpr std::uint8_t kFlagVaulted = 0x02;     // no more flags than these
 constexpr std::uint8_t kDeterministicByte = kVersion1;
 constexpr std::uint8_t kRandomisedByte = kVersion1 | kFlagRandomised;
+constexpr std::uint8_t kVaultedByte = kVersion1 | kFlagVaulted;
 
 // V of a token; empty for bytes too short to hold one, so that order stays total on any bytes.
 std::span<const std::uint8_t> v_of(std::span<const std::uint8_t> token) noexcept {
@@ -33,17 +35,27 @@ Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept {
   // The version first: a later format may well be shorter.
   if (token.empty()) return Status::malformed;
   if ((token[0] & kVersionMask) != kVersion1) return Status::unsupported;
-  if (token[0] != kDeterministicByte && token[0] != kRandomisedByte) return Status::unsupported;
+  if (token[0] != kDeterministicByte && token[0] != kRandomisedByte && token[0] != kVaultedByte)
+    return Status::unsupported;
   if (token.size() < kTokenOverhead) return Status::malformed;
 
   TokenView view;
   view.randomised = token[0] == kRandomisedByte;
+  view.vaulted = token[0] == kVaultedByte;
   view.key_version = static_cast<std::uint16_t>(token[1] << 8U | token[2]);
   view.v = v_of(token);
   view.ciphertext = token.subspan(kTokenOverhead);
-  if (view.key_version == 0) return Status::malformed;
+  if ((view.key_version == 0) != view.vaulted) return Status::malformed;
+  if (view.vaulted && !view.ciphertext.empty()) return Status::malformed;
   if (view.randomised && view.ciphertext.size() < kTokenNonceSize) return Status::malformed;
   return view;
+}
+
+void token_make_vaulted(std::span<const std::uint8_t, kSivSize> random,
+                        std::span<std::uint8_t, kTokenOverhead> out) noexcept {
+  out[0] = kVaultedByte;
+  out[1] = out[2] = 0;
+  std::copy(random.begin(), random.end(), out.begin() + kTokenHeaderSize);
 }
 
 std::size_t token_text_size(std::size_t binary) noexcept {
@@ -136,7 +148,7 @@ Status TokenSealer::open(const TokenView &token, std::span<std::uint8_t> out, st
   const std::size_t sealed = token.ciphertext.size();
   const std::size_t nonce = token.randomised ? kTokenNonceSize : 0;
   Status status = Status::ok;
-  if (token.v.size() != kSivSize || sealed < nonce) {
+  if (token.vaulted || token.v.size() != kSivSize || sealed < nonce) {
     status = Status::malformed;
   } else if (token.key_version != key_version_ || out.size() < sealed) {
     status = Status::invalid_argument;

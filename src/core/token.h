@@ -4,10 +4,13 @@
 //
 //   offset  size  field
 //        0     1  high nibble: format version, 1; low nibble: flags (bit 0 = randomised,
-//                 others zero)
+//                 bit 1 = vaulted, not both; others zero)
 //        1     2  key version, big-endian, 1 to 65535: which K2 sealed it
 //        3    16  V, the synthetic IV of AES-SIV (RFC 5297)
 //       19     n  ciphertext, as long as the sealed plaintext
+//
+// A vaulted token is not sealed: key version 0, 16 random bytes in the place of V, no ciphertext.  Its value is
+// in the vault (vault.h).
 //
 // Sealed plaintext: of a deterministic token the value itself; of a randomised one 16 random
 // bytes and then the value, so its ciphertext is 16 bytes longer and there is no nonce field.
@@ -46,14 +49,19 @@ inline constexpr std::string_view kTokenPrefix = "tok_";
 // TokenView is a token's fields; the spans point into the bytes that were parsed.
 struct TokenView {
   bool randomised = false;
-  std::uint16_t key_version = 0;
+  bool vaulted = false;                      // random bytes in the place of V, which nothing opens
+  std::uint16_t key_version = 0;             // 0 if vaulted
   std::span<const std::uint8_t> v;           // 16 bytes
   std::span<const std::uint8_t> ciphertext;  // at least 16 bytes if randomised
 };
 
 // token_parse checks the form alone; only TokenSealer::open can tell whether a token is genuine.
-// Errors: malformed (too short, key version 0), unsupported (format version or flag).
+// Errors: malformed (too short, key version 0; vaulted with either), unsupported (format version or flags).
 Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept;
+
+// token_make_vaulted writes the vaulted token of 16 random bytes.
+void token_make_vaulted(std::span<const std::uint8_t, kSivSize> random,
+                        std::span<std::uint8_t, kTokenOverhead> out) noexcept;
 
 // token_text_size is the number of characters of the text form of `binary` bytes.
 std::size_t token_text_size(std::size_t binary) noexcept;
@@ -111,8 +119,8 @@ class TokenSealer {
   // open writes the value to the beginning of `out` and its length to `len`.  `out` holds at
   // least token.ciphertext.size() bytes (the nonce, where there is one, passes through it and is
   // wiped) and does not overlap the token.
-  // Errors: invalid_argument (token of another key version, out too small), malformed (a view
-  // that token_parse would not have made), corrupt (altered, or of another class or key),
+  // Errors: invalid_argument (token of another key version, out too small), malformed (a vaulted
+  // token, or a view that token_parse would not have made), corrupt (altered, or of another class or key),
   // crypto_failure; `len` is then 0 and `out` wiped.
   Status open(const TokenView &token, std::span<std::uint8_t> out, std::size_t &len) noexcept;
 

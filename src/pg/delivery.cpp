@@ -6,6 +6,7 @@
 // Covered by sql/reveal.sql and sql/no_reveal.sql.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/delivery.h"
 
 namespace redoubt::pg {
@@ -14,6 +15,7 @@ namespace {
 constinit DeliveryFrame *innermost = nullptr;
 constinit bool dump_session = false;
 constinit bool ending = false;
+constinit const PortalData *paid = nullptr;  // the portal that prints rows of a held cursor
 
 bool parent_veto() noexcept { return innermost != nullptr && innermost->veto; }
 
@@ -35,21 +37,19 @@ bool replicating() noexcept {
          (application_name != nullptr && strcmp(application_name, "pg_dump") == 0);
 }
 
+// A cursor that outlived its transaction: its rows were stored at COMMIT.
+bool is_stored_cursor(const char *name) noexcept {
+  const PortalData *portal = name != nullptr ? GetPortalByName(name) : nullptr;
+  return portal != nullptr && portal->holdStore != nullptr && (portal->cursorOptions & CURSOR_OPT_HOLD) != 0 &&
+         portal->createSubid == InvalidSubTransactionId;
+}
+
 bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == DestTransientRel; }
 
 }  // namespace
 
 extern "C" {
 static bool delivery_calls_definition(Node *node, void *context);
-#if PG_VERSION_NUM >= 160000
-static tree_walker_callback delivery_walker() { return delivery_calls_definition; }
-#else
-// Until 15 walkers are declared without parameters, which in C++ means none.
-typedef bool (*DeliveryWalker)();
-static DeliveryWalker delivery_walker() {
-  return reinterpret_cast<DeliveryWalker>(reinterpret_cast<void (*)()>(delivery_calls_definition));
-}
-#endif
 // pg_get_viewdef, pg_get_expr, pg_get_constraintdef, pg_get_indexdef...
 static bool delivery_calls_definition(Node *node, void *context) {
   if (node == nullptr) return false;
@@ -58,13 +58,15 @@ static bool delivery_calls_definition(Node *node, void *context) {
     const char *name = function < FirstNormalObjectId ? get_func_name(function) : nullptr;
     if (name != nullptr && strncmp(name, "pg_get_", 7) == 0) return true;
   }
-  if (IsA(node, Query)) return query_tree_walker(reinterpret_cast<Query *>(node), delivery_walker(), context, 0);
-  return expression_tree_walker(node, delivery_walker(), context);
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(delivery_calls_definition), context, 0);
+  return expression_tree_walker(node, tree_walker(delivery_calls_definition), context);
 }
 }
 
 bool delivery_prints_definition(Query *query) {
-  return query->commandType == CMD_SELECT && query_tree_walker(query, delivery_walker(), nullptr, 0);
+  return query->commandType == CMD_SELECT &&
+         query_tree_walker(query, tree_walker(delivery_calls_definition), nullptr, 0);
 }
 
 void delivery_mark_plan(PlannedStmt *plan) {
@@ -78,17 +80,25 @@ DeliveryFrame delivery_frame_query(const QueryDesc *query) {
   // a function that no statement called: it is a deferred trigger's, at COMMIT.
   const bool at_commit = innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
   const bool nobody = writes(dest) || dest == DestNone || at_commit;
-  DeliveryFrame frame = {innermost, true, false, false, at_commit ? nullptr : delivery_portal()};
+  if (innermost == nullptr) paid = nullptr;
+  DeliveryFrame frame = {innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false};
   frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
   frame.evaluates = !frame.veto;
   return frame;
 }
 
 DeliveryFrame delivery_frame_utility(const Node *statement) {
+  if (innermost == nullptr) paid = nullptr;
+  bool hands_on = false;
   bool passes_on = false;  // runs queries whose rows go to the reader; DO returns none
   switch (nodeTag(statement)) {
-    case T_ExecuteStmt:
     case T_FetchStmt:
+      if (innermost == nullptr && is_stored_cursor(reinterpret_cast<const FetchStmt *>(statement)->portalname))
+        paid = ActivePortal;
+      [[fallthrough]];
+    case T_ExecuteStmt:
+      hands_on = passes_on = true;
+      break;
     case T_CallStmt:
     case T_DeclareCursorStmt:
     case T_PrepareStmt:
@@ -104,10 +114,10 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
     default:
       break;
   }
-  return {innermost, parent_veto() || !passes_on, false, false, delivery_portal()};
+  return {innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
 }
 
-DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false, delivery_portal()}; }
+DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false, delivery_portal(), false}; }
 
 void delivery_push(DeliveryFrame *frame) noexcept { innermost = frame; }
 
@@ -137,6 +147,14 @@ bool delivery_from_store() noexcept {
   return innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE &&
          ActivePortal->holdStore != nullptr && !ActiveSnapshotSet();
 }
+
+// Cursors that functions open have names, and so have those a COMMIT stores.
+bool delivery_store_is_printed(const DeliveryFrame *frame) noexcept {
+  if (frame->parent != nullptr) return frame->parent->parent == nullptr && frame->parent->hands_on;
+  return ActivePortal != nullptr && ActivePortal->name[0] == '\0';
+}
+
+bool delivery_store_is_paid() noexcept { return paid != nullptr && paid == ActivePortal; }
 
 bool delivery_makes_text(const QueryDesc *query) noexcept {
   if (replicating() || parent_veto()) return false;

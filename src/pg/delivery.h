@@ -18,6 +18,7 @@ struct DeliveryFrame {
   bool evaluates;   // text made by expressions here goes to the reader
   bool delivering;  // a row is being handed to the reader (set around receiveSlot)
   Portal portal;    // that the client runs, whatever cursors functions open below it; null: none, see delivery_portal
+  bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
 };
 
 // The kinds of frame; each returns the frame to push.
@@ -54,6 +55,13 @@ bool delivery_to_reader() noexcept;
 // True while a portal hands out rows of RETURNING, EXECUTE, FETCH, CALL or a held
 // cursor: they come out of a tuple store, and no executor is running.
 bool delivery_from_store() noexcept;
+
+// True if rows that the query of `frame` puts into a tuple store are printed to the client, where
+// the output function meets each token.  What a function, a DO block or a commit stores is not.
+bool delivery_store_is_printed(const DeliveryFrame *frame) noexcept;
+
+// True while the rows of a held cursor are printed, which were charged for when it was filled.
+bool delivery_store_is_paid() noexcept;
 
 // True if rows of `query` go straight to the reader as text made by output
 // functions, so that revealing happens (and is charged) there rather than as a read.

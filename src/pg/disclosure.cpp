@@ -34,12 +34,20 @@ struct LastTokenized {
 };
 constinit LastTokenized last_tokenized = {};
 
+// What a summary is an event of.
+const char *event_name(const Summary &summary) noexcept {
+  return summary.op == Operation::tokenize ? "tokenize" : "reveal";
+}
+
 // Finds the statement's accumulator, writing the intent record when it is new.
 Summary *open_summary(Oid token_type, Operation op) {
   for (int i = 0; i < used; ++i)
     if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
   if (used == kMaxSummaries) disclosure_flush();
-  audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
+  if (op == Operation::tokenize)
+    audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
+  else
+    audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
   summaries[used] = {token_type, op, 0};
   return &summaries[used++];
 }
@@ -59,7 +67,7 @@ static void disclosure_transaction_ended(XactEvent event, void *) {
     case XACT_EVENT_ABORT:
     case XACT_EVENT_PARALLEL_ABORT:
       for (int i = 0; i < used; ++i)
-        (void)audit_try_write({.event = "reveal",
+        (void)audit_try_write({.event = event_name(summaries[i]),
                                .outcome = "aborted",
                                .token_type = summaries[i].token_type,
                                .operation = operation_name(summaries[i].op),
@@ -125,11 +133,13 @@ void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::u
   if (token.size() <= kMaxRepeated) std::copy(token.begin(), token.end(), last.token.begin());
 }
 
+void disclosure_made(const TypePolicy *policy) { ++open_summary(policy->type, Operation::tokenize)->count; }
+
 void disclosure_flush() {
   // An error in the middle leaves the rest for the abort callback.
   while (used > 0) {
     const Summary &summary = summaries[used - 1];
-    audit_write({.event = "reveal",
+    audit_write({.event = event_name(summary),
                  .token_type = summary.token_type,
                  .operation = operation_name(summary.op),
                  .count = summary.count});

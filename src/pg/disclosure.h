@@ -32,6 +32,9 @@ constexpr std::size_t kMaxRepeated = 1024;
 void disclosure_tokenize_allowed(const TypePolicy *policy);
 void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::uint8_t> token, uint32 values = 1);
 
+// disclosure_made counts a token that was added to the vault; the statement's summary says how many.
+void disclosure_made(const TypePolicy *policy);
+
 // disclosure_flush writes the summaries collected so far.  Raises 58030.
 void disclosure_flush();
 

@@ -71,9 +71,9 @@ char *out(FunctionCallInfo fcinfo) {
   const TypePolicy *policy = nullptr;
   switch (token_io_admit(argument_type(fcinfo), &policy)) {
     case Reveal::masked:
-      return text_to_cstring(fpe_open_masked(policy, token));
+      return text_to_cstring(fpe_open_masked(policy, token, false));
     case Reveal::plain:
-      return Base::to_cstring(fpe_open(policy, token));
+      return Base::to_cstring(fpe_open(policy, token, false));
     default:
       return Base::to_cstring(token);
   }
@@ -177,6 +177,10 @@ REDOUBT_FUNCTION(redoubt_fpe_integer_cast4) {
 REDOUBT_FUNCTION(redoubt_tokenize_as) {
   using namespace redoubt::pg;
   const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  if (policy->vaulted)  // the planner puts vault_token in the place of what is to write (vault_planner.cpp)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+                    errhint("redoubt.vault_token(value, type) takes any expression for the type."), errhidestmt(true)));
   const auto value = TextBase::argument(PG_GETARG_DATUM(0));
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));

@@ -13,6 +13,7 @@
 #include "pg/keys.h"
 #include "pg/log_guard.h"
 #include "pg/token_value.h"
+#include "pg/vault.h"
 
 namespace redoubt::pg {
 namespace {
@@ -121,6 +122,56 @@ text *masked_integer(const TypePolicy *policy, int64 value) {
   return masked;
 }
 
+// To the vault and back: UTF-8 there, and the decimal digits of a bigint.
+std::span<const std::uint8_t> vault_value(std::string_view utf8) noexcept {
+  return {reinterpret_cast<const std::uint8_t *>(utf8.data()), utf8.size()};
+}
+
+std::string_view vault_view(const varlena *utf8) noexcept {
+  return {VARDATA_ANY(utf8), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(utf8))};
+}
+
+text *vault_text(const varlena *utf8) {
+  const std::string_view local = to_local(vault_view(utf8));
+  return cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
+}
+
+int64 vault_integer(const varlena *digits) {
+  const std::string_view view = vault_view(digits);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
+  if (error != std::errc() || end != view.data() + view.size()) elog(ERROR, "an integer in the vault is none");
+  return value;
+}
+
+text *vault_masked(const TypePolicy *policy, varlena *value) {
+  text *masked = masked_text(policy, vault_view(value));
+  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+  return masked;
+}
+
+// One value of a vaulted type; the vault charges.
+text *vault_make(const TypePolicy *policy, std::string_view value) {
+  const std::string_view in = value_checked(policy, value.data(), value.size());
+  return vault_text(vault_tokenize(policy, vault_value(in)));
+}
+
+int64 vault_make(const TypePolicy *policy, int64 value) {
+  return vault_integer(vault_tokenize(policy, vault_value(vault_view(fpe_vault_key(value)))));
+}
+
+// One element of an array of tokens.
+Datum vault_open_one(const TypePolicy *policy, Operation op, Datum token) {
+  CHECK_FOR_INTERRUPTS();
+  if (policy->is_integer) {
+    const int64 number = DatumGetInt64(token);
+    return op == Operation::masked ? PointerGetDatum(fpe_open_masked(policy, number, true))
+                                   : Int64GetDatum(fpe_open(policy, number, true));
+  }
+  const std::string_view view = view_of(reinterpret_cast<const text *>(DatumGetPointer(token)));
+  return PointerGetDatum(op == Operation::masked ? fpe_open_masked(policy, view, true) : fpe_open(policy, view, true));
+}
+
 // A view that the next value_checked() does not overwrite.
 std::string_view checked_for_long(const TypePolicy *policy, std::string_view value) {
   const std::string_view checked = value_checked(policy, value.data(), value.size());
@@ -176,6 +227,7 @@ void in_batches(std::span<Datum> values, Work work) {
 
 text *fpe_tokenize(const TypePolicy *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
+  if (policy->vaulted) return vault_make(policy, value);
   const std::string_view in = value_checked(policy, value.data(), value.size());
   FormatCipher *cipher = keys_format_cipher(policy);
   const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, buffer());
@@ -187,6 +239,7 @@ text *fpe_tokenize(const TypePolicy *policy, std::string_view value) {
 
 int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
   disclosure_tokenize_allowed(policy);
+  if (policy->vaulted) return vault_make(policy, value);
   std::int64_t token = 0;
   const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *keys_format_cipher(policy), value, token);
   if (!refusal.ok()) value_refuse(policy, refusal);
@@ -195,6 +248,14 @@ int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
 }
 
 void fpe_make_all(const TypePolicy *policy, std::span<Datum> values) {
+  if (policy->vaulted) {
+    for (Datum &value : values)
+      value =
+          policy->is_integer
+              ? Int64GetDatum(vault_make(policy, DatumGetInt64(value)))
+              : PointerGetDatum(vault_make(policy, view_of(reinterpret_cast<const text *>(DatumGetPointer(value)))));
+    return;
+  }
   in_batches(values, [policy](std::span<Datum> now) {
     if (policy->is_integer) return crypt_integers(policy, Ff1Direction::encrypt, now);
     std::array<std::string_view, kFormatLanes> in;
@@ -235,21 +296,65 @@ int64 fpe_accept(Oid type, int64 token) {
   return token;
 }
 
-text *fpe_open(const TypePolicy *policy, std::string_view token) {
+text *fpe_open(const TypePolicy *policy, std::string_view token, bool required) {
+  if (policy->vaulted) {
+    const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_text(value)
+                            : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
+  }
   decrypt(policy, token);
   return buffer_text();
 }
 
-int64 fpe_open(const TypePolicy *policy, int64 token) { return decrypt(policy, token); }
+int64 fpe_open(const TypePolicy *policy, int64 token, bool required) {
+  if (!policy->vaulted) return decrypt(policy, token);
+  const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+  return value != nullptr ? vault_integer(value) : token;
+}
 
-text *fpe_open_masked(const TypePolicy *policy, std::string_view token) {
+text *fpe_open_masked(const TypePolicy *policy, std::string_view token, bool required) {
+  if (policy->vaulted) {
+    varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_masked(policy, value)
+                            : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
+  }
   decrypt(policy, token);
   return masked_text(policy, buffer());
 }
 
-text *fpe_open_masked(const TypePolicy *policy, int64 token) { return masked_integer(policy, decrypt(policy, token)); }
+text *fpe_open_masked(const TypePolicy *policy, int64 token, bool required) {
+  if (!policy->vaulted) return masked_integer(policy, decrypt(policy, token));
+  varlena *value = vault_open(policy, fpe_vault_key(token), required);
+  return value != nullptr ? vault_masked(policy, value) : vault_text(fpe_vault_key(token));
+}
+
+text *fpe_find(const TypePolicy *policy, std::string_view value) {
+  disclosure_tokenize_allowed(policy);
+  const std::string_view in = value_checked(policy, value.data(), value.size());
+  const bytea *key = vault_find_token(policy, vault_value(in));
+  return key != nullptr ? vault_text(key) : nullptr;
+}
+
+int64 fpe_find(const TypePolicy *policy, int64 value, bool *found) {
+  disclosure_tokenize_allowed(policy);
+  const bytea *key = vault_find_token(policy, vault_value(vault_view(fpe_vault_key(value))));
+  *found = key != nullptr;
+  return key != nullptr ? vault_integer(key) : 0;
+}
+
+bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(to_utf8(token))); }
+
+bytea *fpe_vault_key(int64 token) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(token, digits);
+  return vault_bytes(vault_value({digits, static_cast<std::size_t>(size)}));
+}
 
 void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {
+  if (policy->vaulted) {
+    for (Datum &token : tokens) token = vault_open_one(policy, op, token);
+    return;
+  }
   in_batches(tokens, [policy, op](std::span<Datum> now) {
     if (policy->is_integer) {
       crypt_integers(policy, Ff1Direction::decrypt, now);

@@ -26,28 +26,39 @@ void fpe_check(Oid type, int64 token);
 text *fpe_accept(Oid type, std::string_view token);
 int64 fpe_accept(Oid type, int64 token);
 
-// fpe_open decrypts for a reader who has been admitted (disclosure.h).
-text *fpe_open(const TypePolicy *policy, std::string_view token);
-int64 fpe_open(const TypePolicy *policy, int64 token);
+// fpe_open decrypts for a reader who has been admitted (disclosure.h).  Of a vaulted type it looks into the vault;
+// where the value is gone it returns the token, or if `required` raises what vault_open does.
+text *fpe_open(const TypePolicy *policy, std::string_view token, bool required);
+int64 fpe_open(const TypePolicy *policy, int64 token, bool required);
 
 // fpe_open_masked likewise, masked.
-text *fpe_open_masked(const TypePolicy *policy, std::string_view token);
-text *fpe_open_masked(const TypePolicy *policy, int64 token);
+text *fpe_open_masked(const TypePolicy *policy, std::string_view token, bool required);
+text *fpe_open_masked(const TypePolicy *policy, int64 token, bool required);
+
+// fpe_find finds the token of a text in the server encoding, in the vault; null where it has none (of integers:
+// *found). Raises as fpe_tokenize, and 0A000 (vault.h).
+text *fpe_find(const TypePolicy *policy, std::string_view value);
+int64 fpe_find(const TypePolicy *policy, int64 value, bool *found);
+
+// fpe_vault_key returns what a token is in the vault.
+bytea *fpe_vault_key(std::string_view token);
+bytea *fpe_vault_key(int64 token);
 
 // fpe_reveal and fpe_reveal_masked admit, then open.
 template <typename Token>
 auto fpe_reveal(const TypePolicy *policy, Token token) {
   disclosure_require(policy, Operation::reveal);
-  return fpe_open(policy, token);
+  return fpe_open(policy, token, true);
 }
 template <typename Token>
 text *fpe_reveal_masked(const TypePolicy *policy, Token token) {
   disclosure_require(policy, Operation::masked);
-  return fpe_open_masked(policy, token);
+  return fpe_open_masked(policy, token, true);
 }
 
 // Many values, none of them null, in place, their rounds side by side: texts, or bigints for a type of that
-// base.  fpe_make_all tokenizes; the caller has asked disclosure_tokenize_allowed() and charges afterwards.
+// base.  fpe_make_all tokenizes; the caller has asked disclosure_tokenize_allowed() and charges afterwards
+// (not for a vaulted type: vault.h).
 // fpe_open_all opens for a reader who has been admitted; masked values are texts.
 void fpe_make_all(const TypePolicy *policy, std::span<Datum> values);
 void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens);

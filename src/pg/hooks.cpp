@@ -5,6 +5,7 @@
 // Invariant: each hook leaves the frame stack as it found it, errors included.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_meter.h"
 #include "pg/deferred_errors.h"
 #include "pg/delivery.h"
@@ -19,6 +20,7 @@
 #include "pg/read_meter.h"
 #include "pg/settings.h"
 #include "pg/utility.h"
+#include "pg/vault_watch.h"
 
 namespace redoubt::pg {
 namespace {
@@ -57,13 +59,13 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
-  planner_begin(query);
+  const int allowed = planner_begin(query, options);
   const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
   {
-    plan = prev_planner ? prev_planner(query, text, options, parameters)
-                        : standard_planner(query, text, options, parameters);
+    plan = prev_planner ? prev_planner(query, text, allowed, parameters)
+                        : standard_planner(query, text, allowed, parameters);
   }
   PG_FINALLY();
   { delivery_pop(&frame); }
@@ -79,6 +81,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   PG_TRY();
   {
+    vault_watch_query(query, eflags);
     if (prev_start)
       prev_start(query, eflags);
     else
@@ -93,7 +96,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   PG_END_TRY();
 }
 
-static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once) {
+static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
   using namespace redoubt::pg;
   const bool outermost = delivery_outermost();
   DeliveryFrame frame = delivery_frame_query(query);
@@ -108,9 +111,9 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   PG_TRY();
   {
     if (prev_run)
-      prev_run(query, direction, count, execute_once);
+      prev_run(REDOUBT_RUN_ARGUMENTS);
     else
-      standard_ExecutorRun(query, direction, count, execute_once);
+      standard_ExecutorRun(REDOUBT_RUN_ARGUMENTS);
   }
   PG_CATCH();
   {
@@ -129,9 +132,15 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   if (outermost) disclosure_flush();
 }
 
-// AFTER triggers run here: what they evaluate never goes to the reader.
+// AFTER triggers run here: what they evaluate never goes to the reader.  A query that only reads
+// evaluates nothing, and needs no frame where no other extension listens.
 static void redoubt_ExecutorFinish(QueryDesc *query) {
   using namespace redoubt::pg;
+  if (prev_finish == nullptr && query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE) {
+    standard_ExecutorFinish(query);
+    delivery_set_ending(true);
+    return;
+  }
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();

@@ -49,6 +49,15 @@ struct CachedCipher {
 };
 using CipherCache = std::vector<CachedCipher>;
 
+struct CachedVault {
+  NameData key;
+  std::array<std::uint8_t, kClassIdSize> class_id;
+  std::uint16_t version;
+  bool current;
+  std::unique_ptr<VaultSealer> sealer;
+};
+using VaultCache = std::vector<CachedVault>;
+
 // The sealer used last, and for whom: a scan asks for the same one row after row.
 struct RecentSealer {
   const TypePolicy *policy;
@@ -66,6 +75,7 @@ struct RecentCipher {
 
 constinit SealerCache *cache = nullptr;
 constinit CipherCache *ciphers = nullptr;
+constinit VaultCache *vaults = nullptr;
 constinit RecentSealer recent = {};
 constinit RecentCipher recent_cipher = {};
 constinit bool stale = false;
@@ -87,6 +97,8 @@ static void keys_wipe(int, Datum) {
   cache = nullptr;
   delete ciphers;
   ciphers = nullptr;
+  delete vaults;
+  vaults = nullptr;
 }
 }
 
@@ -102,6 +114,7 @@ void cache_init() {
     registered = true;
   }
   ciphers = new CipherCache();
+  vaults = new VaultCache();
   cache = new SealerCache();
 }
 
@@ -152,6 +165,7 @@ void forget_stale() {
   recent_cipher = {};
   cache->clear();
   ciphers->clear();
+  vaults->clear();
   stale = false;
 }
 
@@ -267,6 +281,25 @@ bool ensure_default_key(const char *name) {
   return true;
 }
 
+// The row of a version of a key, 0 being the current one, wrapped by the server's KEK.
+WrappedKey find_key(const char *name, std::uint16_t version) {
+  WrappedKey wrapped = call([name, version] { return read_key(name, version); });
+  if (wrapped.version == 0 && version == 0 && ensure_default_key(name))
+    wrapped = call([name] { return read_key(name, 0); });
+  call([name, version, &wrapped] {
+    if (wrapped.version == 0 && version == 0)
+      ereport(ERROR,
+              (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("key \"%s\" does not exist", name),
+               errhint("A member of redoubt_admin makes it with redoubt.create_key('%s').", name), errhidestmt(true)));
+    if (wrapped.version == 0)
+      ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                      errmsg("the token names version %d of key \"%s\", which does not exist", version, name),
+                      errhint("The token is damaged or comes from another database."), errhidestmt(true)));
+    check_kek(name, wrapped);
+  });
+  return wrapped;
+}
+
 }  // namespace
 
 bool is_redoubt_admin(Oid role) {
@@ -285,23 +318,29 @@ TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version) {
     return &hit->sealer;
   }
 
-  const char *name = NameStr(policy->key);
-  WrappedKey wrapped = call([name, version] { return read_key(name, version); });
-  if (wrapped.version == 0 && version == 0 && ensure_default_key(name))
-    wrapped = call([name] { return read_key(name, 0); });
-  call([name, version, &wrapped] {
-    if (wrapped.version == 0 && version == 0)
-      ereport(ERROR,
-              (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("key \"%s\" does not exist", name),
-               errhint("A member of redoubt_admin makes it with redoubt.create_key('%s').", name), errhidestmt(true)));
-    if (wrapped.version == 0)
-      ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                      errmsg("the token names version %d of key \"%s\", which does not exist", version, name),
-                      errhint("The token is damaged or comes from another database."), errhidestmt(true)));
-    check_kek(name, wrapped);
-  });
+  const WrappedKey wrapped = find_key(NameStr(policy->key), version);
   forget_stale();  // reading the table may have delivered an invalidation
   return &add_sealer(policy, wrapped, version == 0)->sealer;
+}
+
+VaultSealer *keys_vault_sealer(const TypePolicy *policy, std::uint16_t version) {
+  cache_init();
+  forget_stale();
+  for (const CachedVault &entry : *vaults)
+    if ((version == 0 ? entry.current : entry.version == version) && entry.class_id == policy->class_id &&
+        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0)
+      return entry.sealer.get();
+
+  const WrappedKey wrapped = find_key(NameStr(policy->key), version);
+  forget_stale();
+  SecretBytes<2 * kKeySize> key;
+  unwrap(wrapped, key);
+  const auto found = static_cast<std::uint16_t>(wrapped.version);
+  auto sealer = VaultSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id, found);
+  if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
+  vaults->push_back(
+      {policy->key, policy->class_id, found, version == 0, std::make_unique<VaultSealer>(*std::move(sealer))});
+  return vaults->back().sealer.get();
 }
 
 FormatCipher *keys_format_cipher(const TypePolicy *policy) {

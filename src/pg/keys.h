@@ -11,6 +11,7 @@
 
 #include "core/format_cipher.h"
 #include "core/token.h"
+#include "core/vault.h"
 #include "pg/policy.h"
 
 namespace redoubt::pg {
@@ -23,6 +24,9 @@ TokenSealer *keys_sealer(const TypePolicy *policy, std::uint16_t version);
 
 // keys_format_cipher is the same for a format-preserving type, whose key version is its policy's.
 FormatCipher *keys_format_cipher(const TypePolicy *policy);
+
+// keys_vault_sealer is keys_sealer for the values of a vaulted type.
+VaultSealer *keys_vault_sealer(const TypePolicy *policy, std::uint16_t version);
 
 // True for members of redoubt_admin, and for superusers.
 bool is_redoubt_admin(Oid role);

@@ -5,14 +5,16 @@
 // require_preloaded() and fails.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/hooks.h"
 #include "pg/kek.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
+#include "pg/vault_sweep.h"
 #include "pg/worker.h"
 
 extern "C" {
-PG_MODULE_MAGIC;
+REDOUBT_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 
@@ -23,5 +25,6 @@ void _PG_init(void) {
   kek_load();
   shared_memory_init();
   worker_register();
+  vault_sweep_register();
   hooks_install();
 }

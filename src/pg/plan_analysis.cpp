@@ -10,6 +10,7 @@
 #include "pg/plan_walk.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
+#include "pg/read_meter.h"
 
 namespace redoubt::pg {
 namespace {
@@ -109,11 +110,26 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
       if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
       continue;
     }
-    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr))};
+    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)), 0, 0};
     analysis->row_decides |= flow.implicit;
   }
   analysis->row_decides |= top.implicit;
   analysis->statement_decides |= analysis->row_decides;
+}
+
+// What is known of an output column from its type alone, looked up once for all runs of the plan.
+void describe_types(PlanAnalysis *analysis) {
+  for (int c = 0; c < analysis->columns; ++c) {
+    OutputColumn *column = &analysis->column[c];
+    const CarriedTokens *carried = policy_carried(column->type);
+    for (int i = 0; i < analysis->sources; ++i) {
+      const Source &source = analysis->source[i];
+      if (!source.is_token || column->flow.count[i] == 0) continue;
+      for (int k = 0; k < carried->size; ++k)
+        if (carried->item[k].token_type == source.token_type) column->stays |= 1U << i;
+      if (read_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
+    }
+  }
 }
 
 // Copies the result next to the plan.
@@ -191,9 +207,12 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
 const PlanAnalysis *plan_analysis(PlannedStmt *plan) {
   const CacheEntry *entry = *cache_slot(plan);
   if (entry != nullptr && entry->plan == plan) return entry->analysis;
+  if (!plan_touches_protected(plan)) return nullptr;
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt plan analysis", ALLOCSET_SMALL_SIZES);
   MemoryContext old = MemoryContextSwitchTo(scratch);
-  keep(plan, plan_analyze(plan, false));
+  PlanAnalysis *analysis = plan_analyze(plan, false);
+  describe_types(analysis);
+  keep(plan, analysis);
   MemoryContextSwitchTo(old);
   MemoryContextDelete(scratch);
   return (*cache_slot(plan))->analysis;

@@ -15,6 +15,8 @@ namespace redoubt::pg {
 struct OutputColumn {
   Flow flow;
   Oid type;
+  std::uint32_t stays;    // a bit per source of tokens that the type still carries as tokens
+  std::uint32_t reveals;  // a bit per source of tokens that must have met an output function, see read_meets_output
 };
 
 // Plain data in one memory context, pointers into itself only.
@@ -29,7 +31,8 @@ struct PlanAnalysis {
   bool unmetered;                   // a point in the middle has no meter
 };
 
-// plan_touches_protected: a quick look at the range table and the output types.
+// plan_touches_protected: a quick look at the range table and the output types.  Only a plan that does has a
+// cached analysis.
 bool plan_touches_protected(const PlannedStmt *plan);
 
 // plan_analyze describes a plan.  With `inject` it also puts meters into it, in the
@@ -37,8 +40,8 @@ bool plan_touches_protected(const PlannedStmt *plan);
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject);
 
 // plan_analysis returns the cached analysis of a plan, making it where there is none.
-// It lives in the plan's memory context, no longer than the plan, so whatever
-// invalidates a cached plan (a label, a relation, a function) drops it as well.
+// Null for a plan that does not touch anything protected.  It lives in the plan's memory context, no longer than the
+// plan, so whatever invalidates a cached plan (a label, a relation, a function) drops it as well.
 const PlanAnalysis *plan_analysis(PlannedStmt *plan);
 
 }  // namespace redoubt::pg

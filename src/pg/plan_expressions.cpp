@@ -7,12 +7,16 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
-#include "pg/tree_walker.h"
+
+extern "C" {
+#include "catalog/pg_language_d.h"
+}
 
 namespace redoubt::pg {
 namespace {
@@ -36,13 +40,14 @@ static bool plan_expression_child(Node *node, void *context) {
 }
 
 namespace redoubt::pg {
-namespace {
 
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   Children children = {walk, &scope, kNoFlow};
   expression_tree_walker(node, tree_walker(plan_expression_child), &children);
   return children.flow;
 }
+
+namespace {
 
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   Flow flow = kNoFlow;
@@ -140,11 +145,20 @@ bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow
   return true;
 }
 
-// A function hands tokens on uncharged (see read_meter.cpp), so its result is a source.
+bool is_in_c(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return true;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  ReleaseSysCache(tuple);
+  return language == ClanguageId || language == INTERNALlanguageId;
+}
+
+// What a function in C makes its tokens of cannot be seen, so its result is a source.  All other
+// languages read by queries, which are charged.
 void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
   if (call->funcid < FirstNormalObjectId || call->funcresulttype < FirstNormalObjectId) return;
   const CarriedTokens *carried = policy_carried(call->funcresulttype);
-  if (carried->size == 0 || function_is_own(call->funcid)) return;
+  if (carried->size == 0 || function_is_own(call->funcid) || !is_in_c(call->funcid)) return;
   for (int i = 0; i < carried->size; ++i)
     flow_add(flow, source_flow(walk, {call->funcid, InvalidAttrNumber, carried->item[i].token_type, true},
                                carried->item[i].count));
@@ -498,8 +512,29 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return walk_subplan(walk, scope, reinterpret_cast<SubPlan *>(node));
     case T_List:
       return list_flow(walk, scope, reinterpret_cast<List *>(node));
-    default:
+    case T_AlternativeSubPlan:
+    case T_ArrayExpr:
+    case T_BoolExpr:
+    case T_BooleanTest:
+    case T_CaseWhen:
+    case T_CoerceToDomainValue:
+    case T_ConvertRowtypeExpr:
+    case T_CurrentOfExpr:
+    case T_FieldStore:
+    case T_InferenceElem:
+    case T_NamedArgExpr:
+    case T_NextValueExpr:
+    case T_PlaceHolderVar:
+    case T_RowCompareExpr:
+    case T_RowExpr:
+    case T_SQLValueFunction:
+    case T_SetToDefault:
+    case T_TableFunc:
+    case T_TableSampleClause:
+    case T_XmlExpr:
       return children_flow(walk, scope, node);
+    default:
+      return later_flow(walk, scope, node);
   }
 }
 

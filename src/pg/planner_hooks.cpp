@@ -8,6 +8,7 @@
 #include "pg/planner_hooks.h"
 #include "pg/protected_columns.h"
 #include "pg/statistics_meter.h"
+#include "pg/vault_planner.h"
 
 extern "C" {
 #include "catalog/pg_statistic_ext.h"
@@ -97,8 +98,10 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 
 namespace redoubt::pg {
 
-void planner_begin(Query *query) {
+int planner_begin(Query *query, int options) {
   if (IsTransactionState()) statistics_meter(query);
+  const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
+  return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }
 
 void planner_end(PlannedStmt *plan) {

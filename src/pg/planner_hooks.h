@@ -10,8 +10,8 @@
 
 namespace redoubt::pg {
 
-// planner_begin is called with the query to be planned, and may change it.
-void planner_begin(Query *query);
+// planner_begin is called with the query to be planned, and may change it.  It returns the options to plan with.
+int planner_begin(Query *query, int options);
 
 // planner_end puts meters into the finished plan, in the memory context that holds it.
 void planner_end(PlannedStmt *plan);

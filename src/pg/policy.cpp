@@ -25,7 +25,8 @@ enum : int {
   kDeterministic,
   kKey,
   kFormat = 12,
-  kKeyVersion
+  kKeyVersion,
+  kTtl
 };
 
 constinit HTAB *policies = nullptr;
@@ -129,7 +130,16 @@ void read_format(TypePolicy *policy, const CatalogRow &row) {
     parsed->emplace_back(std::string(spec), std::move(format));
   }
   policy->is_integer = policy->format->is_integer();
-  policy->key_version = DatumGetInt32(row.get(kKeyVersion, &null));
+  const Datum version = row.get(kKeyVersion, &null);
+  if (!null) policy->key_version = DatumGetInt32(version);
+}
+
+void read_vaulting(TypePolicy *policy, const CatalogRow &row) {
+  bool null = false;
+  policy->vaulted = text_view(row.get(kMethod, &null)) == "vault";
+  const Datum ttl = row.get(kTtl, &null);
+  policy->expires = !null;
+  if (!null) policy->ttl = *DatumGetIntervalP(ttl);
 }
 
 void read_row(TypePolicy *policy, const CatalogRow &row) {
@@ -142,6 +152,7 @@ void read_row(TypePolicy *policy, const CatalogRow &row) {
   policy->key = *DatumGetName(row.get(kKey, &null));
 
   read_format(policy, row);
+  read_vaulting(policy, row);
   const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
   const auto mask = mask_parse(text_view(row.get(kMask, &null)));
   if (!normalize.ok() || !mask.ok())

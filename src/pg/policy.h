@@ -26,9 +26,12 @@ struct TypePolicy {
   NameData key;                                     // name of its data key
   NormalizeSpec normalize;
   MaskSpec mask;
-  const Format *format;               // of a format-preserving type; null: sealed
-  bool is_integer;                    // plaintext and token are bigint (format-preserving only)
-  std::int32_t key_version;           // format-preserving only: tokens have no room for it, so it is the type's
+  const Format *format;      // whose form tokens have; null: they are binary, and text begins with tok_
+  bool is_integer;           // plaintext and token are bigint (with a format only)
+  std::int32_t key_version;  // format-preserving only: tokens have no room for it, so it is the type's
+  bool vaulted;              // tokens are random and their values in the vault (vault.h)
+  bool expires;              // vaulted only: values live for `ttl`
+  Interval ttl;
   text *pattern;                      // regular expression the normalised value must match, or null
   std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
   std::array<Oid, 2> array_gate;   // OIDs of detokenize and mask for arrays of the type, which ask the same privileges
@@ -55,7 +58,7 @@ struct CarriedToken {
   Oid token_type;
   std::uint16_t count;
 };
-constexpr int kMaxCarried = 8;
+constexpr int kMaxCarried = 40;  // more than a statement may read (kMaxSources): that is refused there
 struct CarriedTokens {
   Oid type;  // hash key
   std::uint64_t generation;

@@ -8,6 +8,7 @@
 // Covered by sql/reads.sql, test/metering and test/isolation/specs/shared_budget.spec.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/derived_columns.h"
 #include "pg/gate.h"
 #include "pg/lease.h"
@@ -17,7 +18,6 @@
 #include "pg/protected_columns.h"
 #include "pg/read_meter.h"
 #include "pg/settings.h"
-#include "pg/tree_walker.h"
 #include "pg/value_count.h"
 
 extern "C" {
@@ -55,6 +55,7 @@ struct QueryMeter {
   bool probed;  // and was charged
   int budgets;
   MeteredBudget *budget;  // room for two per source
+  bool single;            // one budget, one column, and nothing else in a row
   int columns;
   MeteredColumn *column;  // room for every source in every output column
   List *modify;           // ModifyTableStates with ON CONFLICT
@@ -104,10 +105,11 @@ namespace {
 // rows to their leader, which meters them.
 bool leaves(CommandDest dest) noexcept { return dest != DestNone && dest != DestTupleQueue; }
 
-// A token stays a token in a new table, in a function's result or in a portal's
-// tuple store, where it is met again; a labelled plaintext value does not.
-bool stays_protected(CommandDest dest) noexcept {
-  return dest == DestIntoRel || dest == DestTransientRel || dest == DestSQLFunction || dest == DestTuplestore;
+// A token stays a token in a new table or in a tuple store that is printed to the client, where
+// it is met again; a labelled plaintext value does not.  What a function does with its
+// rows cannot be seen.
+bool stays_protected(CommandDest dest, bool store_is_printed) noexcept {
+  return dest == DestIntoRel || dest == DestTransientRel || (dest == DestTuplestore && store_is_printed);
 }
 
 bool type_carries(Oid type, Oid token_type) {
@@ -147,9 +149,10 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // Sets the query up for one run: the settings and the destination decide what is charged.
-void prepare(QueryMeter *meter, CommandDest dest, bool makes_text) {
+void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
+  meter->single = false;
   if (!leaves(dest)) return;
   std::uint32_t carried = 0;
   for (int c = 0; c < analysis->columns; ++c) {
@@ -158,10 +161,9 @@ void prepare(QueryMeter *meter, CommandDest dest, bool makes_text) {
     for (int i = 0; i < analysis->sources; ++i) {
       const Source &source = analysis->source[i];
       if (column.flow.count[i] == 0) continue;
-      const bool stays = source.is_token && type_carries(column.type, source.token_type);
-      if (stays && stays_protected(dest)) continue;
-      const bool revealable =
-          source.is_token && (makes_text || !stays) && read_meets_output(column.type, source.token_type);
+      const bool stays = (column.stays & 1U << i) != 0;
+      if (stays && stays_protected(dest, store_is_printed)) continue;
+      const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
       const int budget = budget_of(meter, source.token_type, Operation::read);
       if (column.flow.pure || column.flow.many || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
@@ -180,21 +182,26 @@ void prepare(QueryMeter *meter, CommandDest dest, bool makes_text) {
   for (int i = 0; i < analysis->sources; ++i)
     if ((probes & 1U << i) != 0)
       ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
+  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0;
+}
+
+// The values of a column in a row that have to be paid for.
+std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column, TupleTableSlot *slot) {
+  bool null = true;
+  const Datum value = slot_getattr(slot, column.attribute, &null);
+  if (null && (column.pure || column.many)) return 0;
+  // Asked for every row, because a row can change the setting or the role (set_config).
+  if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
+      (!column.as_text || delivery_to_reader()))
+    return 0;
+  return column.count * (column.many ? value_elements(value, column.type) : 1);
 }
 
 void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
+  if (meter->single) return lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
-  for (int i = 0; i < meter->columns; ++i) {
-    const MeteredColumn &column = meter->column[i];
-    bool null = true;
-    const Datum value = slot_getattr(slot, column.attribute, &null);
-    if (null && (column.pure || column.many)) continue;
-    // Asked for every row, because a row can change the setting or the role (set_config).
-    if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
-        (!column.as_text || delivery_to_reader()))
-      continue;
-    meter->budget[column.budget].wanted += column.count * (column.many ? value_elements(value, column.type) : 1);
-  }
+  for (int i = 0; i < meter->columns; ++i)
+    meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
 }
@@ -254,11 +261,12 @@ static void read_meter_destroy(DestReceiver *self) {
 namespace redoubt::pg {
 
 void query_meter_start(QueryDesc *query, int eflags) {
-  // What workers hand over is metered by the leader, or by meters in their part of the plan.
-  if (IsParallelWorker() || query->plannedstmt->commandType == CMD_UTILITY) return;
-  if (!plan_touches_protected(query->plannedstmt)) return;
+  // What a worker hands to its leader is metered there, or by meters in its part of the plan;
+  // the queries of functions that it calls are its own.
+  if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
+    return;
   const PlanAnalysis *analysis = plan_analysis(query->plannedstmt);
-  if (analysis->sources == 0) return;
+  if (analysis == nullptr || analysis->sources == 0) return;
   if (analysis->unmetered)
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("the plan hands protected values over at a place that is not metered"),
@@ -293,7 +301,8 @@ void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame)
   meter->inner = nullptr;
   meter->frame = frame;
   meter->query = queries != nullptr ? find_query(query->estate) : nullptr;
-  if (meter->query != nullptr) prepare(meter->query, query->dest->mydest, delivery_makes_text(query));
+  if (meter->query != nullptr)
+    prepare(meter->query, query->dest->mydest, delivery_makes_text(query), delivery_store_is_printed(frame));
   const CommandDest dest = query->dest->mydest;
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;
@@ -373,7 +382,7 @@ void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
 
 void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to) {
   const PlanAnalysis *analysis = meter->analysis;
-  prepare(meter, dest, dest == DestRemote);
+  prepare(meter, dest, dest == DestRemote, true);
   for (int i = 0; i < meter->columns; ++i) {
     const MeteredColumn &column = meter->column[i];
     const Oid type = meter->budget[column.budget].lease.token_type;

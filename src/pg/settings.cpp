@@ -5,6 +5,7 @@
 // among what that user's privileges allow.  Covered by sql/settings.sql.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/kek.h"
 #include "pg/settings.h"
 
@@ -20,6 +21,7 @@ constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit int setting_max_subjects = 10000;
+constinit int setting_sweep_interval = 600;
 
 namespace {
 
@@ -47,11 +49,7 @@ constexpr config_enum_entry kModeOptions[] = {
 // Who chose the value travels with it as its `extra`, through SET LOCAL, functions'
 // SET clauses and rollbacks alike.
 Oid *chooser(GucSource source) {
-#if PG_VERSION_NUM >= 160000
-  auto *role = static_cast<Oid *>(guc_malloc(LOG, sizeof(Oid)));
-#else
-  auto *role = static_cast<Oid *>(malloc(sizeof(Oid)));
-#endif
+  auto *role = static_cast<Oid *>(compat_setting_memory(sizeof(Oid)));
   if (role == nullptr) return nullptr;
   int security_context = 0;
   GetUserIdAndSecContext(role, &security_context);
@@ -119,6 +117,9 @@ void settings_define() {
   DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.sweep_interval", "Time between two sweeps of expired tokens out of the vault.",
+                          "0 turns them off. Expired tokens cannot be detokenized either way.", &setting_sweep_interval,
+                          600, 0, 7 * 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("redoubt");
   settings_default_others();
 }

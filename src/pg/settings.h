@@ -21,6 +21,7 @@ extern int setting_audit_durability;    // redoubt.audit_durability, a Durabilit
 extern int setting_audit_segment_size;  // redoubt.audit_segment_size in kB; sighup
 extern int setting_mode;                // redoubt.mode, a Mode; superuser
 extern int setting_max_subjects;        // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
+extern int setting_sweep_interval;      // redoubt.sweep_interval in seconds, 0: off; sighup
 
 // settings_define registers them all.  Call from _PG_init while preloading.
 void settings_define();

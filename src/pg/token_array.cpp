@@ -79,7 +79,9 @@ Datum integer_text(Datum value) {
 Oid base_of(const TypePolicy *policy) { return policy->is_bytes ? BYTEAOID : policy->is_integer ? INT8OID : TEXTOID; }
 
 // The tokens of an array are charged for together, once for an array that is evaluated twice in one statement.
+// The vault has charged for its own, one by one.
 Datum charged(const TypePolicy *policy, ArrayType *tokens, int values) {
+  if (policy->vaulted) PG_RETURN_ARRAYTYPE_P(tokens);
   disclosure_tokenize_charge(policy, {reinterpret_cast<const std::uint8_t *>(tokens), VARSIZE(tokens)},
                              static_cast<uint32>(values));
   PG_RETURN_ARRAYTYPE_P(tokens);
@@ -110,8 +112,8 @@ void open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {
   for (Datum &token : tokens) {
     CHECK_FOR_INTERRUPTS();
     const auto *sealed = reinterpret_cast<const bytea *>(DatumGetPointer(token));
-    token = op == Operation::masked ? PointerGetDatum(token_open_masked(policy, sealed))
-                                    : PointerGetDatum(token_open(policy, sealed));
+    token = op == Operation::masked ? PointerGetDatum(token_open_masked(policy, sealed, true))
+                                    : PointerGetDatum(token_open(policy, sealed, true));
   }
 }
 
@@ -171,6 +173,10 @@ REDOUBT_FUNCTION(redoubt_mask_array) { return redoubt::pg::reveal(fcinfo, redoub
 REDOUBT_FUNCTION(redoubt_tokenize_array_as) {
   using namespace redoubt::pg;
   const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  if (policy->vaulted)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("tokenize() makes no arrays of tokens of the vaulted type %s", policy->name),
+                    errhint("%s(values) does.", policy->name), errhidestmt(true)));
   const Elements elements = take_apart(fcinfo);
   const std::span<Datum> values = elements.values();
   disclosure_tokenize_allowed(policy);

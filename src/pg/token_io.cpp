@@ -12,6 +12,7 @@
 #include "pg/disclosure.h"
 #include "pg/gate.h"
 #include "pg/limits.h"
+#include "pg/log_guard.h"
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
 #include "pg/token_io.h"
@@ -28,6 +29,20 @@ namespace {
 bytea *input(Oid type, const char *text, std::size_t length) {
   if (token_has_prefix({text, length})) return token_from_text_form(type, {text, length});
   return token_of_text(policy_require(type), text, length);
+}
+
+// Literals become values while a statement is parsed, planned or searches: no time to write a vault.
+bytea *literal(Oid type, const char *text, std::size_t length) {
+  const TypePolicy *policy = token_has_prefix({text, length}) ? nullptr : policy_require(type);
+  if (policy != nullptr && policy->vaulted) {
+    log_guard_mark();
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                    errmsg("a literal of token type %s is no token", policy->name),
+                    errhint("redoubt.tokenize(value, '%s') makes the token of a value; %s_find(value) finds it.",
+                            policy->name, policy->name),
+                    errhidestmt(true)));
+  }
+  return input(type, text, length);
 }
 
 // What redoubt.reveal comes to for this type, here and now, before any limit.
@@ -52,7 +67,7 @@ Reveal token_io_admit(Oid type, const TypePolicy **policy) {
   const Reveal wanted = wanted_reveal(type, policy);
   if (wanted == Reveal::token) {
     // Rows out of a tuple store passed no read meter.
-    if (shared_memory_ready() && delivery_from_store() && policy_find(type) != nullptr)
+    if (shared_memory_ready() && delivery_from_store() && !delivery_store_is_paid() && policy_find(type) != nullptr)
       limits_charge(type, Operation::read, 1);
     return Reveal::token;
   }
@@ -82,9 +97,11 @@ char *output(Oid type, const bytea *token) {
   const TypePolicy *policy = nullptr;
   switch (token_io_admit(type, &policy)) {
     case Reveal::masked:
-      return text_to_cstring(token_open_masked(policy, token));
+      if (const text *masked = token_open_masked(policy, token, false)) return text_to_cstring(masked);
+      return token_text_form(type, token);  // gone from the vault
     case Reveal::plain: {
-      varlena *value = token_open(policy, token);
+      varlena *value = token_open(policy, token, false);
+      if (value == nullptr) return token_text_form(type, token);
       if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
       return text_to_cstring(value);
     }
@@ -99,7 +116,7 @@ char *output(Oid type, const bytea *token) {
 REDOUBT_FUNCTION(redoubt_token_in) {
   using namespace redoubt::pg;
   const char *text = PG_GETARG_CSTRING(0);
-  PG_RETURN_BYTEA_P(input(catalog_call_type(fcinfo, CallSite::result), text, strlen(text)));
+  PG_RETURN_BYTEA_P(literal(catalog_call_type(fcinfo, CallSite::result), text, strlen(text)));
 }
 
 REDOUBT_FUNCTION(redoubt_token_recv) {
@@ -107,7 +124,7 @@ REDOUBT_FUNCTION(redoubt_token_recv) {
   auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
   int length = 0;
   const char *text = pq_getmsgtext(message, message->len - message->cursor, &length);
-  PG_RETURN_BYTEA_P(input(catalog_call_type(fcinfo, CallSite::result), text, static_cast<std::size_t>(length)));
+  PG_RETURN_BYTEA_P(literal(catalog_call_type(fcinfo, CallSite::result), text, static_cast<std::size_t>(length)));
 }
 
 REDOUBT_FUNCTION(redoubt_token_out) {
@@ -177,8 +194,10 @@ REDOUBT_FUNCTION(redoubt_token_info) {
   bool nulls[5] = {};
   if (policy->format != nullptr) {
     const Datum size = policy->is_integer ? sizeof(int64) : VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(0));
+    nulls[2] = policy->vaulted;  // the vault knows the version
+    const char *form = policy->vaulted ? "vaulted" : "format-preserving";
     Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)),
-                      Int32GetDatum(policy->key_version), CStringGetTextDatum("format-preserving"),
+                      Int32GetDatum(policy->key_version), CStringGetTextDatum(form),
                       Int32GetDatum(static_cast<int32>(size))};
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
   }
@@ -187,8 +206,9 @@ REDOUBT_FUNCTION(redoubt_token_info) {
       {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(token))});
   if (!view.ok())
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
+  nulls[2] = view->vaulted;
+  const char *form = view->vaulted ? "vaulted" : view->randomised ? "randomised" : "deterministic";
   Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)), Int32GetDatum(view->key_version),
-                    CStringGetTextDatum(view->randomised ? "randomised" : "deterministic"),
-                    Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
+                    CStringGetTextDatum(form), Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

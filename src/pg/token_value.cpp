@@ -12,6 +12,7 @@
 #include "pg/disclosure.h"
 #include "pg/keys.h"
 #include "pg/token_value.h"
+#include "pg/vault.h"
 
 extern "C" {
 #include "catalog/pg_collation.h"
@@ -132,6 +133,7 @@ const bytea *parse_bytes(const TypePolicy *policy, std::string_view text) {
 
 // Seals the final plaintext bytes.  Privilege and form were checked; the caller charges.
 bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
+  if (policy->vaulted) return token_of_vault_key(vault_tokenize(policy, value));
   const bool randomised = !policy->deterministic;
   const std::size_t size = TokenSealer::sealed_size(value.size(), randomised);
   if (size > MaxAllocSize - VARHDRSZ)
@@ -154,14 +156,16 @@ bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
 }
 
 bytea *charged(const TypePolicy *policy, bytea *token) {
+  if (policy->vaulted) return token;  // the vault has charged, before it was written
   disclosure_tokenize_charge(policy, bytes_of(token).subspan(kTokenHeaderSize, 16));  // V
   return token;
 }
 
 // Opens a token into a fresh varlena.  The caller has been admitted.
-varlena *open_token(const TypePolicy *policy, const bytea *token) {
+varlena *open_token(const TypePolicy *policy, const bytea *token, bool required) {
+  if (policy->vaulted) return vault_open(policy, token_vault_key(policy, token), required);
   const auto view = token_parse(bytes_of(token));
-  if (!view.ok()) corrupt(policy->type);
+  if (!view.ok() || view->vaulted) corrupt(policy->type);
   TokenSealer *sealer = keys_sealer(policy, view->key_version);
   const std::size_t capacity = view->ciphertext.size();
   auto *value = static_cast<varlena *>(palloc(VARHDRSZ + capacity));
@@ -202,11 +206,37 @@ std::string_view value_checked(const TypePolicy *policy, const char *text, std::
   return value;
 }
 
-bytea *token_seal_text(const TypePolicy *policy, const char *text, std::size_t length) {
+std::span<const std::uint8_t> token_plaintext(const TypePolicy *policy, const char *text, std::size_t length) {
   // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
   const std::string_view value = value_checked(policy, text, length);
-  if (policy->is_bytes) return seal(policy, bytes_of(parse_bytes(policy, {text, length})));
-  return seal(policy, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});
+  if (policy->is_bytes) return bytes_of(parse_bytes(policy, {text, length}));
+  return {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()};
+}
+
+bytea *token_seal_text(const TypePolicy *policy, const char *text, std::size_t length) {
+  return seal(policy, token_plaintext(policy, text, length));
+}
+
+bytea *token_find_text(const TypePolicy *policy, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(policy);
+  const bytea *key = vault_find_token(policy, token_plaintext(policy, text, length));
+  return key != nullptr ? token_of_vault_key(key) : nullptr;
+}
+
+bytea *token_vault_key(const TypePolicy *policy, const bytea *token) {
+  const auto view = token_parse(bytes_of(token));
+  if (!view.ok() || !view->vaulted) corrupt(policy->type);
+  return vault_bytes(view->v);
+}
+
+bytea *token_of_vault_key(const bytea *key) {
+  const auto random = bytes_of(key);
+  if (random.size() != kSivSize) elog(ERROR, "a token in the vault has %zu bytes", random.size());
+  auto *token = static_cast<bytea *>(palloc(VARHDRSZ + kTokenOverhead));
+  SET_VARSIZE(token, VARHDRSZ + kTokenOverhead);
+  const std::span<std::uint8_t, kTokenOverhead> out(reinterpret_cast<std::uint8_t *>(VARDATA(token)), kTokenOverhead);
+  token_make_vaulted(random.first<kSivSize>(), out);
+  return token;
 }
 
 bytea *token_of_text(const TypePolicy *policy, const char *text, std::size_t length) {
@@ -237,13 +267,14 @@ char *token_text_form(Oid type, const bytea *token) {
   return text;
 }
 
-varlena *token_open(const TypePolicy *policy, const bytea *token) {
-  varlena *value = open_token(policy, token);
-  return policy->is_bytes ? value : to_server_text(value);
+varlena *token_open(const TypePolicy *policy, const bytea *token, bool required) {
+  varlena *value = open_token(policy, token, required);
+  return value == nullptr || policy->is_bytes ? value : to_server_text(value);
 }
 
-text *token_open_masked(const TypePolicy *policy, const bytea *token) {
-  varlena *value = open_token(policy, token);
+text *token_open_masked(const TypePolicy *policy, const bytea *token, bool required) {
+  varlena *value = open_token(policy, token, required);
+  if (value == nullptr) return nullptr;
   varlena *masked = nullptr;
   {
     std::string out;
@@ -258,12 +289,12 @@ text *token_open_masked(const TypePolicy *policy, const bytea *token) {
 
 varlena *token_reveal(const TypePolicy *policy, const bytea *token) {
   disclosure_require(policy, Operation::reveal);
-  return token_open(policy, token);
+  return token_open(policy, token, true);
 }
 
 text *token_reveal_masked(const TypePolicy *policy, const bytea *token) {
   disclosure_require(policy, Operation::masked);
-  return token_open_masked(policy, token);
+  return token_open_masked(policy, token, true);
 }
 
 }  // namespace redoubt::pg

@@ -29,11 +29,26 @@ bytea *token_from_text_form(Oid type, std::string_view text);
 char *token_text_form(Oid type, const bytea *token);
 
 // token_open opens a token for a reader who has been admitted (disclosure.h):
-// text for a text-based type, bytea for a bytea-based one.  XX001.
-varlena *token_open(const TypePolicy *policy, const bytea *token);
+// text for a text-based type, bytea for a bytea-based one.  XX001.  Of a vaulted token whose value
+// is gone: null, or if `required` what vault_open raises.
+varlena *token_open(const TypePolicy *policy, const bytea *token, bool required);
 
 // token_open_masked likewise, masked; always text.
-text *token_open_masked(const TypePolicy *policy, const bytea *token);
+text *token_open_masked(const TypePolicy *policy, const bytea *token, bool required);
+
+// token_vault_key returns what a token is in the vault; XX001 where it is no vaulted one.
+bytea *token_vault_key(const TypePolicy *policy, const bytea *token);
+
+// token_of_vault_key is its inverse.
+bytea *token_of_vault_key(const bytea *key);
+
+// token_find_text finds the token of a text in the server encoding, in the vault; null where it has none.  Raises as
+// token_of_text does, and 0A000 (vault.h).
+bytea *token_find_text(const TypePolicy *policy, const char *text, std::size_t length);
+
+// token_plaintext returns the value of a text in the server encoding as the type keeps it: normaliser and pattern as in
+// token_of_text.  The caller has asked disclosure_tokenize_allowed().  Valid until the next call.
+std::span<const std::uint8_t> token_plaintext(const TypePolicy *policy, const char *text, std::size_t length);
 
 // token_reveal and token_reveal_masked admit (privilege, budget, audit), then open.
 varlena *token_reveal(const TypePolicy *policy, const bytea *token);

@@ -61,10 +61,11 @@ void check_bytes(Bytes token) {
   const redoubt::Result<redoubt::TokenView> view = redoubt::token_parse(token);
   if (!view.ok()) return;
   check_text(to_text(token));
-  redoubt::TokenSealer sealer = make_sealer(view->key_version);
+  require(view->vaulted == (view->key_version == 0));
+  redoubt::TokenSealer sealer = make_sealer(view->vaulted ? 1 : view->key_version);
   std::vector<std::uint8_t> value(view->ciphertext.size(), 0xa5);
   std::size_t size = 0;
-  require(sealer.open(*view, value, size) == Status::corrupt && size == 0);
+  require(sealer.open(*view, value, size) == (view->vaulted ? Status::malformed : Status::corrupt) && size == 0);
   require(std::all_of(value.begin(), value.end(), [](std::uint8_t byte) { return byte == 0; }));
 }
 

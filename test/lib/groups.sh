@@ -7,7 +7,7 @@
 
 # Everything, in the order of rising cost.
 # shellcheck disable=SC2034  # test/run reads it
-GROUPS_ALL=(style unit vectors sanitize symbols regress isolation metering tap package)
+GROUPS_ALL=(style unit vectors sanitize symbols clang regress isolation metering sqlsmith tap package)
 
 # What prepare_once has done: title -> "ok" or "failed".
 declare -A PREPARED=()
@@ -142,6 +142,26 @@ group_symbols() {
   fi
 }
 
+# The extension as clang sees it; g++ built what is tested.
+group_clang() {
+  heading 'The extension with clang'
+  if ! command -v clang++ >/dev/null; then
+    counts_skip clang 'clang++ is not installed'
+    return 0
+  fi
+  local log=$WORKSPACE/logs/clang.log status=0
+  as_user mkdir -p "$WORKSPACE/clang"
+  as_user tar --null -T "$WORKSPACE/files" -cf - | as_user tar -C "$WORKSPACE/clang" -xf -
+  as_user timeout --kill-after=15 1500 make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ WERROR=-Werror all \
+    >"$log" 2>&1 || status=$?
+  if ((status == 0)); then
+    counts_add clang 1 0 0
+  else
+    counts_add clang 0 1 0
+    show_tail 40 "$log"
+  fi
+}
+
 # need_server: the throw-away server of the regress and isolation groups.
 need_server() {
   need_extension && prepare_once 'server starts' "$WORKSPACE/logs/server.log" server_start
@@ -185,6 +205,21 @@ group_metering() {
   clusters_stop "$WORKSPACE/metering"
   # shellcheck disable=SC2046
   counts_judge metering "$status" $(count_kat "$log") || show_tail 80 "$log"
+}
+
+# A short run of the randomised test; by itself it runs 50,000 statements.
+group_sqlsmith() {
+  heading 'Random statements against protected columns (sqlsmith)'
+  need_extension || return 0
+  local log=$WORKSPACE/logs/sqlsmith-run.log status=0
+  as_user rm -rf "$WORKSPACE/random"  # of an earlier run in a kept workspace
+  as_user mkdir "$WORKSPACE/random"
+  cp -a "$TREE" "$WORKSPACE/files" "$WORKSPACE/random/"
+  timeout --kill-after=15 600 "$ROOT/test/sqlsmith/run" --workspace "$WORKSPACE/random" 1500 >"$log" 2>&1 || status=$?
+  clusters_stop "$WORKSPACE/random"
+  grep -F '!!! SKIPPED' "$log" || true
+  # shellcheck disable=SC2046
+  counts_judge sqlsmith "$status" $(count_kat "$log") || show_tail 80 "$log"
 }
 
 # The release and its package are built apart from this workspace, from the last commit.

@@ -15,6 +15,8 @@ alter table casc_c owner to app; alter table casc_p owner to app;
 refresh materialized view mv;
 insert into boxed select c from customer c where id <= 10;
 grant all on all tables in schema public to app, app2;
+create function par_read(int) returns text language plpgsql stable parallel safe as $$begin return (select email from customer where id = $1); end$$;
+grant execute on function par_read(int) to app;
 -- What the rest of more.tsv mentions.
 create table idx_t(id int primary key, email text, k int); security label for redoubt on column idx_t.email is 'text_token';
 insert into idx_t select i, 'i' || i, i % 10 from generate_series(1, 1000) i;

@@ -1,5 +1,6 @@
 // format_batch_test.cpp - FormatBatch gives what Format::crypt gives, refusals included, in any mixture.
 #include "core/format_batch.h"
+#include "format_support.h"
 
 #include <gtest/gtest.h>
 
@@ -15,13 +16,6 @@ namespace {
 
 constexpr std::array<std::uint8_t, kFormatKeySize> kKey = {1, 2, 3};
 constexpr std::array<std::uint8_t, kFormatClassIdSize> kClass = {4, 5, 6};
-
-std::unique_ptr<Format> make_format(const std::string &spec) {
-  std::string problem;
-  std::unique_ptr<Format> format = Format::make(spec, problem);
-  EXPECT_NE(format, nullptr) << spec << ": " << problem;
-  return format;
-}
 
 // check: a batch of `in`, and of what comes out, against single values.
 void check(const std::string &spec, const std::vector<std::string> &in) {

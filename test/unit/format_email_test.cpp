@@ -12,24 +12,10 @@
 
 #include "core/email.h"
 #include "core/format.h"
+#include "format_support.h"
 
 namespace redoubt {
 namespace {
-
-std::unique_ptr<FormatCipher> make_cipher(std::uint8_t class_byte = 1) {
-  const std::array<std::uint8_t, 32> k2 = {7};
-  const std::array<std::uint8_t, kFormatClassIdSize> class_id = {class_byte};
-  SecretBytes<kFormatKeySize> key;
-  EXPECT_TRUE(format_key(k2, class_id, key));
-  return FormatCipher::make(key.span(), class_id);
-}
-
-std::unique_ptr<Format> make_format(const std::string &spec) {
-  std::string problem;
-  std::unique_ptr<Format> format = Format::make(spec, problem);
-  EXPECT_NE(format, nullptr) << spec << ": " << problem;
-  return format;
-}
 
 // check_address: the token is an address under .invalid which the format accepts and which comes back.
 std::string check_address(const Format &format, FormatCipher &cipher, const std::string &address) {
@@ -64,7 +50,7 @@ TEST(FormatEmail, HidesTheWholeAddress) {
   EXPECT_TRUE(token.ends_with("@token.invalid"));
   // A change anywhere changes all of it, the class included; of the length the class of 8 shows.
   EXPECT_NE(token.substr(0, 8), check_address(*format, *cipher, "alice.smith@example.org").substr(0, 8));
-  EXPECT_NE(token, check_address(*make_format("email(domain=hidden)"), *make_cipher(2), "alice.smith@example.com"));
+  EXPECT_NE(token, check_address(*make_format("email(domain=hidden)"), *make_cipher({2}), "alice.smith@example.com"));
   EXPECT_EQ(token, check_address(*make_format("email(domain=hidden)"), *cipher, "alice.smith@example.com"));
   EXPECT_EQ(check_address(*format, *cipher, "a@b").find('@'), 16U);
   EXPECT_EQ(check_address(*format, *cipher, "abcdefg@abcdefgh").find('@'), 16U);

@@ -13,30 +13,10 @@
 
 #include "core/format.h"
 #include "core/unicode_text.h"
+#include "format_support.h"
 
 namespace redoubt {
 namespace {
-
-std::unique_ptr<FormatCipher> make_cipher() {
-  const std::array<std::uint8_t, 32> k2 = {9};
-  const std::array<std::uint8_t, kFormatClassIdSize> class_id = {4};
-  SecretBytes<kFormatKeySize> key;
-  EXPECT_TRUE(format_key(k2, class_id, key));
-  return FormatCipher::make(key.span(), class_id);
-}
-
-std::unique_ptr<Format> make_format(const std::string &spec) {
-  std::string problem;
-  std::unique_ptr<Format> format = Format::make(spec, problem);
-  EXPECT_NE(format, nullptr) << spec << ": " << problem;
-  return format;
-}
-
-std::string problem_of(const std::string &spec) {
-  std::string problem;
-  EXPECT_EQ(Format::make(spec, problem), nullptr) << spec;
-  return problem;
-}
 
 std::string check_name(const Format &format, FormatCipher &cipher, const std::string &name) {
   std::string token;

@@ -13,6 +13,7 @@
 #include "core/calendar.h"
 #include "core/format.h"
 #include "core/unicode_text.h"
+#include "format_support.h"
 
 namespace redoubt {
 namespace {
@@ -147,14 +148,6 @@ const std::vector<Case> &cases() {
        [](Random &r) { return some(r, kAlnum.substr(10), 1, 6) + "-" + some(r, kLower, 1, 12); }, false},
   };
   return all;
-}
-
-std::unique_ptr<FormatCipher> make_cipher() {
-  const std::array<std::uint8_t, 32> k2 = {11};
-  const std::array<std::uint8_t, kFormatClassIdSize> class_id = {5};
-  SecretBytes<kFormatKeySize> key;
-  EXPECT_TRUE(format_key(k2, class_id, key));
-  return FormatCipher::make(key.span(), class_id);
 }
 
 TEST(FormatProperty, RandomValuesOfEveryFormat) {

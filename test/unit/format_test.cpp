@@ -12,32 +12,13 @@
 #include <vector>
 
 #include "core/calendar.h"
+#include "format_support.h"
 
 namespace redoubt {
 namespace {
 
-constexpr std::array<std::uint8_t, kFormatClassIdSize> kClass = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+constexpr std::array<std::uint8_t, kFormatClassIdSize> kClass = {1, 2, 3, 4};
 constexpr std::array<std::uint8_t, kFormatClassIdSize> kOtherClass = {16, 2};
-
-std::unique_ptr<FormatCipher> make_cipher(const std::array<std::uint8_t, kFormatClassIdSize> &class_id = kClass) {
-  const std::array<std::uint8_t, 32> k2 = {7};
-  SecretBytes<kFormatKeySize> key;
-  EXPECT_TRUE(format_key(k2, class_id, key));
-  return FormatCipher::make(key.span(), class_id);
-}
-
-std::unique_ptr<Format> make_format(const std::string &spec) {
-  std::string problem;
-  std::unique_ptr<Format> format = Format::make(spec, problem);
-  EXPECT_NE(format, nullptr) << spec << ": " << problem;
-  return format;
-}
-
-std::string problem_of(const std::string &spec) {
-  std::string problem;
-  EXPECT_EQ(Format::make(spec, problem), nullptr) << spec;
-  return problem;
-}
 
 std::string token_of(const Format &format, FormatCipher &cipher, const std::string &value) {
   std::string token;

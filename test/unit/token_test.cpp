@@ -167,7 +167,7 @@ TEST(Token, NoAlteredBitOpens) {
       if (bit == 0) {
         ASSERT_EQ(status, Status::corrupt) << "the randomised flag is authenticated";
       } else if (bit < 8) {
-        ASSERT_EQ(status, Status::unsupported) << bit;
+        ASSERT_EQ(status, bit == 1 && !randomised ? Status::malformed : Status::unsupported) << bit;
       } else if (bit < 24) {  // key version 1 altered: to 0, or to one that is not this sealer's
         ASSERT_EQ(status, bit == 16 ? Status::malformed : Status::invalid_argument) << bit;
       } else {
@@ -192,11 +192,36 @@ TEST(Token, ParseRefusesWhatIsNoToken) {
   EXPECT_TRUE(token_parse(std::span(token).first(kTokenOverhead + 16)).ok());
   for (unsigned first = 0; first < 256; ++first) {
     token[0] = static_cast<std::uint8_t>(first);
-    EXPECT_EQ(token_parse(token).status(), first == 0x10 || first == 0x11 ? Status::ok : Status::unsupported) << first;
+    const Status expected = first == 0x10 || first == 0x11 ? Status::ok
+                            : first == 0x12                ? Status::malformed  // vaulted, with a key version
+                                                           : Status::unsupported;
+    EXPECT_EQ(token_parse(token).status(), expected) << first;
   }
   token[0] = 0x10;
   token[2] = 0;
   EXPECT_EQ(token_parse(token).status(), Status::malformed) << "key version 0";
+}
+
+TEST(Token, AVaultedTokenIsRandomBytesThatNothingOpens) {
+  const Octets random = random_octets(kSivSize);
+  Octets token(kTokenOverhead + 1);
+  token_make_vaulted(std::span(random).first<kSivSize>(), std::span(token).first<kTokenOverhead>());
+  EXPECT_EQ(token_parse(token).status(), Status::malformed) << "it has no ciphertext";
+  token.resize(kTokenOverhead);
+  const Result<TokenView> view = token_parse(token);
+  ASSERT_TRUE(view.ok());
+  EXPECT_TRUE(view->vaulted);
+  EXPECT_FALSE(view->randomised);
+  EXPECT_EQ(view->key_version, 0);
+  EXPECT_TRUE(std::equal(random.begin(), random.end(), view->v.begin()));
+  TokenSealer sealer = Keys().sealer();
+  Octets value;
+  EXPECT_EQ(open(sealer, token, value), Status::malformed);
+  token[2] = 1;
+  EXPECT_EQ(token_parse(token).status(), Status::malformed) << "nor a key version";
+  token[2] = 0;
+  token[0] = 0x13;
+  EXPECT_EQ(token_parse(token).status(), Status::unsupported) << "nor is it randomised";
 }
 
 TEST(Token, TextFormIsStrictAndRoundTrips) {

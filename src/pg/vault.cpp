@@ -1,0 +1,254 @@
+// vault.cpp - see vault.h.
+//
+// Order of work: privilege (the caller), budget, look-up, and only then a row.  The plaintext is copied, because
+// writing the row runs PostgreSQL code that may tokenize in its turn, and wiped afterwards.
+// Invariant: nothing but fingerprints and sealed values goes to vault_store.h, and no error message holds a part of a
+// value or of a token.
+// Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
+#include "pg/boundary.h"
+
+#include "core/format_cipher.h"
+#include "core/random.h"
+#include "core/vault.h"
+#include "pg/disclosure.h"
+#include "pg/keys.h"
+#include "pg/token_value.h"
+#include "pg/vault.h"
+#include "pg/vault_store.h"
+
+namespace redoubt::pg {
+namespace {
+
+// A format's token may be taken.  With half of them in use this many attempts fail once in 10^30.
+constexpr int kAttempts = 100;
+
+using Bytes = std::span<const std::uint8_t>;
+using Fingerprint = std::array<std::uint8_t, kVaultFingerprintSize>;
+
+Bytes bytes_of(const void *data) noexcept {
+  const auto *datum = static_cast<const varlena *>(data);
+  return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(datum)),
+          static_cast<std::size_t>(VARSIZE_ANY_EXHDR(datum))};
+}
+
+void require_randomness(bool ok) {
+  if (!ok) ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
+}
+
+void require_writable(const TypePolicy *policy) {
+  if (IsInParallelMode())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+                    errmsg("cannot change the vault of token type %s in a parallel query", policy->name),
+                    errhint("Set max_parallel_workers_per_gather to 0, or mark the function that the query calls "
+                            "PARALLEL UNSAFE."),
+                    errhidestmt(true)));
+  if (XactReadOnly)
+    ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                    errmsg("cannot change the vault of token type %s in a read-only transaction", policy->name),
+                    errhint("Tokens are made and forgotten on the primary, in a transaction that may write; "
+                            "%s_find() finds those that exist.",
+                            policy->name),
+                    errhidestmt(true)));
+}
+
+[[noreturn]] void refuse_disabled(const TypePolicy *policy) {
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the token of type %s is disabled", policy->name),
+       errhint("A member of redoubt_admin makes it usable again with redoubt.enable_tokens()."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+[[noreturn]] void refuse_hidden(const TypePolicy *policy) {
+  ereport(ERROR,
+          (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+           errmsg("could not serialize access to the vault of token type %s", policy->name),
+           errhint("Another transaction made the token after this one had begun; try again."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+void require_consistent(const TypePolicy *policy) {
+  if (policy->deterministic) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("token type %s has a new token for every call", policy->name),
+           errdetail("The vault does not know which tokens are of one value."), errhidestmt(true)));
+}
+
+Fingerprint fingerprint_of(const TypePolicy *policy, Bytes value) {
+  Fingerprint fingerprint;
+  if (keys_vault_sealer(policy, 0)->fingerprint(value, fingerprint) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+  return fingerprint;
+}
+
+// A random value of the type's format: FF1 under a key that nobody has.  It keeps what the format keeps.
+Refusal random_in_format(const TypePolicy *policy, Bytes value, bytea **token) {
+  SecretBytes<kFormatKeySize> key;
+  std::array<std::uint8_t, kFormatClassIdSize> tweak;
+  if (!random_bytes(key.span()) || !random_bytes(tweak))
+    throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
+  const std::unique_ptr<FormatCipher> cipher = FormatCipher::make(key.span(), tweak);
+  if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a key");
+  const std::string_view text(reinterpret_cast<const char *>(value.data()), value.size());
+  std::string out;
+  Refusal refusal = {Status::ok, 0, ""};
+  if (policy->is_integer) {
+    std::int64_t number = 0;
+    std::int64_t random = 0;
+    (void)std::from_chars(text.data(), text.data() + text.size(), number);
+    refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, number, random);
+    out = std::to_string(random);
+  } else {
+    refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, text, out);
+  }
+  if (refusal.ok())
+    *token = call([&out] { return vault_bytes({reinterpret_cast<const std::uint8_t *>(out.data()), out.size()}); });
+  return refusal;
+}
+
+// A token that is probably unused.
+bytea *random_token(const TypePolicy *policy, Bytes value) {
+  if (policy->format == nullptr) {
+    std::array<std::uint8_t, kSivSize> random;
+    require_randomness(random_bytes(random));
+    return vault_bytes(random);
+  }
+  bytea *token = nullptr;
+  const Refusal refusal = random_in_format(policy, value, &token);
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  return token;
+}
+
+bytea *seal(const TypePolicy *policy, const bytea *token, Bytes value) {
+  const std::size_t size = VaultSealer::sealed_size(value.size());
+  if (size > MaxAllocSize - VARHDRSZ)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
+                    errhidestmt(true)));
+  auto *sealed = static_cast<bytea *>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(sealed, VARHDRSZ + size);
+  const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(sealed)), size);
+  if (keys_vault_sealer(policy, 0)->seal(bytes_of(token), value, out) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+  return sealed;
+}
+
+// The token that a value has; null where there is none.  A row that has expired is deleted.
+bytea *existing(const TypePolicy *policy, const bytea *fingerprint) {
+  const VaultRow row = vault_find(policy->class_id, VaultBy::fingerprint, fingerprint);
+  if (!row.found) return nullptr;
+  if (row.expired) {
+    require_writable(policy);
+    (void)vault_delete(policy->class_id, VaultBy::token,
+                       row.token);  // not by fingerprint: that may be another's by now
+    return nullptr;
+  }
+  if (row.disabled) refuse_disabled(policy);
+  return row.token;
+}
+
+// The token of `value`, made if there is none.
+bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    CHECK_FOR_INTERRUPTS();
+    if (bytea *token = fingerprint != nullptr ? existing(policy, fingerprint) : nullptr) return token;
+    require_writable(policy);
+    bytea *token = random_token(policy, value);
+    // Waits for another transaction that makes the same; if that commits, the next look finds its token.
+    if (vault_insert(policy->class_id, token, fingerprint, seal(policy, token, value), policy)) {
+      disclosure_made(policy);
+      return token;
+    }
+  }
+  ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("no unused token of type %s was found", policy->name),
+                  errdetail("%d random ones were in use.", kAttempts),
+                  errhint("A format with more values has room for more tokens."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+void require_forgotten(const TypePolicy *policy, VaultBy by, const bytea *key) {
+  if (vault_find(policy->class_id, by, key).found) refuse_hidden(policy);
+}
+
+}  // namespace
+
+bytea *vault_bytes(Bytes bytes) {
+  auto *copy = static_cast<bytea *>(palloc(VARHDRSZ + bytes.size()));
+  SET_VARSIZE(copy, VARHDRSZ + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<std::uint8_t *>(VARDATA(copy)));
+  return copy;
+}
+
+bytea *vault_tokenize(const TypePolicy *policy, Bytes value) {
+  bytea *plain = vault_bytes(value);
+  const bytea *fingerprint = nullptr;
+  Fingerprint charged;
+  if (policy->deterministic) {
+    charged = fingerprint_of(policy, bytes_of(plain));
+    fingerprint = vault_bytes(charged);
+  } else {
+    require_randomness(random_bytes(charged));  // no two calls are one
+  }
+  disclosure_tokenize_charge(policy, charged);
+  bytea *token = obtain(policy, bytes_of(plain), fingerprint);
+  OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
+  return token;
+}
+
+bytea *vault_find_token(const TypePolicy *policy, Bytes value) {
+  require_consistent(policy);
+  const Fingerprint fingerprint = fingerprint_of(policy, value);
+  disclosure_tokenize_charge(policy, fingerprint);
+  const VaultRow row = vault_find(policy->class_id, VaultBy::fingerprint, vault_bytes(fingerprint));
+  return row.found && !row.expired ? row.token : nullptr;
+}
+
+varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required) {
+  const VaultRow row = vault_find(policy->class_id, VaultBy::token, token);
+  if (!row.found || row.expired) {
+    if (!required) return nullptr;
+    ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+                    row.found ? errmsg("the token of type %s has expired", policy->name)
+                              : errmsg("the token of type %s is not in the vault", policy->name),
+                    row.found ? 0 : errdetail("It has expired, was forgotten, or was never made in this database."),
+                    errhidestmt(true)));
+  }
+  if (row.disabled) {
+    if (!required) return nullptr;
+    refuse_disabled(policy);
+  }
+  const auto version = vault_key_version(bytes_of(row.sealed));
+  if (version.ok()) {
+    VaultSealer *sealer = keys_vault_sealer(policy, *version);
+    const std::size_t size = bytes_of(row.sealed).size() - kVaultOverhead;
+    auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
+    SET_VARSIZE(value, VARHDRSZ + size);
+    const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
+    if (sealer->open(bytes_of(token), bytes_of(row.sealed), out) == Status::ok) return value;
+  }
+  ereport(ERROR,
+          (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the vault's row of a token of type %s is corrupt", policy->name),
+           errhint("It was changed by hand, or comes from a database with other keys."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+bool vault_forget_token(const TypePolicy *policy, const bytea *token) {
+  require_writable(policy);
+  if (vault_delete(policy->class_id, VaultBy::token, token)) return true;
+  require_forgotten(policy, VaultBy::token, token);
+  return false;
+}
+
+bool vault_forget_value(const TypePolicy *policy, Bytes value) {
+  require_consistent(policy);
+  require_writable(policy);
+  const Fingerprint charged = fingerprint_of(policy, value);
+  const bytea *fingerprint = vault_bytes(charged);
+  disclosure_tokenize_charge(policy, charged);
+  if (vault_delete(policy->class_id, VaultBy::fingerprint, fingerprint)) return true;
+  require_forgotten(policy, VaultBy::fingerprint, fingerprint);
+  return false;
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,39 @@
+// vault.h - the values of vaulted types: put into the vault, found there, opened.
+//
+// A vaulted token says nothing; what it stands for is a row of redoubt.vault.  In the vault, and here, a
+// token is 16 random bytes, or the UTF-8 of the token where the type has a format (of integers, their
+// decimal digits).  A value is the normalised plaintext in UTF-8, or the bytes of a bytea.
+#ifndef REDOUBT_PG_VAULT_H
+#define REDOUBT_PG_VAULT_H
+
+#include "pg/boundary.h"
+
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+
+// vault_tokenize charges, and returns the value's token: of a consistent type the one there is, else a new one.
+// The privilege was checked.  Raises 53400; 22P02 where the value is outside the type's format; 25006 where a token
+// would have to be made in a read-only transaction, 25000 in parallel mode; 55000 where it is disabled; 54000 where the
+// format has hardly any unused tokens left; and 40001 where the isolation level hides the row that another transaction
+// made.
+bytea *vault_tokenize(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
+// vault_find_token charges, and returns the token of a value of a consistent type, or null where it has none.  It
+// writes nothing.  Raises 53400; 0A000 for other types.
+bytea *vault_find_token(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
+// vault_open returns the value of a token, for a reader who has been admitted.  Where it is gone: null, or if
+// `required` P0002 (never made, expired, forgotten) or 55000 (disabled).  XX001 where the row was tampered with.
+varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required);
+
+// vault_forget_token and vault_forget_value delete the row, and tell whether there was one.  40001 where the isolation
+// level hides it; 25006.  The second takes the way of vault_find_token to it.
+bool vault_forget_token(const TypePolicy *policy, const bytea *token);
+bool vault_forget_value(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
+// vault_bytes copies bytes into a fresh bytea.
+bytea *vault_bytes(std::span<const std::uint8_t> bytes);
+
+}  // namespace redoubt::pg
+#endif

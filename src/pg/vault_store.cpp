@@ -1,0 +1,221 @@
+// vault_store.cpp - see vault_store.h.
+//
+// Reading is an index scan of our own, writing SPI with plans kept per backend, as the
+// table's owner and with every name qualified.  What SPI and those who listen to it
+// (auto_explain, pg_stat_statements) see of a value is its fingerprint and its sealed form.
+//
+// Locks: heap and index locks of PostgreSQL alone.  A transaction that adds a row makes others that add
+// the same token or fingerprint wait until it ends.
+// Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
+#include "pg/boundary.h"
+
+#include "pg/catalog.h"
+#include "pg/vault_store.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of redoubt.vault.
+enum : AttrNumber {
+  kClassIdColumn = 1,
+  kTokenColumn,
+  kFingerprintColumn,
+  kSealedColumn,
+  kExpiresColumn,
+  kDisabledColumn
+};
+
+enum Statement : int { kInsert, kDeleteToken, kDeleteFingerprint, kSetSome, kSetAll, kSweep, kStatements };
+
+struct StatementText {
+  const char *sql;
+  int arguments;
+  Oid types[5];
+};
+
+#define VAULT_IS " OPERATOR(pg_catalog.=) "
+constexpr StatementText kText[kStatements] = {
+    {"INSERT INTO redoubt.vault (class_id, token, fingerprint, sealed, expires_at) VALUES ($1, $2, $3, $4, $5) "
+     "ON CONFLICT DO NOTHING",
+     5,
+     {UUIDOID, BYTEAOID, BYTEAOID, BYTEAOID, TIMESTAMPTZOID}},
+    {"DELETE FROM redoubt.vault WHERE class_id" VAULT_IS "$1 AND token" VAULT_IS "$2", 2, {UUIDOID, BYTEAOID}},
+    {"DELETE FROM redoubt.vault WHERE class_id" VAULT_IS "$1 AND fingerprint" VAULT_IS "$2", 2, {UUIDOID, BYTEAOID}},
+    {"UPDATE redoubt.vault SET disabled = $2 WHERE class_id" VAULT_IS
+     "$1 AND disabled OPERATOR(pg_catalog.<>) $2 AND token" VAULT_IS "ANY ($3)",
+     3,
+     {UUIDOID, BOOLOID, BYTEAARRAYOID}},
+    {"UPDATE redoubt.vault SET disabled = $2 WHERE class_id" VAULT_IS "$1 AND disabled OPERATOR(pg_catalog.<>) $2",
+     2,
+     {UUIDOID, BOOLOID}},
+    {"DELETE FROM redoubt.vault WHERE ctid" VAULT_IS
+     "ANY (ARRAY(SELECT ctid FROM redoubt.vault WHERE expires_at OPERATOR(pg_catalog.<=) $1 LIMIT $2 "
+     "FOR UPDATE SKIP LOCKED))",
+     2,
+     {TIMESTAMPTZOID, INT8OID}},
+};
+#undef VAULT_IS
+
+constinit SPIPlanPtr plans[kStatements] = {};
+constinit bool own_query = false;  // the next query to start is one of kText
+constinit Oid relation = InvalidOid;
+constinit Oid toast = InvalidOid;
+constinit bool relation_known = false;
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void vault_catalog_changed(Datum, int, uint32) { redoubt::pg::relation_known = false; }
+}
+
+namespace redoubt::pg {
+namespace {
+
+Datum uuid_datum(const ClassId &class_id) { return PointerGetDatum(class_id.data()); }
+
+Oid owner_of(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
+Oid toast_of(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return InvalidOid;
+  const Oid found = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->reltoastrelid;
+  ReleaseSysCache(tuple);
+  return found;
+}
+
+void run_plan(Statement statement, Datum *values, const char *nulls) {
+  const StatementText &text = kText[statement];
+  if (plans[statement] == nullptr) {
+    SPIPlanPtr plan = SPI_prepare(text.sql, text.arguments, const_cast<Oid *>(text.types));
+    if (plan == nullptr || SPI_keepplan(plan) != 0) elog(ERROR, "could not prepare a statement on redoubt.vault");
+    plans[statement] = plan;
+  }
+  own_query = true;
+  PG_TRY();
+  {
+    if (SPI_execute_plan(plans[statement], values, nulls, false, 0) < 0) elog(ERROR, "could not write redoubt.vault");
+  }
+  PG_FINALLY();
+  { own_query = false; }
+  PG_END_TRY();
+}
+
+// Runs a statement as the table's owner and returns the number of rows.  An error restores the user.
+uint64 execute(Statement statement, Datum *values, const char *nulls = nullptr) {
+  const Oid relid = vault_relation();
+  if (!OidIsValid(relid)) elog(ERROR, "table redoubt.vault is missing");
+  Oid save_user = InvalidOid;
+  int save_context = 0;
+  GetUserIdAndSecContext(&save_user, &save_context);
+  SetUserIdAndSecContext(owner_of(relid), save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  run_plan(statement, values, nulls);
+  const uint64 processed = SPI_processed;
+  SPI_finish();
+  SetUserIdAndSecContext(save_user, save_context);
+  return processed;
+}
+
+void copy_row(VaultRow *row, HeapTuple tuple, TupleDesc descriptor) {
+  bool null = false;
+  row->found = true;
+  row->token = DatumGetByteaPCopy(heap_getattr(tuple, kTokenColumn, descriptor, &null));
+  row->sealed = DatumGetByteaPCopy(heap_getattr(tuple, kSealedColumn, descriptor, &null));
+  row->disabled = DatumGetBool(heap_getattr(tuple, kDisabledColumn, descriptor, &null));
+  const Datum expires = heap_getattr(tuple, kExpiresColumn, descriptor, &null);
+  row->expired = !null && DatumGetTimestampTz(expires) <= GetCurrentTimestamp();
+}
+
+Datum expiry(const TypePolicy *policy) {
+  auto *ttl = static_cast<Interval *>(palloc(sizeof(Interval)));
+  *ttl = policy->ttl;
+  return DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
+                             IntervalPGetDatum(ttl));
+}
+
+}  // namespace
+
+Oid vault_relation() {
+  static bool registered = false;
+  if (!registered) {
+    CacheRegisterSyscacheCallback(RELOID, vault_catalog_changed, 0);
+    CacheRegisterSyscacheCallback(NAMESPACEOID, vault_catalog_changed, 0);
+    registered = true;
+  }
+  if (!relation_known) {
+    relation_known = true;  // unless the news comes while we look
+    const Oid found = catalog_relation("vault");
+    toast = toast_of(found);
+    relation = found;
+  }
+  return relation;
+}
+
+bool vault_holds(Oid relid) {
+  return OidIsValid(relid) && OidIsValid(vault_relation()) && (relid == relation || relid == toast);
+}
+
+bool vault_is_own(const PlannedStmt *plan) {
+  if (!own_query) return false;
+  own_query = false;
+  // A rule on the table may have put another query in the place of ours.
+  if (plan->commandType == CMD_SELECT) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids)
+    if (lfirst_oid(cell) != vault_relation()) return false;
+  return true;
+}
+
+VaultRow vault_find(const ClassId &class_id, VaultBy by, const bytea *key) {
+  VaultRow row = {};
+  const Oid relid = vault_relation();
+  const Oid index = catalog_relation(by == VaultBy::token ? "vault_pkey" : "vault_fingerprint");
+  if (!OidIsValid(relid)) return row;
+  if (!OidIsValid(index) || IndexGetRelation(index, true) != relid)
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("an index of redoubt.vault is missing"),
+                    errhint("It was dropped by hand; restore it from a dump of the extension.")));
+  Relation table = table_open(relid, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
+  ScanKeyInit(&keys[1], by == VaultBy::token ? kTokenColumn : kFingerprintColumn, BTEqualStrategyNumber, F_BYTEAEQ,
+              PointerGetDatum(key));
+  // No snapshot given: a fresh one of what is committed now, plus our own changes.
+  SysScanDesc scan = systable_beginscan(table, index, true, nullptr, lengthof(keys), keys);
+  HeapTuple tuple = systable_getnext(scan);
+  if (HeapTupleIsValid(tuple)) copy_row(&row, tuple, RelationGetDescr(table));
+  systable_endscan(scan);
+  table_close(table, AccessShareLock);
+  return row;
+}
+
+bool vault_insert(const ClassId &class_id, const bytea *token, const bytea *fingerprint, const bytea *sealed,
+                  const TypePolicy *policy) {
+  Datum values[] = {uuid_datum(class_id), PointerGetDatum(token), PointerGetDatum(fingerprint), PointerGetDatum(sealed),
+                    policy->expires ? expiry(policy) : static_cast<Datum>(0)};
+  const char nulls[] = {' ', ' ', fingerprint == nullptr ? 'n' : ' ', ' ', policy->expires ? ' ' : 'n', '\0'};
+  return execute(kInsert, values, nulls) == 1;
+}
+
+bool vault_delete(const ClassId &class_id, VaultBy by, const bytea *key) {
+  Datum values[] = {uuid_datum(class_id), PointerGetDatum(key)};
+  return execute(by == VaultBy::token ? kDeleteToken : kDeleteFingerprint, values) != 0;
+}
+
+uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disabled) {
+  Datum values[] = {uuid_datum(class_id), BoolGetDatum(disabled), PointerGetDatum(tokens)};
+  return execute(tokens != nullptr ? kSetSome : kSetAll, values);
+}
+
+uint64 vault_sweep(int batch) {
+  Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(batch)};
+  return execute(kSweep, values);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,56 @@
+// vault_store.h - the rows of redoubt.vault: found, added, deleted, disabled.
+//
+// Sees tokens, fingerprints and sealed values, never a plaintext; whoever calls has
+// judged privileges.  Rows are found as of the latest committed state, whatever the
+// isolation level, so that what was forgotten is gone for everybody at once.
+#ifndef REDOUBT_PG_VAULT_STORE_H
+#define REDOUBT_PG_VAULT_STORE_H
+
+#include "pg/boundary.h"
+
+#include "pg/policy.h"
+
+namespace redoubt::pg {
+
+using ClassId = std::array<std::uint8_t, kClassIdSize>;
+
+struct VaultRow {
+  bool found;
+  bool disabled;
+  bool expired;  // by the clock of this moment
+  bytea *token;  // palloc'd, as are the others; null unless found
+  bytea *sealed;
+};
+
+// vault_find looks a token up, or a fingerprint.  No SPI: also in output functions, in
+// parallel workers and on a hot standby.  A missing table has no rows.
+enum class VaultBy { token, fingerprint };
+VaultRow vault_find(const ClassId &class_id, VaultBy by, const bytea *key);
+
+// vault_insert adds a row as the table's owner; `fingerprint` may be null.  It waits for
+// whoever is adding the same token or fingerprint: false if that one committed.
+bool vault_insert(const ClassId &class_id, const bytea *token, const bytea *fingerprint, const bytea *sealed,
+                  const TypePolicy *policy);
+
+// vault_delete deletes the row; false if there is none that the transaction's snapshot sees.
+bool vault_delete(const ClassId &class_id, VaultBy by, const bytea *key);
+
+// vault_set_disabled disables or enables the tokens, an array of bytea, or all of the class where that
+// is null, and returns how many it changed.
+uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disabled);
+
+// vault_sweep deletes up to `batch` expired rows of the database, skipping rows that somebody has
+// locked, and returns how many.
+uint64 vault_sweep(int batch);
+
+// vault_relation is the OID of redoubt.vault, InvalidOid where the extension is not installed.  Cached.
+Oid vault_relation();
+
+// vault_holds tells whether rows of a relation are the vault's: the table itself, or what long values go to.
+bool vault_holds(Oid relid);
+
+// vault_is_own tells whether a query is one that this file runs, and forgets that it was: the next is not.
+bool vault_is_own(const PlannedStmt *plan);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,18 @@
+// vault_watch.h - redoubt.vault is looked at by hand, or written: for the record.
+#ifndef REDOUBT_PG_VAULT_WATCH_H
+#define REDOUBT_PG_VAULT_WATCH_H
+
+#include "pg/boundary.h"
+
+namespace redoubt::pg {
+
+// vault_watch_query records a query on redoubt.vault that is about to run and is not the extension's own: an event
+// `vault`, operation `read`, or `policy` with insert, update, delete or write.  Raises 58030 where the trail cannot be
+// written: then the query does not run.
+void vault_watch_query(const QueryDesc *query, int eflags);
+
+// vault_watch_utility does the same for COPY, TRUNCATE and the commands that put code on the table.
+void vault_watch_utility(const Node *statement);
+
+}  // namespace redoubt::pg
+#endif
