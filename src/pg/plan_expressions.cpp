@@ -514,7 +514,6 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return list_flow(walk, scope, reinterpret_cast<List *>(node));
     case T_AlternativeSubPlan:
     case T_ArrayExpr:
-    case T_BoolExpr:
     case T_BooleanTest:
     case T_CaseWhen:
     case T_CoerceToDomainValue:
