@@ -113,7 +113,7 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
     analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)), 0, 0};
     analysis->row_decides |= flow.implicit;
   }
-  analysis->row_decides |= top.implicit;
+  analysis->row_decides |= top.implicit | top.order;
   analysis->statement_decides |= analysis->row_decides;
 }
 

@@ -385,7 +385,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
 
   const auto column = [rows](int position) {
     Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
-    value.implicit |= rows->implicit;
+    value.implicit |= rows->implicit | rows->order;
     return value;
   };
   const auto set_each = [&](const List *params) {

@@ -43,11 +43,12 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
 }
 
 NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sources) {
-  NodeFlow result = {true, false, 0, nullptr, 0};
+  NodeFlow result = {true, false, 0, nullptr, 0, 0};
   bool first = true;
   for (int i = 0; i < n; ++i) {
     if (!nodes[i].valid) continue;
     result.implicit |= nodes[i].implicit;
+    result.order |= nodes[i].order;
     if (first) {
       result.size = nodes[i].size;
       result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));

@@ -94,6 +94,7 @@ struct NodeFlow {
   int size;
   Flow *column;
   std::uint32_t implicit;  // sources that decided which rows there are
+  std::uint32_t order;     // and of which an index may have decided in what order
 };
 
 // The flow of a node's column, or of all of them (attno 0); nothing for a null node.

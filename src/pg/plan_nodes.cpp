@@ -23,7 +23,7 @@ namespace redoubt::pg {
 namespace {
 
 NodeFlow uniform(const Flow &flow, int size) {
-  NodeFlow rows = {true, false, size, nullptr, flow.implicit};
+  NodeFlow rows = {true, false, size, nullptr, flow.implicit, 0};
   rows.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(size, 1))));
   std::fill_n(rows.column, size, flow);
   return rows;
@@ -59,6 +59,18 @@ std::uint32_t order_decides(const NodeFlow *rows, const List *targets) {
     if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
       mask |= flow_decides(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
   return mask;
+}
+
+// The planner takes the mark away where it drops the subquery that is sorted; then the key is left
+// among the columns of the scan whose index has sorted it.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
+  Oid index = InvalidOid;
+  if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
+  if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
+  if (!OidIsValid(index)) return 0;
+  std::uint32_t columns = 0;
+  for (int i = 0; i < rows.size; ++i) columns |= flow_explicit(rows.column[i]);
+  return columns != 0 ? columns & index_itself(walk, reinterpret_cast<const Scan *>(plan)->scanrelid, index, true) : 0;
 }
 
 // Everything protected in the relations of the statement.
@@ -366,7 +378,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
         const auto *set = static_cast<Agg *>(lfirst(cell));
         mask |= key_decides(rows, set->numCols, set->grpColIdx);
       }
-      scope->taken |= mask;  // the keys decide where a row is kept
+      scope->taken |= mask | rows->order;  // the keys decide where a row is kept
       const std::uint32_t kept = kept_rows(walk, *scope, plan);
       if (sorts_again(agg)) {
         scope->input_paid = true;
@@ -376,14 +388,15 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       if (!DO_AGGSPLIT_COMBINE(agg->aggsplit))
         meter_kept(walk, &plan->lefttree, kept, answers && agg->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0);
       scope->kept = kept;
-      if (!answers) scope->spent = kept;
+      if (answers) return mask | kept;
+      scope->spent = kept;
       return mask;
     }
     case T_Group:
       return key_decides(rows, reinterpret_cast<Group *>(plan)->numCols, reinterpret_cast<Group *>(plan)->grpColIdx);
     case T_WindowAgg: {
       const auto *window = reinterpret_cast<WindowAgg *>(plan);
-      const std::uint32_t keys = key_decides(rows, window->partNumCols, window->partColIdx) |
+      const std::uint32_t keys = rows->order | key_decides(rows, window->partNumCols, window->partColIdx) |
                                  key_decides(rows, window->ordNumCols, window->ordColIdx);
       scope->taken |= keys;
       scope->kept = scope->spent = walk_window_input(walk, *scope, plan);
@@ -406,7 +419,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return key_decides(rows, reinterpret_cast<GatherMerge *>(plan)->numCols,
                          reinterpret_cast<GatherMerge *>(plan)->sortColIdx);
     case T_Limit:
-      return order_decides(rows, outerPlan(plan)->targetlist) |
+      return rows->order | order_decides(rows, outerPlan(plan)->targetlist) |
              walk_quals(
                  walk, *scope,
                  list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
@@ -534,7 +547,7 @@ NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify
 bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
 
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
-  NodeFlow rows = {true, false, 0, nullptr, 0};
+  NodeFlow rows = {true, false, 0, nullptr, 0, 0};
   if (IsA(plan, BitmapIndexScan))
     rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual) |
                     index_itself(walk, reinterpret_cast<Scan *>(plan)->scanrelid,
@@ -638,6 +651,8 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
   for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
+  if (!IsA(plan, Sort) && !IsA(plan, Agg))
+    rows.order = inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

@@ -88,7 +88,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
 
 // What decided on the rows that are changed, and on values written to them.
 std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
-  std::uint32_t mask = rows->implicit;
+  std::uint32_t mask = rows->implicit | rows->order;
   ListCell *cell = nullptr;
   foreach (cell, outerPlan(modify)->targetlist)
     if (!static_cast<const TargetEntry *>(lfirst(cell))->resjunk)
