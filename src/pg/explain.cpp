@@ -133,12 +133,12 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   Entries done = {};
   if (state->analyze) {
     query_meter_charged(meter, charged, &done);
-    meter_each_charge(query->estate->es_query_cxt, charged, &done);
+    meter_each_charge(query->estate->es_query_cxt, true, charged, &done);
   }
   query_meter_expected(meter, into != nullptr ? DestIntoRel : DestRemote, rows_out(state, query), expect, &entries);
   if (state->analyze && !in_workers) {
     // What meters in the middle have charged is what they charge whoever runs the query.
-    meter_each_charge(query->estate->es_query_cxt, expect, &entries);
+    meter_each_charge(query->estate->es_query_cxt, false, expect, &entries);
     plan_estimate(plan, expect_revealed, &entries);
   } else {
     plan_estimate(plan, expect, &entries);

@@ -32,7 +32,8 @@ struct MeterState {
   MeterState **link;  // what points here
   MemoryContext context;
   Oid type;
-  bool answered;  // a row has gone by whose probes the answer pays for
+  std::uint64_t rows;
+  std::uint64_t answer[kMaxSources];  // probes that the answer need not pay again
   MeterSpec spec;
   Lease lease[kMaxSources];
   MemoryContextCallback forget;
@@ -65,6 +66,20 @@ static void meter_function_forget(void *argument) {
 namespace redoubt::pg {
 namespace {
 
+// Before the row is handed on, so that an error after it does not save the charge.
+void charge_probe(MeterState *state, int i) {
+  const std::uint16_t flags = state->spec.flags;
+  ProbeCover *cover = nullptr;
+  if ((flags & (kMeterFirst | kMeterAnswer)) != 0)
+    cover = query_meter_cover(state->context, state->spec.item[i].token_type);
+  if ((flags & kMeterAnswer) != 0 && cover != nullptr && state->rows <= cover->covered) return;
+  lease_take(&state->lease[i], 1);
+  if (cover == nullptr || ((flags & kMeterAnswer) == 0 && state->rows > 1)) return;
+  ++cover->covered;
+  // What is written is no more than told at the end, once.
+  if ((flags & kMeterRows) == 0 || ((flags & kMeterFirst) != 0 && state->rows == 1)) ++state->answer[i];
+}
+
 MeterState *make_state(FunctionCallInfo fcinfo) {
   FmgrInfo *const info = fcinfo->flinfo;
   const auto *bytes = PG_GETARG_BYTEA_PP(1);
@@ -96,10 +111,10 @@ void charge(MeterState *state, Datum value, bool null) {
     elements = 0;
   else if ((spec.flags & kMeterMany) != 0)
     elements = value_elements(value, state->type);
-  const bool answer = (spec.flags & kMeterFirst) != 0 && !std::exchange(state->answered, true);
+  ++state->rows;
   for (int i = 0; i < spec.items; ++i) {
     if (spec.item[i].operation == Operation::probe) {
-      if (!answer) lease_take(&state->lease[i], spec.item[i].count);
+      charge_probe(state, i);
       continue;
     }
     const bool left_to_output = spec.item[i].is_token != 0 && (spec.flags & kMeterReveals) != 0 &&
@@ -164,10 +179,11 @@ std::span<const MeterItem> meter_items(const Node *meter) {
   return {spec->item, spec->items};
 }
 
-void meter_each_charge(MemoryContext context, VisitCharge visit, void *to) {
+void meter_each_charge(MemoryContext context, bool answer, VisitCharge visit, void *to) {
   for (const MeterState *state = states; state != nullptr; state = state->next)
     for (int i = 0; state->context == context && i < state->spec.items; ++i)
-      visit(to, state->lease[i].token_type, state->lease[i].operation, static_cast<double>(state->lease[i].taken));
+      visit(to, state->lease[i].token_type, state->lease[i].operation,
+            static_cast<double>(state->lease[i].taken - (answer ? 0 : state->answer[i])));
 }
 
 bool meters_give_back(Oid token_type, Operation operation) noexcept {

@@ -13,13 +13,15 @@ namespace redoubt::pg {
 
 // How a meter counts one evaluation; bits.
 enum MeterFlags : std::uint16_t {
-  kMeterPure = 1,     // a null holds no value and is free
-  kMeterMany = 2,     // counts are per element of arrays
-  kMeterKeeps = 4,    // pays for a copy that is made: the value itself stays protected
-  kMeterReveals = 8,  // tokens that an output function is about to reveal are left to it
-  kMeterRows = 16,    // pays for something of the row other than the value it is around
-  kMeterProbes = 32,  // counts the row as a probe of the columns that decided on it
-  kMeterFirst = 64,   // the first row's probes are left to the answer, which pays for itself
+  kMeterPure = 1,      // a null holds no value and is free
+  kMeterMany = 2,      // counts are per element of arrays
+  kMeterKeeps = 4,     // pays for a copy that is made: the value itself stays protected
+  kMeterReveals = 8,   // tokens that an output function is about to reveal are left to it
+  kMeterRows = 16,     // pays for something of the row other than the value it is around
+  kMeterProbes = 32,   // counts the row as a probe of the columns that decided on it
+  kMeterFirst = 64,    // the first row's probes are those of the answer, too: it need not pay again
+  kMeterAnswer = 128,  // it is a row of the answer, about to be written or handed to a function: its
+                       // probes are those of the answer, and of all such meters of that row
 };
 
 // OID of redoubt.meter, or InvalidOid where the extension is not installed.
@@ -46,8 +48,8 @@ struct MeterItem {
 std::span<const MeterItem> meter_items(const Node *meter);
 
 // meter_each_charge calls `visit` with what the meters whose state is in `context` (the
-// query's) have charged in this process.
-void meter_each_charge(MemoryContext context, VisitCharge visit, void *to);
+// query's) have charged in this process; without `answer`, not what the answer need not pay again.
+void meter_each_charge(MemoryContext context, bool answer, VisitCharge visit, void *to);
 
 // meter_refund_query gives back what meters whose state is in `context` (the query's)
 // hold ahead.  Atomics only.

@@ -59,8 +59,10 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
     estimate->workers_meter |= estimate->in_workers;
     for (const MeterItem &item : meter_items(node)) {
       if (item.operation == Operation::probe) {
-        const double rows = estimate->times - ((flags & kMeterFirst) != 0 ? 1 : 0);
-        estimate->visit(estimate->to, item.token_type, Operation::probe, std::max(rows, 0.0) * item.count);
+        // Those that the answer is charged with, see meter_function.h.
+        double answer = (flags & kMeterFirst) != 0 ? 1 : 0;
+        if ((flags & kMeterAnswer) != 0 && (flags & kMeterRows) == 0) answer = estimate->times;
+        estimate->visit(estimate->to, item.token_type, Operation::probe, std::max(estimate->times - answer, 0.0));
         continue;
       }
       const bool revealed = item.is_token != 0 && (flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);

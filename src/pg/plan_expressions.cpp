@@ -87,7 +87,7 @@ bool passes_on(Oid function, Oid result, const List *arguments) {
 
 // What a function that may disclose its arguments is told by being called with them.
 std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
-  return scope.charged ? 0 : flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
+  return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
 }
 
 }  // namespace
@@ -98,7 +98,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (flow_explicit(flow) == 0 && probes == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments))) {
     meter_arguments(walk, scope, arguments, 0);
-    meter_handed(walk, arguments, probes, kMeterFirst);
+    meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
     return flow_paid(flow);
   }
   if (flow_explicit(flow) == 0) return flow;
@@ -188,7 +188,7 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid typ
 Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
   List *list = list_make1(*argument);
   meter_arguments(walk, scope, list, flags);
-  meter_handed(walk, list, handed_probes(walk, scope, flow), kMeterFirst);
+  meter_handed(walk, list, handed_probes(walk, scope, flow), scope.charged ? kMeterAnswer : kMeterFirst);
   *argument = static_cast<Expr *>(linitial(list));
   return flow_paid(flow);
 }
@@ -373,7 +373,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   ListCell *argument = nullptr;
   forboth(parameter, subplan->parParam, argument, subplan->args)
       walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
-  if (const int id = subplan->plan_id; id >= 1 && id <= walk->subplans && subplan->parParam != NIL && !scope.charged) {
+  if (const int id = subplan->plan_id; id >= 1 && id <= walk->subplans && subplan->parParam != NIL) {
     const std::uint32_t before = walk->called[id - 1];
     walk->called[id - 1] |= scope.rows | walk->context;
     walk->changed |= walk->called[id - 1] != before;

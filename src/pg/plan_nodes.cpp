@@ -615,7 +615,7 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   foreach (cell, plan->initPlan) (void)walk_subplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
-  if (IsA(plan, ModifyTable)) walk->written = outerPlan(plan);
+  if (IsA(plan, ModifyTable) && plan == walk->plan->planTree) walk->written = outerPlan(plan);
   inputs.outer = walk_plan(walk, outerPlan(plan));
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop))

@@ -19,7 +19,7 @@ struct PlanWalk {
   bool changed;
   std::uint32_t context;  // decided that the plan at hand is run for an outer row
   std::uint32_t *called;  // the same by subplan
-  const Plan *written;    // whose rows a ModifyTable is charged for
+  const Plan *written;    // whose rows the command itself is charged for
   bool index_condition;   // compared by operator class members, called by the index
   int params;
   Flow *param;

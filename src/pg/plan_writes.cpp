@@ -198,10 +198,12 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   meter_rows(walk, child, seen);
   walk->analysis->statement_decides |= decides;
   if (used == 0) return 0;
-  // Of a command on its own the number of rows is an answer that is charged already.
-  const bool answers = &modify->plan == walk->plan->planTree && modify->returningLists == NIL;
+  // Of a command on its own the number of rows is the answer, or what it returns of them.
+  std::uint16_t flags = 0;
+  if (&modify->plan == walk->plan->planTree)
+    flags = modify->returningLists == NIL ? kMeterAnswer | kMeterFirst : kMeterAnswer;
   const std::uint32_t probes = flow_probes(decides, charged);
-  meter_kept(walk, child, probes, answers ? kMeterFirst : 0);
+  meter_kept(walk, child, probes, flags);
   return probes;
 }
 
