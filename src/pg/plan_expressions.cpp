@@ -326,9 +326,10 @@ Flow source_flow(PlanWalk *walk, const Source &source, int count) {
 
 Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   Flow flow = kNoFlow;
-  if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable)) || attno < 0) return flow;
+  if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable))) return flow;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE) return flow;
+  if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) return partition_flow(walk, rti);
+  if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
   const ProtectedRelation *relation = protected_relation(entry->relid);
   int columns = 0;
   bool many = false;

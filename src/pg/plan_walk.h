@@ -1,7 +1,8 @@
 // plan_walk.h - what the parts of plan analysis share.
 //
-// plan_nodes.cpp knows plan nodes, plan_indexes.cpp how indexes are used, plan_expressions.cpp and plan_aggregates.cpp
-// expressions, plan_writes.cpp what a ModifyTable moves.  Everything is palloc'd in the current memory context.
+// plan_nodes.cpp knows plan nodes, plan_kept.cpp those that put rows together, plan_indexes.cpp how indexes are used,
+// plan_expressions.cpp and plan_aggregates.cpp expressions, plan_writes.cpp what a ModifyTable moves.  Everything is
+// palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
@@ -53,9 +54,19 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
 
+// plan_kept.cpp
+// What sort, group and distinct keys look at decides which rows there are, or their order.
+std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys);
+// What the node itself adds to what decides on its rows.
+std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
+std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
+NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan);
+
 // plan_indexes.cpp
 // Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
 std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
+// What the partition that a row is in tells: values of the keys above it.
+Flow partition_flow(PlanWalk *walk, Index rti);
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 // Conditions as written, where they are evaluated again.
