@@ -31,6 +31,13 @@ constexpr int kBatch = 1000;
 constexpr long kRestMs = 10;             // between batches
 constexpr long kOffMs = 60 * 60 * 1000;  // while the sweep is off, a reload of the settings wakes the launcher
 
+struct Setting {
+  const char *name, *value;
+};
+constexpr Setting kSettings[] = {{"default_transaction_read_only", "off"},
+                                 {"default_transaction_isolation", "read committed"},
+                                 {"lock_timeout", "0"}};
+
 // Waits; returns false when the process has to end.
 bool rest(long ms) {
   const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, ms, PG_WAIT_EXTENSION);
@@ -127,6 +134,8 @@ void redoubt_sweep_main(Datum database) {
   pqsignal(SIGTERM, die);
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+  // A database may have defaults for its users that are none for a sweep.
+  for (const auto &[name, value] : kSettings) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
   uint64 deleted = 0;
   do {
     CHECK_FOR_INTERRUPTS();

@@ -123,6 +123,7 @@ $node->admin(q{UPDATE redoubt.vault SET expires_at = now() - interval '1 s' WHER
 is($node->admin($expired, database => $_), $_ eq 'other' ? '2500' : '500', "$_: expired") for 'postgres', 'other';
 $node->fails_with('regress_lead', 'SELECT redoubt.detokenize(visit) FROM journal', 'P0002', qr/has expired/, 'they do not open, though they are there');
 $mark = $node->admin('SELECT max(sequence) FROM redoubt.audit');
+$node->admin("ALTER DATABASE other SET $_") for 'default_transaction_read_only = on', 'default_transaction_isolation = serializable';
 $node->set_conf('redoubt.sweep_interval = 1');
 $node->reload;
 $node->poll_query_until($_, "SELECT ($expired) = 0") or die "$_ is not swept" for 'postgres', 'other';
