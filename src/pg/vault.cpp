@@ -20,7 +20,8 @@
 namespace redoubt::pg {
 namespace {
 
-// A format's token may be taken.  With half of them in use this many attempts fail once in 10^30.
+// A format's token may be taken.  With half of them in use this many attempts fail once in 10^30.  And others may make
+// and forget the same.
 constexpr int kAttempts = 100;
 
 using Bytes = std::span<const std::uint8_t>;
@@ -200,8 +201,16 @@ bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
   pg_unreachable();
 }
 
-void require_forgotten(const TypePolicy *policy, VaultBy by, const bytea *key) {
-  if (vault_find(policy->class_id, by, key).found) refuse_hidden(policy);
+// Deletes a row; false if there is none.  One that was made while this waited is deleted too, where the isolation level
+// lets it be seen.
+bool forget(const TypePolicy *policy, VaultBy by, const bytea *key) {
+  const int attempts = IsolationUsesXactSnapshot() ? 1 : kAttempts;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
+    CHECK_FOR_INTERRUPTS();
+    if (vault_delete(policy->class_id, by, key)) return true;
+    if (!vault_find(policy->class_id, by, key).found) return false;
+  }
+  refuse_hidden(policy);
 }
 
 }  // namespace
@@ -258,9 +267,7 @@ varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required)
 
 bool vault_forget_token(const TypePolicy *policy, const bytea *token) {
   require_writable(policy);
-  if (vault_delete(policy->class_id, VaultBy::token, token)) return true;
-  require_forgotten(policy, VaultBy::token, token);
-  return false;
+  return forget(policy, VaultBy::token, token);
 }
 
 bool vault_forget_value(const TypePolicy *policy, Bytes value) {
@@ -269,9 +276,7 @@ bool vault_forget_value(const TypePolicy *policy, Bytes value) {
   const Fingerprint charged = fingerprint_of(policy, value);
   const bytea *fingerprint = vault_bytes(charged);
   disclosure_tokenize_charge(policy, charged);
-  if (vault_delete(policy->class_id, VaultBy::fingerprint, fingerprint)) return true;
-  require_forgotten(policy, VaultBy::fingerprint, fingerprint);
-  return false;
+  return forget(policy, VaultBy::fingerprint, fingerprint);
 }
 
 }  // namespace redoubt::pg
