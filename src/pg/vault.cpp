@@ -20,8 +20,7 @@
 namespace redoubt::pg {
 namespace {
 
-// A format's token may be taken.  With half of them in use this many attempts fail once in 10^30.  And others may make
-// and forget the same.
+// A format's token may be taken.  With half of them in use this many attempts fail once in 10^30.
 constexpr int kAttempts = 100;
 
 using Bytes = std::span<const std::uint8_t>;
@@ -204,13 +203,16 @@ bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
 // Deletes a row; false if there is none.  One that was made while this waited is deleted too, where the isolation level
 // lets it be seen.
 bool forget(const TypePolicy *policy, VaultBy by, const bytea *key) {
-  const int attempts = IsolationUsesXactSnapshot() ? 1 : kAttempts;
-  for (int attempt = 0; attempt < attempts; ++attempt) {
+  const bytea *left = nullptr;
+  while (true) {
     CHECK_FOR_INTERRUPTS();
     if (vault_delete(policy->class_id, by, key)) return true;
-    if (!vault_find(policy->class_id, by, key).found) return false;
+    const VaultRow row = vault_find(policy->class_id, by, key);
+    if (!row.found) return false;
+    if (IsolationUsesXactSnapshot() || (left != nullptr && std::ranges::equal(bytes_of(left), bytes_of(row.token))))
+      refuse_hidden(policy);
+    left = row.token;
   }
-  refuse_hidden(policy);
 }
 
 }  // namespace

@@ -62,7 +62,25 @@ bool publishes_vault(const List *objects, bool all_tables) {
   return false;
 }
 
-// What a command that puts code on the vault, sends it elsewhere or takes it out of sight is called; null for others.
+bool is_vault_name(const Node *names) {
+  return is_vault(makeRangeVarFromNameList(reinterpret_cast<List *>(const_cast<Node *>(names))));
+}
+
+// Does the vault go?  With the extension or the schema of this name, it does.
+bool drops_vault(const DropStmt *statement) {
+  if (!OidIsValid(vault_relation())) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, statement->objects) {
+    const auto *object = static_cast<const Node *>(lfirst(cell));
+    const bool whole = statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
+    if (whole ? strcmp(strVal(object), "redoubt") == 0 : statement->removeType == OBJECT_TABLE && is_vault_name(object))
+      return true;
+  }
+  return false;
+}
+
+// What a command that puts code on the vault, sends it elsewhere, takes it out of sight or drops it is called; null for
+// others.
 const char *change_of(const Node *statement) {
   switch (nodeTag(statement)) {
     case T_RuleStmt:
@@ -97,6 +115,12 @@ const char *change_of(const Node *statement) {
     }
     case T_AlterObjectSchemaStmt:
       return is_vault(reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation) ? "alter" : nullptr;
+    case T_AlterExtensionContentsStmt: {
+      const auto *alter = reinterpret_cast<const AlterExtensionContentsStmt *>(statement);
+      return alter->objtype == OBJECT_TABLE && is_vault_name(alter->object) ? "alter" : nullptr;
+    }
+    case T_DropStmt:
+      return drops_vault(reinterpret_cast<const DropStmt *>(statement)) ? "drop" : nullptr;
     case T_TruncateStmt:
       return any_is_vault(reinterpret_cast<const TruncateStmt *>(statement)->relations) ? "truncate" : nullptr;
     default:
