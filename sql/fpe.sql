@@ -212,6 +212,14 @@ ANALYZE regress_fpe.listed;
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.listed WHERE card LIKE '4111 11%';
 SELECT count(*) AS like, count(*) FILTER (WHERE card ~ '1001$') AS regexp FROM regress_fpe.listed WHERE card LIKE '4111 11%';
+-- An index of the operators of text, or of bigint, serves comparisons with those.
+CREATE INDEX listed_text ON regress_fpe.listed (card text_ops);
+CREATE INDEX customer_number ON regress_fpe.customer (account int8_ops);
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.listed WHERE card = '4111 1111 1111 1111'::varchar;
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.listed WHERE card = redoubt.tokenize('4111 1111 1111 1001', 'regress_fpe.card');
+SELECT ticket FROM regress_fpe.listed WHERE card = redoubt.tokenize('4111 1111 1111 1001', 'regress_fpe.card');
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.customer WHERE account = 4711;
+DROP INDEX regress_fpe.customer_number;
 RESET enable_seqscan;
 SELECT count(*) FROM (SELECT card FROM regress_fpe.listed WHERE card COLLATE "C" LIKE '4%' ORDER BY card COLLATE "C" LIMIT 3) AS l;
 DROP TABLE regress_fpe.listed;
