@@ -25,7 +25,10 @@ CREATE TEMP VIEW member AS
   SELECT d.classid, d.objid, d.objsubid, i.type, i.identity
   FROM pg_depend AS d, LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i
   WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'redoubt');
+    AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'redoubt')
+    -- From 17 on arrays and row types are members of their own; they come with what they belong to.
+    AND NOT (d.classid = 'pg_type'::regclass
+             AND EXISTS (SELECT FROM pg_type AS t WHERE t.oid = d.objid AND (t.typcategory = 'A' OR t.typrelid <> 0)));
 
 -- Every object.
 SELECT type, identity FROM member ORDER BY type COLLATE "C", identity COLLATE "C";

@@ -122,7 +122,9 @@ COPY customer TO STDOUT;
 \copy customer (id, email) TO PROGRAM 'sed "s/tok_[A-Za-z0-9_-]\{40,\}/<token>/"'
 SET row_security = off;
 COPY customer (id, email) TO STDOUT;
+\set VERBOSITY sqlstate
 COPY customer (id, email) TO '/nowhere/file';
+\set VERBOSITY terse
 
 \c - postgres
 SET client_min_messages = warning;

@@ -120,6 +120,9 @@ GRANT regress_gate_lead TO regress_gate_agent;
 SELECT redoubt.detokenize(email) FROM gate_test.customer WHERE id = 1;
 \c - postgres
 ALTER ROLE regress_gate_agent NOINHERIT;
+-- From 16 on a grant of membership remembers whether the member inherited when it was made.
+REVOKE regress_gate_lead FROM regress_gate_agent;
+GRANT regress_gate_lead TO regress_gate_agent;
 \c - regress_gate_agent
 SELECT redoubt.detokenize(email) FROM gate_test.customer WHERE id = 1;
 SET redoubt.reveal = 'auto';
@@ -130,6 +133,8 @@ SELECT email FROM gate_test.customer WHERE id = 1;
 RESET ROLE;
 \c - postgres
 ALTER ROLE regress_gate_agent INHERIT;
+REVOKE regress_gate_lead FROM regress_gate_agent;
+GRANT regress_gate_lead TO regress_gate_agent;
 -- Leaving the role counts at once, in a session that has a cached decision.
 SET ROLE regress_gate_agent;
 SELECT redoubt.detokenize(email) FROM gate_test.customer WHERE id = 1;
@@ -243,7 +248,9 @@ SET SESSION AUTHORIZATION regress_gate_lead;
 -- A definer function of one's own is no way up.
 CREATE FUNCTION gate_test.own(redoubt.email_token) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT redoubt.detokenize($1)';
 SELECT gate_test.own(email) FROM gate_test.customer;
+\set VERBOSITY sqlstate
 ALTER FUNCTION gate_test.own(redoubt.email_token) OWNER TO regress_gate_lead;
+\set VERBOSITY terse
 -- Nor are types, casts and C functions of one's own.
 CREATE FUNCTION gate_test.steal(redoubt.email_token) RETURNS text AS '$libdir/redoubt', 'redoubt_detokenize' LANGUAGE c;
 CREATE CAST (redoubt.email_token AS bytea) WITHOUT FUNCTION;

@@ -58,8 +58,11 @@ SELECT id, note FROM customer \g /dev/null
 SELECT spent();
 SELECT note FROM customer ORDER BY email \g /dev/null
 SELECT spent();
-SELECT count(*), count(email), count(DISTINCT email) FROM customer \g /dev/null
+SELECT count(*), count(email) FROM customer \g /dev/null
 SELECT spent();
+-- From 16 on the planner may sort for a DISTINCT aggregate, and a sort key is a probe.
+SELECT count(DISTINCT email) FROM customer \g /dev/null
+SELECT spent() IN ('nothing', '1 probe email_token') AS at_most_a_probe;
 SELECT count(*) FROM customer JOIN ticket USING (email) \g /dev/null
 SELECT spent();
 SELECT EXISTS (SELECT email FROM customer), (SELECT count(email) FROM customer) \g /dev/null

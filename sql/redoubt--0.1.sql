@@ -653,9 +653,10 @@ BEGIN
                  f, n || '_recv', t, lib, c || 'recv');
   EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS cstring AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE', f, n || '_out', t, lib, c || 'out');
   EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS bytea AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE', f, n || '_send', t, lib, c || 'send');
-  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, LIKE = pg_catalog.%I, CATEGORY = %L, COLLATABLE = %L)',
+  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, LIKE = pg_catalog.%I, CATEGORY = %L, COLLATABLE = %s)',
                  t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send',
-                 CASE base WHEN 'bigint' THEN 'int8' ELSE 'text' END, CASE base WHEN 'bigint' THEN 'N' ELSE 'S' END, (base = 'text')::text);
+                 CASE base WHEN 'bigint' THEN 'int8' ELSE 'text' END, CASE base WHEN 'bigint' THEN 'N' ELSE 'S' END,
+                 CASE base WHEN 'bigint' THEN 'false' ELSE 'true' END);  -- text's operators, which it uses, need a collation
   EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt ' || CASE WHEN vaulted THEN 'vaulted' ELSE 'format-preserving' END || ' token type');
   EXECUTE format('COMMENT ON FUNCTION %s%I(cstring, oid, integer) IS %L', f, n || '_in', 'input of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(internal, oid, integer) IS %L', f, n || '_recv', 'binary input of ' || what);

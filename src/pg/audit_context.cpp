@@ -16,6 +16,7 @@ extern "C" {
 }
 
 #include "pg/audit_context.h"
+#include "pg/compat.h"
 
 namespace redoubt::pg {
 namespace {
@@ -139,7 +140,7 @@ void audit_context_fill(AuditRecord &record, Oid token_type, bool catalog) {
                                     ? record.session_user
                                     : role_name(kAuthenticated, record.authenticated_user_id, catalog);
   }
-  if (MyProcPort != nullptr && MyProcPort->authn_id != nullptr) record.identity = MyProcPort->authn_id;
+  if (const char *identity = compat_identity()) record.identity = identity;
   record.database = database_name(catalog);
   record.database_id = MyDatabaseId;
   record.client_address = client();

@@ -20,6 +20,7 @@ extern "C" {
 
 #include "pg/audit_directory.h"
 #include "pg/audit_trail.h"
+#include "pg/compat.h"
 #include "pg/kek.h"
 #include "pg/shared_memory.h"
 
@@ -51,8 +52,9 @@ int open_segment(std::uint64_t segment) {
 }
 
 // Numbers as the encoder writes them: jsonb's numeric could refuse others.
-void check_scalar(void *state, char *token, JsonTokenType type) {
+CompatJsonResult check_scalar(void *state, char *token, JsonTokenType type) {
   if (type == JSON_TOKEN_NUMBER && strspn(token, "-0123456789") != strlen(token)) *static_cast<bool *>(state) = false;
+  REDOUBT_JSON_DONE;
 }
 
 // True if jsonb_in will take `text`, which it has to do without an error: one doctored line must not
@@ -62,7 +64,7 @@ bool valid_json(char *text, std::size_t size) {
   JsonSemAction actions{};
   actions.semstate = &plain_numbers;
   actions.scalar = check_scalar;
-  JsonLexContext *lex = makeJsonLexContextCstringLen(text, static_cast<int>(size), PG_UTF8, true);
+  JsonLexContext *lex = compat_json_lexer(text, static_cast<int>(size));
   return pg_parse_json(lex, &actions) == JSON_SUCCESS && plain_numbers;
 }
 

@@ -10,6 +10,21 @@ Oid catalog_relation(const char *name) {
   return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 }
 
+ScanKeyData catalog_key(AttrNumber attribute, Oid value) {
+  ScanKeyData key;
+  ScanKeyInit(&key, attribute, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(value));
+  return key;
+}
+
+List *catalog_parents(Oid relid) {
+  List *parents = NIL;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_inherits_inhrelid, relid)};
+  catalog_scan(InheritsRelationId, InheritsRelidSeqnoIndexId, keys, [&parents](const CatalogRow &row) {
+    parents = lappend_oid(parents, row.as<Form_pg_inherits>()->inhparent);
+  });
+  return parents;
+}
+
 Oid catalog_call_type(FunctionCallInfo fcinfo, CallSite which) {
   FmgrInfo *const info = fcinfo->flinfo;
   if (info == nullptr || !OidIsValid(info->fn_oid)) elog(ERROR, "redoubt function called without a catalog entry");

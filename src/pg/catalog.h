@@ -1,4 +1,4 @@
-// catalog.h - reads the extension's own tables and functions' identities.
+// catalog.h - reads the extension's own tables, the system catalog's, and functions' identities.
 //
 // Works whatever the current user may read, without SPI: in output functions,
 // parallel workers and on a hot standby alike.
@@ -13,18 +13,31 @@ namespace redoubt::pg {
 // installed in this database.
 Oid catalog_relation(const char *name);
 
-// A row of an own table, valid during the visit only.
+// A row, valid during the visit only.
 struct CatalogRow {
   HeapTuple tuple;
   TupleDesc descriptor;
   Datum get(int attribute, bool *null) const { return heap_getattr(tuple, attribute, descriptor, null); }
+  // The fixed part as the catalog's own struct, such as Form_pg_class.
+  template <typename Form>
+  Form as() const {
+    return reinterpret_cast<Form>(GETSTRUCT(tuple));
+  }
 };
 
-// catalog_scan visits the rows of redoubt.<table> in no particular order, as of
-// the latest committed state plus the own transaction's changes.  `visit` must
-// keep plain data only, for it may be jumped over.  A missing table has no rows.
+// catalog_scan visits the rows of a table, those with `keys` in `index` or all in no
+// particular order, as of the latest committed state plus the own transaction's changes.
+// `visit` must keep plain data only, for it may be jumped over.
+template <typename Visit>
+void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit);
+// The same of all rows of redoubt.<table>; a missing table has none.
 template <typename Visit>
 void catalog_scan(const char *table, Visit &&visit);
+// That the attribute is this OID.
+ScanKeyData catalog_key(AttrNumber attribute, Oid value);
+
+// The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
+List *catalog_parents(Oid relid);
 
 // The token type that an SQL function handles: its result type, or its first
 // argument type.  Looked up by the function's own OID, since what a caller
@@ -32,16 +45,13 @@ void catalog_scan(const char *table, Visit &&visit);
 enum class CallSite { result, argument };
 Oid catalog_call_type(FunctionCallInfo fcinfo, CallSite which);
 
-// The tables are small (a row per key version, token type or label), so a
-// sequential scan beats maintaining index assumptions here.
 template <typename Visit>
-void catalog_scan(const char *table, Visit &&visit) {
+void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {
   static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Visit>>);
-  const Oid relid = catalog_relation(table);
-  if (!OidIsValid(relid)) return;
-  Relation relation = table_open(relid, AccessShareLock);
+  Relation relation = table_open(table, AccessShareLock);
   // No snapshot given: a fresh catalog snapshot.  GetLatestSnapshot() refuses to work in parallel mode.
-  SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, nullptr, 0, nullptr);
+  SysScanDesc scan =
+      systable_beginscan(relation, index, OidIsValid(index), nullptr, static_cast<int>(keys.size()), keys.data());
   while (true) {
     HeapTuple tuple = systable_getnext(scan);
     if (!HeapTupleIsValid(tuple)) break;
@@ -49,6 +59,14 @@ void catalog_scan(const char *table, Visit &&visit) {
   }
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
+}
+
+// The own tables are small (a row per key version, token type or label), so a
+// sequential scan beats maintaining index assumptions here.
+template <typename Visit>
+void catalog_scan(const char *table, Visit &&visit) {
+  const Oid relid = catalog_relation(table);
+  if (OidIsValid(relid)) catalog_scan(relid, InvalidOid, {}, visit);
 }
 
 }  // namespace redoubt::pg

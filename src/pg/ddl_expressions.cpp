@@ -5,12 +5,12 @@
 // Covered by sql/ddl_metering.sql and test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_expressions.h"
 #include "pg/function_trust.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
 #include "pg/table_code.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "catalog/pg_constraint.h"
@@ -182,6 +182,7 @@ void add_stored_constraint(DdlExpressions *found, const char *name) {
 void add_command(DdlExpressions *found, const AlterTableCmd *command) {
   if (command->subtype == AT_ValidateConstraint) return add_stored_constraint(found, command->name);
   if (command->def == nullptr) return;
+  if (compat_sets_expression(command)) return ddl_expressions_add(found, command->def, false);
   if (IsA(command->def, Constraint)) return add_constraint(found, reinterpret_cast<const Constraint *>(command->def));
   if (!IsA(command->def, ColumnDef)) return;
   const auto *column = reinterpret_cast<const ColumnDef *>(command->def);

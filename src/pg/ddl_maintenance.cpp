@@ -5,6 +5,8 @@
 // Covered by sql/ddl_metering.sql and test/tap/autovacuum.pl.
 #include "pg/boundary.h"
 
+#include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
 #include "pg/function_trust.h"
@@ -94,21 +96,15 @@ void meter_named(List **types, const RangeVar *name) {
 // Tables of the database that the user maintains; of one schema, unless that is InvalidOid.
 void meter_all(List **types, Oid schema) {
   List *tables = NIL;
-  Relation classes = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-    if (relation->relkind != RELKIND_RELATION && relation->relkind != RELKIND_MATVIEW) continue;
-    if (OidIsValid(schema) && relation->relnamespace != schema) continue;
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&tables, schema](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
+    if (relation->relkind != RELKIND_RELATION && relation->relkind != RELKIND_MATVIEW) return;
+    if (OidIsValid(schema) && relation->relnamespace != schema) return;
     tables = lappend_oid(tables, relation->oid);
-  }
-  systable_endscan(scan);
-  table_close(classes, AccessShareLock);
+  });
   ListCell *cell = nullptr;
   foreach (cell, tables)
-    if (pg_class_ownercheck(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
+    if (compat_owns_relation(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
 }
 
 bool evaluates(const VacuumStmt *vacuum) {
@@ -152,16 +148,10 @@ bool maintenance_gives(const FormData_pg_class *table, Oid function) {
 // In an autovacuum worker, which has switched to the owner of the table at hand.
 void refuse_autovacuum(Oid function) {
   if (function_is_trusted(function)) return;
-  Relation classes = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  catalog_scan(RelationRelationId, InvalidOid, {}, [function](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
     if (maintenance_gives(relation, function)) refuse(NameStr(relation->relname));
-  }
-  systable_endscan(scan);
-  table_close(classes, AccessShareLock);
+  });
 }
 
 }  // namespace
@@ -171,7 +161,7 @@ extern "C" {
 static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column, void *argument) {
   using namespace redoubt::pg;
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
-  if (access == OAT_FUNCTION_EXECUTE && IsAutoVacuumWorkerProcess() && setting_mode == static_cast<int>(Mode::enforce))
+  if (access == OAT_FUNCTION_EXECUTE && compat_is_autovacuum() && setting_mode == static_cast<int>(Mode::enforce))
     refuse_autovacuum(object);
 }
 }

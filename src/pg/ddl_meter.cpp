@@ -6,6 +6,8 @@
 // Covered by sql/ddl_metering.sql and test/metering.
 #include "pg/boundary.h"
 
+#include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/ddl_expressions.h"
 #include "pg/ddl_maintenance.h"
 #include "pg/ddl_meter.h"
@@ -98,14 +100,13 @@ void meter_bound(List **types, Oid parent, Oid partition) {
 }
 
 bool rewrites(const AlterTableCmd *command) {
+  if (compat_sets_expression(command)) return true;
   switch (command->subtype) {
     case AT_AddColumn:
     case AT_AlterColumnType:
     case AT_SetLogged:
     case AT_SetUnLogged:
-#if PG_VERSION_NUM >= 150000
     case AT_SetAccessMethod:
-#endif
       return true;
     default:
       return false;
@@ -151,27 +152,20 @@ bool domain_check_untrusted(const AlterDomainStmt *alter, Oid domain) {
 void meter_domain(List **types, Oid domain, bool untrusted) {
   check_stack_depth();
   List *inner = NIL;
-  Relation depend = table_open(DependRelationId, AccessShareLock);
-  ScanKeyData keys[2];
-  ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(TypeRelationId));
-  ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(domain));
-  SysScanDesc scan = systable_beginscan(depend, DependReferenceIndexId, true, nullptr, lengthof(keys), keys);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *dependent = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple));
+  ScanKeyData keys[] = {catalog_key(Anum_pg_depend_refclassid, TypeRelationId),
+                        catalog_key(Anum_pg_depend_refobjid, domain)};
+  catalog_scan(DependRelationId, DependReferenceIndexId, keys, [&](const CatalogRow &row) {
+    const auto *dependent = row.as<Form_pg_depend>();
     if (dependent->classid == TypeRelationId && get_typtype(dependent->objid) == TYPTYPE_DOMAIN)
       inner = lappend_oid(inner, dependent->objid);
-    if (dependent->classid != RelationRelationId || dependent->objsubid <= 0) continue;
+    if (dependent->classid != RelationRelationId || dependent->objsubid <= 0) return;
     each_protected_column(dependent->objid, [&](const ProtectedColumn &column) {
       if (column.attno != dependent->objsubid) return;
       ddl_touch(types, column.source.token_type);
       limits_charge(column.source.token_type, Operation::probe, 1);
       if (untrusted) ddl_charge_rows(dependent->objid, column, Rows::visible);
     });
-  }
-  systable_endscan(scan);
-  table_close(depend, AccessShareLock);
+  });
   ListCell *cell = nullptr;
   foreach (cell, inner) meter_domain(types, lfirst_oid(cell), untrusted);
 }
@@ -180,14 +174,14 @@ void meter_alter_domain(List **types, const AlterDomainStmt *alter) {
   if (alter->subtype != 'C' && alter->subtype != 'V') return;
   if (alter->subtype == 'C' && reinterpret_cast<const Constraint *>(alter->def)->skip_validation) return;
   const Oid domain = LookupTypeNameOid(nullptr, makeTypeNameFromNameList(alter->typeName), true);
-  if (OidIsValid(domain) && pg_type_ownercheck(domain, GetUserId()))
+  if (OidIsValid(domain) && compat_owns_type(domain, GetUserId()))
     meter_domain(types, domain, domain_check_untrusted(alter, domain));
 }
 
 // The command itself refuses anyone but the owner.
 Oid own_relation(const RangeVar *name) {
   const Oid relid = name != nullptr ? RangeVarGetRelid(name, AccessShareLock, true) : InvalidOid;
-  return OidIsValid(relid) && pg_class_ownercheck(relid, GetUserId()) ? relid : InvalidOid;
+  return OidIsValid(relid) && compat_owns_relation(relid, GetUserId()) ? relid : InvalidOid;
 }
 
 }  // namespace
@@ -249,17 +243,11 @@ List *ddl_tables(Oid relid) {
   List *tables = find_all_inheritors(relid, AccessShareLock, nullptr);
   if (get_rel_relkind(relid) != RELKIND_COMPOSITE_TYPE) return tables;
   const Oid type = get_rel_type_id(relid);
-  Relation classes = table_open(RelationRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(classes, InvalidOid, false, nullptr, 0, nullptr);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&tables, type](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
     if (relation->reloftype == type)
       tables = list_concat_unique_oid(tables, find_all_inheritors(relation->oid, AccessShareLock, nullptr));
-  }
-  systable_endscan(scan);
-  table_close(classes, AccessShareLock);
+  });
   return tables;
 }
 

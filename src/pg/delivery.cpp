@@ -6,6 +6,7 @@
 // Covered by sql/reveal.sql and sql/no_reveal.sql.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/delivery.h"
 
 namespace redoubt::pg {
@@ -49,15 +50,6 @@ bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == D
 
 extern "C" {
 static bool delivery_calls_definition(Node *node, void *context);
-#if PG_VERSION_NUM >= 160000
-static tree_walker_callback delivery_walker() { return delivery_calls_definition; }
-#else
-// Until 15 walkers are declared without parameters, which in C++ means none.
-typedef bool (*DeliveryWalker)();
-static DeliveryWalker delivery_walker() {
-  return reinterpret_cast<DeliveryWalker>(reinterpret_cast<void (*)()>(delivery_calls_definition));
-}
-#endif
 // pg_get_viewdef, pg_get_expr, pg_get_constraintdef, pg_get_indexdef...
 static bool delivery_calls_definition(Node *node, void *context) {
   if (node == nullptr) return false;
@@ -66,13 +58,15 @@ static bool delivery_calls_definition(Node *node, void *context) {
     const char *name = function < FirstNormalObjectId ? get_func_name(function) : nullptr;
     if (name != nullptr && strncmp(name, "pg_get_", 7) == 0) return true;
   }
-  if (IsA(node, Query)) return query_tree_walker(reinterpret_cast<Query *>(node), delivery_walker(), context, 0);
-  return expression_tree_walker(node, delivery_walker(), context);
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(delivery_calls_definition), context, 0);
+  return expression_tree_walker(node, tree_walker(delivery_calls_definition), context);
 }
 }
 
 bool delivery_prints_definition(Query *query) {
-  return query->commandType == CMD_SELECT && query_tree_walker(query, delivery_walker(), nullptr, 0);
+  return query->commandType == CMD_SELECT &&
+         query_tree_walker(query, tree_walker(delivery_calls_definition), nullptr, 0);
 }
 
 void delivery_mark_plan(PlannedStmt *plan) {

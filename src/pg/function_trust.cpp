@@ -7,6 +7,8 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 
 extern "C" {
@@ -130,18 +132,12 @@ bool any_cast_to_json() {
   cache_init();
   if (json_casts != Casts::unknown) return json_casts == Casts::some;
   json_casts = Casts::none;  // before reading, so that an invalidation which arrives meanwhile sticks
-  Relation casts = table_open(CastRelationId, AccessShareLock);
-  SysScanDesc scan = systable_beginscan(casts, InvalidOid, false, nullptr, 0, nullptr);
   bool some = false;
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *cast = reinterpret_cast<Form_pg_cast>(GETSTRUCT(tuple));
+  catalog_scan(CastRelationId, InvalidOid, {}, [&some](const CatalogRow &row) {
+    const auto *cast = row.as<Form_pg_cast>();
     some |=
         cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc);
-  }
-  systable_endscan(scan);
-  table_close(casts, AccessShareLock);
+  });
   if (some) json_casts = Casts::some;
   return some;
 }
@@ -159,10 +155,6 @@ bool makes_any_type(Oid function) noexcept {
     case F_RANGE_RECV:
     case F_MULTIRANGE_IN:
     case F_MULTIRANGE_RECV:
-#if PG_VERSION_NUM >= 160000
-    case F_PG_INPUT_IS_VALID:
-    case F_PG_INPUT_ERROR_INFO:
-#endif
       return true;
     default:
       return false;
@@ -173,7 +165,8 @@ bool makes_any_type(Oid function) noexcept {
 
 bool function_is_trusted(Oid function) {
   if (function < FirstNormalObjectId)
-    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function);
+    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function) &&
+           !compat_tries_input(function);
   return lookup(function)->trusted;
 }
 

@@ -5,6 +5,7 @@
 // Invariant: each hook leaves the frame stack as it found it, errors included.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/ddl_meter.h"
 #include "pg/deferred_errors.h"
 #include "pg/delivery.h"
@@ -95,7 +96,7 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   PG_END_TRY();
 }
 
-static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once) {
+static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
   using namespace redoubt::pg;
   const bool outermost = delivery_outermost();
   DeliveryFrame frame = delivery_frame_query(query);
@@ -110,9 +111,9 @@ static void redoubt_ExecutorRun(QueryDesc *query, ScanDirection direction, uint6
   PG_TRY();
   {
     if (prev_run)
-      prev_run(query, direction, count, execute_once);
+      prev_run(REDOUBT_RUN_ARGUMENTS);
     else
-      standard_ExecutorRun(query, direction, count, execute_once);
+      standard_ExecutorRun(REDOUBT_RUN_ARGUMENTS);
   }
   PG_CATCH();
   {

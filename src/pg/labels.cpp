@@ -8,6 +8,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/kek.h"
 #include "pg/keys.h"
@@ -23,7 +24,7 @@ constexpr const char *kProvider = "redoubt";
 // looked up in schema redoubt.  `token` stands for the type of any text.
 Oid resolve_label(const char *label) {
   if (strcmp(label, "token") == 0) label = "text_token";
-  List *names = stringToQualifiedNameList(label);
+  List *names = compat_qualified_name(label);
   if (list_length(names) == 1) names = lcons(makeString(pstrdup("redoubt")), names);
   if (list_length(names) != 2) return InvalidOid;
   const Oid schema = get_namespace_oid(strVal(linitial(names)), true);
@@ -35,22 +36,14 @@ Oid resolve_label(const char *label) {
 
 // Appends the labelled columns of `relid` to `into` (a List of LabelledColumn *).
 List *read_labels(Oid relid, List *into) {
-  Relation catalog = table_open(SecLabelRelationId, AccessShareLock);
-  ScanKeyData keys[2];
-  ScanKeyInit(&keys[0], Anum_pg_seclabel_objoid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  ScanKeyInit(&keys[1], Anum_pg_seclabel_classoid, BTEqualStrategyNumber, F_OIDEQ,
-              ObjectIdGetDatum(RelationRelationId));
-  SysScanDesc scan = systable_beginscan(catalog, SecLabelObjectIndexId, true, nullptr, lengthof(keys), keys);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_seclabel_objoid, relid),
+                        catalog_key(Anum_pg_seclabel_classoid, RelationRelationId)};
+  catalog_scan(SecLabelRelationId, SecLabelObjectIndexId, keys, [&into, relid](const CatalogRow &row) {
     bool null = false;
-    const char *provider =
-        TextDatumGetCString(heap_getattr(tuple, Anum_pg_seclabel_provider, RelationGetDescr(catalog), &null));
-    const int column = reinterpret_cast<const FormData_pg_seclabel *>(GETSTRUCT(tuple))->objsubid;
-    if (strcmp(provider, kProvider) != 0 || column <= 0) continue;
-    const char *label =
-        TextDatumGetCString(heap_getattr(tuple, Anum_pg_seclabel_label, RelationGetDescr(catalog), &null));
+    const char *provider = TextDatumGetCString(row.get(Anum_pg_seclabel_provider, &null));
+    const int column = row.as<const FormData_pg_seclabel *>()->objsubid;
+    if (strcmp(provider, kProvider) != 0 || column <= 0) return;
+    const char *label = TextDatumGetCString(row.get(Anum_pg_seclabel_label, &null));
     auto *found = static_cast<LabelledColumn *>(palloc(sizeof(LabelledColumn)));
     *found = {static_cast<AttrNumber>(column), resolve_label(label)};
     if (!OidIsValid(found->token_type))
@@ -59,15 +52,13 @@ List *read_labels(Oid relid, List *into) {
                errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
                errhint("Set the label again with SECURITY LABEL FOR redoubt.")));
     into = lappend(into, found);
-  }
-  systable_endscan(scan);
-  table_close(catalog, AccessShareLock);
+  });
   return into;
 }
 
 // Labels of `relid` and, matched by column name, of every ancestor.
-List *collect_labels(Oid relid, Oid ancestor, List *into, int depth) {
-  if (depth > 32) return into;
+List *collect_labels(Oid relid, Oid ancestor, List *into) {
+  check_stack_depth();
   List *own = read_labels(ancestor, NIL);
   ListCell *cell = nullptr;
   foreach (cell, own) {
@@ -79,19 +70,8 @@ List *collect_labels(Oid relid, Oid ancestor, List *into, int depth) {
     }
     into = lappend(into, column);
   }
-  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(ancestor));
-  SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
-  List *parents = NIL;
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    parents = lappend_oid(parents, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
-  }
-  systable_endscan(scan);
-  table_close(inherits, AccessShareLock);
-  foreach (cell, parents) into = collect_labels(relid, lfirst_oid(cell), into, depth + 1);
+  const List *parents = catalog_parents(ancestor);
+  foreach (cell, parents) into = collect_labels(relid, lfirst_oid(cell), into);
   return into;
 }
 
@@ -114,6 +94,10 @@ void check_label(const ObjectAddress *object, const char *label) {
       kind != RELKIND_MATVIEW)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels go on columns of tables"),
                     errhint("Reads through a view are metered by the labels of its base tables.")));
+  // A plan holds the expression in its place, never the column.
+  if (label != nullptr && compat_is_virtual(object->objectId, static_cast<AttrNumber>(object->objectSubId)))
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels do not go on virtual generated columns"),
+                    errhint("Label the columns that it is computed from: it is protected as they are.")));
   check_token_type(label);
 }
 
@@ -138,7 +122,7 @@ namespace redoubt::pg {
 
 void labels_init() { register_label_provider(kProvider, redoubt_relabel); }
 
-List *labels_of_columns(Oid relid) { return relid < FirstNormalObjectId ? NIL : collect_labels(relid, relid, NIL, 0); }
+List *labels_of_columns(Oid relid) { return relid < FirstNormalObjectId ? NIL : collect_labels(relid, relid, NIL); }
 
 Oid label_domain_type(Oid domain) {
   const ObjectAddress object = {TypeRelationId, domain, 0};

@@ -1,6 +1,7 @@
 // limit_sleepers.cpp - see limit_sleepers.h.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/limit_sleepers.h"
 #include "pg/shared_memory.h"
 
@@ -15,11 +16,8 @@ struct Slot {
 constinit Slot *slots = nullptr;
 
 Slot *own_slot() noexcept {
-#if PG_VERSION_NUM >= 170000
-  return MyProcNumber >= 0 && MyProcNumber < MaxBackends ? &slots[MyProcNumber] : nullptr;
-#else
-  return MyProc != nullptr && MyProc->pgprocno < MaxBackends ? &slots[MyProc->pgprocno] : nullptr;
-#endif
+  const int number = compat_process_number(MyProc);
+  return number >= 0 && number < MaxBackends ? &slots[number] : nullptr;
 }
 
 void write_own(const Sleeper &sleeper) noexcept {
@@ -76,13 +74,8 @@ int limit_sleepers(Sleeper **sleepers) {
 }
 
 uint32 limit_wait_event() {
-#if PG_VERSION_NUM >= 170000
   static constinit uint32 event = 0;
-  if (event == 0) event = WaitEventExtensionNew("RedoubtThrottle");
-  return event;
-#else
-  return PG_WAIT_EXTENSION;
-#endif
+  return compat_wait_event(&event, "RedoubtThrottle");
 }
 
 }  // namespace redoubt::pg

@@ -8,6 +8,7 @@
 // Invariant: while `loaded` is set, the slot holds its counts and nothing else.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/delivery.h"
 #include "pg/limit_statement.h"
 #include "pg/shared_memory.h"
@@ -63,11 +64,7 @@ Slot *find_slot() {
   require_preloaded();
   const PGPROC *owner = IsParallelWorker() ? MyProc->lockGroupLeader : MyProc;
   if (owner == nullptr) elog(ERROR, "a parallel worker has no leader");
-#if PG_VERSION_NUM >= 170000
-  const int number = GetNumberFromPGProc(owner);
-#else
-  const int number = owner->pgprocno;
-#endif
+  const int number = compat_process_number(owner);
   if (number < 0 || number >= MaxBackends) elog(ERROR, "a process of another kind cannot be charged per statement");
   return &slots[number];
 }

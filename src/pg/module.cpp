@@ -5,6 +5,7 @@
 // require_preloaded() and fails.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/hooks.h"
 #include "pg/kek.h"
 #include "pg/settings.h"
@@ -13,7 +14,7 @@
 #include "pg/worker.h"
 
 extern "C" {
-PG_MODULE_MAGIC;
+REDOUBT_MODULE_MAGIC;
 PGDLLEXPORT void _PG_init(void);
 }
 

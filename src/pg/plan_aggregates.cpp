@@ -5,10 +5,10 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "catalog/pg_aggregate.h"
@@ -50,9 +50,7 @@ bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY |
 bool is_single_valued(Oid aggregate, const Flow &input) {
   if (aggregate >= FirstNormalObjectId) return false;
   if (aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT) return true;
-#if PG_VERSION_NUM >= 160000
-  if (aggregate == F_ANY_VALUE) return true;
-#endif
+  if (compat_is_any_value(aggregate)) return true;
   HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
   if (!HeapTupleIsValid(tuple)) return false;
   const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);

@@ -8,11 +8,11 @@
 // Covered by sql/explain.sql.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_estimate.h"
 #include "pg/policy.h"
-#include "pg/tree_walker.h"
 
 namespace redoubt::pg {
 namespace {

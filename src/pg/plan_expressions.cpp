@@ -7,12 +7,12 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "catalog/pg_language_d.h"
@@ -40,13 +40,14 @@ static bool plan_expression_child(Node *node, void *context) {
 }
 
 namespace redoubt::pg {
-namespace {
 
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   Children children = {walk, &scope, kNoFlow};
   expression_tree_walker(node, tree_walker(plan_expression_child), &children);
   return children.flow;
 }
+
+namespace {
 
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   Flow flow = kNoFlow;
@@ -461,8 +462,29 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return walk_subplan(walk, scope, reinterpret_cast<SubPlan *>(node));
     case T_List:
       return list_flow(walk, scope, reinterpret_cast<List *>(node));
-    default:
+    case T_AlternativeSubPlan:
+    case T_ArrayExpr:
+    case T_BoolExpr:
+    case T_BooleanTest:
+    case T_CaseWhen:
+    case T_CoerceToDomainValue:
+    case T_ConvertRowtypeExpr:
+    case T_CurrentOfExpr:
+    case T_FieldStore:
+    case T_InferenceElem:
+    case T_NamedArgExpr:
+    case T_NextValueExpr:
+    case T_PlaceHolderVar:
+    case T_RowCompareExpr:
+    case T_RowExpr:
+    case T_SQLValueFunction:
+    case T_SetToDefault:
+    case T_TableFunc:
+    case T_TableSampleClause:
+    case T_XmlExpr:
       return children_flow(walk, scope, node);
+    default:
+      return later_flow(walk, scope, node);
   }
 }
 

@@ -57,12 +57,17 @@ void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals);
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
 Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
 void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
+// All that the expression's children hold.
+Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 // The flow of a column of a range table entry; attno 0 is the whole row.
 Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
 Flow source_flow(PlanWalk *walk, const Source &source, int count);
 // A call of `function` that returns `type`, whose arguments carry `flow`.
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);
+
+// plan_later.cpp: an expression that not every version has; raises 0A000 for unknown ones.
+Flow later_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 
 // plan_aggregates.cpp
 Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate);

@@ -7,6 +7,7 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 #include "pg/protected_columns.h"
@@ -158,7 +159,10 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     target->columns = modify->operation == CMD_UPDATE ? nth(modify->updateColnosLists) : NIL;
     const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
-    if (modify->operation == CMD_MERGE) walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
+    if (modify->operation == CMD_MERGE) {
+      walk_quals(walk, scope, nth(compat_merge_conditions(modify)));
+      walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
+    }
     if (modify->onConflictAction == ONCONFLICT_UPDATE) {
       const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
       walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, updated, true);

@@ -8,6 +8,7 @@
 #include "pg/boundary.h"
 
 #include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/labels.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
@@ -138,10 +139,10 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
                 {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
 }
 
-// Stored columns computed from a protected one are protected as it is.
+// Columns computed from a protected one are protected as it is, whether stored or not.
 void add_generated(Found *found, Relation relation) {
   const TupleDesc descriptor = RelationGetDescr(relation);
-  if (descriptor->constr == nullptr || !descriptor->constr->has_generated_stored) return;
+  if (!compat_has_generated(descriptor->constr)) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
     if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr)
@@ -170,28 +171,12 @@ void add_generated(Found *found, Relation relation) {
   }
 }
 
-List *parents_of(Oid relid) {
-  Relation inherits = table_open(InheritsRelationId, AccessShareLock);
-  ScanKeyData key;
-  ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-  SysScanDesc scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, nullptr, 1, &key);
-  List *parents = NIL;
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    parents = lappend_oid(parents, reinterpret_cast<Form_pg_inherits>(GETSTRUCT(tuple))->inhparent);
-  }
-  systable_endscan(scan);
-  table_close(inherits, AccessShareLock);
-  return parents;
-}
-
 // A column that an ancestor protects is the same source as the ancestor's: the rows of
 // partitions are rows of one column.
 void join_ancestors(Found *found, Oid relid) {
   if (found->size == 0) return;
   ListCell *cell = nullptr;
-  const List *parents = parents_of(relid);
+  const List *parents = catalog_parents(relid);
   foreach (cell, parents) {
     const ProtectedRelation *parent = protected_relation(lfirst_oid(cell));
     for (int i = 0; i < found->size; ++i) {
@@ -208,19 +193,12 @@ void join_ancestors(Found *found, Oid relid) {
 // The table that a TOAST table belongs to.
 Oid toasted_table(Oid toast) {
   Oid table = InvalidOid;
-  Relation depend = table_open(DependRelationId, AccessShareLock);
-  ScanKeyData keys[2];
-  ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
-  ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(toast));
-  SysScanDesc scan = systable_beginscan(depend, DependDependerIndexId, true, nullptr, lengthof(keys), keys);
-  while (true) {
-    HeapTuple tuple = systable_getnext(scan);
-    if (!HeapTupleIsValid(tuple)) break;
-    const auto *dependency = reinterpret_cast<Form_pg_depend>(GETSTRUCT(tuple));
+  ScanKeyData keys[] = {catalog_key(Anum_pg_depend_classid, RelationRelationId),
+                        catalog_key(Anum_pg_depend_objid, toast)};
+  catalog_scan(DependRelationId, DependDependerIndexId, keys, [&table](const CatalogRow &row) {
+    const auto *dependency = row.as<Form_pg_depend>();
     if (dependency->refclassid == RelationRelationId) table = dependency->refobjid;
-  }
-  systable_endscan(scan);
-  table_close(depend, AccessShareLock);
+  });
   return table;
 }
 

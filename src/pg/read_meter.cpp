@@ -8,6 +8,7 @@
 // Covered by sql/reads.sql, test/metering and test/isolation/specs/shared_budget.spec.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/derived_columns.h"
 #include "pg/gate.h"
 #include "pg/lease.h"
@@ -17,7 +18,6 @@
 #include "pg/protected_columns.h"
 #include "pg/read_meter.h"
 #include "pg/settings.h"
-#include "pg/tree_walker.h"
 #include "pg/value_count.h"
 
 extern "C" {

@@ -5,6 +5,7 @@
 // among what that user's privileges allow.  Covered by sql/settings.sql.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/kek.h"
 #include "pg/settings.h"
 
@@ -48,11 +49,7 @@ constexpr config_enum_entry kModeOptions[] = {
 // Who chose the value travels with it as its `extra`, through SET LOCAL, functions'
 // SET clauses and rollbacks alike.
 Oid *chooser(GucSource source) {
-#if PG_VERSION_NUM >= 160000
-  auto *role = static_cast<Oid *>(guc_malloc(LOG, sizeof(Oid)));
-#else
-  auto *role = static_cast<Oid *>(malloc(sizeof(Oid)));
-#endif
+  auto *role = static_cast<Oid *>(compat_setting_memory(sizeof(Oid)));
   if (role == nullptr) return nullptr;
   int security_context = 0;
   GetUserIdAndSecContext(role, &security_context);

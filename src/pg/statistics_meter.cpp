@@ -7,11 +7,11 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/limits.h"
 #include "pg/protected_columns.h"
 #include "pg/statistics_meter.h"
 #include "pg/table_code.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "catalog/pg_statistic_ext.h"

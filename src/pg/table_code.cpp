@@ -5,10 +5,10 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/function_trust.h"
 #include "pg/protected_columns.h"
 #include "pg/table_code.h"
-#include "pg/tree_walker.h"
 
 extern "C" {
 #include "catalog/pg_constraint.h"
@@ -129,7 +129,7 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
   const TupleConstr *constraints = descriptor->constr;
   for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
     add_columns(code, static_cast<Node *>(stringToNode(constraints->check[i].ccbin)));
-  for (int i = 0; constraints != nullptr && constraints->has_generated_stored && i < descriptor->natts; ++i)
+  for (int i = 0; compat_has_generated(constraints) && i < descriptor->natts; ++i)
     if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
       add_columns(code, build_column_default(relation, i + 1));
   if (relation->rd_rel->relispartition) add_columns(code, reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));

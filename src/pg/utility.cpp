@@ -4,6 +4,7 @@
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
+#include "pg/compat.h"
 #include "pg/ddl_meter.h"
 #include "pg/delivery.h"
 #include "pg/derived_columns.h"
@@ -71,13 +72,13 @@ SelectStmt *copy_query(const CopyStmt *copy, Relation relation) {
 }
 
 // The statement rewritten, or null where it is no COPY of a protected table.
-// Only plain tables: COPY itself refuses other relations by name.  An error
-// about the table (missing, no privilege) is left to COPY as well.
+// Only relations that COPY takes by name.  An error about the table (missing,
+// no privilege) is left to COPY as well.
 PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
   const auto *copy = reinterpret_cast<const CopyStmt *>(statement->utilityStmt);
   if (copy->is_from || copy->relation == nullptr) return nullptr;
   const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
-  if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_RELATION) return nullptr;
+  if (!OidIsValid(relid) || !compat_copies_out(get_rel_relkind(relid))) return nullptr;
   if (!relation_is_protected(relid) && !statistics_table(relid)) return nullptr;
   Relation relation = table_open(relid, NoLock);
   auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));

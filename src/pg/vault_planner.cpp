@@ -6,8 +6,8 @@
 // Covered by sql/vault.sql.
 #include "pg/boundary.h"
 
+#include "pg/compat.h"
 #include "pg/policy.h"
-#include "pg/tree_walker.h"
 #include "pg/vault_planner.h"
 
 extern "C" {

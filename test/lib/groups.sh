@@ -7,7 +7,7 @@
 
 # Everything, in the order of rising cost.
 # shellcheck disable=SC2034  # test/run reads it
-GROUPS_ALL=(style unit vectors sanitize symbols regress isolation metering sqlsmith tap package)
+GROUPS_ALL=(style unit vectors sanitize symbols clang regress isolation metering sqlsmith tap package)
 
 # What prepare_once has done: title -> "ok" or "failed".
 declare -A PREPARED=()
@@ -138,6 +138,26 @@ group_symbols() {
     counts_add 'exported symbols' 1 0 0
   else
     counts_add 'exported symbols' 0 1 0
+    show_tail 40 "$log"
+  fi
+}
+
+# The extension as clang sees it; g++ built what is tested.
+group_clang() {
+  heading 'The extension with clang'
+  if ! command -v clang++ >/dev/null; then
+    counts_skip clang 'clang++ is not installed'
+    return 0
+  fi
+  local log=$WORKSPACE/logs/clang.log status=0
+  as_user mkdir -p "$WORKSPACE/clang"
+  as_user tar --null -T "$WORKSPACE/files" -cf - | as_user tar -C "$WORKSPACE/clang" -xf -
+  as_user timeout --kill-after=15 1500 make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ WERROR=-Werror all \
+    >"$log" 2>&1 || status=$?
+  if ((status == 0)); then
+    counts_add clang 1 0 0
+  else
+    counts_add clang 0 1 0
     show_tail 40 "$log"
   fi
 }

@@ -82,7 +82,7 @@ $sequence = recovered('a killed backend', $sequence + 100);
 $node->admin(q{SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 1, '1 hour', on_excess => 'throttle', max_delay => '2 hours')});
 write_file($many, "$reveal;\n" x 3);
 my $sleeper = start_psql($many);
-$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'regress_lead' AND wait_event = 'Extension'})
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'regress_lead' AND wait_event IN ('Extension', 'RedoubtThrottle')})
   or die 'no session is throttled';
 kill 'KILL', $node->admin(q{SELECT pid FROM pg_stat_activity WHERE usename = 'regress_lead'}) or die "kill: $!";
 $sleeper->finish;

@@ -1,0 +1,11 @@
+-- since17.sql - the objects of since17.tsv.
+\set ON_ERROR_STOP 1
+create table m17(id int primary key, email text, x int);
+security label for redoubt on column m17.email is 'text_token';
+insert into m17 select i, 'm' || i, 0 from generate_series(1, 100) i;
+create table g17(id int, email text, g bool generated always as (email is null) stored);
+security label for redoubt on column g17.email is 'text_token';
+insert into g17 select i, 'g' || i from generate_series(1, 100) i;
+grant all on m17 to app;
+alter table g17 owner to app;
+analyze m17;
