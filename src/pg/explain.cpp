@@ -79,18 +79,9 @@ void charged(void *entries, Oid token_type, Operation operation, double values) 
   if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->charged += values;
 }
 
-void charged_by_meter(void *entries, Oid token_type, std::uint64_t values) {
-  charged(entries, token_type, Operation::read, static_cast<double>(values));
-}
-
-// What meters in the middle have charged is what they charge whoever runs the query.
-void expect_from_meter(void *entries, Oid token_type, std::uint64_t values) {
-  expect(entries, token_type, Operation::read, static_cast<double>(values));
-}
-
 // Of what the plan will charge itself, what is not counted by its meters.
 void expect_revealed(void *entries, Oid token_type, Operation operation, double values) {
-  if (operation != Operation::read) expect(entries, token_type, operation, values);
+  if (operation != Operation::read && operation != Operation::probe) expect(entries, token_type, operation, values);
 }
 
 double rows_out(const ExplainState *state, const QueryDesc *query) {
@@ -142,11 +133,12 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   Entries done = {};
   if (state->analyze) {
     query_meter_charged(meter, charged, &done);
-    meter_each_charge(query->estate->es_query_cxt, charged_by_meter, &done);
+    meter_each_charge(query->estate->es_query_cxt, true, charged, &done);
   }
   query_meter_expected(meter, into != nullptr ? DestIntoRel : DestRemote, rows_out(state, query), expect, &entries);
   if (state->analyze && !in_workers) {
-    meter_each_charge(query->estate->es_query_cxt, expect_from_meter, &entries);
+    // What meters in the middle have charged is what they charge whoever runs the query.
+    meter_each_charge(query->estate->es_query_cxt, false, expect, &entries);
     plan_estimate(plan, expect_revealed, &entries);
   } else {
     plan_estimate(plan, expect, &entries);

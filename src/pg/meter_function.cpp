@@ -32,6 +32,8 @@ struct MeterState {
   MeterState **link;  // what points here
   MemoryContext context;
   Oid type;
+  std::uint64_t rows;
+  std::uint64_t answer[kMaxSources];  // probes that the answer need not pay again
   MeterSpec spec;
   Lease lease[kMaxSources];
   MemoryContextCallback forget;
@@ -64,6 +66,20 @@ static void meter_function_forget(void *argument) {
 namespace redoubt::pg {
 namespace {
 
+// Before the row is handed on, so that an error after it does not save the charge.
+void charge_probe(MeterState *state, int i) {
+  const std::uint16_t flags = state->spec.flags;
+  ProbeCover *cover = nullptr;
+  if ((flags & (kMeterFirst | kMeterAnswer)) != 0)
+    cover = query_meter_cover(state->context, state->spec.item[i].token_type);
+  if ((flags & kMeterAnswer) != 0 && cover != nullptr && state->rows <= cover->covered) return;
+  lease_take(&state->lease[i], 1);
+  if (cover == nullptr || ((flags & kMeterAnswer) == 0 && state->rows > 1)) return;
+  ++cover->covered;
+  // What is written is no more than told at the end, once.
+  if ((flags & kMeterRows) == 0 || ((flags & kMeterFirst) != 0 && state->rows == 1)) ++state->answer[i];
+}
+
 MeterState *make_state(FunctionCallInfo fcinfo) {
   FmgrInfo *const info = fcinfo->flinfo;
   const auto *bytes = PG_GETARG_BYTEA_PP(1);
@@ -74,7 +90,7 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
   if (state->spec.items > kMaxSources || size != spec_size(state->spec.items))
     elog(ERROR, "redoubt.meter called with a wrong argument");
   for (int i = 0; i < state->spec.items; ++i)
-    state->lease[i] = lease_make(state->spec.item[i].token_type, Operation::read);
+    state->lease[i] = lease_make(state->spec.item[i].token_type, state->spec.item[i].operation);
   state->type = get_fn_expr_argtype(info, 0);
   state->context = info->fn_mcxt;
   state->next = states;
@@ -90,9 +106,17 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
 
 void charge(MeterState *state, Datum value, bool null) {
   const MeterSpec &spec = state->spec;
-  if (null && (spec.flags & kMeterPure) != 0) return;
-  const std::uint32_t elements = (spec.flags & kMeterMany) == 0 ? 1 : null ? 0 : value_elements(value, state->type);
+  std::uint32_t elements = 1;
+  if (null && (spec.flags & (kMeterPure | kMeterMany)) != 0)
+    elements = 0;
+  else if ((spec.flags & kMeterMany) != 0)
+    elements = value_elements(value, state->type);
+  ++state->rows;
   for (int i = 0; i < spec.items; ++i) {
+    if (spec.item[i].operation == Operation::probe) {
+      charge_probe(state, i);
+      continue;
+    }
     const bool left_to_output = spec.item[i].is_token != 0 && (spec.flags & kMeterReveals) != 0 &&
                                 delivery_to_reader() && read_is_revealed(spec.item[i].token_type) &&
                                 read_meets_output(state->type, spec.item[i].token_type);
@@ -114,7 +138,7 @@ Oid meter_function_oid() {
   return function_oid;
 }
 
-Expr *meter_wrap(Expr *expression, const Flow &flow, const Source *sources, std::uint16_t flags) {
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags) {
   const Oid function = meter_function_oid();
   if (!OidIsValid(function))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
@@ -122,7 +146,9 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, const Source *sources, std:
   MeterSpec spec = {flags, 0, {}};
   for (int i = 0; i < kMaxSources; ++i)
     if (flow.count[i] != 0)
-      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], static_cast<std::uint16_t>(sources[i].is_token)};
+      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token, Operation::read};
+    else if ((probes & 1U << i) != 0)
+      spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, Operation::probe};
   const Size size = spec_size(spec.items);
   auto *bytes = static_cast<bytea *>(palloc0(VARHDRSZ + size));
   SET_VARSIZE(bytes, VARHDRSZ + size);
@@ -153,10 +179,11 @@ std::span<const MeterItem> meter_items(const Node *meter) {
   return {spec->item, spec->items};
 }
 
-void meter_each_charge(MemoryContext context, void (*visit)(void *, Oid token_type, std::uint64_t values), void *to) {
+void meter_each_charge(MemoryContext context, bool answer, VisitCharge visit, void *to) {
   for (const MeterState *state = states; state != nullptr; state = state->next)
     for (int i = 0; state->context == context && i < state->spec.items; ++i)
-      visit(to, state->lease[i].token_type, state->lease[i].taken);
+      visit(to, state->lease[i].token_type, state->lease[i].operation,
+            static_cast<double>(state->lease[i].taken - (answer ? 0 : state->answer[i])));
 }
 
 bool meters_give_back(Oid token_type, Operation operation) noexcept {

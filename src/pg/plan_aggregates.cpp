@@ -2,6 +2,8 @@
 //
 // An aggregate that can carry its input out (string_agg, json_agg, any of a user's) is
 // paid for at the input; one that returns a count, or at most one of its inputs, is not.
+// One whose result grows with its input (string_agg, sum of numeric, any of a user's) keeps
+// the rows it is given: they cost the probes that they would as rows of the result.
 // Covered by test/metering.
 #include "pg/boundary.h"
 
@@ -22,11 +24,16 @@ Flow aggregate_input(PlanWalk *walk, const ExprScope &scope, const List *argumen
   Flow flow = kNoFlow;
   std::uint32_t decides = 0;
   bool first = true;
+  ExprScope input = scope;  // evaluated for every row taken in that the filter lets pass
+  input.rows = scope.taken;
+  input.charged = false;
+  if (filter != nullptr) decides = flow_decides(walk_expression(walk, input, reinterpret_cast<Node *>(filter)));
+  input.rows |= decides;
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
     auto *node = static_cast<Node *>(lfirst(cell));
     const bool junk = IsA(node, TargetEntry) && reinterpret_cast<TargetEntry *>(node)->resjunk;
-    const Flow argument = walk_expression(walk, scope, node);
+    const Flow argument = walk_expression(walk, input, node);
     if (junk) {
       decides |= flow_decides(argument);
     } else if (first) {
@@ -37,7 +44,6 @@ Flow aggregate_input(PlanWalk *walk, const ExprScope &scope, const List *argumen
     }
   }
   foreach (cell, direct) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
-  if (filter != nullptr) decides |= flow_decides(walk_expression(walk, scope, reinterpret_cast<Node *>(filter)));
   flow.implicit |= decides;
   return flow;
 }
@@ -121,8 +127,35 @@ struct FindAggregates {
   PlanWalk *walk;
   const ExprScope *scope;
   Bitmapset *disclosing;
-  Flow input;  // of those without a FILTER
+  Flow input;          // of those without a FILTER
+  std::uint32_t kept;  // by those without a FILTER
 };
+
+// A value of 64 bits or so.
+bool is_narrow(const Node *value) {
+  const Oid type = exprType(value);
+  const int length = get_typlen(type);
+  if (length > 0) return length <= 8;
+  const int modifier = exprTypmod(value);
+  return type == NUMERICOID && modifier >= VARHDRSZ && ((modifier - VARHDRSZ) >> 16 & 0xFFFF) <= 18;
+}
+
+// Can the result hold something of every input row?  Of a user's aggregate nothing is known.
+bool keeps_rows(Oid aggregate, const List *arguments) {
+  if (aggregate >= FirstNormalObjectId) return true;
+  if (is_count(aggregate) || is_single_valued(aggregate, kNoFlow)) return false;
+  const Oid type = get_func_rettype(aggregate);
+  if (const int length = get_typlen(type); length > 0) return length > 8;
+  if (type != NUMERICOID) return true;
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const auto *node = static_cast<const Node *>(lfirst(cell));
+    if (IsA(node, TargetEntry))
+      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    if (!is_narrow(node)) return true;
+  }
+  return false;
+}
 
 }  // namespace
 }  // namespace redoubt::pg
@@ -134,12 +167,20 @@ static bool plan_aggregates_find(Node *node, void *context) {
   auto *find = static_cast<FindAggregates *>(context);
   if (IsA(node, Aggref)) {
     auto *aggregate = reinterpret_cast<Aggref *>(node);
-    if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return false;
+    if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) {
+      // The rows were paid for where they were taken in.
+      if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, NIL)) find->kept |= find->scope->taken;
+      return false;
+    }
     const bool last = find->walk->last;
+    const bool unmetered = find->walk->analysis->unmetered;
     find->walk->last = false;  // only looking: nothing is put in
     const Flow input =
         aggregate_input(find->walk, *find->scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
     find->walk->last = last;
+    find->walk->analysis->unmetered = unmetered;
+    if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args))
+      find->kept |= flow_probes(find->scope->taken | input.implicit, input);
     if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit)) {
       const bool again = bms_is_member(aggregate->aggtransno, find->disclosing);
       find->disclosing = bms_add_member(find->disclosing, aggregate->aggtransno);
@@ -157,6 +198,9 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const Flow input = aggregate_input(walk, scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return input;
+  if (!scope.foreign && aggregate->aggfilter != nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args))
+    meter_handed(walk, aggregate->args, flow_probes(scope.taken | input.implicit, input) & ~scope.kept,
+                 aggregate->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0);
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
   if (!scope.foreign &&
       (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {
@@ -186,17 +230,31 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
 // Aggregates with the same input share one transition state, made from either's
 // arguments: where one of them discloses, all of them are metered.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.disclosing;
 }
 
+std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0};
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
+  return find.kept;
+}
+
 Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.input;
+}
+
+std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
+  if (function->winagg ? !keeps_rows(function->winfnoid, function->args) : function->winfnoid < FirstNormalObjectId)
+    return 0;
+  const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
+  return flow_probes(scope.taken | input.implicit, input);
 }
 
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {

@@ -47,8 +47,11 @@ namespace redoubt::pg {
 namespace {
 
 NodeFlow walk_all(PlanWalk *walk) {
-  for (int i = 0; i < walk->subplans; ++i)
+  for (int i = 0; i < walk->subplans; ++i) {
+    walk->context = walk->called[i];
     walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
+  }
+  walk->context = 0;
   return walk_plan(walk, walk->plan->planTree);
 }
 
@@ -110,7 +113,7 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
     analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)), 0, 0};
     analysis->row_decides |= flow.implicit;
   }
-  analysis->row_decides |= top.implicit;
+  analysis->row_decides |= top.implicit | top.order;
   analysis->statement_decides |= analysis->row_decides;
 }
 
@@ -181,6 +184,8 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
   walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
   walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
+
+  walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
 
   // Without parameters and subplans the plan is a tree, and one walk is exact.
   if (walk.params > 0 || walk.subplans > 0) {

@@ -58,6 +58,13 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
   if (const int flags = meter_of(node); flags >= 0) {
     estimate->workers_meter |= estimate->in_workers;
     for (const MeterItem &item : meter_items(node)) {
+      if (item.operation == Operation::probe) {
+        // Those that the answer is charged with, see meter_function.h.
+        double answer = (flags & kMeterFirst) != 0 ? 1 : 0;
+        if ((flags & kMeterAnswer) != 0 && (flags & kMeterRows) == 0) answer = estimate->times;
+        estimate->visit(estimate->to, item.token_type, Operation::probe, std::max(estimate->times - answer, 0.0));
+        continue;
+      }
       const bool revealed = item.is_token != 0 && (flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
       estimate->visit(estimate->to, item.token_type, revealed ? read_revealed_as(item.token_type) : Operation::read,
                       estimate->times * item.count);

@@ -85,15 +85,23 @@ bool passes_on(Oid function, Oid result, const List *arguments) {
   return false;
 }
 
+// What a function that may disclose its arguments is told by being called with them.
+std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
+  return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
+}
+
 }  // namespace
 
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
-  if (flow_explicit(flow) == 0) return flow;
+  const std::uint32_t probes = handed_probes(walk, scope, flow);
+  if (flow_explicit(flow) == 0 && probes == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments))) {
     meter_arguments(walk, scope, arguments, 0);
+    meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
     return flow_paid(flow);
   }
+  if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {
     // One number or one element; a string or array may hold all of them.
     if (is_fixed_size(type) || returns_set) {
@@ -161,7 +169,7 @@ void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
     Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
-    if ((flags & kMeterKeeps) == 0 && !walk->index_condition) flow_clear_explicit(&flow);
+    if ((flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
     return flow;
   }
   Flow flow = list_flow(walk, scope, call->args);
@@ -180,13 +188,14 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid typ
 Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
   List *list = list_make1(*argument);
   meter_arguments(walk, scope, list, flags);
+  meter_handed(walk, list, handed_probes(walk, scope, flow), scope.charged ? kMeterAnswer : kMeterFirst);
   *argument = static_cast<Expr *>(linitial(list));
   return flow_paid(flow);
 }
 
 Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
-  if (flow_explicit(flow) == 0) return flow;
+  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   Oid output = InvalidOid;
   Oid input = InvalidOid;
   Oid parameter = InvalidOid;
@@ -203,7 +212,8 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
 
 Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
   const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
-  if (flow_explicit(flow) == 0 || !DomainHasConstraints(cast->resulttype)) return flow;
+  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
+  if (!DomainHasConstraints(cast->resulttype)) return flow;
   return meter_one(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
 }
 
@@ -217,14 +227,17 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
     test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
     inner.case_test = &test;
     flow_add(&decides, test);
+    inner.rows |= flow_decides(decides);
   }
-  Flow result = walk_expression(walk, scope, reinterpret_cast<Node *>(node->defresult));
+  Flow result = kNoFlow;
   ListCell *cell = nullptr;
   foreach (cell, node->args) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
+    inner.rows |= flow_decides(decides);  // that a result is computed tells
     flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
   }
+  flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
   for (int i = 0; i < kMaxSources; ++i)
     if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
   result.implicit |= flow_decides(decides);
@@ -232,12 +245,28 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   return result;
 }
 
-// One of the list.
+// One of the list; those before it decide whether one is computed.
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   Flow flow = kNoFlow;
+  ExprScope own = scope;
   ListCell *cell = nullptr;
-  foreach (cell, list) flow_max(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
+  foreach (cell, list) {
+    flow_max(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    own.rows |= flow_decides(flow);
+  }
   flow.pure = false;
+  return flow;
+}
+
+// AND and OR: those before it decide whether one is computed.
+Flow condition_flow(PlanWalk *walk, const ExprScope &scope, const BoolExpr *condition) {
+  Flow flow = kNoFlow;
+  ExprScope own = scope;
+  ListCell *cell = nullptr;
+  foreach (cell, condition->args) {
+    flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    own.rows |= flow_decides(flow);
+  }
   return flow;
 }
 
@@ -297,9 +326,10 @@ Flow source_flow(PlanWalk *walk, const Source &source, int count) {
 
 Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   Flow flow = kNoFlow;
-  if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable)) || attno < 0) return flow;
+  if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable))) return flow;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE) return flow;
+  if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) return partition_flow(walk, rti);
+  if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
   const ProtectedRelation *relation = protected_relation(entry->relid);
   int columns = 0;
   bool many = false;
@@ -323,14 +353,32 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   const bool fresh = flow_decides(before) == 0;
   flow_max(param, flow);
   if (fresh) param->pure = flow.pure;
+  param->paid = 0;
   if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
 }
+
+namespace {
+
+// ARRAY(SELECT ...) keeps its rows; that it is empty is an answer, paid for as part of the row it is in.
+void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
+  ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
+  auto *root = static_cast<Plan *>(lfirst(cell));
+  meter_kept(walk, &root, flow_probes(value.implicit, value), kMeterFirst);
+  lfirst(cell) = root;
+}
+
+}  // namespace
 
 Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   ListCell *parameter = nullptr;
   ListCell *argument = nullptr;
   forboth(parameter, subplan->parParam, argument, subplan->args)
       walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
+  if (const int id = subplan->plan_id; id >= 1 && id <= walk->subplans && subplan->parParam != NIL) {
+    const std::uint32_t before = walk->called[id - 1];
+    walk->called[id - 1] |= scope.rows | walk->context;
+    walk->changed |= walk->called[id - 1] != before;
+  }
   Flow flow = kNoFlow;
   const NodeFlow *rows =
       subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
@@ -338,7 +386,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
 
   const auto column = [rows](int position) {
     Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
-    value.implicit |= rows->implicit;
+    value.implicit |= rows->implicit | rows->order;
     return value;
   };
   const auto set_each = [&](const List *params) {
@@ -361,6 +409,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
       return subplan->testexpr != nullptr ? walk_expression(walk, scope, subplan->testexpr) : flow;
     case ARRAY_SUBLINK:
       flow = column(1);
+      keep_rows(walk, subplan, flow);
       flow.many = flow_explicit(flow) != 0;
       flow.pure = false;
       break;
@@ -442,6 +491,8 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return domain_flow(walk, scope, reinterpret_cast<CoerceToDomain *>(node));
     case T_ArrayCoerceExpr:
       return array_coerce_flow(walk, scope, reinterpret_cast<ArrayCoerceExpr *>(node));
+    case T_BoolExpr:
+      return condition_flow(walk, scope, reinterpret_cast<BoolExpr *>(node));
     case T_CaseExpr:
       return case_flow(walk, scope, reinterpret_cast<CaseExpr *>(node));
     case T_CoalesceExpr:
@@ -464,7 +515,6 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return list_flow(walk, scope, reinterpret_cast<List *>(node));
     case T_AlternativeSubPlan:
     case T_ArrayExpr:
-    case T_BoolExpr:
     case T_BooleanTest:
     case T_CaseWhen:
     case T_CoerceToDomainValue:

@@ -36,17 +36,19 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
     if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
   }
   into->implicit |= other.implicit;
+  into->paid |= other.paid;
   into->pure = pure;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }
 
 NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sources) {
-  NodeFlow result = {true, false, 0, nullptr, 0};
+  NodeFlow result = {true, false, 0, nullptr, 0, 0};
   bool first = true;
   for (int i = 0; i < n; ++i) {
     if (!nodes[i].valid) continue;
     result.implicit |= nodes[i].implicit;
+    result.order |= nodes[i].order;
     if (first) {
       result.size = nodes[i].size;
       result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));

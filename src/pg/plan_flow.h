@@ -27,6 +27,7 @@ struct Source {
 struct Flow {
   std::uint16_t count[kMaxSources];  // explicit: values of each source in here
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
+  std::uint32_t paid;                // within one expression: sources charged as read on the way
   Oid row_of;                        // of a pure flow: the relation that it is a whole row of
   bool pure;                         // an unmodified copy of one column or row: null means no value
   bool many;                         // an array or holding one: the counts are per element
@@ -48,6 +49,7 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
   for (int i = 0; i < kMaxSources; ++i)
     into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
   into->implicit |= other.implicit;
+  into->paid |= other.paid;
   into->pure = false;
   into->many |= other.many;
 }
@@ -56,6 +58,7 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
 inline void flow_max(Flow *into, const Flow &other) noexcept {
   for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
   into->implicit |= other.implicit;
+  into->paid |= other.paid;
   into->pure = into->pure && other.pure;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
@@ -71,11 +74,18 @@ inline void flow_clear_explicit(Flow *flow) noexcept {
 inline Flow flow_paid(const Flow &arguments) noexcept {
   Flow flow = kNoFlow;
   flow.implicit = arguments.implicit;
+  flow.paid = arguments.paid | flow_explicit(arguments);
   return flow;
 }
 
 // All that decided: explicit values become implicit.
 inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_explicit(flow) | flow.implicit; }
+
+// Of the sources in `mask`, those that a row handed over with `flow` is a probe of: a value
+// that is there itself, or was charged as read, is none besides.
+inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept {
+  return mask & ~(flow_explicit(flow) | flow.paid);
+}
 
 // What the rows of a plan node carry.
 struct NodeFlow {
@@ -84,6 +94,7 @@ struct NodeFlow {
   int size;
   Flow *column;
   std::uint32_t implicit;  // sources that decided which rows there are
+  std::uint32_t order;     // and of which an index may have decided in what order
 };
 
 // The flow of a node's column, or of all of them (attno 0); nothing for a null node.

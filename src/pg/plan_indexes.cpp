@@ -8,7 +8,10 @@
 #include "pg/table_code.h"
 
 extern "C" {
+#include "catalog/partition.h"
+#include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/partcache.h"
 }
 
 namespace redoubt::pg {
@@ -59,6 +62,33 @@ std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
   }
   relation_close(relation, AccessShareLock);
   return mask;
+}
+
+Flow partition_flow(PlanWalk *walk, Index rti) {
+  Flow flow = kNoFlow;
+  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+  if (protected_relation(relid) == nullptr || !get_rel_relispartition(relid)) return flow;
+  ListCell *cell = nullptr;
+  List *ancestors = get_partition_ancestors(relid);
+  foreach (cell, ancestors) {
+    const Oid ancestor = lfirst_oid(cell);
+    Relation relation = try_relation_open(ancestor, AccessShareLock);
+    if (relation == nullptr) continue;
+    const PartitionKey key = RelationGetPartitionKey(relation);
+    Bitmapset *columns = nullptr;
+    pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &columns);
+    for (int i = 0; i < key->partnatts; ++i)
+      if (key->partattrs[i] != 0)
+        columns = bms_add_member(columns, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
+    int member = -1;
+    while ((member = bms_next_member(columns, member)) >= 0) {
+      const char *name =
+          get_attname(ancestor, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber), true);
+      if (name != nullptr) flow.implicit |= flow_explicit(relation_flow(walk, rti, get_attnum(relid, name)));
+    }
+    relation_close(relation, AccessShareLock);
+  }
+  return flow;
 }
 
 // Conditions that are evaluated again on rows which the index has only nearly found.

@@ -23,7 +23,7 @@ namespace redoubt::pg {
 namespace {
 
 NodeFlow uniform(const Flow &flow, int size) {
-  NodeFlow rows = {true, false, size, nullptr, flow.implicit};
+  NodeFlow rows = {true, false, size, nullptr, flow.implicit, 0};
   rows.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(size, 1))));
   std::fill_n(rows.column, size, flow);
   return rows;
@@ -44,13 +44,6 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans) {
   return node_flow_alternatives(branches, n, walk->analysis->source);
 }
 
-// What sort, group and distinct keys look at decides which rows there are, or their order.
-std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys) {
-  std::uint32_t mask = 0;
-  for (int i = 0; i < n; ++i) mask |= flow_decides(node_flow_column(rows, keys[i]));
-  return mask;
-}
-
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
 std::uint32_t order_decides(const NodeFlow *rows, const List *targets) {
   std::uint32_t mask = 0;
@@ -59,6 +52,18 @@ std::uint32_t order_decides(const NodeFlow *rows, const List *targets) {
     if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
       mask |= flow_decides(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
   return mask;
+}
+
+// The planner takes the mark away where it drops the subquery that is sorted; then the key is left
+// among the columns of the scan whose index has sorted it.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
+  Oid index = InvalidOid;
+  if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
+  if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
+  if (!OidIsValid(index)) return 0;
+  std::uint32_t columns = 0;
+  for (int i = 0; i < rows.size; ++i) columns |= flow_explicit(rows.column[i]);
+  return columns != 0 ? columns & index_itself(walk, reinterpret_cast<const Scan *>(plan)->scanrelid, index, true) : 0;
 }
 
 // Everything protected in the relations of the statement.
@@ -242,60 +247,11 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
 
 // ---- nodes above scans
 
-// The input of window aggregates that carry it out is paid for once per input row: a
-// moving frame evaluates the arguments again and again.
-void walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
-  Flow input = kNoFlow;
-  ListCell *cell = nullptr;
-  List *functions = pull_var_clause(reinterpret_cast<Node *>(plan->targetlist),
-                                    PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_PLACEHOLDERS);
-  foreach (cell, functions)
-    if (IsA(lfirst(cell), WindowFunc))
-      flow_add(&input, window_input(walk, scope, static_cast<WindowFunc *>(lfirst(cell))));
-  meter_rows(walk, &plan->lefttree, input);
-}
-
-// Grouping sets that one order does not serve sort their input again and evaluate the
-// arguments of aggregates again: those are paid for once per input row, as a window's are.
-bool sorts_again(const Agg *agg) {
-  const auto sorts = [](const Agg *set) { return set->aggstrategy == AGG_SORTED || set->aggstrategy == AGG_PLAIN; };
-  int sorted = sorts(agg) ? 1 : 0;
-  ListCell *cell = nullptr;
-  foreach (cell, agg->chain) sorted += sorts(static_cast<const Agg *>(lfirst(cell))) ? 1 : 0;
-  return sorted > 1;
-}
-
-bool is_saturated(const Flow &flow) noexcept {
-  return std::any_of(std::begin(flow.count), std::end(flow.count), [](auto count) { return count == kMaxFlowCount; });
-}
-
-// A value that grows with every step of a recursion can hold more than a count can say: then
-// what each step puts into it is charged besides.
-void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const NodeFlow &rows, NodeFlow *table) {
-  if (!walk->last || !std::any_of(rows.column, rows.column + rows.size, is_saturated)) return;
-  const NodeFlow grown = std::exchange(*table, NodeFlow{});
-  walk->last = false;  // only looking
-  const NodeFlow added = walk_plan(walk, innerPlan(plan));
-  walk->last = true;
-  *table = grown;
-  for (int k = 0; k < rows.size; ++k)
-    if (is_saturated(rows.column[k]))
-      meter_target(walk, &innerPlan(plan), k, node_flow_column(&added, static_cast<AttrNumber>(k + 1)), kMeterKeeps);
-}
-
-void walk_recursive_union(PlanWalk *walk, ExprScope *scope, Inputs *inputs, RecursiveUnion *plan) {
-  const NodeFlow terms[] = {inputs->outer, inputs->inner};
-  const NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
-  NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
-  if (table != nullptr) {
-    bool same = table->valid && table->size == rows.size && table->implicit == rows.implicit;
-    for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;
-    if (!same) walk->changed = true;
-    *table = rows;
-    meter_growth(walk, plan, rows, table);
-  }
-  inputs->outer = rows;
-  scope->outer = &inputs->outer;
+// The other conditions of a join see the pairs that `clauses` let pass.
+std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std::uint32_t clauses) {
+  ExprScope pairs = scope;
+  pairs.rows |= clauses;
+  return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
 }
 
 // What the node itself adds to what decides on its rows.
@@ -305,40 +261,21 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_NestLoop:
       return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual);
     case T_MergeJoin:
-      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual) |
-             walk_quals(walk, *scope, reinterpret_cast<MergeJoin *>(plan)->mergeclauses);
+      return walk_join(walk, *scope, plan, walk_quals(walk, *scope, reinterpret_cast<MergeJoin *>(plan)->mergeclauses));
     case T_HashJoin:
-      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual) |
-             walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashclauses) |
-             walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashkeys);
+      return walk_join(walk, *scope, plan,
+                       walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashclauses) |
+                           walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashkeys));
     case T_Hash: {
       ExprScope own = *scope;
       return walk_quals(walk, own, reinterpret_cast<Hash *>(plan)->hashkeys);
     }
-    case T_Agg: {
-      const auto *agg = reinterpret_cast<Agg *>(plan);
-      scope->disclosing = disclosing_aggregates(walk, *scope, plan);
-      if (sorts_again(agg)) {
-        scope->input_paid = true;
-        meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
-      }
-      std::uint32_t mask = key_decides(rows, agg->numCols, agg->grpColIdx);
-      ListCell *cell = nullptr;
-      foreach (cell, agg->chain) {
-        const auto *set = static_cast<Agg *>(lfirst(cell));
-        mask |= key_decides(rows, set->numCols, set->grpColIdx);
-      }
-      return mask;
-    }
+    case T_Agg:
+      return walk_aggregation(walk, scope, reinterpret_cast<Agg *>(plan));
     case T_Group:
       return key_decides(rows, reinterpret_cast<Group *>(plan)->numCols, reinterpret_cast<Group *>(plan)->grpColIdx);
-    case T_WindowAgg: {
-      const auto *window = reinterpret_cast<WindowAgg *>(plan);
-      walk_window_input(walk, *scope, plan);
-      return key_decides(rows, window->partNumCols, window->partColIdx) |
-             key_decides(rows, window->ordNumCols, window->ordColIdx) | walk_quals(walk, *scope, window->runCondition) |
-             walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
-    }
+    case T_WindowAgg:
+      return walk_window(walk, scope, reinterpret_cast<WindowAgg *>(plan));
     case T_Sort:
     case T_IncrementalSort:
       return key_decides(rows, reinterpret_cast<Sort *>(plan)->numCols, reinterpret_cast<Sort *>(plan)->sortColIdx);
@@ -355,7 +292,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return key_decides(rows, reinterpret_cast<GatherMerge *>(plan)->numCols,
                          reinterpret_cast<GatherMerge *>(plan)->sortColIdx);
     case T_Limit:
-      return order_decides(rows, outerPlan(plan)->targetlist) |
+      return rows->order | order_decides(rows, outerPlan(plan)->targetlist) |
              walk_quals(
                  walk, *scope,
                  list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
@@ -381,7 +318,8 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return inputs->outer.implicit | key_decides(&inputs->outer, merge->numCols, merge->sortColIdx);
     }
     case T_RecursiveUnion:
-      walk_recursive_union(walk, scope, inputs, reinterpret_cast<RecursiveUnion *>(plan));
+      inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));
+      scope->outer = &inputs->outer;
       return 0;
     default:  // Material, Memoize, Gather, LockRows: rows pass as they are
       return 0;
@@ -469,13 +407,13 @@ void walk_policies(PlanWalk *walk, Plan *plan) {
 }
 
 NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
-  walk_writes(walk, modify, &rows);
+  const std::uint32_t charged = walk_writes(walk, modify, &rows);
   const int n = list_length(modify->returningLists);
   auto *returned = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
   for (int i = 0; i < n; ++i)
     returned[i] = walk_target_list(walk, scope, static_cast<List *>(list_nth(modify->returningLists, i)));
   NodeFlow result = node_flow_alternatives(returned, n, walk->analysis->source);
-  result.implicit = rows.implicit;
+  result.implicit = rows.implicit & ~charged;
   walk->analysis->statement_decides |= rows.implicit;
   return result;
 }
@@ -483,7 +421,7 @@ NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify
 bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
 
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
-  NodeFlow rows = {true, false, 0, nullptr, 0};
+  NodeFlow rows = {true, false, 0, nullptr, 0, 0};
   if (IsA(plan, BitmapIndexScan))
     rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual) |
                     index_itself(walk, reinterpret_cast<Scan *>(plan)->scanrelid,
@@ -498,19 +436,47 @@ NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
 }  // namespace
 
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
-  if (quals == NIL) return 0;
-  const Flow flow = walk_expression(walk, scope, const_cast<Node *>(reinterpret_cast<const Node *>(quals)));
-  walk->analysis->statement_decides |= flow_decides(flow);
-  return flow_decides(flow);
+  // Each sees the rows that those before it let pass.
+  ExprScope own = scope;
+  std::uint32_t mask = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, quals) {
+    mask |= flow_decides(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    own.rows = scope.rows | (mask & ~scope.kept);
+  }
+  walk->analysis->statement_decides |= mask;
+  return mask;
 }
 
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets) {
   NodeFlow rows = uniform(kNoFlow, list_length(targets));
   int i = 0;
   ListCell *cell = nullptr;
-  foreach (cell, targets) rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+  foreach (cell, targets) {
+    rows.column[i] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+    rows.column[i++].paid = 0;  // of this expression, not of the rows
+  }
   return rows;
 }
+
+namespace {
+
+// Is each row of the plan charged for anyway, one by one: as a row of the result, or as one written?
+bool is_charged_for(const PlanWalk *walk, const Plan *plan) {
+  if (plan == walk->written) return true;
+  if (walk->plan->commandType != CMD_SELECT) return false;
+  const Plan *top = walk->plan->planTree;
+  while (top != nullptr && top != plan) {
+    const bool passes = IsA(top, Gather) || IsA(top, LockRows) ||
+                        (IsA(top, Limit) && reinterpret_cast<const Limit *>(top)->limitOffset == nullptr) ||
+                        (IsA(top, Result) && reinterpret_cast<const ::Result *>(top)->resconstantqual == nullptr);
+    if (!passes || top->qual != NIL) return false;
+    top = outerPlan(top);
+  }
+  return top == plan;
+}
+
+}  // namespace
 
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   NodeFlow nothing = {};
@@ -523,6 +489,7 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   foreach (cell, plan->initPlan) (void)walk_subplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
+  if (IsA(plan, ModifyTable) && plan == walk->plan->planTree) walk->written = outerPlan(plan);
   inputs.outer = walk_plan(walk, outerPlan(plan));
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop))
@@ -530,7 +497,11 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
       const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
       walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
     }
+  const std::uint32_t context = walk->context;
+  if (IsA(plan, NestLoop) && reinterpret_cast<NestLoop *>(plan)->nestParams != NIL)
+    walk->context |= inputs.outer.implicit;
   inputs.inner = walk_plan(walk, innerPlan(plan));
+  walk->context = context;
   scope.inner = &inputs.inner;
   if (is_bitmap(plan)) return walk_bitmap(walk, scope, plan);
   if (IsA(plan, ModifyTable)) return walk_modify(walk, scope, reinterpret_cast<ModifyTable *>(plan), inputs.outer);
@@ -541,11 +512,21 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
     walk->analysis->statement_decides |= flow.implicit;
     return uniform(flow, list_length(plan->targetlist));
   }
+  scope.rows = scope.taken = decides;
   decides |= is_scan(plan) ? walk_scan(walk, &scope, &inputs, plan) : walk_upper(walk, &scope, &inputs, plan);
-  decides |= walk_quals(walk, scope, plan->qual);
+  walk->analysis->statement_decides |= decides;
+  decides &= ~scope.spent;
+  scope.rows = scope.taken = decides & ~scope.kept;
+  const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
+  decides |= filters;
+  scope.rows |= filters;
+  scope.charged = is_charged_for(walk, plan);
   if (is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
+  for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
+  if (!IsA(plan, Sort) && !IsA(plan, Agg))
+    rows.order = inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

@@ -52,7 +52,7 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
   if (!walk->inject || !walk->last) return;
   if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
   TargetEntry *target = target_at();
-  target->expr = meter_wrap(target->expr, flow, walk->analysis->source, flags | flow_flags(flow));
+  target->expr = meter_wrap(target->expr, flow, 0, walk->analysis->source, flags | flow_flags(flow));
 }
 
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
@@ -68,7 +68,7 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
       walk->analysis->unmetered = true;
       return;
     }
-    Expr *metered = meter_wrap(target != nullptr ? target->expr : reinterpret_cast<Expr *>(node), flow,
+    Expr *metered = meter_wrap(target != nullptr ? target->expr : reinterpret_cast<Expr *>(node), flow, 0,
                                walk->analysis->source, flags | flow_flags(flow));
     if (target != nullptr)
       target->expr = metered;
@@ -77,13 +77,16 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
   }
 }
 
-void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
-  if (flow_explicit(flow) == 0) return;
+namespace {
+
+// Puts one meter with kMeterRows around some column of the plan at *slot, where there is none
+// that counts the same (values, or probes).
+void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
   ListCell *cell = nullptr;
   foreach (cell, (*slot)->targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
     const int flags = meter_of(reinterpret_cast<const Node *>(target->expr));
-    if (flags >= 0 && (flags & kMeterRows) != 0) return;
+    if (flags >= 0 && (flags & kMeterRows) != 0 && (flags & kMeterProbes) == (meter & kMeterProbes)) return;
   }
   if (!walk->inject) {
     walk->analysis->unmetered = true;
@@ -105,7 +108,41 @@ void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
     position = 0;
   }
   auto *target = static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position));
-  target->expr = meter_wrap(target->expr, flow, walk->analysis->source, kMeterKeeps | kMeterRows);
+  target->expr = meter_wrap(target->expr, flow, probes, walk->analysis->source, meter);
+}
+
+}  // namespace
+
+void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
+  if (flow_explicit(flow) != 0) meter_each_row(walk, slot, flow, 0, kMeterKeeps | kMeterRows);
+}
+
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags) {
+  if (mask != 0) meter_each_row(walk, slot, kNoFlow, mask, flags | kMeterKeeps | kMeterRows | kMeterProbes);
+}
+
+void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0 || arguments == NIL || (walk->inject && !walk->last)) return;
+  const auto value_of = [](void *cell) {
+    auto *node = static_cast<Node *>(cell);
+    return IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node)->expr : reinterpret_cast<Expr *>(node);
+  };
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const int meter = meter_of(reinterpret_cast<const Node *>(value_of(lfirst(cell))));
+    if (meter >= 0 && (meter & kMeterProbes) != 0) return;
+  }
+  if (!walk->inject) {
+    walk->analysis->unmetered = true;
+    return;
+  }
+  cell = list_head(arguments);
+  Expr *metered =
+      meter_wrap(value_of(lfirst(cell)), kNoFlow, mask, walk->analysis->source, flags | kMeterKeeps | kMeterProbes);
+  if (IsA(lfirst(cell), TargetEntry))
+    static_cast<TargetEntry *>(lfirst(cell))->expr = metered;
+  else
+    lfirst(cell) = metered;
 }
 
 }  // namespace redoubt::pg

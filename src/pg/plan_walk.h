@@ -1,7 +1,8 @@
 // plan_walk.h - what the parts of plan analysis share.
 //
-// plan_nodes.cpp knows plan nodes, plan_indexes.cpp how indexes are used, plan_expressions.cpp and plan_aggregates.cpp
-// expressions, plan_writes.cpp what a ModifyTable moves.  Everything is palloc'd in the current memory context.
+// plan_nodes.cpp knows plan nodes, plan_kept.cpp those that put rows together, plan_indexes.cpp how indexes are used,
+// plan_expressions.cpp and plan_aggregates.cpp expressions, plan_writes.cpp what a ModifyTable moves.  Everything is
+// palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
@@ -17,7 +18,10 @@ struct PlanWalk {
   bool inject;
   bool last;
   bool changed;
-  bool index_condition;  // compared by operator class members, called by the index
+  std::uint32_t context;  // decided that the plan at hand is run for an outer row
+  std::uint32_t *called;  // the same by subplan
+  const Plan *written;    // whose rows the command itself is charged for
+  bool index_condition;   // compared by operator class members, called by the index
   int params;
   Flow *param;
   NodeFlow *work_table;  // by parameter
@@ -37,6 +41,11 @@ struct ExprScope {
   const Flow *case_test;        // what a CaseTestExpr stands for
   bool foreign;                 // evaluated by a foreign server
   const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
+  bool charged;                 // each row of the plan is charged for as a whole
+  std::uint32_t rows;           // decided on the rows at hand, and is not paid for
+  std::uint32_t taken;          // the same of the rows that the plan takes in
+  std::uint32_t kept;           // paid for with every row that the plan takes in
+  std::uint32_t spent;          // and so with every row that it lets out
   bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
@@ -45,9 +54,19 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
 
+// plan_kept.cpp
+// What sort, group and distinct keys look at decides which rows there are, or their order.
+std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys);
+// What the node itself adds to what decides on its rows.
+std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
+std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
+NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan);
+
 // plan_indexes.cpp
 // Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
 std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
+// What the partition that a row is in tells: values of the keys above it.
+Flow partition_flow(PlanWalk *walk, Index rti);
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 // Conditions as written, where they are evaluated again.
@@ -80,8 +99,15 @@ Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const P
 // The input of the plan's aggregates that carry it out, but for those with a FILTER.
 Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 
+// What the plan's aggregates that keep their input rows, but for those with a FILTER, tell of
+// the columns in scope.taken, and by their own order.
+std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+// The same of a window aggregate.
+std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+
 // plan_writes.cpp
-void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
+// Returns what was charged with every row.
+std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
 
 // plan_points.cpp: meters at points of a plan.
 // Puts a meter around a target list entry of the plan at *slot; inserts a Result node
@@ -91,6 +117,10 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
 // Charges `flow` for every row of the plan at *slot.
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
+// Charges a probe of the sources in `mask` for every row of the plan at *slot; flags: 0 or kMeterFirst.
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
+// The same for every evaluation of an argument list.
+void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
 
 }  // namespace redoubt::pg
 #endif

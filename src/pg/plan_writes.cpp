@@ -63,9 +63,10 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
   return flow;
 }
 
-// Values that the child plan computes for INSERT and UPDATE.
-void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<const Target> targets) {
+// Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
+Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<const Target> targets) {
   int value = 0;
+  Flow charged = kNoFlow;
   for (int position = 0; position < list_length((*child)->targetlist); ++position) {
     const auto *entry = static_cast<const TargetEntry *>(list_nth((*child)->targetlist, position));
     if (entry->resjunk) continue;
@@ -79,8 +80,20 @@ void walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
     }
     rest.pure = flow.pure;
     meter_target(walk, child, position, rest, kMeterKeeps);
+    flow_add(&charged, rest);
     ++value;
   }
+  return charged;
+}
+
+// What decided on the rows that are changed, and on values written to them.
+std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
+  std::uint32_t mask = rows->implicit | rows->order;
+  ListCell *cell = nullptr;
+  foreach (cell, outerPlan(modify)->targetlist)
+    if (!static_cast<const TargetEntry *>(lfirst(cell))->resjunk)
+      mask |= node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)).implicit;
+  return mask;
 }
 
 // EXCLUDED's value of the same column: paid for as written, if at all, when the row was proposed.
@@ -119,22 +132,25 @@ void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
   if (!walk->inject)
     walk->analysis->unmetered = true;
   else if (walk->last)
-    entry->expr = meter_wrap(entry->expr, seen, walk->analysis->source, kMeterKeeps | kMeterRows);
+    entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterKeeps | kMeterRows);
 }
 
-void walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, const Target &target) {
+// Returns what the conditions of the actions look at.
+std::uint32_t walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, const Target &target) {
+  std::uint32_t mask = 0;
   ListCell *cell = nullptr;
   foreach (cell, actions) {
     auto *action = static_cast<MergeAction *>(lfirst(cell));
-    walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, action->qual));
+    mask |= flow_decides(walk_expression(walk, scope, action->qual));
     walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL,
                   target, false);
   }
+  return mask;
 }
 
 }  // namespace
 
-void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
+std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
   Plan **child = &outerPlan(modify);
   ExprScope scope = {};
   scope.plan = &modify->plan;
@@ -142,6 +158,7 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
   const int n = list_length(modify->resultRelations);
   auto *targets = static_cast<Target *>(palloc0(sizeof(Target) * static_cast<Size>(n)));
   Flow seen = kNoFlow;
+  std::uint32_t decides = change_decides(modify, source);
   int used = 0;
   for (int i = 0; i < n; ++i) {
     if (bms_is_member(i, modify->fdwDirectModifyPlans)) continue;  // runs on the foreign server, which meters it
@@ -160,8 +177,8 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
     if (modify->operation == CMD_MERGE) {
-      walk_quals(walk, scope, nth(compat_merge_conditions(modify)));
-      walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
+      decides |= walk_quals(walk, scope, nth(compat_merge_conditions(modify)));
+      decides |= walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
     }
     if (modify->onConflictAction == ONCONFLICT_UPDATE) {
       const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
@@ -175,8 +192,19 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
   }
   const std::span<const Target> all(targets, static_cast<std::size_t>(used));
-  if (modify->operation == CMD_INSERT || modify->operation == CMD_UPDATE) walk_moved(walk, child, source, all);
+  Flow charged = seen;
+  if (modify->operation == CMD_INSERT || modify->operation == CMD_UPDATE)
+    flow_add(&charged, walk_moved(walk, child, source, all));
   meter_rows(walk, child, seen);
+  walk->analysis->statement_decides |= decides;
+  if (used == 0) return 0;
+  // Of a command on its own the number of rows is the answer, or what it returns of them.
+  std::uint16_t flags = 0;
+  if (&modify->plan == walk->plan->planTree)
+    flags = modify->returningLists == NIL ? kMeterAnswer | kMeterFirst : kMeterAnswer;
+  const std::uint32_t probes = flow_probes(decides, charged);
+  meter_kept(walk, child, probes, flags);
+  return probes;
 }
 
 }  // namespace redoubt::pg

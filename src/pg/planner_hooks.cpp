@@ -105,7 +105,9 @@ int planner_begin(Query *query, int options) {
 }
 
 void planner_end(PlannedStmt *plan) {
-  if (IsTransactionState() && plan_touches_protected(plan)) (void)plan_analyze(plan, true);
+  if (!IsTransactionState()) return;
+  statistics_guard(plan);
+  if (plan_touches_protected(plan)) (void)plan_analyze(plan, true);
 }
 
 void planner_hooks_install() {

@@ -51,8 +51,10 @@ struct QueryMeter {
   const QueryDesc *query;
   const PlanAnalysis *analysis;
   bool explain_only;
-  bool told;    // the probe for "no row" is settled
-  bool probed;  // and was charged
+  bool told;             // the probe for "no row" is settled
+  std::uint32_t probed;  // and was charged for these sources
+  int covers;
+  ProbeCover *cover;  // room for one per source
   int budgets;
   MeteredBudget *budget;  // room for two per source
   bool single;            // one budget, one column, and nothing else in a row
@@ -141,6 +143,23 @@ void admit(const PlanAnalysis *analysis) {
   each_type(analysis, analysis->statement_decides, [](Oid type) { limits_admit(type, Operation::probe); });
 }
 
+ProbeCover *cover_of(QueryMeter *query, Oid token_type) noexcept {
+  for (int i = 0; i < query->covers; ++i)
+    if (query->cover[i].token_type == token_type) return &query->cover[i];
+  query->cover[query->covers] = {token_type, 0, 0};
+  return &query->cover[query->covers++];
+}
+
+// Of `probes` more of the answer, those that are not paid for yet.
+std::uint32_t uncovered_probes(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept {
+  ProbeCover *cover = cover_of(query, token_type);
+  cover->answered += probes;
+  if (cover->answered <= cover->covered) return 0;
+  const std::uint64_t missing = std::min<std::uint64_t>(probes, cover->answered - cover->covered);
+  cover->covered = cover->answered;
+  return static_cast<std::uint32_t>(missing);
+}
+
 int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
   for (int i = 0; i < query->budgets; ++i)
     if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
@@ -202,6 +221,9 @@ void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
   for (int i = 0; i < meter->columns; ++i)
     meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
+  for (int i = 0; i < meter->budgets; ++i)
+    if (meter->budget[i].wanted > 0 && meter->budget[i].lease.operation == Operation::probe)
+      meter->budget[i].wanted = uncovered_probes(meter, meter->budget[i].lease.token_type, meter->budget[i].wanted);
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
 }
@@ -282,6 +304,7 @@ void query_meter_start(QueryDesc *query, int eflags) {
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
   meter->budget = static_cast<MeteredBudget *>(palloc(sizeof(MeteredBudget) * 2 * sources));
+  meter->cover = static_cast<ProbeCover *>(palloc(sizeof(ProbeCover) * sources));
   meter->column = static_cast<MeteredColumn *>(palloc(sizeof(MeteredColumn) * (sources * columns + 1)));
   if (!meter->explain_only) find_conflicts(meter, query);
   meter->forget.func = query_meter_forget;
@@ -334,8 +357,11 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   // That there is no row, or how many were changed, is an answer as well.
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || state->analysis->columns == 0;
   if (counted && !state->told) {
-    charge_probes(state->analysis, state->analysis->statement_decides);
-    state->probed = true;
+    for (int i = 0; i < state->analysis->sources; ++i)
+      if ((state->analysis->statement_decides & 1U << i) != 0 &&
+          uncovered_probes(state, state->analysis->source[i].token_type, 1) != 0)
+        state->probed |= 1U << i;
+    charge_probes(state->analysis, state->probed);
   }
   state->told = true;
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(state->analysis);
@@ -360,6 +386,15 @@ void query_meter_error(const QueryDesc *query) noexcept {
     limits_force(meter->analysis->source[i].token_type, Operation::read, 1);
 }
 
+ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {
+  for (QueryMeter *query = queries; query != nullptr; query = query->next) {
+    if (query->estate->es_query_cxt != context) continue;
+    for (int i = 0; i < query->analysis->sources; ++i)
+      if (query->analysis->source[i].token_type == token_type) return cover_of(query, token_type);
+  }
+  return nullptr;
+}
+
 QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
   for (QueryMeter *meter = queries; meter != nullptr; meter = meter->next)
     if (meter->estate->es_plannedstmt == plan) return meter;
@@ -375,7 +410,7 @@ void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
   }
   const PlanAnalysis *analysis = meter->analysis;
   for (int i = 0; i < analysis->sources; ++i) {
-    const double told = meter->probed && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
+    const double told = (meter->probed & 1U << i) != 0 ? 1 : 0;
     visit(to, analysis->source[i].token_type, Operation::probe, told + meter->conflicts * analysis->conflict.count[i]);
   }
 }

@@ -37,6 +37,17 @@ void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept;
 // count.  Remembers the columns of a table it filled.
 void read_meter_finish(ReadMeter *meter, QueryDesc *query);
 
+// Probes of a token type that rows inside a query have paid for its answer.
+struct ProbeCover {
+  Oid token_type;
+  std::uint64_t covered;
+  std::uint64_t answered;  // of the answer, so far
+};
+
+// query_meter_cover returns that of the query whose memory context this is, or null: in a
+// parallel worker there is none.
+ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept;
+
 // What a query costs, entry by entry.
 using VisitCharge = void (*)(void *to, Oid token_type, Operation operation, double values);
 

@@ -119,6 +119,24 @@ void statistics_meter(Query *query) {
   (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
 }
 
+void statistics_guard(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_TOASTVALUE) continue;
+    bool of_statistics = false;
+    for (const Oid table : {StatisticRelationId, StatisticExtDataRelationId}) {
+      Relation relation = table_open(table, AccessShareLock);
+      of_statistics |= relation->rd_rel->reltoastrelid == entry->relid;
+      table_close(relation, AccessShareLock);
+    }
+    if (!of_statistics || superuser() || !OidIsValid(get_namespace_oid("redoubt", true))) continue;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("\"%s\" may hold values of protected columns", get_rel_name(entry->relid)),
+                    errhint("Read pg_statistic or pg_stats, which are metered.")));
+  }
+}
+
 bool statistics_table(Oid relid) noexcept {
   return relid == StatisticRelationId || relid == StatisticExtDataRelationId;
 }

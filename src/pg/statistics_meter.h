@@ -15,6 +15,10 @@ namespace redoubt::pg {
 // column of either table in `query`, views and subqueries included; changes it in place.
 void statistics_meter(Query *query);
 
+// statistics_guard raises 42501 for a plan that reads the TOAST tables of the two, whose chunks
+// do not say what column they are of; superusers excepted.
+void statistics_guard(const PlannedStmt *plan);
+
 // True for the two tables.
 bool statistics_table(Oid relid) noexcept;
 

@@ -18,7 +18,7 @@ inline constexpr Uncovered kUncovered[] = {
     {"superusers", "can change labels, settings and code"},
     {"trusted functions", "what a trusted function calls may be replaced by its owner"},
     {"server log", "statements and messages that name values of labelled columns are logged with them"},
-    {"size of an answer", "a count, an aggregate or rows written tell more than yes or no for one probe"},
+    {"size of an answer", "one row told, counted or summed may tell a whole value, or some 64 bits, for one probe"},
     {"side channels", "time, size of relations, locks, estimates of the planner"},
     {"foreign servers", "what a foreign server does by itself is its own to meter"},
     {"other servers", "a standby has budgets of its own"},

@@ -58,3 +58,7 @@ insert into fparent select i,'f'||i from generate_series(1,100) i;
 create foreign table fchild() inherits (fparent) server loop options (table_name 'fsink');
 create type rng as range(subtype=text); create function rng_json(rng) returns json language plpgsql as $$begin raise notice '%',$1; return 'null'; end$$; create cast (rng as json) with function rng_json(rng);
 grant all on all tables in schema public to app, app2;
+create function tell_and_fail(text) returns text language plpgsql as $$begin raise notice '%', $1; raise exception 'told' using errcode = 'query_canceled'; end$$;
+create table keyed(id int, email text) partition by range (email); create table keyed_1 partition of keyed for values from ('a') to ('k5');
+create table keyed_2 partition of keyed for values from ('k5') to ('z'); security label for redoubt on column keyed.email is 'text_token';
+insert into keyed select i, 'k' || i from generate_series(1, 100) i; grant select on keyed, keyed_1, keyed_2 to app;
