@@ -278,8 +278,8 @@ TEST(Siv, WorksExactlyInPlace) {
   ASSERT_TRUE(ad.ok());
   for (const std::size_t length : {1U, 16U, 25U, 1024U, 1025U, 3000U}) {
     const Octets plaintext = source.octets(length);
-    Octets buffer(kSivSize);
-    buffer.insert(buffer.end(), plaintext.begin(), plaintext.end());
+    Octets buffer(kSivSize + length);
+    std::copy(plaintext.begin(), plaintext.end(), std::span(buffer).subspan(kSivSize).begin());
     const std::span<std::uint8_t> body = std::span(buffer).subspan(kSivSize);
     ASSERT_EQ(siv.seal(*ad, body, buffer), Status::ok);
     EXPECT_EQ(buffer, seal(siv, components, plaintext));
