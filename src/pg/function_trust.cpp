@@ -94,6 +94,26 @@ const char *bound_label(Oid function) {
   return psprintf("%s %s", kTrusted, hex);
 }
 
+// Is the function's body looked at when it runs, under a search_path that the caller sets?
+bool finds_by_callers_path(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  bool text_only = false;  // no body that was parsed when it was made
+  SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &text_only);
+  bool null = true;
+  const Datum settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &null);
+  bool sets_path = false;
+  if (!null) {
+    Datum *setting = nullptr;
+    int n = 0;
+    deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &setting, nullptr, &n);
+    for (int i = 0; i < n; ++i) sets_path |= pg_strncasecmp(TextDatumGetCString(setting[i]), "search_path=", 12) == 0;
+  }
+  ReleaseSysCache(tuple);
+  return language != ClanguageId && language != INTERNALlanguageId && text_only && !sets_path;
+}
+
 bool is_plain_function(Oid function) {
   const char kind = get_func_prokind(function);
   return kind == PROKIND_FUNCTION || kind == PROKIND_PROCEDURE || kind == PROKIND_WINDOW;
@@ -329,6 +349,9 @@ void function_trust_bind(const SecLabelStmt *statement) {
   const ObjectAddress object =
       get_object_address(statement->objtype, statement->object, &relation, ShareUpdateExclusiveLock, false);
   CommandCounterIncrement();  // the label just set is updated in the same command
+  if (finds_by_callers_path(object.objectId))
+    ereport(WARNING, (errmsg("a trusted function calls what its caller's search_path finds"),
+                      errhint("ALTER FUNCTION ... SET search_path = pg_catalog, pg_temp, then label it again.")));
   const char *own = GetSecurityLabel(&object, kProvider);
   if (own != nullptr && strcmp(own, kTrusted) == 0) SetSecurityLabel(&object, kProvider, bound_label(object.objectId));
 }
