@@ -203,6 +203,26 @@ ALTER TABLE regress_fpe.legacy ALTER account TYPE regress_fpe.account;
 UPDATE regress_fpe.legacy SET account = regress_fpe.account(account)::bigint;
 ALTER TABLE regress_fpe.legacy ALTER card TYPE regress_fpe.card USING card::regress_fpe.card, ALTER account TYPE regress_fpe.account USING account;
 SELECT redoubt.detokenize(card), redoubt.detokenize(account), card::text <> '4111 1111 1111 1111' AS hidden FROM regress_fpe.legacy;
+-- A column keeps its indexes: those for patterns go on serving LIKE, and a query may ask for a collation.
+CREATE TABLE regress_fpe.listed (card varchar(19) UNIQUE, ticket text);
+CREATE INDEX ON regress_fpe.listed (card varchar_pattern_ops);
+INSERT INTO regress_fpe.listed SELECT '4111 1111 1111 ' || i, 'TM-000' || i FROM generate_series(1001, 1100) AS i;
+ALTER TABLE regress_fpe.listed ALTER card TYPE regress_fpe.card USING redoubt.tokenize(card, 'regress_fpe.card');
+ANALYZE regress_fpe.listed;
+SET enable_seqscan = off;
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.listed WHERE card LIKE '4111 11%';
+SELECT count(*) AS like, count(*) FILTER (WHERE card ~ '1001$') AS regexp FROM regress_fpe.listed WHERE card LIKE '4111 11%';
+-- An index of the operators of text, or of bigint, serves comparisons with those.
+CREATE INDEX listed_text ON regress_fpe.listed (card text_ops);
+CREATE INDEX customer_number ON regress_fpe.customer (account int8_ops);
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.listed WHERE card = '4111 1111 1111 1111'::varchar;
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.listed WHERE card = redoubt.tokenize('4111 1111 1111 1001', 'regress_fpe.card');
+SELECT ticket FROM regress_fpe.listed WHERE card = redoubt.tokenize('4111 1111 1111 1001', 'regress_fpe.card');
+EXPLAIN (COSTS OFF) SELECT ticket FROM regress_fpe.customer WHERE account = 4711;
+DROP INDEX regress_fpe.customer_number;
+RESET enable_seqscan;
+SELECT count(*) FROM (SELECT card FROM regress_fpe.listed WHERE card COLLATE "C" LIKE '4%' ORDER BY card COLLATE "C" LIMIT 3) AS l;
+DROP TABLE regress_fpe.listed;
 -- And back, as it is.
 ALTER TABLE regress_fpe.legacy ALTER card TYPE varchar(19), ALTER account TYPE bigint;
 SELECT redoubt.detokenize(card, 'regress_fpe.card'), redoubt.detokenize(account::text, 'regress_fpe.account') FROM regress_fpe.legacy;

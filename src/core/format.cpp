@@ -62,16 +62,15 @@ Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) co
   return {};
 }
 
-// settle_check_digit gives the last tokenized digit the one value that makes the sum right.
+// settle_check_digit gives the last tokenized digit the one value that makes the sum right.  It is not one of those
+// that are doubled, since an even number of digits is kept behind it.
 void Format::settle_check_digit(Side side, std::span<char> text) const noexcept {
   const unsigned wanted = side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
   std::size_t place = text.size();
   for (std::size_t behind = card_.last + std::size_t{1}; behind > 0;)
     if (is_digit(text[--place])) --behind;
-  for (char digit = '0'; digit <= '9'; ++digit) {
-    text[place] = digit;
-    if (luhn_sum({text.data(), text.size()}) == wanted) return;
-  }
+  text[place] = '0';
+  text[place] = static_cast<char>('0' + (10 + wanted - luhn_sum({text.data(), text.size()})) % 10);
 }
 
 Refusal Format::scan_phone(std::string_view text, FormatScan &scan) const noexcept {

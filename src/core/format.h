@@ -7,7 +7,8 @@
 // Invariant: a token has the format of its value, every kept character included (of email it is an address, but
 // no value); distinct values of one format have distinct tokens; and each part that is encrypted on its own
 // has at least kFf1MinDomain values (NIST SP 800-38G Revision 1, draft, 5.1), or the format is refused.
-// Locks: none.  Covered by test/unit/format_test.cpp, format_property_test.cpp and test/fuzz/format_fuzz.cpp.
+// Locks: none.  Covered by test/unit/format_test.cpp, format_property_test.cpp, format_vectors_test.cpp and
+// test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_H
 #define REDOUBT_CORE_FORMAT_H
 

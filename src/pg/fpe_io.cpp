@@ -29,6 +29,7 @@ struct TextBase {
     return {VARDATA_ANY(packed), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(packed))};
   }
   static std::string_view parse(Oid, std::string_view token) { return token; }
+  static std::string_view parse_value(const TypePolicy *, std::string_view value) { return value; }
   static Datum datum(text *value) { return PointerGetDatum(value); }
   static char *to_cstring(const text *value) { return text_to_cstring(value); }
   static char *to_cstring(std::string_view token) { return pnstrdup(token.data(), token.size()); }
@@ -38,6 +39,9 @@ struct TextBase {
 struct IntegerBase {
   static int64 argument(Datum value) { return DatumGetInt64(value); }
   static int64 parse(Oid type, std::string_view token) { return fpe_parse_integer(type, token); }
+  static int64 parse_value(const TypePolicy *policy, std::string_view value) {
+    return fpe_parse_integer_value(policy, value);
+  }
   static Datum datum(int64 value) { return Int64GetDatum(value); }
   static char *to_cstring(int64 value) {
     auto *digits = static_cast<char *>(palloc(MAXINT8LEN + 1));
@@ -113,7 +117,7 @@ Datum mask(FunctionCallInfo fcinfo) {
 // tokenize, detokenize and mask for columns that stay text.
 template <typename Base>
 text *tokenize_as(const TypePolicy *policy, std::string_view value) {
-  return Base::to_text(fpe_tokenize(policy, Base::parse(policy->type, value)));
+  return Base::to_text(fpe_tokenize(policy, Base::parse_value(policy, value)));
 }
 
 template <typename Base>

@@ -18,6 +18,14 @@
 namespace redoubt::pg {
 namespace {
 
+constexpr Refusal kNotABigint = {Status::malformed, 0, "not a bigint"};
+
+bool read_integer(std::string_view text, int64 &number) {
+  const std::string_view trimmed = trim_white_space(text);
+  const auto [end, error] = std::from_chars(trimmed.data(), trimmed.data() + trimmed.size(), number);
+  return error == std::errc() && end == trimmed.data() + trimmed.size();
+}
+
 // What is refused as a token may be plaintext in the wrong place.
 [[noreturn]] void refuse_token(Oid type, const Refusal &refusal) {
   log_guard_mark();
@@ -378,11 +386,14 @@ void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> token
 }
 
 int64 fpe_parse_integer(Oid type, std::string_view text) {
-  const std::string_view trimmed = trim_white_space(text);
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(trimmed.data(), trimmed.data() + trimmed.size(), value);
-  if (error != std::errc() || end != trimmed.data() + trimmed.size())
-    refuse_token(type, {Status::malformed, 0, "not a bigint"});
+  int64 token = 0;
+  if (!read_integer(text, token)) refuse_token(type, kNotABigint);
+  return token;
+}
+
+int64 fpe_parse_integer_value(const TypePolicy *policy, std::string_view text) {
+  int64 value = 0;
+  if (!read_integer(text, value)) value_refuse(policy, kNotABigint);
   return value;
 }
 

@@ -63,8 +63,10 @@ text *fpe_reveal_masked(const TypePolicy *policy, Token token) {
 void fpe_make_all(const TypePolicy *policy, std::span<Datum> values);
 void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens);
 
-// fpe_parse_integer reads a bigint; 22P02 without what bigint's own input function would quote.
+// fpe_parse_integer reads a token that is a bigint, and the other a value; 22P02 without what bigint's own input
+// function would quote.
 int64 fpe_parse_integer(Oid type, std::string_view text);
+int64 fpe_parse_integer_value(const TypePolicy *policy, std::string_view text);
 
 }  // namespace redoubt::pg
 #endif

@@ -188,7 +188,7 @@ REDOUBT_FUNCTION(redoubt_tokenize_array_as) {
     }
   } else {
     if (policy->is_integer)
-      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer(policy->type, view_of(value)));
+      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer_value(policy, view_of(value)));
     fpe_make_all(policy, values);
     if (policy->is_integer)
       for (Datum &value : values) value = integer_text(value);

@@ -50,7 +50,7 @@ bytea *key_of_value(const TypePolicy *policy, Datum token) {
 std::span<const std::uint8_t> plaintext_of_text(const TypePolicy *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
   if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size());
-  const bytea *digits = fpe_vault_key(fpe_parse_integer(policy->type, value));
+  const bytea *digits = fpe_vault_key(fpe_parse_integer_value(policy, value));
   return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(digits)), VARSIZE_ANY_EXHDR(digits)};
 }
 
@@ -102,7 +102,7 @@ REDOUBT_FUNCTION(redoubt_vault_token) {
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
   if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(policy, value));
-  PG_RETURN_TEXT_P(integer_text(fpe_tokenize(policy, fpe_parse_integer(policy->type, value))));
+  PG_RETURN_TEXT_P(integer_text(fpe_tokenize(policy, fpe_parse_integer_value(policy, value))));
 }
 
 // find_token(text, regtype) -> text, null where the value has no token
@@ -121,7 +121,7 @@ REDOUBT_FUNCTION(redoubt_find_token) {
     PG_RETURN_TEXT_P(token);
   }
   bool found = false;
-  const int64 token = fpe_find(policy, fpe_parse_integer(policy->type, value), &found);
+  const int64 token = fpe_find(policy, fpe_parse_integer_value(policy, value), &found);
   if (!found) PG_RETURN_NULL();
   PG_RETURN_TEXT_P(integer_text(token));
 }
