@@ -845,7 +845,7 @@ BEGIN
     RAISE EXCEPTION 'a format-preserving token type is deterministic and has the base of its format' USING ERRCODE = '22023';
   ELSIF format IS NOT NULL AND base <> 'text' THEN
     RAISE EXCEPTION 'a token type with a format has the base of its format' USING ERRCODE = '22023';
-  ELSIF ttl IS NOT NULL AND (method <> 'vault' OR ttl <= '0') THEN
+  ELSIF ttl IS NOT NULL AND (method <> 'vault' OR ttl <= '0' OR now() + ttl <= now()) THEN
     RAISE EXCEPTION 'invalid ttl for a token type' USING ERRCODE = '22023',
       HINT = 'A token type of method vault may have a ttl; it is greater than zero.';
   END IF;

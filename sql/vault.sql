@@ -49,6 +49,7 @@ SELECT redoubt.create_token_type('regress_vault.no', method => 'safe');
 SELECT redoubt.create_token_type('regress_vault.no', ttl => '1 hour');
 SELECT redoubt.create_token_type('regress_vault.no', method => 'vault', ttl => '0');
 SELECT redoubt.create_token_type('regress_vault.no', method => 'vault', ttl => '-1 day');
+SELECT redoubt.create_token_type('regress_vault.no', method => 'vault', ttl => '170000000 years');
 SELECT redoubt.create_token_type('regress_vault.no', method => 'vault', format => 'digits(6)', base => 'bytea');
 SELECT redoubt.create_token_type('regress_vault.no', method => 'vault', format => 'digits(5)');
 SELECT redoubt.create_token_type('regress_vault.no', format => 'digits(6)');
@@ -355,7 +356,25 @@ ALTER TABLE redoubt.vault ALTER token SET STATISTICS 100;
 CREATE INDEX ON redoubt.vault (length(sealed));
 ALTER TABLE redoubt.vault RENAME TO strongbox;
 ALTER TABLE redoubt.strongbox RENAME TO vault;
+CREATE STATISTICS spied_statistics ON (length(sealed)) FROM redoubt.vault;
+CREATE POLICY spied_policy ON redoubt.vault USING (length(sealed) > 0);
+CREATE PUBLICATION regress_vault_one FOR TABLE redoubt.vault;
+CREATE PUBLICATION regress_vault_schema FOR TABLES IN SCHEMA redoubt;
+CREATE PUBLICATION regress_vault_other FOR TABLE person;
+ALTER PUBLICATION regress_vault_other ADD TABLE redoubt.vault;
+ALTER PUBLICATION regress_vault_other DROP TABLE redoubt.vault;
+CREATE TABLE parts (LIKE redoubt.vault) PARTITION BY LIST (length(sealed));
+ALTER TABLE parts ATTACH PARTITION redoubt.vault DEFAULT;
+ALTER SCHEMA redoubt RENAME TO elsewhere;
+ALTER SCHEMA elsewhere RENAME TO redoubt;
 TRUNCATE redoubt.vault;
+SAVEPOINT here;
+SET LOCAL client_min_messages = warning;
+DROP EXTENSION redoubt CASCADE;
+DROP EXTENSION IF EXISTS redoubt;
+ROLLBACK TO here;
+ALTER EXTENSION redoubt DROP TABLE redoubt.vault;
+DROP TABLE redoubt.vault;
 ROLLBACK;
 SET SESSION AUTHORIZATION regress_vault_desk;
 SELECT redoubt.detokenize(mail('recorded@example.com'::text)) FROM generate_series(1, 3);
@@ -381,6 +400,29 @@ SELECT event, operation, detail FROM redoubt.audit WHERE sequence > :mark AND de
 -- No statistics of it.
 ANALYZE redoubt.vault;
 SELECT attname FROM pg_stats WHERE schemaname = 'redoubt' AND tablename = 'vault' AND attname IN ('token', 'fingerprint', 'sealed');
+
+-- A row without a value, or under the fingerprint of another value, gives nothing.
+BEGIN;
+ALTER TABLE redoubt.vault ALTER sealed DROP NOT NULL;
+UPDATE redoubt.vault SET sealed = NULL;
+SET LOCAL SESSION AUTHORIZATION regress_vault_desk;
+SELECT redoubt.detokenize(email) FROM person WHERE id = 5;
+ROLLBACK;
+BEGIN;
+SET LOCAL SESSION AUTHORIZATION regress_vault_desk;
+SELECT count(mail(v::text)) FROM unnest('{one@example.com,other@example.com}'::text[]) AS v;
+RESET SESSION AUTHORIZATION;
+CREATE TABLE swapped AS SELECT class_id, token, fingerprint, row_number() OVER () AS n
+  FROM redoubt.vault WHERE fingerprint IS NOT NULL AND class_id = (SELECT class_id FROM redoubt.token_type WHERE typ = 'mail'::regtype);
+UPDATE redoubt.vault AS v SET fingerprint = sha256(s.fingerprint) FROM swapped AS s WHERE v.token = s.token;
+UPDATE redoubt.vault AS v SET fingerprint = (SELECT o.fingerprint FROM swapped AS o WHERE o.n % (SELECT count(*) FROM swapped) = s.n - 1)
+  FROM swapped AS s WHERE v.token = s.token;
+SET LOCAL SESSION AUTHORIZATION regress_vault_desk;
+SAVEPOINT here;
+SELECT mail('one@example.com'::text);
+ROLLBACK TO here;
+SELECT mail_find('one@example.com');
+ROLLBACK;
 
 -- ---------------------------------------------------------------------- limits
 SELECT redoubt.set_limit('regress_vault_desk', 'mail', 'tokenize', 2, '1 day') IS NOT NULL AS set;

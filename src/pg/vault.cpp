@@ -9,6 +9,7 @@
 
 #include "core/format_cipher.h"
 #include "core/random.h"
+#include "core/secret.h"
 #include "core/vault.h"
 #include "pg/disclosure.h"
 #include "pg/keys.h"
@@ -56,6 +57,13 @@ void require_writable(const TypePolicy *policy) {
       ERROR,
       (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the token of type %s is disabled", policy->name),
        errhint("A member of redoubt_admin makes it usable again with redoubt.enable_tokens()."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+[[noreturn]] void refuse_corrupt(const TypePolicy *policy) {
+  ereport(ERROR,
+          (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the vault's row of a token of type %s is corrupt", policy->name),
+           errhint("It was changed by hand, or comes from a database with other keys."), errhidestmt(true)));
   pg_unreachable();
 }
 
@@ -134,9 +142,33 @@ bytea *seal(const TypePolicy *policy, const bytea *token, Bytes value) {
   return sealed;
 }
 
+// The value of a row, palloc'd.
+varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
+  const auto version = vault_key_version(bytes_of(row.sealed));
+  if (version.ok()) {
+    VaultSealer *sealer = keys_vault_sealer(policy, *version);
+    const std::size_t size = bytes_of(row.sealed).size() - kVaultOverhead;
+    auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
+    SET_VARSIZE(value, VARHDRSZ + size);
+    const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
+    if (sealer->open(bytes_of(token), bytes_of(row.sealed), out) == Status::ok) return value;
+  }
+  refuse_corrupt(policy);
+}
+
+// A row that a fingerprint led to is the value's: the fingerprint is not sealed, and may have been moved by hand.
+void require_row_of(const TypePolicy *policy, const VaultRow &row, Bytes value) {
+  varlena *found = open_row(policy, row.token, row);
+  const Bytes bytes = bytes_of(found);
+  const bool same = secret_equal(bytes, value);
+  OPENSSL_cleanse(VARDATA(found), VARSIZE(found) - VARHDRSZ);
+  pfree(found);
+  if (!same) refuse_corrupt(policy);
+}
+
 // The token that a value has; null where there is none.  A row that has expired is deleted.
-bytea *existing(const TypePolicy *policy, const bytea *fingerprint) {
-  const VaultRow row = vault_find(policy->class_id, VaultBy::fingerprint, fingerprint);
+bytea *existing(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
+  const VaultRow row = vault_find_settled(policy->class_id, VaultBy::fingerprint, fingerprint);
   if (!row.found) return nullptr;
   if (row.expired) {
     require_writable(policy);
@@ -145,6 +177,7 @@ bytea *existing(const TypePolicy *policy, const bytea *fingerprint) {
     return nullptr;
   }
   if (row.disabled) refuse_disabled(policy);
+  require_row_of(policy, row, value);
   return row.token;
 }
 
@@ -152,7 +185,7 @@ bytea *existing(const TypePolicy *policy, const bytea *fingerprint) {
 bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     CHECK_FOR_INTERRUPTS();
-    if (bytea *token = fingerprint != nullptr ? existing(policy, fingerprint) : nullptr) return token;
+    if (bytea *token = fingerprint != nullptr ? existing(policy, value, fingerprint) : nullptr) return token;
     require_writable(policy);
     bytea *token = random_token(policy, value);
     // Waits for another transaction that makes the same; if that commits, the next look finds its token.
@@ -167,8 +200,19 @@ bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
   pg_unreachable();
 }
 
-void require_forgotten(const TypePolicy *policy, VaultBy by, const bytea *key) {
-  if (vault_find(policy->class_id, by, key).found) refuse_hidden(policy);
+// Deletes a row; false if there is none.  One that was made while this waited is deleted too, where the isolation level
+// lets it be seen.
+bool forget(const TypePolicy *policy, VaultBy by, const bytea *key) {
+  const bytea *left = nullptr;
+  while (true) {
+    CHECK_FOR_INTERRUPTS();
+    if (vault_delete(policy->class_id, by, key)) return true;
+    const VaultRow row = vault_find(policy->class_id, by, key);
+    if (!row.found) return false;
+    if (IsolationUsesXactSnapshot() || (left != nullptr && std::ranges::equal(bytes_of(left), bytes_of(row.token))))
+      refuse_hidden(policy);
+    left = row.token;
+  }
 }
 
 }  // namespace
@@ -201,7 +245,9 @@ bytea *vault_find_token(const TypePolicy *policy, Bytes value) {
   const Fingerprint fingerprint = fingerprint_of(policy, value);
   disclosure_tokenize_charge(policy, fingerprint);
   const VaultRow row = vault_find(policy->class_id, VaultBy::fingerprint, vault_bytes(fingerprint));
-  return row.found && !row.expired ? row.token : nullptr;
+  if (!row.found || row.expired) return nullptr;
+  require_row_of(policy, row, value);
+  return row.token;
 }
 
 varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required) {
@@ -218,26 +264,12 @@ varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required)
     if (!required) return nullptr;
     refuse_disabled(policy);
   }
-  const auto version = vault_key_version(bytes_of(row.sealed));
-  if (version.ok()) {
-    VaultSealer *sealer = keys_vault_sealer(policy, *version);
-    const std::size_t size = bytes_of(row.sealed).size() - kVaultOverhead;
-    auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
-    SET_VARSIZE(value, VARHDRSZ + size);
-    const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
-    if (sealer->open(bytes_of(token), bytes_of(row.sealed), out) == Status::ok) return value;
-  }
-  ereport(ERROR,
-          (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the vault's row of a token of type %s is corrupt", policy->name),
-           errhint("It was changed by hand, or comes from a database with other keys."), errhidestmt(true)));
-  pg_unreachable();
+  return open_row(policy, token, row);
 }
 
 bool vault_forget_token(const TypePolicy *policy, const bytea *token) {
   require_writable(policy);
-  if (vault_delete(policy->class_id, VaultBy::token, token)) return true;
-  require_forgotten(policy, VaultBy::token, token);
-  return false;
+  return forget(policy, VaultBy::token, token);
 }
 
 bool vault_forget_value(const TypePolicy *policy, Bytes value) {
@@ -246,9 +278,7 @@ bool vault_forget_value(const TypePolicy *policy, Bytes value) {
   const Fingerprint charged = fingerprint_of(policy, value);
   const bytea *fingerprint = vault_bytes(charged);
   disclosure_tokenize_charge(policy, charged);
-  if (vault_delete(policy->class_id, VaultBy::fingerprint, fingerprint)) return true;
-  require_forgotten(policy, VaultBy::fingerprint, fingerprint);
-  return false;
+  return forget(policy, VaultBy::fingerprint, fingerprint);
 }
 
 }  // namespace redoubt::pg

@@ -16,11 +16,11 @@ namespace redoubt::pg {
 // The privilege was checked.  Raises 53400; 22P02 where the value is outside the type's format; 25006 where a token
 // would have to be made in a read-only transaction, 25000 in parallel mode; 55000 where it is disabled; 54000 where the
 // format has hardly any unused tokens left; and 40001 where the isolation level hides the row that another transaction
-// made.
+// made; XX001 where the value's row was tampered with.
 bytea *vault_tokenize(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
 // vault_find_token charges, and returns the token of a value of a consistent type, or null where it has none.  It
-// writes nothing.  Raises 53400; 0A000 for other types.
+// writes nothing.  Raises 53400; 0A000 for other types; XX001 as above.
 bytea *vault_find_token(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
 // vault_open returns the value of a token, for a reader who has been admitted.  Where it is gone: null, or if

@@ -5,12 +5,17 @@
 // (auto_explain, pg_stat_statements) see of a value is its fingerprint and its sealed form.
 //
 // Locks: heap and index locks of PostgreSQL alone.  A transaction that adds a row makes others that add
-// the same token or fingerprint wait until it ends.
+// the same token or fingerprint wait until it ends; one that deletes or disables it, those that would hand its token
+// out.
 // Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
 #include "pg/boundary.h"
 
 #include "pg/catalog.h"
 #include "pg/vault_store.h"
+
+extern "C" {
+#include "storage/lmgr.h"
+}
 
 namespace redoubt::pg {
 namespace {
@@ -123,14 +128,56 @@ uint64 execute(Statement statement, Datum *values, const char *nulls = nullptr) 
   return processed;
 }
 
+// A column that the table's definition has not null; but that can be altered.
+Datum column_of(HeapTuple tuple, AttrNumber column, TupleDesc descriptor) {
+  bool null = false;
+  const Datum value = heap_getattr(tuple, column, descriptor, &null);
+  if (null)
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a row of redoubt.vault lacks a value"),
+                    errhint("The table was altered by hand."), errhidestmt(true)));
+  return value;
+}
+
 void copy_row(VaultRow *row, HeapTuple tuple, TupleDesc descriptor) {
   bool null = false;
   row->found = true;
-  row->token = DatumGetByteaPCopy(heap_getattr(tuple, kTokenColumn, descriptor, &null));
-  row->sealed = DatumGetByteaPCopy(heap_getattr(tuple, kSealedColumn, descriptor, &null));
-  row->disabled = DatumGetBool(heap_getattr(tuple, kDisabledColumn, descriptor, &null));
+  row->token = DatumGetByteaPCopy(column_of(tuple, kTokenColumn, descriptor));
+  row->sealed = DatumGetByteaPCopy(column_of(tuple, kSealedColumn, descriptor));
+  row->disabled = DatumGetBool(column_of(tuple, kDisabledColumn, descriptor));
   const Datum expires = heap_getattr(tuple, kExpiresColumn, descriptor, &null);
   row->expired = !null && DatumGetTimestampTz(expires) <= GetCurrentTimestamp();
+}
+
+// Finds the row that is committed now, or our own.  *changing: who is deleting or changing it and has not ended; not
+// asked for where null.
+VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, TransactionId *changing) {
+  VaultRow row = {};
+  const Oid relid = vault_relation();
+  const Oid index = catalog_relation(by == VaultBy::token ? "vault_pkey" : "vault_fingerprint");
+  if (!OidIsValid(relid)) return row;
+  if (!OidIsValid(index) || IndexGetRelation(index, true) != relid)
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("an index of redoubt.vault is missing"),
+                    errhint("It was dropped by hand; restore it from a dump of the extension.")));
+  Relation table = table_open(relid, AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
+  ScanKeyInit(&keys[1], by == VaultBy::token ? kTokenColumn : kFingerprintColumn, BTEqualStrategyNumber, F_BYTEAEQ,
+              PointerGetDatum(key));
+  // A catalog snapshot is a fresh one, whatever the isolation level.  A dirty one protects no long values.
+  Snapshot fresh = RegisterSnapshot(GetCatalogSnapshot(relid));
+  SnapshotData dirty;
+  InitDirtySnapshot(dirty);
+  SysScanDesc scan = systable_beginscan(table, index, true, changing != nullptr ? &dirty : fresh, lengthof(keys), keys);
+  while (HeapTuple tuple = systable_getnext(scan)) {
+    if (changing != nullptr && TransactionIdIsValid(dirty.xmin)) continue;  // being added by another
+    if (changing != nullptr) *changing = dirty.xmax;
+    copy_row(&row, tuple, RelationGetDescr(table));
+    break;
+  }
+  systable_endscan(scan);
+  UnregisterSnapshot(fresh);
+  table_close(table, AccessShareLock);
+  return row;
 }
 
 Datum expiry(const TypePolicy *policy) {
@@ -173,26 +220,16 @@ bool vault_is_own(const PlannedStmt *plan) {
   return true;
 }
 
-VaultRow vault_find(const ClassId &class_id, VaultBy by, const bytea *key) {
-  VaultRow row = {};
-  const Oid relid = vault_relation();
-  const Oid index = catalog_relation(by == VaultBy::token ? "vault_pkey" : "vault_fingerprint");
-  if (!OidIsValid(relid)) return row;
-  if (!OidIsValid(index) || IndexGetRelation(index, true) != relid)
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("an index of redoubt.vault is missing"),
-                    errhint("It was dropped by hand; restore it from a dump of the extension.")));
-  Relation table = table_open(relid, AccessShareLock);
-  ScanKeyData keys[2];
-  ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
-  ScanKeyInit(&keys[1], by == VaultBy::token ? kTokenColumn : kFingerprintColumn, BTEqualStrategyNumber, F_BYTEAEQ,
-              PointerGetDatum(key));
-  // No snapshot given: a fresh one of what is committed now, plus our own changes.
-  SysScanDesc scan = systable_beginscan(table, index, true, nullptr, lengthof(keys), keys);
-  HeapTuple tuple = systable_getnext(scan);
-  if (HeapTupleIsValid(tuple)) copy_row(&row, tuple, RelationGetDescr(table));
-  systable_endscan(scan);
-  table_close(table, AccessShareLock);
-  return row;
+VaultRow vault_find(const ClassId &class_id, VaultBy by, const bytea *key) { return find(class_id, by, key, nullptr); }
+
+VaultRow vault_find_settled(const ClassId &class_id, VaultBy by, const bytea *key) {
+  if (RecoveryInProgress()) return vault_find(class_id, by, key);
+  while (true) {
+    TransactionId changing = InvalidTransactionId;
+    const VaultRow row = find(class_id, by, key, &changing);
+    if (!TransactionIdIsValid(changing)) return row;
+    XactLockTableWait(changing, nullptr, nullptr, XLTW_None);
+  }
 }
 
 bool vault_insert(const ClassId &class_id, const bytea *token, const bytea *fingerprint, const bytea *sealed,

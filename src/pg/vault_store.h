@@ -27,6 +27,10 @@ struct VaultRow {
 enum class VaultBy { token, fingerprint };
 VaultRow vault_find(const ClassId &class_id, VaultBy by, const bytea *key);
 
+// vault_find_settled waits first for the end of a transaction that is deleting or changing the row, for callers that
+// are to hand the token out for keeping.  On a standby it does not.
+VaultRow vault_find_settled(const ClassId &class_id, VaultBy by, const bytea *key);
+
 // vault_insert adds a row as the table's owner; `fingerprint` may be null.  It waits for
 // whoever is adding the same token or fingerprint: false if that one committed.
 bool vault_insert(const ClassId &class_id, const bytea *token, const bytea *fingerprint, const bytea *sealed,

@@ -3,7 +3,8 @@
 // A process of PostgreSQL's stays in one database, so the launcher, connected to none, reads pg_database every
 // redoubt.sweep_interval and starts a worker per database, one at a time; databases that are templates or allow no
 // connections are left out.  The worker deletes expired rows in batches of kBatch, each in a transaction of its own
-// with an audit event, skips rows that somebody has locked, rests between batches, and ends.
+// with an audit event, skips rows that somebody has locked, rests between batches, and ends; after kStayMs at the
+// latest, to be started again, so that whoever wants the database for himself gets it in between.
 //
 // What is expired cannot be detokenized whether swept or not (vault.cpp): a sweep that is late, off, or finds no free
 // worker slot leaves sealed rows lying about, no more.  Neither runs on a standby; without the KEK nothing is swept,
@@ -29,7 +30,17 @@ namespace {
 
 constexpr int kBatch = 1000;
 constexpr long kRestMs = 10;             // between batches
+constexpr int kStayMs = 2000;            // in a database at a stretch: DROP DATABASE gives up after 5 seconds
 constexpr long kOffMs = 60 * 60 * 1000;  // while the sweep is off, a reload of the settings wakes the launcher
+
+constexpr int kHalfDropped = -2;  // pg_database.datconnlimit after a DROP DATABASE that did not get through
+
+struct Setting {
+  const char *name, *value;
+};
+constexpr Setting kSettings[] = {{"default_transaction_read_only", "off"},
+                                 {"default_transaction_isolation", "read committed"},
+                                 {"lock_timeout", "0"}};
 
 // Waits; returns false when the process has to end.
 bool rest(long ms) {
@@ -63,7 +74,7 @@ List *databases(MemoryContext context) {
   TableScanDesc scan = table_beginscan_catalog(relation, 0, nullptr);
   while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
     const auto *database = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-    if (database->datistemplate || !database->datallowconn) continue;
+    if (database->datistemplate || !database->datallowconn || database->datconnlimit == kHalfDropped) continue;
     MemoryContext old = MemoryContextSwitchTo(context);
     found = lappend_oid(found, database->oid);
     MemoryContextSwitchTo(old);
@@ -74,8 +85,10 @@ List *databases(MemoryContext context) {
   return found;
 }
 
+bool stayed(TimestampTz began) { return TimestampDifferenceExceeds(began, GetCurrentTimestamp(), kStayMs); }
+
 // Starts a worker in the database and waits for its end; false when this process has to end.
-bool visit(Oid database) {
+bool start_worker(Oid database) {
   BackgroundWorker worker = {};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -93,6 +106,15 @@ bool visit(Oid database) {
     if (!rest(1000)) return false;
   pfree(handle);
   return true;
+}
+
+// A worker that was long away may not have come to the end of it.
+bool visit(Oid database) {
+  while (true) {
+    const TimestampTz began = GetCurrentTimestamp();
+    if (!start_worker(database)) return false;
+    if (!stayed(began)) return true;
+  }
 }
 
 }  // namespace
@@ -127,6 +149,9 @@ void redoubt_sweep_main(Datum database) {
   pqsignal(SIGTERM, die);
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+  // A database may have defaults for its users that are none for a sweep.
+  for (const auto &[name, value] : kSettings) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+  const TimestampTz began = GetCurrentTimestamp();
   uint64 deleted = 0;
   do {
     CHECK_FOR_INTERRUPTS();
@@ -140,7 +165,7 @@ void redoubt_sweep_main(Datum database) {
     CommitTransactionCommand();
     pgstat_report_stat(true);
     pgstat_report_activity(STATE_IDLE, nullptr);
-  } while (deleted == kBatch && rest(kRestMs));
+  } while (deleted == kBatch && !stayed(began) && rest(kRestMs));
   proc_exit(0);
 }
 

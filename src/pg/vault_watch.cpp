@@ -32,28 +32,99 @@ bool reads_vault(const PlannedStmt *plan) {
   return false;
 }
 
-// Commands that put code on a table, or take it out of sight.
-struct Change {
-  const RangeVar *table;
-  const char *operation;
-};
+bool any_is_vault(const List *tables) {
+  ListCell *cell = nullptr;
+  foreach (cell, tables)
+    if (is_vault(static_cast<const RangeVar *>(lfirst(cell)))) return true;
+  return false;
+}
 
-Change change_of(const Node *statement) {
+// Is the vault attached to a partitioned table?  Its rows are then tried against the partition's bound.
+bool attaches_vault(const AlterTableStmt *statement) {
+  ListCell *cell = nullptr;
+  foreach (cell, statement->cmds) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    if (command->subtype == AT_AttachPartition && is_vault(reinterpret_cast<const PartitionCmd *>(command->def)->name))
+      return true;
+  }
+  return false;
+}
+
+bool publishes_vault(const List *objects, bool all_tables) {
+  if (all_tables) return true;
+  ListCell *cell = nullptr;
+  foreach (cell, objects) {
+    const auto *object = static_cast<const PublicationObjSpec *>(lfirst(cell));
+    if (object->pubtable != nullptr ? is_vault(object->pubtable->relation)
+                                    : object->name != nullptr && strcmp(object->name, "redoubt") == 0)
+      return true;
+  }
+  return false;
+}
+
+bool is_vault_name(const Node *names) {
+  return is_vault(makeRangeVarFromNameList(reinterpret_cast<List *>(const_cast<Node *>(names))));
+}
+
+// Does the vault go?  With the extension or the schema of this name, it does.
+bool drops_vault(const DropStmt *statement) {
+  if (!OidIsValid(vault_relation())) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, statement->objects) {
+    const auto *object = static_cast<const Node *>(lfirst(cell));
+    const bool whole = statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
+    if (whole ? strcmp(strVal(object), "redoubt") == 0 : statement->removeType == OBJECT_TABLE && is_vault_name(object))
+      return true;
+  }
+  return false;
+}
+
+// What a command that puts code on the vault, sends it elsewhere, takes it out of sight or drops it is called; null for
+// others.
+const char *change_of(const Node *statement) {
   switch (nodeTag(statement)) {
     case T_RuleStmt:
-      return {reinterpret_cast<const RuleStmt *>(statement)->relation, "rule"};
+      return is_vault(reinterpret_cast<const RuleStmt *>(statement)->relation) ? "rule" : nullptr;
     case T_CreateTrigStmt:
-      return {reinterpret_cast<const CreateTrigStmt *>(statement)->relation, "trigger"};
+      return is_vault(reinterpret_cast<const CreateTrigStmt *>(statement)->relation) ? "trigger" : nullptr;
     case T_IndexStmt:
-      return {reinterpret_cast<const IndexStmt *>(statement)->relation, "index"};
-    case T_AlterTableStmt:
-      return {reinterpret_cast<const AlterTableStmt *>(statement)->relation, "alter"};
-    case T_RenameStmt:
-      return {reinterpret_cast<const RenameStmt *>(statement)->relation, "alter"};
+      return is_vault(reinterpret_cast<const IndexStmt *>(statement)->relation) ? "index" : nullptr;
+    case T_CreateStatsStmt:  // ANALYZE evaluates its expressions
+      return any_is_vault(reinterpret_cast<const CreateStatsStmt *>(statement)->relations) ? "statistics" : nullptr;
+    case T_CreatePolicyStmt:
+      return is_vault(reinterpret_cast<const CreatePolicyStmt *>(statement)->table) ? "alter" : nullptr;
+    case T_AlterPolicyStmt:
+      return is_vault(reinterpret_cast<const AlterPolicyStmt *>(statement)->table) ? "alter" : nullptr;
+    case T_CreatePublicationStmt: {
+      const auto *create = reinterpret_cast<const CreatePublicationStmt *>(statement);
+      return publishes_vault(create->pubobjects, create->for_all_tables) ? "publish" : nullptr;
+    }
+    case T_AlterPublicationStmt: {
+      const auto *alter = reinterpret_cast<const AlterPublicationStmt *>(statement);
+      return alter->action != AP_DropObjects && publishes_vault(alter->pubobjects, alter->for_all_tables) ? "publish"
+                                                                                                          : nullptr;
+    }
+    case T_AlterTableStmt: {
+      const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+      return is_vault(alter->relation) || attaches_vault(alter) ? "alter" : nullptr;
+    }
+    case T_RenameStmt: {
+      const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
+      const bool schema = rename->renameType == OBJECT_SCHEMA && strcmp(rename->subname, "redoubt") == 0;
+      return is_vault(rename->relation) || schema ? "alter" : nullptr;
+    }
     case T_AlterObjectSchemaStmt:
-      return {reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation, "alter"};
+      return is_vault(reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation) ? "alter" : nullptr;
+    case T_AlterExtensionContentsStmt: {
+      const auto *alter = reinterpret_cast<const AlterExtensionContentsStmt *>(statement);
+      return alter->objtype == OBJECT_TABLE && is_vault_name(alter->object) ? "alter" : nullptr;
+    }
+    case T_DropStmt:
+      return drops_vault(reinterpret_cast<const DropStmt *>(statement)) ? "drop" : nullptr;
+    case T_TruncateStmt:
+      return any_is_vault(reinterpret_cast<const TruncateStmt *>(statement)->relations) ? "truncate" : nullptr;
     default:
-      return {nullptr, ""};
+      return nullptr;
   }
 }
 
@@ -100,14 +171,8 @@ void vault_watch_utility(const Node *statement) {
     if (!is_vault(copy->relation) || !on_record()) return;
     return copy->is_from ? record_change("insert") : record_read();
   }
-  if (IsA(statement, TruncateStmt)) {
-    ListCell *cell = nullptr;
-    foreach (cell, reinterpret_cast<const TruncateStmt *>(statement)->relations)
-      if (is_vault(static_cast<const RangeVar *>(lfirst(cell))) && on_record()) return record_change("truncate");
-    return;
-  }
-  const Change change = change_of(statement);
-  if (is_vault(change.table) && on_record()) record_change(change.operation);
+  const char *change = change_of(statement);
+  if (change != nullptr && on_record()) record_change(change);
 }
 
 }  // namespace redoubt::pg

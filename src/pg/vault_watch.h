@@ -11,7 +11,8 @@ namespace redoubt::pg {
 // written: then the query does not run.
 void vault_watch_query(const QueryDesc *query, int eflags);
 
-// vault_watch_utility does the same for COPY, TRUNCATE and the commands that put code on the table.
+// vault_watch_utility does the same for COPY, TRUNCATE and the commands that put code on the table, send its rows
+// elsewhere, take it out of sight or drop it.
 void vault_watch_utility(const Node *statement);
 
 }  // namespace redoubt::pg
