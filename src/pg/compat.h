@@ -75,6 +75,18 @@ inline Oid compat_check_as_user(const PlannedStmt *plan, const RangeTblEntry *en
 #endif
 }
 
+// By what the executor leaves out partitions below an Append or MergeAppend; null where it does not.
+template <typename AppendNode>
+const PartitionPruneInfo *compat_pruning(const PlannedStmt *plan, const AppendNode *append) {
+#if PG_VERSION_NUM >= 180000
+  if (append->part_prune_index < 0) return nullptr;
+  return static_cast<const PartitionPruneInfo *>(list_nth(plan->partPruneInfos, append->part_prune_index));
+#else
+  (void)plan;
+  return append->part_prune_info;
+#endif
+}
+
 inline const AttrNumber *compat_set_op_columns(const SetOp *plan) {
 #if PG_VERSION_NUM >= 180000
   return plan->cmpColIdx;

@@ -94,6 +94,26 @@ const char *bound_label(Oid function) {
   return psprintf("%s %s", kTrusted, hex);
 }
 
+// Is the function's body looked at when it runs, under a search_path that the caller sets?
+bool finds_by_callers_path(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  bool text_only = false;  // no body that was parsed when it was made
+  SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &text_only);
+  bool null = true;
+  const Datum settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &null);
+  bool sets_path = false;
+  if (!null) {
+    Datum *setting = nullptr;
+    int n = 0;
+    deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &setting, nullptr, &n);
+    for (int i = 0; i < n; ++i) sets_path |= pg_strncasecmp(TextDatumGetCString(setting[i]), "search_path=", 12) == 0;
+  }
+  ReleaseSysCache(tuple);
+  return language != ClanguageId && language != INTERNALlanguageId && text_only && !sets_path;
+}
+
 bool is_plain_function(Oid function) {
   const char kind = get_func_prokind(function);
   return kind == PROKIND_FUNCTION || kind == PROKIND_PROCEDURE || kind == PROKIND_WINDOW;
@@ -161,19 +181,89 @@ bool makes_any_type(Oid function) noexcept {
   }
 }
 
+// Tell of every value they are given without ending the query: by a notice that quotes it (a name
+// that is too long, an XML document with a warning) or is there because of it (a word that is ignored),
+// or by a query that it chooses.
+bool tells_of_arguments(Oid function) noexcept {
+  switch (function) {
+    case F_TO_REGTYPE:
+    case F_TO_REGPROCEDURE:
+    case F_TO_REGOPERATOR:
+    case F_REGTYPEIN:
+    case F_REGPROCEDUREIN:
+    case F_REGOPERATORIN:
+    case F_PG_GET_OBJECT_ADDRESS:
+    case F_HAS_FUNCTION_PRIVILEGE_NAME_TEXT_TEXT:
+    case F_HAS_FUNCTION_PRIVILEGE_OID_TEXT_TEXT:
+    case F_HAS_FUNCTION_PRIVILEGE_TEXT_TEXT:
+    case F_HAS_TYPE_PRIVILEGE_NAME_TEXT_TEXT:
+    case F_HAS_TYPE_PRIVILEGE_OID_TEXT_TEXT:
+    case F_HAS_TYPE_PRIVILEGE_TEXT_TEXT:
+    case F_ACLITEMIN:
+    case F_XML_IN:
+    case F_XML_RECV:
+    case F_XML:
+    case F_XMLEXISTS:
+    case F_XMLVALIDATE:
+    case F_XPATH_TEXT_XML:
+    case F_XPATH_TEXT_XML__TEXT:
+    case F_XPATH_EXISTS_TEXT_XML:
+    case F_XPATH_EXISTS_TEXT_XML__TEXT:
+    case F_XML_IS_WELL_FORMED:
+    case F_XML_IS_WELL_FORMED_CONTENT:
+    case F_XML_IS_WELL_FORMED_DOCUMENT:
+    case F_TSQUERYIN:
+    case F_TO_TSQUERY_TEXT:
+    case F_TO_TSQUERY_REGCONFIG_TEXT:
+    case F_PLAINTO_TSQUERY_TEXT:
+    case F_PLAINTO_TSQUERY_REGCONFIG_TEXT:
+    case F_PHRASETO_TSQUERY_TEXT:
+    case F_PHRASETO_TSQUERY_REGCONFIG_TEXT:
+    case F_WEBSEARCH_TO_TSQUERY_TEXT:
+    case F_WEBSEARCH_TO_TSQUERY_REGCONFIG_TEXT:
+    case F_TABLE_TO_XML:
+    case F_TABLE_TO_XMLSCHEMA:
+    case F_TABLE_TO_XML_AND_XMLSCHEMA:
+    case F_SCHEMA_TO_XML:
+    case F_SCHEMA_TO_XMLSCHEMA:
+    case F_SCHEMA_TO_XML_AND_XMLSCHEMA:
+    case F_DATABASE_TO_XML:
+    case F_DATABASE_TO_XMLSCHEMA:
+    case F_DATABASE_TO_XML_AND_XMLSCHEMA:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Types whose input functions are of those above.
+bool input_tells(Oid type) noexcept {
+  switch (type) {
+    case REGTYPEOID:
+    case REGPROCEDUREOID:
+    case REGOPERATOROID:
+    case ACLITEMOID:
+    case XMLOID:
+    case TSQUERYOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 bool function_is_trusted(Oid function) {
   if (function < FirstNormalObjectId)
     return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function) &&
-           !compat_tries_input(function);
+           !compat_tries_input(function) && !tells_of_arguments(function);
   return lookup(function)->trusted;
 }
 
 bool function_is_own(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
 
 bool type_runs_code(Oid type) {
-  if (type < FirstNormalObjectId) return false;
+  if (type < FirstNormalObjectId) return input_tells(type) || input_tells(get_element_type(type));
   check_stack_depth();
   if (DomainHasConstraints(type)) return true;
   const Oid base = getBaseType(type);
@@ -187,6 +277,36 @@ bool type_runs_code(Oid type) {
   for (int i = 0; i < descriptor->natts && !runs; ++i)
     runs = !TupleDescAttr(descriptor, i)->attisdropped && type_runs_code(TupleDescAttr(descriptor, i)->atttypid);
   return runs;
+}
+
+bool type_casts_to_text(Oid type) {
+  Oid cast = InvalidOid;
+  return type >= FirstNormalObjectId &&
+         find_coercion_pathway(TEXTOID, getBaseType(type), COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC &&
+         OidIsValid(cast) && !function_is_trusted(cast);
+}
+
+bool function_casts_to_text(Oid function) noexcept {
+  return function == F_QUOTE_LITERAL_ANYELEMENT || function == F_QUOTE_NULLABLE_ANYELEMENT ||
+         function == F_TEXTANYCAT || function == F_ANYTEXTCAT;
+}
+
+bool function_makes_words(Oid function) noexcept {
+  switch (function) {
+    case F_TO_TSVECTOR_TEXT:
+    case F_TO_TSVECTOR_REGCONFIG_TEXT:
+    case F_TO_TSVECTOR_JSON:
+    case F_TO_TSVECTOR_REGCONFIG_JSON:
+    case F_TO_TSVECTOR_JSONB:
+    case F_TO_TSVECTOR_REGCONFIG_JSONB:
+    case F_JSON_TO_TSVECTOR_JSON_JSONB:
+    case F_JSON_TO_TSVECTOR_REGCONFIG_JSON_JSONB:
+    case F_JSONB_TO_TSVECTOR_JSONB_JSONB:
+    case F_JSONB_TO_TSVECTOR_REGCONFIG_JSONB_JSONB:
+      return true;
+    default:
+      return false;
+  }
 }
 
 bool type_casts_to_json(Oid type) {
@@ -229,6 +349,9 @@ void function_trust_bind(const SecLabelStmt *statement) {
   const ObjectAddress object =
       get_object_address(statement->objtype, statement->object, &relation, ShareUpdateExclusiveLock, false);
   CommandCounterIncrement();  // the label just set is updated in the same command
+  if (finds_by_callers_path(object.objectId))
+    ereport(WARNING, (errmsg("a trusted function calls what its caller's search_path finds"),
+                      errhint("ALTER FUNCTION ... SET search_path = pg_catalog, pg_temp, then label it again.")));
   const char *own = GetSecurityLabel(&object, kProvider);
   if (own != nullptr && strcmp(own, kTrusted) == 0) SetSecurityLabel(&object, kProvider, bound_label(object.objectId));
 }

@@ -13,16 +13,26 @@ namespace redoubt::pg {
 
 // function_is_trusted: built in and not volatile, of this library, leakproof, or labelled
 // as trusted and still what it was then.  Built-in volatile functions have side effects
-// that carry values away (pg_notify, set_config, lo_from_bytea...).  Cached.
+// that carry values away (pg_notify, set_config, lo_from_bytea...), and a few others quote
+// what they are given in notices (to_regtype, xpath).  Cached.
 bool function_is_trusted(Oid function);
 
 // True if making a value of the type may call functions, or lets others call them: a domain
-// with constraints, a range or enum of one's own, or an array or row of one.
+// with constraints, a range or enum of one's own, a built-in type whose input function raises notices,
+// or an array or row of one.
 bool type_runs_code(Oid type);
 
 // True if to_json and its kin call a function that is not trusted for a value of the type: a cast
 // from it, or from a part of it, to json.
 bool type_casts_to_json(Oid type);
+
+// True for functions in SQL, built in, that cast what they are given to text (quote_literal, text || any), and for a
+// type whose cast to text is a function that is not trusted.
+bool function_casts_to_text(Oid function) noexcept;
+bool type_casts_to_text(Oid type);
+
+// True for to_tsvector and its kin, which raise a notice for a word of more than 2 kB.
+bool function_makes_words(Oid function) noexcept;
 
 // True for the SQL functions that this library implements.
 bool function_is_own(Oid function);

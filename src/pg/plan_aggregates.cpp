@@ -98,7 +98,7 @@ bool null_for_null_only(Oid function) {
 bool counts_as_column(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (IsA(node, TargetEntry)) node = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr);
   const Flow flow = walk_expression(walk, scope, node);
-  if (flow_explicit(flow) == 0 || flow.pure) return true;
+  if (flow_explicit(flow) == 0 || flow.pure || IsA(node, RowExpr)) return true;
   if (IsA(node, CoerceViaIO))
     return counts_as_column(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<CoerceViaIO *>(node)->arg));
   if (!IsA(node, FuncExpr) || !null_for_null_only(reinterpret_cast<FuncExpr *>(node)->funcid)) return false;

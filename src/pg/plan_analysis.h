@@ -27,6 +27,7 @@ struct PlanAnalysis {
   OutputColumn *column;
   std::uint32_t row_decides;        // implicit flow into an output row
   std::uint32_t statement_decides;  // implicit flow anywhere in the statement
+  std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
   Flow conflict;                    // what a row in conflict (ON CONFLICT) tells about
   bool unmetered;                   // a point in the middle has no meter
 };

@@ -78,10 +78,13 @@ bool is_array(Oid type) { return OidIsValid(get_element_type(getBaseType(type)))
 // May a function that may see the arguments still hand them to one that may not?
 bool passes_on(Oid function, Oid result, const List *arguments) {
   if (type_runs_code(result)) return true;  // json_populate_record: a domain in the record
+  const bool to_text = function_casts_to_text(function);
   ListCell *cell = nullptr;
   if (function < FirstNormalObjectId)
-    foreach (cell, arguments)
-      if (type_casts_to_json(exprType(static_cast<const Node *>(lfirst(cell))))) return true;
+    foreach (cell, arguments) {
+      const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
+      if (type_casts_to_json(type) || (to_text && type_casts_to_text(type))) return true;
+    }
   return false;
 }
 
@@ -90,13 +93,35 @@ std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const 
   return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
 }
 
+// Text as it is stored, or put together from that: its words are nobody's choice.
+bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const Flow flow = walk_expression(walk, scope, node);
+  if (flow_decides(flow) == 0 || flow.pure) return true;
+  const List *parts = NIL;
+  if (IsA(node, CoalesceExpr)) parts = reinterpret_cast<CoalesceExpr *>(node)->args;
+  if (IsA(node, OpExpr) && reinterpret_cast<OpExpr *>(node)->opfuncid == F_TEXTCAT)
+    parts = reinterpret_cast<OpExpr *>(node)->args;
+  ListCell *cell = nullptr;
+  foreach (cell, parts)
+    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+  return parts != NIL;
+}
+
+bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
+  ListCell *cell = nullptr;
+  foreach (cell, arguments)
+    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+  return true;
+}
+
 }  // namespace
 
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
   const std::uint32_t probes = handed_probes(walk, scope, flow);
   if (flow_explicit(flow) == 0 && probes == 0) return flow;
-  if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments))) {
+  if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
+                                 (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
     meter_arguments(walk, scope, arguments, 0);
     meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
     return flow_paid(flow);
@@ -166,6 +191,21 @@ void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
   flow->many = is_array(call->funcresulttype);
 }
 
+// One of the list; where they are computed in turn, those before it decide whether it is.
+enum class Computed { all, in_turn };
+
+Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
+  Flow flow = kNoFlow;
+  ExprScope own = scope;
+  ListCell *cell = nullptr;
+  foreach (cell, list) {
+    flow_max(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    if (computed == Computed::in_turn) own.rows |= flow_decides(flow);
+  }
+  flow.pure = false;
+  return flow;
+}
+
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
     Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
@@ -173,6 +213,10 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
     return flow;
   }
   Flow flow = list_flow(walk, scope, call->args);
+  // A row of unnest(ARRAY[a, b]) holds one of them.
+  if (const auto *array = static_cast<const ArrayExpr *>(call->args != NIL ? linitial(call->args) : nullptr);
+      call->funcid == F_UNNEST_ANYARRAY && IsA(array, ArrayExpr) && !array->multidims)
+    flow = alternatives_flow(walk, scope, array->elements, Computed::all);
   if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   add_function_result(walk, call, &flow);
@@ -245,17 +289,16 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   return result;
 }
 
-// One of the list; those before it decide whether one is computed.
-Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
-  Flow flow = kNoFlow;
-  ExprScope own = scope;
-  ListCell *cell = nullptr;
-  foreach (cell, list) {
-    flow_max(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
-    own.rows |= flow_decides(flow);
-  }
-  flow.pure = false;
-  return flow;
+// What parses a document tells of it by warnings.
+Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node) {
+  const Flow flow = children_flow(walk, scope, reinterpret_cast<Node *>(node));
+  const bool parses =
+      node->op == IS_XMLPARSE || node->op == IS_DOCUMENT || node->op == IS_XMLSERIALIZE || node->op == IS_XMLROOT;
+  const std::uint32_t probes = handed_probes(walk, scope, flow);
+  if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
+  meter_arguments(walk, scope, node->args, 0);
+  meter_handed(walk, node->args, probes, scope.charged ? kMeterAnswer : kMeterFirst);
+  return flow_paid(flow);
 }
 
 // AND and OR: those before it decide whether one is computed.
@@ -311,8 +354,11 @@ Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) 
     default:
       break;
   }
-  if (scope.scan != nullptr && static_cast<Index>(variable->varno) == scope.scan_relid)
-    return node_flow_column(scope.scan, variable->varattno);
+  if (scope.scan != nullptr && static_cast<Index>(variable->varno) == scope.scan_relid) {
+    Flow flow = node_flow_column(scope.scan, variable->varattno);
+    if (variable->varattno == 0) flow.pure = true;  // a whole row is there, whatever is in it
+    return flow;
+  }
   return relation_flow(walk, static_cast<Index>(variable->varno), variable->varattno);
 }
 
@@ -429,10 +475,10 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   return flow;
 }
 
-Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
+namespace {
+
+Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   Flow flow = kNoFlow;
-  if (node == nullptr) return flow;
-  check_stack_depth();
   switch (nodeTag(node)) {
     case T_Const:
       return flow;
@@ -455,9 +501,11 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_WithCheckOption:
       return walk_expression(walk, scope, reinterpret_cast<WithCheckOption *>(node)->qual);
     case T_NullTest: {
-      const Flow argument =
-          walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<NullTest *>(node)->arg));
-      if (!argument.pure) flow.implicit = flow_decides(argument);
+      const auto *test = reinterpret_cast<NullTest *>(node);
+      const Flow argument = walk_expression(walk, scope, reinterpret_cast<Node *>(test->arg));
+      // A row is tested for nulls in it, which only a table's are sure to be of columns.
+      const bool computed = test->argisrow && !OidIsValid(argument.row_of);
+      if (!argument.pure || computed) flow.implicit = flow_decides(argument);
       return flow;
     }
     case T_FuncExpr:
@@ -496,9 +544,9 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_CaseExpr:
       return case_flow(walk, scope, reinterpret_cast<CaseExpr *>(node));
     case T_CoalesceExpr:
-      return alternatives_flow(walk, scope, reinterpret_cast<CoalesceExpr *>(node)->args);
+      return alternatives_flow(walk, scope, reinterpret_cast<CoalesceExpr *>(node)->args, Computed::in_turn);
     case T_MinMaxExpr:
-      return alternatives_flow(walk, scope, reinterpret_cast<MinMaxExpr *>(node)->args);
+      return alternatives_flow(walk, scope, reinterpret_cast<MinMaxExpr *>(node)->args, Computed::all);
     case T_FieldSelect:
       return field_flow(walk, scope, reinterpret_cast<FieldSelect *>(node));
     case T_SubscriptingRef:
@@ -531,11 +579,41 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_SetToDefault:
     case T_TableFunc:
     case T_TableSampleClause:
-    case T_XmlExpr:
       return children_flow(walk, scope, node);
+    case T_XmlExpr:
+      return xml_flow(walk, scope, reinterpret_cast<XmlExpr *>(node));
     default:
       return later_flow(walk, scope, node);
   }
+}
+
+// Values that can be in one value are in one message, if a function complains of it.
+void note_held(PlanAnalysis *analysis, const Flow &flow, Node *node) {
+  switch (nodeTag(node)) {
+    case T_Var:
+    case T_Param:
+    case T_FuncExpr:
+    case T_OpExpr:
+    case T_CoerceViaIO:
+    case T_ArrayExpr:
+    case T_RowExpr:
+    case T_XmlExpr:
+      break;
+    default:
+      return;
+  }
+  if (exprType(node) == BOOLOID) return;
+  for (int i = 0; i < analysis->sources; ++i) analysis->held[i] = std::max(analysis->held[i], flow.count[i]);
+}
+
+}  // namespace
+
+Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  if (node == nullptr) return kNoFlow;
+  check_stack_depth();
+  const Flow flow = expression_flow(walk, scope, node);
+  if (walk->last && flow_explicit(flow) != 0) note_held(walk->analysis, flow, node);
+  return flow;
 }
 
 }  // namespace redoubt::pg

@@ -116,7 +116,7 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
 
 std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
   Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
-  bool runs_code = false;
+  bool runs_code = exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
   ListCell *cell = nullptr;
   foreach (cell, scan->tablefunc->coltypes) runs_code |= type_runs_code(lfirst_oid(cell));
   // A column of a domain, or an array that any of the rows may hold an element of.
@@ -254,6 +254,27 @@ std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std:
   return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
 }
 
+// The executor computes what partitions are compared with, before their scans do.
+void walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneInfo *pruning) {
+  const auto walk_steps = [&](const List *steps) {
+    ListCell *cell = nullptr;
+    foreach (cell, steps)
+      if (IsA(lfirst(cell), PartitionPruneStepOp))
+        (void)walk_expression(walk, scope,
+                              reinterpret_cast<Node *>(static_cast<PartitionPruneStepOp *>(lfirst(cell))->exprs));
+  };
+  ListCell *hierarchy = nullptr;
+  if (pruning != nullptr)
+    foreach (hierarchy, pruning->prune_infos) {
+      ListCell *cell = nullptr;
+      foreach (cell, static_cast<List *>(lfirst(hierarchy))) {
+        const auto *relation = static_cast<PartitionedRelPruneInfo *>(lfirst(cell));
+        walk_steps(relation->initial_pruning_steps);
+        walk_steps(relation->exec_pruning_steps);
+      }
+    }
+}
+
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const NodeFlow *rows = &inputs->outer;
@@ -307,12 +328,17 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     }
     case T_Result:
       return walk_quals(walk, *scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
+    case T_Memoize:  // computes its keys itself; what they decide, the node below tells
+      (void)walk_expression(walk, *scope, reinterpret_cast<Node *>(reinterpret_cast<Memoize *>(plan)->param_exprs));
+      return 0;
     case T_Append:
+      walk_pruning(walk, *scope, compat_pruning(walk->plan, reinterpret_cast<Append *>(plan)));
       inputs->outer = walk_branches(walk, reinterpret_cast<Append *>(plan)->appendplans);
       scope->outer = &inputs->outer;
       return inputs->outer.implicit;
     case T_MergeAppend: {
       const auto *merge = reinterpret_cast<MergeAppend *>(plan);
+      walk_pruning(walk, *scope, compat_pruning(walk->plan, merge));
       inputs->outer = walk_branches(walk, merge->mergeplans);
       scope->outer = &inputs->outer;
       return inputs->outer.implicit | key_decides(&inputs->outer, merge->numCols, merge->sortColIdx);
@@ -321,7 +347,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));
       scope->outer = &inputs->outer;
       return 0;
-    default:  // Material, Memoize, Gather, LockRows: rows pass as they are
+    default:  // Material, Gather, LockRows: rows pass as they are
       return 0;
   }
 }

@@ -367,13 +367,25 @@ void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(state->analysis);
 }
 
+// Redoubt's own refusals name no value.
+static bool error_is_own() noexcept {
+  MemoryContext caller = MemoryContextSwitchTo(CurTransactionContext);  // in PG_CATCH it is ErrorContext
+  ErrorData *error = CopyErrorData();
+  MemoryContextSwitchTo(caller);
+  const std::string_view file = error->filename != nullptr ? error->filename : "";
+  const bool own = file.ends_with(".cpp");  // the server's files are in C
+  FreeErrorData(error);
+  return own;
+}
+
 bool error_may_carry_values() noexcept {
   switch (geterrcode()) {
     case ERRCODE_QUERY_CANCELED:
     case ERRCODE_ADMIN_SHUTDOWN:
-    case ERRCODE_INSUFFICIENT_PRIVILEGE:
     case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
       return false;
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:  // the server names the object, which a value may have chosen
+      return !error_is_own();
     default:
       return true;
   }
@@ -383,7 +395,8 @@ void query_meter_error(const QueryDesc *query) noexcept {
   const QueryMeter *meter = query->estate != nullptr ? find_query(query->estate) : nullptr;
   if (meter == nullptr || meter->explain_only || !error_may_carry_values()) return;
   for (int i = 0; i < meter->analysis->sources; ++i)
-    limits_force(meter->analysis->source[i].token_type, Operation::read, 1);
+    limits_force(meter->analysis->source[i].token_type, Operation::read,
+                 std::max<std::uint16_t>(meter->analysis->held[i], 1));
 }
 
 ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {

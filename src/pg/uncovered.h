@@ -16,7 +16,7 @@ inline constexpr Uncovered kUncovered[] = {
     {"logical decoding", "roles with REPLICATION read values of labelled columns from the WAL"},
     {"physical copies", "base backups, dumps and files of the server hold values of labelled columns"},
     {"superusers", "can change labels, settings and code"},
-    {"trusted functions", "what a trusted function calls may be replaced by its owner"},
+    {"trusted functions", "what a trusted function calls may be replaced, or another under another search_path"},
     {"server log", "statements and messages that name values of labelled columns are logged with them"},
     {"size of an answer", "one row told, counted or summed may tell a whole value, or some 64 bits, for one probe"},
     {"side channels", "time, size of relations, locks, estimates of the planner"},

@@ -62,3 +62,27 @@ create function tell_and_fail(text) returns text language plpgsql as $$begin rai
 create table keyed(id int, email text) partition by range (email); create table keyed_1 partition of keyed for values from ('a') to ('k5');
 create table keyed_2 partition of keyed for values from ('k5') to ('z'); security label for redoubt on column keyed.email is 'text_token';
 insert into keyed select i, 'k' || i from generate_series(1, 100) i; grant select on keyed, keyed_1, keyed_2 to app;
+-- What the attacks and the ordinary queries at the end of more.tsv mention.
+create function leakint(text) returns int language plpgsql immutable cost 1 as $$begin raise notice '%', $1; return -1; end$$;
+create table pruned(k int, v int) partition by range (k); create table pruned_1 partition of pruned for values from (0) to (500);
+create table pruned_2 partition of pruned for values from (500) to (1000); insert into pruned select i, i from generate_series(0, 999) i; create index on pruned (k);
+create view noisy as select leak('a') l;
+create schema s_117; 
+grant all on all tables in schema public to app, app2; analyze pruned;
+create type jvol as (e text); create function jvol_text(jvol) returns text language plpgsql volatile as $$begin raise notice '%', $1.e; return 'x'; end$$; create cast (jvol as text) with function jvol_text(jvol);
+create table post(id int primary key, author int references customer, title text, body text, tags text[], at timestamptz default now());
+security label for redoubt on column post.body is 'text_token'; insert into post select i, 1 + i % 100, 'title ' || i, 'body of ' || i, array['t' || i % 7], '2026-01-01'::timestamptz + i * interval '1 hour' from generate_series(1, 500) i;
+create index on post (author); create index on post using gin (to_tsvector('simple', body)); analyze post;
+create table job(id int generated always as identity, state text default 'new', payload text, body jsonb); security label for redoubt on column job.payload is 'text_token';
+insert into job(payload) select 'p' || i from generate_series(1, 20) i;
+create table cus_state(id int primary key, email text, seen int default 0); security label for redoubt on column cus_state.email is 'text_token'; insert into cus_state select i, 'c' || i from generate_series(1, 20) i;
+create view v_report as select c.region, count(*) n, count(c.email) mails, sum(o.amt) amt from customer c join orders o on o.cid = c.id group by c.region;
+create table rls_own(id int, owner name default 'app', email text); security label for redoubt on column rls_own.email is 'text_token'; alter table rls_own enable row level security;
+create policy mine on rls_own using (owner = current_user); insert into rls_own select i, case when i % 2 = 0 then 'app' else 'app2' end, 'r' || i from generate_series(1, 20) i;
+create function touch_f() returns trigger language plpgsql as $$begin new.seen := new.seen + 1; return new; end$$; security label for redoubt on function touch_f() is 'trusted';
+create trigger touch before update on cus_state for each row execute function touch_f();
+create function customer_mail(int) returns text language sql stable as $$select email from customer where id = $1$$;
+create function customer_page(lo int, n int) returns setof customer language sql stable as $$select * from customer where id > lo order by id limit n$$;
+create materialized view mv_regions as select region, count(*) n from customer group by region;
+create materialized view mv_mail as select id, email from customer; create unique index on mv_mail (id); alter materialized view mv_mail owner to app;
+grant all on all tables in schema public to app, app2; grant all on all functions in schema public to app;
