@@ -20,6 +20,12 @@ SET client_min_messages = warning;
 \pset format unaligned
 CREATE TABLE person (id int PRIMARY KEY, email text, note text);
 INSERT INTO person SELECT n, 'v' || 1000 + n, 'n' || n FROM generate_series(1, 20) AS n;
+-- A copy of an index's expression, which is no text any more.
+CREATE TABLE pattern (a text, CHECK (a <> ''));
+CREATE INDEX ON pattern ((a || 'x')) WHERE length(a) > 1;
+CREATE TABLE copied (b text UNIQUE, LIKE pattern INCLUDING ALL);
+-- What is no table is the server's to refuse.
+CREATE STATISTICS none ON x, y FROM (VALUES (1, 2)) AS v(x, y);
 -- A sequence counts the calls: neither a rollback nor the rules of maintenance undo it.
 CREATE SEQUENCE calls;
 CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM nextval('ddl_test.calls'); RETURN true; END $$;

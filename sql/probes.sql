@@ -19,7 +19,10 @@ INSERT INTO dictionary SELECT 'l' || n || '@example.com' FROM generate_series(1,
 CREATE TABLE letters (id int, letter text);
 CREATE FUNCTION told(text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE WARNING ''told''; RETURN true; END';
 ANALYZE legacy, dictionary;
-GRANT ALL ON legacy, dictionary, letters TO regress_probes_app;
+CREATE TABLE other (secret text);
+INSERT INTO other VALUES ('six');
+SECURITY LABEL FOR redoubt ON COLUMN other.secret IS 'text_token';
+GRANT ALL ON legacy, dictionary, letters, other TO regress_probes_app;
 
 -- What the role was charged since the last call.
 CREATE FUNCTION spent() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -52,6 +55,9 @@ SELECT id % 2 AS odd, length(string_agg(id::text, '')) FROM legacy WHERE email L
 SELECT spent();
 EXPLAIN (COSTS OFF) SELECT string_agg(id::text, ',' ORDER BY email) FROM legacy;
 EXPLAIN (COSTS OFF) INSERT INTO letters SELECT id, 'x' FROM legacy ORDER BY email;
+SELECT spent();
+-- A window that keeps one column's value in rows that another has chosen.
+SELECT max(a) FROM (SELECT avg((SELECT length(max(secret)) FROM other)::numeric) OVER () AS a FROM legacy WHERE email LIKE 'l5%') AS s;
 SELECT spent();
 
 -- ---------------------------------------------------------- the budget ends inside

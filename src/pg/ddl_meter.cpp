@@ -196,6 +196,7 @@ List *ddl_meter(const Node *statement) {
     }
     case T_IndexStmt: {
       const auto *index = reinterpret_cast<const IndexStmt *>(statement);
+      if (index->transformed) break;  // copied by LIKE for a table that is still empty
       DdlExpressions found = {own_relation(index->relation), {}, {}, {}};
       if (!OidIsValid(found.relid)) break;
       ddl_expressions_index(&found, index);

@@ -79,15 +79,26 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
 
 namespace {
 
-// Puts one meter with kMeterRows around some column of the plan at *slot, where there is none
-// that counts the same (values, or probes).
-void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
+// Has a column of the plan a meter with kMeterRows that counts the same (values, or probes)?  A meter of the other
+// kind may have put a Result above it, through which every row goes.
+bool meters_each_row(const Plan *plan, std::uint16_t meter) {
+  bool other = false;
   ListCell *cell = nullptr;
-  foreach (cell, (*slot)->targetlist) {
+  foreach (cell, plan->targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
     const int flags = meter_of(reinterpret_cast<const Node *>(target->expr));
-    if (flags >= 0 && (flags & kMeterRows) != 0 && (flags & kMeterProbes) == (meter & kMeterProbes)) return;
+    if (flags < 0 || (flags & kMeterRows) == 0) continue;
+    if ((flags & kMeterProbes) == (meter & kMeterProbes)) return true;
+    other = true;
   }
+  const bool passes = other && IsA(plan, Result) && plan->lefttree != nullptr && plan->qual == NIL &&
+                      reinterpret_cast<const ::Result *>(plan)->resconstantqual == nullptr;
+  return passes && meters_each_row(plan->lefttree, meter);
+}
+
+// Puts one meter with kMeterRows around some column of the plan at *slot, where there is none that counts the same.
+void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
+  if (meters_each_row(*slot, meter)) return;
   if (!walk->inject) {
     walk->analysis->unmetered = true;
     return;
@@ -98,6 +109,7 @@ void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t
     (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
   }
   // A column that has its own meter already is left alone.
+  ListCell *cell = nullptr;
   int position = 0;
   foreach (cell, (*slot)->targetlist) {
     if (meter_of(static_cast<Node *>(static_cast<void *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) < 0) break;
