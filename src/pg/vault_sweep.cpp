@@ -18,6 +18,7 @@
 #include "pg/settings.h"
 #include "pg/vault_store.h"
 #include "pg/vault_sweep.h"
+#include "pg/worker.h"
 
 extern "C" {
 #include "access/heapam.h"
@@ -89,16 +90,10 @@ bool stayed(TimestampTz began) { return TimestampDifferenceExceeds(began, GetCur
 
 // Starts a worker in the database and waits for its end; false when this process has to end.
 bool start_worker(Oid database) {
-  BackgroundWorker worker = {};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = BGW_NEVER_RESTART;
+  BackgroundWorker worker =
+      worker_description("redoubt_sweep_main", "redoubt sweep", BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
   worker.bgw_main_arg = ObjectIdGetDatum(database);
   worker.bgw_notify_pid = MyProcPid;
-  strlcpy(worker.bgw_library_name, "redoubt", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "redoubt_sweep_main", sizeof worker.bgw_function_name);
-  strlcpy(worker.bgw_name, "redoubt sweep", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "redoubt sweep", sizeof worker.bgw_type);
   BackgroundWorkerHandle *handle = nullptr;
   if (!RegisterDynamicBackgroundWorker(&worker, &handle)) return true;  // no slot is free: the next round tries again
   pid_t pid = 0;
@@ -172,14 +167,8 @@ void redoubt_sweep_main(Datum database) {
 namespace redoubt::pg {
 
 void vault_sweep_register() {
-  BackgroundWorker worker = {};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = 60;
-  strlcpy(worker.bgw_library_name, "redoubt", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "redoubt_sweep_launcher_main", sizeof worker.bgw_function_name);
-  strlcpy(worker.bgw_name, "redoubt sweep launcher", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "redoubt sweep launcher", sizeof worker.bgw_type);
+  BackgroundWorker worker =
+      worker_description("redoubt_sweep_launcher_main", "redoubt sweep launcher", BgWorkerStart_RecoveryFinished, 60);
   RegisterBackgroundWorker(&worker);
 }
 

@@ -60,15 +60,21 @@ void redoubt_worker_main(Datum) {
 
 namespace redoubt::pg {
 
-void worker_register() {
+BackgroundWorker worker_description(const char *function, const char *name, BgWorkerStartTime start, int restart) {
   BackgroundWorker worker = {};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_ConsistentState;
-  worker.bgw_restart_time = 1;
+  worker.bgw_start_time = start;
+  worker.bgw_restart_time = restart;
   strlcpy(worker.bgw_library_name, "redoubt", sizeof worker.bgw_library_name);
-  strlcpy(worker.bgw_function_name, "redoubt_worker_main", sizeof worker.bgw_function_name);
-  strlcpy(worker.bgw_name, "redoubt limits", sizeof worker.bgw_name);
-  strlcpy(worker.bgw_type, "redoubt limits", sizeof worker.bgw_type);
+  strlcpy(worker.bgw_function_name, function, sizeof worker.bgw_function_name);
+  strlcpy(worker.bgw_name, name, sizeof worker.bgw_name);
+  strlcpy(worker.bgw_type, name, sizeof worker.bgw_type);
+  return worker;
+}
+
+void worker_register() {
+  BackgroundWorker worker =
+      worker_description("redoubt_worker_main", "redoubt limits", BgWorkerStart_ConsistentState, 1);
   RegisterBackgroundWorker(&worker);
 }
 
