@@ -201,22 +201,33 @@ void FormatTemplate::compile() noexcept {
 // match_run matches as many characters as there are, up to the item's most, and returns how many.
 std::size_t FormatTemplate::match_run(const Item &item, std::string_view value, std::size_t at,
                                       FormatScan &scan) noexcept {
+  const std::uint8_t first = item.run_first;
+  const std::uint8_t size = item.run_size;
+  const char *const from = value.data() + at;
   const std::size_t most = std::min<std::size_t>(item.most, value.size() - at);
+  const auto place = [=](std::size_t i) { return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from[i]) - first); };
   std::size_t count = 0;
-  while (count < most &&
-         static_cast<std::uint8_t>(static_cast<std::uint8_t>(value[at + count]) - item.run_first) < item.run_size) {
-    ++count;
-  }
   if (item.captured) {
-    scan.add_slots(value, at, count, item.run_first, item.alphabet);
-  } else if (!item.literal) {
-    scan.keep(value.substr(at, count));
+    // Mostly all of them match: then this is all there is to do.
+    std::uint16_t *const to = scan.numeral + scan.slots;
+    bool outside = false;
+    for (std::size_t i = 0; i < most; ++i) {
+      to[i] = place(i);
+      outside |= to[i] >= size;
+    }
+    count = most;
+    if (outside)
+      for (count = 0; to[count] < size;) ++count;
+    if (count > 0) scan.add_run(at, count, count, item.alphabet);
+  } else {
+    while (count < most && place(count) < size) ++count;
+    if (!item.literal) scan.keep(value.substr(at, count));
   }
   return count;
 }
 
 Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noexcept {
-  scan.slots = scan.tweak_size = 0;
+  scan.clear();
   std::size_t at = 0;
   std::size_t position = 1;
   for (const Item &item : items_) {
@@ -226,7 +237,7 @@ Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noe
       at += count;
       position += count;
     }
-    for (; count < item.most; ++count) {
+  for (; count < item.most; ++count) {
       std::uint16_t numeral = 0;
       CodePoint c;
       if (at < value.size()) {
@@ -239,7 +250,7 @@ Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noe
         return {Status::malformed, position, "character not allowed by the format"};
       }
       if (item.captured) {
-        scan.add_slot({numeral, static_cast<std::uint16_t>(at), static_cast<std::uint8_t>(c.size), item.alphabet});
+        scan.add_slot(numeral, at, c.size, item.alphabet);
       } else if (!item.literal) {
         scan.keep(value.substr(at, c.size));
       }

@@ -85,16 +85,9 @@ std::string_view to_local(std::string_view utf8) {
   return {local, local == utf8.data() ? utf8.size() : strlen(local)};
 }
 
-text *make_text(std::string_view data, char *where) {
-  auto *made = reinterpret_cast<text *>(where);
-  SET_VARSIZE(made, VARHDRSZ + data.size());
-  memcpy(VARDATA(made), data.data(), data.size());
-  return made;
-}
-
 text *buffer_text() {
   const std::string_view local = to_local(buffer());
-  text *result = make_text(local, static_cast<char *>(palloc(VARHDRSZ + local.size())));
+  text *result = cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
   wipe_buffer();
   return result;
 }
@@ -192,22 +185,28 @@ void crypt_texts(const TypePolicy *policy, Ff1Direction direction, std::span<con
                  std::span<Datum> out) {
   FormatBatch &made = batch();
   made.crypt(direction, *policy->format, *keys_format_cipher(policy), in);
-  std::array<std::string_view, kFormatLanes> local;
   std::size_t size = 0;
   for (std::size_t i = 0; i < in.size(); ++i) {
     if (!made.refusal(i).ok()) {
       if (direction == Ff1Direction::decrypt) corrupt(policy);
       value_refuse(policy, made.refusal(i));
     }
-    local[i] = to_local(made.out(i));
-    size += MAXALIGN(VARHDRSZ + local[i].size());
+    size += MAXALIGN(VARHDRSZ + made.size(i));
   }
   auto *room = static_cast<char *>(palloc(size));
   for (std::size_t i = 0; i < in.size(); ++i) {
-    out[i] = PointerGetDatum(make_text(local[i], room));
-    room += MAXALIGN(VARHDRSZ + local[i].size());
+    SET_VARSIZE(room, VARHDRSZ + made.size(i));
+    made.write(i, VARDATA(room));
+    out[i] = PointerGetDatum(room);
+    room += MAXALIGN(VARHDRSZ + made.size(i));
   }
   made.wipe();
+  if (GetDatabaseEncoding() == PG_UTF8) return;
+  for (Datum &value : out) {
+    auto *utf8 = reinterpret_cast<text *>(DatumGetPointer(value));
+    const std::string_view local = to_local(view_of(utf8));
+    if (local.data() != VARDATA(utf8)) value = PointerGetDatum(cstring_to_text_with_len(local.data(), local.size()));
+  }
 }
 
 void crypt_integers(const TypePolicy *policy, Ff1Direction direction, std::span<Datum> values) {
