@@ -36,8 +36,7 @@ unsigned luhn_sum(std::string_view text) noexcept {
 
 // add_digits adds `count` digits of `text` from `at` on, of the only alphabet.
 void add_digits(std::string_view text, std::size_t at, std::size_t count, FormatScan &scan) noexcept {
-  for (std::size_t i = 0; i < count; ++i)
-    scan.numeral[scan.slots + i] = static_cast<std::uint16_t>(text[at + i] - '0');
+  for (std::size_t i = 0; i < count; ++i) scan.numeral[scan.slots + i] = static_cast<std::uint16_t>(text[at + i] - '0');
   scan.add_run(at, count, count, 0);
 }
 

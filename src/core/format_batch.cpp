@@ -100,7 +100,8 @@ void FormatBatch::crypt_all(FormatCipher &cipher) {
     }
     if (!first || rest > 0) {
       crypt_gathered(cipher, std::span(alike).first(found));
-    } else if (!crypt_alike(cipher, found, std::span(numerals_).first(slots_), std::span(tweaks_).first(tweak_bytes_))) {
+    } else if (!crypt_alike(cipher, found, std::span(numerals_).first(slots_),
+                            std::span(tweaks_).first(tweak_bytes_))) {
       for (Item *item : std::span(alike).first(found)) item->refusal = kFailed;
     }
     first = false;

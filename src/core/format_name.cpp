@@ -228,8 +228,7 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
   std::size_t letters = scan.letters();
   std::uint64_t pattern = 0;
   std::uint64_t rank = 0;
-  for (std::size_t i = before; i < name.slots; ++i)
-    pattern = pattern << 1 | (scan.letter[i] == kCapital ? 1U : 0U);
+  for (std::size_t i = before; i < name.slots; ++i) pattern = pattern << 1 | (scan.letter[i] == kCapital ? 1U : 0U);
   if (word_case == Case::mixed) {
     // Patterns are 1 .. 2^letters - 2 without the one of a title, 2^(letters - 1).
     rank = pattern - (pattern > std::uint64_t{1} << (letters - 1) ? 2 : 1);
@@ -274,8 +273,7 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
       pattern = rank + 1 < title ? rank + 1 : rank + 2;
       break;
   }
-  for (std::size_t i = name.slots; i-- > before; pattern >>= 1)
-    scan.letter[i] = (pattern & 1) != 0 ? kCapital : kSmall;
+  for (std::size_t i = name.slots; i-- > before; pattern >>= 1) scan.letter[i] = (pattern & 1) != 0 ? kCapital : kSmall;
   return Status::ok;
 }
 

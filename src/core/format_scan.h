@@ -53,7 +53,8 @@ struct FormatScan {
     numeral[slots] = what;
     add_run(offset, size, 1, alphabet);
   }
-  // add_run adds `count` characters of `size` bytes at `offset`, whose numerals the caller has written behind the others.
+  // add_run adds `count` characters of `size` bytes at `offset`, whose numerals the caller has written behind the
+  // others.
   void add_run(std::size_t offset, std::size_t size, std::size_t count, std::uint8_t alphabet) noexcept {
     slots += count;
     count_slots(alphabet, count);

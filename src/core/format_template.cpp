@@ -205,7 +205,9 @@ std::size_t FormatTemplate::match_run(const Item &item, std::string_view value, 
   const std::uint8_t size = item.run_size;
   const char *const from = value.data() + at;
   const std::size_t most = std::min<std::size_t>(item.most, value.size() - at);
-  const auto place = [=](std::size_t i) { return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from[i]) - first); };
+  const auto place = [=](std::size_t i) {
+    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(from[i]) - first);
+  };
   std::size_t count = 0;
   if (item.captured) {
     // Mostly all of them match: then this is all there is to do.
@@ -237,7 +239,7 @@ Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noe
       at += count;
       position += count;
     }
-  for (; count < item.most; ++count) {
+    for (; count < item.most; ++count) {
       std::uint16_t numeral = 0;
       CodePoint c;
       if (at < value.size()) {
