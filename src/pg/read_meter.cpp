@@ -166,7 +166,7 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // Sets the query up for one run: the settings and the destination decide what is charged.
-void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
+[[gnu::hot]] void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
   meter->single = false;
@@ -272,7 +272,7 @@ void charge_conflicts(QueryMeter *meter) {
 }  // namespace redoubt::pg
 
 extern "C" {
-static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
+[[gnu::hot]] static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
   using namespace redoubt::pg;
   auto *meter = reinterpret_cast<ReadMeter *>(self);
   if (meter->query != nullptr) charge_row(meter->query, slot);
@@ -297,7 +297,7 @@ static void read_meter_destroy(DestReceiver *self) {
 
 namespace redoubt::pg {
 
-void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
+[[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
   // What a worker hands to its leader is metered there, or by meters in its part of the plan;
   // the queries of functions that it calls are its own.
   if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
@@ -328,7 +328,7 @@ void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
     admit(analysis);
 }
 
-void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
+[[gnu::hot]] void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
   meter->inner = nullptr;
   meter->frame = frame;
   meter->query = find_query(query->estate);
@@ -342,7 +342,7 @@ void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
   query->dest = &meter->pub;
 }
 
-void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
+[[gnu::hot]] void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
   if (meter->inner != nullptr) query->dest = meter->inner;
   meter->inner = nullptr;
   if (meter->query == nullptr) return;
@@ -357,7 +357,7 @@ bool read_meters_give_back(Oid token_type, Operation operation) noexcept {
   return any;
 }
 
-void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
+[[gnu::hot]] void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   QueryMeter *const state = meter->query;
   if (state == nullptr) return;
   charge_conflicts(state);
