@@ -203,19 +203,19 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // The values of a column in a row that have to be paid for.
-std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column, TupleTableSlot *slot) {
+[[gnu::always_inline]] inline std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column,
+                                                        TupleTableSlot *slot) {
   bool null = true;
   const Datum value = slot_getattr(slot, column.attribute, &null);
   if (null && (column.pure || column.many)) return 0;
   // Asked for every row, because a row can change the setting or the role (set_config).
-  if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
-      (!column.as_text || delivery_to_reader()))
+  if (column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
+      read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader()))
     return 0;
   return column.count * (column.many ? value_elements(value, column.type) : 1);
 }
 
-void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
-  if (meter->single) return lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+[[gnu::noinline]] void charge_mixed_row(QueryMeter *meter, TupleTableSlot *slot) {
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
   for (int i = 0; i < meter->columns; ++i)
     meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
@@ -239,6 +239,13 @@ QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
   meter->cover = reinterpret_cast<ProbeCover *>(memory + covers_at);
   meter->column = reinterpret_cast<MeteredColumn *>(memory + columns_at);
   return meter;
+}
+
+inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
+  if (meter->single) [[likely]]
+    lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+  else
+    charge_mixed_row(meter, slot);
 }
 
 void find_conflicts(QueryMeter *meter, QueryDesc *query) {
