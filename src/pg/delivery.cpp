@@ -41,29 +41,22 @@ bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == D
 
 }  // namespace
 
-extern "C" {
-static bool delivery_calls_definition(Node *node, void *context);
-// pg_get_viewdef, pg_get_expr, pg_get_constraintdef, pg_get_indexdef...
-static bool delivery_calls_definition(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, FuncExpr)) {
-    const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
-    const char *name = function < FirstNormalObjectId ? get_func_name(function) : nullptr;
-    if (name != nullptr && strncmp(name, "pg_get_", 7) == 0) return true;
+namespace {
+
+// Of each function of the server's own: is it one that prints definitions?
+enum class Prints : std::uint8_t { unknown, no, definitions };
+constinit Prints prints[FirstNormalObjectId] = {};
+
+}  // namespace
+
+void delivery_note_function(Oid function) {
+  if (function >= FirstNormalObjectId) return;
+  if (prints[function] == Prints::unknown) {
+    const char *name = get_func_name(function);
+    if (name == nullptr) return;
+    prints[function] = strncmp(name, "pg_get_", 7) == 0 ? Prints::definitions : Prints::no;
   }
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(delivery_calls_definition), context, 0);
-  return expression_tree_walker(node, tree_walker(delivery_calls_definition), context);
-}
-}
-
-bool delivery_prints_definition(Query *query) {
-  return query->commandType == CMD_SELECT &&
-         query_tree_walker(query, tree_walker(delivery_calls_definition), nullptr, 0);
-}
-
-void delivery_mark_plan(PlannedStmt *plan) {
-  plan->relationOids = lappend_oid(plan->relationOids, StatisticRelationId);
+  delivery_calls_definition |= prints[function] == Prints::definitions;
 }
 
 bool delivery_shows_tokens(const PlannedStmt *plan) {

@@ -39,23 +39,21 @@ inline Portal delivery_portal() noexcept {
   return delivery_innermost != nullptr ? delivery_innermost->portal : ActivePortal;
 }
 
-// The kinds of frame; each returns the frame to push.  `shows_tokens` is delivery_shows_tokens of the query's plan.
+// The kinds of frame; each returns the frame to push.  `shows_tokens` is what is known of the query's plan.
 DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens);
 DeliveryFrame delivery_frame_utility(const Node *statement);  // as written, before any rewriting
 inline DeliveryFrame delivery_frame_veto() noexcept {
   return {delivery_innermost, true, false, false, delivery_portal(), false};
 }
 
-// pg_stats and its relatives print column values out of pg_statistic: a look at statistics shows tokens.  So does a
-// plan that delivery_mark_plan has marked.
+// pg_stats and its relatives print column values out of pg_statistic: a look at statistics shows tokens.
 bool delivery_shows_tokens(const PlannedStmt *plan);
 
-// Definitions hold literals of token types as tokens, and whoever reads one (psql,
-// pg_dump under any name) must see them so.  delivery_prints_definition tells, before
-// it is planned, that a query calls a catalog function pg_get_*; delivery_mark_plan
-// makes the frames of its plan veto.  The mark is a dependency on pg_statistic.
-bool delivery_prints_definition(Query *query);
-void delivery_mark_plan(PlannedStmt *plan);
+// Definitions hold literals of token types as tokens, and whoever reads one (psql, pg_dump under any name) must see
+// them so.  delivery_note_function is told of every function that a query is about to call, and sets the flag for a
+// catalog function pg_get_*.
+inline constinit bool delivery_calls_definition = false;
+void delivery_note_function(Oid function);
 
 // Marks the session as a dump: tokens only, for its rest.
 void delivery_mark_dump() noexcept;

@@ -52,7 +52,7 @@ Summary *open_summary(Oid token_type, Operation op) {
 }
 
 // The gone transaction's values were disclosed all the same.
-void write_aborted() {
+[[gnu::noinline]] void write_aborted() {
   for (int i = 0; i < disclosure_summaries; ++i)
     (void)audit_try_write({.event = event_name(summaries[i]),
                            .outcome = "aborted",
@@ -137,7 +137,7 @@ void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::u
 
 void disclosure_made(const TypePolicy *policy) { ++open_summary(policy->type, Operation::tokenize)->count; }
 
-void disclosure_write_summaries() {
+[[gnu::noinline]] void disclosure_write_summaries() {
   // An error in the middle leaves the rest for the abort callback.
   while (disclosure_summaries > 0) {
     const Summary &summary = summaries[disclosure_summaries - 1];

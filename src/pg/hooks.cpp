@@ -9,7 +9,7 @@
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
-#include "pg/ddl_meter.h"
+#include "pg/ddl_maintenance.h"
 #include "pg/deferred_errors.h"
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
@@ -31,6 +31,7 @@ namespace redoubt::pg {
 namespace {
 
 constinit planner_hook_type prev_planner = nullptr;
+constinit object_access_hook_type prev_object_access = nullptr;
 constinit ExecutorStart_hook_type prev_start = nullptr;
 constinit ExecutorRun_hook_type prev_run = nullptr;
 constinit ExecutorFinish_hook_type prev_finish = nullptr;
@@ -65,7 +66,6 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
   const int allowed = planner_begin(query, options);
-  const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
   {
@@ -75,9 +75,18 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   PG_FINALLY();
   { delivery_pop(&frame); }
   PG_END_TRY();
-  if (prints_definition) delivery_mark_plan(plan);
   planner_end(plan);
   return plan;
+}
+
+// Called for each function when an expression is made ready, so for those of a plan in ExecutorStart.
+[[gnu::hot]] static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column,
+                                               void *argument) {
+  using namespace redoubt::pg;
+  if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
+  if (access != OAT_FUNCTION_EXECUTE) return;
+  delivery_note_function(object);
+  if (compat_is_autovacuum()) ddl_meter_autovacuum(object);
 }
 
 [[gnu::hot]] static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
@@ -89,10 +98,14 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
     PlanFacts *const facts = plan_facts(query->plannedstmt);
     const bool own = vault_own_query && vault_is_own(query->plannedstmt);
     if (facts->reads_vault && !own) vault_watch_query(query, eflags);
+    const bool around = delivery_calls_definition;
+    delivery_calls_definition = false;
     if (prev_start)
       prev_start(query, eflags);
     else
       standard_ExecutorStart(query, eflags);
+    facts->shows_tokens |= delivery_calls_definition;
+    delivery_calls_definition |= around;
     if (facts->touches) query_meter_start(query, facts, eflags);
   }
   PG_CATCH();
@@ -230,6 +243,8 @@ namespace redoubt::pg {
 void hooks_install() {
   prev_planner = planner_hook;
   planner_hook = redoubt_planner;
+  prev_object_access = object_access_hook;
+  object_access_hook = redoubt_object_access;
   prev_start = ExecutorStart_hook;
   ExecutorStart_hook = redoubt_ExecutorStart;
   prev_run = ExecutorRun_hook;
@@ -241,7 +256,6 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
-  ddl_meter_install();
   deferred_errors_install();
   explain_install();
   log_guard_install();

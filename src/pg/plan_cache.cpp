@@ -55,7 +55,7 @@ PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
   const bool touches = (known != nullptr && known->analysis != nullptr) || plan_touches_protected(plan);
   const bool reads_vault = vault_watched(plan);
-  const bool shows_tokens = delivery_shows_tokens(plan);
+  const bool shows_tokens = (known != nullptr && known->shows_tokens) || delivery_shows_tokens(plan);
   PlanFacts *const facts = known != nullptr ? known : make(plan);
   facts->touches = touches;
   facts->reads_vault = reads_vault;

@@ -17,7 +17,7 @@ struct PlanFacts {
   const PlanAnalysis *analysis;  // null until asked for
   bool touches;                  // plan_touches_protected
   bool reads_vault;              // or writes it
-  bool shows_tokens;             // delivery_shows_tokens
+  bool shows_tokens;             // delivery_shows_tokens, or calls what prints definitions
   MemoryContextCallback forget;
 };
 

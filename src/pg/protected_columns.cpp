@@ -22,17 +22,14 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-constexpr Size kFrontSize = 1024;
-
-constinit Oid unprotected[kFrontSize] = {};  // by the low bits of the relation's OID
 constinit HTAB *relations = nullptr;
 constinit MemoryContext cache_context = nullptr;
 constinit Oid policy_table = InvalidOid;  // redoubt.token_type, as last seen
 
-Oid *front(Oid relid) noexcept { return &unprotected[relid % kFrontSize]; }
+Oid *front(Oid relid) noexcept { return &unprotected_relations[relid % kUnprotectedSize]; }
 
 void forget_all() {
-  std::fill(std::begin(unprotected), std::end(unprotected), InvalidOid);
+  std::fill(std::begin(unprotected_relations), std::end(unprotected_relations), InvalidOid);
   HASH_SEQ_STATUS sequence;
   hash_seq_init(&sequence, relations);
   while (auto *entry = static_cast<ProtectedRelation *>(hash_seq_search(&sequence))) entry->valid = false;
@@ -260,8 +257,7 @@ void protected_columns_init() {
   CacheRegisterRelcacheCallback(protected_relation_changed, 0);
 }
 
-const ProtectedRelation *protected_relation(Oid relid) {
-  if (relid < FirstNormalObjectId || *front(relid) == relid) return nullptr;
+const ProtectedRelation *protected_relation_find(Oid relid) {
   protected_columns_init();
   bool found = false;
   auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_ENTER, &found));
