@@ -88,8 +88,6 @@ const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
   return nullptr;
 }
 
-bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
-
 // The label of a domain, or of a domain that it is over.
 Oid domain_label(Oid type) {
   while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
@@ -258,6 +256,8 @@ void rebuild(ProtectedRelation *entry) {
 }
 
 }  // namespace
+
+bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
 const ProtectedRelation *protected_relation(Oid relid) {
   if (relid < FirstNormalObjectId || *front(relid) == relid) return nullptr;

@@ -31,6 +31,9 @@ struct ProtectedRelation {
 // without any.
 const ProtectedRelation *protected_relation(Oid relid);
 
+// True for arrays and for domains over them.
+bool is_array_type(Oid type);
+
 // The token type that pays for a column, or InvalidOid.
 Oid protected_column_type(Oid relid, AttrNumber attno);
 
