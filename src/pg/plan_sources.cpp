@@ -1,5 +1,4 @@
-// plan_sources.cpp - where values come from: columns of tables, of the rows below a node, and the partition a row is
-// in.
+// plan_sources.cpp - where values come from: columns of tables and of the rows below, and the partition of a row.
 //
 // Invariant: a source is listed once in the analysis, and its place there is the bit and the index that flows know it
 // by.  Where there are more columns than places, those of a token type share one.
