@@ -16,10 +16,12 @@
 #include "pg/labels.h"
 #include "pg/limit_statement.h"
 #include "pg/log_guard.h"
+#include "pg/plan_cache.h"
 #include "pg/planner_hooks.h"
 #include "pg/read_meter.h"
 #include "pg/settings.h"
 #include "pg/utility.h"
+#include "pg/vault_store.h"
 #include "pg/vault_watch.h"
 
 namespace redoubt::pg {
@@ -45,9 +47,9 @@ void observe_error(const PlannedStmt *plan) {
 // know where their rows go.  Nor can they know, in a SECURITY DEFINER function,
 // who set redoubt.reveal.  (execute_once does not keep workers away: the minor
 // releases of December 2024 and later ignore it there.)
-bool needs_serial(const QueryDesc *query, const DeliveryFrame *frame) {
-  return (frame->veto || InLocalUserIdChange()) && query->plannedstmt->parallelModeNeeded &&
-         setting_reveal != static_cast<int>(Reveal::token) && !IsParallelWorker();
+bool needs_serial(const DeliveryFrame *frame) {
+  return (frame->veto || InLocalUserIdChange()) && setting_reveal != static_cast<int>(Reveal::token) &&
+         !IsParallelWorker();
 }
 
 }  // namespace
@@ -81,12 +83,14 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   PG_TRY();
   {
-    vault_watch_query(query, eflags);
+    PlanFacts *const facts = plan_facts(query->plannedstmt);
+    const bool own = vault_own_query && vault_is_own(query->plannedstmt);
+    if (facts->reads_vault && !own) vault_watch_query(query, eflags);
     if (prev_start)
       prev_start(query, eflags);
     else
       standard_ExecutorStart(query, eflags);
-    query_meter_start(query, eflags);
+    if (facts->touches) query_meter_start(query, facts, eflags);
   }
   PG_CATCH();
   {
@@ -98,15 +102,16 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
 
 static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
   using namespace redoubt::pg;
+  PlannedStmt *const plan = query->plannedstmt;
   const bool outermost = delivery_outermost();
-  DeliveryFrame frame = delivery_frame_query(query);
+  DeliveryFrame frame = delivery_frame_query(query, plan_facts(plan)->shows_tokens);
   ReadMeter meter;
   error_observed = false;
-  if (query->plannedstmt->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
-  read_meter_attach(&meter, query, &frame);
+  if (plan->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
+  const bool metered = read_meter_attach(&meter, query, &frame);
   // The plan may be a cached one: what is changed here is put back.
-  const bool parallel = query->plannedstmt->parallelModeNeeded;
-  if (needs_serial(query, &frame)) query->plannedstmt->parallelModeNeeded = false;
+  const bool parallel = plan->parallelModeNeeded;
+  if (parallel && needs_serial(&frame)) plan->parallelModeNeeded = false;
   delivery_push(&frame);
   PG_TRY();
   {
@@ -118,17 +123,19 @@ static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
   PG_CATCH();
   {
     delivery_pop(&frame);
-    query->plannedstmt->parallelModeNeeded = parallel;
-    read_meter_detach(&meter, query);
+    plan->parallelModeNeeded = parallel;
+    if (metered) read_meter_detach(&meter, query);
     query_meter_error(query);
     observe_error(nullptr);
     PG_RE_THROW();
   }
   PG_END_TRY();
   delivery_pop(&frame);
-  query->plannedstmt->parallelModeNeeded = parallel;
-  read_meter_detach(&meter, query);
-  read_meter_finish(&meter, query);
+  plan->parallelModeNeeded = parallel;
+  if (metered) {
+    read_meter_detach(&meter, query);
+    read_meter_finish(&meter, query);
+  }
   if (outermost) disclosure_flush();
 }
 
@@ -162,18 +169,19 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
   delivery_set_ending(true);
 }
 
+// The same for what listens to the end of a query.  Without that, nothing is evaluated here.
 static void redoubt_ExecutorEnd(QueryDesc *query) {
   using namespace redoubt::pg;
+  explain_query_end(query);
+  if (prev_end == nullptr) {
+    standard_ExecutorEnd(query);
+    delivery_set_ending(false);
+    return;
+  }
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();
-  {
-    explain_query_end(query);
-    if (prev_end)
-      prev_end(query);
-    else
-      standard_ExecutorEnd(query);
-  }
+  { prev_end(query); }
   PG_FINALLY();
   {
     delivery_pop(&frame);

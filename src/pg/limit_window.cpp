@@ -50,6 +50,7 @@ void limit_window_give_back(const BoundRule &rule, uint32 n, uint64 elapsed_ns) 
 
 bool limit_window_in_debt(const BoundRule &rule, uint64 now) noexcept {
   if (limit_per_statement(rule.rate)) return limit_statement_taken(rule.id) > rule.rate.max_values;
+  if (pg_atomic_read_u64(&rule.bucket->tat) <= now) return false;  // full
   // A bucket that is merely empty admits its next value after one value's time at most.
   return limit_window_wait(rule, now, 1) > gcra_cost(rule.rate);
 }

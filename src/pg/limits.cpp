@@ -360,17 +360,19 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 
 void limits_admit(Oid type, Operation op) {
   Charge charge = {type, op, false, 0, 0};
-  while (true) {
-    const Binding *const binding = limit_binding(type, op);
+  // What was no debt when the statement began is none now.
+  TimestampTz now = GetCurrentStatementStartTimestamp();
+  for (bool exact = false;; exact = true) {
+    const Binding *const binding = limit_binding_as_known(type, op);
     require_not_suspended(binding, &charge);
     if (binding->rules == 0 || learning()) return;
     limit_binding_load(binding);
-    const TimestampTz now = GetCurrentTimestamp();
     bool debt = false;
     for (const BoundRule &rule : limit_binding_charged(binding))
       debt |= !only_logs(rule) && limit_window_in_debt(rule, limit_time_ns(now));
     if (!debt) return;
-    (void)refuse(binding, &charge, now, 1, 1);
+    if (exact) (void)refuse(binding, &charge, now, 1, 1);
+    now = GetCurrentTimestamp();
   }
 }
 

@@ -44,6 +44,7 @@ void forget_all() {
 extern "C" {
 static void protected_relation_changed(Datum, Oid relid) {
   using namespace redoubt::pg;
+  ++protected_generation;
   if (!OidIsValid(relid) || relid == policy_table) return forget_all();
   if (*front(relid) == relid) *front(relid) = InvalidOid;
   if (auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
@@ -53,17 +54,6 @@ static void protected_relation_changed(Datum, Oid relid) {
 
 namespace redoubt::pg {
 namespace {
-
-void cache_init() {
-  if (relations != nullptr) return;
-  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
-  HASHCTL control = {};
-  control.keysize = sizeof(Oid);
-  control.entrysize = sizeof(ProtectedRelation);
-  control.hcxt = cache_context;
-  relations = hash_create("redoubt protected columns", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
-}
 
 // Entries found so far, in the current memory context.
 struct Found {
@@ -259,9 +249,20 @@ void rebuild(ProtectedRelation *entry) {
 
 bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
+void protected_columns_init() {
+  if (relations != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = sizeof(ProtectedRelation);
+  control.hcxt = cache_context;
+  relations = hash_create("redoubt protected columns", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
+}
+
 const ProtectedRelation *protected_relation(Oid relid) {
   if (relid < FirstNormalObjectId || *front(relid) == relid) return nullptr;
-  cache_init();
+  protected_columns_init();
   bool found = false;
   auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_ENTER, &found));
   if (!found) {
