@@ -158,7 +158,8 @@ void refuse_autovacuum(Oid function) {
 }  // namespace redoubt::pg
 
 extern "C" {
-static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column, void *argument) {
+[[gnu::hot]] static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column,
+                                               void *argument) {
   using namespace redoubt::pg;
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
   if (access == OAT_FUNCTION_EXECUTE && compat_is_autovacuum() && setting_mode == static_cast<int>(Mode::enforce))

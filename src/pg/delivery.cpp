@@ -75,7 +75,7 @@ bool delivery_shows_tokens(const PlannedStmt *plan) {
   return false;
 }
 
-DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens) {
+[[gnu::hot]] DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens) {
   const CommandDest dest = query->dest->mydest;
   const bool reads_only = query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE;
   // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone), nor does

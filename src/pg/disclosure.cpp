@@ -66,7 +66,7 @@ void write_aborted() {
 }  // namespace redoubt::pg
 
 extern "C" {
-static void disclosure_transaction_ended(XactEvent event, void *) {
+[[gnu::hot]] static void disclosure_transaction_ended(XactEvent event, void *) {
   using namespace redoubt::pg;
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:

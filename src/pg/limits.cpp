@@ -286,7 +286,7 @@ void require_postmaster() {
 
 // Charges at least one and at most `want` values.  Block rules admit `least` at once or raise.
 // Returns 0 where the charge is given up for a milder operation.
-uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
+[[gnu::hot]] uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
   while (true) {
     require_postmaster();
     Binding *const binding = limit_binding(charge->type, charge->operation);
@@ -316,7 +316,7 @@ uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) 
 
 }  // namespace
 
-uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+[[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0) return 0;
   Charge charge = {type, op, false, 0, 0};
   return grant(&charge, want, 1, leased_at);
@@ -358,7 +358,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
   for (const BoundRule &rule : limit_binding_charged(binding)) limit_window_force(rule, now, n);
 }
 
-void limits_admit(Oid type, Operation op) {
+[[gnu::hot]] void limits_admit(Oid type, Operation op) {
   Charge charge = {type, op, false, 0, 0};
   // What was no debt when the statement began is none now.
   TimestampTz now = GetCurrentStatementStartTimestamp();

@@ -166,7 +166,7 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // Sets the query up for one run: the settings and the destination decide what is charged.
-void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
+[[gnu::hot]] void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
   meter->single = false;
@@ -203,19 +203,19 @@ void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is
 }
 
 // The values of a column in a row that have to be paid for.
-std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column, TupleTableSlot *slot) {
+[[gnu::always_inline]] inline std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column,
+                                                        TupleTableSlot *slot) {
   bool null = true;
   const Datum value = slot_getattr(slot, column.attribute, &null);
   if (null && (column.pure || column.many)) return 0;
   // Asked for every row, because a row can change the setting or the role (set_config).
-  if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
-      (!column.as_text || delivery_to_reader()))
+  if (column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
+      read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader()))
     return 0;
   return column.count * (column.many ? value_elements(value, column.type) : 1);
 }
 
-void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
-  if (meter->single) return lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+[[gnu::noinline]] void charge_mixed_row(QueryMeter *meter, TupleTableSlot *slot) {
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
   for (int i = 0; i < meter->columns; ++i)
     meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
@@ -239,6 +239,13 @@ QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
   meter->cover = reinterpret_cast<ProbeCover *>(memory + covers_at);
   meter->column = reinterpret_cast<MeteredColumn *>(memory + columns_at);
   return meter;
+}
+
+inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
+  if (meter->single) [[likely]]
+    lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+  else
+    charge_mixed_row(meter, slot);
 }
 
 void find_conflicts(QueryMeter *meter, QueryDesc *query) {
@@ -272,7 +279,7 @@ void charge_conflicts(QueryMeter *meter) {
 }  // namespace redoubt::pg
 
 extern "C" {
-static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
+[[gnu::hot]] static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
   using namespace redoubt::pg;
   auto *meter = reinterpret_cast<ReadMeter *>(self);
   if (meter->query != nullptr) charge_row(meter->query, slot);
@@ -297,7 +304,7 @@ static void read_meter_destroy(DestReceiver *self) {
 
 namespace redoubt::pg {
 
-void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
+[[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
   // What a worker hands to its leader is metered there, or by meters in its part of the plan;
   // the queries of functions that it calls are its own.
   if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
@@ -328,7 +335,7 @@ void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
     admit(analysis);
 }
 
-void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
+[[gnu::hot]] void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
   meter->inner = nullptr;
   meter->frame = frame;
   meter->query = find_query(query->estate);
@@ -342,7 +349,7 @@ void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
   query->dest = &meter->pub;
 }
 
-void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
+[[gnu::hot]] void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
   if (meter->inner != nullptr) query->dest = meter->inner;
   meter->inner = nullptr;
   if (meter->query == nullptr) return;
@@ -357,7 +364,7 @@ bool read_meters_give_back(Oid token_type, Operation operation) noexcept {
   return any;
 }
 
-void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
+[[gnu::hot]] void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   QueryMeter *const state = meter->query;
   if (state == nullptr) return;
   charge_conflicts(state);
