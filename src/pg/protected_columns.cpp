@@ -75,8 +75,6 @@ const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
   return nullptr;
 }
 
-bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
-
 // The label of a domain, or of a domain that it is over.
 Oid domain_label(Oid type) {
   while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
@@ -245,6 +243,8 @@ void rebuild(ProtectedRelation *entry) {
 }
 
 }  // namespace
+
+bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
 void protected_columns_init() {
   if (relations != nullptr) return;

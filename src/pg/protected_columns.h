@@ -41,6 +41,9 @@ inline const ProtectedRelation *protected_relation(Oid relid) {
   return protected_relation_find(relid);
 }
 
+// True for arrays and for domains over them.
+bool is_array_type(Oid type);
+
 // The token type that pays for a column, or InvalidOid.
 Oid protected_column_type(Oid relid, AttrNumber attno);
 
