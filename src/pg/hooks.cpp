@@ -6,6 +6,7 @@
 // Plain data only: no object with a destructor may be alive while the previous
 // hook or the standard executor runs, because either may longjmp.
 // Invariant: each hook leaves the frame stack as it found it, errors included.
+// Covered by sql/reveal.sql, sql/no_reveal.sql and test/metering; what it costs, by test/bench/hook.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"

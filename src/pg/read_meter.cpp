@@ -5,7 +5,7 @@
 // the output function will reveal are not counted here: it charges them itself, as
 // reveal or masked.  A source that only decided that the row is there costs a probe.
 // State per query lives in its es_query_cxt and leaves the list with it.
-// Covered by sql/reads.sql, test/metering and test/isolation/specs/shared_budget.spec.
+// Covered by sql/reads.sql, test/metering and test/isolation/specs/limit_shared.spec.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
