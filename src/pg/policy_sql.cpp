@@ -1,5 +1,7 @@
-// policy_sql.cpp - SQL functions around policies: the table trigger, the check
-// of a new type's parameters, the status view.
+// policy_sql.cpp - SQL functions around policies: the trigger on the extension's own tables, the check
+// of a new type's parameters, the record of types made and dropped, status(), and the support function that
+// ties token types to the extension.
+// Covered by sql/custom_types.sql, sql/audit.sql and sql/status.sql.
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
