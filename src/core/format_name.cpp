@@ -300,7 +300,7 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
     if (is_short && letter == taken.slots_before) break;
     out.append(in.substr(from, run.offset - from));
     put_letters(letter + run.count);
-    from = std::size_t{run.offset} + run.size;
+    from = run.end();
   }
   if (is_short) {  // the last word may have another length
     out.append(in.substr(from, taken.bytes_before - from));

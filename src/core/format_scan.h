@@ -30,6 +30,7 @@ struct FormatScan {
     std::uint16_t size;    // bytes
     std::uint8_t count;    // characters
     std::uint8_t alphabet;
+    std::size_t end() const noexcept { return std::size_t{offset} + size; }
   };
 
   std::uint16_t *numeral;  // of `slots` tokenized characters
@@ -48,24 +49,23 @@ struct FormatScan {
 
   void clear() noexcept { slots = runs = tweak_size = 0; }
 
-  // add_slot adds the character of `size` bytes at `offset`.
+  // add_slot adds the character of `size` bytes at `offset`, to the last run where that fits.
   void add_slot(std::uint16_t what, std::size_t offset, std::size_t size, std::uint8_t alphabet) noexcept {
     numeral[slots] = what;
+    if (runs > 0 && run[runs - 1].alphabet == alphabet && run[runs - 1].end() == offset) {
+      Run &last = run[runs - 1];
+      last.size = static_cast<std::uint16_t>(last.size + size);
+      ++last.count;
+      ++slots;
+      count_slots(alphabet, 1);
+      return;
+    }
     add_run(offset, size, 1, alphabet);
   }
-  // add_run adds `count` characters of `size` bytes at `offset`, whose numerals the caller has written behind the
-  // others.
+  // add_run adds a run whose numerals the caller has written behind the others.
   void add_run(std::size_t offset, std::size_t size, std::size_t count, std::uint8_t alphabet) noexcept {
     slots += count;
     count_slots(alphabet, count);
-    if (runs > 0) {
-      Run &last = run[runs - 1];
-      if (last.alphabet == alphabet && std::size_t{last.offset} + last.size == offset) {
-        last.size = static_cast<std::uint16_t>(last.size + size);
-        last.count = static_cast<std::uint8_t>(last.count + count);
-        return;
-      }
-    }
     run[runs++] = {static_cast<std::uint16_t>(offset), static_cast<std::uint16_t>(size),
                    static_cast<std::uint8_t>(count), alphabet};
   }

@@ -199,8 +199,8 @@ void FormatTemplate::compile() noexcept {
 }
 
 // match_run matches as many characters as there are, up to the item's most, and returns how many.
-std::size_t FormatTemplate::match_run(const Item &item, std::string_view value, std::size_t at,
-                                      FormatScan &scan) noexcept {
+[[gnu::always_inline]] inline std::size_t FormatTemplate::match_run(const Item &item, std::string_view value,
+                                                                    std::size_t at, FormatScan &scan) noexcept {
   constexpr std::size_t kLong = 16;  // bytes of a vector instruction
   const std::uint8_t first = item.run_first;
   const std::uint8_t size = item.run_size;
