@@ -166,6 +166,23 @@ GRANT SELECT ON regress_keys.value TO regress_keys_admin;
 SET ROLE regress_keys_admin;
 SELECT redoubt.detokenize(t) FROM regress_keys.value;
 RESET ROLE;
+-- One event per act; a change by hand is one of its own, also one made on the way of an act.
+SELECT max(sequence) AS mark FROM redoubt.audit \gset
+CREATE FUNCTION regress_keys.meddle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE redoubt.key SET created_at = created_at WHERE name = 'regress_keys';
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER meddle BEFORE INSERT ON redoubt.key FOR EACH STATEMENT WHEN (current_setting('regress.meddle', true) = 'on')
+  EXECUTE FUNCTION regress_keys.meddle();
+SELECT redoubt.create_key('regress_keys_event'), redoubt.rotate_key('regress_keys_event');
+SET regress.meddle = 'on';
+SELECT redoubt.rotate_key('regress_keys_event');
+DROP TRIGGER meddle ON redoubt.key;
+DROP FUNCTION regress_keys.meddle;
+DELETE FROM redoubt.key WHERE name = 'regress_keys_event';
+SELECT event, operation, detail FROM redoubt.audit WHERE sequence > :mark ORDER BY sequence;
 -- Shadowing objects on the caller's path change nothing.
 SET ROLE regress_keys_admin;
 CREATE TEMP TABLE key (LIKE redoubt.key);

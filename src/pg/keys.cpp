@@ -225,9 +225,10 @@ bool insert_key(const char *name, int version, std::span<const std::uint8_t, kWr
   GetUserIdAndSecContext(&save_user, &save_context);
   SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE);  // an error restores it
   if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-  if (SPI_execute_with_args("INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) "
-                            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                            lengthof(types), types, values, nullptr, false, 0) != SPI_OK_INSERT)
+  if (policy_write(OwnChange::inserts,
+                   "INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) "
+                   "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                   types, values) != SPI_OK_INSERT)
     elog(ERROR, "could not store a data key");
   const bool inserted = SPI_processed == 1;
   SPI_finish();

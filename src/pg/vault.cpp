@@ -200,6 +200,25 @@ bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
   pg_unreachable();
 }
 
+// A value of an array.
+struct Numbered {
+  Fingerprint fingerprint;
+  std::size_t index;
+};
+
+std::span<Numbered> by_fingerprint(const TypePolicy *policy, std::span<const Datum> values) {
+  auto *made = static_cast<Numbered *>(palloc_extended(sizeof(Numbered) * values.size(), MCXT_ALLOC_HUGE));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    made[i] = {{}, i};
+    if (policy->deterministic) made[i].fingerprint = fingerprint_of(policy, bytes_of(DatumGetPointer(values[i])));
+  }
+  const std::span<Numbered> all(made, values.size());
+  if (policy->deterministic)
+    std::ranges::sort(all, {}, [](const Numbered &value) -> const Fingerprint & { return value.fingerprint; });
+  return all;
+}
+
 // Deletes a row; false if there is none.  One that was made while this waited is deleted too, where the isolation level
 // lets it be seen.
 bool forget(const TypePolicy *policy, VaultBy by, const bytea *key) {
@@ -238,6 +257,27 @@ bytea *vault_tokenize(const TypePolicy *policy, Bytes value) {
   bytea *token = obtain(policy, bytes_of(plain), fingerprint);
   OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
   return token;
+}
+
+// In the order of their fingerprints, whatever that of the array: two calls never wait for each other.
+void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values) {
+  Fingerprint charged;
+  require_randomness(random_bytes(charged));  // no two calls are one
+  disclosure_tokenize_charge(policy, charged, static_cast<uint32>(values.size()));
+  const std::span<Numbered> order = by_fingerprint(policy, values);
+  MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  for (const Numbered &next : order) {
+    Datum &value = values[next.index];
+    const Bytes plain = bytes_of(DatumGetPointer(value));
+    MemoryContext caller = MemoryContextSwitchTo(per_value);
+    const bytea *token = obtain(policy, plain, policy->deterministic ? vault_bytes(next.fingerprint) : nullptr);
+    MemoryContextSwitchTo(caller);
+    OPENSSL_cleanse(DatumGetPointer(value), VARSIZE(DatumGetPointer(value)));
+    pfree(DatumGetPointer(value));
+    value = PointerGetDatum(vault_bytes(bytes_of(token)));
+    MemoryContextReset(per_value);
+  }
+  MemoryContextDelete(per_value);
 }
 
 bytea *vault_find_token(const TypePolicy *policy, Bytes value) {

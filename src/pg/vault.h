@@ -19,6 +19,10 @@ namespace redoubt::pg {
 // made; XX001 where the value's row was tampered with.
 bytea *vault_tokenize(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
+// vault_tokenize_all does the same for many values, palloc'd byteas, and puts their tokens in their places.  They are
+// charged together, each as one and all or none, before the first is looked up; and wiped.
+void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values);
+
 // vault_find_token charges, and returns the token of a value of a consistent type, or null where it has none.  It
 // writes nothing.  Raises 53400; 0A000 for other types; XX001 as above.
 bytea *vault_find_token(const TypePolicy *policy, std::span<const std::uint8_t> value);

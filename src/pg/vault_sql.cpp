@@ -75,6 +75,24 @@ ArrayType *keys_of_texts(const TypePolicy *policy, ArrayType *tokens) {
   return construct_array(keys, used, BYTEAOID, -1, false, TYPALIGN_INT);
 }
 
+// Tokens that are not in the vault are a mistake, such as a list of plaintexts: an error where all are, else a warning,
+// because those that are have to be disabled all the same.
+void require_known(const TypePolicy *policy, ArrayType *keys) {
+  Datum *key = nullptr;
+  int count = 0;
+  int known = 0;
+  deconstruct_array(keys, BYTEAOID, -1, false, TYPALIGN_INT, &key, nullptr, &count);
+  for (int i = 0; i < count; ++i) {
+    CHECK_FOR_INTERRUPTS();
+    if (vault_find(policy->class_id, VaultBy::token, DatumGetByteaPP(key[i])).found) ++known;
+  }
+  if (known < count)
+    ereport(known == 0 ? ERROR : WARNING,
+            (errcode(ERRCODE_NO_DATA_FOUND),
+             errmsg("%d of %d tokens of type %s are not in the vault", count - known, count, policy->name),
+             errhint("They have expired, were forgotten, or are no tokens of the type."), errhidestmt(true)));
+}
+
 int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
   if (PG_ARGISNULL(0))
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the token type must not be null")));
@@ -82,6 +100,7 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
   require_kek();
   const TypePolicy *policy = vaulted_type(PG_GETARG_OID(0));
   ArrayType *keys = PG_ARGISNULL(1) ? nullptr : keys_of_texts(policy, PG_GETARG_ARRAYTYPE_P(1));
+  if (keys != nullptr) require_known(policy, keys);
   const auto changed = static_cast<int64>(vault_set_disabled(policy->class_id, keys, disabled));
   audit_write({.event = "vault",
                .token_type = policy->type,

@@ -30,7 +30,7 @@ enum : AttrNumber {
   kDisabledColumn
 };
 
-enum Statement : int { kInsert, kDeleteToken, kDeleteFingerprint, kSetSome, kSetAll, kSweep, kStatements };
+enum Statement : int { kInsert, kDeleteToken, kDeleteFingerprint, kSetSome, kSetAll, kDeleteDead, kSweep, kStatements };
 
 struct StatementText {
   const char *sql;
@@ -53,6 +53,9 @@ constexpr StatementText kText[kStatements] = {
     {"UPDATE redoubt.vault SET disabled = $2 WHERE class_id" VAULT_IS "$1 AND disabled OPERATOR(pg_catalog.<>) $2",
      2,
      {UUIDOID, BOOLOID}},
+    {"DELETE FROM redoubt.vault WHERE class_id" VAULT_IS "$1 AND (disabled OR expires_at OPERATOR(pg_catalog.<=) $2)",
+     2,
+     {UUIDOID, TIMESTAMPTZOID}},
     {"DELETE FROM redoubt.vault WHERE ctid" VAULT_IS
      "ANY (ARRAY(SELECT ctid FROM redoubt.vault WHERE expires_at OPERATOR(pg_catalog.<=) $1 LIMIT $2 "
      "FOR UPDATE SKIP LOCKED))",
@@ -148,8 +151,8 @@ void copy_row(VaultRow *row, HeapTuple tuple, TupleDesc descriptor) {
   row->expired = !null && DatumGetTimestampTz(expires) <= GetCurrentTimestamp();
 }
 
-// Finds the row that is committed now, or our own.  *changing: who is deleting or changing it and has not ended; not
-// asked for where null.
+// Finds the row that is committed now, or our own; any row of the class where `key` is null.  *changing: who is
+// deleting or changing it and has not ended; not asked for where null.
 VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, TransactionId *changing) {
   VaultRow row = {};
   const Oid relid = vault_relation();
@@ -167,7 +170,8 @@ VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, Transaction
   Snapshot fresh = RegisterSnapshot(GetCatalogSnapshot(relid));
   SnapshotData dirty;
   InitDirtySnapshot(dirty);
-  SysScanDesc scan = systable_beginscan(table, index, true, changing != nullptr ? &dirty : fresh, lengthof(keys), keys);
+  SysScanDesc scan = systable_beginscan(table, index, true, changing != nullptr ? &dirty : fresh,
+                                        key != nullptr ? lengthof(keys) : 1, keys);
   while (HeapTuple tuple = systable_getnext(scan)) {
     if (changing != nullptr && TransactionIdIsValid(dirty.xmin)) continue;  // being added by another
     if (changing != nullptr) *changing = dirty.xmax;
@@ -249,6 +253,13 @@ uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disab
   Datum values[] = {uuid_datum(class_id), BoolGetDatum(disabled), PointerGetDatum(tokens)};
   return execute(tokens != nullptr ? kSetSome : kSetAll, values);
 }
+
+uint64 vault_delete_dead(const ClassId &class_id) {
+  Datum values[] = {uuid_datum(class_id), TimestampTzGetDatum(GetCurrentTimestamp())};
+  return execute(kDeleteDead, values);
+}
+
+bool vault_has(const ClassId &class_id) { return find(class_id, VaultBy::token, nullptr, nullptr).found; }
 
 uint64 vault_sweep(int batch) {
   Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(batch)};

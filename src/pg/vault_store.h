@@ -43,6 +43,12 @@ bool vault_delete(const ClassId &class_id, VaultBy by, const bytea *key);
 // is null, and returns how many it changed.
 uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disabled);
 
+// vault_delete_dead deletes the rows of a class that are disabled or have expired, and returns how many.
+uint64 vault_delete_dead(const ClassId &class_id);
+
+// vault_has tells whether there is any row of the class.
+bool vault_has(const ClassId &class_id);
+
 // vault_sweep deletes up to `batch` expired rows of the database, skipping rows that somebody has
 // locked, and returns how many.
 uint64 vault_sweep(int batch);
