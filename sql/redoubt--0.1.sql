@@ -133,6 +133,12 @@ COMMENT ON FUNCTION redoubt.rotate_key(name) IS 'makes the next version of a dat
 REVOKE ALL ON FUNCTION redoubt.rotate_key(name) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.rotate_key(name) TO redoubt_admin;
 
+CREATE FUNCTION redoubt.rewrap_keys() RETURNS bigint
+  AS 'MODULE_PATHNAME', 'redoubt_rewrap_keys' LANGUAGE c STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.rewrap_keys() IS 'wraps the data keys of this database by the server''s key-encryption key that another one wraps; returns how many';
+REVOKE ALL ON FUNCTION redoubt.rewrap_keys() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.rewrap_keys() TO redoubt_admin;
+
 -- ----------------------------------------------------------------- limits
 
 CREATE TABLE redoubt.limit_rule (

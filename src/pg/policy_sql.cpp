@@ -163,6 +163,10 @@ REDOUBT_FUNCTION(redoubt_status) {
   put("version", REDOUBT_VERSION);
   put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
   put("key-encryption key", kek_available() ? kek_fingerprint() : psprintf("none: %s", kek_problem()));
+  if (kek_available(KekRole::previous))
+    put("previous key-encryption key", kek_fingerprint(KekRole::previous));
+  else if (kek_problem(KekRole::previous)[0] != '\0')
+    put("previous key-encryption key", psprintf("none: %s", kek_problem(KekRole::previous)));
   put("superuser access", setting_superuser_access ? "on" : "off");
   if (ready) {
     put("audit directory", setting_audit_directory);
