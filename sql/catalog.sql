@@ -145,6 +145,8 @@ SET ROLE regress_catalog_stranger;
 SELECT redoubt.create_key('x');
 SELECT redoubt.rotate_key('default');
 SELECT redoubt.rewrap_keys();
+SELECT redoubt.reseal_batch('redoubt.email_token', NULL, 1);
+CALL redoubt.reseal_vault();
 SELECT redoubt.create_token_type('x');
 SELECT redoubt.drop_token_type('redoubt.email_token');
 SELECT redoubt.build_token_type('redoubt', 'x', 'redoubt', 'text', NULL, 'none', 'full', true, 'default', gen_random_uuid(), false);

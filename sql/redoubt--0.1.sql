@@ -810,6 +810,34 @@ COMMENT ON FUNCTION redoubt.enable_tokens(regtype, text[]) IS 'undoes disable_to
 CREATE FUNCTION redoubt.sweep_vault(batch integer DEFAULT 1000) RETURNS bigint
   AS 'MODULE_PATHNAME', 'redoubt_sweep_vault' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.sweep_vault(integer) IS 'deletes up to that many expired values of this database now; returns how many';
+CREATE FUNCTION redoubt.reseal_batch(token_type regtype, after bytea, batch integer, OUT resealed bigint, OUT last bytea)
+  AS 'MODULE_PATHNAME', 'redoubt_reseal_batch' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.reseal_batch(regtype, bytea, integer) IS 'internal: one batch of reseal_vault(), after a token of the vault; last is null at the end';
+-- No SET search_path, because it commits: every name and operator is qualified instead.
+CREATE PROCEDURE redoubt.reseal_vault(token_type regtype DEFAULT NULL, batch integer DEFAULT 1000) LANGUAGE plpgsql
+AS $body$
+DECLARE
+  types regtype[] := ARRAY[token_type];
+  typ regtype;
+  last bytea;
+BEGIN
+  IF token_type IS NULL THEN
+    types := ARRAY(SELECT t.typ FROM redoubt.token_type AS t WHERE t.method OPERATOR(pg_catalog.=) 'vault' ORDER BY t.created_at USING OPERATOR(pg_catalog.<));
+  END IF;
+  FOREACH typ IN ARRAY types LOOP
+    LOOP
+      SELECT b.last INTO last FROM redoubt.reseal_batch(typ, last, batch) AS b;
+      COMMIT;
+      EXIT WHEN last IS NULL;
+    END LOOP;
+  END LOOP;
+END
+$body$;
+COMMENT ON PROCEDURE redoubt.reseal_vault(regtype, integer) IS 'seals the values of a vaulted type, or of all, with the current version of their key; commits after each batch';
+REVOKE ALL ON FUNCTION redoubt.reseal_batch(regtype, bytea, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.reseal_batch(regtype, bytea, integer) TO redoubt_admin;
+REVOKE ALL ON PROCEDURE redoubt.reseal_vault(regtype, integer) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE redoubt.reseal_vault(regtype, integer) TO redoubt_admin;
 REVOKE ALL ON FUNCTION redoubt.forget(anyelement), redoubt.forget(text, regtype), redoubt.forget_value(regtype, text),
   redoubt.disable_tokens(regtype, text[]), redoubt.enable_tokens(regtype, text[]), redoubt.sweep_vault(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.forget(anyelement), redoubt.forget(text, regtype), redoubt.forget_value(regtype, text),

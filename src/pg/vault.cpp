@@ -142,8 +142,8 @@ bytea *seal(const TypePolicy *policy, const bytea *token, Bytes value) {
   return sealed;
 }
 
-// The value of a row, palloc'd.
-varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
+// The value of a row, palloc'd; null where it does not open.
+varlena *try_open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
   const auto version = vault_key_version(bytes_of(row.sealed));
   if (version.ok()) {
     VaultSealer *sealer = keys_vault_sealer(policy, *version);
@@ -153,7 +153,13 @@ varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &
     const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
     if (sealer->open(bytes_of(token), bytes_of(row.sealed), out) == Status::ok) return value;
   }
-  refuse_corrupt(policy);
+  return nullptr;
+}
+
+varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
+  varlena *value = try_open_row(policy, token, row);
+  if (value == nullptr) refuse_corrupt(policy);
+  return value;
 }
 
 // A row that a fingerprint led to is the value's: the fingerprint is not sealed, and may have been moved by hand.
@@ -305,6 +311,38 @@ varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required)
     refuse_disabled(policy);
   }
   return open_row(policy, token, row);
+}
+
+int64 vault_seal_anew(const TypePolicy *policy, const bytea *after, int limit, const bytea **last) {
+  const std::uint16_t version = keys_vault_sealer(policy, 0)->key_version();
+  const VaultPart part = vault_sealed_otherwise(policy->class_id, version, after, limit);
+  MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  int64 sealed = 0;
+  int corrupt = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, part.tokens) {
+    CHECK_FOR_INTERRUPTS();
+    const auto *token = static_cast<const bytea *>(lfirst(cell));
+    MemoryContext caller = MemoryContextSwitchTo(per_value);
+    const VaultRow row = vault_find(policy->class_id, VaultBy::token, token);
+    varlena *value = row.found ? try_open_row(policy, token, row) : nullptr;
+    if (row.found && value == nullptr) ++corrupt;
+    if (value != nullptr) {
+      const bytea *anew = seal(policy, token, bytes_of(value));
+      OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+      if (vault_reseal(policy->class_id, token, row.sealed, anew)) ++sealed;
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(per_value);
+  }
+  MemoryContextDelete(per_value);
+  if (corrupt > 0)
+    ereport(WARNING,
+            (errcode(ERRCODE_DATA_CORRUPTED),
+             errmsg("%d values of type %s in the vault are corrupt and stay as they are", corrupt, policy->name),
+             errhidestmt(true)));
+  *last = part.last;
+  return sealed;
 }
 
 bool vault_forget_token(const TypePolicy *policy, const bytea *token) {

@@ -36,6 +36,10 @@ varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required)
 bool vault_forget_token(const TypePolicy *policy, const bytea *token);
 bool vault_forget_value(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
+// vault_seal_anew seals the values of up to `limit` tokens after `after` with the current version of the type's key,
+// where they are not, and returns how many; *last as in vault_store.h.  Values that do not open stay, with a warning.
+int64 vault_seal_anew(const TypePolicy *policy, const bytea *after, int limit, const bytea **last);
+
 // vault_bytes copies bytes into a fresh bytea.
 bytea *vault_bytes(std::span<const std::uint8_t> bytes);
 
