@@ -6,7 +6,7 @@
 // What it is not: characters (ff1_alphabet) or halves beyond 128 bits (ff1_wide).
 // Invariant: numerals are below the radix (ff1_numerals_valid says so), numbers below radix^count;
 // the time depends on radix and count alone.
-// Covered by test/unit/ff1_numerals_test.cpp.
+// Covered by test/unit/ff1_modulus_test.cpp and test/unit/ff1_test.cpp.
 #ifndef REDOUBT_CORE_FF1_NUMERALS_H
 #define REDOUBT_CORE_FF1_NUMERALS_H
 

@@ -4,7 +4,7 @@
 // arrays, so that an abort callback, which must not look at the catalogs, can
 // still name what the transaction was about.  The caches are refreshed, not
 // trusted, wherever look-ups are allowed: a renamed role shows at once.
-// Covered by test/tap/audit.pl and expected/audit.
+// Covered by test/tap/audit.pl and sql/audit.sql.
 #include "pg/boundary.h"
 
 // Port is needed for what lies before its GSSAPI members, whose place libpq-be.h keeps without

@@ -4,7 +4,7 @@
 // id, process, time.  Names come from the catalogs where that is allowed, and from
 // what this process has seen before where it is not.
 // Locks: none; all state is per process.
-// Covered by test/tap/audit.pl and expected/audit.
+// Covered by test/tap/audit.pl and sql/audit.sql.
 #ifndef REDOUBT_PG_AUDIT_CONTEXT_H
 #define REDOUBT_PG_AUDIT_CONTEXT_H
 

@@ -10,7 +10,7 @@
 // while the server was down; compare the heads in the server log.
 // Locks: none held while reading.  Frames here hold plain data only, so
 // PostgreSQL may raise anywhere.
-// Covered by test/tap/audit.pl and expected/audit.
+// Covered by test/tap/audit.pl and sql/audit.sql.
 #include "pg/boundary.h"
 
 extern "C" {

@@ -1,4 +1,7 @@
-// catalog.cpp - identities in the system catalog; see catalog.h.
+// catalog.cpp - see catalog.h.
+//
+// No state, no locks but PostgreSQL's own.
+// Covered by sql/token_types.sql and sql/custom_types.sql.
 #include "pg/boundary.h"
 
 #include "pg/catalog.h"

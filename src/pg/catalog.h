@@ -61,7 +61,7 @@ void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&vis
   table_close(relation, AccessShareLock);
 }
 
-// The own tables are small (a row per key version, token type or label), so a
+// The own tables are small (a row per key version, token type or limit), so a
 // sequential scan beats maintaining index assumptions here.
 template <typename Visit>
 void catalog_scan(const char *table, Visit &&visit) {

@@ -22,8 +22,6 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-constinit object_access_hook_type prev_object_access = nullptr;
-
 uint64 count_rows(Oid relid, Rows counted) {
   uint64 rows = 0;
   Relation relation = table_open(relid, AccessShareLock);
@@ -157,15 +155,6 @@ void refuse_autovacuum(Oid function) {
 }  // namespace
 }  // namespace redoubt::pg
 
-extern "C" {
-static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column, void *argument) {
-  using namespace redoubt::pg;
-  if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
-  if (access == OAT_FUNCTION_EXECUTE && compat_is_autovacuum() && setting_mode == static_cast<int>(Mode::enforce))
-    refuse_autovacuum(object);
-}
-}
-
 namespace redoubt::pg {
 
 void ddl_touch(List **types, Oid token_type) {
@@ -198,9 +187,8 @@ void ddl_meter_maintenance(List **types, const Node *statement) {
 
 void ddl_meter_rewrite(List **types, Oid relid) { meter_table(types, relid, true); }
 
-void ddl_meter_install() {
-  prev_object_access = object_access_hook;
-  object_access_hook = redoubt_object_access;
+void ddl_meter_autovacuum(Oid function) {
+  if (setting_mode == static_cast<int>(Mode::enforce)) refuse_autovacuum(function);
 }
 
 }  // namespace redoubt::pg

@@ -19,6 +19,10 @@ void ddl_charge_rows(Oid relid, const ProtectedColumn &column, Rows counted);
 // ANALYZE, VACUUM FULL, REINDEX, CLUSTER and REFRESH; does nothing for other statements.
 void ddl_meter_maintenance(List **types, const Node *statement);
 
+// In an autovacuum worker: a function is about to be called, by maintenance of a table that the current user owns.
+// Raises 55000 where it would be given protected values and is not trusted.
+void ddl_meter_autovacuum(Oid function);
+
 // A rewrite of the table: indexes, statistics, constraints and generated columns.
 void ddl_meter_rewrite(List **types, Oid relid);
 

@@ -29,8 +29,5 @@ void ddl_meter_error(const List *token_types) noexcept;
 // partitions, and the tables of a composite type.
 List *ddl_tables(Oid relid);
 
-// Keeps autovacuum from handing protected values to a function that is not trusted.
-void ddl_meter_install();
-
 }  // namespace redoubt::pg
 #endif

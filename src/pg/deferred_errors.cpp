@@ -37,7 +37,7 @@ bool defers(Oid relid) {
 }  // namespace redoubt::pg
 
 extern "C" {
-static void deferred_errors_end(XactEvent event, void *) {
+[[gnu::hot]] static void deferred_errors_end(XactEvent event, void *) {
   using namespace redoubt::pg;
   if (event == XACT_EVENT_ABORT) {
     ListCell *cell = nullptr;

@@ -12,29 +12,22 @@
 namespace redoubt::pg {
 namespace {
 
-constinit DeliveryFrame *innermost = nullptr;
 constinit bool dump_session = false;
-constinit bool ending = false;
 constinit const PortalData *paid = nullptr;  // the portal that prints rows of a held cursor
 
-bool parent_veto() noexcept { return innermost != nullptr && innermost->veto; }
+bool parent_veto() noexcept { return delivery_innermost != nullptr && delivery_innermost->veto; }
 
-// pg_stats and its relatives print column values out of pg_statistic: a look at
-// statistics shows tokens.  So does a plan that delivery_mark_plan has marked.
-bool reads_statistics(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->relationOids) {
-    const Oid relid = lfirst_oid(cell);
-    if (relid == StatisticRelationId || relid == StatisticExtDataRelationId) return true;
-  }
-  return false;
+// Asked for every query: tells at the first letter that differs.
+bool is_dump(const char *name) noexcept {
+  constexpr std::string_view kDump("pg_dump\0", 8);
+  return std::mismatch(kDump.begin(), kDump.end(), name).first == kDump.end();
 }
 
 // A reader that reconstructs rows from what it is told must see tokens: a dump,
 // a replica, a logical decoding plug-in.
 bool replicating() noexcept {
   return dump_session || am_walsender || HistoricSnapshotActive() ||
-         (application_name != nullptr && strcmp(application_name, "pg_dump") == 0);
+         (application_name != nullptr && is_dump(application_name));
 }
 
 // A cursor that outlived its transaction: its rows were stored at COMMIT.
@@ -48,52 +41,54 @@ bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == D
 
 }  // namespace
 
-extern "C" {
-static bool delivery_calls_definition(Node *node, void *context);
-// pg_get_viewdef, pg_get_expr, pg_get_constraintdef, pg_get_indexdef...
-static bool delivery_calls_definition(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, FuncExpr)) {
-    const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
-    const char *name = function < FirstNormalObjectId ? get_func_name(function) : nullptr;
-    if (name != nullptr && strncmp(name, "pg_get_", 7) == 0) return true;
+namespace {
+
+// Of each function of the server's own: is it one that prints definitions?
+enum class Prints : std::uint8_t { unknown, no, definitions };
+constinit Prints prints[FirstNormalObjectId] = {};
+
+}  // namespace
+
+void delivery_note_function(Oid function) {
+  if (function >= FirstNormalObjectId) return;
+  if (prints[function] == Prints::unknown) {
+    const char *name = get_func_name(function);
+    if (name == nullptr) return;
+    prints[function] = strncmp(name, "pg_get_", 7) == 0 ? Prints::definitions : Prints::no;
   }
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(delivery_calls_definition), context, 0);
-  return expression_tree_walker(node, tree_walker(delivery_calls_definition), context);
-}
+  delivery_calls_definition |= prints[function] == Prints::definitions;
 }
 
-bool delivery_prints_definition(Query *query) {
-  return query->commandType == CMD_SELECT &&
-         query_tree_walker(query, tree_walker(delivery_calls_definition), nullptr, 0);
+bool delivery_shows_tokens(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids) {
+    const Oid relid = lfirst_oid(cell);
+    if (relid == StatisticRelationId || relid == StatisticExtDataRelationId) return true;
+  }
+  return false;
 }
 
-void delivery_mark_plan(PlannedStmt *plan) {
-  plan->relationOids = lappend_oid(plan->relationOids, StatisticRelationId);
-}
-
-DeliveryFrame delivery_frame_query(const QueryDesc *query) {
+[[gnu::hot]] DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens) {
   const CommandDest dest = query->dest->mydest;
   const bool reads_only = query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE;
   // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone), nor does
   // a function that no statement called: it is a deferred trigger's, at COMMIT.
-  const bool at_commit = innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
+  const bool at_commit = delivery_innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
   const bool nobody = writes(dest) || dest == DestNone || at_commit;
-  if (innermost == nullptr) paid = nullptr;
-  DeliveryFrame frame = {innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false};
-  frame.veto = parent_veto() || !reads_only || nobody || reads_statistics(query->plannedstmt);
+  if (delivery_innermost == nullptr) paid = nullptr;
+  DeliveryFrame frame = {delivery_innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false};
+  frame.veto = parent_veto() || !reads_only || nobody || shows_tokens;
   frame.evaluates = !frame.veto;
   return frame;
 }
 
 DeliveryFrame delivery_frame_utility(const Node *statement) {
-  if (innermost == nullptr) paid = nullptr;
+  if (delivery_innermost == nullptr) paid = nullptr;
   bool hands_on = false;
   bool passes_on = false;  // runs queries whose rows go to the reader; DO returns none
   switch (nodeTag(statement)) {
     case T_FetchStmt:
-      if (innermost == nullptr && is_stored_cursor(reinterpret_cast<const FetchStmt *>(statement)->portalname))
+      if (delivery_innermost == nullptr && is_stored_cursor(reinterpret_cast<const FetchStmt *>(statement)->portalname))
         paid = ActivePortal;
       [[fallthrough]];
     case T_ExecuteStmt:
@@ -114,27 +109,15 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
     default:
       break;
   }
-  return {innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
+  return {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
 }
-
-DeliveryFrame delivery_frame_veto() { return {innermost, true, false, false, delivery_portal(), false}; }
-
-void delivery_push(DeliveryFrame *frame) noexcept { innermost = frame; }
-
-void delivery_pop(const DeliveryFrame *frame) noexcept { innermost = frame->parent; }
-
-bool delivery_outermost() noexcept { return innermost == nullptr; }
-
-Portal delivery_portal() noexcept { return innermost != nullptr ? innermost->portal : ActivePortal; }
-
-void delivery_set_ending(bool on) noexcept { ending = on; }
 
 void delivery_mark_dump() noexcept { dump_session = true; }
 
 bool delivery_to_reader() noexcept {
   if (replicating()) return false;
-  if (ending) return false;
-  if (const DeliveryFrame *frame = innermost)
+  if (delivery_ending) return false;
+  if (const DeliveryFrame *frame = delivery_innermost)
     return frame->evaluates || (frame->delivering && !(frame->parent != nullptr && frame->parent->veto));
   return delivery_from_store();
 }
@@ -144,7 +127,7 @@ bool delivery_to_reader() noexcept {
 // parameters, auto_explain at the end of the query, EXPLAIN) either has no such
 // portal or a snapshot.
 bool delivery_from_store() noexcept {
-  return innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE &&
+  return delivery_innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE &&
          ActivePortal->holdStore != nullptr && !ActiveSnapshotSet();
 }
 

@@ -21,33 +21,42 @@ struct DeliveryFrame {
   bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
 };
 
-// The kinds of frame; each returns the frame to push.
-DeliveryFrame delivery_frame_query(const QueryDesc *query);
-DeliveryFrame delivery_frame_utility(const Node *statement);  // as written, before any rewriting
-DeliveryFrame delivery_frame_veto();
+inline constinit DeliveryFrame *delivery_innermost = nullptr;
+inline constinit bool delivery_ending = false;
 
-// Definitions hold literals of token types as tokens, and whoever reads one (psql,
-// pg_dump under any name) must see them so.  delivery_prints_definition tells, before
-// it is planned, that a query calls a catalog function pg_get_*; delivery_mark_plan
-// makes the frames of its plan veto.  The mark is a dependency on pg_statistic.
-bool delivery_prints_definition(Query *query);
-void delivery_mark_plan(PlannedStmt *plan);
-
-void delivery_push(DeliveryFrame *frame) noexcept;
-void delivery_pop(const DeliveryFrame *frame) noexcept;
-bool delivery_outermost() noexcept;  // no frame is pushed
-
-// The portal of the client's statement.  Null while a statement is parsed or bound, in a function
-// that the client calls by the fast path, and in triggers at COMMIT.
-Portal delivery_portal() noexcept;
-
-// Marks the session as a dump: tokens only, for its rest.
-void delivery_mark_dump() noexcept;
+inline void delivery_push(DeliveryFrame *frame) noexcept { delivery_innermost = frame; }
+inline void delivery_pop(const DeliveryFrame *frame) noexcept { delivery_innermost = frame->parent; }
+inline bool delivery_outermost() noexcept { return delivery_innermost == nullptr; }  // no frame is pushed
 
 // Between the end of a query's work and its ExecutorEnd no value is delivered,
 // whatever frame the query itself was called from: that is when auto_explain
 // prints its plan.
-void delivery_set_ending(bool on) noexcept;
+inline void delivery_set_ending(bool on) noexcept { delivery_ending = on; }
+
+// The portal of the client's statement.  Null while a statement is parsed or bound, in a function
+// that the client calls by the fast path, and in triggers at COMMIT.
+inline Portal delivery_portal() noexcept {
+  return delivery_innermost != nullptr ? delivery_innermost->portal : ActivePortal;
+}
+
+// The kinds of frame; each returns the frame to push.  `shows_tokens` is what is known of the query's plan.
+DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens);
+DeliveryFrame delivery_frame_utility(const Node *statement);  // as written, before any rewriting
+inline DeliveryFrame delivery_frame_veto() noexcept {
+  return {delivery_innermost, true, false, false, delivery_portal(), false};
+}
+
+// pg_stats and its relatives print column values out of pg_statistic: a look at statistics shows tokens.
+bool delivery_shows_tokens(const PlannedStmt *plan);
+
+// Definitions hold literals of token types as tokens, and whoever reads one (psql, pg_dump under any name) must see
+// them so.  delivery_note_function is told of every function that a query is about to call, and sets the flag for a
+// catalog function pg_get_*.
+inline constinit bool delivery_calls_definition = false;
+void delivery_note_function(Oid function);
+
+// Marks the session as a dump: tokens only, for its rest.
+void delivery_mark_dump() noexcept;
 
 // True while text made by an output function goes to a reader.
 bool delivery_to_reader() noexcept;

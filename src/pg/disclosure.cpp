@@ -24,7 +24,6 @@ struct Summary {
 constexpr int kMaxSummaries = 32;
 
 constinit Summary summaries[kMaxSummaries] = {};
-constinit int used = 0;
 
 struct LastTokenized {
   Oid token_type;
@@ -41,41 +40,44 @@ const char *event_name(const Summary &summary) noexcept {
 
 // Finds the statement's accumulator, writing the intent record when it is new.
 Summary *open_summary(Oid token_type, Operation op) {
-  for (int i = 0; i < used; ++i)
+  for (int i = 0; i < disclosure_summaries; ++i)
     if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
-  if (used == kMaxSummaries) disclosure_flush();
+  if (disclosure_summaries == kMaxSummaries) disclosure_flush();
   if (op == Operation::tokenize)
     audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
   else
     audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
-  summaries[used] = {token_type, op, 0};
-  return &summaries[used++];
+  summaries[disclosure_summaries] = {token_type, op, 0};
+  return &summaries[disclosure_summaries++];
+}
+
+// The gone transaction's values were disclosed all the same.
+[[gnu::noinline]] void write_aborted() {
+  for (int i = 0; i < disclosure_summaries; ++i)
+    (void)audit_try_write({.event = event_name(summaries[i]),
+                           .outcome = "aborted",
+                           .token_type = summaries[i].token_type,
+                           .operation = operation_name(summaries[i].op),
+                           .count = summaries[i].count});
+  disclosure_summaries = 0;
 }
 
 }  // namespace
 }  // namespace redoubt::pg
 
 extern "C" {
-static void disclosure_transaction_ended(XactEvent event, void *) {
+[[gnu::hot]] static void disclosure_transaction_ended(XactEvent event, void *) {
   using namespace redoubt::pg;
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
     case XACT_EVENT_PRE_PREPARE:
-      disclosure_flush();
-      break;
+      return disclosure_flush();
     case XACT_EVENT_ABORT:
     case XACT_EVENT_PARALLEL_ABORT:
-      for (int i = 0; i < used; ++i)
-        (void)audit_try_write({.event = event_name(summaries[i]),
-                               .outcome = "aborted",
-                               .token_type = summaries[i].token_type,
-                               .operation = operation_name(summaries[i].op),
-                               .count = summaries[i].count});
-      used = 0;
-      break;
+      return write_aborted();
     default:
-      break;
+      return;
   }
 }
 }
@@ -135,15 +137,15 @@ void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::u
 
 void disclosure_made(const TypePolicy *policy) { ++open_summary(policy->type, Operation::tokenize)->count; }
 
-void disclosure_flush() {
+[[gnu::noinline]] void disclosure_write_summaries() {
   // An error in the middle leaves the rest for the abort callback.
-  while (used > 0) {
-    const Summary &summary = summaries[used - 1];
+  while (disclosure_summaries > 0) {
+    const Summary &summary = summaries[disclosure_summaries - 1];
     audit_write({.event = event_name(summary),
                  .token_type = summary.token_type,
                  .operation = operation_name(summary.op),
                  .count = summary.count});
-    --used;
+    --disclosure_summaries;
   }
 }
 

@@ -36,7 +36,11 @@ void disclosure_tokenize_charge(const TypePolicy *policy, std::span<const std::u
 void disclosure_made(const TypePolicy *policy);
 
 // disclosure_flush writes the summaries collected so far.  Raises 58030.
-void disclosure_flush();
+inline constinit int disclosure_summaries = 0;
+void disclosure_write_summaries();
+inline void disclosure_flush() {
+  if (disclosure_summaries > 0) disclosure_write_summaries();
+}
 
 // Registers the transaction callback that flushes at the end of a transaction.
 void disclosure_init();

@@ -28,6 +28,16 @@ extern "C" {
 }
 
 namespace redoubt::pg {
+
+#if PG_VERSION_NUM < 180000
+// The query that EXPLAIN is working on.  On the C stack of the hook.
+struct Explained {
+  ExplainState *state;
+  const IntoClause *into;
+  const char *text;
+};
+#endif
+
 namespace {
 
 #if PG_VERSION_NUM >= 180000
@@ -35,13 +45,6 @@ constinit explain_per_plan_hook_type prev_per_plan = nullptr;
 #else
 constinit ExplainOneQuery_hook_type prev_explain = nullptr;
 
-// The query that EXPLAIN is working on.  On the C stack of the hook.
-struct Explained {
-  ExplainState *state;
-  const IntoClause *into;
-  const char *text;
-};
-constinit Explained *explained = nullptr;
 #endif
 
 struct Entry {
@@ -213,12 +216,11 @@ void explain_install() {
 #endif
 }
 
-void explain_query_end([[maybe_unused]] const QueryDesc *query) {
 #if PG_VERSION_NUM < 180000
+void explain_print_end(const QueryDesc *query) {
   // Statements that the query runs inside have a text of their own.
-  if (explained == nullptr || query->sourceText != explained->text) return;
-  print(explained->state, explained->into, query->plannedstmt);
-#endif
+  if (query->sourceText == explained->text) print(explained->state, explained->into, query->plannedstmt);
 }
+#endif
 
 }  // namespace redoubt::pg

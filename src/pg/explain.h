@@ -17,7 +17,16 @@ void explain_install();
 
 // explain_query_end is called before ExecutorEnd: prints, where `query` is what EXPLAIN is
 // about.  From PostgreSQL 18 on a hook of the server's own does that.
-void explain_query_end(const QueryDesc *query);
+#if PG_VERSION_NUM >= 180000
+inline void explain_query_end(const QueryDesc *) {}
+#else
+struct Explained;
+inline constinit Explained *explained = nullptr;  // the EXPLAIN in progress
+void explain_print_end(const QueryDesc *query);
+inline void explain_query_end(const QueryDesc *query) {
+  if (explained != nullptr) explain_print_end(query);
+}
+#endif
 
 }  // namespace redoubt::pg
 #endif

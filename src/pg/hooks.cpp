@@ -1,12 +1,16 @@
 // hooks.cpp - saves, chains and dispatches; every decision is elsewhere.
 //
+// What every statement passes is marked hot: the linker puts it together, here and elsewhere, so that it costs few
+// lines of cache and few pages.
+//
 // Plain data only: no object with a destructor may be alive while the previous
 // hook or the standard executor runs, because either may longjmp.
 // Invariant: each hook leaves the frame stack as it found it, errors included.
+// Covered by sql/reveal.sql, sql/no_reveal.sql and test/metering; what it costs, by test/bench/hook.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
-#include "pg/ddl_meter.h"
+#include "pg/ddl_maintenance.h"
 #include "pg/deferred_errors.h"
 #include "pg/delivery.h"
 #include "pg/disclosure.h"
@@ -16,16 +20,19 @@
 #include "pg/labels.h"
 #include "pg/limit_statement.h"
 #include "pg/log_guard.h"
+#include "pg/plan_cache.h"
 #include "pg/planner_hooks.h"
 #include "pg/read_meter.h"
 #include "pg/settings.h"
 #include "pg/utility.h"
+#include "pg/vault_store.h"
 #include "pg/vault_watch.h"
 
 namespace redoubt::pg {
 namespace {
 
 constinit planner_hook_type prev_planner = nullptr;
+constinit object_access_hook_type prev_object_access = nullptr;
 constinit ExecutorStart_hook_type prev_start = nullptr;
 constinit ExecutorRun_hook_type prev_run = nullptr;
 constinit ExecutorFinish_hook_type prev_finish = nullptr;
@@ -45,9 +52,9 @@ void observe_error(const PlannedStmt *plan) {
 // know where their rows go.  Nor can they know, in a SECURITY DEFINER function,
 // who set redoubt.reveal.  (execute_once does not keep workers away: the minor
 // releases of December 2024 and later ignore it there.)
-bool needs_serial(const QueryDesc *query, const DeliveryFrame *frame) {
-  return (frame->veto || InLocalUserIdChange()) && query->plannedstmt->parallelModeNeeded &&
-         setting_reveal != static_cast<int>(Reveal::token) && !IsParallelWorker();
+bool needs_serial(const DeliveryFrame *frame) {
+  return (frame->veto || InLocalUserIdChange()) && setting_reveal != static_cast<int>(Reveal::token) &&
+         !IsParallelWorker();
 }
 
 }  // namespace
@@ -60,7 +67,6 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
   const int allowed = planner_begin(query, options);
-  const bool prints_definition = delivery_prints_definition(query);  // before the planner scribbles on it
   delivery_push(&frame);
   PG_TRY();
   {
@@ -70,23 +76,38 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   PG_FINALLY();
   { delivery_pop(&frame); }
   PG_END_TRY();
-  if (prints_definition) delivery_mark_plan(plan);
   planner_end(plan);
   return plan;
 }
 
-static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
+// Called for each function when an expression is made ready, so for those of a plan in ExecutorStart.
+[[gnu::hot]] static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column,
+                                               void *argument) {
+  using namespace redoubt::pg;
+  if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
+  if (access != OAT_FUNCTION_EXECUTE) return;
+  delivery_note_function(object);
+  if (compat_is_autovacuum()) ddl_meter_autovacuum(object);
+}
+
+[[gnu::hot]] static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   using namespace redoubt::pg;
   error_observed = false;
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   PG_TRY();
   {
-    vault_watch_query(query, eflags);
+    PlanFacts *const facts = plan_facts(query->plannedstmt);
+    const bool own = vault_own_query && vault_is_own(query->plannedstmt);
+    if (facts->reads_vault && !own) vault_watch_query(query, eflags);
+    const bool around = delivery_calls_definition;
+    delivery_calls_definition = false;
     if (prev_start)
       prev_start(query, eflags);
     else
       standard_ExecutorStart(query, eflags);
-    query_meter_start(query, eflags);
+    facts->shows_tokens |= delivery_calls_definition;
+    delivery_calls_definition |= around;
+    if (facts->touches) query_meter_start(query, facts, eflags);
   }
   PG_CATCH();
   {
@@ -96,17 +117,18 @@ static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   PG_END_TRY();
 }
 
-static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
+[[gnu::hot]] static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
   using namespace redoubt::pg;
+  PlannedStmt *const plan = query->plannedstmt;
   const bool outermost = delivery_outermost();
-  DeliveryFrame frame = delivery_frame_query(query);
+  DeliveryFrame frame = delivery_frame_query(query, plan_facts(plan)->shows_tokens);
   ReadMeter meter;
   error_observed = false;
-  if (query->plannedstmt->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
-  read_meter_attach(&meter, query, &frame);
+  if (plan->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
+  const bool metered = read_meter_attach(&meter, query, &frame);
   // The plan may be a cached one: what is changed here is put back.
-  const bool parallel = query->plannedstmt->parallelModeNeeded;
-  if (needs_serial(query, &frame)) query->plannedstmt->parallelModeNeeded = false;
+  const bool parallel = plan->parallelModeNeeded;
+  if (parallel && needs_serial(&frame)) plan->parallelModeNeeded = false;
   delivery_push(&frame);
   PG_TRY();
   {
@@ -118,23 +140,25 @@ static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
   PG_CATCH();
   {
     delivery_pop(&frame);
-    query->plannedstmt->parallelModeNeeded = parallel;
-    read_meter_detach(&meter, query);
+    plan->parallelModeNeeded = parallel;
+    if (metered) read_meter_detach(&meter, query);
     query_meter_error(query);
     observe_error(nullptr);
     PG_RE_THROW();
   }
   PG_END_TRY();
   delivery_pop(&frame);
-  query->plannedstmt->parallelModeNeeded = parallel;
-  read_meter_detach(&meter, query);
-  read_meter_finish(&meter, query);
+  plan->parallelModeNeeded = parallel;
+  if (metered) {
+    read_meter_detach(&meter, query);
+    read_meter_finish(&meter, query);
+  }
   if (outermost) disclosure_flush();
 }
 
 // AFTER triggers run here: what they evaluate never goes to the reader.  A query that only reads
 // evaluates nothing, and needs no frame where no other extension listens.
-static void redoubt_ExecutorFinish(QueryDesc *query) {
+[[gnu::hot]] static void redoubt_ExecutorFinish(QueryDesc *query) {
   using namespace redoubt::pg;
   if (prev_finish == nullptr && query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE) {
     standard_ExecutorFinish(query);
@@ -162,18 +186,19 @@ static void redoubt_ExecutorFinish(QueryDesc *query) {
   delivery_set_ending(true);
 }
 
-static void redoubt_ExecutorEnd(QueryDesc *query) {
+// The same for what listens to the end of a query.  Without that, nothing is evaluated here.
+[[gnu::hot]] static void redoubt_ExecutorEnd(QueryDesc *query) {
   using namespace redoubt::pg;
+  explain_query_end(query);
+  if (prev_end == nullptr) {
+    standard_ExecutorEnd(query);
+    delivery_set_ending(false);
+    return;
+  }
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();
-  {
-    explain_query_end(query);
-    if (prev_end)
-      prev_end(query);
-    else
-      standard_ExecutorEnd(query);
-  }
+  { prev_end(query); }
   PG_FINALLY();
   {
     delivery_pop(&frame);
@@ -219,6 +244,8 @@ namespace redoubt::pg {
 void hooks_install() {
   prev_planner = planner_hook;
   planner_hook = redoubt_planner;
+  prev_object_access = object_access_hook;
+  object_access_hook = redoubt_object_access;
   prev_start = ExecutorStart_hook;
   ExecutorStart_hook = redoubt_ExecutorStart;
   prev_run = ExecutorRun_hook;
@@ -230,7 +257,6 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
-  ddl_meter_install();
   deferred_errors_install();
   explain_install();
   log_guard_install();

@@ -4,7 +4,7 @@
 // PostgreSQL memory context: locked into memory where the limit allows it,
 // excluded from core dumps, inherited by fork, never written again.  Nothing
 // here ever puts key material into a message.
-// Covered by test/tap/keys.pl and the wrong-KEK and permission tests there.
+// Covered by test/tap/keys.pl: missing, wrong, malformed and readable by others, too.
 #include "pg/boundary.h"
 
 #include "core/mac.h"

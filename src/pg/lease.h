@@ -31,14 +31,10 @@ bool leases_give_back(Oid token_type, Operation operation) noexcept;
 inline Lease lease_make(Oid token_type, Operation operation) noexcept { return {token_type, operation, 0, 1, 0, 0}; }
 
 // lease_take charges `wanted` values; raises where the limits refuse.
+void lease_more(Lease *lease, std::uint32_t wanted);  // until that many are held
 inline void lease_take(Lease *lease, std::uint32_t wanted) {
-  while (lease->held < wanted) {
-    lease_in_need = lease;
-    lease->held += limits_lease(lease->token_type, lease->operation, std::max(lease->next, wanted - lease->held),
-                                &lease->leased_at);
-    lease_in_need = nullptr;
-    lease->next = std::min(lease->next * 2, kMaxLease);
-  }
+  if (lease->held < wanted) [[unlikely]]
+    lease_more(lease, wanted);
   lease->held -= wanted;
   lease->taken += wanted;
 }

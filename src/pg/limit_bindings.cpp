@@ -144,8 +144,12 @@ Binding *find_or_bind(const BindingKey &key) {
 }  // namespace
 
 // For a value that is revealed or tokenized the gate has just listened for news.
-Binding *limit_binding(Oid type, Operation operation) {
+[[gnu::hot]] Binding *limit_binding(Oid type, Operation operation) {
   if (operation == Operation::read || operation == Operation::probe) AcceptInvalidationMessages();
+  return limit_binding_as_known(type, operation);
+}
+
+[[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation) {
   const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
   Binding *const binding = recent[key.operation];
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;

@@ -68,6 +68,9 @@ inline std::span<BoundRule> limit_binding_all(const Binding *binding) noexcept {
 // takes locks that would: without news that costs a few nanoseconds.
 Binding *limit_binding(Oid type, Operation operation);
 
+// The same without listening, where a lock was just taken or a charge follows that does.
+Binding *limit_binding_as_known(Oid type, Operation operation);
+
 // The same where it is made already, else null.  Touches no catalog.
 Binding *limit_binding_cached(Oid type, Operation operation) noexcept;
 

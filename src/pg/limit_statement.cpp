@@ -46,7 +46,6 @@ constinit Slot *slots = nullptr;  // one per backend
 constinit Slot *slot = nullptr;   // this backend's; in a parallel worker its leader's
 constinit MemoryContext context = nullptr;
 constinit Link *links = nullptr;
-constinit int messages = 0;  // links without a portal
 constinit Statement *loaded = nullptr;
 constinit uint64 generation = 1;
 
@@ -116,7 +115,7 @@ void remove_link(Link *link) noexcept {
       *at = link->next;
       break;
     }
-  messages -= link->portal == nullptr ? 1 : 0;
+  limit_statement_messages -= link->portal == nullptr ? 1 : 0;
   loaded_for = kNowhere;  // another portal may come to lie at the same address
   release(link->statement);
 }
@@ -132,7 +131,7 @@ static void limit_statement_portal_ends(void *link) {
 static void limit_statement_transaction_ends(XactEvent event, void *) {
   using namespace redoubt::pg;
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
-  while (messages > 0) {
+  while (limit_statement_messages > 0) {
     Link *link = links;
     while (link->portal != nullptr) link = link->next;
     remove_link(link);
@@ -165,7 +164,7 @@ void add_link(Portal portal, TimestampTz began, Statement *statement) {
   link->statement = statement;
   link->next = links;
   links = link;
-  messages += portal == nullptr ? 1 : 0;
+  limit_statement_messages += portal == nullptr ? 1 : 0;
   ++statement->links;
   if (portal == nullptr) return;
   link->forget.func = limit_statement_portal_ends;
@@ -247,8 +246,6 @@ void limit_statement_join(const char *cursor) {
   const Portal portal = GetPortalByName(cursor);
   if (PortalIsValid(portal) && !IsParallelWorker()) join(portal);
 }
-
-bool limit_statement_unbound() noexcept { return messages > 0; }
 
 uint64 limit_statement_generation() noexcept { return generation; }
 

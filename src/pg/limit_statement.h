@@ -32,7 +32,8 @@ void limit_statement_shmem_startup();  // AddinShmemInitLock held by the caller
 void limit_statement_load();
 
 // True while a message was charged that has not run a portal since: running one takes the charge over.
-bool limit_statement_unbound() noexcept;
+inline constinit int limit_statement_messages = 0;
+inline bool limit_statement_unbound() noexcept { return limit_statement_messages > 0; }
 
 // limit_statement_join makes a cursor and the statement at hand one, before FETCH and after
 // DECLARE.  Nothing happens if there is no such cursor.

@@ -9,7 +9,7 @@
 
 namespace redoubt::pg {
 
-uint64 limit_window_left(const BoundRule &rule, uint64 now) noexcept {
+[[gnu::hot]] uint64 limit_window_left(const BoundRule &rule, uint64 now) noexcept {
   if (!limit_per_statement(rule.rate)) return gcra_remaining(rule.rate, pg_atomic_read_u64(&rule.bucket->tat), now);
   const uint64 taken = limit_statement_taken(rule.id);
   return taken < rule.rate.max_values ? rule.rate.max_values - taken : 0;
@@ -21,7 +21,7 @@ uint64 limit_window_wait(const BoundRule &rule, uint64 now, uint32 n) noexcept {
   return decision.admitted ? 0 : decision.wait_ns;
 }
 
-bool limit_window_take(const BoundRule &rule, uint64 now, uint32 n) noexcept {
+[[gnu::hot]] bool limit_window_take(const BoundRule &rule, uint64 now, uint32 n) noexcept {
   if (limit_per_statement(rule.rate)) return limit_statement_take(rule.id, n, rule.rate.max_values);
   uint64 tat = pg_atomic_read_u64(&rule.bucket->tat);
   while (true) {
@@ -48,8 +48,9 @@ void limit_window_give_back(const BoundRule &rule, uint32 n, uint64 elapsed_ns) 
   }
 }
 
-bool limit_window_in_debt(const BoundRule &rule, uint64 now) noexcept {
+[[gnu::hot]] bool limit_window_in_debt(const BoundRule &rule, uint64 now) noexcept {
   if (limit_per_statement(rule.rate)) return limit_statement_taken(rule.id) > rule.rate.max_values;
+  if (pg_atomic_read_u64(&rule.bucket->tat) <= now) return false;  // full
   // A bucket that is merely empty admits its next value after one value's time at most.
   return limit_window_wait(rule, now, 1) > gcra_cost(rule.rate);
 }

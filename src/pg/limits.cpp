@@ -286,7 +286,7 @@ void require_postmaster() {
 
 // Charges at least one and at most `want` values.  Block rules admit `least` at once or raise.
 // Returns 0 where the charge is given up for a milder operation.
-uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
+[[gnu::hot]] uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
   while (true) {
     require_postmaster();
     Binding *const binding = limit_binding(charge->type, charge->operation);
@@ -316,7 +316,7 @@ uint32 grant(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) 
 
 }  // namespace
 
-uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+[[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0) return 0;
   Charge charge = {type, op, false, 0, 0};
   return grant(&charge, want, 1, leased_at);
@@ -358,19 +358,21 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
   for (const BoundRule &rule : limit_binding_charged(binding)) limit_window_force(rule, now, n);
 }
 
-void limits_admit(Oid type, Operation op) {
+[[gnu::hot]] void limits_admit(Oid type, Operation op) {
   Charge charge = {type, op, false, 0, 0};
-  while (true) {
-    const Binding *const binding = limit_binding(type, op);
+  // What was no debt when the statement began is none now.
+  TimestampTz now = GetCurrentStatementStartTimestamp();
+  for (bool exact = false;; exact = true) {
+    const Binding *const binding = limit_binding_as_known(type, op);
     require_not_suspended(binding, &charge);
     if (binding->rules == 0 || learning()) return;
     limit_binding_load(binding);
-    const TimestampTz now = GetCurrentTimestamp();
     bool debt = false;
     for (const BoundRule &rule : limit_binding_charged(binding))
       debt |= !only_logs(rule) && limit_window_in_debt(rule, limit_time_ns(now));
     if (!debt) return;
-    (void)refuse(binding, &charge, now, 1, 1);
+    if (exact) (void)refuse(binding, &charge, now, 1, 1);
+    now = GetCurrentTimestamp();
   }
 }
 

@@ -1,8 +1,9 @@
-// module.cpp - load time: settings, key, shared memory, worker, hooks.  Nothing else.
+// module.cpp - load time: settings, key, shared memory, workers, hooks.  Nothing else.
 //
 // Loaded on demand (not preloaded), the library defines nothing: tokens can be
 // read, written, compared and dumped, and whatever reveals or tokenizes calls
 // require_preloaded() and fails.
+// Covered by test/tap/not_preloaded.pl.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"

@@ -214,7 +214,7 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
                           aggregate->aggsplit);
 }
 
-// The input of a window aggregate is paid for at the child, see plan_nodes.cpp.
+// The input of a window aggregate is paid for at the child, see plan_kept.cpp.
 Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
   const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
   if (!function->winagg) {

@@ -1,8 +1,6 @@
-// plan_analysis.cpp - the analysis of a whole plan, and its cache.
+// plan_analysis.cpp - the analysis of a whole plan.
 //
-// The cache is a direct-mapped table of pointers into the plans' own memory contexts; a
-// reset callback on the context takes the entry out, so none outlives its plan.
-// Backend-local, no locks.
+// A function of the plan and the catalogs; plan_cache keeps the result.
 // Covered by test/metering.
 #include "pg/boundary.h"
 
@@ -16,35 +14,6 @@ namespace redoubt::pg {
 namespace {
 
 constexpr int kMaxWalks = 40;
-constexpr Size kCacheSize = 1024;
-
-struct CacheEntry {
-  const PlannedStmt *plan;
-  const PlanAnalysis *analysis;
-  MemoryContextCallback forget;
-};
-
-constinit CacheEntry *cache[kCacheSize] = {};
-
-CacheEntry **cache_slot(const PlannedStmt *plan) noexcept {
-  return &cache[(reinterpret_cast<std::uintptr_t>(plan) >> 6) * 0x9E3779B97F4A7C15ULL >> 54];
-}
-static_assert(kCacheSize == 1ULL << (64 - 54));
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static void plan_analysis_forget(void *argument) {
-  using namespace redoubt::pg;
-  auto *entry = static_cast<CacheEntry *>(argument);
-  CacheEntry **slot = cache_slot(entry->plan);
-  if (*slot == entry) *slot = nullptr;
-}
-}
-
-namespace redoubt::pg {
-namespace {
 
 NodeFlow walk_all(PlanWalk *walk) {
   for (int i = 0; i < walk->subplans; ++i) {
@@ -110,7 +79,8 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
       if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
       continue;
     }
-    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)), 0, 0};
+    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)),
+                                             flow_explicit(flow), 0, 0};
     analysis->row_decides |= flow.implicit;
   }
   analysis->row_decides |= top.implicit | top.order;
@@ -130,24 +100,6 @@ void describe_types(PlanAnalysis *analysis) {
       if (read_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
     }
   }
-}
-
-// Copies the result next to the plan.
-void keep(const PlannedStmt *plan, const PlanAnalysis *analysis) {
-  MemoryContext context = GetMemoryChunkContext(const_cast<PlannedStmt *>(plan));
-  auto *entry = static_cast<CacheEntry *>(MemoryContextAlloc(context, sizeof(CacheEntry)));
-  auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
-  *copy = *analysis;
-  if (analysis->columns > 0) {
-    const Size bytes = sizeof(OutputColumn) * static_cast<Size>(analysis->columns);
-    copy->column = static_cast<OutputColumn *>(MemoryContextAlloc(context, bytes));
-    memcpy(copy->column, analysis->column, bytes);
-  }
-  *entry = {plan, copy, {}};
-  entry->forget.func = plan_analysis_forget;
-  entry->forget.arg = entry;
-  MemoryContextRegisterResetCallback(context, &entry->forget);
-  *cache_slot(plan) = entry;
 }
 
 bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && policy_carried(type)->size > 0; }
@@ -201,21 +153,10 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);
+  analysis->conflicts = flow_explicit(analysis->conflict);
+  for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
+  if (!inject) describe_types(analysis);
   return analysis;
-}
-
-const PlanAnalysis *plan_analysis(PlannedStmt *plan) {
-  const CacheEntry *entry = *cache_slot(plan);
-  if (entry != nullptr && entry->plan == plan) return entry->analysis;
-  if (!plan_touches_protected(plan)) return nullptr;
-  MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt plan analysis", ALLOCSET_SMALL_SIZES);
-  MemoryContext old = MemoryContextSwitchTo(scratch);
-  PlanAnalysis *analysis = plan_analyze(plan, false);
-  describe_types(analysis);
-  keep(plan, analysis);
-  MemoryContextSwitchTo(old);
-  MemoryContextDelete(scratch);
-  return (*cache_slot(plan))->analysis;
 }
 
 }  // namespace redoubt::pg

@@ -15,6 +15,7 @@ namespace redoubt::pg {
 struct OutputColumn {
   Flow flow;
   Oid type;
+  std::uint32_t carries;  // a bit per source of which there are values: flow_explicit(flow)
   std::uint32_t stays;    // a bit per source of tokens that the type still carries as tokens
   std::uint32_t reveals;  // a bit per source of tokens that must have met an output function, see read_meets_output
 };
@@ -25,25 +26,22 @@ struct PlanAnalysis {
   Source source[kMaxSources];
   int columns;  // of the rows that leave; junk left out
   OutputColumn *column;
+  int values;                       // bits in the columns' `carries` together
   std::uint32_t row_decides;        // implicit flow into an output row
   std::uint32_t statement_decides;  // implicit flow anywhere in the statement
   std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
   Flow conflict;                    // what a row in conflict (ON CONFLICT) tells about
+  std::uint32_t conflicts;          // flow_explicit(conflict)
   bool unmetered;                   // a point in the middle has no meter
 };
 
-// plan_touches_protected: a quick look at the range table and the output types.  Only a plan that does has a
-// cached analysis.
+// plan_touches_protected: a quick look at the range table and the output types.  Only a plan that does has an
+// analysis.
 bool plan_touches_protected(const PlannedStmt *plan);
 
 // plan_analyze describes a plan.  With `inject` it also puts meters into it, in the
 // current memory context, which must be the plan's; without, meters are recognised.
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject);
-
-// plan_analysis returns the cached analysis of a plan, making it where there is none.
-// Null for a plan that does not touch anything protected.  It lives in the plan's memory context, no longer than the
-// plan, so whatever invalidates a cached plan (a label, a relation, a function) drops it as well.
-const PlanAnalysis *plan_analysis(PlannedStmt *plan);
 
 }  // namespace redoubt::pg
 #endif

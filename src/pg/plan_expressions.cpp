@@ -1,22 +1,15 @@
-// plan_expressions.cpp - the flow of one expression.
+// plan_expressions.cpp - the flow of one expression, by its kind.
 //
 // The rules: a value computed from protected values holds all of them, unless it is one
-// of several (CASE, COALESCE, GREATEST) or a count.  Arguments of functions that may
-// disclose are metered where they are evaluated, and so is the input of aggregates that
-// carry it out; the result is free then.
+// of several (CASE, COALESCE, GREATEST).  What is called, and what becomes of the arguments, is in plan_calls.cpp;
+// variables are in plan_sources.cpp, subqueries in plan_subplans.cpp.
+// Invariant: kinds that are not named here are for plan_later.cpp, which refuses those it does not know.
 // Covered by test/metering.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
-#include "pg/function_trust.h"
-#include "pg/meter_function.h"
 #include "pg/plan_walk.h"
-#include "pg/policy.h"
 #include "pg/protected_columns.h"
-
-extern "C" {
-#include "catalog/pg_language_d.h"
-}
 
 namespace redoubt::pg {
 namespace {
@@ -47,152 +40,12 @@ Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return children.flow;
 }
 
-namespace {
-
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   Flow flow = kNoFlow;
   ListCell *cell = nullptr;
   foreach (cell, list) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
   return flow;
 }
-
-int source_index(PlanWalk *walk, const Source &wanted) {
-  PlanAnalysis *analysis = walk->analysis;
-  const auto same = [](const Source &a, const Source &b) {
-    return a.relid == b.relid && a.attno == b.attno && a.token_type == b.token_type && a.is_token == b.is_token;
-  };
-  for (int i = 0; i < analysis->sources; ++i)
-    if (same(analysis->source[i], wanted)) return i;
-  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
-    return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token});
-  if (analysis->sources == kMaxSources)
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
-                    errhint("Split the statement.")));
-  analysis->source[analysis->sources] = wanted;
-  return analysis->sources++;
-}
-
-bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
-bool is_array(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
-
-// May a function that may see the arguments still hand them to one that may not?
-bool passes_on(Oid function, Oid result, const List *arguments) {
-  if (type_runs_code(result)) return true;  // json_populate_record: a domain in the record
-  const bool to_text = function_casts_to_text(function);
-  ListCell *cell = nullptr;
-  if (function < FirstNormalObjectId)
-    foreach (cell, arguments) {
-      const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
-      if (type_casts_to_json(type) || (to_text && type_casts_to_text(type))) return true;
-    }
-  return false;
-}
-
-// What a function that may disclose its arguments is told by being called with them.
-std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
-  return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
-}
-
-// Text as it is stored, or put together from that: its words are nobody's choice.
-bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  const Flow flow = walk_expression(walk, scope, node);
-  if (flow_decides(flow) == 0 || flow.pure) return true;
-  const List *parts = NIL;
-  if (IsA(node, CoalesceExpr)) parts = reinterpret_cast<CoalesceExpr *>(node)->args;
-  if (IsA(node, OpExpr) && reinterpret_cast<OpExpr *>(node)->opfuncid == F_TEXTCAT)
-    parts = reinterpret_cast<OpExpr *>(node)->args;
-  ListCell *cell = nullptr;
-  foreach (cell, parts)
-    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
-  return parts != NIL;
-}
-
-bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
-  ListCell *cell = nullptr;
-  foreach (cell, arguments)
-    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
-  return true;
-}
-
-}  // namespace
-
-Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
-               Flow flow) {
-  const std::uint32_t probes = handed_probes(walk, scope, flow);
-  if (flow_explicit(flow) == 0 && probes == 0) return flow;
-  if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
-                                 (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
-    meter_arguments(walk, scope, arguments, 0);
-    meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
-    return flow_paid(flow);
-  }
-  if (flow_explicit(flow) == 0) return flow;
-  if (flow.many) {
-    // One number or one element; a string or array may hold all of them.
-    if (is_fixed_size(type) || returns_set) {
-      flow.many = false;
-    } else {
-      meter_arguments(walk, scope, arguments, kMeterReveals);
-      return flow_paid(flow);
-    }
-  }
-  flow.pure = false;
-  return flow;
-}
-
-namespace {
-
-// True for detokenize, mask and token_info: what they return is charged as a reveal, or
-// holds no token.
-bool consumes_token(const FuncExpr *call) {
-  if (!function_is_own(call->funcid) || list_length(call->args) != 1) return false;
-  if (call->funcresulttype == RECORDOID) return true;
-  const Oid type = exprType(static_cast<Node *>(linitial(call->args)));
-  if (const Oid element = get_element_type(type); OidIsValid(element)) {
-    const TypePolicy *of = policy_find(element);
-    return of != nullptr && (call->funcid == of->array_gate[0] || call->funcid == of->array_gate[1]);
-  }
-  const TypePolicy *policy = policy_find(type);
-  return policy != nullptr && (call->funcid == policy->gate[static_cast<int>(Privilege::reveal)] ||
-                               call->funcid == policy->gate[static_cast<int>(Privilege::masked)]);
-}
-
-// True for detokenize and mask with the type as an argument, where that is the type of all the tokens they are given.
-bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow) {
-  if (!function_is_own(call->funcid) || list_length(call->args) != 2) return false;
-  const auto *named = static_cast<const Const *>(lsecond(call->args));
-  if (!IsA(named, Const) || named->consttype != REGTYPEOID || named->constisnull) return false;
-  const char *name = get_func_name(call->funcid);
-  if (name == nullptr || (strcmp(name, "detokenize") != 0 && strcmp(name, "mask") != 0)) return false;
-  const Oid type = DatumGetObjectId(named->constvalue);
-  for (int i = 0; i < walk->analysis->sources; ++i)
-    if (flow.count[i] != 0 && walk->analysis->source[i].token_type != type) return false;
-  return true;
-}
-
-bool is_in_c(Oid function) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) return true;
-  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
-  ReleaseSysCache(tuple);
-  return language == ClanguageId || language == INTERNALlanguageId;
-}
-
-// What a function in C makes its tokens of cannot be seen, so its result is a source.  All other
-// languages read by queries, which are charged.
-void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
-  if (call->funcid < FirstNormalObjectId || call->funcresulttype < FirstNormalObjectId) return;
-  const CarriedTokens *carried = policy_carried(call->funcresulttype);
-  if (carried->size == 0 || function_is_own(call->funcid) || !is_in_c(call->funcid)) return;
-  for (int i = 0; i < carried->size; ++i)
-    flow_add(flow, source_flow(walk, {call->funcid, InvalidAttrNumber, carried->item[i].token_type, true},
-                               carried->item[i].count));
-  flow->pure = carried->size == 1;
-  flow->many = is_array(call->funcresulttype);
-}
-
-// One of the list; where they are computed in turn, those before it decide whether it is.
-enum class Computed { all, in_turn };
 
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
   Flow flow = kNoFlow;
@@ -206,60 +59,7 @@ Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list,
   return flow;
 }
 
-Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
-  if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
-    Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
-    if ((flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
-    return flow;
-  }
-  Flow flow = list_flow(walk, scope, call->args);
-  // A row of unnest(ARRAY[a, b]) holds one of them.
-  if (const auto *array = static_cast<const ArrayExpr *>(call->args != NIL ? linitial(call->args) : nullptr);
-      call->funcid == F_UNNEST_ANYARRAY && IsA(array, ArrayExpr) && !array->multidims)
-    flow = alternatives_flow(walk, scope, array->elements, Computed::all);
-  if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
-  flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
-  add_function_result(walk, call, &flow);
-  return flow;
-}
-
-Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments) {
-  const Flow flow = list_flow(walk, scope, arguments);
-  return walk_call(walk, scope, function, type, false, arguments, flow);
-}
-
-// Meters a single argument that is no list.
-Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
-  List *list = list_make1(*argument);
-  meter_arguments(walk, scope, list, flags);
-  meter_handed(walk, list, handed_probes(walk, scope, flow), scope.charged ? kMeterAnswer : kMeterFirst);
-  *argument = static_cast<Expr *>(linitial(list));
-  return flow_paid(flow);
-}
-
-Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
-  Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
-  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
-  Oid output = InvalidOid;
-  Oid input = InvalidOid;
-  Oid parameter = InvalidOid;
-  bool varlena = false;
-  getTypeOutputInfo(exprType(reinterpret_cast<Node *>(cast->arg)), &output, &varlena);
-  getTypeInputInfo(cast->resulttype, &input, &parameter);
-  const auto trusted = [](Oid function) { return function < FirstNormalObjectId || function_is_trusted(function); };
-  const bool domain = type_runs_code(cast->resulttype);
-  if (flow.many || domain || !trusted(output) || !trusted(input))
-    return meter_one(walk, scope, &cast->arg, flow, kMeterReveals);
-  flow.pure = false;
-  return flow;
-}
-
-Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
-  const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
-  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
-  if (!DomainHasConstraints(cast->resulttype)) return flow;
-  return meter_one(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
-}
+namespace {
 
 // CASE delivers one of its results.  A column that only decides which is still read, by
 // what comes out.
@@ -287,18 +87,6 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   result.implicit |= flow_decides(decides);
   result.pure = false;
   return result;
-}
-
-// What parses a document tells of it by warnings.
-Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node) {
-  const Flow flow = children_flow(walk, scope, reinterpret_cast<Node *>(node));
-  const bool parses =
-      node->op == IS_XMLPARSE || node->op == IS_DOCUMENT || node->op == IS_XMLSERIALIZE || node->op == IS_XMLROOT;
-  const std::uint32_t probes = handed_probes(walk, scope, flow);
-  if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
-  meter_arguments(walk, scope, node->args, 0);
-  meter_handed(walk, node->args, probes, scope.charged ? kMeterAnswer : kMeterFirst);
-  return flow_paid(flow);
 }
 
 // AND and OR: those before it decide whether one is computed.
@@ -342,140 +130,6 @@ Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
   }
   return flow;
 }
-
-Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) {
-  switch (variable->varno) {
-    case OUTER_VAR:
-      return node_flow_column(scope.outer, variable->varattno);
-    case INNER_VAR:
-      return node_flow_column(scope.inner, variable->varattno);
-    case INDEX_VAR:
-      return node_flow_column(scope.index, variable->varattno);
-    default:
-      break;
-  }
-  if (scope.scan != nullptr && static_cast<Index>(variable->varno) == scope.scan_relid) {
-    Flow flow = node_flow_column(scope.scan, variable->varattno);
-    if (variable->varattno == 0) flow.pure = true;  // a whole row is there, whatever is in it
-    return flow;
-  }
-  return relation_flow(walk, static_cast<Index>(variable->varno), variable->varattno);
-}
-
-}  // namespace
-
-Flow source_flow(PlanWalk *walk, const Source &source, int count) {
-  Flow flow = kNoFlow;
-  flow.count[source_index(walk, source)] = static_cast<std::uint16_t>(std::min<int>(count, kMaxFlowCount));
-  return flow;
-}
-
-Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
-  Flow flow = kNoFlow;
-  if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable))) return flow;
-  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) return partition_flow(walk, rti);
-  if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
-  const ProtectedRelation *relation = protected_relation(entry->relid);
-  int columns = 0;
-  bool many = false;
-  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
-    const ProtectedColumn &column = relation->column[i];
-    if (attno != 0 && column.attno != attno) continue;
-    flow_add(&flow, source_flow(walk, column.source, column.count));
-    many |= column.is_array;
-    ++columns;
-  }
-  flow.pure = columns == 1 || (attno == 0 && columns > 0);
-  if (attno == 0) flow.row_of = entry->relid;
-  flow.many = many;
-  return flow;
-}
-
-void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
-  if (id < 0 || id >= walk->params) return;
-  Flow *param = &walk->param[id];
-  const Flow before = *param;
-  const bool fresh = flow_decides(before) == 0;
-  flow_max(param, flow);
-  if (fresh) param->pure = flow.pure;
-  param->paid = 0;
-  if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
-}
-
-namespace {
-
-// ARRAY(SELECT ...) keeps its rows; that it is empty is an answer, paid for as part of the row it is in.
-void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
-  ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
-  auto *root = static_cast<Plan *>(lfirst(cell));
-  meter_kept(walk, &root, flow_probes(value.implicit, value), kMeterFirst);
-  lfirst(cell) = root;
-}
-
-}  // namespace
-
-Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
-  ListCell *parameter = nullptr;
-  ListCell *argument = nullptr;
-  forboth(parameter, subplan->parParam, argument, subplan->args)
-      walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
-  if (const int id = subplan->plan_id; id >= 1 && id <= walk->subplans && subplan->parParam != NIL) {
-    const std::uint32_t before = walk->called[id - 1];
-    walk->called[id - 1] |= scope.rows | walk->context;
-    walk->changed |= walk->called[id - 1] != before;
-  }
-  Flow flow = kNoFlow;
-  const NodeFlow *rows =
-      subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
-  if (rows == nullptr || !rows->valid) return flow;
-
-  const auto column = [rows](int position) {
-    Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
-    value.implicit |= rows->implicit | rows->order;
-    return value;
-  };
-  const auto set_each = [&](const List *params) {
-    int position = 1;
-    ListCell *cell = nullptr;
-    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), column(position++));
-  };
-  const auto set_all = [&](const Flow &value) {
-    ListCell *cell = nullptr;
-    foreach (cell, subplan->setParam) walk_set_param(walk, lfirst_int(cell), value);
-  };
-  switch (subplan->subLinkType) {
-    case EXPR_SUBLINK:
-      set_each(subplan->setParam);
-      return column(1);
-    case MULTIEXPR_SUBLINK:
-    case ROWCOMPARE_SUBLINK:
-      set_each(subplan->setParam);
-      set_each(subplan->paramIds);
-      return subplan->testexpr != nullptr ? walk_expression(walk, scope, subplan->testexpr) : flow;
-    case ARRAY_SUBLINK:
-      flow = column(1);
-      keep_rows(walk, subplan, flow);
-      flow.many = flow_explicit(flow) != 0;
-      flow.pure = false;
-      break;
-    case ANY_SUBLINK:
-    case ALL_SUBLINK:
-      set_each(subplan->paramIds);
-      flow = walk_expression(walk, scope, subplan->testexpr);
-      flow.implicit |= rows->implicit;
-      break;
-    case EXISTS_SUBLINK:
-      flow.implicit = rows->implicit;
-      break;
-    case CTE_SUBLINK:
-      return flow;
-  }
-  set_all(flow);
-  return flow;
-}
-
-namespace {
 
 Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   Flow flow = kNoFlow;
@@ -551,7 +205,7 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return field_flow(walk, scope, reinterpret_cast<FieldSelect *>(node));
     case T_SubscriptingRef:
       flow = children_flow(walk, scope, node);
-      flow.many = flow.many && is_array(reinterpret_cast<SubscriptingRef *>(node)->refrestype);
+      flow.many = flow.many && is_array_type(reinterpret_cast<SubscriptingRef *>(node)->refrestype);
       return flow;
     case T_Aggref:
       return aggregate_flow(walk, scope, reinterpret_cast<Aggref *>(node));

@@ -8,6 +8,13 @@
 
 namespace redoubt::pg {
 
+NodeFlow node_flow_uniform(const Flow &flow, int size) {
+  NodeFlow rows = {true, false, size, nullptr, flow.implicit, 0};
+  rows.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(size, 1))));
+  std::fill_n(rows.column, size, flow);
+  return rows;
+}
+
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
   Flow flow = kNoFlow;
   if (node == nullptr || !node->valid) return flow;

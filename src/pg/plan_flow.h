@@ -97,6 +97,9 @@ struct NodeFlow {
   std::uint32_t order;     // and of which an index may have decided in what order
 };
 
+// Rows of `size` columns, each of the same flow.
+NodeFlow node_flow_uniform(const Flow &flow, int size);
+
 // The flow of a node's column, or of all of them (attno 0); nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
 

@@ -1,5 +1,7 @@
-// plan_indexes.cpp - what a scan tells by its index, and by the conditions it gives to it.
+// plan_indexes.cpp - what a scan tells by its index: by its conditions, its order, and what the index leaves out.
 //
+// Invariant: what the index itself compares is never metered, as it must stay the bare column; what it is compared
+// with is.
 // Covered by test/metering.
 #include "pg/boundary.h"
 
@@ -8,10 +10,8 @@
 #include "pg/table_code.h"
 
 extern "C" {
-#include "catalog/partition.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/partcache.h"
 }
 
 namespace redoubt::pg {
@@ -64,36 +64,34 @@ std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
   return mask;
 }
 
-Flow partition_flow(PlanWalk *walk, Index rti) {
-  Flow flow = kNoFlow;
-  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
-  if (protected_relation(relid) == nullptr || !get_rel_relispartition(relid)) return flow;
-  ListCell *cell = nullptr;
-  List *ancestors = get_partition_ancestors(relid);
-  foreach (cell, ancestors) {
-    const Oid ancestor = lfirst_oid(cell);
-    Relation relation = try_relation_open(ancestor, AccessShareLock);
-    if (relation == nullptr) continue;
-    const PartitionKey key = RelationGetPartitionKey(relation);
-    Bitmapset *columns = nullptr;
-    pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &columns);
-    for (int i = 0; i < key->partnatts; ++i)
-      if (key->partattrs[i] != 0)
-        columns = bms_add_member(columns, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
-    int member = -1;
-    while ((member = bms_next_member(columns, member)) >= 0) {
-      const char *name =
-          get_attname(ancestor, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber), true);
-      if (name != nullptr) flow.implicit |= flow_explicit(relation_flow(walk, rti, get_attnum(relid, name)));
-    }
-    relation_close(relation, AccessShareLock);
-  }
-  return flow;
-}
-
 // Conditions that are evaluated again on rows which the index has only nearly found.
 void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals) {
   if (calls_untrusted(reinterpret_cast<Node *>(quals))) (void)walk_quals(walk, scope, quals);
+}
+
+// The planner takes the mark away where it drops the subquery that is sorted; then the key is left
+// among the columns of the scan whose index has sorted it.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
+  Oid index = InvalidOid;
+  if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
+  if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
+  if (!OidIsValid(index)) return 0;
+  std::uint32_t columns = 0;
+  for (int i = 0; i < rows.size; ++i) columns |= flow_explicit(rows.column[i]);
+  return columns != 0 ? columns & index_itself(walk, reinterpret_cast<const Scan *>(plan)->scanrelid, index, true) : 0;
+}
+
+NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+  NodeFlow rows = {true, false, 0, nullptr, 0, 0};
+  if (IsA(plan, BitmapIndexScan))
+    rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual) |
+                    index_itself(walk, reinterpret_cast<Scan *>(plan)->scanrelid,
+                                 reinterpret_cast<BitmapIndexScan *>(plan)->indexid, false);
+  else
+    rows.implicit = walk_branches(walk, IsA(plan, BitmapAnd) ? reinterpret_cast<BitmapAnd *>(plan)->bitmapplans
+                                                             : reinterpret_cast<BitmapOr *>(plan)->bitmapplans)
+                        .implicit;
+  return rows;
 }
 
 }  // namespace redoubt::pg

@@ -26,7 +26,7 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatE
   if (json.document != nullptr) runs_code |= type_casts_to_json(exprType(*json.document));
   ListCell *cell = nullptr;
   foreach (cell, json.arguments) runs_code |= type_casts_to_json(exprType(static_cast<Node *>(lfirst(cell))));
-  if (runs_code || (flow.many && get_typlen(type) <= 0)) {
+  if (runs_code || (flow.many && !is_fixed_size(type))) {
     const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
     meter_arguments(walk, scope, json.arguments, flags);
     if (json.document != nullptr) {

@@ -1,14 +1,18 @@
 // plan_walk.h - what the parts of plan analysis share.
 //
-// plan_nodes.cpp knows plan nodes, plan_kept.cpp those that put rows together, plan_indexes.cpp how indexes are used,
-// plan_expressions.cpp and plan_aggregates.cpp expressions, plan_writes.cpp what a ModifyTable moves.  Everything is
-// palloc'd in the current memory context.
+// plan_nodes.cpp knows plan nodes, plan_scans.cpp scans, plan_kept.cpp nodes that put rows together, plan_indexes.cpp
+// how indexes are used, plan_writes.cpp what a ModifyTable moves; plan_expressions.cpp knows expressions,
+// plan_calls.cpp calls, plan_aggregates.cpp aggregates, plan_subplans.cpp subqueries and plan_sources.cpp where values
+// come from. Everything is palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
 #include "pg/plan_analysis.h"
 
 namespace redoubt::pg {
+
+// A number or the like, which holds one value; a string or array may hold any number of them.
+inline bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
 
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
@@ -49,10 +53,31 @@ struct ExprScope {
   bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
+// What a plan node is given: the rows of its inputs, and what its own index and relation hold.
+struct Inputs {
+  NodeFlow outer, inner, index, scan;
+};
+
 // plan_nodes.cpp
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
+NodeFlow walk_branches(PlanWalk *walk, const List *plans);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+// Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
+std::uint32_t order_decides(const NodeFlow *rows, const List *targets);
+
+// plan_scans.cpp
+bool is_scan(const Plan *plan);
+// A scan of one table.
+bool is_base_scan(const Plan *plan);
+// Sets what Vars of the scan mean, and returns what decided on the rows.
+std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan);
+// How many rows a set has is decided by what it is made from.  (That a function returns tokens
+// says nothing about their number.)
+std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set);
+// A row-level security policy that names an untrusted function is paid for with every row
+// of the scan where the planner has folded the call away: it may have called it to do so.
+void walk_policies(PlanWalk *walk, Plan *plan);
 
 // plan_kept.cpp
 // What sort, group and distinct keys look at decides which rows there are, or their order.
@@ -65,25 +90,46 @@ NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &i
 // plan_indexes.cpp
 // Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
 std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
-// What the partition that a row is in tells: values of the keys above it.
-Flow partition_flow(PlanWalk *walk, Index rti);
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 // Conditions as written, where they are evaluated again.
 void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals);
 
+// The order that the index of the scan has brought its rows into.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
+// What a node that finds rows by indexes, for a scan to fetch them, tells.
+NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
+
 // plan_expressions.cpp
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
-Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
-void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
 // All that the expression's children hold.
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
-// The flow of a column of a range table entry; attno 0 is the whole row.
-Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
-Flow source_flow(PlanWalk *walk, const Source &source, int count);
+Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list);
+// One of the list; where they are computed in turn, those before it decide whether it is.
+enum class Computed { all, in_turn };
+Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed);
+
+// plan_calls.cpp
+Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
+Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments);
+Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast);
+Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast);
+Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node);
 // A call of `function` that returns `type`, whose arguments carry `flow`.
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);
+
+// plan_sources.cpp
+Flow source_flow(PlanWalk *walk, const Source &source, int count);
+// The flow of a column of a range table entry; attno 0 is the whole row.
+Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
+// Everything protected in the relations of the statement.
+Flow everything(PlanWalk *walk);
+Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable);
+
+// plan_subplans.cpp
+void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
+Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
 
 // plan_later.cpp: an expression that not every version has; raises 0A000 for unknown ones.
 Flow later_flow(PlanWalk *walk, const ExprScope &scope, Node *node);

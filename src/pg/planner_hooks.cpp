@@ -4,7 +4,7 @@
 // Covered by test/metering.
 #include "pg/boundary.h"
 
-#include "pg/plan_analysis.h"
+#include "pg/plan_cache.h"
 #include "pg/planner_hooks.h"
 #include "pg/protected_columns.h"
 #include "pg/statistics_meter.h"
@@ -99,7 +99,8 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 namespace redoubt::pg {
 
 int planner_begin(Query *query, int options) {
-  if (IsTransactionState()) statistics_meter(query);
+  if (!IsTransactionState()) return options;
+  statistics_meter(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }
@@ -107,7 +108,7 @@ int planner_begin(Query *query, int options) {
 void planner_end(PlannedStmt *plan) {
   if (!IsTransactionState()) return;
   statistics_guard(plan);
-  if (plan_touches_protected(plan)) (void)plan_analyze(plan, true);
+  if (plan_facts(plan)->touches) (void)plan_analyze(plan, true);
 }
 
 void planner_hooks_install() {

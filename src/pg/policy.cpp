@@ -35,6 +35,8 @@ constinit MemoryContext cache_context = nullptr;
 constinit std::uint64_t generation = 1;
 constinit const TypePolicy *recent = nullptr;  // the entry found last
 constinit Oid table_oid = InvalidOid;          // of redoubt.token_type, as last seen
+constinit bool vaulted_known = false;
+constinit bool any_vaulted = false;
 
 }  // namespace
 }  // namespace redoubt::pg
@@ -42,7 +44,9 @@ constinit Oid table_oid = InvalidOid;          // of redoubt.token_type, as last
 extern "C" {
 static void policy_relation_changed(Datum, Oid relid) {
   using namespace redoubt::pg;
-  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) ++generation;
+  if (OidIsValid(relid) && relid != table_oid && OidIsValid(table_oid)) return;
+  ++generation;
+  vaulted_known = false;
 }
 static void policy_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
 }
@@ -238,6 +242,20 @@ const TypePolicy *policy_require(Oid type) {
                             "the table redoubt.token_type."),
                     errhidestmt(true)));
   return policy;
+}
+
+bool policy_any_vaulted() {
+  cache_init();
+  if (vaulted_known) return any_vaulted;
+  vaulted_known = any_vaulted = true;  // unless the news comes while we look; and should looking fail
+  table_oid = catalog_relation("token_type");
+  bool any = false;
+  catalog_scan("token_type", [&any](const CatalogRow &row) {
+    bool null = false;
+    any |= text_view(row.get(kMethod, &null)) == "vault";
+  });
+  any_vaulted = any;
+  return any;
 }
 
 void policy_each(void (*visit)(const TypePolicy *, void *), void *context) {

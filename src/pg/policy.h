@@ -48,6 +48,9 @@ const TypePolicy *policy_find(Oid type);
 // has not loaded redoubt.token_type yet).
 const TypePolicy *policy_require(Oid type);
 
+// policy_any_vaulted tells whether the database has a token type of the method vault.
+bool policy_any_vaulted();
+
 // policy_each visits every token type of this database.
 void policy_each(void (*visit)(const TypePolicy *policy, void *context), void *context);
 

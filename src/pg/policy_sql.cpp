@@ -1,9 +1,10 @@
-// policy_sql.cpp - SQL functions around policies: the table trigger, the check
-// of a new type's parameters, its row, the status view.
+// policy_sql.cpp - SQL functions around policies: the trigger on the extension's own tables, the check
+// of a new type's parameters, the rows of types made and dropped, status(), and the support function that
+// ties token types to the extension.
 //
 // One action is one event: what a function of ours does to an own table it records itself, and the
 // trigger records everything else.
-// Covered by sql/audit.sql, sql/token_types.sql, sql/vault.sql and sql/status.sql.
+// Covered by sql/custom_types.sql, sql/audit.sql, sql/vault_arrays.sql and sql/status.sql.
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"

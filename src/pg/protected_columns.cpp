@@ -22,17 +22,14 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-constexpr Size kFrontSize = 1024;
-
-constinit Oid unprotected[kFrontSize] = {};  // by the low bits of the relation's OID
 constinit HTAB *relations = nullptr;
 constinit MemoryContext cache_context = nullptr;
 constinit Oid policy_table = InvalidOid;  // redoubt.token_type, as last seen
 
-Oid *front(Oid relid) noexcept { return &unprotected[relid % kFrontSize]; }
+Oid *front(Oid relid) noexcept { return &unprotected_relations[relid % kUnprotectedSize]; }
 
 void forget_all() {
-  std::fill(std::begin(unprotected), std::end(unprotected), InvalidOid);
+  std::fill(std::begin(unprotected_relations), std::end(unprotected_relations), InvalidOid);
   HASH_SEQ_STATUS sequence;
   hash_seq_init(&sequence, relations);
   while (auto *entry = static_cast<ProtectedRelation *>(hash_seq_search(&sequence))) entry->valid = false;
@@ -44,6 +41,7 @@ void forget_all() {
 extern "C" {
 static void protected_relation_changed(Datum, Oid relid) {
   using namespace redoubt::pg;
+  ++protected_generation;
   if (!OidIsValid(relid) || relid == policy_table) return forget_all();
   if (*front(relid) == relid) *front(relid) = InvalidOid;
   if (auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
@@ -53,17 +51,6 @@ static void protected_relation_changed(Datum, Oid relid) {
 
 namespace redoubt::pg {
 namespace {
-
-void cache_init() {
-  if (relations != nullptr) return;
-  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
-  HASHCTL control = {};
-  control.keysize = sizeof(Oid);
-  control.entrysize = sizeof(ProtectedRelation);
-  control.hcxt = cache_context;
-  relations = hash_create("redoubt protected columns", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
-}
 
 // Entries found so far, in the current memory context.
 struct Found {
@@ -87,8 +74,6 @@ const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
     if (found.column[i].attno == attno) return &found.column[i];
   return nullptr;
 }
-
-bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
 // The label of a domain, or of a domain that it is over.
 Oid domain_label(Oid type) {
@@ -259,9 +244,21 @@ void rebuild(ProtectedRelation *entry) {
 
 }  // namespace
 
-const ProtectedRelation *protected_relation(Oid relid) {
-  if (relid < FirstNormalObjectId || *front(relid) == relid) return nullptr;
-  cache_init();
+bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
+
+void protected_columns_init() {
+  if (relations != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
+  HASHCTL control = {};
+  control.keysize = sizeof(Oid);
+  control.entrysize = sizeof(ProtectedRelation);
+  control.hcxt = cache_context;
+  relations = hash_create("redoubt protected columns", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
+}
+
+const ProtectedRelation *protected_relation_find(Oid relid) {
+  protected_columns_init();
   bool found = false;
   auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_ENTER, &found));
   if (!found) {

@@ -26,10 +26,23 @@ struct ProtectedRelation {
   ProtectedColumn *column;  // ascending by attno; a column of several token types has several entries
 };
 
+// Moved on by whatever may protect a column, or no longer protect it, once protected_columns_init was called.
+inline constinit std::uint64_t protected_generation = 1;
+void protected_columns_init();
+
 // protected_relation returns the protected columns of a relation, or null where there
 // are none.  Cached; valid until the next call.  Costs a few nanoseconds for relations
 // without any.
-const ProtectedRelation *protected_relation(Oid relid);
+const ProtectedRelation *protected_relation_find(Oid relid);
+constexpr Size kUnprotectedSize = 1024;
+inline constinit Oid unprotected_relations[kUnprotectedSize] = {};  // known to have none, by the low bits of the OID
+inline const ProtectedRelation *protected_relation(Oid relid) {
+  if (relid < FirstNormalObjectId || unprotected_relations[relid % kUnprotectedSize] == relid) return nullptr;
+  return protected_relation_find(relid);
+}
+
+// True for arrays and for domains over them.
+bool is_array_type(Oid type);
 
 // The token type that pays for a column, or InvalidOid.
 Oid protected_column_type(Oid relid, AttrNumber attno);

@@ -5,7 +5,7 @@
 // the output function will reveal are not counted here: it charges them itself, as
 // reveal or masked.  A source that only decided that the row is there costs a probe.
 // State per query lives in its es_query_cxt and leaves the list with it.
-// Covered by sql/reads.sql, test/metering and test/isolation/specs/shared_budget.spec.
+// Covered by sql/reads.sql, test/metering and test/isolation/specs/limit_shared.spec.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
@@ -59,7 +59,7 @@ struct QueryMeter {
   MeteredBudget *budget;  // room for two per source
   bool single;            // one budget, one column, and nothing else in a row
   int columns;
-  MeteredColumn *column;  // room for every source in every output column
+  MeteredColumn *column;  // room for every source that an output column carries
   List *modify;           // ModifyTableStates with ON CONFLICT
   double conflicts;       // charged so far
   MemoryContextCallback forget;
@@ -67,10 +67,8 @@ struct QueryMeter {
 
 namespace {
 
-constinit QueryMeter *queries = nullptr;  // innermost first
-
 QueryMeter *find_query(const EState *estate) noexcept {
-  for (QueryMeter *query = queries; query != nullptr; query = query->next)
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
     if (query->estate == estate) return query;
   return nullptr;
 }
@@ -81,7 +79,7 @@ QueryMeter *find_query(const EState *estate) noexcept {
 extern "C" {
 static void query_meter_forget(void *argument) {
   using namespace redoubt::pg;
-  for (QueryMeter **link = &queries; *link != nullptr; link = &(*link)->next)
+  for (QueryMeter **link = &query_meters; *link != nullptr; link = &(*link)->next)
     if (*link == argument) {
       *link = (*link)->next;
       return;
@@ -168,7 +166,7 @@ int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
 }
 
 // Sets the query up for one run: the settings and the destination decide what is charged.
-void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
+[[gnu::hot]] void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
   meter->single = false;
@@ -176,10 +174,10 @@ void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is
   std::uint32_t carried = 0;
   for (int c = 0; c < analysis->columns; ++c) {
     const OutputColumn &column = analysis->column[c];
-    carried |= flow_explicit(column.flow);
-    for (int i = 0; i < analysis->sources; ++i) {
+    carried |= column.carries;
+    for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
+      const int i = std::countr_zero(rest);
       const Source &source = analysis->source[i];
-      if (column.flow.count[i] == 0) continue;
       const bool stays = (column.stays & 1U << i) != 0;
       if (stays && stays_protected(dest, store_is_printed)) continue;
       const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
@@ -205,19 +203,19 @@ void prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is
 }
 
 // The values of a column in a row that have to be paid for.
-std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column, TupleTableSlot *slot) {
+[[gnu::always_inline]] inline std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column,
+                                                        TupleTableSlot *slot) {
   bool null = true;
   const Datum value = slot_getattr(slot, column.attribute, &null);
   if (null && (column.pure || column.many)) return 0;
   // Asked for every row, because a row can change the setting or the role (set_config).
-  if (column.revealable && read_is_revealed(meter->budget[column.budget].lease.token_type) &&
-      (!column.as_text || delivery_to_reader()))
+  if (column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
+      read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader()))
     return 0;
   return column.count * (column.many ? value_elements(value, column.type) : 1);
 }
 
-void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
-  if (meter->single) return lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+[[gnu::noinline]] void charge_mixed_row(QueryMeter *meter, TupleTableSlot *slot) {
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
   for (int i = 0; i < meter->columns; ++i)
     meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
@@ -228,14 +226,38 @@ void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
 }
 
+// A meter and its arrays in one piece.
+QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
+  const auto sources = static_cast<Size>(analysis->sources);
+  const Size budgets_at = MAXALIGN(sizeof(QueryMeter));
+  const Size covers_at = budgets_at + MAXALIGN(sizeof(MeteredBudget) * 2 * sources);
+  const Size columns_at = covers_at + MAXALIGN(sizeof(ProbeCover) * sources);
+  auto *memory = static_cast<char *>(
+      MemoryContextAlloc(context, columns_at + sizeof(MeteredColumn) * static_cast<Size>(analysis->values)));
+  auto *meter = new (memory) QueryMeter{};
+  meter->budget = reinterpret_cast<MeteredBudget *>(memory + budgets_at);
+  meter->cover = reinterpret_cast<ProbeCover *>(memory + covers_at);
+  meter->column = reinterpret_cast<MeteredColumn *>(memory + columns_at);
+  return meter;
+}
+
+inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
+  if (meter->single) [[likely]]
+    lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+  else
+    charge_mixed_row(meter, slot);
+}
+
 void find_conflicts(QueryMeter *meter, QueryDesc *query) {
-  if (flow_explicit(meter->analysis->conflict) == 0) return;
+  if (meter->analysis->conflicts == 0) return;
+  MemoryContext old = MemoryContextSwitchTo(query->estate->es_query_cxt);
   query_meter_find_conflicts(query->planstate, meter);
   ListCell *cell = nullptr;
   foreach (cell, query->estate->es_subplanstates) {
     auto *state = static_cast<PlanState *>(lfirst(cell));
     if (state != nullptr && !list_member_ptr(meter->modify, state)) query_meter_find_conflicts(state, meter);
   }
+  MemoryContextSwitchTo(old);
 }
 
 // Each conflict tells of a row that exists.
@@ -257,7 +279,7 @@ void charge_conflicts(QueryMeter *meter) {
 }  // namespace redoubt::pg
 
 extern "C" {
-static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
+[[gnu::hot]] static bool read_meter_receive(TupleTableSlot *slot, DestReceiver *self) {
   using namespace redoubt::pg;
   auto *meter = reinterpret_cast<ReadMeter *>(self);
   if (meter->query != nullptr) charge_row(meter->query, slot);
@@ -282,37 +304,30 @@ static void read_meter_destroy(DestReceiver *self) {
 
 namespace redoubt::pg {
 
-void query_meter_start(QueryDesc *query, int eflags) {
+[[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
   // What a worker hands to its leader is metered there, or by meters in its part of the plan;
   // the queries of functions that it calls are its own.
   if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
     return;
-  const PlanAnalysis *analysis = plan_analysis(query->plannedstmt);
-  if (analysis == nullptr || analysis->sources == 0) return;
+  const PlanAnalysis *analysis = plan_analysis(facts);
+  if (analysis->sources == 0) return;
   if (analysis->unmetered)
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("the plan hands protected values over at a place that is not metered"),
                     errhint("Another extension may have made or changed the plan after Redoubt saw it; load redoubt "
                             "last in shared_preload_libraries.")));
   MemoryContext context = query->estate->es_query_cxt;
-  MemoryContext old = MemoryContextSwitchTo(context);
-  auto *meter = static_cast<QueryMeter *>(palloc0(sizeof(QueryMeter)));
-  const auto sources = static_cast<Size>(analysis->sources);
-  const auto columns = static_cast<Size>(analysis->columns);
+  QueryMeter *const meter = allocate(context, analysis);
   meter->estate = query->estate;
   meter->query = query;
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
-  meter->budget = static_cast<MeteredBudget *>(palloc(sizeof(MeteredBudget) * 2 * sources));
-  meter->cover = static_cast<ProbeCover *>(palloc(sizeof(ProbeCover) * sources));
-  meter->column = static_cast<MeteredColumn *>(palloc(sizeof(MeteredColumn) * (sources * columns + 1)));
   if (!meter->explain_only) find_conflicts(meter, query);
   meter->forget.func = query_meter_forget;
   meter->forget.arg = meter;
   MemoryContextRegisterResetCallback(context, &meter->forget);
-  meter->next = queries;
-  queries = meter;
-  MemoryContextSwitchTo(old);
+  meter->next = query_meters;
+  query_meters = meter;
   // The planner's estimate, which EXPLAIN shows, tells of values too.
   if (meter->explain_only)
     charge_probes(analysis, analysis->statement_decides);
@@ -320,10 +335,10 @@ void query_meter_start(QueryDesc *query, int eflags) {
     admit(analysis);
 }
 
-void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
+[[gnu::hot]] void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
   meter->inner = nullptr;
   meter->frame = frame;
-  meter->query = queries != nullptr ? find_query(query->estate) : nullptr;
+  meter->query = find_query(query->estate);
   if (meter->query != nullptr)
     prepare(meter->query, query->dest->mydest, delivery_makes_text(query), delivery_store_is_printed(frame));
   const CommandDest dest = query->dest->mydest;
@@ -334,7 +349,7 @@ void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame)
   query->dest = &meter->pub;
 }
 
-void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
+[[gnu::hot]] void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
   if (meter->inner != nullptr) query->dest = meter->inner;
   meter->inner = nullptr;
   if (meter->query == nullptr) return;
@@ -344,12 +359,12 @@ void read_meter_detach(ReadMeter *meter, QueryDesc *query) noexcept {
 
 bool read_meters_give_back(Oid token_type, Operation operation) noexcept {
   bool any = false;
-  for (QueryMeter *query = queries; query != nullptr; query = query->next)
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
     for (int i = 0; i < query->budgets; ++i) any |= lease_give_back(&query->budget[i].lease, token_type, operation);
   return any;
 }
 
-void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
+[[gnu::hot]] void read_meter_finish(ReadMeter *meter, QueryDesc *query) {
   QueryMeter *const state = meter->query;
   if (state == nullptr) return;
   charge_conflicts(state);
@@ -400,7 +415,7 @@ void query_meter_error(const QueryDesc *query) noexcept {
 }
 
 ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {
-  for (QueryMeter *query = queries; query != nullptr; query = query->next) {
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next) {
     if (query->estate->es_query_cxt != context) continue;
     for (int i = 0; i < query->analysis->sources; ++i)
       if (query->analysis->source[i].token_type == token_type) return cover_of(query, token_type);
@@ -409,7 +424,7 @@ ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {
 }
 
 QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
-  for (QueryMeter *meter = queries; meter != nullptr; meter = meter->next)
+  for (QueryMeter *meter = query_meters; meter != nullptr; meter = meter->next)
     if (meter->estate->es_plannedstmt == plan) return meter;
   return nullptr;
 }

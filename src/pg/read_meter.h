@@ -8,14 +8,17 @@
 
 #include "pg/delivery.h"
 #include "pg/limits.h"
+#include "pg/plan_cache.h"
 
 namespace redoubt::pg {
 
 struct QueryMeter;  // of one executor run of a plan that touches protected columns
 
-// query_meter_start is called after ExecutorStart.  Raises 53400 where a bucket of the
-// query is in debt, 55000 where the plan has a point without a meter.
-void query_meter_start(QueryDesc *query, int eflags);
+inline constinit QueryMeter *query_meters = nullptr;  // of this backend, innermost first
+
+// query_meter_start is called after ExecutorStart of a plan that touches something protected.  Raises 53400 where a
+// bucket of the query is in debt, 55000 where the plan has a point without a meter.
+void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags);
 
 // A destination wrapped around the query's own.  Lives on the hook's C stack.
 struct ReadMeter {
@@ -26,8 +29,14 @@ struct ReadMeter {
 };
 
 // Wraps query->dest if the query's rows carry protected values or are handed out by a
-// data-modifying query; does nothing otherwise.
-void read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame);
+// data-modifying query.  Returns false where there is nothing to meter: then nothing is to be detached or finished.
+void read_meter_wrap(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame);
+inline bool read_meter_attach(ReadMeter *meter, QueryDesc *query, DeliveryFrame *frame) {
+  if (query_meters == nullptr && query->dest->mydest != DestCopyOut) [[likely]]
+    return false;
+  read_meter_wrap(meter, query, frame);
+  return true;
+}
 
 // Restores query->dest and gives back what was leased but not delivered.  Safe while an
 // error is in flight.

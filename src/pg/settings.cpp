@@ -1,4 +1,4 @@
-// settings.cpp - defines every redoubt.* setting.  Nothing else reads or writes GUCs.
+// settings.cpp - defines every redoubt.* setting; no other file does.
 //
 // What weakens protection (superuser_access, the audit settings) can be changed
 // in the configuration file only; what a user may set (reveal) only selects

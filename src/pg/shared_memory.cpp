@@ -1,7 +1,7 @@
 // shared_memory.cpp - asks for and attaches the extension's shared memory.
 //
 // Holds no state of its own beyond the lock array; each module owns its part.
-// Covered by test/tap (restart, crash) and expected/not_preloaded.
+// Covered by test/tap/restart.pl, test/tap/crash.pl and test/tap/not_preloaded.pl.
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"

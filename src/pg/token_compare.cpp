@@ -1,4 +1,4 @@
-// token_compare.cpp - equality, order and hash of deterministic tokens.
+// token_compare.cpp - equality, order, hash and sort support of deterministic tokens.
 //
 // Only V is looked at, so tokens of one value under two key versions are equal.
 // No key, no plaintext: these functions are immutable and leakproof, and work

@@ -56,7 +56,9 @@ static bool vault_walker(Node *node, void *context) {
 
 namespace redoubt::pg {
 
-bool vault_tokenizes(Query *query) { return query_tree_walker(query, tree_walker(vault_walker), nullptr, 0); }
+bool vault_tokenizes(Query *query) {
+  return policy_any_vaulted() && query_tree_walker(query, tree_walker(vault_walker), nullptr, 0);
+}
 
 }  // namespace redoubt::pg
 

@@ -12,6 +12,7 @@
 
 #include "core/vault.h"
 #include "pg/catalog.h"
+#include "pg/protected_columns.h"
 #include "pg/vault_store.h"
 
 extern "C" {
@@ -80,7 +81,6 @@ constexpr StatementText kText[kStatements] = {
 #undef VAULT_IS
 
 constinit SPIPlanPtr plans[kStatements] = {};
-constinit bool own_query = false;  // the next query to start is one of kText
 constinit Oid relation = InvalidOid;
 constinit Oid toast = InvalidOid;
 constinit bool relation_known = false;
@@ -89,7 +89,10 @@ constinit bool relation_known = false;
 }  // namespace redoubt::pg
 
 extern "C" {
-static void vault_catalog_changed(Datum, int, uint32) { redoubt::pg::relation_known = false; }
+static void vault_catalog_changed(Datum, int, uint32) {
+  redoubt::pg::relation_known = false;
+  ++redoubt::pg::protected_generation;
+}
 }
 
 namespace redoubt::pg {
@@ -120,13 +123,13 @@ void run_plan(Statement statement, Datum *values, const char *nulls) {
     if (plan == nullptr || SPI_keepplan(plan) != 0) elog(ERROR, "could not prepare a statement on redoubt.vault");
     plans[statement] = plan;
   }
-  own_query = true;
+  vault_own_query = true;
   PG_TRY();
   {
     if (SPI_execute_plan(plans[statement], values, nulls, false, 0) < 0) elog(ERROR, "could not write redoubt.vault");
   }
   PG_FINALLY();
-  { own_query = false; }
+  { vault_own_query = false; }
   PG_END_TRY();
 }
 
@@ -234,8 +237,8 @@ bool vault_holds(Oid relid) {
 }
 
 bool vault_is_own(const PlannedStmt *plan) {
-  if (!own_query) return false;
-  own_query = false;
+  if (!vault_own_query) return false;
+  vault_own_query = false;
   // A rule on the table may have put another query in the place of ours.
   if (plan->commandType == CMD_SELECT) return false;
   ListCell *cell = nullptr;

@@ -71,6 +71,9 @@ Oid vault_relation();
 // vault_holds tells whether rows of a relation are the vault's: the table itself, or what long values go to.
 bool vault_holds(Oid relid);
 
+// Set while the next query to start is one that this file runs.
+inline constinit bool vault_own_query = false;
+
 // vault_is_own tells whether a query is one that this file runs, and forgets that it was: the next is not.
 bool vault_is_own(const PlannedStmt *plan);
 

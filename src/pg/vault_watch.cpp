@@ -25,13 +25,6 @@ void record_change(const char *operation) {
 
 bool is_vault(const RangeVar *name) { return name != nullptr && vault_holds(RangeVarGetRelid(name, NoLock, true)); }
 
-bool reads_vault(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->relationOids)
-    if (vault_holds(lfirst_oid(cell))) return true;
-  return false;
-}
-
 // CREATE STATISTICS may name what is no table, which the server then refuses.
 bool any_is_vault(const List *tables) {
   ListCell *cell = nullptr;
@@ -157,11 +150,16 @@ bool on_record() { return shared_memory_ready() && kek_available(); }
 
 }  // namespace
 
+bool vault_watched(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids)
+    if (vault_holds(lfirst_oid(cell))) return true;
+  return false;
+}
+
 void vault_watch_query(const QueryDesc *query, int eflags) {
   const PlannedStmt *plan = query->plannedstmt;
-  if (vault_is_own(plan) || plan->relationOids == NIL || (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || IsParallelWorker())
-    return;
-  if (!reads_vault(plan) || !on_record()) return;
+  if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || IsParallelWorker() || !on_record()) return;
   if (writes_vault(plan))
     record_change(verb(plan->commandType));
   else

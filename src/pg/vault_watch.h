@@ -6,9 +6,11 @@
 
 namespace redoubt::pg {
 
-// vault_watch_query records a query on redoubt.vault that is about to run and is not the extension's own: an event
-// `vault`, operation `read`, or `policy` with insert, update, delete or write.  Raises 58030 where the trail cannot be
-// written: then the query does not run.
+// vault_watched tells whether a plan reads or writes redoubt.vault.
+bool vault_watched(const PlannedStmt *plan);
+
+// vault_watch_query records such a query, which is about to run: an event `vault`, operation `read`, or `policy` with
+// insert, update, delete or write.  Raises 58030 where the trail cannot be written: then the query does not run.
 void vault_watch_query(const QueryDesc *query, int eflags);
 
 // vault_watch_utility does the same for COPY, TRUNCATE and the commands that put code on the table, send its rows

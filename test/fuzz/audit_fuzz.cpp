@@ -4,19 +4,11 @@
 // parses back to its sequence and mac and verifies; arbitrary text is never
 // accepted by a verifier, since no input can hold a valid mac.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "core/audit_chain.h"
-
-namespace {
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
-}  // namespace
+#include "fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   using namespace redoubt;

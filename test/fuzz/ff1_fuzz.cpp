@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +15,7 @@
 
 #include "../unit/ff1_oracle.h"
 #include "core/ff1.h"
+#include "fuzz_input.h"
 
 namespace {
 
@@ -25,17 +25,6 @@ using redoubt::Ff1Item;
 using redoubt::Ff1Plan;
 using redoubt::Result;
 using redoubt::Status;
-using Bytes = std::span<const std::uint8_t>;
-
-void require(bool property) {
-  if (!property) std::abort();
-}
-
-Bytes take(Bytes &input, std::size_t size) {
-  const Bytes taken = input.first(std::min(size, input.size()));
-  input = input.subspan(taken.size());
-  return taken;
-}
 
 std::string string_of(Bytes bytes) { return {reinterpret_cast<const char *>(bytes.data()), bytes.size()}; }
 

@@ -7,21 +7,17 @@
 // `email` may decrypt to no address.  A batch gives what single values give.
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "core/format_batch.h"
 #include "core/unicode_text.h"
+#include "fuzz_input.h"
 
 namespace {
 
 using namespace redoubt;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 std::unique_ptr<FormatCipher> make_cipher() {
   const std::array<std::uint8_t, kFormatClassIdSize> class_id = {3};

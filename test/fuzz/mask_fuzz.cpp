@@ -3,9 +3,7 @@
 // Properties: a masked value is well-formed UTF-8, holds the mask character, and every
 // normaliser refuses it; what it shows beside mask characters is no more than its spec
 // says, counted here without the code under test.
-#include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -13,14 +11,11 @@
 #include "core/mask.h"
 #include "core/normalize.h"
 #include "core/unicode_text.h"
+#include "fuzz_input.h"
 
 namespace {
 
 using namespace redoubt;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 // shown_characters counts what is neither a mask character, nor a mark, nor one of `signs`.
 std::size_t shown_characters(std::string_view text, std::string_view signs) {

@@ -4,7 +4,6 @@
 // normalises to itself; it has the shape its kind promises; a refusal leaves nothing in
 // the output, names its reason and a place inside the text.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -14,14 +13,11 @@
 #include "core/phone.h"
 #include "core/phone_countries.h"
 #include "core/unicode_text.h"
+#include "fuzz_input.h"
 
 namespace {
 
 using namespace redoubt;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void check_shape(const NormalizeSpec &spec, std::string_view given, std::string_view out) {
   EmailParts address;

@@ -8,31 +8,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <span>
 #include <vector>
 
 #include "core/siv.h"
-
-namespace {
-
-using Bytes = std::span<const std::uint8_t>;
-
-void require(bool property) {
-  if (!property) std::abort();
-}
-
-Bytes take(Bytes &input, std::size_t size) {
-  const Bytes taken = input.first(std::min(size, input.size()));
-  input = input.subspan(taken.size());
-  return taken;
-}
-
-bool wiped(Bytes bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
-}
-
-}  // namespace
+#include "fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
   Bytes input(data, size);

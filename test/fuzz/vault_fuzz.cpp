@@ -7,28 +7,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "core/vault.h"
+#include "fuzz_input.h"
 
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
 using redoubt::Status;
 using redoubt::VaultSealer;
-
-void require(bool property) {
-  if (!property) std::abort();
-}
-
-Bytes take(Bytes &input, std::size_t size) {
-  const Bytes taken = input.first(std::min(size, input.size()));
-  input = input.subspan(taken.size());
-  return taken;
-}
 
 VaultSealer make_sealer() {
   const std::vector<std::uint8_t> k1(32, 0x11);
@@ -43,7 +31,7 @@ void require_refused(VaultSealer &sealer, Bytes token, Bytes record) {
   std::vector<std::uint8_t> out(record.size() < redoubt::kVaultOverhead ? 0 : record.size() - redoubt::kVaultOverhead,
                                 0xa5);
   require(sealer.open(token, record, out) != Status::ok);
-  require(std::all_of(out.begin(), out.end(), [](std::uint8_t byte) { return byte == 0; }));
+  require(wiped(out));
 }
 
 }  // namespace

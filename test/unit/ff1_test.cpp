@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <numeric>
-#include <random>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ff1_oracle.h"
+#include "octets.h"
 #include "tsv.h"
 
 namespace redoubt {
@@ -30,16 +30,9 @@ AesBlocks cipher(const Octets &key) {
   return *std::move(aes);
 }
 
-// Fixed seeds: a failure is the same on every run.
-class Source {
+class Source : public test::SeededOctets {
  public:
-  explicit Source(unsigned seed) : engine_(seed) {}
-  std::size_t below(std::size_t bound) { return engine_() % bound; }
-  Octets octets(std::size_t size) {
-    Octets bytes(size);
-    for (std::uint8_t &byte : bytes) byte = static_cast<std::uint8_t>(engine_());
-    return bytes;
-  }
+  using SeededOctets::SeededOctets;
   Octets key() { return octets(16 + 8 * below(3)); }
   // Numerals of one of the shapes that carry, borrow or vanish.
   Numerals numerals(std::size_t length, std::uint32_t radix) {
@@ -50,9 +43,6 @@ class Source {
     }
     return x;
   }
-
- private:
-  std::mt19937 engine_;
 };
 
 // check compares both directions with the oracle, and with what was there before.

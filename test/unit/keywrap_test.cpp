@@ -5,21 +5,15 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
-#include "core/random.h"
+#include "octets.h"
 #include "tsv.h"
 
 namespace redoubt {
 namespace {
 
-using Octets = std::vector<std::uint8_t>;
-
-Octets random_octets(std::size_t size) {
-  Octets bytes(size);
-  EXPECT_TRUE(random_bytes(bytes));
-  return bytes;
-}
+using test::Octets;
+using test::random_octets;
 
 Octets wrap(const Octets &kek, const Octets &key) {
   Octets out(key_wrap_size(key.size()));

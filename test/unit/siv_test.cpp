@@ -8,36 +8,22 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "octets.h"
 #include "tsv.h"
 
 namespace redoubt {
 namespace {
 
-using Octets = std::vector<std::uint8_t>;
+using test::Octets;
+using Source = test::SeededOctets;
 using Components = std::vector<Octets>;
 using Spans = std::vector<std::span<const std::uint8_t>>;
 
 Spans spans(const Components &components) { return {components.begin(), components.end()}; }
-
-// Fixed seeds: a failure is the same on every run.  Test keys need no secrecy.
-class Source {
- public:
-  explicit Source(unsigned seed) : engine_(seed) {}
-  std::size_t below(std::size_t bound) { return engine_() % bound; }
-  Octets octets(std::size_t size) {
-    Octets bytes(size);
-    for (std::uint8_t &byte : bytes) byte = static_cast<std::uint8_t>(engine_());
-    return bytes;
-  }
-
- private:
-  std::mt19937 engine_;
-};
 
 Siv siv_of(const Octets &key) {
   const std::span<const std::uint8_t> both(key);

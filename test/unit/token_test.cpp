@@ -6,35 +6,17 @@
 #include <algorithm>
 #include <array>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "core/random.h"
+#include "octets.h"
 
 namespace redoubt {
 namespace {
 
-using Octets = std::vector<std::uint8_t>;
-
-Octets random_octets(std::size_t size) {
-  Octets bytes(size);
-  EXPECT_TRUE(random_bytes(bytes));
-  return bytes;
-}
-
-Octets octets(std::string_view text) { return {text.begin(), text.end()}; }
-
-struct Keys {
-  Octets k1 = random_octets(32);
-  Octets k2 = random_octets(32);
-  Octets class_id = random_octets(kTokenClassIdSize);
-
-  TokenSealer sealer(std::uint16_t version = 1) const {
-    Result<TokenSealer> made = TokenSealer::make(k1, k2, class_id, version);
-    EXPECT_TRUE(made.ok());
-    return *std::move(made);
-  }
-};
+using test::Octets;
+using test::octets;
+using test::random_octets;
+using Keys = test::SealerKeys<TokenSealer, kTokenClassIdSize>;
 
 Octets seal(TokenSealer &sealer, const Octets &value, bool randomised = false) {
   Octets token(TokenSealer::sealed_size(value.size(), randomised));

@@ -1,0 +1,96 @@
+// plan_subplans.cpp - subqueries in expressions, and the parameters between them and what is around them.
+//
+// Invariant: the flow of a parameter only grows, and what makes it grow asks for another walk; so does what decided
+// that a subplan is run.
+// Covered by test/metering.
+#include "pg/boundary.h"
+
+#include "pg/meter_function.h"
+#include "pg/plan_walk.h"
+
+namespace redoubt::pg {
+
+void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
+  if (id < 0 || id >= walk->params) return;
+  Flow *param = &walk->param[id];
+  const Flow before = *param;
+  const bool fresh = flow_decides(before) == 0;
+  flow_max(param, flow);
+  if (fresh) param->pure = flow.pure;
+  param->paid = 0;
+  if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
+}
+
+namespace {
+
+// ARRAY(SELECT ...) keeps its rows; that it is empty is an answer, paid for as part of the row it is in.
+void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
+  ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
+  auto *root = static_cast<Plan *>(lfirst(cell));
+  meter_kept(walk, &root, flow_probes(value.implicit, value), kMeterFirst);
+  lfirst(cell) = root;
+}
+
+}  // namespace
+
+Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+  ListCell *parameter = nullptr;
+  ListCell *argument = nullptr;
+  forboth(parameter, subplan->parParam, argument, subplan->args)
+      walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
+  if (const int id = subplan->plan_id; id >= 1 && id <= walk->subplans && subplan->parParam != NIL) {
+    const std::uint32_t before = walk->called[id - 1];
+    walk->called[id - 1] |= scope.rows | walk->context;
+    walk->changed |= walk->called[id - 1] != before;
+  }
+  Flow flow = kNoFlow;
+  const NodeFlow *rows =
+      subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
+  if (rows == nullptr || !rows->valid) return flow;
+
+  const auto column = [rows](int position) {
+    Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
+    value.implicit |= rows->implicit | rows->order;
+    return value;
+  };
+  const auto set_each = [&](const List *params) {
+    int position = 1;
+    ListCell *cell = nullptr;
+    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), column(position++));
+  };
+  const auto set_all = [&](const Flow &value) {
+    ListCell *cell = nullptr;
+    foreach (cell, subplan->setParam) walk_set_param(walk, lfirst_int(cell), value);
+  };
+  switch (subplan->subLinkType) {
+    case EXPR_SUBLINK:
+      set_each(subplan->setParam);
+      return column(1);
+    case MULTIEXPR_SUBLINK:
+    case ROWCOMPARE_SUBLINK:
+      set_each(subplan->setParam);
+      set_each(subplan->paramIds);
+      return subplan->testexpr != nullptr ? walk_expression(walk, scope, subplan->testexpr) : flow;
+    case ARRAY_SUBLINK:
+      flow = column(1);
+      keep_rows(walk, subplan, flow);
+      flow.many = flow_explicit(flow) != 0;
+      flow.pure = false;
+      break;
+    case ANY_SUBLINK:
+    case ALL_SUBLINK:
+      set_each(subplan->paramIds);
+      flow = walk_expression(walk, scope, subplan->testexpr);
+      flow.implicit |= rows->implicit;
+      break;
+    case EXISTS_SUBLINK:
+      flow.implicit = rows->implicit;
+      break;
+    case CTE_SUBLINK:
+      return flow;
+  }
+  set_all(flow);
+  return flow;
+}
+
+}  // namespace redoubt::pg
