@@ -117,6 +117,10 @@ SELECT charged() - :before AS and_one;
 -- A bad element is found before anything is charged.
 SELECT redoubt.tokenize(ARRAY['u1@example.com', 'no address'], 'mail');
 SELECT charged() - :before AS the_same;
+SELECT sum(charged) AS others FROM redoubt.usage WHERE token_type IN ('pan'::regtype, 'account'::regtype) AND operation = 'tokenize' \gset
+SELECT redoubt.tokenize(ARRAY['4999999999999999', '12'], 'pan');
+SELECT redoubt.tokenize(ARRAY['1999999', '9'], 'account');
+SELECT sum(charged) - :others AS nor_here FROM redoubt.usage WHERE token_type IN ('pan'::regtype, 'account'::regtype) AND operation = 'tokenize';
 RESET SESSION AUTHORIZATION;
 SELECT redoubt.drop_limit('regress_va_desk', 'mail', 'tokenize');
 

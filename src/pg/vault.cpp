@@ -90,29 +90,47 @@ Fingerprint fingerprint_of(const TypePolicy *policy, Bytes value) {
   return fingerprint;
 }
 
-// A random value of the type's format: FF1 under a key that nobody has.  It keeps what the format keeps.
-Refusal random_in_format(const TypePolicy *policy, Bytes value, bytea **token) {
+// FF1 under a key that nobody has.
+std::unique_ptr<FormatCipher> random_cipher() {
   SecretBytes<kFormatKeySize> key;
   std::array<std::uint8_t, kFormatClassIdSize> tweak;
   if (!random_bytes(key.span()) || !random_bytes(tweak))
     throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
-  const std::unique_ptr<FormatCipher> cipher = FormatCipher::make(key.span(), tweak);
+  std::unique_ptr<FormatCipher> cipher = FormatCipher::make(key.span(), tweak);
   if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a key");
+  return cipher;
+}
+
+Refusal encrypt(const TypePolicy *policy, FormatCipher &cipher, Bytes value, std::string &out) {
   const std::string_view text(reinterpret_cast<const char *>(value.data()), value.size());
+  if (!policy->is_integer) return policy->format->crypt(Ff1Direction::encrypt, cipher, text, out);
+  std::int64_t number = 0;
+  std::int64_t random = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, cipher, number, random);
+  out = std::to_string(random);
+  return refusal;
+}
+
+// A random value of the type's format.  It keeps what the format keeps.
+Refusal random_in_format(const TypePolicy *policy, Bytes value, bytea **token) {
   std::string out;
-  Refusal refusal = {Status::ok, 0, ""};
-  if (policy->is_integer) {
-    std::int64_t number = 0;
-    std::int64_t random = 0;
-    (void)std::from_chars(text.data(), text.data() + text.size(), number);
-    refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, number, random);
-    out = std::to_string(random);
-  } else {
-    refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, text, out);
-  }
+  const Refusal refusal = encrypt(policy, *random_cipher(), value, out);
   if (refusal.ok())
     *token = call([&out] { return vault_bytes({reinterpret_cast<const std::uint8_t *>(out.data()), out.size()}); });
   return refusal;
+}
+
+// Whether the format takes all these values.
+Refusal fit_format(const TypePolicy *policy, std::span<const Datum> values) {
+  const std::unique_ptr<FormatCipher> cipher = random_cipher();
+  std::string out;
+  for (const Datum value : values) {
+    if (InterruptPending) call([] { CHECK_FOR_INTERRUPTS(); });
+    const Refusal refusal = encrypt(policy, *cipher, bytes_of(DatumGetPointer(value)), out);
+    if (!refusal.ok()) return refusal;
+  }
+  return {Status::ok, 0, ""};
 }
 
 // A token that is probably unused.
@@ -267,6 +285,8 @@ bytea *vault_tokenize(const TypePolicy *policy, Bytes value) {
 
 // In the order of their fingerprints, whatever that of the array: two calls never wait for each other.
 void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values) {
+  const Refusal refusal = policy->format != nullptr ? fit_format(policy, values) : Refusal{Status::ok, 0, ""};
+  if (!refusal.ok()) value_refuse(policy, refusal);
   Fingerprint charged;
   require_randomness(random_bytes(charged));  // no two calls are one
   disclosure_tokenize_charge(policy, charged, static_cast<uint32>(values.size()));

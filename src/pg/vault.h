@@ -20,7 +20,8 @@ namespace redoubt::pg {
 bytea *vault_tokenize(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
 // vault_tokenize_all does the same for many values, palloc'd byteas, and puts their tokens in their places.  They are
-// charged together, each as one and all or none, before the first is looked up; and wiped.
+// charged together, each as one and all or none, after it is known that the type takes them all and before the first is
+// looked up; and wiped.
 void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values);
 
 // vault_find_token charges, and returns the token of a value of a consistent type, or null where it has none.  It
