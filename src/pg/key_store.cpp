@@ -8,7 +8,9 @@
 //
 // Invariant: no row of redoubt.key is replaced by one that was not unwrapped again and found equal.
 // Locks: rewrap_keys() holds SHARE ROW EXCLUSIVE on redoubt.key to the end of its transaction, so that no key is being
-// made or rotated meanwhile; who uses keys does not wait. Covered by sql/keys.sql and test/tap/keys.pl.
+// made or rotated meanwhile; who uses keys does not wait.
+//
+// Covered by sql/keys.sql, test/tap/keys.pl and test/tap/replication.pl.
 #include "pg/boundary.h"
 
 #include "core/keywrap.h"

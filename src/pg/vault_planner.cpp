@@ -1,10 +1,11 @@
 // vault_planner.cpp - what makes redoubt.tokenize(text, regtype) and tokenize(text[], regtype) write; see
 // vault_planner.h.
 //
-// It is STABLE and parallel safe, as types of other methods want it, and may be evaluated for a plan's estimates.  For
-// a vaulted type, its planner support function puts vault_token() in its place, which is VOLATILE and PARALLEL UNSAFE.
-// By then PostgreSQL has decided about workers, so the planner hook asks vault_tokenizes() before.
-// Covered by sql/vault.sql.
+// They are STABLE and parallel safe, as types of other methods want it, and may be evaluated for a plan's estimates.
+// For a vaulted type, their planner support function puts vault_token() in their place, which is VOLATILE and
+// PARALLEL UNSAFE.  By then PostgreSQL has decided about workers, so the planner hook asks vault_tokenizes() before.
+//
+// Covered by sql/vault.sql and sql/vault_arrays.sql.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"

@@ -82,10 +82,15 @@ void require_known(const TypePolicy *policy, ArrayType *keys) {
   int count = 0;
   int known = 0;
   deconstruct_array(keys, BYTEAOID, -1, false, TYPALIGN_INT, &key, nullptr, &count);
+  MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
   for (int i = 0; i < count; ++i) {
     CHECK_FOR_INTERRUPTS();
+    MemoryContext caller = MemoryContextSwitchTo(per_row);
     if (vault_find(policy->class_id, VaultBy::token, DatumGetByteaPP(key[i])).found) ++known;
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(per_row);
   }
+  MemoryContextDelete(per_row);
   if (known < count)
     ereport(known == 0 ? ERROR : WARNING,
             (errcode(ERRCODE_NO_DATA_FOUND),
