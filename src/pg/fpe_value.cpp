@@ -168,6 +168,24 @@ int64 vault_make(const TypePolicy *policy, int64 value) {
   return vault_integer(vault_tokenize(policy, vault_value(vault_view(fpe_vault_key(value)))));
 }
 
+// Many likewise.
+void vault_make_all(const TypePolicy *policy, std::span<Datum> values) {
+  for (Datum &value : values) {
+    CHECK_FOR_INTERRUPTS();
+    if (policy->is_integer) {
+      value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
+      continue;
+    }
+    const std::string_view given = view_of(reinterpret_cast<const text *>(DatumGetPointer(value)));
+    value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
+  }
+  vault_tokenize_all(policy, values);
+  for (Datum &value : values) {
+    const auto *token = reinterpret_cast<const varlena *>(DatumGetPointer(value));
+    value = policy->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
+  }
+}
+
 // One element of an array of tokens.
 Datum vault_open_one(const TypePolicy *policy, Operation op, Datum token) {
   CHECK_FOR_INTERRUPTS();
@@ -256,14 +274,7 @@ int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
 }
 
 void fpe_make_all(const TypePolicy *policy, std::span<Datum> values) {
-  if (policy->vaulted) {
-    for (Datum &value : values)
-      value =
-          policy->is_integer
-              ? Int64GetDatum(vault_make(policy, DatumGetInt64(value)))
-              : PointerGetDatum(vault_make(policy, view_of(reinterpret_cast<const text *>(DatumGetPointer(value)))));
-    return;
-  }
+  if (policy->vaulted) return vault_make_all(policy, values);
   in_batches(values, [policy](std::span<Datum> now) {
     if (policy->is_integer) return crypt_integers(policy, Ff1Direction::encrypt, now);
     std::array<std::string_view, kFormatLanes> in;
