@@ -144,11 +144,15 @@ SET ROLE regress_catalog_stranger;
 \set VERBOSITY sqlstate
 SELECT redoubt.create_key('x');
 SELECT redoubt.rotate_key('default');
+SELECT redoubt.rewrap_keys();
+SELECT redoubt.reseal_batch('redoubt.email_token', NULL, 1);
+CALL redoubt.reseal_vault();
 SELECT redoubt.create_token_type('x');
 SELECT redoubt.drop_token_type('redoubt.email_token');
 SELECT redoubt.build_token_type('redoubt', 'x', 'redoubt', 'text', NULL, 'none', 'full', true, 'default', gen_random_uuid(), false);
 SELECT redoubt.check_policy('none', 'full', NULL);
-SELECT redoubt.audit_type('x', 'y');
+SELECT redoubt.add_type(t) FROM redoubt.token_type AS t;
+SELECT redoubt.remove_type('redoubt.email_token');
 SELECT redoubt.set_limit('regress_catalog_stranger', 'redoubt.email_token', 'reveal', 1, '1 h');
 SELECT redoubt.drop_limit('regress_catalog_stranger', 'redoubt.email_token', 'reveal');
 SELECT redoubt.reset_usage();

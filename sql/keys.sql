@@ -131,6 +131,17 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
 END
 $$;
 ROLLBACK;
+-- Nor is it wrapped anew: all keys or none.
+BEGIN;
+UPDATE redoubt.key SET kek_fingerprint = '0123456789abcdef' WHERE name = 'regress_keys' AND version = 1;
+\set VERBOSITY sqlstate
+SELECT redoubt.rewrap_keys();
+\set VERBOSITY default
+ROLLBACK;
+SELECT redoubt.rewrap_keys() AS nothing_to_do;
+BEGIN READ ONLY;
+SELECT redoubt.rewrap_keys();
+ROLLBACK;
 -- The table's own rules.
 \set VERBOSITY sqlstate
 INSERT INTO redoubt.key VALUES ('regress_keys', 9, '\x00', '', '');
@@ -149,6 +160,7 @@ SELECT version, detokenize(t) FROM value ORDER BY id;
 -- ------------------------------------------------------------------ who may
 SELECT redoubt.create_key('x');
 SELECT redoubt.rotate_key('regress_keys');
+SELECT redoubt.rewrap_keys();
 SELECT count(*) FROM redoubt.key;
 RESET ROLE;
 -- An admin sees the rows, wrapped as they are, and changes none by hand.
@@ -166,6 +178,23 @@ GRANT SELECT ON regress_keys.value TO regress_keys_admin;
 SET ROLE regress_keys_admin;
 SELECT redoubt.detokenize(t) FROM regress_keys.value;
 RESET ROLE;
+-- One event per act; a change by hand is one of its own, also one made on the way of an act.
+SELECT max(sequence) AS mark FROM redoubt.audit \gset
+CREATE FUNCTION regress_keys.meddle() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE redoubt.key SET created_at = created_at WHERE name = 'regress_keys';
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER meddle BEFORE INSERT ON redoubt.key FOR EACH STATEMENT WHEN (current_setting('regress.meddle', true) = 'on')
+  EXECUTE FUNCTION regress_keys.meddle();
+SELECT redoubt.create_key('regress_keys_event'), redoubt.rotate_key('regress_keys_event');
+SET regress.meddle = 'on';
+SELECT redoubt.rotate_key('regress_keys_event');
+DROP TRIGGER meddle ON redoubt.key;
+DROP FUNCTION regress_keys.meddle;
+DELETE FROM redoubt.key WHERE name = 'regress_keys_event';
+SELECT event, operation, detail FROM redoubt.audit WHERE sequence > :mark AND event IN ('key', 'policy') ORDER BY sequence;
 -- Shadowing objects on the caller's path change nothing.
 SET ROLE regress_keys_admin;
 CREATE TEMP TABLE key (LIKE redoubt.key);

@@ -133,6 +133,12 @@ COMMENT ON FUNCTION redoubt.rotate_key(name) IS 'makes the next version of a dat
 REVOKE ALL ON FUNCTION redoubt.rotate_key(name) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.rotate_key(name) TO redoubt_admin;
 
+CREATE FUNCTION redoubt.rewrap_keys() RETURNS bigint
+  AS 'MODULE_PATHNAME', 'redoubt_rewrap_keys' LANGUAGE c STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.rewrap_keys() IS 'wraps the data keys of this database by the server''s key-encryption key that another one wraps; returns how many';
+REVOKE ALL ON FUNCTION redoubt.rewrap_keys() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.rewrap_keys() TO redoubt_admin;
+
 -- ----------------------------------------------------------------- limits
 
 CREATE TABLE redoubt.limit_rule (
@@ -369,10 +375,15 @@ CREATE FUNCTION redoubt.check_policy("normalize" text, mask text, pattern text) 
 COMMENT ON FUNCTION redoubt.check_policy(text, text, text) IS 'internal: raises 22023 unless the parameters of a token type are usable';
 REVOKE ALL ON FUNCTION redoubt.check_policy(text, text, text) FROM PUBLIC;
 
-CREATE FUNCTION redoubt.audit_type(operation text, detail text) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_audit_type' LANGUAGE c STRICT;
-COMMENT ON FUNCTION redoubt.audit_type(text, text) IS 'internal: records the making or dropping of a token type';
-REVOKE ALL ON FUNCTION redoubt.audit_type(text, text) FROM PUBLIC;
+CREATE FUNCTION redoubt.add_type(policy redoubt.token_type) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_add_type' LANGUAGE c STRICT;
+COMMENT ON FUNCTION redoubt.add_type(redoubt.token_type) IS 'internal: stores the policy of a new token type, and records that';
+REVOKE ALL ON FUNCTION redoubt.add_type(redoubt.token_type) FROM PUBLIC;
+
+CREATE FUNCTION redoubt.remove_type(typ regtype) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_remove_type' LANGUAGE c STRICT;
+COMMENT ON FUNCTION redoubt.remove_type(regtype) IS 'internal: deletes the policy of a token type and its dead values in the vault, and records that';
+REVOKE ALL ON FUNCTION redoubt.remove_type(regtype) FROM PUBLIC;
 
 /* close_gate takes the privilege on a new type's three gate functions from everybody.
  *
@@ -580,10 +591,8 @@ BEGIN
     END LOOP;
   END IF;
 
-  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, base, pattern, normalize, mask, deterministic, key, shipped, method, ttl) '
-          'VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
-    USING t::regtype, class_id, base, pattern, "normalize", mask, deterministic, key, shipped, method, ttl;
-  PERFORM redoubt.audit_type('create_token_type', t);
+  PERFORM redoubt.add_type(ROW(t::regtype, class_id, method, base, pattern, "normalize", mask, deterministic, key, shipped, now(),
+                               NULL, NULL, ttl)::redoubt.token_type);
   RETURN t::regtype;
 END
 $body$;
@@ -738,10 +747,8 @@ BEGIN
     EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING %s IS %L', f, n || '_ops', item.method, what);
   END LOOP;
 
-  EXECUTE 'INSERT INTO redoubt.token_type (typ, class_id, method, base, pattern, normalize, mask, deterministic, key, format, key_version, ttl) '
-          'VALUES ($1, gen_random_uuid(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)'
-    USING t::regtype, method, base, pattern, normalizer, mask, deterministic, key, composed, version, ttl;
-  PERFORM redoubt.audit_type('create_token_type', t);
+  PERFORM redoubt.add_type(ROW(t::regtype, gen_random_uuid(), method, base, pattern, normalizer, mask, deterministic, key, false, now(),
+                               composed, version, ttl)::redoubt.token_type);
   RETURN t::regtype;
 END
 $body$;
@@ -765,7 +772,7 @@ CREATE FUNCTION redoubt.mask(token text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_mask_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION redoubt.mask(text, regtype) IS 'the masked value of a token in a text, if the role may reveal values of the type masked';
 CREATE FUNCTION redoubt.tokenize("values" text[], token_type regtype) RETURNS text[]
-  AS 'MODULE_PATHNAME', 'redoubt_tokenize_array_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100;
+  AS 'MODULE_PATHNAME', 'redoubt_tokenize_array_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 SUPPORT redoubt.vault_support;
 COMMENT ON FUNCTION redoubt.tokenize(text[], regtype) IS 'the token of each element as text, if the role may tokenize values of the type';
 CREATE FUNCTION redoubt.detokenize(tokens text[], token_type regtype) RETURNS text[]
   AS 'MODULE_PATHNAME', 'redoubt_detokenize_array_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 100;
@@ -778,6 +785,9 @@ COMMENT ON FUNCTION redoubt.mask(text[], regtype) IS 'the masked value of the to
 CREATE FUNCTION redoubt.vault_token(value text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_vault_token' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 100;
 COMMENT ON FUNCTION redoubt.vault_token(text, regtype) IS 'the token of a value as text, made and put into the vault if need be, if the role may tokenize values of the type';
+CREATE FUNCTION redoubt.vault_token("values" text[], token_type regtype) RETURNS text[]
+  AS 'MODULE_PATHNAME', 'redoubt_vault_token_array' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION redoubt.vault_token(text[], regtype) IS 'the token of each element as text, made and put into the vault if need be, if the role may tokenize values of the type';
 CREATE FUNCTION redoubt.find_token(value text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_find_token' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION redoubt.find_token(text, regtype) IS 'the token that a value has, null where it has none, if the role may tokenize values of the type';
@@ -800,6 +810,34 @@ COMMENT ON FUNCTION redoubt.enable_tokens(regtype, text[]) IS 'undoes disable_to
 CREATE FUNCTION redoubt.sweep_vault(batch integer DEFAULT 1000) RETURNS bigint
   AS 'MODULE_PATHNAME', 'redoubt_sweep_vault' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.sweep_vault(integer) IS 'deletes up to that many expired values of this database now; returns how many';
+CREATE FUNCTION redoubt.reseal_batch(token_type regtype, after bytea, batch integer, OUT resealed bigint, OUT last bytea)
+  AS 'MODULE_PATHNAME', 'redoubt_reseal_batch' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.reseal_batch(regtype, bytea, integer) IS 'internal: one batch of reseal_vault(), after a token of the vault; last is null at the end';
+-- No SET search_path, because it commits: every name and operator is qualified instead.
+CREATE PROCEDURE redoubt.reseal_vault(token_type regtype DEFAULT NULL, batch integer DEFAULT 1000) LANGUAGE plpgsql
+AS $body$
+DECLARE
+  types regtype[] := ARRAY[token_type];
+  typ regtype;
+  last bytea;
+BEGIN
+  IF token_type IS NULL THEN
+    types := ARRAY(SELECT t.typ FROM redoubt.token_type AS t WHERE t.method OPERATOR(pg_catalog.=) 'vault' ORDER BY t.created_at USING OPERATOR(pg_catalog.<));
+  END IF;
+  FOREACH typ IN ARRAY types LOOP
+    LOOP
+      SELECT b.last INTO last FROM redoubt.reseal_batch(typ, last, batch) AS b;
+      COMMIT;
+      EXIT WHEN last IS NULL;
+    END LOOP;
+  END LOOP;
+END
+$body$;
+COMMENT ON PROCEDURE redoubt.reseal_vault(regtype, integer) IS 'seals the values of a vaulted type, or of all, with the current version of their key; commits after each batch';
+REVOKE ALL ON FUNCTION redoubt.reseal_batch(regtype, bytea, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.reseal_batch(regtype, bytea, integer) TO redoubt_admin;
+REVOKE ALL ON PROCEDURE redoubt.reseal_vault(regtype, integer) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE redoubt.reseal_vault(regtype, integer) TO redoubt_admin;
 REVOKE ALL ON FUNCTION redoubt.forget(anyelement), redoubt.forget(text, regtype), redoubt.forget_value(regtype, text),
   redoubt.disable_tokens(regtype, text[]), redoubt.enable_tokens(regtype, text[]), redoubt.sweep_vault(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.forget(anyelement), redoubt.forget(text, regtype), redoubt.forget_value(regtype, text),
@@ -888,7 +926,6 @@ DECLARE
   own_name text;
   own_schema oid;
   users text;
-  class uuid;
   item record;
 BEGIN
   SELECT t.shipped INTO shipped_type FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
@@ -917,15 +954,7 @@ BEGIN
     RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';
   END IF;
-  SELECT t.class_id INTO class FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ AND t.method = 'vault';
-  IF class IS NOT NULL THEN
-    IF EXISTS (SELECT FROM redoubt.vault AS v WHERE v.class_id = class AND NOT v.disabled AND (v.expires_at > now()) IS NOT FALSE) THEN
-      RAISE EXCEPTION 'cannot drop token type % because the vault holds values of it', name
-        USING ERRCODE = '2BP01', HINT = 'Forget them, or disable them with redoubt.disable_tokens(); disabled ones go with the type.';
-    END IF;
-    DELETE FROM redoubt.vault AS v WHERE v.class_id = class;
-  END IF;
-  DELETE FROM redoubt.token_type AS t WHERE t.typ = drop_token_type.typ;
+  PERFORM redoubt.remove_type(typ);
   -- The family in the order of its dependencies, not by CASCADE: whoever uses a part of it keeps it all.
   FOR item IN
     WITH family AS (
@@ -948,7 +977,6 @@ BEGIN
   END LOOP;
   -- The type and its input and output functions depend on each other.
   EXECUTE format('DROP TYPE %s CASCADE', name);
-  PERFORM redoubt.audit_type('drop_token_type', name);
 END
 $body$;
 COMMENT ON FUNCTION redoubt.drop_token_type(regtype) IS 'drops a token type made by create_token_type(), if nothing uses it';

@@ -95,7 +95,7 @@ SELECT redoubt.detokenize(mail(ARRAY['person1@example.com', NULL, 'person0@examp
        redoubt.detokenize(account(ARRAY[1234567, NULL]::bigint[])) AS accounts, redoubt.mask(account(ARRAY[1234567]::bigint[])) AS accounts_masked,
        redoubt.detokenize(blob(ARRAY['\x01'::bytea])) AS blobs, redoubt.detokenize(ARRAY[legacy], 'mail') AS as_text, redoubt.mask(ARRAY[card::text], 'pan') AS masked_as_text
 FROM person WHERE id = 1;
-SELECT redoubt.tokenize(ARRAY['person1@example.com'], 'mail');
+SELECT redoubt.tokenize(ARRAY['person1@example.com'], 'mail') = ARRAY[legacy] AS by_name FROM person WHERE id = 1;
 -- What normalisers, patterns, formats and masks refuse.
 SELECT mail('no address'::text);
 SELECT ticket('TM-12'::text);
@@ -320,6 +320,37 @@ SELECT redoubt.detokenize(mail('person6@example.com'::text)) AS new_version;
 RESET SESSION AUTHORIZATION;
 SELECT get_byte(sealed, 2) AS key_version, count(*) > 0 AS rows FROM redoubt.vault
 WHERE class_id = (SELECT class_id FROM redoubt.token_type WHERE typ = 'mail'::regtype) GROUP BY 1 ORDER BY 1;
+
+-- Sealed anew, in batches, whatever the search_path finds first; what does not open stays, with a warning.
+BEGIN;
+UPDATE redoubt.vault AS v SET sealed = set_byte(sealed, 10, get_byte(sealed, 10) # 1)
+WHERE class_id = (SELECT class_id FROM redoubt.token_type WHERE typ = 'mail'::regtype) AND get_byte(sealed, 2) = 1;
+SELECT resealed, last IS NULL AS all_seen FROM redoubt.reseal_batch('mail', NULL, 1000);
+ROLLBACK;
+SELECT max(sequence) AS mark FROM redoubt.audit \gset
+CREATE FUNCTION always(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE OPERATOR regress_vault.= (LEFTARG = text, RIGHTARG = text, FUNCTION = always);
+SET SESSION AUTHORIZATION regress_vault_eraser;
+SET search_path = regress_vault, pg_catalog;
+CALL redoubt.reseal_vault('mail', 1);
+CALL redoubt.reseal_vault();
+SET search_path = regress_vault, public;
+CALL redoubt.reseal_vault('sealed_mail');
+CALL redoubt.reseal_vault('mail', 0);
+CALL redoubt.reseal_vault('mail', NULL);
+BEGIN READ ONLY;
+SELECT redoubt.reseal_batch('mail', NULL, 10);
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+DROP OPERATOR regress_vault.= (text, text);
+DROP FUNCTION always;
+SELECT get_byte(sealed, 2) AS key_version, count(*) > 0 AS rows FROM redoubt.vault
+WHERE class_id IN (SELECT class_id FROM redoubt.token_type WHERE key = 'regress_vault') GROUP BY 1 ORDER BY 1;
+SELECT operation, count > 0 AS some, token_type, count(*) > 1 AS batches FROM redoubt.audit WHERE sequence > :mark AND operation = 'reseal' GROUP BY 1, 2, 3 ORDER BY 3;
+SET SESSION AUTHORIZATION regress_vault_desk;
+SELECT redoubt.detokenize(email) AS still_open, mail('person5@example.com'::text) = email AS still_found FROM person WHERE id = 5;
+SELECT redoubt.detokenize(photo) FROM person WHERE id = 4;
+RESET SESSION AUTHORIZATION;
 
 -- ------------------------------------------------------------ by hand, for the record
 -- A value moved under another token, another type or altered does not open.

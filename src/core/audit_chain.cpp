@@ -203,7 +203,7 @@ AuditProblem AuditVerifier::begin_segment(std::uint64_t number) noexcept {
   const bool follows = number == head_.segment + 1;
   head_.segment = number;
   line_ = 0;
-  verifiable_ = false;
+  segment_mac_ = nullptr;
   if (!follows) return AuditProblem::missing_segment;
   ++segments_;
   return AuditProblem::none;
@@ -216,8 +216,10 @@ AuditProblem AuditVerifier::check_header(std::string_view text) noexcept {
   if (!secret_equal(header->previous_mac, head_.mac)) return AuditProblem::wrong_previous;
   if (header->torn_bytes != pending_fragment_) return AuditProblem::torn;
   pending_fragment_ = 0;
-  verifiable_ = header->kek_fingerprint == kek_fingerprint_;
-  if (!verifiable_) {
+  segment_mac_ = header->kek_fingerprint == kek_fingerprint_     ? mac_
+                 : header->kek_fingerprint == other_fingerprint_ ? other_mac_
+                                                                 : nullptr;
+  if (segment_mac_ == nullptr) {
     ++unverifiable_;
     if (first_unverifiable_ == 0) first_unverifiable_ = head_.segment;
     last_unverifiable_ = head_.segment;
@@ -233,9 +235,9 @@ AuditProblem AuditVerifier::line(std::string_view text) noexcept {
     if (const AuditProblem problem = check_header(text); problem != AuditProblem::none) return problem;
   }
   if (parsed->sequence != head_.sequence + 1) return AuditProblem::sequence_gap;
-  if (verifiable_) {
+  if (segment_mac_ != nullptr) {
     AuditMac expected;
-    if (!compute_mac(*mac_, head_.mac, parsed->authenticated, expected)) return AuditProblem::crypto_failure;
+    if (!compute_mac(*segment_mac_, head_.mac, parsed->authenticated, expected)) return AuditProblem::crypto_failure;
     if (!secret_equal(expected, parsed->mac)) return AuditProblem::wrong_mac;
     if (line_ > 1) ++records_;
   }

@@ -110,11 +110,17 @@ const char *audit_problem_text(AuditProblem problem) noexcept;
 // AuditVerifier is fed a whole trail, in order: for each segment file begin_segment, then line for
 // each complete line, then fragment if bytes without a newline follow; finish at the end.  Stop at
 // the first answer that is not none: segment() and line_number() then name the place.
-// Plain data apart from the reference to `mac`, which must outlive it, as must the fingerprint.
+// Plain data apart from the references to HmacSha256, which must outlive it, as must the fingerprints.
 class AuditVerifier {
  public:
   AuditVerifier(HmacSha256 &mac, std::string_view kek_fingerprint) noexcept
       : mac_(&mac), kek_fingerprint_(kek_fingerprint) {}
+
+  // Segments chained under this key are verified as well.
+  void accept(HmacSha256 &mac, std::string_view kek_fingerprint) noexcept {
+    other_mac_ = &mac;
+    other_fingerprint_ = kek_fingerprint;
+  }
 
   AuditProblem begin_segment(std::uint64_t number) noexcept;
   AuditProblem line(std::string_view text) noexcept;  // without the newline
@@ -136,6 +142,9 @@ class AuditVerifier {
 
   HmacSha256 *mac_;
   std::string_view kek_fingerprint_;
+  HmacSha256 *other_mac_ = nullptr;
+  std::string_view other_fingerprint_;
+  HmacSha256 *segment_mac_ = nullptr;  // of the current segment; null: it is chained under a key we lack
   AuditHead head_;
   std::uint64_t line_ = 0;
   std::uint64_t segments_ = 0;
@@ -144,7 +153,6 @@ class AuditVerifier {
   std::uint64_t unverifiable_ = 0;
   std::uint64_t first_unverifiable_ = 0;
   std::uint64_t last_unverifiable_ = 0;
-  bool verifiable_ = false;  // the current segment is chained under our key
 };
 
 }  // namespace redoubt

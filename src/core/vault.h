@@ -50,6 +50,8 @@ class VaultSealer {
   static Result<VaultSealer> make(std::span<const std::uint8_t> k1, std::span<const std::uint8_t> k2,
                                   std::span<const std::uint8_t> class_id, std::uint16_t key_version);
 
+  std::uint16_t key_version() const noexcept { return key_version_; }
+
   static constexpr std::size_t sealed_size(std::size_t value) noexcept { return kVaultOverhead + value; }
 
   // seal writes the record of `value` under `token` to `out`, whose size is exactly sealed_size() and which

@@ -318,10 +318,11 @@ void audit_trail_shmem_startup() {
   if (!IsUnderPostmaster) on_shmem_exit(log_last_head, 0);
 }
 
-HmacSha256 *audit_mac() noexcept {
-  static constinit HmacSha256 *mac = nullptr;  // never freed: no static destructors
-  if (mac == nullptr && kek_available()) {
-    Result<HmacSha256> made = HmacSha256::make(kek_audit_key());
+HmacSha256 *audit_mac(KekRole role) noexcept {
+  static constinit HmacSha256 *macs[] = {nullptr, nullptr};  // never freed: no static destructors
+  HmacSha256 *&mac = macs[static_cast<std::size_t>(role)];
+  if (mac == nullptr && kek_available(role)) {
+    Result<HmacSha256> made = HmacSha256::make(kek_audit_key(role));
     if (made.ok()) mac = new (std::nothrow) HmacSha256(std::move(*made));
   }
   return mac;

@@ -10,6 +10,7 @@
 #include "pg/boundary.h"
 
 #include "core/audit_chain.h"
+#include "pg/kek.h"
 
 namespace redoubt::pg {
 
@@ -59,9 +60,9 @@ struct AuditPosition {
 // head.segment is 0.  Returns 0, or errno when the trail cannot be opened.  Requires shared memory.
 int audit_position(AuditPosition &position, bool open);
 
-// audit_mac returns this process's HMAC context of the audit key, kept for its life; null without
-// the KEK or when OpenSSL fails.
-HmacSha256 *audit_mac() noexcept;
+// audit_mac returns this process's HMAC context of the audit key of a KEK, kept for its life; null without
+// that KEK or when OpenSSL fails.  Events are chained under the current one's.
+HmacSha256 *audit_mac(KekRole role = KekRole::current) noexcept;
 
 }  // namespace redoubt::pg
 #endif

@@ -190,6 +190,8 @@ REDOUBT_FUNCTION(redoubt_verify_audit) {
                       errhint("Check the server's OpenSSL configuration."), errhidestmt(true)));
     }
     AuditVerifier verifier(*mac, kek_fingerprint());
+    if (HmacSha256 *const previous = audit_mac(KekRole::previous))
+      verifier.accept(*previous, kek_fingerprint(KekRole::previous));
     const std::uint64_t last = not_opened != 0 ? list_segments().last : position.head.segment;
     const Verification verdict = verify_segments(verifier, last, not_opened != 0 ? nullptr : &position);
 

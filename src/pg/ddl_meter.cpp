@@ -13,7 +13,7 @@
 #include "pg/ddl_meter.h"
 #include "pg/deferred_errors.h"
 #include "pg/protected_columns.h"
-#include "pg/read_meter.h"
+#include "pg/query_meter.h"
 #include "pg/table_code.h"
 
 extern "C" {

@@ -16,7 +16,7 @@
 #include "pg/meter_function.h"
 #include "pg/plan_estimate.h"
 #include "pg/policy.h"
-#include "pg/read_meter.h"
+#include "pg/query_meter.h"
 
 extern "C" {
 #include "commands/explain.h"

@@ -181,11 +181,8 @@ ArrayType *fpe_array_open(const TypePolicy *policy, Operation op, ArrayType *tok
 }
 
 void fpe_make_all(const TypePolicy *policy, std::span<Datum> values) {
-  if (!policy->vaulted)
-    return in_batches(values, [policy](std::span<Datum> now) { crypt_integers(policy, Ff1Direction::encrypt, now); });
-  for (Datum &value : values)
-    value = policy->is_integer ? Int64GetDatum(fpe_tokenize(policy, DatumGetInt64(value)))
-                               : PointerGetDatum(fpe_tokenize(policy, view_of(DatumGetPointer(value))));
+  if (policy->vaulted) return fpe_vault_all(policy, values);
+  in_batches(values, [policy](std::span<Datum> now) { crypt_integers(policy, Ff1Direction::encrypt, now); });
 }
 
 void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {

@@ -174,6 +174,23 @@ int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
   return token;
 }
 
+void fpe_vault_all(const TypePolicy *policy, std::span<Datum> values) {
+  for (Datum &value : values) {
+    CHECK_FOR_INTERRUPTS();
+    if (policy->is_integer) {
+      value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
+      continue;
+    }
+    const std::string_view given = vault_view(reinterpret_cast<const varlena *>(DatumGetPointer(value)));
+    value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
+  }
+  vault_tokenize_all(policy, values);
+  for (Datum &value : values) {
+    const auto *token = reinterpret_cast<const varlena *>(DatumGetPointer(value));
+    value = policy->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
+  }
+}
+
 void fpe_check(Oid type, std::string_view token) {
   const TypePolicy *policy = policy_find(type);
   const std::string_view in = fpe_utf8(token);

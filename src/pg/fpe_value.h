@@ -56,6 +56,10 @@ text *fpe_reveal_masked(const TypePolicy *policy, Token token) {
   return fpe_open_masked(policy, token, true);
 }
 
+// fpe_vault_all tokenizes many values of a vaulted type, in place and none of them null; the vault charges.  The caller
+// has asked disclosure_tokenize_allowed().
+void fpe_vault_all(const TypePolicy *policy, std::span<Datum> values);
+
 // fpe_utf8 turns a text in the server encoding into UTF-8, fpe_local the other way what was made here: the same memory
 // where nothing changes.
 std::string_view fpe_utf8(std::string_view local);

@@ -151,7 +151,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   plan->parallelModeNeeded = parallel;
   if (metered) {
     read_meter_detach(&meter, query);
-    read_meter_finish(&meter, query);
+    if (meter.query != nullptr) query_meter_finish(meter.query, query);
   }
   if (outermost) disclosure_flush();
 }

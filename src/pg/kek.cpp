@@ -1,6 +1,6 @@
-// kek.cpp - reads the key-encryption key at server start and keeps it.
+// kek.cpp - reads the key-encryption key, and the previous one, at server start and keeps them.
 //
-// The key and what derives from it live in one mmap()ed page outside every
+// A key and what derives from it live in one mmap()ed page outside every
 // PostgreSQL memory context: locked into memory where the limit allows it,
 // excluded from core dumps, inherited by fork, never written again.  Nothing
 // here ever puts key material into a message.
@@ -21,10 +21,23 @@ struct KeyPage {
 };
 static_assert(std::is_trivially_destructible_v<KeyPage>);
 
-constinit KeyPage *page = nullptr;  // non-null: the KEK is available
-constinit char problem[256] = "neither redoubt.kek_file nor redoubt.kek_command is set";
+struct Slot {
+  const char *file_setting;
+  const char *command_setting;
+  KeyPage *page;  // non-null: the KEK is available
+  char problem[256];
+};
+constinit Slot slots[] = {
+    {"redoubt.kek_file", "redoubt.kek_command", nullptr, "neither redoubt.kek_file nor redoubt.kek_command is set"},
+    {"redoubt.previous_kek_file", "redoubt.previous_kek_command", nullptr, ""},
+};
 
-void explain(const char *what, const char *subject = "") { snprintf(problem, sizeof problem, "%s%s", what, subject); }
+Slot &slot_of(KekRole role) noexcept { return slots[static_cast<std::size_t>(role)]; }
+
+// Keeps the problem with a setting, or with no one in particular.
+void explain(Slot &slot, const char *setting, const char *what, const char *subject = "") {
+  snprintf(slot.problem, sizeof slot.problem, "%s%s%s%s", setting, setting[0] != '\0' ? " " : "", what, subject);
+}
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -68,18 +81,15 @@ bool inside_data_directory(const char *path) {
 // The rules PostgreSQL applies to its TLS private key: a regular file, owned by
 // the server's user (mode 0600 or less) or by root (0640 or less).  Plus ours:
 // not inside the data directory, which backups and base copies carry away.
-bool kek_file_acceptable(int fd, const char *path) {
+bool kek_file_acceptable(Slot &slot, int fd, const char *path) {
+  const auto refuse = [&slot](const char *what) { return explain(slot, slot.file_setting, what), false; };
   struct stat st;
-  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return explain("redoubt.kek_file is not a regular file"), false;
-  if (st.st_uid != geteuid() && st.st_uid != 0)
-    return explain("redoubt.kek_file must be owned by the database user or root"), false;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return refuse("is not a regular file");
+  if (st.st_uid != geteuid() && st.st_uid != 0) return refuse("must be owned by the database user or root");
   const mode_t forbidden = st.st_uid == geteuid() ? (S_IRWXG | S_IRWXO) : (S_IWGRP | S_IXGRP | S_IRWXO);
   if ((st.st_mode & forbidden) != 0)
-    return explain(
-               "redoubt.kek_file has group or world access (it must be 0600 or less, or 0640 or less when owned by "
-               "root)"),
-           false;
-  if (inside_data_directory(path)) return explain("redoubt.kek_file is inside the data directory"), false;
+    return refuse("has group or world access (it must be 0600 or less, or 0640 or less when owned by root)");
+  if (inside_data_directory(path)) return refuse("is inside the data directory");
   return true;
 }
 
@@ -96,28 +106,28 @@ ssize_t read_all(int fd, std::span<std::uint8_t> out) {
   return static_cast<ssize_t>(got);
 }
 
-bool kek_from_file(SecretBytes<128> &raw, std::size_t &length) {
-  const int fd = open(setting_kek_file, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return explain("redoubt.kek_file cannot be opened: ", strerror(errno)), false;
-  bool ok = kek_file_acceptable(fd, setting_kek_file);
+bool kek_from_file(Slot &slot, const char *path, SecretBytes<128> &raw, std::size_t &length) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return explain(slot, slot.file_setting, "cannot be opened: ", strerror(errno)), false;
+  bool ok = kek_file_acceptable(slot, fd, path);
   if (ok) {
     const ssize_t n = read_all(fd, raw.span());
     ok = n >= 0;
     if (ok)
       length = static_cast<std::size_t>(n);
     else
-      explain("redoubt.kek_file cannot be read");
+      explain(slot, slot.file_setting, "cannot be read");
   }
   close(fd);
   return ok;
 }
 
-bool kek_from_command(SecretBytes<128> &raw, std::size_t &length) {
-  FILE *pipe = OpenPipeStream(setting_kek_command, "r");
-  if (pipe == nullptr) return explain("redoubt.kek_command cannot be run"), false;
+bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, std::size_t &length) {
+  FILE *pipe = OpenPipeStream(command, "r");
+  if (pipe == nullptr) return explain(slot, slot.command_setting, "cannot be run"), false;
   const ssize_t n = read_all(fileno(pipe), raw.span());
   const int status = ClosePipeStream(pipe);
-  if (n < 0 || status != 0) return explain("redoubt.kek_command failed"), false;
+  if (n < 0 || status != 0) return explain(slot, slot.command_setting, "failed"), false;
   length = static_cast<std::size_t>(n);
   return true;
 }
@@ -136,28 +146,31 @@ bool derive(KeyPage &keys) {
   return true;
 }
 
-bool load() {
-  const bool has_file = setting_kek_file[0] != '\0';
-  const bool has_command = setting_kek_command[0] != '\0';
+// Tells why not by the slot's problem.
+bool load(Slot &slot, const char *file, const char *command) {
+  const bool has_file = file[0] != '\0';
+  const bool has_command = command[0] != '\0';
   if (!has_file && !has_command) return false;
-  if (has_file && has_command) return explain("both redoubt.kek_file and redoubt.kek_command are set"), false;
-
+  if (has_file && has_command) {
+    snprintf(slot.problem, sizeof slot.problem, "both %s and %s are set", slot.file_setting, slot.command_setting);
+    return false;
+  }
   SecretBytes<128> raw;
   std::size_t length = 0;
-  if (!(has_file ? kek_from_file(raw, length) : kek_from_command(raw, length))) return false;
+  if (!(has_file ? kek_from_file(slot, file, raw, length) : kek_from_command(slot, command, raw, length))) return false;
 
   void *memory = mmap(nullptr, sizeof(KeyPage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return explain("no memory for the key-encryption key"), false;
+  if (memory == MAP_FAILED) return explain(slot, "", "no memory for the key-encryption key"), false;
   (void)madvise(memory, sizeof(KeyPage), MADV_DONTDUMP);
   (void)mlock(memory, sizeof(KeyPage));  // best effort: RLIMIT_MEMLOCK may be 0
   auto *keys = new (memory) KeyPage{};
   if (!kek_decode(raw.span().first(length), keys->kek)) {
-    explain("the key-encryption key is neither 32 bytes nor 64 hex digits");
+    explain(slot, "", "the key-encryption key is neither 32 bytes nor 64 hex digits");
   } else if (!derive(*keys)) {
-    explain("OpenSSL could not derive keys from the key-encryption key");
+    explain(slot, "", "OpenSSL could not derive keys from the key-encryption key");
   } else {
     (void)mprotect(memory, sizeof(KeyPage), PROT_READ);
-    page = keys;
+    slot.page = keys;
     return true;
   }
   OPENSSL_cleanse(memory, sizeof(KeyPage));
@@ -168,27 +181,40 @@ bool load() {
 }  // namespace
 
 void kek_load() {
-  if (load()) return;
-  ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR), errmsg("redoubt has no key-encryption key: %s", problem),
-                    errdetail("Tokens stay readable as tokens; nothing can be tokenized or revealed."),
-                    errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server.")));
+  if (!load(slot_of(KekRole::current), setting_kek_file, setting_kek_command))
+    ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                      errmsg("redoubt has no key-encryption key: %s", kek_problem(KekRole::current)),
+                      errdetail("Tokens stay readable as tokens; nothing can be tokenized or revealed."),
+                      errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server.")));
+  if (!load(slot_of(KekRole::previous), setting_previous_kek_file, setting_previous_kek_command) &&
+      kek_problem(KekRole::previous)[0] != '\0')
+    ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                      errmsg("redoubt has no previous key-encryption key: %s", kek_problem(KekRole::previous)),
+                      errdetail("Data keys that it wraps cannot be used.")));
 }
 
-bool kek_available() noexcept { return page != nullptr; }
+bool kek_available(KekRole role) noexcept { return slot_of(role).page != nullptr; }
 
-const char *kek_fingerprint() noexcept { return page != nullptr ? page->fingerprint : ""; }
+const char *kek_fingerprint(KekRole role) noexcept {
+  const KeyPage *page = slot_of(role).page;
+  return page != nullptr ? page->fingerprint : "";
+}
 
-const char *kek_problem() noexcept { return problem; }
+const char *kek_problem(KekRole role) noexcept { return slot_of(role).problem; }
 
-std::span<const std::uint8_t, kKekSize> kek_bytes() noexcept { return page->kek; }
+std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept {
+  for (const Slot &slot : slots)
+    if (slot.page != nullptr && strcmp(slot.page->fingerprint, fingerprint) == 0) return slot.page->kek;
+  return {};
+}
 
-std::span<const std::uint8_t, 32> kek_audit_key() noexcept { return page->audit_key; }
+std::span<const std::uint8_t, 32> kek_audit_key(KekRole role) noexcept { return slot_of(role).page->audit_key; }
 
 void require_kek() {
-  if (page != nullptr) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("redoubt has no key-encryption key: %s", problem),
-           errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server."), errhidestmt(true)));
+  if (kek_available()) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("redoubt has no key-encryption key: %s", kek_problem()),
+                  errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server."), errhidestmt(true)));
 }
 
 }  // namespace redoubt::pg

@@ -6,31 +6,18 @@
 // Covered by sql/keys.sql and test/tap/keys.pl.
 #include "pg/boundary.h"
 
-#include "core/keywrap.h"
 #include "core/random.h"
 #include "pg/audit_trail.h"
 #include "pg/catalog.h"
 #include "pg/kek.h"
+#include "pg/key_store.h"
 #include "pg/keys.h"
 #include "pg/shared_memory.h"
 
 namespace redoubt::pg {
 namespace {
 
-// Columns of redoubt.key.
-enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint };
-
-constexpr std::size_t kKeySize = 32;                    // K1 and K2 each
-constexpr std::size_t kWrappedSize = 2 * kKeySize + 8;  // RFC 5649 adds one 8-byte block
 constexpr int kMaxVersion = 0xffff;
-
-struct WrappedKey {
-  int version = 0;  // 0: not found
-  std::size_t size = 0;
-  std::array<std::uint8_t, kWrappedSize> bytes{};
-  char kek[kKekFingerprintSize + 1] = "";
-};
-static_assert(std::is_trivially_destructible_v<WrappedKey>);
 
 struct CachedSealer {
   NameData key;
@@ -118,45 +105,9 @@ void cache_init() {
   cache = new SealerCache();
 }
 
-// The row of version `version`, or of the highest one for 0.
 WrappedKey read_key(const char *name, int version) {
-  WrappedKey result;
   table_oid = catalog_relation("key");
-  catalog_scan("key", [&result, name, version](const CatalogRow &row) {
-    bool null = false;
-    const text *row_name = DatumGetTextPP(row.get(kName, &null));
-    if (std::string_view(VARDATA_ANY(row_name), VARSIZE_ANY_EXHDR(row_name)) != name) return;
-    const int row_version = DatumGetInt32(row.get(kVersion, &null));
-    if (version != 0 ? row_version != version : row_version <= result.version) return;
-    const bytea *wrapped = DatumGetByteaPP(row.get(kWrapped, &null));
-    result.version = row_version;
-    result.size = VARSIZE_ANY_EXHDR(wrapped);
-    memcpy(result.bytes.data(), VARDATA_ANY(wrapped), std::min(result.size, result.bytes.size()));
-    const text *kek = DatumGetTextPP(row.get(kKekFingerprint, &null));
-    strlcpy(result.kek, text_to_cstring(kek), sizeof result.kek);
-  });
-  return result;
-}
-
-void check_kek(const char *name, const WrappedKey &wrapped) {
-  if (strcmp(wrapped.kek, kek_fingerprint()) != 0)
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("key \"%s\" was wrapped by the key-encryption key with fingerprint %s, but the server has %s", name,
-                    wrapped.kek, kek_fingerprint()),
-             errhint("Start the server with the key-encryption key this database was made with."), errhidestmt(true)));
-}
-
-// unwrap yields K1 and K2; throws XX001.
-void unwrap(const WrappedKey &wrapped, SecretBytes<2 * kKeySize> &out) {
-  // key_unwrap may write whole blocks: give it the wrapped size.
-  SecretBytes<kWrappedSize> plain;
-  std::size_t length = 0;
-  if (wrapped.size != kWrappedSize || key_unwrap(kek_bytes(), wrapped.bytes, plain.span(), length) != Status::ok ||
-      length != 2 * kKeySize)
-    throw Failure(ERRCODE_DATA_CORRUPTED, "a wrapped key in redoubt.key is damaged",
-                  "Restore the row of redoubt.key from a backup.");
-  std::copy_n(plain.span().begin(), out.span().size(), out.span().begin());
+  return key_store_read(name, version);
 }
 
 void forget_stale() {
@@ -178,8 +129,8 @@ CachedSealer *find_cached(const TypePolicy *policy, std::uint16_t version) noexc
 }
 
 CachedSealer *add_sealer(const TypePolicy *policy, const WrappedKey &wrapped, bool current) {
-  SecretBytes<2 * kKeySize> key;
-  unwrap(wrapped, key);
+  DataKey key;
+  key_store_unwrap(wrapped, key);
   auto sealer = TokenSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id,
                                   static_cast<std::uint16_t>(wrapped.version));
   if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
@@ -188,60 +139,24 @@ CachedSealer *add_sealer(const TypePolicy *policy, const WrappedKey &wrapped, bo
   return cache->back().get();
 }
 
-// Makes and stores version `version` of a key; K1 comes from `previous` unless null.
-void wrap_new(const WrappedKey *previous, std::span<std::uint8_t, kWrappedSize> out) {
-  SecretBytes<2 * kKeySize> key;
+// Makes version `version` of a key; K1 comes from `previous` unless null.
+void make_wrapped(const WrappedKey *previous, std::span<std::uint8_t, kWrappedSize> out) {
+  DataKey key;
   if (!random_bytes(key.span())) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
   if (previous != nullptr) {
-    SecretBytes<2 * kKeySize> old;
-    unwrap(*previous, old);
+    DataKey old;
+    key_store_unwrap(*previous, old);
     std::copy_n(old.span().begin(), kKeySize, key.span().begin());
   }
-  std::size_t length = 0;
-  if (key_wrap(kek_bytes(), key.span(), out, length) != Status::ok || length != kWrappedSize)
-    throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not wrap a data key");
-}
-
-// Inserts the row as the table's owner: callers were checked before.  False if
-// another session was faster; it is waited for.
-bool insert_key(const char *name, int version, std::span<const std::uint8_t, kWrappedSize> wrapped) {
-  const Oid relid = catalog_relation("key");
-  if (!OidIsValid(relid)) elog(ERROR, "table redoubt.key is missing");
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-
-  auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + kWrappedSize));
-  SET_VARSIZE(bytes, VARHDRSZ + kWrappedSize);
-  memcpy(VARDATA(bytes), wrapped.data(), kWrappedSize);
-  Oid types[] = {TEXTOID, INT4OID, BYTEAOID, TEXTOID, TEXTOID};
-  Datum values[] = {CStringGetTextDatum(name), Int32GetDatum(version), PointerGetDatum(bytes),
-                    CStringGetTextDatum(kek_fingerprint()),
-                    CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
-
-  Oid save_user = InvalidOid;
-  int save_context = 0;
-  GetUserIdAndSecContext(&save_user, &save_context);
-  SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE);  // an error restores it
-  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-  if (SPI_execute_with_args("INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) "
-                            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                            lengthof(types), types, values, nullptr, false, 0) != SPI_OK_INSERT)
-    elog(ERROR, "could not store a data key");
-  const bool inserted = SPI_processed == 1;
-  SPI_finish();
-  SetUserIdAndSecContext(save_user, save_context);
-  CommandCounterIncrement();
-  return inserted;
+  key_store_wrap(key, out);
 }
 
 // Wraps and stores version `version` of a key; false if another session did so
 // meanwhile.
 bool store_key(const char *name, int version, const WrappedKey *previous) {
   std::array<std::uint8_t, kWrappedSize> wrapped;
-  wrap_new(previous, wrapped);
-  const bool inserted = call([name, version, &wrapped] { return insert_key(name, version, wrapped); });
+  make_wrapped(previous, wrapped);
+  const bool inserted = call([name, version, &wrapped] { return key_store_insert(name, version, wrapped); });
   stale = true;
   if (!inserted) return false;
   call([name, version] {
@@ -264,7 +179,7 @@ int make_key(const char *name, bool rotate) {
   if (previous.version == kMaxVersion)
     throw Failure(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "a key has at most 65535 versions");
   const int version = previous.version + 1;
-  if (rotate) call([name, &previous] { check_kek(name, previous); });
+  if (rotate) call([name, &previous] { key_store_check(name, previous); });
   if (!store_key(name, version, rotate ? &previous : nullptr))
     throw Failure(ERRCODE_OBJECT_IN_USE, "another session made this version of the key", "Try again.");
   return version;
@@ -295,7 +210,7 @@ WrappedKey find_key(const char *name, std::uint16_t version) {
       ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                       errmsg("the token names version %d of key \"%s\", which does not exist", version, name),
                       errhint("The token is damaged or comes from another database."), errhidestmt(true)));
-    check_kek(name, wrapped);
+    key_store_check(name, wrapped);
   });
   return wrapped;
 }
@@ -333,8 +248,8 @@ VaultSealer *keys_vault_sealer(const TypePolicy *policy, std::uint16_t version) 
 
   const WrappedKey wrapped = find_key(NameStr(policy->key), version);
   forget_stale();
-  SecretBytes<2 * kKeySize> key;
-  unwrap(wrapped, key);
+  DataKey key;
+  key_store_unwrap(wrapped, key);
   const auto found = static_cast<std::uint16_t>(wrapped.version);
   auto sealer = VaultSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id, found);
   if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
@@ -364,13 +279,13 @@ FormatCipher *keys_format_cipher(const TypePolicy *policy) {
                       errmsg("version %d of key \"%s\", of token type %s, does not exist", policy->key_version, name,
                              policy->name),
                       errhint("Restore the row of redoubt.key from a backup."), errhidestmt(true)));
-    check_kek(name, found);
+    key_store_check(name, found);
     return found;
   });
   forget_stale();
-  SecretBytes<2 * kKeySize> key;
+  DataKey key;
   SecretBytes<kFormatKeySize> derived;
-  unwrap(wrapped, key);
+  key_store_unwrap(wrapped, key);
   const bool done = format_key(key.span().last<kKeySize>(), policy->class_id, derived);
   std::unique_ptr<FormatCipher> cipher = done ? FormatCipher::make(derived.span(), policy->class_id) : nullptr;
   if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");

@@ -5,7 +5,7 @@
 
 #include "pg/lease.h"
 #include "pg/meter_function.h"
-#include "pg/read_meter.h"
+#include "pg/query_meter.h"
 
 namespace redoubt::pg {
 
@@ -20,7 +20,7 @@ void lease_more(Lease *lease, std::uint32_t wanted) {
 }
 
 bool leases_give_back(Oid token_type, Operation operation) noexcept {
-  const bool output = read_meters_give_back(token_type, operation);
+  const bool output = query_meters_give_back(token_type, operation);
   const bool inside = meters_give_back(token_type, operation);
   return output || inside;
 }

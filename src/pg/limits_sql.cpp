@@ -163,16 +163,10 @@ void audit_limit_command(const char *command, Oid type, int64 count, const char 
   audit_write(event);
 }
 
-void run(const char *sql, int arguments, Oid *types, Datum *values, const char *nulls, int expected) {
-  policy_own_change_begin(expected == SPI_OK_DELETE ? OwnChange::deletes : OwnChange::writes);
-  PG_TRY();
-  {
-    const int result = SPI_execute_with_args(sql, arguments, types, values, nulls, false, 0);
-    if (result != expected) elog(ERROR, "writing redoubt.limit_rule failed: %s", SPI_result_code_string(result));
-  }
-  PG_FINALLY();
-  { policy_own_change_end(); }
-  PG_END_TRY();
+void run(const char *sql, std::span<Oid> types, Datum *values, const char *nulls, int expected) {
+  const OwnChange change = expected == SPI_OK_DELETE ? OwnChange::deletes : OwnChange::inserts_or_updates;
+  const int result = policy_write(change, sql, types, values, nulls);
+  if (result != expected) elog(ERROR, "writing redoubt.limit_rule failed: %s", SPI_result_code_string(result));
 }
 
 char null_flag(bool null) { return null ? 'n' : ' '; }
@@ -198,7 +192,7 @@ int64 store_rule(FunctionCallInfo fcinfo, const Window &per) {
       " burst = excluded.burst, on_excess = excluded.on_excess, max_delay = excluded.max_delay,"
       " shared = excluded.shared, created_by = excluded.created_by, created_at = excluded.created_at"
       " RETURNING id",
-      kArguments, types, values, nulls, SPI_OK_INSERT_RETURNING);
+      types, values, nulls, SPI_OK_INSERT_RETURNING);
   bool null = true;
   if (SPI_processed != 1) elog(ERROR, "redoubt.limit_rule took %d rows for one", static_cast<int>(SPI_processed));
   return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
@@ -233,7 +227,7 @@ int32 drop_limit(FunctionCallInfo fcinfo, const Window *per) {
   SPI_connect();
   run("DELETE FROM redoubt.limit_rule WHERE role IS NOT DISTINCT FROM $1 AND token_type IS NOT DISTINCT FROM $2"
       " AND operation = $3 AND ($4 OR per IS NOT DISTINCT FROM $5)",
-      kArguments, types, values, nulls, SPI_OK_DELETE);
+      types, values, nulls, SPI_OK_DELETE);
   const auto dropped = static_cast<int32>(SPI_processed);
   SPI_finish();
   audit_limit_command(

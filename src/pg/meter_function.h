@@ -7,7 +7,7 @@
 #define REDOUBT_PG_METER_FUNCTION_H
 
 #include "pg/plan_flow.h"
-#include "pg/read_meter.h"
+#include "pg/query_meter.h"
 
 namespace redoubt::pg {
 

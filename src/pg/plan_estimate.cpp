@@ -12,6 +12,7 @@
 #include "pg/function_trust.h"
 #include "pg/meter_function.h"
 #include "pg/plan_estimate.h"
+#include "pg/read_meter.h"
 #include "pg/policy.h"
 
 namespace redoubt::pg {

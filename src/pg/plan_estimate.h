@@ -5,7 +5,7 @@
 #ifndef REDOUBT_PG_PLAN_ESTIMATE_H
 #define REDOUBT_PG_PLAN_ESTIMATE_H
 
-#include "pg/read_meter.h"
+#include "pg/query_meter.h"
 
 namespace redoubt::pg {
 

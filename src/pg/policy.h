@@ -70,12 +70,11 @@ struct CarriedTokens {
 };
 const CarriedTokens *policy_carried(Oid type);
 
-// Between these two the statement that a function runs on an own table writes no `policy` event, because the
-// function records what it did itself.  Every other change does, also one that the statement's triggers or
-// rules make on the way.  The second must follow the first on every way out.
-enum class OwnChange : std::uint8_t { writes, deletes };
-void policy_own_change_begin(OwnChange change);
-void policy_own_change_end() noexcept;
+// policy_write runs a statement of a function of ours on an own table, through the SPI connection at hand, and returns
+// what SPI_execute_with_args does.  It writes no `policy` event, because the function records what it did itself. Every
+// other change does, also one that the statement's triggers or rules make on the way.
+enum class OwnChange : std::uint8_t { inserts, inserts_or_updates, updates, deletes };
+int policy_write(OwnChange change, const char *sql, std::span<Oid> types, Datum *values, const char *nulls = nullptr);
 
 }  // namespace redoubt::pg
 #endif

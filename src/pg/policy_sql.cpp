@@ -1,7 +1,10 @@
 // policy_sql.cpp - SQL functions around policies: the trigger on the extension's own tables, the check
-// of a new type's parameters, the record of types made and dropped, status(), and the support function that
+// of a new type's parameters, the rows of types made and dropped, status(), and the support function that
 // ties token types to the extension.
-// Covered by sql/custom_types.sql, sql/audit.sql and sql/status.sql.
+//
+// One action is one event: what a function of ours does to an own table it records itself, and the
+// trigger records everything else.
+// Covered by sql/custom_types.sql, sql/audit.sql, sql/vault_arrays.sql and sql/status.sql.
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
@@ -11,6 +14,7 @@
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
 #include "pg/uncovered.h"
+#include "pg/vault_store.h"
 
 extern "C" {
 #include "catalog/pg_collation.h"
@@ -39,13 +43,32 @@ bool is_own_change(TriggerEvent event) {
   return flag != nullptr && std::exchange(*flag, false);
 }
 
+// Writes one row of redoubt.token_type.
+void write_type(OwnChange change, const char *sql, std::span<Oid> types, Datum *values) {
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  const int result = policy_write(change, sql, types, values);
+  if (result < 0 || SPI_processed != 1) elog(ERROR, "could not write redoubt.token_type");
+  SPI_finish();
+}
+
+void record_type(const char *operation, Oid type, int64 values) {
+  if (shared_memory_ready() && kek_available())
+    audit_write({.event = "type", .operation = operation, .count = values, .detail = format_type_be_qualified(type)});
+}
+
 }  // namespace
 
-void policy_own_change_begin(OwnChange change) {
-  const bool writes = change == OwnChange::writes;
-  expected = {writes, writes, !writes};
+int policy_write(OwnChange change, const char *sql, std::span<Oid> types, Datum *values, const char *nulls) {
+  const bool both = change == OwnChange::inserts_or_updates;
+  int result = 0;
+  expected = {both || change == OwnChange::inserts, both || change == OwnChange::updates, change == OwnChange::deletes};
+  PG_TRY();
+  { result = SPI_execute_with_args(sql, static_cast<int>(types.size()), types.data(), values, nulls, false, 0); }
+  PG_FINALLY();
+  { expected = {}; }
+  PG_END_TRY();
+  return result;
 }
-void policy_own_change_end() noexcept { expected = {}; }
 
 }  // namespace redoubt::pg
 
@@ -86,13 +109,39 @@ REDOUBT_FUNCTION(redoubt_check_policy) {
   PG_RETURN_VOID();
 }
 
-// audit_type(operation, type, detail): for create_token_type and drop_token_type.
-REDOUBT_FUNCTION(redoubt_audit_type) {
+// add_type(redoubt.token_type): for create_token_type; stores the policy of a new type, and records that.
+REDOUBT_FUNCTION(redoubt_add_type) {
   using namespace redoubt::pg;
-  if (shared_memory_ready() && kek_available())
-    audit_write({.event = "type",
-                 .operation = text_to_cstring(PG_GETARG_TEXT_PP(0)),
-                 .detail = text_to_cstring(PG_GETARG_TEXT_PP(1))});
+  HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+  bool null = false;
+  const Oid type = DatumGetObjectId(GetAttributeByName(row, "typ", &null));
+  Oid types[] = {HeapTupleHeaderGetTypeId(row)};
+  Datum values[] = {PG_GETARG_DATUM(0)};
+  write_type(OwnChange::inserts, "INSERT INTO redoubt.token_type SELECT ($1).*", types, values);
+  record_type("create_token_type", type, -1);
+  PG_RETURN_VOID();
+}
+
+// remove_type(regtype): for drop_token_type; deletes the policy of a type, and what the vault holds of it that nobody
+// can detokenize any more.
+REDOUBT_FUNCTION(redoubt_remove_type) {
+  using namespace redoubt::pg;
+  const Oid type = PG_GETARG_OID(0);
+  const TypePolicy *policy = policy_require(type);
+  const bool vaulted = policy->vaulted;
+  int64 deleted = -1;
+  if (vaulted) {
+    deleted = static_cast<int64>(vault_delete_dead(policy->class_id));
+    if (vault_has(policy->class_id))
+      ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                      errmsg("cannot drop token type %s because the vault holds values of it", policy->name),
+                      errhint("Forget them, or disable them with redoubt.disable_tokens(); disabled ones go with the "
+                              "type.")));
+  }
+  Oid types[] = {REGTYPEOID};
+  Datum values[] = {ObjectIdGetDatum(type)};
+  write_type(OwnChange::deletes, "DELETE FROM redoubt.token_type WHERE typ OPERATOR(pg_catalog.=) $1", types, values);
+  record_type("drop_token_type", type, deleted);
   PG_RETURN_VOID();
 }
 
@@ -115,6 +164,10 @@ REDOUBT_FUNCTION(redoubt_status) {
   put("version", REDOUBT_VERSION);
   put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
   put("key-encryption key", kek_available() ? kek_fingerprint() : psprintf("none: %s", kek_problem()));
+  if (kek_available(KekRole::previous))
+    put("previous key-encryption key", kek_fingerprint(KekRole::previous));
+  else if (kek_problem(KekRole::previous)[0] != '\0')
+    put("previous key-encryption key", psprintf("none: %s", kek_problem(KekRole::previous)));
   put("superuser access", setting_superuser_access ? "on" : "off");
   if (ready) {
     put("audit directory", setting_audit_directory);

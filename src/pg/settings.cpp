@@ -16,6 +16,8 @@ constinit Oid setting_reveal_chosen_by = InvalidOid;
 constinit bool setting_superuser_access = false;
 constinit char *setting_kek_file = nullptr;
 constinit char *setting_kek_command = nullptr;
+constinit char *setting_previous_kek_file = nullptr;
+constinit char *setting_previous_kek_command = nullptr;
 constinit char *setting_audit_directory = nullptr;
 constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
@@ -100,6 +102,14 @@ void settings_define() {
   DefineCustomStringVariable("redoubt.kek_command", "Shell command that prints the key-encryption key at server start.",
                              "64 hex digits; used when redoubt.kek_file is empty.", &setting_kek_command, "",
                              PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.previous_kek_file",
+                             "File that holds the key-encryption key before the one in use.",
+                             "Opens what redoubt.rewrap_keys() has not wrapped anew yet.", &setting_previous_kek_file,
+                             "", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "redoubt.previous_kek_command", "Shell command that prints the key-encryption key before the one in use.",
+      "64 hex digits; used when redoubt.previous_kek_file is empty.", &setting_previous_kek_command, "", PGC_POSTMASTER,
+      GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.audit_directory", "Directory of the audit trail's segment files.",
                              "Relative to the data directory unless absolute.", &setting_audit_directory,
                              "redoubt_audit", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
@@ -126,9 +136,10 @@ void settings_define() {
 
 void settings_describe(char *out, unsigned long size) {
   snprintf(out, size,
-           "redoubt %s; key-encryption key %s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
+           "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
            "max_subjects %d; mode %s",
-           REDOUBT_VERSION, kek_fingerprint(), setting_superuser_access ? "on" : "off",
+           REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
+           kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
            setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
            setting_audit_segment_size, setting_max_subjects, kModeOptions[setting_mode].name);
 }

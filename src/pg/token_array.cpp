@@ -6,7 +6,7 @@
 // function for single values, so that one GRANT gives both and none is to be forgotten at a REVOKE.
 // Invariant: each element counts as one value, null elements as none; they are charged all or none, before the first
 // is opened.  Dimensions, bounds and nulls are those of the argument.
-// Covered by sql/arrays.sql.
+// Covered by sql/arrays.sql and sql/vault_arrays.sql.
 #include "pg/boundary.h"
 
 #include "core/token.h"
@@ -16,6 +16,7 @@
 #include "pg/fpe_value.h"
 #include "pg/token_io.h"
 #include "pg/token_value.h"
+#include "pg/vault.h"
 
 namespace redoubt::pg {
 namespace {
@@ -80,7 +81,7 @@ Datum integer_text(Datum value) {
 Oid base_of(const TypePolicy *policy) { return policy->is_bytes ? BYTEAOID : policy->is_integer ? INT8OID : TEXTOID; }
 
 // The tokens of an array are charged for together, once for an array that is evaluated twice in one statement.
-// The vault has charged for its own, one by one.
+// The vault has charged for its own.
 Datum charged(const TypePolicy *policy, ArrayType *tokens, int values) {
   if (policy->vaulted) PG_RETURN_ARRAYTYPE_P(tokens);
   disclosure_tokenize_charge(policy, {reinterpret_cast<const std::uint8_t *>(tokens), VARSIZE(tokens)},
@@ -105,6 +106,31 @@ int seal_all(const TypePolicy *policy, std::span<Datum> values, bool transparent
             : token_seal_text(policy, given.data(), given.size()));
   }
   return sealed;
+}
+
+// The same for a vaulted type, which charges for them.
+void vault_all(const TypePolicy *policy, std::span<Datum> values, bool transparent) {
+  auto *plain = static_cast<Datum *>(palloc(sizeof(Datum) * values.size()));
+  auto *index = static_cast<int *>(palloc(sizeof(int) * values.size()));
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    const std::string_view given = view_of(values[i]);
+    if (transparent && !policy->is_bytes && token_has_prefix(given)) {
+      values[i] = PointerGetDatum(token_from_text_form(policy->type, given));
+      continue;
+    }
+    if (count == 0) disclosure_tokenize_allowed(policy);
+    const std::span<const std::uint8_t> value =
+        policy->is_bytes && transparent ? std::span(reinterpret_cast<const std::uint8_t *>(given.data()), given.size())
+                                        : token_plaintext(policy, given.data(), given.size());
+    index[count] = static_cast<int>(i);
+    plain[count++] = PointerGetDatum(vault_bytes(value));
+  }
+  vault_tokenize_all(policy, {plain, count});
+  for (std::size_t i = 0; i < count; ++i)
+    values[static_cast<std::size_t>(index[i])] =
+        PointerGetDatum(token_of_vault_key(reinterpret_cast<const bytea *>(DatumGetPointer(plain[i]))));
 }
 
 // Opens tokens, masked or plain, for a reader who has been admitted.
@@ -166,6 +192,31 @@ Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
   PG_RETURN_ARRAYTYPE_P(put_together(elements, TEXTOID));
 }
 
+// tokenize(text[], regtype)
+Datum tokenize_as(FunctionCallInfo fcinfo, const TypePolicy *policy) {
+  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
+  const Elements elements = take_apart(fcinfo);
+  const std::span<Datum> values = elements.values();
+  disclosure_tokenize_allowed(policy);
+  if (policy->format == nullptr) {
+    if (policy->vaulted)
+      vault_all(policy, values, false);
+    else
+      (void)seal_all(policy, values, false);
+    for (Datum &value : values) {
+      const auto *token = reinterpret_cast<const bytea *>(DatumGetPointer(value));
+      value = CStringGetTextDatum(token_text_form(policy->type, token));
+    }
+  } else {
+    if (policy->is_integer)
+      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer_value(policy, view_of(value)));
+    fpe_make_all(policy, values);
+    if (policy->is_integer)
+      for (Datum &value : values) value = integer_text(value);
+  }
+  return charged(policy, put_together(elements, TEXTOID), elements.count);
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -176,7 +227,9 @@ REDOUBT_FUNCTION(redoubt_tokenize_array) {
   if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), policy->type);
   const Elements elements = take_apart(fcinfo);
   int values = elements.count;
-  if (policy->format != nullptr) {
+  if (policy->vaulted && policy->format == nullptr) {
+    vault_all(policy, elements.values(), true);
+  } else if (policy->format != nullptr) {
     disclosure_tokenize_allowed(policy);
     fpe_make_all(policy, elements.values());
   } else {
@@ -193,26 +246,22 @@ REDOUBT_FUNCTION(redoubt_mask_array) { return redoubt::pg::reveal(fcinfo, redoub
 REDOUBT_FUNCTION(redoubt_tokenize_array_as) {
   using namespace redoubt::pg;
   const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
-  if (policy->vaulted)
-    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("tokenize() makes no arrays of tokens of the vaulted type %s", policy->name),
-                    errhint("%s(values) does.", policy->name), errhidestmt(true)));
-  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
-  const Elements elements = take_apart(fcinfo);
-  const std::span<Datum> values = elements.values();
-  disclosure_tokenize_allowed(policy);
-  if (policy->format == nullptr) {
-    (void)seal_all(policy, values, false);
-    for (Datum &value : values) {
-      const auto *token = reinterpret_cast<const bytea *>(DatumGetPointer(value));
-      value = CStringGetTextDatum(token_text_form(policy->type, token));
-    }
-  } else {
-    for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer_value(policy, view_of(value)));
-    fpe_make_all(policy, values);
-    for (Datum &value : values) value = integer_text(value);
-  }
-  return charged(policy, put_together(elements, TEXTOID), elements.count);
+  if (policy->vaulted)  // as tokenize(text, regtype) does
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+             errhint("redoubt.vault_token(values, type) takes any expression for the type."), errhidestmt(true)));
+  return tokenize_as(fcinfo, policy);
+}
+
+// vault_token(text[], regtype) -> text[]
+REDOUBT_FUNCTION(redoubt_vault_token_array) {
+  using namespace redoubt::pg;
+  const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  if (!policy->vaulted)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a vaulted token type", policy->name),
+                    errhint("redoubt.tokenize(values, type) takes every type."), errhidestmt(true)));
+  return tokenize_as(fcinfo, policy);
 }
 
 REDOUBT_FUNCTION(redoubt_detokenize_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::reveal); }

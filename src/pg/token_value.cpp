@@ -251,7 +251,8 @@ bytea *token_from_text_form(Oid type, std::string_view text) {
   if (!size.ok())
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("malformed token for type %s", format_type_be(type)),
-             errdetail("A text of %zu bytes that begins with \"tok_\" is not a well-formed token.", text.size()),
+             errdetail("A text of %zu bytes that %s with \"tok_\" is not a well-formed token.", text.size(),
+                       token_has_prefix(text) ? "begins" : "does not begin"),
              errhidestmt(true)));
   SET_VARSIZE(token, VARHDRSZ + *size);
   return token;

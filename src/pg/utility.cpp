@@ -13,7 +13,7 @@
 #include "pg/limit_statement.h"
 #include "pg/log_guard.h"
 #include "pg/policy.h"
-#include "pg/read_meter.h"
+#include "pg/protected_columns.h"
 #include "pg/statistics_meter.h"
 #include "pg/utility.h"
 #include "pg/vault_watch.h"
@@ -79,7 +79,7 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
   if (copy->is_from || copy->relation == nullptr) return nullptr;
   const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
   if (!OidIsValid(relid) || !compat_copies_out(get_rel_relkind(relid))) return nullptr;
-  if (!relation_is_protected(relid) && !statistics_table(relid)) return nullptr;
+  if (protected_relation(relid) == nullptr && !statistics_table(relid)) return nullptr;
   Relation relation = table_open(relid, NoLock);
   auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
   auto *target = reinterpret_cast<CopyStmt *>(rewritten->utilityStmt);
@@ -97,7 +97,7 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
 bool takes_plaintext(const CopyStmt *copy) {
   if (!copy->is_from || copy->relation == nullptr) return false;
   const Oid relid = RangeVarGetRelid(copy->relation, NoLock, true);
-  return OidIsValid(relid) && relation_is_protected(relid);
+  return OidIsValid(relid) && protected_relation(relid) != nullptr;
 }
 
 // Records that `member` joined or left a role that may reveal or tokenize, which

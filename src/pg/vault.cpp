@@ -90,29 +90,47 @@ Fingerprint fingerprint_of(const TypePolicy *policy, Bytes value) {
   return fingerprint;
 }
 
-// A random value of the type's format: FF1 under a key that nobody has.  It keeps what the format keeps.
-Refusal random_in_format(const TypePolicy *policy, Bytes value, bytea **token) {
+// FF1 under a key that nobody has.
+std::unique_ptr<FormatCipher> random_cipher() {
   SecretBytes<kFormatKeySize> key;
   std::array<std::uint8_t, kFormatClassIdSize> tweak;
   if (!random_bytes(key.span()) || !random_bytes(tweak))
     throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
-  const std::unique_ptr<FormatCipher> cipher = FormatCipher::make(key.span(), tweak);
+  std::unique_ptr<FormatCipher> cipher = FormatCipher::make(key.span(), tweak);
   if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a key");
+  return cipher;
+}
+
+Refusal encrypt(const TypePolicy *policy, FormatCipher &cipher, Bytes value, std::string &out) {
   const std::string_view text(reinterpret_cast<const char *>(value.data()), value.size());
+  if (!policy->is_integer) return policy->format->crypt(Ff1Direction::encrypt, cipher, text, out);
+  std::int64_t number = 0;
+  std::int64_t random = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, cipher, number, random);
+  out = std::to_string(random);
+  return refusal;
+}
+
+// A random value of the type's format.  It keeps what the format keeps.
+Refusal random_in_format(const TypePolicy *policy, Bytes value, bytea **token) {
   std::string out;
-  Refusal refusal = {Status::ok, 0, ""};
-  if (policy->is_integer) {
-    std::int64_t number = 0;
-    std::int64_t random = 0;
-    (void)std::from_chars(text.data(), text.data() + text.size(), number);
-    refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, number, random);
-    out = std::to_string(random);
-  } else {
-    refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, text, out);
-  }
+  const Refusal refusal = encrypt(policy, *random_cipher(), value, out);
   if (refusal.ok())
     *token = call([&out] { return vault_bytes({reinterpret_cast<const std::uint8_t *>(out.data()), out.size()}); });
   return refusal;
+}
+
+// Whether the format takes all these values.
+Refusal fit_format(const TypePolicy *policy, std::span<const Datum> values) {
+  const std::unique_ptr<FormatCipher> cipher = random_cipher();
+  std::string out;
+  for (const Datum value : values) {
+    if (InterruptPending) call([] { CHECK_FOR_INTERRUPTS(); });
+    const Refusal refusal = encrypt(policy, *cipher, bytes_of(DatumGetPointer(value)), out);
+    if (!refusal.ok()) return refusal;
+  }
+  return {Status::ok, 0, ""};
 }
 
 // A token that is probably unused.
@@ -142,8 +160,8 @@ bytea *seal(const TypePolicy *policy, const bytea *token, Bytes value) {
   return sealed;
 }
 
-// The value of a row, palloc'd.
-varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
+// The value of a row, palloc'd; null where it does not open.
+varlena *try_open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
   const auto version = vault_key_version(bytes_of(row.sealed));
   if (version.ok()) {
     VaultSealer *sealer = keys_vault_sealer(policy, *version);
@@ -153,7 +171,13 @@ varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &
     const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
     if (sealer->open(bytes_of(token), bytes_of(row.sealed), out) == Status::ok) return value;
   }
-  refuse_corrupt(policy);
+  return nullptr;
+}
+
+varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
+  varlena *value = try_open_row(policy, token, row);
+  if (value == nullptr) refuse_corrupt(policy);
+  return value;
 }
 
 // A row that a fingerprint led to is the value's: the fingerprint is not sealed, and may have been moved by hand.
@@ -200,6 +224,25 @@ bytea *obtain(const TypePolicy *policy, Bytes value, const bytea *fingerprint) {
   pg_unreachable();
 }
 
+// A value of an array.
+struct Numbered {
+  Fingerprint fingerprint;
+  std::size_t index;
+};
+
+std::span<Numbered> by_fingerprint(const TypePolicy *policy, std::span<const Datum> values) {
+  auto *made = static_cast<Numbered *>(palloc_extended(sizeof(Numbered) * values.size(), MCXT_ALLOC_HUGE));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    made[i] = {{}, i};
+    if (policy->deterministic) made[i].fingerprint = fingerprint_of(policy, bytes_of(DatumGetPointer(values[i])));
+  }
+  const std::span<Numbered> all(made, values.size());
+  if (policy->deterministic)
+    std::ranges::sort(all, {}, [](const Numbered &value) -> const Fingerprint & { return value.fingerprint; });
+  return all;
+}
+
 // Deletes a row; false if there is none.  One that was made while this waited is deleted too, where the isolation level
 // lets it be seen.
 bool forget(const TypePolicy *policy, VaultBy by, const bytea *key) {
@@ -240,6 +283,29 @@ bytea *vault_tokenize(const TypePolicy *policy, Bytes value) {
   return token;
 }
 
+// In the order of their fingerprints, whatever that of the array: two calls never wait for each other.
+void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values) {
+  const Refusal refusal = policy->format != nullptr ? fit_format(policy, values) : Refusal{Status::ok, 0, ""};
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  Fingerprint charged;
+  require_randomness(random_bytes(charged));  // no two calls are one
+  disclosure_tokenize_charge(policy, charged, static_cast<uint32>(values.size()));
+  const std::span<Numbered> order = by_fingerprint(policy, values);
+  MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  for (const Numbered &next : order) {
+    Datum &value = values[next.index];
+    const Bytes plain = bytes_of(DatumGetPointer(value));
+    MemoryContext caller = MemoryContextSwitchTo(per_value);
+    const bytea *token = obtain(policy, plain, policy->deterministic ? vault_bytes(next.fingerprint) : nullptr);
+    MemoryContextSwitchTo(caller);
+    OPENSSL_cleanse(DatumGetPointer(value), VARSIZE(DatumGetPointer(value)));
+    pfree(DatumGetPointer(value));
+    value = PointerGetDatum(vault_bytes(bytes_of(token)));
+    MemoryContextReset(per_value);
+  }
+  MemoryContextDelete(per_value);
+}
+
 bytea *vault_find_token(const TypePolicy *policy, Bytes value) {
   require_consistent(policy);
   const Fingerprint fingerprint = fingerprint_of(policy, value);
@@ -265,6 +331,38 @@ varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required)
     refuse_disabled(policy);
   }
   return open_row(policy, token, row);
+}
+
+int64 vault_seal_anew(const TypePolicy *policy, const bytea *after, int limit, const bytea **last) {
+  const std::uint16_t version = keys_vault_sealer(policy, 0)->key_version();
+  const VaultPart part = vault_sealed_otherwise(policy->class_id, version, after, limit);
+  MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  int64 sealed = 0;
+  int corrupt = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, part.tokens) {
+    CHECK_FOR_INTERRUPTS();
+    const auto *token = static_cast<const bytea *>(lfirst(cell));
+    MemoryContext caller = MemoryContextSwitchTo(per_value);
+    const VaultRow row = vault_find(policy->class_id, VaultBy::token, token);
+    varlena *value = row.found ? try_open_row(policy, token, row) : nullptr;
+    if (row.found && value == nullptr) ++corrupt;
+    if (value != nullptr) {
+      const bytea *anew = seal(policy, token, bytes_of(value));
+      OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+      if (vault_reseal(policy->class_id, token, row.sealed, anew)) ++sealed;
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(per_value);
+  }
+  MemoryContextDelete(per_value);
+  if (corrupt > 0)
+    ereport(WARNING,
+            (errcode(ERRCODE_DATA_CORRUPTED),
+             errmsg("%d values of type %s in the vault are corrupt and stay as they are", corrupt, policy->name),
+             errhidestmt(true)));
+  *last = part.last;
+  return sealed;
 }
 
 bool vault_forget_token(const TypePolicy *policy, const bytea *token) {

@@ -19,6 +19,11 @@ namespace redoubt::pg {
 // made; XX001 where the value's row was tampered with.
 bytea *vault_tokenize(const TypePolicy *policy, std::span<const std::uint8_t> value);
 
+// vault_tokenize_all does the same for many values, palloc'd byteas, and puts their tokens in their places.  They are
+// charged together, each as one and all or none, after it is known that the type takes them all and before the first is
+// looked up; and wiped.
+void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values);
+
 // vault_find_token charges, and returns the token of a value of a consistent type, or null where it has none.  It
 // writes nothing.  Raises 53400; 0A000 for other types; XX001 as above.
 bytea *vault_find_token(const TypePolicy *policy, std::span<const std::uint8_t> value);
@@ -31,6 +36,10 @@ varlena *vault_open(const TypePolicy *policy, const bytea *token, bool required)
 // level hides it; 25006.  The second takes the way of vault_find_token to it.
 bool vault_forget_token(const TypePolicy *policy, const bytea *token);
 bool vault_forget_value(const TypePolicy *policy, std::span<const std::uint8_t> value);
+
+// vault_seal_anew seals the values of up to `limit` tokens after `after` with the current version of the type's key,
+// where they are not, and returns how many; *last as in vault_store.h.  Values that do not open stay, with a warning.
+int64 vault_seal_anew(const TypePolicy *policy, const bytea *after, int limit, const bytea **last);
 
 // vault_bytes copies bytes into a fresh bytea.
 bytea *vault_bytes(std::span<const std::uint8_t> bytes);

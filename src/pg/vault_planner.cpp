@@ -1,9 +1,11 @@
-// vault_planner.cpp - what makes redoubt.tokenize(text, regtype) write; see vault_planner.h.
+// vault_planner.cpp - what makes redoubt.tokenize(text, regtype) and tokenize(text[], regtype) write; see
+// vault_planner.h.
 //
-// It is STABLE and parallel safe, as types of other methods want it, and may be evaluated for a plan's estimates.  For
-// a vaulted type, its planner support function puts vault_token() in its place, which is VOLATILE and PARALLEL UNSAFE.
-// By then PostgreSQL has decided about workers, so the planner hook asks vault_tokenizes() before.
-// Covered by sql/vault.sql.
+// They are STABLE and parallel safe, as types of other methods want it, and may be evaluated for a plan's estimates.
+// For a vaulted type, their planner support function puts vault_token() in their place, which is VOLATILE and
+// PARALLEL UNSAFE.  By then PostgreSQL has decided about workers, so the planner hook asks vault_tokenizes() before.
+//
+// Covered by sql/vault.sql and sql/vault_arrays.sql.
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
@@ -26,8 +28,9 @@ bool names_vaulted(const FuncExpr *call) {
   return policy != nullptr && policy->vaulted;
 }
 
-Oid own_function(const char *name) {
-  const Oid arguments[] = {TEXTOID, REGTYPEOID};
+// Of texts, or of arrays of them.
+Oid own_function(const char *name, Oid base) {
+  const Oid arguments[] = {base, REGTYPEOID};
   const oidvector *types = buildoidvector(arguments, lengthof(arguments));
   return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
                          ObjectIdGetDatum(get_namespace_oid("redoubt", false)));
@@ -42,7 +45,8 @@ static bool vault_walker(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, FuncExpr)) {
     const auto *call = reinterpret_cast<const FuncExpr *>(node);
-    if (call->funcid >= FirstNormalObjectId && names_vaulted(call) && call->funcid == own_function("tokenize"))
+    if (call->funcid >= FirstNormalObjectId && names_vaulted(call) &&
+        call->funcid == own_function("tokenize", call->funcresulttype))
       return true;
   }
   if (IsA(node, Query))
@@ -67,6 +71,6 @@ REDOUBT_FUNCTION(redoubt_vault_support) {
   if (!names_vaulted(call)) PG_RETURN_POINTER(nullptr);
   auto *copy = makeNode(FuncExpr);
   *copy = *call;
-  copy->funcid = own_function("vault_token");
+  copy->funcid = own_function("vault_token", call->funcresulttype);
   PG_RETURN_POINTER(copy);
 }

@@ -1,5 +1,5 @@
 // vault_sql.cpp - the SQL functions of the vault: vault_token, find_token and a type's _find, forget, forget_value,
-// disable_tokens, enable_tokens, sweep_vault.
+// disable_tokens, enable_tokens, sweep_vault, reseal_batch.
 //
 // What takes or gives a value, or tells whether there is one, asks for the privilege to tokenize.  What deletes or
 // disables is a matter of EXECUTE, and recorded.
@@ -75,6 +75,34 @@ ArrayType *keys_of_texts(const TypePolicy *policy, ArrayType *tokens) {
   return construct_array(keys, used, BYTEAOID, -1, false, TYPALIGN_INT);
 }
 
+// Tokens that are not in the vault are a mistake, such as a list of plaintexts: an error where all are, else a warning,
+// because those that are have to be disabled all the same.
+void require_known(const TypePolicy *policy, ArrayType *keys) {
+  Datum *key = nullptr;
+  int count = 0;
+  int known = 0;
+  deconstruct_array(keys, BYTEAOID, -1, false, TYPALIGN_INT, &key, nullptr, &count);
+  MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  for (int i = 0; i < count; ++i) {
+    CHECK_FOR_INTERRUPTS();
+    MemoryContext caller = MemoryContextSwitchTo(per_row);
+    if (vault_find(policy->class_id, VaultBy::token, DatumGetByteaPP(key[i])).found) ++known;
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(per_row);
+  }
+  MemoryContextDelete(per_row);
+  if (known < count)
+    ereport(known == 0 ? ERROR : WARNING,
+            (errcode(ERRCODE_NO_DATA_FOUND),
+             errmsg("%d of %d tokens of type %s are not in the vault", count - known, count, policy->name),
+             errhint("They have expired, were forgotten, or are no tokens of the type."), errhidestmt(true)));
+}
+
+void require_batch(int batch) {
+  if (batch < 1 || batch > kMaxBatch)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a batch has 1 to %d tokens", kMaxBatch)));
+}
+
 int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
   if (PG_ARGISNULL(0))
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the token type must not be null")));
@@ -82,6 +110,7 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
   require_kek();
   const TypePolicy *policy = vaulted_type(PG_GETARG_OID(0));
   ArrayType *keys = PG_ARGISNULL(1) ? nullptr : keys_of_texts(policy, PG_GETARG_ARRAYTYPE_P(1));
+  if (keys != nullptr) require_known(policy, keys);
   const auto changed = static_cast<int64>(vault_set_disabled(policy->class_id, keys, disabled));
   audit_write({.event = "vault",
                .token_type = policy->type,
@@ -181,11 +210,33 @@ REDOUBT_FUNCTION(redoubt_enable_tokens) { PG_RETURN_INT64(redoubt::pg::set_disab
 REDOUBT_FUNCTION(redoubt_sweep_vault) {
   using namespace redoubt::pg;
   const int batch = PG_GETARG_INT32(0);
-  if (batch < 1 || batch > kMaxBatch)
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a batch has 1 to %d tokens", kMaxBatch)));
+  require_batch(batch);
   require_preloaded();
   require_kek();
   const auto deleted = static_cast<int64>(vault_sweep(batch));
   if (deleted > 0) audit_write({.event = "vault", .operation = "sweep", .count = deleted});
   PG_RETURN_INT64(deleted);
+}
+
+// reseal_batch(regtype, bytea, integer, OUT resealed bigint, OUT last bytea): one batch of reseal_vault()
+REDOUBT_FUNCTION(redoubt_reseal_batch) {
+  using namespace redoubt::pg;
+  if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the token type and the batch must not be null")));
+  const TypePolicy *policy = vaulted_type(PG_GETARG_OID(0));
+  require_batch(PG_GETARG_INT32(2));
+  require_preloaded();
+  require_kek();
+  PreventCommandIfReadOnly("redoubt.reseal_vault()");
+  const bytea *last = nullptr;
+  const int64 resealed =
+      vault_seal_anew(policy, PG_ARGISNULL(1) ? nullptr : PG_GETARG_BYTEA_PP(1), PG_GETARG_INT32(2), &last);
+  if (resealed > 0)
+    audit_write({.event = "vault", .token_type = policy->type, .operation = "reseal", .count = resealed});
+  TupleDesc descriptor = nullptr;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+    elog(ERROR, "reseal_batch must return a row");
+  Datum values[] = {Int64GetDatum(resealed), PointerGetDatum(last)};
+  bool nulls[] = {false, last == nullptr};
+  return HeapTupleGetDatum(heap_form_tuple(descriptor, values, nulls));
 }

@@ -10,6 +10,7 @@
 // Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
 #include "pg/boundary.h"
 
+#include "core/vault.h"
 #include "pg/catalog.h"
 #include "pg/protected_columns.h"
 #include "pg/vault_store.h"
@@ -31,7 +32,17 @@ enum : AttrNumber {
   kDisabledColumn
 };
 
-enum Statement : int { kInsert, kDeleteToken, kDeleteFingerprint, kSetSome, kSetAll, kSweep, kStatements };
+enum Statement : int {
+  kInsert,
+  kDeleteToken,
+  kDeleteFingerprint,
+  kSetSome,
+  kSetAll,
+  kDeleteDead,
+  kReseal,
+  kSweep,
+  kStatements
+};
 
 struct StatementText {
   const char *sql;
@@ -54,6 +65,13 @@ constexpr StatementText kText[kStatements] = {
     {"UPDATE redoubt.vault SET disabled = $2 WHERE class_id" VAULT_IS "$1 AND disabled OPERATOR(pg_catalog.<>) $2",
      2,
      {UUIDOID, BOOLOID}},
+    {"DELETE FROM redoubt.vault WHERE class_id" VAULT_IS "$1 AND (disabled OR expires_at OPERATOR(pg_catalog.<=) $2)",
+     2,
+     {UUIDOID, TIMESTAMPTZOID}},
+    {"UPDATE redoubt.vault SET sealed = $4 WHERE class_id" VAULT_IS "$1 AND token" VAULT_IS "$2 AND sealed" VAULT_IS
+     "$3",
+     4,
+     {UUIDOID, BYTEAOID, BYTEAOID, BYTEAOID}},
     {"DELETE FROM redoubt.vault WHERE ctid" VAULT_IS
      "ANY (ARRAY(SELECT ctid FROM redoubt.vault WHERE expires_at OPERATOR(pg_catalog.<=) $1 LIMIT $2 "
      "FOR UPDATE SKIP LOCKED))",
@@ -151,16 +169,21 @@ void copy_row(VaultRow *row, HeapTuple tuple, TupleDesc descriptor) {
   row->expired = !null && DatumGetTimestampTz(expires) <= GetCurrentTimestamp();
 }
 
-// Finds the row that is committed now, or our own.  *changing: who is deleting or changing it and has not ended; not
-// asked for where null.
+Oid index_of(VaultBy by) {
+  const Oid index = catalog_relation(by == VaultBy::token ? "vault_pkey" : "vault_fingerprint");
+  if (!OidIsValid(index) || IndexGetRelation(index, true) != vault_relation())
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("an index of redoubt.vault is missing"),
+                    errhint("It was dropped by hand; restore it from a dump of the extension.")));
+  return index;
+}
+
+// Finds the row that is committed now, or our own; any row of the class where `key` is null.  *changing: who is
+// deleting or changing it and has not ended; not asked for where null.
 VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, TransactionId *changing) {
   VaultRow row = {};
   const Oid relid = vault_relation();
-  const Oid index = catalog_relation(by == VaultBy::token ? "vault_pkey" : "vault_fingerprint");
   if (!OidIsValid(relid)) return row;
-  if (!OidIsValid(index) || IndexGetRelation(index, true) != relid)
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("an index of redoubt.vault is missing"),
-                    errhint("It was dropped by hand; restore it from a dump of the extension.")));
+  const Oid index = index_of(by);
   Relation table = table_open(relid, AccessShareLock);
   ScanKeyData keys[2];
   ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
@@ -170,7 +193,8 @@ VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, Transaction
   Snapshot fresh = RegisterSnapshot(GetCatalogSnapshot(relid));
   SnapshotData dirty;
   InitDirtySnapshot(dirty);
-  SysScanDesc scan = systable_beginscan(table, index, true, changing != nullptr ? &dirty : fresh, lengthof(keys), keys);
+  SysScanDesc scan = systable_beginscan(table, index, true, changing != nullptr ? &dirty : fresh,
+                                        key != nullptr ? lengthof(keys) : 1, keys);
   while (HeapTuple tuple = systable_getnext(scan)) {
     if (changing != nullptr && TransactionIdIsValid(dirty.xmin)) continue;  // being added by another
     if (changing != nullptr) *changing = dirty.xmax;
@@ -252,6 +276,46 @@ uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disab
   Datum values[] = {uuid_datum(class_id), BoolGetDatum(disabled), PointerGetDatum(tokens)};
   return execute(tokens != nullptr ? kSetSome : kSetAll, values);
 }
+
+VaultPart vault_sealed_otherwise(const ClassId &class_id, std::uint16_t version, const bytea *after, int limit) {
+  VaultPart part = {};
+  Relation table = table_open(vault_relation(), AccessShareLock);
+  Relation index = index_open(index_of(VaultBy::token), AccessShareLock);
+  ScanKeyData keys[2];
+  ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
+  ScanKeyInit(&keys[1], kTokenColumn, BTGreaterStrategyNumber, F_BYTEAGT, PointerGetDatum(after));
+  Snapshot fresh = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(table)));
+  SysScanDesc scan = systable_beginscan_ordered(table, index, fresh, after != nullptr ? 2 : 1, keys);
+  for (int looked = 0; looked < limit; ++looked) {
+    CHECK_FOR_INTERRUPTS();
+    HeapTuple tuple = systable_getnext_ordered(scan, ForwardScanDirection);
+    part.last =
+        HeapTupleIsValid(tuple) ? DatumGetByteaPCopy(column_of(tuple, kTokenColumn, RelationGetDescr(table))) : nullptr;
+    if (part.last == nullptr) break;
+    const bytea *head =
+        DatumGetByteaPSlice(column_of(tuple, kSealedColumn, RelationGetDescr(table)), 0, kVaultOverhead);
+    const auto sealed_by = vault_key_version(
+        {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(head)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(head))});
+    if (!sealed_by.ok() || *sealed_by != version) part.tokens = lappend(part.tokens, part.last);
+  }
+  systable_endscan_ordered(scan);
+  UnregisterSnapshot(fresh);
+  index_close(index, AccessShareLock);
+  table_close(table, AccessShareLock);
+  return part;
+}
+
+bool vault_reseal(const ClassId &class_id, const bytea *token, const bytea *was, const bytea *sealed) {
+  Datum values[] = {uuid_datum(class_id), PointerGetDatum(token), PointerGetDatum(was), PointerGetDatum(sealed)};
+  return execute(kReseal, values) == 1;
+}
+
+uint64 vault_delete_dead(const ClassId &class_id) {
+  Datum values[] = {uuid_datum(class_id), TimestampTzGetDatum(GetCurrentTimestamp())};
+  return execute(kDeleteDead, values);
+}
+
+bool vault_has(const ClassId &class_id) { return find(class_id, VaultBy::token, nullptr, nullptr).found; }
 
 uint64 vault_sweep(int batch) {
   Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(batch)};

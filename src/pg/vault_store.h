@@ -43,6 +43,24 @@ bool vault_delete(const ClassId &class_id, VaultBy by, const bytea *key);
 // is null, and returns how many it changed.
 uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disabled);
 
+// vault_sealed_otherwise looks at up to `limit` rows of a class, in the order of their tokens and beginning after
+// `after` (null: with the first): `tokens`, a List of bytea, are those whose values another version of the key than
+// `version` sealed.
+struct VaultPart {
+  List *tokens;
+  bytea *last;  // the last one looked at; null: there are no more
+};
+VaultPart vault_sealed_otherwise(const ClassId &class_id, std::uint16_t version, const bytea *after, int limit);
+
+// vault_reseal replaces what is sealed in a row; false if that is not what it was, or the row is gone.
+bool vault_reseal(const ClassId &class_id, const bytea *token, const bytea *was, const bytea *sealed);
+
+// vault_delete_dead deletes the rows of a class that are disabled or have expired, and returns how many.
+uint64 vault_delete_dead(const ClassId &class_id);
+
+// vault_has tells whether there is any row of the class.
+bool vault_has(const ClassId &class_id);
+
 // vault_sweep deletes up to `batch` expired rows of the database, skipping rows that somebody has
 // locked, and returns how many.
 uint64 vault_sweep(int batch);

@@ -1,7 +1,8 @@
 # keys.pl - proves where the key-encryption key may come from, and what works
 # without it: a restart with the same one opens everything; another one, none or
 # an unacceptable one is error 55000 that says which, while tokens can still be
-# read, written, compared and dumped as tokens.
+# read, written, compared and dumped as tokens; and that a change of the key-encryption key
+# loses nothing at any point, a crash in the middle included.
 use strict;
 use warnings;
 use FindBin;
@@ -128,12 +129,87 @@ refused('silent command', qr/neither 32 bytes nor 64 hex digits/, "redoubt.kek_c
 
 # Back to the first key.
 accepted('the first key again', "redoubt.kek_file = '$kek'", "redoubt.kek_command = ''");
+
+# A change of KEK: what either wraps can be used while both are there, what is new is wrapped by the new one, and
+# rewrap_keys() does the rest, wholly or not at all.
+sub wrapped_by {
+  my (%options) = @_;
+  return $node->admin('SELECT kek_fingerprint, count(*) FROM redoubt.key GROUP BY 1 ORDER BY min(name)', %options);
+}
+$node->admin(<<~'SQL');
+  SELECT redoubt.create_token_type('card', method => 'fpe', format => 'digits(16)');
+  SELECT redoubt.create_token_type('patient', method => 'vault');
+  GRANT EXECUTE ON FUNCTION redoubt.card(text), redoubt.detokenize(redoubt.card), redoubt.patient(text), redoubt.detokenize(redoubt.patient) TO regress_lead;
+  CREATE TABLE chart (card redoubt.card, patient redoubt.patient);
+  GRANT ALL ON chart TO regress_lead;
+  SELECT redoubt.rotate_key('default');
+  CREATE DATABASE second;
+  SQL
+$node->admin('CREATE EXTENSION redoubt; CREATE TABLE note (t redoubt.text_token); GRANT ALL ON note TO regress_lead;
+  GRANT EXECUTE ON FUNCTION redoubt.text_token(text), redoubt.detokenize(redoubt.text_token) TO regress_lead', database => 'second');
+$node->ask('regress_lead', q{INSERT INTO note VALUES ('in the second database')}, database => 'second');
+$node->ask('regress_lead', q{INSERT INTO chart SELECT redoubt.tokenize('4111111111111111', 'redoubt.card'), 'a patient'::text});
+my $chart = 'SELECT redoubt.detokenize(card), redoubt.detokenize(patient) FROM chart';
+my $note = 'SELECT redoubt.detokenize(t) FROM note';
+is(wrapped_by(), "$first|2", 'change: the keys are wrapped by the first one');
+refused('change: the new one alone', qr/fingerprint \Q$first\E.*server has \Q$second\E/, "redoubt.kek_file = '$other'");
+my @both = ("redoubt.kek_file = '$other'", "redoubt.previous_kek_file = '$kek'");
+sub both_work {
+  my ($when) = @_;
+  is($node->ask('regress_lead', $reveal), 'person1@example.com', "$when: sealed values can be revealed");
+  is($node->ask('regress_lead', q{SELECT count(*) FROM person WHERE email = 'person1@example.com'}), '1', "$when: and are equal to new ones");
+  is($node->ask('regress_lead', $chart), '4111111111111111|a patient', "$when: format-preserving and vaulted ones, too");
+  is($node->ask('regress_lead', $note, database => 'second'), 'in the second database', "$when: in every database");
+  return;
+}
+accepted('change: both', @both);
+is(fingerprint(), $second, 'change: the server has the new one');
+is($node->admin(q{SELECT value FROM redoubt.status() WHERE item = 'previous key-encryption key'}), $first, 'change: and names the previous one');
+both_work('change: both');
+is($node->admin(q{SELECT redoubt.create_key('made_meanwhile')}), '1', 'change: a key can be made');
+is($node->admin(q{SELECT kek_fingerprint FROM redoubt.key WHERE name = 'made_meanwhile'}), $second, 'change: by the new one');
+# A crash in the middle.
+my $session = $node->background_psql('postgres', on_error_stop => 0);
+is($session->query(q{BEGIN; SELECT redoubt.rewrap_keys()}), '2', 'change: two keys are wrapped anew');
+$session->query('CHECKPOINT');
+$node->stop('immediate');
+eval { $session->quit };
+$node->start;
+is(wrapped_by(), "$first|2\n$second|1", 'change: after a crash none is');
+is($node->admin('BEGIN; SELECT redoubt.rewrap_keys(); ROLLBACK;'), '2', 'change: two keys are wrapped anew');
+is(wrapped_by(), "$first|2\n$second|1", 'change: and rolled back');
+both_work('change: rolled back');
+is($node->admin('SELECT redoubt.rewrap_keys()'), '2', 'change: done');
+is(wrapped_by(), "$second|3", 'change: now the new one wraps them all');
+is($node->admin(q{SELECT count, detail LIKE '%' || (SELECT value FROM redoubt.status() WHERE item = 'key-encryption key') FROM redoubt.audit WHERE operation = 'rewrap_keys' ORDER BY sequence DESC LIMIT 1}),
+  '2|t', 'change: it is on record');
+is($node->admin(q{SELECT count(*) FROM redoubt.audit WHERE event = 'policy' AND detail = 'table redoubt.key'}), '0', 'change: once');
+both_work('change: done in one database');
+is($node->admin('SELECT redoubt.rewrap_keys()'), '0', 'change: done once');
+is($node->admin('SELECT redoubt.rewrap_keys()', database => 'second'), '1', 'change: done in the other');
+is($node->verdict, 't', 'change: the audit trail verifies under both');
+# The other way round: back.
+accepted('change: back', "redoubt.kek_file = '$kek'", "redoubt.previous_kek_file = '$other'");
+is($node->admin('SELECT redoubt.rewrap_keys()'), '3', 'change: back again');
+is($node->admin('SELECT redoubt.rewrap_keys()', database => 'second'), '1', 'change: there, too');
+# Without the previous one.
+accepted('change: without the other', "redoubt.previous_kek_file = ''");
+both_work('change: without the other');
+like($node->verdict, qr/^f\|.*chained under another key than \Q$first\E/, 'change: without the other: what it chained cannot be verified');
+is($node->admin(q{SELECT count(*) FROM redoubt.status() WHERE item = 'previous key-encryption key'}), '0', 'change: none is named');
+# A previous one that cannot be had is a warning, and what it wraps is refused.
+refused('previous one missing', qr/fingerprint \Q$first\E/, "redoubt.kek_file = '$other'", "redoubt.previous_kek_file = '$inside'");
+like($node->log_text, qr/WARNING:.*redoubt has no previous key-encryption key: redoubt.previous_kek_file cannot be opened/, 'previous one missing: the log says so');
+like($node->admin(q{SELECT value FROM redoubt.status() WHERE item = 'previous key-encryption key'}), qr/^none: redoubt.previous_kek_file cannot be opened/,
+  'previous one missing: and status()');
+$node->fails_with('', 'SELECT redoubt.rewrap_keys()', '55000', qr/\Q$first\E/, 'previous one missing: nothing is wrapped anew');
+accepted('previous one from a command', "redoubt.previous_kek_file = ''", "redoubt.previous_kek_command = 'cat $kek'");
+accepted('the first key for good', "redoubt.kek_file = '$kek'", "redoubt.previous_kek_command = ''");
 $node->fails_with('regress_clerk', 'SHOW redoubt.kek_file', '42501', qr/pg_read_all_settings|superuser/, 'not everyone learns where the key is');
 $node->stop;
 
 # No key byte has reached what a thief of the data directory or of the log gets.
-my $hex = substr(read_file($kek), 0, 64);
-for my $needle ($hex, uc $hex, pack('H*', $hex)) {
+for my $needle (map { my $hex = substr(read_file($_), 0, 64); ($hex, uc $hex, pack('H*', $hex)) } $kek, $other) {
   my @hits;
   for my $file ($node->logfile, split /\n/, run_command([ 'find', $node->data_dir, '-type', 'f' ])) {
     push @hits, $file if index(read_file($file) // '', $needle) >= 0;

@@ -2,7 +2,8 @@
 # rules: a streaming standby finds tokens by plaintext, reveals to whom it is
 # granted, within limits, and writes an audit trail of its own; logical decoding
 # and a logical subscriber, initial copy included, see tokens only, also through a
-# role that would see plaintext in a query.
+# role that would see plaintext in a query; that a subscriber which is given keys and vault opens what it gets; and that the
+# key-encryption key is changed on the standby first.
 use strict;
 use warnings;
 use FindBin;
@@ -115,7 +116,46 @@ $subscriber->admin("DELETE FROM redoubt.key; $keys");
 is($subscriber->ask('regress_lead', q{SELECT redoubt.detokenize(email) FROM person WHERE email = 'person7@example.com'}),
   'person7@example.com', 'subscriber: with the keys of the publisher it reveals');
 
-# A standby that is promoted goes on.
+# Vaulted tokens: given the type's class and the rows of the vault, too.
+my $vaulted = q{SELECT redoubt.create_token_type('patient', method => 'vault');
+  GRANT EXECUTE ON FUNCTION redoubt.patient(text), redoubt.detokenize(redoubt.patient) TO regress_lead;
+  CREATE TABLE chart (id integer PRIMARY KEY, patient redoubt.patient); GRANT ALL ON chart TO regress_lead};
+$_->admin($vaulted) for $primary, $subscriber;
+my $class = q{SELECT class_id FROM redoubt.token_type WHERE typ = 'redoubt.patient'::regtype};
+$subscriber->admin(q{UPDATE redoubt.token_type SET class_id = '} . $primary->admin($class) . q{' WHERE typ = 'redoubt.patient'::regtype});
+$primary->ask('regress_lead', q{INSERT INTO chart VALUES (1, redoubt.tokenize('Mary Smith', 'redoubt.patient')), (2, redoubt.tokenize('John Smith', 'redoubt.patient'))});
+$primary->admin('ALTER PUBLICATION pub ADD TABLE chart, redoubt.vault; GRANT SELECT ON redoubt.vault, chart TO regress_repl; GRANT USAGE ON SCHEMA redoubt TO regress_repl');
+$subscriber->admin('ALTER SUBSCRIPTION sub REFRESH PUBLICATION');
+$subscriber->wait_for_subscription_sync($primary, 'sub');
+my $patients = 'SELECT redoubt.detokenize(patient) FROM chart ORDER BY id';
+is($subscriber->ask('regress_lead', $patients), "Mary Smith\nJohn Smith", 'subscriber: with the rows of the vault it opens vaulted tokens');
+is($subscriber->ask('regress_lead', q{SELECT id FROM chart WHERE patient = redoubt.patient_find('Mary Smith')}), '1', 'subscriber: and finds them');
+$primary->admin('SELECT redoubt.forget(patient) FROM chart WHERE id = 1');
+$primary->wait_for_catchup('sub');
+$subscriber->fails_with('regress_lead', $patients, 'P0002', qr/is not in the vault/, 'subscriber: what the publisher forgot is forgotten there');
+is($primary->admin(q{SELECT operation FROM redoubt.audit WHERE event = 'policy' AND operation = 'publish'}), 'publish', 'that the vault is published is on record');
+
+# A change of the key-encryption key: the standby first.
+$primary->wait_for_catchup($standby);
+my $new_kek = $primary->new_kek('kek_new');
+for my $node ($standby, $primary) {
+  $node->set_conf("redoubt.kek_file = '$new_kek'", "redoubt.previous_kek_file = '" . $primary->basedir . "/kek'");
+  $node->restart;
+  is($node->ask('regress_lead', $found =~ s/person2\@EXAMPLE.COM/person7\@example.com/r), 'person7@example.com', $node->name . ': with both it reveals');
+}
+$standby->fails_with('', 'SELECT redoubt.rewrap_keys()', '25006', qr/during recovery|read-only/, 'standby: keys are wrapped anew on the primary');
+is($primary->admin('SELECT redoubt.rewrap_keys()'), '2', 'primary: two keys are wrapped anew');
+$primary->wait_for_catchup($standby);
+is($standby->admin('SELECT count(DISTINCT kek_fingerprint) FROM redoubt.key'), '1', 'standby: there, too');
+for my $node ($standby, $primary) {
+  $node->set_conf("redoubt.previous_kek_file = ''");
+  $node->restart;
+  is($node->ask('regress_lead', q{SELECT redoubt.detokenize(patient) FROM chart WHERE id = 2}), 'John Smith', $node->name . ': with the new one alone it reveals');
+}
+
+# A standby that is promoted goes on.  Its older segments need the older key.
+$standby->set_conf("redoubt.previous_kek_file = '" . $primary->basedir . "/kek'");
+$standby->restart;
 $standby->promote;
 $standby->ask('regress_lead', q{INSERT INTO person VALUES (10, 'person10@example.com')});
 is($standby->ask('regress_lead', q{SELECT redoubt.detokenize(email) FROM person WHERE email = 'person10@example.com'}), 'person10@example.com', 'promoted: it tokenizes and reveals');

@@ -13,7 +13,7 @@ use Test::More;
 
 my $explains = -e qx(pg_config --pkglibdir) =~ s/\n//r . '/auto_explain.so';
 my $node = RedoubtNode->make('vault', streaming => 1, conf => [
-  'redoubt.sweep_interval = 0', "log_min_duration_statement = 0", 'log_parameter_max_length = 0',
+  'redoubt.sweep_interval = 0', 'max_prepared_transactions = 1', "log_min_duration_statement = 0", 'log_parameter_max_length = 0',
   $explains ? ("session_preload_libraries = 'auto_explain'", 'auto_explain.log_min_duration = 0', 'auto_explain.log_nested_statements = on',
     'auto_explain.log_verbose = on') : () ]);
 
@@ -63,6 +63,17 @@ $node->stop('immediate');
 $node->start;
 is($node->ask('regress_lead', $opened), $values, 'after a crash every value opens');
 is($node->ask('regress_lead', q{SELECT patient = redoubt.patient('patient no 1999'::text) FROM journal WHERE id = 501}), 't', 'and keeps its token');
+
+# A prepared transaction outlives one, and makes others wait for it.
+$node->ask('regress_lead', q{BEGIN; INSERT INTO journal SELECT 502, v FROM unnest(redoubt.tokenize(ARRAY['patient no 1998'], 'redoubt.patient')) AS v; PREPARE TRANSACTION 'regress'});
+$node->stop('immediate');
+$node->start;
+is($node->ask('regress_lead', q{SELECT redoubt.patient_find('patient no 1998') IS NULL}), 't', 'prepared: what is not committed is not found');
+$node->fails_with('regress_lead', q{SET lock_timeout = '200ms'; SELECT redoubt.tokenize(ARRAY['patient no 1998'], 'redoubt.patient')}, '55P03', qr/lock timeout/, 'prepared: who tokenizes the same waits');
+$node->admin(q{COMMIT PREPARED 'regress'});
+is($node->ask('regress_lead', q{SELECT redoubt.detokenize(redoubt.tokenize(ARRAY['patient no 1998'], 'redoubt.patient'), 'redoubt.patient') = ARRAY['patient no 1998'] AND
+  (SELECT redoubt.detokenize(patient) FROM journal WHERE id = 502) = 'patient no 1998'}), 't', 'prepared: and has its token then');
+$node->admin(q{SELECT redoubt.forget(patient) FROM journal WHERE id = 502; DELETE FROM journal WHERE id = 502});
 
 # A standby.
 $node->backup('base');

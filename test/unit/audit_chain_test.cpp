@@ -255,6 +255,35 @@ TEST(AuditChain, SaysWhichSegmentsItCannotVerify) {
   EXPECT_NE(v.problem, AuditProblem::none);  // the next header pins it
 }
 
+TEST(AuditChain, VerifiesSegmentsOfAnAcceptedKey) {
+  Trail trail;
+  trail.fingerprint = kOtherFingerprint;
+  trail.mac = make_mac(9);
+  trail.open();
+  trail.event("a");
+  trail.fingerprint = kFingerprint;
+  trail.mac = make_mac(7);
+  trail.open();
+  trail.event("b");
+  HmacSha256 other = make_mac(9);
+  const auto run = [&](HmacSha256 &accepted) {
+    AuditVerifier verifier(trail.mac, kFingerprint);
+    verifier.accept(accepted, kOtherFingerprint);
+    for (std::uint64_t number = 1; number <= 2; ++number) {
+      if (auto p = verifier.begin_segment(number); p != AuditProblem::none) return p;
+      for (const auto &line : trail.segments[number - 1])
+        if (auto p = verifier.line(line); p != AuditProblem::none) return p;
+    }
+    EXPECT_EQ(verifier.unverifiable(), 0u);
+    EXPECT_EQ(verifier.records(), 2u);
+    return verifier.finish(&trail.head);
+  };
+  EXPECT_EQ(run(other), AuditProblem::none);
+  EXPECT_EQ(run(trail.mac), AuditProblem::wrong_mac);
+  trail.segments[0][1].replace(trail.segments[0][1].find("\"a\""), 3, "\"x\"");
+  EXPECT_EQ(run(other), AuditProblem::wrong_mac);
+}
+
 TEST(AuditChain, ParsesOnlyWhatItWrites) {
   Trail trail = make_trail();
   const std::string header = trail.segments[0][0], event = trail.segments[0][1];

@@ -85,6 +85,8 @@ TEST(Vault, ARecordOpensUnderItsOwnTokenClassAndKeyOnly) {
 
   VaultSealer of_other_version = keys.sealer(2);
   EXPECT_EQ(open(of_other_version, token, record, opened), Status::invalid_argument);
+  EXPECT_EQ(*vault_key_version(record), sealer.key_version());
+  EXPECT_EQ(of_other_version.key_version(), 2);
 }
 
 TEST(Vault, EveryAlteredByteIsFound) {

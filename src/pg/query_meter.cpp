@@ -1,0 +1,317 @@
+// query_meter.cpp - see query_meter.h.
+//
+// State per query lives in its es_query_cxt and leaves the list with it.  Backend-local, no locks.
+// Covered by sql/reads.sql, sql/probes.sql, sql/explain.sql and test/metering.
+#include "pg/boundary.h"
+
+#include "pg/compat.h"
+#include "pg/derived_columns.h"
+#include "pg/query_meter.h"
+#include "pg/read_meter.h"
+
+extern "C" {
+#include "executor/instrument.h"
+}
+
+extern "C" {
+static void query_meter_forget(void *argument) {
+  using namespace redoubt::pg;
+  for (QueryMeter **link = &query_meters; *link != nullptr; link = &(*link)->next)
+    if (*link == argument) {
+      *link = (*link)->next;
+      return;
+    }
+}
+static bool query_meter_find_conflicts(PlanState *state, void *context) {
+  using namespace redoubt::pg;
+  if (IsA(state, ModifyTableState) &&
+      reinterpret_cast<ModifyTable *>(state->plan)->onConflictAction != ONCONFLICT_NONE) {
+    auto *query = static_cast<QueryMeter *>(context);
+    query->modify = lappend(query->modify, state);
+    // The executor counts conflicts where it is instrumented.
+    if (state->instrument == nullptr) state->instrument = InstrAlloc(1, INSTRUMENT_ROWS, false);
+  }
+  return planstate_tree_walker(state, tree_walker(query_meter_find_conflicts), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Destinations whose rows leave the reader's control.  Parallel workers hand
+// rows to their leader, which meters them.
+bool leaves(CommandDest dest) noexcept { return dest != DestNone && dest != DestTupleQueue; }
+
+// A token stays a token in a new table or in a tuple store that is printed to the client, where
+// it is met again; a labelled plaintext value does not.  What a function does with its
+// rows cannot be seen.
+bool stays_protected(CommandDest dest, bool store_is_printed) noexcept {
+  return dest == DestIntoRel || dest == DestTransientRel || (dest == DestTuplestore && store_is_printed);
+}
+
+// Calls `visit(token_type)` once per token type of the sources in `mask`.
+template <typename Visit>
+void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
+  for (int i = 0; i < analysis->sources; ++i) {
+    if ((mask & 1U << i) == 0) continue;
+    bool first = true;
+    for (int k = 0; k < i; ++k)
+      first &= (mask & 1U << k) == 0 || analysis->source[k].token_type != analysis->source[i].token_type;
+    if (first) visit(analysis->source[i].token_type);
+  }
+}
+
+void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((mask & 1U << i) != 0) limits_charge(analysis->source[i].token_type, Operation::probe, 1);
+}
+
+void admit(const PlanAnalysis *analysis) {
+  each_type(analysis, ~0U, [](Oid type) { limits_admit(type, Operation::read); });
+  each_type(analysis, analysis->statement_decides, [](Oid type) { limits_admit(type, Operation::probe); });
+}
+
+ProbeCover *cover_of(QueryMeter *query, Oid token_type) noexcept {
+  for (int i = 0; i < query->covers; ++i)
+    if (query->cover[i].token_type == token_type) return &query->cover[i];
+  query->cover[query->covers] = {token_type, 0, 0};
+  return &query->cover[query->covers++];
+}
+
+int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
+  for (int i = 0; i < query->budgets; ++i)
+    if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
+  query->budget[query->budgets] = {lease_make(token_type, operation), 0, 0};
+  return query->budgets++;
+}
+
+// A meter and its arrays in one piece.
+QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
+  const auto sources = static_cast<Size>(analysis->sources);
+  const Size budgets_at = MAXALIGN(sizeof(QueryMeter));
+  const Size covers_at = budgets_at + MAXALIGN(sizeof(MeteredBudget) * 2 * sources);
+  const Size columns_at = covers_at + MAXALIGN(sizeof(ProbeCover) * sources);
+  auto *memory = static_cast<char *>(
+      MemoryContextAlloc(context, columns_at + sizeof(MeteredColumn) * static_cast<Size>(analysis->values)));
+  auto *meter = new (memory) QueryMeter{};
+  meter->budget = reinterpret_cast<MeteredBudget *>(memory + budgets_at);
+  meter->cover = reinterpret_cast<ProbeCover *>(memory + covers_at);
+  meter->column = reinterpret_cast<MeteredColumn *>(memory + columns_at);
+  return meter;
+}
+
+void find_conflicts(QueryMeter *meter, QueryDesc *query) {
+  if (meter->analysis->conflicts == 0) return;
+  MemoryContext old = MemoryContextSwitchTo(query->estate->es_query_cxt);
+  query_meter_find_conflicts(query->planstate, meter);
+  ListCell *cell = nullptr;
+  foreach (cell, query->estate->es_subplanstates) {
+    auto *state = static_cast<PlanState *>(lfirst(cell));
+    if (state != nullptr && !list_member_ptr(meter->modify, state)) query_meter_find_conflicts(state, meter);
+  }
+  MemoryContextSwitchTo(old);
+}
+
+// Each conflict tells of a row that exists.
+void charge_conflicts(QueryMeter *meter) {
+  double conflicts = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, meter->modify) conflicts += static_cast<PlanState *>(lfirst(cell))->instrument->ntuples2;
+  const double fresh = conflicts - meter->conflicts;
+  meter->conflicts = conflicts;
+  if (fresh < 1) return;
+  const PlanAnalysis *analysis = meter->analysis;
+  for (int i = 0; i < analysis->sources; ++i)
+    if (const std::uint16_t count = analysis->conflict.count[i]; count != 0)
+      limits_charge(analysis->source[i].token_type, Operation::probe,
+                    static_cast<uint32>(std::min(fresh * count, static_cast<double>(PG_INT32_MAX))));
+}
+
+// Redoubt's own refusals name no value.
+bool error_is_own() noexcept {
+  MemoryContext caller = MemoryContextSwitchTo(CurTransactionContext);  // in PG_CATCH it is ErrorContext
+  ErrorData *error = CopyErrorData();
+  MemoryContextSwitchTo(caller);
+  const std::string_view file = error->filename != nullptr ? error->filename : "";
+  const bool own = file.ends_with(".cpp");  // the server's files are in C
+  FreeErrorData(error);
+  return own;
+}
+
+}  // namespace
+
+QueryMeter *query_meter_find(const EState *estate) noexcept {
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
+    if (query->estate == estate) return query;
+  return nullptr;
+}
+
+std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept {
+  ProbeCover *cover = cover_of(query, token_type);
+  cover->answered += probes;
+  if (cover->answered <= cover->covered) return 0;
+  const std::uint64_t missing = std::min<std::uint64_t>(probes, cover->answered - cover->covered);
+  cover->covered = cover->answered;
+  return static_cast<std::uint32_t>(missing);
+}
+
+[[gnu::hot]] void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
+  const PlanAnalysis *analysis = meter->analysis;
+  meter->budgets = meter->columns = 0;
+  meter->single = false;
+  if (!leaves(dest)) return;
+  std::uint32_t carried = 0;
+  for (int c = 0; c < analysis->columns; ++c) {
+    const OutputColumn &column = analysis->column[c];
+    carried |= column.carries;
+    for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
+      const int i = std::countr_zero(rest);
+      const Source &source = analysis->source[i];
+      const bool stays = (column.stays & 1U << i) != 0;
+      if (stays && stays_protected(dest, store_is_printed)) continue;
+      const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
+      const int budget = budget_of(meter, source.token_type, Operation::read);
+      if (column.flow.pure || column.flow.many || revealable)
+        meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
+                                           column.type,
+                                           column.flow.count[i],
+                                           column.flow.many,
+                                           column.flow.pure,
+                                           revealable,
+                                           !stays,
+                                           budget};
+      else
+        meter->budget[budget].fixed += column.flow.count[i];
+    }
+  }
+  const std::uint32_t probes = analysis->row_decides & ~carried;
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((probes & 1U << i) != 0)
+      ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
+  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0;
+}
+
+[[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
+  // What a worker hands to its leader is metered there, or by meters in its part of the plan;
+  // the queries of functions that it calls are its own.
+  if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
+    return;
+  const PlanAnalysis *analysis = plan_analysis(facts);
+  if (analysis->sources == 0) return;
+  if (analysis->unmetered)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the plan hands protected values over at a place that is not metered"),
+                    errhint("Another extension may have made or changed the plan after Redoubt saw it; load redoubt "
+                            "last in shared_preload_libraries.")));
+  MemoryContext context = query->estate->es_query_cxt;
+  QueryMeter *const meter = allocate(context, analysis);
+  meter->estate = query->estate;
+  meter->query = query;
+  meter->analysis = analysis;
+  meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+  if (!meter->explain_only) find_conflicts(meter, query);
+  meter->forget.func = query_meter_forget;
+  meter->forget.arg = meter;
+  MemoryContextRegisterResetCallback(context, &meter->forget);
+  meter->next = query_meters;
+  query_meters = meter;
+  // The planner's estimate, which EXPLAIN shows, tells of values too.
+  if (meter->explain_only)
+    charge_probes(analysis, analysis->statement_decides);
+  else
+    admit(analysis);
+}
+
+[[gnu::hot]] void query_meter_finish(QueryMeter *meter, const QueryDesc *query) {
+  charge_conflicts(meter);
+  const CommandDest dest = query->dest->mydest;
+  // That there is no row, or how many were changed, is an answer as well.
+  const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
+  if (counted && !meter->told) {
+    for (int i = 0; i < meter->analysis->sources; ++i)
+      if ((meter->analysis->statement_decides & 1U << i) != 0 &&
+          query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
+        meter->probed |= 1U << i;
+    charge_probes(meter->analysis, meter->probed);
+  }
+  meter->told = true;
+  if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(meter->analysis);
+}
+
+bool query_meters_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
+    for (int i = 0; i < query->budgets; ++i) any |= lease_give_back(&query->budget[i].lease, token_type, operation);
+  return any;
+}
+
+bool error_may_carry_values() noexcept {
+  switch (geterrcode()) {
+    case ERRCODE_QUERY_CANCELED:
+    case ERRCODE_ADMIN_SHUTDOWN:
+    case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+      return false;
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:  // the server names the object, which a value may have chosen
+      return !error_is_own();
+    default:
+      return true;
+  }
+}
+
+void query_meter_error(const QueryDesc *query) noexcept {
+  const QueryMeter *meter = query->estate != nullptr ? query_meter_find(query->estate) : nullptr;
+  if (meter == nullptr || meter->explain_only || !error_may_carry_values()) return;
+  for (int i = 0; i < meter->analysis->sources; ++i)
+    limits_force(meter->analysis->source[i].token_type, Operation::read,
+                 std::max<std::uint16_t>(meter->analysis->held[i], 1));
+}
+
+ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next) {
+    if (query->estate->es_query_cxt != context) continue;
+    for (int i = 0; i < query->analysis->sources; ++i)
+      if (query->analysis->source[i].token_type == token_type) return cover_of(query, token_type);
+  }
+  return nullptr;
+}
+
+QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
+  for (QueryMeter *meter = query_meters; meter != nullptr; meter = meter->next)
+    if (meter->estate->es_plannedstmt == plan) return meter;
+  return nullptr;
+}
+
+const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept { return meter->query; }
+
+void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
+  for (int i = 0; i < meter->budgets; ++i) {
+    const Lease &lease = meter->budget[i].lease;
+    visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
+  }
+  const PlanAnalysis *analysis = meter->analysis;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const double told = (meter->probed & 1U << i) != 0 ? 1 : 0;
+    visit(to, analysis->source[i].token_type, Operation::probe, told + meter->conflicts * analysis->conflict.count[i]);
+  }
+}
+
+void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to) {
+  const PlanAnalysis *analysis = meter->analysis;
+  query_meter_prepare(meter, dest, dest == DestRemote, true);
+  for (int i = 0; i < meter->columns; ++i) {
+    const MeteredColumn &column = meter->column[i];
+    const Oid type = meter->budget[column.budget].lease.token_type;
+    const bool to_reader = dest == DestRemote || !column.as_text;
+    const bool revealed = column.revealable && to_reader && read_is_revealed(type);
+    visit(to, type, revealed ? read_revealed_as(type) : Operation::read, rows * column.count);
+  }
+  for (int i = 0; i < meter->budgets; ++i)
+    visit(to, meter->budget[i].lease.token_type, meter->budget[i].lease.operation, rows * meter->budget[i].fixed);
+  const bool told = rows == 0 || analysis->columns == 0;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const double once = told && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
+    visit(to, analysis->source[i].token_type, Operation::probe, once + meter->conflicts * analysis->conflict.count[i]);
+  }
+}
+
+}  // namespace redoubt::pg
