@@ -33,14 +33,13 @@ class Texts {
   int left() const noexcept { return left_; }
   std::string_view next() {
     const std::string_view text = view_of(at_);
-    at_ = att_addlength_pointer(at_, -1, at_);
-    at_ = reinterpret_cast<char *>(att_align_nominal(at_, TYPALIGN_INT));
+    at_ += INTALIGN(VARSIZE_ANY(at_));
     --left_;
     return text;
   }
 
  private:
-  char *at_;
+  const char *at_;
   int left_;
 };
 
