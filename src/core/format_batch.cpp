@@ -118,7 +118,10 @@ void FormatBatch::crypt(Ff1Direction direction, const Format &format, FormatCiph
   if (!format.has_one_alphabet()) {
     for (std::size_t i = 0; i < in_.size(); ++i) {
       item_[i].refusal = format.crypt(direction, cipher, in_[i], single_);
-      add_text(item_[i], item_[i].refusal.ok() ? single_ : std::string_view());
+      const std::size_t begin = text_.size();
+      if (item_[i].refusal.ok()) text_.append(single_);
+      set_text(item_[i], begin);
+      wipe_text(single_);
     }
     return;
   }
@@ -131,17 +134,17 @@ void FormatBatch::crypt(Ff1Direction direction, const Format &format, FormatCiph
       item.size = static_cast<std::uint32_t>(in_[i].size());
       continue;
     }
-    single_.clear();
-    format.put_together(result_side(), in_[i], scan_of(item), single_);
-    add_text(item, single_);
+    const std::size_t begin = text_.size();
+    format.put_together(result_side(), in_[i], scan_of(item), text_);
+    set_text(item, begin);
   }
 }
 
-void FormatBatch::add_text(Item &item, std::string_view result) {
+// The result of `item` is what text_ holds from `begin` on.
+void FormatBatch::set_text(Item &item, std::size_t begin) noexcept {
   item.is_text = true;
-  item.text = static_cast<std::uint32_t>(text_.size());
-  item.size = static_cast<std::uint32_t>(result.size());
-  text_.append(result);
+  item.text = static_cast<std::uint32_t>(begin);
+  item.size = static_cast<std::uint32_t>(text_.size() - begin);
 }
 
 void FormatBatch::write(std::size_t i, char *to) noexcept {
@@ -179,7 +182,6 @@ void FormatBatch::wipe() noexcept {
   const std::size_t written = std::min(slots_ + kFormatMaxCharacters, kMostSlots);
   if (!in_.empty()) OPENSSL_cleanse(numerals_.data(), written * sizeof numerals_[0]);
   wipe_text(text_);
-  wipe_text(single_);
   in_ = {};
   slots_ = tweak_bytes_ = 0;  // what tokens keep is no secret
 }

@@ -71,7 +71,7 @@ class FormatBatch {
   void crypt_gathered(FormatCipher &cipher, std::span<Item *const> alike);
   bool crypt_alike(FormatCipher &cipher, std::size_t count, std::span<std::uint16_t> numerals,
                    std::span<const std::uint8_t> tweaks);
-  void add_text(Item &item, std::string_view result);
+  void set_text(Item &item, std::size_t begin) noexcept;
 
   Ff1Direction direction_ = Ff1Direction::encrypt;
   const Format *format_ = nullptr;

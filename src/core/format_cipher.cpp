@@ -121,11 +121,11 @@ Status FormatCipher::crypt_ranks(Ff1Direction direction, std::uint64_t size, std
   std::size_t left = ranks.size();
   for (std::size_t i = 0; i < left; ++i) walking[i] = i;
   for (int round = 0; left > 0; ++round) {
-    if (round == kMaxRounds) return Status::crypto_failure;
+    if (round == kMaxRounds) status = Status::crypto_failure;
+    if (status != Status::ok) break;
     const std::span<std::uint64_t> now = std::span(words).first(left);
     for (std::size_t i = 0; i < left; ++i) now[i] = ranks[walking[i]];
     status = with->ff1.crypt_batch(direction, now);
-    if (status != Status::ok) return status;
     std::size_t still = 0;
     for (std::size_t i = 0; i < left; ++i) {
       const std::size_t place = walking[i];

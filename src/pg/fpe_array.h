@@ -13,8 +13,8 @@
 
 namespace redoubt::pg {
 
-// fpe_array_texts tells whether a type's values and tokens are texts that only depend on each other; of these, and of
-// no others, arrays are taken whole.
+// fpe_array_texts tells whether values and tokens of a type are texts and the vault has no part in them: of these, and
+// of no others, arrays are taken whole.
 inline bool fpe_array_texts(const TypePolicy *policy) noexcept {
   return policy->format != nullptr && !policy->is_integer && !policy->vaulted;
 }
