@@ -51,6 +51,9 @@ namespace redoubt::pg {
 
 void deferred_errors_note_table(Oid relid) {
   if (protected_relation(relid) == nullptr || !defers(relid)) return;
+  static bool registered = false;
+  if (!registered) RegisterXactCallback(deferred_errors_end, nullptr);
+  registered = true;
   MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
   for (int i = 0;; ++i) {
     const ProtectedRelation *relation = protected_relation(relid);
@@ -71,7 +74,5 @@ void deferred_errors_note(const PlannedStmt *plan) {
 const List *deferred_errors_types() { return pending; }
 
 void deferred_errors_forget() { pending = NIL; }
-
-void deferred_errors_install() { RegisterXactCallback(deferred_errors_end, nullptr); }
 
 }  // namespace redoubt::pg

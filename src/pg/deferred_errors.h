@@ -20,8 +20,5 @@ const List *deferred_errors_types();
 // To be called for ROLLBACK, which checks nothing.
 void deferred_errors_forget();
 
-// Registers the transaction callback; once, while preloading.
-void deferred_errors_install();
-
 }  // namespace redoubt::pg
 #endif

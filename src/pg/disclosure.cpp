@@ -13,6 +13,10 @@
 #include "pg/log_guard.h"
 #include "pg/shared_memory.h"
 
+extern "C" {
+static void disclosure_transaction_ended(XactEvent event, void *);
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -43,6 +47,9 @@ Summary *open_summary(Oid token_type, Operation op) {
   for (int i = 0; i < disclosure_summaries; ++i)
     if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
   if (disclosure_summaries == kMaxSummaries) disclosure_flush();
+  static bool registered = false;
+  if (!registered) RegisterXactCallback(disclosure_transaction_ended, nullptr);
+  registered = true;
   if (op == Operation::tokenize)
     audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
   else
@@ -83,8 +90,6 @@ extern "C" {
 }
 
 namespace redoubt::pg {
-
-void disclosure_init() { RegisterXactCallback(disclosure_transaction_ended, nullptr); }
 
 namespace {
 

@@ -42,8 +42,5 @@ inline void disclosure_flush() {
   if (disclosure_summaries > 0) disclosure_write_summaries();
 }
 
-// Registers the transaction callback that flushes at the end of a transaction.
-void disclosure_init();
-
 }  // namespace redoubt::pg
 #endif

@@ -257,11 +257,9 @@ void hooks_install() {
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
   planner_hooks_install();
-  deferred_errors_install();
   explain_install();
   log_guard_install();
   labels_init();
-  disclosure_init();
 }
 
 }  // namespace redoubt::pg

@@ -57,6 +57,11 @@ inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
     charge_mixed_row(meter, slot);
 }
 
+// Rows of one unmodified column, and in a frame whose expressions go to the reader as well as its rows.
+bool is_plain(const QueryMeter *meter, const DeliveryFrame *frame) noexcept {
+  return meter != nullptr && meter->single && meter->column[0].pure && !meter->column[0].many && frame->evaluates;
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -69,6 +74,20 @@ extern "C" {
   const bool more = meter->inner->receiveSlot(slot, meter->inner);
   meter->frame->delivering = false;
   return more;
+}
+// The common case, see is_plain.
+[[gnu::hot]] static bool read_meter_receive_plain(TupleTableSlot *slot, DestReceiver *self) {
+  using namespace redoubt::pg;
+  const auto *meter = reinterpret_cast<ReadMeter *>(self);
+  const MeteredColumn &column = meter->query->column[0];
+  Lease &lease = meter->query->budget[0].lease;
+  if (slot->tts_nvalid < column.attribute) slot_getsomeattrs(slot, column.attribute);
+  const std::uint32_t wanted = slot->tts_isnull[column.attribute - 1] ? 0 : column.count;
+  if (lease.held < wanted || setting_reveal != static_cast<int>(Reveal::token)) [[unlikely]]
+    return read_meter_receive(slot, self);
+  lease.held -= wanted;
+  lease.taken += wanted;
+  return meter->inner->receiveSlot(slot, meter->inner);
 }
 static void read_meter_startup(DestReceiver *self, int operation, TupleDesc descriptor) {
   auto *meter = reinterpret_cast<redoubt::pg::ReadMeter *>(self);
@@ -97,7 +116,8 @@ namespace redoubt::pg {
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;
   meter->inner = query->dest;
-  meter->pub = {read_meter_receive, read_meter_startup, read_meter_shutdown, read_meter_destroy, dest};
+  meter->pub = {is_plain(meter->query, frame) ? read_meter_receive_plain : read_meter_receive, read_meter_startup,
+                read_meter_shutdown, read_meter_destroy, dest};
   query->dest = &meter->pub;
 }
 
