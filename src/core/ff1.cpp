@@ -208,6 +208,27 @@ Status Ff1Plan::crypt_batch(Ff1Direction direction, std::span<const std::uint32_
   return crypt_numerals(direction, in, out, tweaks);
 }
 
+Status Ff1Plan::crypt_batch(Ff1Direction direction, std::span<std::uint64_t> words) noexcept {
+  const std::size_t v = feistel_.right_digits();
+  if (!ready_ || !tweak_set_ || radix() != 2 || length_ > 64) return Status::invalid_argument;
+  const std::uint64_t beyond = length_ < 64 ? ~std::uint64_t{0} << length_ : 0;
+  std::uint64_t bad = 0;
+  for (const std::uint64_t word : words) bad |= word & beyond;
+  if (bad != 0) return Status::malformed;
+  std::array<std::uint64_t, kFf1Lanes> left, right;
+  while (!words.empty()) {
+    const std::span<std::uint64_t> now = words.first(std::min(words.size(), kFf1Lanes));
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      left[i] = now[i] >> v;
+      right[i] = now[i] & ((std::uint64_t{1} << v) - 1);
+    }
+    if (!feistel_.run(direction, &lane_, 0, left.data(), right.data(), now.size())) return Status::crypto_failure;
+    for (std::size_t i = 0; i < now.size(); ++i) now[i] = left[i] << v | right[i];
+    words = words.subspan(now.size());
+  }
+  return Status::ok;
+}
+
 template <typename Digit>
 Status Ff1Plan::crypt_texts(Ff1Direction direction, const Ff1Alphabet &alphabet, std::span<Ff1Item> items) noexcept {
   bool tweaked = false;

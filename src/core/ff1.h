@@ -93,6 +93,10 @@ class Ff1Plan {
                      std::span<const std::uint8_t> tweaks = {}) noexcept;
   Status crypt_batch(Ff1Direction direction, std::span<const std::uint32_t> in, std::span<std::uint32_t> out,
                      std::span<const std::uint8_t> tweaks = {}) noexcept;
+  // Words: values of length() <= 64 numerals of radix 2, each the number they spell, in place, with the plan's tweak.
+  // Errors: invalid_argument (another radix or length), malformed (not below 2^length()), crypto_failure; then as
+  // above.
+  Status crypt_batch(Ff1Direction direction, std::span<std::uint64_t> words) noexcept;
   // Texts: every item has its own status, and a refused one does not keep others from being done.  Returns ok if
   // all items are, else the first that is not.
   Status crypt_batch(Ff1Direction direction, const Ff1Alphabet &alphabet, std::span<Ff1Item> items) noexcept;

@@ -10,8 +10,10 @@
 #ifndef REDOUBT_CORE_FF1_NUMERALS_H
 #define REDOUBT_CORE_FF1_NUMERALS_H
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "core/ff1_modulus.h"
@@ -28,8 +30,10 @@ struct Ff1Radix {
   std::uint64_t chunk_size = 2;    // radix^chunk_digits, at most 2^48
   std::uint64_t square = 4;        // radix^2
   std::uint64_t fourth = 16;       // radix^4, used where a chunk has four numerals
-  // floor(2^64 / d) + 1 for d = radix, radix^2 and radix^4
-  std::uint64_t reciprocal = 0, square_reciprocal = 0, fourth_reciprocal = 0;
+  // floor(2^64 / d) + 1 for d = radix and radix^4
+  std::uint64_t reciprocal = 0, fourth_reciprocal = 0;
+  // See unpack_eight: for radices up to 16.
+  std::uint64_t multiplier = 0, square_multiplier = 0;
   Ff1Divisor chunk_divisor;  // divides by chunk_size
 
   constexpr Ff1Radix() noexcept : Ff1Radix(kFf1MinRadix) {}
@@ -41,7 +45,8 @@ struct Ff1Radix {
     }
     chunk_divisor = Ff1Divisor(chunk_size);
     if (r <= kQuickRadix) {
-      square_reciprocal = reciprocal_of(square);
+      multiplier = ((1U << 12) + r - 1) / r;
+      square_multiplier = ((1U << 24) + square - 1) / square;
       fourth_reciprocal = reciprocal_of(fourth);
     }
   }
@@ -65,15 +70,16 @@ struct Ff1Radix {
   // d = radix^4 where the radix is at most 16.
   template <typename Digit>
   void unpack_chunk(std::uint64_t number, Digit *digits, std::size_t count) const noexcept {
-    while (radix <= kQuickRadix && count >= 4) {
-      const std::uint64_t four = remainder(number, fourth, fourth_reciprocal);
-      std::uint64_t high = four;
-      std::uint64_t low = remainder(high, square, square_reciprocal);
+    while (radix <= kQuickRadix && count >= 8) {
+      count -= 8;
+      const std::uint64_t low = remainder(number, fourth, fourth_reciprocal);
+      unpack_eight(remainder(number, fourth, fourth_reciprocal) | low << 32, digits + count);
+    }
+    if (radix <= kQuickRadix && count >= 4) {
       count -= 4;
-      digits[count + 3] = static_cast<Digit>(remainder(low, radix, reciprocal));
-      digits[count + 2] = static_cast<Digit>(low);
-      digits[count + 1] = static_cast<Digit>(remainder(high, radix, reciprocal));
-      digits[count] = static_cast<Digit>(high);
+      std::array<std::uint8_t, 8> eight;
+      unpack_eight(remainder(number, fourth, fourth_reciprocal), eight.data());
+      for (std::size_t i = 0; i < 4; ++i) digits[count + i] = eight[i];
     }
     while (count > 0) digits[--count] = static_cast<Digit>(remainder(number, radix, reciprocal));
   }
@@ -81,6 +87,7 @@ struct Ff1Radix {
   // pack: NUM_radix for a Half that holds radix^count - 1.
   template <typename Half, typename Digit>
   Half pack(const Digit *digits, std::size_t count) const noexcept {
+    if (count <= chunk_digits) return pack_chunk(digits, count);
     std::size_t done = count % chunk_digits;
     Half number = pack_chunk(digits, done);
     for (; done < count; done += chunk_digits) {
@@ -102,6 +109,30 @@ struct Ff1Radix {
   static constexpr std::uint32_t kQuickRadix = 16;
 
   static constexpr std::uint64_t reciprocal_of(std::uint64_t d) noexcept { return ff1_low(ff1_join(1, 0) / d) + 1; }
+
+  // unpack_eight unpacks four numerals from either half of a word, those of the low half first: radix <= 16.  Halves
+  // n < d^2 become n / d and n mod d, first with d = radix^2 and then with d = radix.  With s = 3·log2(d) or more and
+  // m = ceil(2^s / d), which exceeds 2^s / d by less than 1, n·m / 2^s exceeds n / d by less than d^2 / 2^s <= 1 / d:
+  // its whole part is exact.  And n·m < 2^32 (s = 24, d <= 256) or 2^16 (s = 12, d <= 16), so no part reaches the next.
+  template <typename Digit>
+  void unpack_eight(std::uint64_t fours, Digit *digits) const noexcept {
+    const std::uint64_t high = fours * square_multiplier >> 24 & 0x000000FF'000000FF;
+    const std::uint64_t twos = high | (fours - high * square) << 16;
+    const std::uint64_t first = twos * multiplier >> 12 & 0x000F'000F'000F'000F;
+    const std::uint64_t ones = first | (twos - first * radix) << 8;
+    if constexpr (sizeof(Digit) == 2) {
+      const std::array<std::uint64_t, 2> wide = {spread(ones & 0xFFFFFFFF), spread(ones >> 32)};
+      std::memcpy(digits, wide.data(), sizeof wide);
+    } else {
+      for (std::size_t i = 0; i < 8; ++i) digits[i] = static_cast<Digit>(ones >> (8 * i) & 0xFF);
+    }
+  }
+
+  // spread makes four bytes four 16-bit words.
+  static std::uint64_t spread(std::uint64_t bytes) noexcept {
+    const std::uint64_t pairs = (bytes | bytes << 16) & 0x0000FFFF'0000FFFF;
+    return (pairs | pairs << 8) & 0x00FF00FF'00FF00FF;
+  }
 
   // remainder replaces number by its quotient by d.
   static std::uint64_t remainder(std::uint64_t &number, std::uint64_t d, std::uint64_t reciprocal_of_d) noexcept {

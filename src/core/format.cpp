@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <optional>
-#include <tuple>
 
 #include "core/calendar.h"
 #include "core/phone.h"
@@ -34,26 +34,53 @@ unsigned luhn_sum(std::string_view text) noexcept {
   return sum % 10;
 }
 
+// add_digits adds `count` digits of `text` from `at` on, of the only alphabet.
+void add_digits(std::string_view text, std::size_t at, std::size_t count, FormatScan &scan) noexcept {
+  for (std::size_t i = 0; i < count; ++i) scan.numeral[scan.slots + i] = static_cast<std::uint16_t>(text[at + i] - '0');
+  scan.add_run(at, count, count, 0);
+}
+
+// narrow makes four words below 256 bytes.
+std::uint32_t narrow(const std::uint16_t *words) noexcept {
+  std::uint64_t four;
+  std::memcpy(&four, words, sizeof four);
+  four = (four | four >> 8) & 0x0000FFFF'0000FFFF;
+  return static_cast<std::uint32_t>(four | four >> 16);
+}
+
 }  // namespace
 
+// A card number is runs of digits, most often one, with a separator between each two.
 Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept {
-  scan.slots = scan.tweak_size = 0;
+  scan.clear();
   const auto digits = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), is_digit));
   if (digits < card_.least) return {Status::out_of_range, 0, "too short"};
   if (digits > card_.most || text.size() > 2 * digits) return {Status::out_of_range, 0, "too long"};
   const std::size_t forced = card_.check == Check::ignore ? 0 : 1;
-  const std::size_t end = digits - card_.last - forced;
+  // Digits up to the first of these are kept, then tokenized, forced and kept.
+  const std::array<std::size_t, 4> ends = {card_.bin, digits - card_.last - forced, digits - card_.last, digits};
+  std::size_t part = 0;
   std::size_t index = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (is_digit(text[i])) {
-      if (index >= card_.bin && index < end) {
-        scan.add_slot({static_cast<std::uint16_t>(text[i] - '0'), static_cast<std::uint16_t>(i), 1, 0});
-      } else if (index < card_.bin || index >= end + forced) {
-        scan.keep(text.substr(i, 1));
-      }
-      ++index;
-    } else if ((text[i] != ' ' && text[i] != '-') || i == 0 || !is_digit(text[i - 1]) || i + 1 == text.size()) {
-      return {Status::malformed, i + 1, kNoDigit.reason};  // separators stand between digits, one at a time
+  const auto take_run = [&](std::size_t at, std::size_t end) {
+    while (at < end) {
+      while (index == ends[part]) ++part;
+      const std::size_t count = std::min(end - at, ends[part] - index);
+      if (part == 1) add_digits(text, at, count, scan);
+      if (part == 0 || part == 3) scan.keep(text.substr(at, count));
+      at += count;
+      index += count;
+    }
+  };
+  if (digits == text.size()) {
+    take_run(0, digits);
+  } else {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      const std::size_t begin = at;
+      while (at < text.size() && is_digit(text[at])) ++at;
+      take_run(begin, at);
+      if (at == text.size()) break;
+      if (at == begin || (text[at] != ' ' && text[at] != '-') || at + 1 == text.size())
+        return {Status::malformed, at + 1, kNoDigit.reason};  // separators stand between digits, one at a time
     }
   }
   if (forced == 0) return {};
@@ -74,19 +101,15 @@ void Format::settle_check_digit(Side side, std::span<char> text) const noexcept 
 }
 
 Refusal Format::scan_phone(std::string_view text, FormatScan &scan) const noexcept {
-  scan.slots = scan.tweak_size = 0;
+  scan.clear();
   PhoneParts parts;
   if (!phone_split(text, parts)) return {Status::malformed, 0, "not an E.164 number"};
   if (parts.calling_code.empty()) return {Status::malformed, 0, "unknown calling code"};
   if (parts.national.size() < 6) return {Status::out_of_range, 0, "fewer than six digits after the calling code"};
   const std::size_t begin = 1 + parts.calling_code.size();
-  for (std::size_t i = 1; i < text.size(); ++i) {
-    if (i < begin || i >= begin + parts.national.size()) {
-      scan.keep(text.substr(i, 1));
-    } else {
-      scan.add_slot({static_cast<std::uint16_t>(text[i] - '0'), static_cast<std::uint16_t>(i), 1, 0});
-    }
-  }
+  scan.keep(parts.calling_code);
+  add_digits(text, begin, parts.national.size(), scan);
+  scan.keep(text.substr(begin + parts.national.size()));
   return {};
 }
 
@@ -118,7 +141,7 @@ Refusal Format::accepts(std::string_view token) const {
     std::uint64_t rank = 0;
     return scan_date(token, rank);
   }
-  FormatScan taken;
+  FormatScanBuffer taken;
   return scan(token, Side::token, taken);
 }
 
@@ -133,79 +156,108 @@ Refusal Format::accepts(std::int64_t token) const noexcept {
 Status Format::crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const {
   std::uint64_t size = 1;
   std::uint64_t rank = 0;
-  for (std::size_t i = 0; i < scan.slots; ++i) {
-    const std::uint64_t radix = alphabets_[scan.slot[i].alphabet].radix();
-    size *= radix;  // at most 2^62: check_template_domain
-    rank = rank * radix + scan.slot[i].numeral;
+  std::size_t slot = 0;
+  for (const FormatScan::Run run : scan.all_runs()) {
+    const std::uint64_t radix = alphabets_[run.alphabet].radix();
+    for (unsigned i = 0; i < run.count; ++i) {
+      size *= radix;  // at most 2^62: check_template_domain
+      rank = rank * radix + scan.numeral[slot++];
+    }
   }
-  const Status status = cipher.crypt_rank(direction, size, rank, {scan.tweak.data(), scan.tweak_size});
-  for (std::size_t i = scan.slots; i-- > 0;) {
-    const std::uint64_t radix = alphabets_[scan.slot[i].alphabet].radix();
-    scan.slot[i].numeral = static_cast<std::uint16_t>(rank % radix);
-    rank /= radix;
+  const Status status = cipher.crypt_rank(direction, size, rank, scan.tweak_bytes());
+  for (std::size_t r = scan.runs; r-- > 0;) {
+    const std::uint64_t radix = alphabets_[scan.run[r].alphabet].radix();
+    for (unsigned i = 0; i < scan.run[r].count; ++i) {
+      scan.numeral[--slot] = static_cast<std::uint16_t>(rank % radix);
+      rank /= radix;
+    }
   }
   return status;
 }
 
-// Each alphabet's characters are one FF1 value.  Where there are several, all the other characters
-// are part of the tweak, so that two values with one part in common do not show it; decrypting takes
-// the alphabets in the opposite order.
+// Each alphabet's characters are one FF1 value, and all the other characters are part of its tweak, so that two
+// values with one part in common do not show it; decrypting takes the alphabets in the opposite order.
 Status Format::crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const {
   std::array<std::uint16_t, kFormatMaxCharacters> numerals;
-  std::array<std::uint8_t, std::tuple_size_v<decltype(scan.tweak)> + 2 * kFormatMaxCharacters + 1> tweak;
-  std::copy_n(scan.tweak.begin(), scan.tweak_size, tweak.begin());
+  std::array<std::uint8_t, kFormatMaxTweak + 2 * kFormatMaxCharacters + 1> tweak;
+  std::copy_n(scan.tweak, scan.tweak_size, tweak.begin());
   Status status = Status::ok;
   for (std::size_t turn = 0; turn < alphabets_.size() && status == Status::ok; ++turn) {
     const std::size_t alphabet = direction == Ff1Direction::encrypt ? turn : alphabets_.size() - 1 - turn;
-    std::size_t count = 0;
     std::size_t tweak_size = scan.tweak_size;
-    if (alphabets_.size() > 1) tweak[tweak_size++] = static_cast<std::uint8_t>(alphabet);
-    for (std::size_t i = 0; i < scan.slots; ++i) {
-      const std::uint16_t numeral = scan.slot[i].numeral;
-      if (scan.slot[i].alphabet == alphabet) {
-        numerals[count++] = numeral;
+    tweak[tweak_size++] = static_cast<std::uint8_t>(alphabet);
+    std::uint16_t *end = numerals.data();
+    const std::uint16_t *from = scan.numeral;
+    for (const FormatScan::Run run : scan.all_runs()) {
+      if (run.alphabet == alphabet) {
+        end = std::copy_n(from, run.count, end);
       } else {
-        tweak[tweak_size++] = static_cast<std::uint8_t>(numeral >> 8);
-        tweak[tweak_size++] = static_cast<std::uint8_t>(numeral & 0xFF);
+        for (const std::uint16_t numeral : std::span(from, run.count)) {
+          tweak[tweak_size++] = static_cast<std::uint8_t>(numeral >> 8);
+          tweak[tweak_size++] = static_cast<std::uint8_t>(numeral & 0xFF);
+        }
       }
+      from += run.count;
     }
-    status =
-        cipher.crypt(direction, alphabets_[alphabet].radix(), {numerals.data(), count}, {tweak.data(), tweak_size});
-    count = 0;
-    for (std::size_t i = 0; i < scan.slots; ++i)
-      if (scan.slot[i].alphabet == alphabet) scan.slot[i].numeral = numerals[count++];
+    status = cipher.crypt(direction, alphabets_[alphabet].radix(), {numerals.data(), end}, {tweak.data(), tweak_size});
+    const std::uint16_t *done = numerals.data();
+    std::uint16_t *to = scan.numeral;
+    for (const FormatScan::Run run : scan.all_runs()) {
+      if (run.alphabet == alphabet) {
+        std::copy_n(done, run.count, to);
+        done += run.count;
+      }
+      to += run.count;
+    }
   }
   return status;
 }
 
 Status Format::crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const {
+  if (has_one_alphabet()) return cipher.crypt(direction, alphabets_[0].radix(), scan.numerals(), scan.tweak_bytes());
   return ranked_ ? crypt_ranked(direction, cipher, scan) : crypt_layers(direction, cipher, scan);
 }
 
-// put_together appends to `out` the text `in` with its tokenized characters replaced by those of `slots`; `side` is
-// what comes out.
-void Format::put_together(Side side, std::string_view in, std::span<const FormatScan::Slot> slots,
-                          std::string &out) const {
-  const std::size_t begin = out.size();
-  if (!alphabets_.empty() &&
-      std::all_of(alphabets_.begin(), alphabets_.end(), [](const FormatAlphabet &a) { return a.is_ascii(); })) {
-    out.append(in);  // a character for a character
-    const bool plain = alphabets_.size() == 1 && alphabets_[0].single_run();
-    const char32_t first = alphabets_[0].character(0);
-    for (const FormatScan::Slot &slot : slots) {
-      const char32_t c = plain ? first + slot.numeral : alphabets_[slot.alphabet].character(slot.numeral);
-      out[begin + slot.offset] = static_cast<char>(c);
+// fill is put_together where the size stays: `out` has room for in.size() bytes.
+void Format::fill(Side side, std::string_view in, const FormatScan &scan, char *out) const noexcept {
+  if (scan.slots < in.size()) std::memcpy(out, in.data(), in.size());
+  const std::uint16_t *numeral = scan.numeral;
+  for (const FormatScan::Run run : scan.all_runs()) {
+    const FormatAlphabet &alphabet = alphabets_[run.alphabet];
+    char *const to = out + run.offset;
+    if (alphabet.single_run()) {
+      const auto first = static_cast<unsigned>(alphabet.first());
+      std::size_t i = 0;
+      for (; i + 4 <= run.count; i += 4) {
+        const std::uint32_t four = narrow(numeral + i) + first * 0x01010101U;
+        std::memcpy(to + i, &four, sizeof four);
+      }
+      for (; i < run.count; ++i) to[i] = static_cast<char>(first + numeral[i]);
+    } else {
+      for (std::size_t i = 0; i < run.count; ++i) to[i] = static_cast<char>(alphabet.character(numeral[i]));
     }
-  } else {
-    std::size_t from = 0;
-    for (const FormatScan::Slot &slot : slots) {
-      out.append(in.substr(from, slot.offset - from));
-      utf8_append(out, alphabets_[slot.alphabet].character(slot.numeral));
-      from = std::size_t{slot.offset} + slot.size;
-    }
-    out.append(in.substr(from));
+    numeral += run.count;
   }
-  if (kind_ == Kind::card && card_.check != Check::ignore) settle_check_digit(side, std::span(out).subspan(begin));
+  if (kind_ == Kind::card && card_.check != Check::ignore) settle_check_digit(side, {out, in.size()});
+}
+
+// put_together appends to `out` the text `in` with its tokenized characters replaced by those of the scan; `side` is
+// what comes out.
+void Format::put_together(Side side, std::string_view in, const FormatScan &scan, std::string &out) const {
+  if (keeps_size()) {
+    const std::size_t begin = out.size();
+    out.resize(begin + in.size());
+    fill(side, in, scan, &out[begin]);
+    return;
+  }
+  std::size_t from = 0;
+  const std::uint16_t *numeral = scan.numeral;
+  for (const FormatScan::Run run : scan.all_runs()) {
+    out.append(in.substr(from, run.offset - from));
+    for (unsigned i = 0; i < run.count; ++i) utf8_append(out, alphabets_[run.alphabet].character(*numeral++));
+    from = run.end();
+  }
+  out.append(in.substr(from));
 }
 
 Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const {
@@ -223,11 +275,11 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_
     out.assign(date.data(), date.size());
     return {};
   }
-  FormatScan taken;
+  FormatScanBuffer taken;
   const Refusal refusal = scan(in, encrypts ? Side::value : Side::token, taken);
   if (!refusal.ok()) return refusal;
   if (crypt_slots(direction, cipher, taken) != Status::ok) return kFailed;
-  put_together(encrypts ? Side::token : Side::value, in, {taken.slot.data(), taken.slots}, out);
+  put_together(encrypts ? Side::token : Side::value, in, taken, out);
   return {};
 }
 

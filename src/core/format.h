@@ -77,6 +77,8 @@ class Format {
     return (kind_ == Kind::plain_template || kind_ == Kind::card || kind_ == Kind::phone) && !ranked_ &&
            alphabets_.size() == 1;
   }
+  // keeps_size: a scanned value and its token have the same bytes but for the tokenized ones.
+  bool keeps_size() const noexcept { return ascii_; }
   bool parse(std::string_view spec, std::string &problem);
   bool parse_card(std::string_view arguments, std::string &problem);
   bool parse_run(std::string_view set, std::string_view bounds, std::string &problem);
@@ -90,13 +92,15 @@ class Format {
   Status crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
-  void put_together(Side side, std::string_view in, std::span<const FormatScan::Slot> slots, std::string &out) const;
+  void fill(Side side, std::string_view in, const FormatScan &scan, char *out) const noexcept;
+  void put_together(Side side, std::string_view in, const FormatScan &scan, std::string &out) const;
   void settle_check_digit(Side side, std::span<char> text) const noexcept;
 
   Kind kind_ = Kind::plain_template;
   bool ranked_ = false;  // several alphabets, ranked together rather than encrypted one by one
   FormatTemplate template_;
-  std::vector<FormatAlphabet> alphabets_;  // that a slot's alphabet is an index into
+  std::vector<FormatAlphabet> alphabets_;  // that a run's alphabet is an index into
+  bool ascii_ = false;                     // there are some, all of ASCII characters
   Card card_;
   FormatEmail email_;
   FormatName name_;

@@ -30,6 +30,9 @@ class FormatAlphabet {
   // single_run: consecutive characters only, numeral 0 first.
   bool single_run() const noexcept { return runs_.size() == 1; }
 
+  // first is the character of numeral 0.  The alphabet is not empty.
+  char32_t first() const noexcept { return runs_[0].first; }
+
   // find tells whether c is in the alphabet and, if so, sets its numeral.
   bool find(char32_t c, std::uint16_t &numeral) const noexcept;
 

@@ -4,108 +4,156 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace redoubt {
 namespace {
 
 constexpr Refusal kFailed = {Status::crypto_failure, 0, "encryption failed"};
+constexpr std::size_t kMostSlots = kFormatLanes * kFormatMaxCharacters;
 
-template <typename Container>
-void wipe_all(Container &what) noexcept {
-  OPENSSL_cleanse(what.data(), what.size() * sizeof(typename Container::value_type));
-  what.clear();
+void wipe_text(std::string &text) noexcept {
+  OPENSSL_cleanse(text.data(), text.size());
+  text.clear();
 }
 
 }  // namespace
 
 // Room for the longest values, so that nothing that is to be wiped moves.
-FormatBatch::FormatBatch() {
+FormatBatch::FormatBatch() : numerals_(kMostSlots), runs_(kMostSlots), tweaks_(kFormatLanes * kFormatMaxTweak) {
   constexpr std::size_t kBytes = 4 * kFormatMaxCharacters;
-  slot_.reserve(kFormatLanes * kFormatMaxCharacters);
-  numerals_.reserve(kFormatLanes * kFormatMaxCharacters);
+  gathered_.reserve(kMostSlots);
   text_.reserve(kFormatLanes * kBytes);
   single_.reserve(kBytes);
 }
 
-void FormatBatch::crypt_one(Ff1Direction direction, const Format &format, FormatCipher &cipher, std::string_view in,
-                            Item &item) {
-  item.refusal = format.crypt(direction, cipher, in, single_);
-  item.begin = text_.size();
-  item.size = single_.size();
-  text_.append(single_);
+FormatScan FormatBatch::scan_of(const Item &item) noexcept {
+  FormatScan scan(&numerals_[item.slot], &runs_[item.run], &tweaks_[item.tweak]);
+  scan.slots = item.slots;
+  scan.runs = item.runs;
+  scan.tweak_size = item.tweak_size;
+  return scan;
 }
 
-void FormatBatch::take_apart(Ff1Direction direction, const Format &format, std::string_view in, Item &item) {
-  const bool encrypts = direction == Ff1Direction::encrypt;
-  item.refusal = format.scan(in, encrypts ? Format::Side::value : Format::Side::token, scan_);
-  if (!item.refusal.ok()) return;
-  item.slot = slot_.size();
-  item.slots = scan_.slots;
-  item.tweak = tweak_.size();
-  item.tweak_size = scan_.tweak_size;
-  slot_.insert(slot_.end(), scan_.slot.data(), scan_.slot.data() + scan_.slots);
-  tweak_.insert(tweak_.end(), scan_.tweak.data(), scan_.tweak.data() + scan_.tweak_size);
+// Takes the texts apart, the numerals and the tweak of each behind those of the one before.
+void FormatBatch::take_apart() {
+  const Format::Side side = direction_ == Ff1Direction::encrypt ? Format::Side::value : Format::Side::token;
+  std::uint32_t runs = 0;
+  for (std::size_t i = 0; i < in_.size(); ++i) {
+    Item &item = item_[i];
+    item.slot = slots_;
+    item.run = runs;
+    item.tweak = tweak_bytes_;
+    item.size = 0;
+    item.is_text = false;
+    FormatScan scan(&numerals_[slots_], &runs_[runs], &tweaks_[tweak_bytes_]);
+    item.refusal = format_->scan(in_[i], side, scan);
+    if (!item.refusal.ok()) continue;
+    item.slots = static_cast<std::uint32_t>(scan.slots);
+    item.runs = static_cast<std::uint32_t>(scan.runs);
+    item.tweak_size = static_cast<std::uint32_t>(scan.tweak_size);
+    slots_ += item.slots;
+    runs += item.runs;
+    tweak_bytes_ += item.tweak_size;
+  }
 }
 
-// Texts with the same number of tokenized characters and the same size of tweak.
-void FormatBatch::crypt_alike(Ff1Direction direction, const Format &format, FormatCipher &cipher,
-                              std::span<const std::uint8_t> alike) {
-  const std::size_t length = item_[alike[0]].slots;
-  numerals_.resize(alike.size() * length);
-  tweaks_.clear();
-  std::uint16_t *numeral = numerals_.data();
-  for (const std::uint8_t i : alike) {
-    const Item &item = item_[i];
-    const FormatScan::Slot *const slot = slot_.data() + item.slot;
-    for (std::size_t s = 0; s < length; ++s) *numeral++ = slot[s].numeral;
-    tweaks_.insert(tweaks_.end(), tweak_.data() + item.tweak, tweak_.data() + item.tweak + item.tweak_size);
+// Texts with the same number of tokenized characters and the same size of tweak, which need not lie side by side.
+void FormatBatch::crypt_gathered(FormatCipher &cipher, std::span<Item *const> alike) {
+  gathered_.clear();
+  gathered_tweaks_.clear();
+  for (const Item *item : alike) {
+    const FormatScan scan = scan_of(*item);
+    gathered_.insert(gathered_.end(), scan.numeral, scan.numeral + scan.slots);
+    gathered_tweaks_.insert(gathered_tweaks_.end(), scan.tweak, scan.tweak + scan.tweak_size);
   }
-  const Status status = cipher.crypt_batch(direction, format.alphabets_[0].radix(), alike.size(), numerals_, tweaks_);
-  numeral = numerals_.data();
-  for (const std::uint8_t i : alike) {
-    FormatScan::Slot *const slot = slot_.data() + item_[i].slot;
-    for (std::size_t s = 0; s < length; ++s) slot[s].numeral = *numeral++;
-    if (status != Status::ok) item_[i].refusal = kFailed;
+  const bool done = crypt_alike(cipher, alike.size(), gathered_, gathered_tweaks_);
+  const std::uint16_t *from = gathered_.data();
+  for (Item *item : alike) {
+    if (!done) item->refusal = kFailed;
+    std::copy_n(from, item->slots, &numerals_[item->slot]);
+    from += item->slots;
   }
-  wipe_all(numerals_);
+  OPENSSL_cleanse(gathered_.data(), gathered_.size() * sizeof gathered_[0]);
+}
+
+bool FormatBatch::crypt_alike(FormatCipher &cipher, std::size_t count, std::span<std::uint16_t> numerals,
+                              std::span<const std::uint8_t> tweaks) {
+  return cipher.crypt_batch(direction_, format_->alphabets_[0].radix(), count, numerals, tweaks) == Status::ok;
+}
+
+// Texts that were taken apart, as few cipher calls as their shapes allow.
+void FormatBatch::crypt_all(FormatCipher &cipher) {
+  std::array<Item *, kFormatLanes> waiting;
+  std::size_t waits = 0;
+  for (std::size_t i = 0; i < in_.size(); ++i)
+    if (item_[i].refusal.ok()) waiting[waits++] = &item_[i];
+  bool first = true;
+  while (waits > 0) {
+    std::array<Item *, kFormatLanes> alike;
+    std::size_t found = 0;
+    std::size_t rest = 0;
+    const Item *const model = waiting[0];
+    for (Item *item : std::span(waiting).first(waits)) {
+      const bool fits = item->slots == model->slots && item->tweak_size == model->tweak_size;
+      (fits ? alike[found++] : waiting[rest++]) = item;
+    }
+    if (!first || rest > 0) {
+      crypt_gathered(cipher, std::span(alike).first(found));
+    } else if (!crypt_alike(cipher, found, std::span(numerals_).first(slots_),
+                            std::span(tweaks_).first(tweak_bytes_))) {
+      for (Item *item : std::span(alike).first(found)) item->refusal = kFailed;
+    }
+    first = false;
+    waits = rest;
+  }
 }
 
 void FormatBatch::crypt(Ff1Direction direction, const Format &format, FormatCipher &cipher,
                         std::span<const std::string_view> in) {
   wipe();
-  in = in.first(std::min(in.size(), kFormatLanes));
+  direction_ = direction;
+  format_ = &format;
+  in_ = in.first(std::min(in.size(), kFormatLanes));
   if (!format.has_one_alphabet()) {
-    for (std::size_t i = 0; i < in.size(); ++i) crypt_one(direction, format, cipher, in[i], item_[i]);
+    for (std::size_t i = 0; i < in_.size(); ++i) {
+      item_[i].refusal = format.crypt(direction, cipher, in_[i], single_);
+      const std::size_t begin = text_.size();
+      if (item_[i].refusal.ok()) text_.append(single_);
+      set_text(item_[i], begin);
+      wipe_text(single_);
+    }
     return;
   }
-
-  std::array<std::uint8_t, kFormatLanes> waiting;
-  std::size_t waits = 0;
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    take_apart(direction, format, in[i], item_[i]);
-    if (item_[i].refusal.ok()) waiting[waits++] = static_cast<std::uint8_t>(i);
-  }
-  while (waits > 0) {
-    std::array<std::uint8_t, kFormatLanes> alike;
-    std::size_t found = 0;
-    std::size_t rest = 0;
-    const Item &model = item_[waiting[0]];
-    for (std::size_t w = 0; w < waits; ++w) {
-      const Item &item = item_[waiting[w]];
-      const bool fits = item.slots == model.slots && item.tweak_size == model.tweak_size;
-      (fits ? alike[found++] : waiting[rest++]) = waiting[w];
-    }
-    crypt_alike(direction, format, cipher, {alike.data(), found});
-    waits = rest;
-  }
-  const Format::Side side = direction == Ff1Direction::encrypt ? Format::Side::token : Format::Side::value;
-  for (std::size_t i = 0; i < in.size(); ++i) {
+  take_apart();
+  crypt_all(cipher);
+  for (std::size_t i = 0; i < in_.size(); ++i) {
     Item &item = item_[i];
     if (!item.refusal.ok()) continue;
-    item.begin = text_.size();
-    format.put_together(side, in[i], {slot_.data() + item.slot, item.slots}, text_);
-    item.size = text_.size() - item.begin;
+    if (format.keeps_size()) {
+      item.size = static_cast<std::uint32_t>(in_[i].size());
+      continue;
+    }
+    const std::size_t begin = text_.size();
+    format.put_together(result_side(), in_[i], scan_of(item), text_);
+    set_text(item, begin);
   }
+}
+
+// The result of `item` is what text_ holds from `begin` on.
+void FormatBatch::set_text(Item &item, std::size_t begin) noexcept {
+  item.is_text = true;
+  item.text = static_cast<std::uint32_t>(begin);
+  item.size = static_cast<std::uint32_t>(text_.size() - begin);
+}
+
+void FormatBatch::write(std::size_t i, char *to) noexcept {
+  const Item &item = item_[i];
+  if (item.size == 0) return;
+  if (item.is_text)
+    std::memcpy(to, text_.data() + item.text, item.size);
+  else
+    format_->fill(result_side(), in_[i], scan_of(item), to);
 }
 
 Refusal FormatBatch::crypt(Ff1Direction direction, const Format &format, FormatCipher &cipher,
@@ -130,14 +178,12 @@ Refusal FormatBatch::crypt(Ff1Direction direction, const Format &format, FormatC
 }
 
 void FormatBatch::wipe() noexcept {
-  item_ = {};
-  OPENSSL_cleanse(scan_.slot.data(), std::min(scan_.slots, scan_.slot.size()) * sizeof scan_.slot[0]);
-  scan_.slots = 0;
-  wipe_all(slot_);
-  wipe_all(text_);
-  wipe_all(single_);
-  tweak_.clear();  // what tokens keep is no secret
-  tweaks_.clear();
+  // A value that was refused may have left numerals behind those of all others.
+  const std::size_t written = std::min(slots_ + kFormatMaxCharacters, kMostSlots);
+  if (!in_.empty()) OPENSSL_cleanse(numerals_.data(), written * sizeof numerals_[0]);
+  wipe_text(text_);
+  in_ = {};
+  slots_ = tweak_bytes_ = 0;  // what tokens keep is no secret
 }
 
 }  // namespace redoubt

@@ -29,14 +29,16 @@ class FormatBatch {
   FormatBatch(const FormatBatch &) = delete;
   FormatBatch &operator=(const FormatBatch &) = delete;
 
-  // crypt makes the tokens (encrypt) or the values (decrypt) of at most kFormatLanes texts in UTF-8.
+  // crypt makes the tokens (encrypt) or the values (decrypt) of at most kFormatLanes texts in UTF-8.  `in` and the
+  // texts must outlive the use of their results.
   void crypt(Ff1Direction direction, const Format &format, FormatCipher &cipher, std::span<const std::string_view> in);
 
-  // Of text `i` of the last call: why it was refused, and its result, empty then; valid until the next.
+  // Of text `i` of the last call: why it was refused, and the bytes of its result, none then; until the next.
   const Refusal &refusal(std::size_t i) const noexcept { return item_[i].refusal; }
-  std::string_view out(std::size_t i) const noexcept {
-    return std::string_view(text_).substr(item_[i].begin, item_[i].size);
-  }
+  std::size_t size(std::size_t i) const noexcept { return i < in_.size() ? item_[i].size : 0; }
+
+  // write writes the result of text `i` to `to`, which has room for size(i) bytes.
+  void write(std::size_t i, char *to) noexcept;
 
   // crypt for the numbers of an integer format, in place.  Returns the first refusal, if any, with the numbers as
   // they were; after crypto_failure they are undefined.
@@ -47,28 +49,44 @@ class FormatBatch {
   void wipe() noexcept;
 
  private:
-  // One text of the batch, and where its parts lie in slot_, tweak_ and text_.
+  // One text of the batch, and where its parts begin in numerals_, runs_, tweaks_ and text_.
   struct Item {
     Refusal refusal;
-    std::size_t slot = 0;
-    std::size_t slots = 0;
-    std::size_t tweak = 0;
-    std::size_t tweak_size = 0;
-    std::size_t begin = 0;
-    std::size_t size = 0;
+    std::uint32_t slot = 0;
+    std::uint32_t slots = 0;
+    std::uint32_t run = 0;
+    std::uint32_t runs = 0;
+    std::uint32_t tweak = 0;
+    std::uint32_t tweak_size = 0;
+    std::uint32_t text = 0;
+    std::uint32_t size = 0;  // of the result
+    bool is_text = false;    // the result is in text_; else it is made of the parts
   };
-  void crypt_one(Ff1Direction direction, const Format &format, FormatCipher &cipher, std::string_view in, Item &item);
-  void take_apart(Ff1Direction direction, const Format &format, std::string_view in, Item &item);
-  void crypt_alike(Ff1Direction direction, const Format &format, FormatCipher &cipher,
-                   std::span<const std::uint8_t> alike);
+  Format::Side result_side() const noexcept {
+    return direction_ == Ff1Direction::encrypt ? Format::Side::token : Format::Side::value;
+  }
+  FormatScan scan_of(const Item &item) noexcept;
+  void take_apart();
+  void crypt_all(FormatCipher &cipher);
+  void crypt_gathered(FormatCipher &cipher, std::span<Item *const> alike);
+  bool crypt_alike(FormatCipher &cipher, std::size_t count, std::span<std::uint16_t> numerals,
+                   std::span<const std::uint8_t> tweaks);
+  void set_text(Item &item, std::size_t begin) noexcept;
 
+  Ff1Direction direction_ = Ff1Direction::encrypt;
+  const Format *format_ = nullptr;
+  std::span<const std::string_view> in_;
   std::array<Item, kFormatLanes> item_;
-  FormatScan scan_;                     // of one text
-  std::vector<FormatScan::Slot> slot_;  // of all texts, one behind the other, and so the following
-  std::vector<std::uint8_t> tweak_;
-  std::vector<std::uint16_t> numerals_;  // of those that are alike
+  // Of all texts, one behind the other.
+  std::vector<std::uint16_t> numerals_;
+  std::vector<FormatScan::Run> runs_;
   std::vector<std::uint8_t> tweaks_;
-  std::string text_;    // the results
+  std::uint32_t slots_ = 0;        // used of numerals_
+  std::uint32_t tweak_bytes_ = 0;  // used of tweaks_
+  // Of those that are alike where not all are.
+  std::vector<std::uint16_t> gathered_;
+  std::vector<std::uint8_t> gathered_tweaks_;
+  std::string text_;    // results
   std::string single_;  // one result
 };
 

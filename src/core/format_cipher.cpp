@@ -95,19 +95,18 @@ Status FormatCipher::crypt_batch(Ff1Direction direction, std::uint32_t radix, st
   }
   Plan *const with = plan(radix, length, kFormatClassIdSize + tweak_size, status);
   if (with == nullptr) return status;
-  tweaks_.clear();
+  tweaks_.resize(count * (kFormatClassIdSize + tweak_size));
+  std::uint8_t *to = tweaks_.data();
   for (std::size_t i = 0; i < count; ++i) {
-    const std::span<const std::uint8_t> own = tweaks.subspan(i * tweak_size, tweak_size);
-    tweaks_.insert(tweaks_.end(), class_id_.begin(), class_id_.end());
-    tweaks_.insert(tweaks_.end(), own.begin(), own.end());
+    to = std::copy(class_id_.begin(), class_id_.end(), to);
+    to = std::copy_n(tweaks.data() + i * tweak_size, tweak_size, to);
   }
   return with->ff1.crypt_batch(direction, in, numerals, tweaks_);
 }
 
 Status FormatCipher::crypt_ranks(Ff1Direction direction, std::uint64_t size, std::span<std::uint64_t> ranks,
                                  std::span<const std::uint8_t> tweak) {
-  constexpr int kMaxRounds = 512;    // not reached but with probability 2^-512
-  constexpr std::size_t kBits = 64;  // room for one rank
+  constexpr int kMaxRounds = 512;  // not reached but with probability 2^-512
   if (size < kFf1MinDomain || size > std::uint64_t{1} << 62 || ranks.size() > kFormatLanes)
     return Status::invalid_argument;
   for (const std::uint64_t rank : ranks)
@@ -117,34 +116,25 @@ Status FormatCipher::crypt_ranks(Ff1Direction direction, std::uint64_t size, std
   Plan *const with = tweaked_plan(2, width, tweak, status);
   if (with == nullptr) return status;
 
-  std::array<std::uint16_t, kFormatLanes * kBits> storage;
+  std::array<std::uint64_t, kFormatLanes> words;
   std::array<std::size_t, kFormatLanes> walking;  // the ranks that are not below `size` yet
   std::size_t left = ranks.size();
   for (std::size_t i = 0; i < left; ++i) walking[i] = i;
-  for (int round = 0; left > 0 && status == Status::ok; ++round) {
-    if (round == kMaxRounds) {
-      status = Status::crypto_failure;
-      break;
-    }
-    const std::span<std::uint16_t> bits(storage.data(), left * width);
-    for (std::size_t i = 0; i < left; ++i) {
-      std::uint64_t value = ranks[walking[i]];
-      for (std::size_t bit = width; bit-- > 0; value >>= 1)
-        bits[i * width + bit] = static_cast<std::uint16_t>(value & 1);
-    }
-    status = with->ff1.crypt_batch(direction, std::span<const std::uint16_t>(bits), bits);
+  for (int round = 0; left > 0; ++round) {
+    if (round == kMaxRounds) status = Status::crypto_failure;
     if (status != Status::ok) break;
+    const std::span<std::uint64_t> now = std::span(words).first(left);
+    for (std::size_t i = 0; i < left; ++i) now[i] = ranks[walking[i]];
+    status = with->ff1.crypt_batch(direction, now);
     std::size_t still = 0;
     for (std::size_t i = 0; i < left; ++i) {
-      std::uint64_t value = 0;
-      for (const std::uint16_t bit : bits.subspan(i * width, width)) value = value << 1 | bit;
       const std::size_t place = walking[i];
-      ranks[place] = value;
-      if (value >= size) walking[still++] = place;
+      ranks[place] = now[i];
+      if (now[i] >= size) walking[still++] = place;
     }
     left = still;
   }
-  OPENSSL_cleanse(storage.data(), ranks.size() * width * sizeof storage[0]);
+  OPENSSL_cleanse(words.data(), ranks.size() * sizeof words[0]);
   return status;
 }
 

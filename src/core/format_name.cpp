@@ -6,6 +6,7 @@
 #include <charconv>
 #include <span>
 
+#include "core/format_template.h"
 #include "core/unicode_text.h"
 
 namespace redoubt {
@@ -159,7 +160,7 @@ bool FormatName::parse(std::string_view arguments, std::string &problem) {
 }
 
 Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
-  scan.name.slots = scan.name.tweak_size = 0;
+  scan.name.clear();
   std::size_t position = 1;
   bool in_word = false;
   for (std::size_t at = 0; at < text.size(); ++position) {
@@ -176,8 +177,8 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
         scan.bytes_before = at;
         scan.tweak_before = scan.name.tweak_size;
       }
-      scan.name.add_slot({is_small ? small : capital, static_cast<std::uint16_t>(at), static_cast<std::uint8_t>(c.size),
-                          static_cast<std::uint8_t>(is_small ? kSmall : kCapital)});
+      scan.letter[scan.name.slots] = is_small ? kSmall : kCapital;
+      scan.name.add_slot(is_small ? small : capital, at, c.size, is_small ? kSmall : kCapital);
       scan.bytes_end = at + c.size;
       scan.tweak_end = scan.name.tweak_size;
       in_word = true;
@@ -197,11 +198,11 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
 }
 
 FormatName::Case FormatName::case_of(const Scan &scan) const noexcept {
-  const auto *const first = scan.name.slot.begin() + scan.slots_before;
-  const auto *const end = scan.name.slot.begin() + scan.name.slots;
-  const auto capitals = std::count_if(first, end, [](const FormatScan::Slot &s) { return s.alphabet == kCapital; });
+  const Letter *const first = scan.letter.data() + scan.slots_before;
+  const Letter *const end = scan.letter.data() + scan.name.slots;
+  const auto capitals = std::count(first, end, kCapital);
   if (capitals == 0) return Case::lower;
-  if (capitals == 1 && first->alphabet == kCapital) return Case::title;
+  if (capitals == 1 && *first == kCapital) return Case::title;
   return capitals == end - first ? Case::upper : Case::mixed;
 }
 
@@ -215,13 +216,7 @@ std::uint64_t FormatName::count_of(Case word_case, std::size_t before, std::size
 }
 
 Status FormatName::crypt_long(Ff1Direction direction, FormatCipher &cipher, Scan &scan) const {
-  std::array<std::uint16_t, kFormatMaxCharacters> numerals;
-  FormatScan &name = scan.name;
-  for (std::size_t i = 0; i < name.slots; ++i) numerals[i] = name.slot[i].numeral;
-  const Status status =
-      cipher.crypt(direction, radix(), {numerals.data(), name.slots}, {name.tweak.data(), name.tweak_size});
-  for (std::size_t i = 0; i < name.slots; ++i) name.slot[i].numeral = numerals[i];
-  return status;
+  return cipher.crypt(direction, radix(), scan.name.numerals(), scan.name.tweak_bytes());
 }
 
 // crypt_short numbers the names of one domain: by the length of the last word, then by its pattern where
@@ -233,13 +228,12 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
   std::size_t letters = scan.letters();
   std::uint64_t pattern = 0;
   std::uint64_t rank = 0;
-  for (std::size_t i = before; i < name.slots; ++i)
-    pattern = pattern << 1 | (name.slot[i].alphabet == kCapital ? 1U : 0U);
+  for (std::size_t i = before; i < name.slots; ++i) pattern = pattern << 1 | (scan.letter[i] == kCapital ? 1U : 0U);
   if (word_case == Case::mixed) {
     // Patterns are 1 .. 2^letters - 2 without the one of a title, 2^(letters - 1).
     rank = pattern - (pattern > std::uint64_t{1} << (letters - 1) ? 2 : 1);
   }
-  for (std::size_t i = 0; i < name.slots; ++i) rank = rank * radix() + name.slot[i].numeral;
+  for (std::size_t i = 0; i < name.slots; ++i) rank = rank * radix() + name.numeral[i];
   std::uint64_t size = 0;
   for (std::size_t l = 1; before + l <= short_; ++l) {
     const std::uint64_t count = count_of(word_case, before, l);
@@ -247,12 +241,12 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
     size += count;
   }
 
-  std::array<std::uint8_t, std::tuple_size_v<decltype(name.tweak)> + 3> tweak;
-  auto *end = std::copy_n(name.tweak.begin(), scan.tweak_before, tweak.begin());
+  std::array<std::uint8_t, kFormatMaxTweak + 3> tweak;
+  auto *end = std::copy_n(name.tweak, scan.tweak_before, tweak.begin());
   *end++ = 0;
   *end++ = static_cast<std::uint8_t>(kShortMark + static_cast<std::uint8_t>(word_case));
   *end++ = 1;
-  end = std::copy_n(name.tweak.begin() + scan.tweak_end, name.tweak_size - scan.tweak_end, end);
+  end = std::copy_n(name.tweak + scan.tweak_end, name.tweak_size - scan.tweak_end, end);
   const Status status =
       cipher.crypt_rank(direction, size, rank, {tweak.data(), static_cast<std::size_t>(end - tweak.begin())});
   if (status != Status::ok) return status;
@@ -261,7 +255,7 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
     rank -= count_of(word_case, before, letters);
   name.slots = before + letters;
   for (std::size_t i = name.slots; i-- > 0;) {
-    name.slot[i].numeral = static_cast<std::uint16_t>(rank % radix());
+    name.numeral[i] = static_cast<std::uint16_t>(rank % radix());
     rank /= radix();
   }
   const std::uint64_t title = std::uint64_t{1} << (letters - 1);
@@ -279,8 +273,7 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
       pattern = rank + 1 < title ? rank + 1 : rank + 2;
       break;
   }
-  for (std::size_t i = name.slots; i-- > before; pattern >>= 1)
-    name.slot[i].alphabet = (pattern & 1) != 0 ? kCapital : kSmall;
+  for (std::size_t i = name.slots; i-- > before; pattern >>= 1) scan.letter[i] = (pattern & 1) != 0 ? kCapital : kSmall;
   return Status::ok;
 }
 
@@ -298,16 +291,21 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
   const Status status = is_short ? crypt_short(direction, cipher, taken) : crypt_long(direction, cipher, taken);
   if (status != Status::ok) return {Status::crypto_failure, 0, "encryption failed"};
   std::size_t from = 0;
-  for (std::size_t i = 0; i < taken.name.slots; ++i) {
-    const FormatScan::Slot &slot = taken.name.slot[i];
-    if (!is_short || i < taken.slots_before) {
-      out.append(in.substr(from, slot.offset - from));
-      from = std::size_t{slot.offset} + slot.size;
-    } else if (i == taken.slots_before) {
-      out.append(in.substr(from, taken.bytes_before - from));
-      from = taken.bytes_end;
-    }
-    utf8_append(out, alphabets_[slot.alphabet].character(slot.numeral));
+  std::size_t letter = 0;
+  const auto put_letters = [&](std::size_t end) {
+    for (; letter < end; ++letter)
+      utf8_append(out, alphabets_[taken.letter[letter]].character(taken.name.numeral[letter]));
+  };
+  for (const FormatScan::Run run : taken.name.all_runs()) {
+    if (is_short && letter == taken.slots_before) break;
+    out.append(in.substr(from, run.offset - from));
+    put_letters(letter + run.count);
+    from = run.end();
+  }
+  if (is_short) {  // the last word may have another length
+    out.append(in.substr(from, taken.bytes_before - from));
+    put_letters(taken.name.slots);
+    from = taken.bytes_end;
   }
   out.append(in.substr(from));
   return {};

@@ -22,8 +22,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/format_alphabet.h"
 #include "core/format_cipher.h"
-#include "core/format_template.h"
+#include "core/format_scan.h"
 #include "core/refusal.h"
 
 namespace redoubt {
@@ -52,7 +53,8 @@ class FormatName {
   // Scan: the name taken apart, and where its last word stands: slots, bytes and tweak before it, bytes and
   // tweak up to its end.
   struct Scan {
-    FormatScan name;
+    FormatScanBuffer name;
+    std::array<Letter, kFormatMaxCharacters> letter;  // of each slot
     std::size_t slots_before = 0, bytes_before = 0, tweak_before = 0;
     std::size_t bytes_end = 0, tweak_end = 0;
     std::size_t letters() const noexcept { return name.slots - slots_before; }  // of the last word

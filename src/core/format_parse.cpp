@@ -59,6 +59,9 @@ std::optional<std::string_view> arguments_of(std::string_view spec, std::string_
 std::unique_ptr<Format> Format::make(std::string_view spec, std::string &problem) {
   std::unique_ptr<Format> format(new Format());
   if (!format->parse(spec, problem)) return nullptr;
+  const std::vector<FormatAlphabet> &alphabets = format->alphabets_;
+  format->ascii_ = !alphabets.empty() && std::all_of(alphabets.begin(), alphabets.end(),
+                                                     [](const FormatAlphabet &a) { return a.is_ascii(); });
   return format;
 }
 

@@ -199,29 +199,43 @@ void FormatTemplate::compile() noexcept {
 }
 
 // match_run matches as many characters as there are, up to the item's most, and returns how many.
-std::size_t FormatTemplate::match_run(const Item &item, std::string_view value, std::size_t at,
-                                      FormatScan &scan) noexcept {
+[[gnu::always_inline]] inline std::size_t FormatTemplate::match_run(const Item &item, std::string_view value,
+                                                                    std::size_t at, FormatScan &scan) noexcept {
+  constexpr std::size_t kLong = 16;  // bytes of a vector instruction
+  const std::uint8_t first = item.run_first;
+  const std::uint8_t size = item.run_size;
+  const char *const from = value.data() + at;
   const std::size_t most = std::min<std::size_t>(item.most, value.size() - at);
+  const auto place = [first](char c) { return static_cast<std::uint8_t>(static_cast<std::uint8_t>(c) - first); };
   std::size_t count = 0;
-  while (count < most &&
-         static_cast<std::uint8_t>(static_cast<std::uint8_t>(value[at + count]) - item.run_first) < item.run_size) {
-    ++count;
-  }
   if (item.captured) {
-    scan.add_slots(value, at, count, item.run_first, item.alphabet);
-  } else if (!item.literal) {
-    scan.keep(value.substr(at, count));
+    std::uint16_t *const to = scan.numeral + scan.slots;
+    if (most >= kLong) {  // mostly all of them match, and are looked at together
+      std::uint8_t outside = 0;
+      for (std::size_t i = 0; i < most; ++i) outside |= static_cast<std::uint8_t>(place(from[i]) >= size);
+      for (std::size_t i = 0; i < most; ++i) to[i] = place(from[i]);
+      count = outside == 0 ? most : 0;
+    }
+    for (; count < most && place(from[count]) < size; ++count) to[count] = place(from[count]);
+    if (count > 0) scan.add_run(at, count, count, item.alphabet);
+  } else {
+    while (count < most && place(from[count]) < size) ++count;
+    if (!item.literal) scan.keep(value.substr(at, count));
   }
   return count;
 }
 
 Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noexcept {
-  scan.slots = scan.tweak_size = 0;
+  scan.clear();
   std::size_t at = 0;
   std::size_t position = 1;
   for (const Item &item : items_) {
     std::size_t count = 0;
-    if (item.run_size > 0) {
+    if (item.literal && item.run_size == 1 && item.most == 1) {  // a hyphen
+      count = at < value.size() && value[at] == static_cast<char>(item.run_first) ? 1 : 0;
+      at += count;
+      position += count;
+    } else if (item.run_size > 0) {
       count = match_run(item, value, at, scan);
       at += count;
       position += count;
@@ -239,7 +253,7 @@ Refusal FormatTemplate::scan(std::string_view value, FormatScan &scan) const noe
         return {Status::malformed, position, "character not allowed by the format"};
       }
       if (item.captured) {
-        scan.add_slot({numeral, static_cast<std::uint16_t>(at), static_cast<std::uint8_t>(c.size), item.alphabet});
+        scan.add_slot(numeral, at, c.size, item.alphabet);
       } else if (!item.literal) {
         scan.keep(value.substr(at, c.size));
       }

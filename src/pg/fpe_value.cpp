@@ -6,7 +6,6 @@
 // Covered by sql/fpe.sql and sql/arrays.sql.
 #include "pg/boundary.h"
 
-#include "core/format_batch.h"
 #include "core/unicode_text.h"
 #include "pg/disclosure.h"
 #include "pg/fpe_value.h"
@@ -41,13 +40,6 @@ bool read_integer(std::string_view text, int64 &number) {
   pg_unreachable();
 }
 
-[[noreturn]] void corrupt(const TypePolicy *policy) {
-  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                  errmsg("corrupt token in a value of type %s: it has not the type's format", policy->name),
-                  errhidestmt(true)));
-  pg_unreachable();
-}
-
 // Results are made in a buffer of the backend's, so that no destructor is pending
 // when PostgreSQL raises; wiped after use.
 std::string &buffer() {
@@ -61,73 +53,27 @@ void wipe_buffer() {
   buffer().clear();
 }
 
-// Many results likewise.
-FormatBatch &batch() {
-  static constinit FormatBatch *made = nullptr;
-  if (made == nullptr) made = new FormatBatch();
-  return *made;
-}
-
-std::string_view view_of(const text *value) {
-  return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
-
-std::string_view to_utf8(std::string_view local) {
-  if (GetDatabaseEncoding() == PG_UTF8) return local;
-  const char *utf8 = pg_server_to_any(local.data(), static_cast<int>(local.size()), PG_UTF8);
-  return {utf8, utf8 == local.data() ? local.size() : strlen(utf8)};
-}
-
-// UTF-8 that was made here, in the server encoding.  In a database of UTF-8 PostgreSQL would but verify it.
-std::string_view to_local(std::string_view utf8) {
-  if (GetDatabaseEncoding() == PG_UTF8) return utf8;
-  const char *local = pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
-  return {local, local == utf8.data() ? utf8.size() : strlen(local)};
-}
-
-text *make_text(std::string_view data, char *where) {
-  auto *made = reinterpret_cast<text *>(where);
-  SET_VARSIZE(made, VARHDRSZ + data.size());
-  memcpy(VARDATA(made), data.data(), data.size());
-  return made;
-}
-
 text *buffer_text() {
-  const std::string_view local = to_local(buffer());
-  text *result = make_text(local, static_cast<char *>(palloc(VARHDRSZ + local.size())));
+  const std::string_view local = fpe_local(buffer());
+  text *result = cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
   wipe_buffer();
   return result;
 }
 
 void decrypt(const TypePolicy *policy, std::string_view token) {
   FormatCipher *cipher = keys_format_cipher(policy);
-  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, to_utf8(token), buffer()).ok()) corrupt(policy);
+  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, fpe_utf8(token), buffer()).ok()) fpe_corrupt(policy);
 }
 
 int64 decrypt(const TypePolicy *policy, int64 token) {
   std::int64_t value = 0;
-  if (!policy->format->crypt(Ff1Direction::decrypt, *keys_format_cipher(policy), token, value).ok()) corrupt(policy);
+  if (!policy->format->crypt(Ff1Direction::decrypt, *keys_format_cipher(policy), token, value).ok())
+    fpe_corrupt(policy);
   return value;
 }
 
 void charge(const TypePolicy *policy, const void *token, std::size_t size) {
   disclosure_tokenize_charge(policy, {static_cast<const std::uint8_t *>(token), size});
-}
-
-text *masked_text(const TypePolicy *policy, std::string_view value) {
-  std::string masked;
-  mask_apply(policy->mask, value, masked);
-  buffer().swap(masked);
-  OPENSSL_cleanse(masked.data(), masked.size());
-  return call([] { return buffer_text(); });
-}
-
-text *masked_integer(const TypePolicy *policy, int64 value) {
-  char digits[MAXINT8LEN + 1];
-  const int size = pg_lltoa(value, digits);
-  text *masked = masked_text(policy, {digits, static_cast<std::size_t>(size)});
-  OPENSSL_cleanse(digits, sizeof digits);
-  return masked;
 }
 
 // To the vault and back: UTF-8 there, and the decimal digits of a bigint.
@@ -140,7 +86,7 @@ std::string_view vault_view(const varlena *utf8) noexcept {
 }
 
 text *vault_text(const varlena *utf8) {
-  const std::string_view local = to_local(vault_view(utf8));
+  const std::string_view local = fpe_local(vault_view(utf8));
   return cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
 }
 
@@ -153,7 +99,7 @@ int64 vault_integer(const varlena *digits) {
 }
 
 text *vault_masked(const TypePolicy *policy, varlena *value) {
-  text *masked = masked_text(policy, vault_view(value));
+  text *masked = fpe_mask(policy, vault_view(value));
   OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
   return masked;
 }
@@ -168,88 +114,43 @@ int64 vault_make(const TypePolicy *policy, int64 value) {
   return vault_integer(vault_tokenize(policy, vault_value(vault_view(fpe_vault_key(value)))));
 }
 
-// Many likewise.
-void vault_make_all(const TypePolicy *policy, std::span<Datum> values) {
-  for (Datum &value : values) {
-    CHECK_FOR_INTERRUPTS();
-    if (policy->is_integer) {
-      value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
-      continue;
-    }
-    const std::string_view given = view_of(reinterpret_cast<const text *>(DatumGetPointer(value)));
-    value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
-  }
-  vault_tokenize_all(policy, values);
-  for (Datum &value : values) {
-    const auto *token = reinterpret_cast<const varlena *>(DatumGetPointer(value));
-    value = policy->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
-  }
-}
-
-// One element of an array of tokens.
-Datum vault_open_one(const TypePolicy *policy, Operation op, Datum token) {
-  CHECK_FOR_INTERRUPTS();
-  if (policy->is_integer) {
-    const int64 number = DatumGetInt64(token);
-    return op == Operation::masked ? PointerGetDatum(fpe_open_masked(policy, number, true))
-                                   : Int64GetDatum(fpe_open(policy, number, true));
-  }
-  const std::string_view view = view_of(reinterpret_cast<const text *>(DatumGetPointer(token)));
-  return PointerGetDatum(op == Operation::masked ? fpe_open_masked(policy, view, true) : fpe_open(policy, view, true));
-}
-
-// A view that the next value_checked() does not overwrite.
-std::string_view checked_for_long(const TypePolicy *policy, std::string_view value) {
-  const std::string_view checked = value_checked(policy, value.data(), value.size());
-  const bool inside = checked.data() >= value.data() && checked.data() + checked.size() <= value.data() + value.size();
-  return inside ? checked : std::string_view(pnstrdup(checked.data(), checked.size()), checked.size());
-}
-
-// Turns the texts of one batch into texts; `in` are theirs in UTF-8.
-void crypt_texts(const TypePolicy *policy, Ff1Direction direction, std::span<const std::string_view> in,
-                 std::span<Datum> out) {
-  FormatBatch &made = batch();
-  made.crypt(direction, *policy->format, *keys_format_cipher(policy), in);
-  std::array<std::string_view, kFormatLanes> local;
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    if (!made.refusal(i).ok()) {
-      if (direction == Ff1Direction::decrypt) corrupt(policy);
-      value_refuse(policy, made.refusal(i));
-    }
-    local[i] = to_local(made.out(i));
-    size += MAXALIGN(VARHDRSZ + local[i].size());
-  }
-  auto *room = static_cast<char *>(palloc(size));
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    out[i] = PointerGetDatum(make_text(local[i], room));
-    room += MAXALIGN(VARHDRSZ + local[i].size());
-  }
-  made.wipe();
-}
-
-void crypt_integers(const TypePolicy *policy, Ff1Direction direction, std::span<Datum> values) {
-  std::array<std::int64_t, kFormatLanes> numbers;
-  const std::span<std::int64_t> used = std::span(numbers).first(values.size());
-  std::transform(values.begin(), values.end(), used.begin(), [](Datum value) { return DatumGetInt64(value); });
-  const Refusal refusal = FormatBatch::crypt(direction, *policy->format, *keys_format_cipher(policy), used);
-  if (!refusal.ok() && direction == Ff1Direction::decrypt) corrupt(policy);
-  if (!refusal.ok()) value_refuse(policy, refusal);
-  std::transform(used.begin(), used.end(), values.begin(), [](std::int64_t number) { return Int64GetDatum(number); });
-}
-
-// Calls `work` for one batch after the other.
-template <typename Work>
-void in_batches(std::span<Datum> values, Work work) {
-  while (!values.empty()) {
-    CHECK_FOR_INTERRUPTS();
-    const std::span<Datum> now = values.first(std::min(values.size(), kFormatLanes));
-    work(now);
-    values = values.subspan(now.size());
-  }
-}
-
 }  // namespace
+
+std::string_view fpe_utf8(std::string_view local) {
+  if (GetDatabaseEncoding() == PG_UTF8) return local;
+  const char *utf8 = pg_server_to_any(local.data(), static_cast<int>(local.size()), PG_UTF8);
+  return {utf8, utf8 == local.data() ? local.size() : strlen(utf8)};
+}
+
+// UTF-8 that was made here, in the server encoding.  In a database of UTF-8 PostgreSQL would but verify it.
+std::string_view fpe_local(std::string_view utf8) {
+  if (GetDatabaseEncoding() == PG_UTF8) return utf8;
+  const char *local = pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
+  return {local, local == utf8.data() ? utf8.size() : strlen(local)};
+}
+
+void fpe_corrupt(const TypePolicy *policy) {
+  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                  errmsg("corrupt token in a value of type %s: it has not the type's format", policy->name),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+text *fpe_mask(const TypePolicy *policy, std::string_view value) {
+  std::string masked;
+  mask_apply(policy->mask, value, masked);
+  buffer().swap(masked);
+  OPENSSL_cleanse(masked.data(), masked.size());
+  return call([] { return buffer_text(); });
+}
+
+text *fpe_mask(const TypePolicy *policy, int64 value) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(value, digits);
+  text *masked = fpe_mask(policy, {digits, static_cast<std::size_t>(size)});
+  OPENSSL_cleanse(digits, sizeof digits);
+  return masked;
+}
 
 text *fpe_tokenize(const TypePolicy *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
@@ -273,20 +174,26 @@ int64 fpe_tokenize(const TypePolicy *policy, int64 value) {
   return token;
 }
 
-void fpe_make_all(const TypePolicy *policy, std::span<Datum> values) {
-  if (policy->vaulted) return vault_make_all(policy, values);
-  in_batches(values, [policy](std::span<Datum> now) {
-    if (policy->is_integer) return crypt_integers(policy, Ff1Direction::encrypt, now);
-    std::array<std::string_view, kFormatLanes> in;
-    for (std::size_t i = 0; i < now.size(); ++i)
-      in[i] = checked_for_long(policy, view_of(reinterpret_cast<const text *>(DatumGetPointer(now[i]))));
-    crypt_texts(policy, Ff1Direction::encrypt, std::span(in).first(now.size()), now);
-  });
+void fpe_vault_all(const TypePolicy *policy, std::span<Datum> values) {
+  for (Datum &value : values) {
+    CHECK_FOR_INTERRUPTS();
+    if (policy->is_integer) {
+      value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
+      continue;
+    }
+    const std::string_view given = vault_view(reinterpret_cast<const varlena *>(DatumGetPointer(value)));
+    value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
+  }
+  vault_tokenize_all(policy, values);
+  for (Datum &value : values) {
+    const auto *token = reinterpret_cast<const varlena *>(DatumGetPointer(value));
+    value = policy->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
+  }
 }
 
 void fpe_check(Oid type, std::string_view token) {
   const TypePolicy *policy = policy_find(type);
-  const std::string_view in = to_utf8(token);
+  const std::string_view in = fpe_utf8(token);
   if (in.find(kMaskCharacter) != std::string_view::npos)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
@@ -338,11 +245,11 @@ text *fpe_open_masked(const TypePolicy *policy, std::string_view token, bool req
                             : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
   }
   decrypt(policy, token);
-  return masked_text(policy, buffer());
+  return fpe_mask(policy, buffer());
 }
 
 text *fpe_open_masked(const TypePolicy *policy, int64 token, bool required) {
-  if (!policy->vaulted) return masked_integer(policy, decrypt(policy, token));
+  if (!policy->vaulted) return fpe_mask(policy, decrypt(policy, token));
   varlena *value = vault_open(policy, fpe_vault_key(token), required);
   return value != nullptr ? vault_masked(policy, value) : vault_text(fpe_vault_key(token));
 }
@@ -361,39 +268,12 @@ int64 fpe_find(const TypePolicy *policy, int64 value, bool *found) {
   return key != nullptr ? vault_integer(key) : 0;
 }
 
-bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(to_utf8(token))); }
+bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(fpe_utf8(token))); }
 
 bytea *fpe_vault_key(int64 token) {
   char digits[MAXINT8LEN + 1];
   const int size = pg_lltoa(token, digits);
   return vault_bytes(vault_value({digits, static_cast<std::size_t>(size)}));
-}
-
-void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {
-  if (policy->vaulted) {
-    for (Datum &token : tokens) token = vault_open_one(policy, op, token);
-    return;
-  }
-  in_batches(tokens, [policy, op](std::span<Datum> now) {
-    if (policy->is_integer) {
-      crypt_integers(policy, Ff1Direction::decrypt, now);
-    } else {
-      std::array<std::string_view, kFormatLanes> in;
-      for (std::size_t i = 0; i < now.size(); ++i)
-        in[i] = to_utf8(view_of(reinterpret_cast<const text *>(DatumGetPointer(now[i]))));
-      crypt_texts(policy, Ff1Direction::decrypt, std::span(in).first(now.size()), now);
-    }
-    if (op != Operation::masked) return;
-    for (Datum &value : now) {
-      if (policy->is_integer) {
-        value = PointerGetDatum(masked_integer(policy, DatumGetInt64(value)));
-      } else {
-        auto *plain = reinterpret_cast<text *>(DatumGetPointer(value));
-        value = PointerGetDatum(masked_text(policy, to_utf8(view_of(plain))));
-        OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
-      }
-    }
-  });
 }
 
 int64 fpe_parse_integer(Oid type, std::string_view text) {

@@ -56,12 +56,21 @@ text *fpe_reveal_masked(const TypePolicy *policy, Token token) {
   return fpe_open_masked(policy, token, true);
 }
 
-// Many values, none of them null, in place, their rounds side by side: texts, or bigints for a type of that
-// base.  fpe_make_all tokenizes; the caller has asked disclosure_tokenize_allowed() and charges afterwards
-// (not for a vaulted type: vault.h).
-// fpe_open_all opens for a reader who has been admitted; masked values are texts.
-void fpe_make_all(const TypePolicy *policy, std::span<Datum> values);
-void fpe_open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens);
+// fpe_vault_all tokenizes many values of a vaulted type, in place and none of them null; the vault charges.  The caller
+// has asked disclosure_tokenize_allowed().
+void fpe_vault_all(const TypePolicy *policy, std::span<Datum> values);
+
+// fpe_utf8 turns a text in the server encoding into UTF-8, fpe_local the other way what was made here: the same memory
+// where nothing changes.
+std::string_view fpe_utf8(std::string_view local);
+std::string_view fpe_local(std::string_view utf8);
+
+// fpe_mask masks a value, in UTF-8, for a reader who has been admitted.
+text *fpe_mask(const TypePolicy *policy, std::string_view value);
+text *fpe_mask(const TypePolicy *policy, int64 value);
+
+// fpe_corrupt raises XX001: a stored token has not the form of one.
+[[noreturn]] void fpe_corrupt(const TypePolicy *policy);
 
 // fpe_parse_integer reads a token that is a bigint, and the other a value; 22P02 without what bigint's own input
 // function would quote.

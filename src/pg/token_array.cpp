@@ -12,6 +12,7 @@
 #include "core/token.h"
 #include "pg/catalog.h"
 #include "pg/disclosure.h"
+#include "pg/fpe_array.h"
 #include "pg/fpe_value.h"
 #include "pg/token_io.h"
 #include "pg/token_value.h"
@@ -143,9 +144,22 @@ void open_all(const TypePolicy *policy, Operation op, std::span<Datum> tokens) {
   }
 }
 
+// Values, plain or masked, of tokens of a type that fpe_array takes whole; both are texts.
+Datum reveal_texts(const TypePolicy *policy, Operation op, ArrayType *tokens) {
+  disclosure_require(policy, op, static_cast<uint32>(fpe_array_count(tokens)));
+  PG_RETURN_ARRAYTYPE_P(fpe_array_open(policy, op, tokens, TEXTOID));
+}
+
+// Their tokens, in an array of `element`.
+Datum tokenize_texts(const TypePolicy *policy, ArrayType *values, Oid element) {
+  disclosure_tokenize_allowed(policy);
+  return charged(policy, fpe_array_tokenize(policy, values, element), fpe_array_count(values));
+}
+
 // detokenize(t[]) and mask(t[])
 Datum reveal(FunctionCallInfo fcinfo, Operation op) {
   const TypePolicy *policy = policy_require(get_element_type(catalog_call_type(fcinfo, CallSite::argument)));
+  if (fpe_array_texts(policy)) return reveal_texts(policy, op, PG_GETARG_ARRAYTYPE_P(0));
   const Elements elements = take_apart(fcinfo);
   disclosure_require(policy, op, static_cast<uint32>(elements.count));
   open_all(policy, op, elements.values());
@@ -164,6 +178,11 @@ Datum parse_token(const TypePolicy *policy, Datum value) {
 // detokenize(text[], regtype) and mask(text[], regtype)
 Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
   const TypePolicy *policy = token_io_named(PG_GETARG_OID(1));
+  if (fpe_array_texts(policy)) {
+    ArrayType *tokens = PG_GETARG_ARRAYTYPE_P(0);
+    fpe_array_check(policy, tokens);
+    return reveal_texts(policy, op, tokens);
+  }
   const Elements elements = take_apart(fcinfo);
   for (Datum &value : elements.values()) value = parse_token(policy, value);
   disclosure_require(policy, op, static_cast<uint32>(elements.count));
@@ -175,6 +194,7 @@ Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
 
 // tokenize(text[], regtype)
 Datum tokenize_as(FunctionCallInfo fcinfo, const TypePolicy *policy) {
+  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
   const Elements elements = take_apart(fcinfo);
   const std::span<Datum> values = elements.values();
   disclosure_tokenize_allowed(policy);
@@ -204,6 +224,7 @@ Datum tokenize_as(FunctionCallInfo fcinfo, const TypePolicy *policy) {
 REDOUBT_FUNCTION(redoubt_tokenize_array) {
   using namespace redoubt::pg;
   const TypePolicy *policy = policy_require(get_element_type(catalog_call_type(fcinfo, CallSite::result)));
+  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), policy->type);
   const Elements elements = take_apart(fcinfo);
   int values = elements.count;
   if (policy->vaulted && policy->format == nullptr) {

@@ -10,6 +10,7 @@
 #include <new>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -100,6 +101,46 @@ TEST(Ff1Batch, NumeralsGiveWhatSingleValuesGive) {
       EXPECT_TRUE(std::equal(narrow.begin() + static_cast<std::ptrdiff_t>(last), narrow.end(),
                              each.begin() + static_cast<std::ptrdiff_t>(last), each.end()));
     }
+  }
+}
+
+TEST(Ff1Batch, WordsAreNumeralsOfRadixTwo) {
+  AesBlocks aes = cipher();
+  std::mt19937_64 random(2);
+  for (const std::size_t length :
+       {std::size_t{20}, std::size_t{21}, std::size_t{54}, std::size_t{63}, std::size_t{64}}) {
+    Ff1Plan plan;
+    ASSERT_EQ(plan.prepare(aes, 2, length, 3), Status::ok);
+    ASSERT_EQ(plan.set_tweak(Octets{1, 2, 3}), Status::ok);
+    for (const std::size_t count : kCounts) {
+      std::vector<std::uint64_t> words(count);
+      Numerals bits(count * length);
+      for (std::size_t i = 0; i < count; ++i) {
+        words[i] = random() >> (64 - length);
+        for (std::size_t bit = 0; bit < length; ++bit)
+          bits[i * length + bit] = static_cast<std::uint32_t>(words[i] >> (length - 1 - bit) & 1);
+      }
+      const std::vector<std::uint64_t> before = words;
+      ASSERT_EQ(plan.crypt_batch(Ff1Direction::encrypt, bits, bits), Status::ok);
+      ASSERT_EQ(plan.crypt_batch(Ff1Direction::encrypt, words), Status::ok);
+      for (std::size_t i = 0; i < bits.size(); ++i)
+        ASSERT_EQ(bits[i], words[i / length] >> (length - 1 - i % length) & 1) << length << ' ' << i;
+      ASSERT_EQ(plan.crypt_batch(Ff1Direction::decrypt, words), Status::ok);
+      EXPECT_EQ(words, before);
+    }
+  }
+  Ff1Plan plan;
+  std::vector<std::uint64_t> words = {1, 2};
+  EXPECT_EQ(plan.crypt_batch(Ff1Direction::encrypt, words), Status::invalid_argument);  // not ready
+  ASSERT_EQ(plan.prepare(aes, 2, 21, 3), Status::ok);
+  EXPECT_EQ(plan.crypt_batch(Ff1Direction::encrypt, words), Status::invalid_argument);  // no tweak
+  ASSERT_EQ(plan.set_tweak(Octets(3)), Status::ok);
+  words[1] = std::uint64_t{1} << 21;
+  EXPECT_EQ(plan.crypt_batch(Ff1Direction::encrypt, words), Status::malformed);
+  EXPECT_EQ(words[0], 1U);
+  for (const auto &[radix, length] : {std::pair{10U, 16U}, std::pair{2U, 65U}}) {
+    ASSERT_EQ(plan.prepare(aes, radix, length, 0), Status::ok);
+    EXPECT_EQ(plan.crypt_batch(Ff1Direction::encrypt, words), Status::invalid_argument);
   }
 }
 

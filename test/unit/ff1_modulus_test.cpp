@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 #include <vector>
 
@@ -131,6 +132,25 @@ TEST(Ff1Numerals, ChunksAreExactInEveryRadix) {
       std::uint64_t rest = x;
       for (std::size_t i = r.chunk_digits; i-- > 0; rest /= radix) ASSERT_EQ(digits[i], rest % radix) << radix;
       ASSERT_EQ(r.pack_chunk(digits, r.chunk_digits), x);
+    }
+  }
+}
+
+// All that eight numerals of a small radix can be is too much; all that each four can be is not.
+TEST(Ff1Numerals, EightAtATimeAreExactInEverySmallRadix) {
+  for (std::uint32_t radix = kFf1MinRadix; radix <= 16; ++radix) {
+    const Ff1Radix r(radix);
+    const std::uint64_t fours = std::uint64_t{radix} * radix * radix * radix;
+    for (std::uint64_t x = 0; x < fours; ++x) {
+      std::array<std::uint16_t, 8> digits;
+      std::array<std::uint8_t, 8> bytes;
+      r.unpack_chunk(x * fours + (fours - 1 - x), digits.data(), 8);
+      r.unpack_chunk(x * fours + (fours - 1 - x), bytes.data(), 8);
+      std::uint64_t rest = x * fours + (fours - 1 - x);
+      for (std::size_t i = 8; i-- > 0; rest /= radix) {
+        ASSERT_EQ(digits[i], rest % radix) << radix << ' ' << x;
+        ASSERT_EQ(bytes[i], rest % radix) << radix << ' ' << x;
+      }
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/format.h"
+#include "core/format_batch.h"
 #include "core/format_cipher.h"
 
 namespace redoubt {
@@ -26,6 +27,13 @@ inline std::unique_ptr<Format> make_format(const std::string &spec) {
   std::unique_ptr<Format> format = Format::make(spec, problem);
   EXPECT_NE(format, nullptr) << spec << ": " << problem;
   return format;
+}
+
+// Result `i` of a batch.
+inline std::string result_of(FormatBatch &batch, std::size_t i) {
+  std::string result(batch.size(i), '\0');
+  batch.write(i, result.data());
+  return result;
 }
 
 // Why there is no such format.
