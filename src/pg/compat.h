@@ -75,6 +75,15 @@ inline Oid compat_check_as_user(const PlannedStmt *plan, const RangeTblEntry *en
 #endif
 }
 
+// Is the relation one that the statement or a view names, not a child of one?
+inline bool compat_is_named(const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 160000
+  return entry->perminfoindex != 0;
+#else
+  return entry->requiredPerms != 0;
+#endif
+}
+
 // By what the executor leaves out partitions below an Append or MergeAppend; null where it does not.
 template <typename AppendNode>
 const PartitionPruneInfo *compat_pruning(const PlannedStmt *plan, const AppendNode *append) {

@@ -16,6 +16,7 @@
 extern "C" {
 #include "access/tableam.h"
 #include "commands/defrem.h"
+#include "optimizer/optimizer.h"
 #include "postmaster/autovacuum.h"
 }
 
@@ -89,6 +90,61 @@ void meter_named(List **types, const RangeVar *name) {
   const char kind = get_rel_relkind(relid);
   if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX) relid = IndexGetRelation(relid, true);
   if (OidIsValid(relid)) meter_tables(types, relid);
+}
+
+// CLUSTER leaves the rows in the order of an index, which a scan of the table then tells: a probe for
+// each row, of each protected column in the key.
+void meter_order(List **types, Oid relid, const Bitmapset *columns) {
+  ListCell *cell = nullptr;
+  uint64 rows = 0;
+  const List *tables = find_all_inheritors(relid, AccessShareLock, nullptr);
+  foreach (cell, tables) rows += count_rows(lfirst_oid(cell), Rows::visible);
+  for (int i = 0;; ++i) {
+    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
+    if (relation == nullptr || i >= relation->size) return;
+    const ProtectedColumn column = relation->column[i];
+    if (!bms_is_member(column.attno - FirstLowInvalidHeapAttributeNumber, columns)) continue;
+    ddl_touch(types, column.source.token_type);
+    limits_charge(column.source.token_type, Operation::probe,
+                  static_cast<uint32>(std::min<uint64>(rows, PG_INT32_MAX)));
+  }
+}
+
+// The columns of the index that the table is clustered by: of that name, or the one it was clustered by before.
+Bitmapset *cluster_columns(Oid relid, const char *name) {
+  Bitmapset *columns = nullptr;
+  Relation relation = try_relation_open(relid, AccessShareLock);
+  if (relation == nullptr) return columns;
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    const Form_pg_index form = index->rd_index;
+    if (name != nullptr ? strcmp(RelationGetRelationName(index), name) == 0 : form->indisclustered) {
+      for (int i = 0; i < form->indnkeyatts; ++i)
+        columns = bms_add_member(columns, form->indkey.values[i] - FirstLowInvalidHeapAttributeNumber);
+      pull_varattnos(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), 1, &columns);
+    }
+    index_close(index, AccessShareLock);
+  }
+  relation_close(relation, AccessShareLock);
+  return columns;
+}
+
+void meter_clustered(List **types, Oid relid, const char *index) {
+  if (protected_relation(relid) == nullptr || !compat_owns_relation(relid, GetUserId())) return;
+  if (const Bitmapset *columns = cluster_columns(relid, index); columns != nullptr) meter_order(types, relid, columns);
+}
+
+void meter_all_clustered(List **types) {
+  List *tables = NIL;
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&tables](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
+    if (relation->relkind == RELKIND_RELATION || relation->relkind == RELKIND_MATVIEW)
+      tables = lappend_oid(tables, relation->oid);
+  });
+  ListCell *cell = nullptr;
+  foreach (cell, tables) meter_clustered(types, lfirst_oid(cell), nullptr);
 }
 
 // Tables of the database that the user maintains; of one schema, unless that is InvalidOid.
@@ -175,9 +231,13 @@ void ddl_meter_maintenance(List **types, const Node *statement) {
     case T_ReindexStmt:
       return meter_reindex(types, reinterpret_cast<const ReindexStmt *>(statement));
     case T_ClusterStmt:
-      if (const RangeVar *table = reinterpret_cast<const ClusterStmt *>(statement)->relation)
-        return meter_named(types, table);
-      return meter_all(types, InvalidOid);
+      if (const RangeVar *table = reinterpret_cast<const ClusterStmt *>(statement)->relation) {
+        meter_named(types, table);
+        return meter_clustered(types, RangeVarGetRelid(table, AccessShareLock, true),
+                               reinterpret_cast<const ClusterStmt *>(statement)->indexname);
+      }
+      meter_all(types, InvalidOid);
+      return meter_all_clustered(types);
     case T_RefreshMatViewStmt:
       return meter_named(types, reinterpret_cast<const RefreshMatViewStmt *>(statement)->relation);
     default:

@@ -198,9 +198,12 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const Flow input = aggregate_input(walk, scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return input;
-  if (!scope.foreign && aggregate->aggfilter != nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args))
-    meter_handed(walk, aggregate->args, flow_probes(scope.taken | input.implicit, input) & ~scope.kept,
-                 aggregate->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0);
+  if (!scope.foreign && aggregate->aggfilter != nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args)) {
+    const std::uint32_t probes = flow_probes(scope.taken | input.implicit, input) & ~scope.kept;
+    const std::uint16_t flags = aggregate->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0;
+    meter_handed(walk, aggregate->args, probes, flags);
+    if (aggregate->args == NIL) meter_filter(walk, &aggregate->aggfilter, probes, flags);
+  }
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
   if (!scope.foreign &&
       (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {

@@ -44,8 +44,12 @@ bool cost_differs(const PlanWalk *walk, const Flow &a, const Flow &b) {
 // UNION ALL at the top of protected and other values: each branch pays for its own rows,
 // where the maximum over the branches would charge every row.
 void meter_branches(PlanWalk *walk, NodeFlow *top) {
-  if (!walk->inject || walk->plan->commandType != CMD_SELECT || !IsA(walk->plan->planTree, Append)) return;
-  auto *append = reinterpret_cast<Append *>(walk->plan->planTree);
+  Plan *root = walk->plan->planTree;
+  if (!walk->inject || walk->plan->commandType != CMD_SELECT) return;
+  // A LIMIT takes no row more than it hands on, but for those that an OFFSET skips.
+  if (IsA(root, Limit) && reinterpret_cast<Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
+  if (!IsA(root, Append)) return;
+  auto *append = reinterpret_cast<Append *>(root);
   if (append->plan.qual != NIL) return;
   const int n = list_length(append->appendplans);
   auto *branch = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * static_cast<Size>(n + 1)));

@@ -159,7 +159,7 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       const Flow argument = walk_expression(walk, scope, reinterpret_cast<Node *>(test->arg));
       // A row is tested for nulls in it, which only a table's are sure to be of columns.
       const bool computed = test->argisrow && !OidIsValid(argument.row_of);
-      if (!argument.pure || computed) flow.implicit = flow_decides(argument);
+      flow.implicit = !argument.pure || computed ? flow_decides(argument) : argument.implicit;
       return flow;
     }
     case T_FuncExpr:

@@ -8,6 +8,7 @@
 #include "pg/boundary.h"
 
 #include "pg/compat.h"
+#include "pg/meter_function.h"
 #include "pg/plan_walk.h"
 
 namespace redoubt::pg {
@@ -83,6 +84,38 @@ void walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneIn
     }
 }
 
+// Is each row of the plan charged for anyway, one by one: as a row of the result, or as one written?
+bool is_charged_for(const PlanWalk *walk, const Plan *plan) {
+  if (plan == walk->written) return true;
+  if (walk->plan->commandType != CMD_SELECT) return false;
+  const Plan *top = walk->plan->planTree;
+  while (top != nullptr && top != plan) {
+    const bool passes = IsA(top, Gather) || IsA(top, LockRows) ||
+                        (IsA(top, Limit) && reinterpret_cast<const Limit *>(top)->limitOffset == nullptr) ||
+                        (IsA(top, Result) && reinterpret_cast<const ::Result *>(top)->resconstantqual == nullptr);
+    if (!passes || top->qual != NIL) return false;
+    top = outerPlan(top);
+  }
+  return top == plan;
+}
+
+// A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
+std::uint32_t walk_locks(PlanWalk *walk, ExprScope *scope, Plan *plan) {
+  if (is_charged_for(walk, plan)) return 0;
+  const std::uint32_t decides = scope->outer->implicit | scope->outer->order;
+  meter_kept(walk, &outerPlan(plan), decides, kMeterFirst);
+  scope->kept = scope->spent = decides;
+  return decides;
+}
+
+// Who names a partition itself is told of each of its rows that it is within the bounds.
+std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan) {
+  const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (entry->rtekind != RTE_RELATION || !compat_is_named(entry)) return 0;
+  return relation_flow(walk, rti, TableOidAttributeNumber).implicit;
+}
+
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const NodeFlow *rows = &inputs->outer;
@@ -155,7 +188,9 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));
       scope->outer = &inputs->outer;
       return 0;
-    default:  // Material, Gather, LockRows: rows pass as they are
+    case T_LockRows:
+      return walk_locks(walk, scope, plan);
+    default:  // Material, Gather: rows pass as they are
       return 0;
   }
 }
@@ -206,21 +241,6 @@ NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify
 
 bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
 
-// Is each row of the plan charged for anyway, one by one: as a row of the result, or as one written?
-bool is_charged_for(const PlanWalk *walk, const Plan *plan) {
-  if (plan == walk->written) return true;
-  if (walk->plan->commandType != CMD_SELECT) return false;
-  const Plan *top = walk->plan->planTree;
-  while (top != nullptr && top != plan) {
-    const bool passes = IsA(top, Gather) || IsA(top, LockRows) ||
-                        (IsA(top, Limit) && reinterpret_cast<const Limit *>(top)->limitOffset == nullptr) ||
-                        (IsA(top, Result) && reinterpret_cast<const ::Result *>(top)->resconstantqual == nullptr);
-    if (!passes || top->qual != NIL) return false;
-    top = outerPlan(top);
-  }
-  return top == plan;
-}
-
 }  // namespace
 
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
@@ -257,6 +277,7 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
     walk->analysis->statement_decides |= flow.implicit;
     return node_flow_uniform(flow, list_length(plan->targetlist));
   }
+  if (is_base_scan(plan)) decides |= partition_decides(walk, plan);
   scope.rows = scope.taken = decides;
   decides |= is_scan(plan) ? walk_scan(walk, &scope, &inputs, plan) : walk_upper(walk, &scope, &inputs, plan);
   walk->analysis->statement_decides |= decides;

@@ -157,4 +157,19 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
     lfirst(cell) = metered;
 }
 
+void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0 || (walk->inject && !walk->last)) return;
+  const auto *metered = reinterpret_cast<const BoolExpr *>(*filter);
+  if (IsA(metered, BoolExpr) && metered->boolop == AND_EXPR &&
+      meter_of(static_cast<const Node *>(llast(metered->args))) >= 0)
+    return;
+  if (!walk->inject) {
+    walk->analysis->unmetered = true;
+    return;
+  }
+  Expr *passed = meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
+                            flags | kMeterKeeps | kMeterProbes);
+  *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, passed), -1);
+}
+
 }  // namespace redoubt::pg

@@ -167,6 +167,8 @@ void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
 void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
 // The same for every evaluation of an argument list.
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
+// The same for every row that the filter of an aggregate without arguments lets pass.
+void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags);
 
 }  // namespace redoubt::pg
 #endif

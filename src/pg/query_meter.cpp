@@ -227,12 +227,15 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   const CommandDest dest = query->dest->mydest;
   // That there is no row, or how many were changed, is an answer as well.
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
-  if (counted && !meter->told) {
+  // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
+  if (counted && (!meter->told || dest == DestNone)) {
+    std::uint32_t told = 0;
     for (int i = 0; i < meter->analysis->sources; ++i)
       if ((meter->analysis->statement_decides & 1U << i) != 0 &&
           query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
-        meter->probed |= 1U << i;
-    charge_probes(meter->analysis, meter->probed);
+        told |= 1U << i;
+    charge_probes(meter->analysis, told);
+    meter->probed |= told;
   }
   meter->told = true;
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(meter->analysis);
@@ -250,6 +253,9 @@ bool error_may_carry_values() noexcept {
     case ERRCODE_QUERY_CANCELED:
     case ERRCODE_ADMIN_SHUTDOWN:
     case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+    case ERRCODE_T_R_SERIALIZATION_FAILURE:  // these three name transactions and rows, no values
+    case ERRCODE_T_R_DEADLOCK_DETECTED:
+    case ERRCODE_LOCK_NOT_AVAILABLE:
       return false;
     case ERRCODE_INSUFFICIENT_PRIVILEGE:  // the server names the object, which a value may have chosen
       return !error_is_own();
@@ -259,8 +265,17 @@ bool error_may_carry_values() noexcept {
 }
 
 void query_meter_error(const QueryDesc *query) noexcept {
-  const QueryMeter *meter = query->estate != nullptr ? query_meter_find(query->estate) : nullptr;
-  if (meter == nullptr || meter->explain_only || !error_may_carry_values()) return;
+  QueryMeter *meter = query->estate != nullptr ? query_meter_find(query->estate) : nullptr;
+  if (meter == nullptr || meter->explain_only) return;
+  if (!error_may_carry_values()) {
+    // That the statement did not end is an answer; one that Redoubt refuses has been charged.
+    if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
+    for (int i = 0; !meter->told && i < meter->analysis->sources; ++i)
+      if ((meter->analysis->statement_decides & 1U << i) != 0 &&
+          query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
+        limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
+    return;
+  }
   for (int i = 0; i < meter->analysis->sources; ++i)
     limits_force(meter->analysis->source[i].token_type, Operation::read,
                  std::max<std::uint16_t>(meter->analysis->held[i], 1));

@@ -67,6 +67,23 @@ void each_index_expression(Relation relation, Visit &&visit) {
   }
 }
 
+// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
+void add_quoted_arrays(TableCode *code, Relation relation) {
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    const Form_pg_index form = index->rd_index;
+    for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i) {
+      const AttrNumber attno = form->indkey.values[i];
+      if (attno <= 0) continue;
+      const Oid type = TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid;
+      if (OidIsValid(get_element_type(getBaseType(type)))) code->columns = bms_add_member(code->columns, attno);
+    }
+    index_close(index, AccessShareLock);
+  }
+}
+
 bool fires(const Trigger &trigger, CmdType command) {
   if (trigger.tgisinternal || !TRIGGER_FOR_ROW(trigger.tgtype) || function_is_trusted(trigger.tgfoid)) return false;
   switch (command) {
@@ -134,6 +151,7 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
       add_columns(code, build_column_default(relation, i + 1));
   if (relation->rd_rel->relispartition) add_columns(code, reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
   each_index_expression(relation, [code](Node *expression) { add_columns(code, expression); });
+  add_quoted_arrays(code, relation);
   ListCell *cell = nullptr;
   if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)  // to find the partition of a row
     foreach (cell, RelationGetPartitionKey(relation)->partexprs) add_columns(code, static_cast<Node *>(lfirst(cell)));

@@ -86,3 +86,11 @@ create function customer_page(lo int, n int) returns setof customer language sql
 create materialized view mv_regions as select region, count(*) n from customer group by region;
 create materialized view mv_mail as select id, email from customer; create unique index on mv_mail (id); alter materialized view mv_mail owner to app;
 grant all on all tables in schema public to app, app2; grant all on all functions in schema public to app;
+-- What answers.tsv mentions.
+create function say0() returns text language plpgsql volatile as $$begin raise notice 'said'; return 'x'; end$$;
+create function fail0() returns text language plpgsql volatile as $$begin raise exception 'told' using errcode = 'query_canceled'; end$$;
+create function set0() returns setof int language plpgsql volatile as $$begin raise notice 'said'; return next 1; end$$;
+create function agg0_s(bigint) returns bigint language plpgsql as $$begin raise notice 'row'; return $1 + 1; end$$;
+create aggregate agg0(*) (sfunc = agg0_s, stype = bigint, initcond = '0');
+create function drng_diff(text, text) returns float8 language plpgsql immutable as $$begin raise notice '% %', $1, $2; return 1; end$$;
+create type drng as range(subtype = text, subtype_diff = drng_diff);
