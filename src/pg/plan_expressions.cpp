@@ -47,15 +47,25 @@ Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   return flow;
 }
 
+namespace {
+
+// A column as it is, or what holds no value at all.
+bool is_copy(const Flow &flow) noexcept { return flow_decides(flow) == 0 || flow.pure; }
+
+}  // namespace
+
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
   Flow flow = kNoFlow;
+  bool copies = true;  // one of copies is a copy
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, list) {
-    flow_max(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    const Flow one = walk_expression(walk, own, static_cast<Node *>(lfirst(cell)));
+    copies = copies && is_copy(one);
+    flow_max(&flow, one);
     if (computed == Computed::in_turn) own.rows |= flow_decides(flow);
   }
-  flow.pure = false;
+  flow.pure = copies && computed == Computed::in_turn && flow.implicit == 0 && flow_explicit(flow) != 0;
   return flow;
 }
 
@@ -67,6 +77,7 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   ExprScope inner = scope;
   Flow decides = kNoFlow;
   Flow test = kNoFlow;
+  bool copies = true;
   if (node->arg != nullptr) {
     test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
     inner.case_test = &test;
@@ -79,13 +90,18 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner.rows |= flow_decides(decides);  // that a result is computed tells
-    flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
+    const Flow one = walk_expression(walk, inner, reinterpret_cast<Node *>(when->result));
+    copies = copies && is_copy(one);
+    flow_max(&result, one);
   }
-  flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
+  const Flow otherwise = walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult));
+  copies = copies && is_copy(otherwise);
+  flow_max(&result, otherwise);
   for (int i = 0; i < kMaxSources; ++i)
     if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
   result.implicit |= flow_decides(decides);
-  result.pure = false;
+  // Where no protected value decides, a copy is delivered or a value of nobody's: a null is none.
+  result.pure = copies && result.implicit == 0 && flow_explicit(result) != 0;
   return result;
 }
 
