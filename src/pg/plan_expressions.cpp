@@ -65,7 +65,7 @@ Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list,
     flow_max(&flow, one);
     if (computed == Computed::in_turn) own.rows |= flow_decides(flow);
   }
-  flow.pure = copies && computed == Computed::in_turn && flow.implicit == 0 && flow_explicit(flow) != 0;
+  flow.pure = flow.chosen = copies && computed == Computed::in_turn && flow.implicit == 0 && flow_explicit(flow) != 0;
   return flow;
 }
 
@@ -103,7 +103,7 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
     if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
   result.implicit |= flow_decides(decides);
   // Where no protected value decides, a copy is delivered or a value of nobody's: a null is none.
-  result.pure = copies && result.implicit == 0 && flow_explicit(result) != 0;
+  result.pure = result.chosen = copies && result.implicit == 0 && flow_explicit(result) != 0;
   return result;
 }
 

@@ -16,7 +16,7 @@ namespace redoubt::pg {
 namespace {
 
 std::uint16_t flow_flags(const Flow &flow) noexcept {
-  return static_cast<std::uint16_t>((flow.pure ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
+  return static_cast<std::uint16_t>((flow.pure && !flow.chosen ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
 }
 
 // A Result above `plan` that hands its columns on one by one.
