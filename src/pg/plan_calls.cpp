@@ -1,7 +1,8 @@
 // plan_calls.cpp - the flow of calls: functions, operators, casts, and XML that is parsed.
 //
 // What is called is given its arguments.  Where it may disclose them they are metered as they are evaluated, and the
-// result is free; where it is trusted, the result holds what they do.  detokenize and mask charge for what they return.
+// result is free; where it is trusted, the result holds what they do.  Where values decide that it is called, that is
+// metered, too: a call without arguments tells by being made.  detokenize and mask charge for what they return.
 // Covered by test/metering.
 #include "pg/boundary.h"
 
@@ -136,11 +137,30 @@ void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
 
 }  // namespace
 
+bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node) {
+  if (node == nullptr || !IsA(node, FuncExpr) || walk->index_condition || scope.foreign) return false;
+  const auto *call = reinterpret_cast<const FuncExpr *>(node);
+  // Of what is built in (random, clock_timestamp), no more is left behind than how often it was called.
+  return call->args == NIL && call->funcid >= FirstNormalObjectId && !function_is_trusted(call->funcid);
+}
+
+Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call) {
+  Flow flow = kNoFlow;
+  add_function_result(walk, call, &flow);
+  return flow;
+}
+
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
     Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
     if ((flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
     return flow;
+  }
+  if (is_bare_call(walk, scope, reinterpret_cast<Node *>(call))) {
+    const Flow result = bare_call_flow(walk, call);
+    if (!call->funcretset)  // sets: plan_nodes.cpp
+      meter_call(walk, call, handed_probes(walk, scope, kNoFlow), scope.charged ? kMeterAnswer : kMeterFirst);
+    return result;
   }
   Flow flow = list_flow(walk, scope, call->args);
   // A row of unnest(ARRAY[a, b]) holds one of them.

@@ -47,15 +47,25 @@ Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   return flow;
 }
 
+namespace {
+
+// A column as it is, or what holds no value at all.
+bool is_copy(const Flow &flow) noexcept { return flow_decides(flow) == 0 || flow.pure; }
+
+}  // namespace
+
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
   Flow flow = kNoFlow;
+  bool copies = true;  // one of copies is a copy
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, list) {
-    flow_max(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    const Flow one = walk_expression(walk, own, static_cast<Node *>(lfirst(cell)));
+    copies = copies && is_copy(one);
+    flow_max(&flow, one);
     if (computed == Computed::in_turn) own.rows |= flow_decides(flow);
   }
-  flow.pure = false;
+  flow.pure = flow.chosen = copies && computed == Computed::in_turn && flow.implicit == 0 && flow_explicit(flow) != 0;
   return flow;
 }
 
@@ -64,9 +74,12 @@ namespace {
 // CASE delivers one of its results.  A column that only decides which is still read, by
 // what comes out.
 Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
+  if (const FuncExpr *call = metered_call(reinterpret_cast<Node *>(node)); call != nullptr)
+    return bare_call_flow(walk, call);
   ExprScope inner = scope;
   Flow decides = kNoFlow;
   Flow test = kNoFlow;
+  bool copies = true;
   if (node->arg != nullptr) {
     test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
     inner.case_test = &test;
@@ -79,14 +92,52 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner.rows |= flow_decides(decides);  // that a result is computed tells
-    flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
+    const Flow one = walk_expression(walk, inner, reinterpret_cast<Node *>(when->result));
+    copies = copies && is_copy(one);
+    flow_max(&result, one);
   }
-  flow_max(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
+  const Flow otherwise = walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult));
+  copies = copies && is_copy(otherwise);
+  flow_max(&result, otherwise);
   for (int i = 0; i < kMaxSources; ++i)
     if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
   result.implicit |= flow_decides(decides);
-  result.pure = false;
+  // Where no protected value decides, a copy is delivered or a value of nobody's: a null is none.
+  result.pure = result.chosen = copies && result.implicit == 0 && flow_explicit(result) != 0;
   return result;
+}
+
+// Columns are computed until a pair differs.
+Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareExpr *compare) {
+  Flow flow = kNoFlow;
+  ExprScope own = scope;
+  ListCell *left = nullptr;
+  ListCell *right = nullptr;
+  forboth(left, compare->largs, right, compare->rargs) {
+    flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
+    flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(right))));
+    own.rows |= flow_decides(flow);
+  }
+  return flow;
+}
+
+// Subscripts of null are not computed.
+Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, const SubscriptingRef *subscript) {
+  Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(subscript->refexpr));
+  ExprScope own = scope;
+  own.rows |= flow_decides(flow);
+  flow_add(&flow, list_flow(walk, own, subscript->refupperindexpr));
+  flow_add(&flow, list_flow(walk, own, subscript->reflowerindexpr));
+  flow_add(&flow, walk_expression(walk, own, reinterpret_cast<Node *>(subscript->refassgnexpr)));
+  flow.many = flow.many && is_array_type(subscript->refrestype);
+  return flow;
+}
+
+// What a document holds decides which defaults of an XMLTABLE are computed.
+Flow table_flow(PlanWalk *walk, const ExprScope &scope, TableFunc *table) {
+  ExprScope own = scope;
+  own.rows |= flow_decides(walk_expression(walk, scope, table->docexpr));
+  return children_flow(walk, own, reinterpret_cast<Node *>(table));
 }
 
 // AND and OR: those before it decide whether one is computed.
@@ -204,15 +255,17 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_FieldSelect:
       return field_flow(walk, scope, reinterpret_cast<FieldSelect *>(node));
     case T_SubscriptingRef:
-      flow = children_flow(walk, scope, node);
-      flow.many = flow.many && is_array_type(reinterpret_cast<SubscriptingRef *>(node)->refrestype);
-      return flow;
+      return subscript_flow(walk, scope, reinterpret_cast<SubscriptingRef *>(node));
     case T_Aggref:
       return aggregate_flow(walk, scope, reinterpret_cast<Aggref *>(node));
     case T_WindowFunc:
       return window_flow(walk, scope, reinterpret_cast<WindowFunc *>(node));
     case T_SubPlan:
       return walk_subplan(walk, scope, reinterpret_cast<SubPlan *>(node));
+    case T_RowCompareExpr:
+      return row_compare_flow(walk, scope, reinterpret_cast<RowCompareExpr *>(node));
+    case T_TableFunc:
+      return table_flow(walk, scope, reinterpret_cast<TableFunc *>(node));
     case T_List:
       return list_flow(walk, scope, reinterpret_cast<List *>(node));
     case T_AlternativeSubPlan:
@@ -227,11 +280,9 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_NamedArgExpr:
     case T_NextValueExpr:
     case T_PlaceHolderVar:
-    case T_RowCompareExpr:
     case T_RowExpr:
     case T_SQLValueFunction:
     case T_SetToDefault:
-    case T_TableFunc:
     case T_TableSampleClause:
       return children_flow(walk, scope, node);
     case T_XmlExpr:

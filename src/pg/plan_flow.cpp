@@ -45,6 +45,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   into->implicit |= other.implicit;
   into->paid |= other.paid;
   into->pure = pure;
+  into->chosen |= other.chosen;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }

@@ -30,6 +30,7 @@ struct Flow {
   std::uint32_t paid;                // within one expression: sources charged as read on the way
   Oid row_of;                        // of a pure flow: the relation that it is a whole row of
   bool pure;                         // an unmodified copy of one column or row: null means no value
+  bool chosen;                       // of a pure flow: a null may stand for a column that has a value
   bool many;                         // an array or holding one: the counts are per element
 };
 static_assert(std::is_trivially_copyable_v<Flow>);
@@ -60,6 +61,7 @@ inline void flow_max(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid |= other.paid;
   into->pure = into->pure && other.pure;
+  into->chosen |= other.chosen;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }

@@ -16,7 +16,9 @@ namespace {
 // SQL/JSON.  Making a value of the type asked for may run code, and a text may hold all
 // elements of an array.
 Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatExpression &json) {
-  Flow flow = children_flow(walk, scope, node);
+  ExprScope own = scope;  // what the document holds decides which of its defaults are computed
+  if (json.document != nullptr) own.rows |= flow_decides(walk_expression(walk, scope, *json.document));
+  Flow flow = children_flow(walk, own, node);
   if (flow_explicit(flow) == 0) return flow;
   const Oid type = exprType(node);
   Oid input = InvalidOid;

@@ -160,10 +160,16 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
                  list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
     case T_ProjectSet: {
       std::uint32_t mask = 0;
+      bool bare = false;
       ListCell *cell = nullptr;
       foreach (cell, plan->targetlist) {
         auto *value = reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr);
+        bare |= expression_returns_set(value) && is_bare_call(walk, *scope, value);
         if (expression_returns_set(value)) mask |= set_decides(walk, *scope, value);
+      }
+      if (bare) {  // called for each row that is taken in
+        scope->kept = scope->spent = scope->rows | walk->context;
+        meter_kept(walk, &outerPlan(plan), scope->kept, kMeterFirst);
       }
       return mask;
     }

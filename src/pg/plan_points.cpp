@@ -16,7 +16,7 @@ namespace redoubt::pg {
 namespace {
 
 std::uint16_t flow_flags(const Flow &flow) noexcept {
-  return static_cast<std::uint16_t>((flow.pure ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
+  return static_cast<std::uint16_t>((flow.pure && !flow.chosen ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
 }
 
 // A Result above `plan` that hands its columns on one by one.
@@ -170,6 +170,37 @@ void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16
   Expr *passed = meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
                             flags | kMeterKeeps | kMeterProbes);
   *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, passed), -1);
+}
+
+void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0 || (walk->inject && !walk->last)) return;
+  if (!walk->inject) {
+    walk->analysis->unmetered = true;
+    return;
+  }
+  auto *when = static_cast<CaseWhen *>(palloc0(sizeof(CaseWhen)));
+  NodeSetTag(when, T_CaseWhen);
+  when->expr = meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
+                          flags | kMeterKeeps | kMeterProbes);
+  when->result = static_cast<Expr *>(copyObjectImpl(call));
+  when->location = -1;
+  CaseExpr metered = {};
+  NodeSetTag(&metered, T_CaseExpr);
+  metered.casetype = call->funcresulttype;
+  metered.casecollid = call->funccollid;
+  metered.args = list_make1(when);
+  metered.defresult = reinterpret_cast<Expr *>(makeNullConst(call->funcresulttype, -1, call->funccollid));
+  metered.location = -1;
+  static_assert(sizeof(CaseExpr) <= sizeof(FuncExpr), "the one takes the place of the other");
+  memcpy(static_cast<void *>(call), &metered, sizeof metered);  // whatever points here is to find it
+}
+
+const FuncExpr *metered_call(const Node *expression) {
+  if (!IsA(expression, CaseExpr)) return nullptr;
+  const auto *node = reinterpret_cast<const CaseExpr *>(expression);
+  const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
+  if (node->arg != nullptr || meter_of(reinterpret_cast<const Node *>(when->expr)) < 0) return nullptr;
+  return reinterpret_cast<const FuncExpr *>(when->result);
 }
 
 }  // namespace redoubt::pg

@@ -74,6 +74,10 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
   ListCell *cell = nullptr;
   foreach (cell, scan->functions) {
     auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
+    if (is_bare_call(walk, *scope, function->funcexpr)) {  // called once, however often it is scanned
+      flow_add(&flow, bare_call_flow(walk, reinterpret_cast<FuncExpr *>(function->funcexpr)));
+      continue;
+    }
     // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
     bool runs_code = false;
     ListCell *type = nullptr;

@@ -62,6 +62,8 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     ListCell *cell = nullptr;
     foreach (cell, subplan->setParam) walk_set_param(walk, lfirst_int(cell), value);
   };
+  ExprScope compared = scope;  // with each row that there is, but for those that are looked up in a hash table
+  if (!subplan->useHashTable) compared.rows |= rows->implicit;
   switch (subplan->subLinkType) {
     case EXPR_SUBLINK:
       set_each(subplan->setParam);
@@ -70,7 +72,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     case ROWCOMPARE_SUBLINK:
       set_each(subplan->setParam);
       set_each(subplan->paramIds);
-      return subplan->testexpr != nullptr ? walk_expression(walk, scope, subplan->testexpr) : flow;
+      return subplan->testexpr != nullptr ? walk_expression(walk, compared, subplan->testexpr) : flow;
     case ARRAY_SUBLINK:
       flow = column(1);
       keep_rows(walk, subplan, flow);
@@ -80,7 +82,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     case ANY_SUBLINK:
     case ALL_SUBLINK:
       set_each(subplan->paramIds);
-      flow = walk_expression(walk, scope, subplan->testexpr);
+      flow = walk_expression(walk, compared, subplan->testexpr);
       flow.implicit |= rows->implicit;
       break;
     case EXISTS_SUBLINK:

@@ -115,6 +115,10 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid typ
 Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast);
 Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast);
 Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node);
+// Is it a call of somebody's own without arguments, which tells by being made?
+bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
+// What it returns, where it is paid for.
+Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call);
 // A call of `function` that returns `type`, whose arguments carry `flow`.
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);
@@ -169,6 +173,10 @@ void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t f
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
 // The same for every row that the filter of an aggregate without arguments lets pass.
 void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags);
+// The same for every time that a call without arguments is made: the node becomes CASE WHEN <meter> THEN <call> END.
+void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags);
+// The call in a CASE that meter_call made, or nothing for any other expression.
+const FuncExpr *metered_call(const Node *expression);
 
 }  // namespace redoubt::pg
 #endif

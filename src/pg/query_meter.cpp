@@ -171,12 +171,14 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
       if (stays && stays_protected(dest, store_is_printed)) continue;
       const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
       const int budget = budget_of(meter, source.token_type, Operation::read);
-      if (column.flow.pure || column.flow.many || revealable)
+      // A null in place of a value is a row all the same, of which that value may have decided.
+      const bool pure = column.flow.pure && !(column.flow.chosen && (analysis->row_decides & 1U << i) != 0);
+      if (pure || column.flow.many || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
                                            column.type,
                                            column.flow.count[i],
                                            column.flow.many,
-                                           column.flow.pure,
+                                           pure,
                                            revealable,
                                            !stays,
                                            budget};

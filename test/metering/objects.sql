@@ -90,6 +90,9 @@ grant all on all tables in schema public to app, app2; grant all on all function
 create function say0() returns text language plpgsql volatile as $$begin raise notice 'said'; return 'x'; end$$;
 create function fail0() returns text language plpgsql volatile as $$begin raise exception 'told' using errcode = 'query_canceled'; end$$;
 create function set0() returns setof int language plpgsql volatile as $$begin raise notice 'said'; return next 1; end$$;
+create function safe0() returns text language plpgsql parallel safe as $$begin raise notice 'said'; return 'x'; end$$;
+create function sure0() returns text language plpgsql as $$begin return 'x'; end$$; security label for redoubt on function sure0() is 'trusted';
+create function rec0(out a int, out b text) language plpgsql as $$begin raise notice 'said'; a := 1; end$$;
 create function agg0_s(bigint) returns bigint language plpgsql as $$begin raise notice 'row'; return $1 + 1; end$$;
 create aggregate agg0(*) (sfunc = agg0_s, stype = bigint, initcond = '0');
 create function drng_diff(text, text) returns float8 language plpgsql immutable as $$begin raise notice '% %', $1, $2; return 1; end$$;
