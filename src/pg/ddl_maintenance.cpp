@@ -132,7 +132,7 @@ Bitmapset *cluster_columns(Oid relid, const char *name) {
 }
 
 void meter_clustered(List **types, Oid relid, const char *index) {
-  if (protected_relation(relid) == nullptr || !compat_owns_relation(relid, GetUserId())) return;
+  if (!compat_owns_relation(relid, GetUserId()) || protected_relation(relid) == nullptr) return;
   if (const Bitmapset *columns = cluster_columns(relid, index); columns != nullptr) meter_order(types, relid, columns);
 }
 
