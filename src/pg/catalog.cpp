@@ -19,6 +19,14 @@ ScanKeyData catalog_key(AttrNumber attribute, Oid value) {
   return key;
 }
 
+Oid catalog_owner(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  return owner;
+}
+
 List *catalog_parents(Oid relid) {
   List *parents = NIL;
   ScanKeyData keys[] = {catalog_key(Anum_pg_inherits_inhrelid, relid)};

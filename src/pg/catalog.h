@@ -1,4 +1,5 @@
-// catalog.h - reads the extension's own tables, the system catalog's, and functions' identities.
+// catalog.h - reads, and writes as their owner, the extension's own tables; reads the system catalog's, and functions'
+// identities.
 //
 // Works whatever the current user may read, without SPI: in output functions,
 // parallel workers and on a hot standby alike.
@@ -36,6 +37,12 @@ void catalog_scan(const char *table, Visit &&visit);
 // That the attribute is this OID.
 ScanKeyData catalog_key(AttrNumber attribute, Oid value);
 
+// catalog_as_owner connects to SPI and lets `run` write a table of the extension's as the table's owner, row security
+// aside; returns the number of rows (SPI_processed).  An error restores the user.  `run` must keep plain data only.
+template <typename Run>
+uint64 catalog_as_owner(Oid relid, Run &&run);
+Oid catalog_owner(Oid relid);
+
 // The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
 List *catalog_parents(Oid relid);
 
@@ -44,6 +51,21 @@ List *catalog_parents(Oid relid);
 // passes (typioparam) is not to be trusted.  Cached in fn_extra.
 enum class CallSite { result, argument };
 Oid catalog_call_type(FunctionCallInfo fcinfo, CallSite which);
+
+template <typename Run>
+uint64 catalog_as_owner(Oid relid, Run &&run) {
+  static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Run>>);
+  Oid save_user = InvalidOid;
+  int save_context = 0;
+  GetUserIdAndSecContext(&save_user, &save_context);
+  SetUserIdAndSecContext(catalog_owner(relid), save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  run();
+  const uint64 processed = SPI_processed;
+  SPI_finish();
+  SetUserIdAndSecContext(save_user, save_context);
+  return processed;
+}
 
 template <typename Visit>
 void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {

@@ -54,21 +54,11 @@ Datum bytea_datum(std::span<const std::uint8_t, kWrappedSize> wrapped) {
   return PointerGetDatum(bytes);
 }
 
-// Runs a statement as the table's owner and returns the number of rows.  An error restores the user.
+// Runs a statement and returns the number of rows.
 uint64 write_key(OwnChange change, const char *sql, std::span<Oid> types, Datum *values) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(key_table()));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for table redoubt.key");
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  Oid save_user = InvalidOid;
-  int save_context = 0;
-  GetUserIdAndSecContext(&save_user, &save_context);
-  SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE);
-  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-  if (policy_write(change, sql, types, values) < 0) elog(ERROR, "could not write redoubt.key");
-  const uint64 processed = SPI_processed;
-  SPI_finish();
-  SetUserIdAndSecContext(save_user, save_context);
+  const uint64 processed = catalog_as_owner(key_table(), [=] {
+    if (policy_write(change, sql, types, values) < 0) elog(ERROR, "could not write redoubt.key");
+  });
   CommandCounterIncrement();
   return processed;
 }

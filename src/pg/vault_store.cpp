@@ -100,14 +100,6 @@ namespace {
 
 Datum uuid_datum(const ClassId &class_id) { return PointerGetDatum(class_id.data()); }
 
-Oid owner_of(Oid relid) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
-  return owner;
-}
-
 Oid toast_of(Oid relid) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
   if (!HeapTupleIsValid(tuple)) return InvalidOid;
@@ -133,20 +125,11 @@ void run_plan(Statement statement, Datum *values, const char *nulls) {
   PG_END_TRY();
 }
 
-// Runs a statement as the table's owner and returns the number of rows.  An error restores the user.
+// Runs a statement and returns the number of rows.
 uint64 execute(Statement statement, Datum *values, const char *nulls = nullptr) {
   const Oid relid = vault_relation();
   if (!OidIsValid(relid)) elog(ERROR, "table redoubt.vault is missing");
-  Oid save_user = InvalidOid;
-  int save_context = 0;
-  GetUserIdAndSecContext(&save_user, &save_context);
-  SetUserIdAndSecContext(owner_of(relid), save_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-  run_plan(statement, values, nulls);
-  const uint64 processed = SPI_processed;
-  SPI_finish();
-  SetUserIdAndSecContext(save_user, save_context);
-  return processed;
+  return catalog_as_owner(relid, [=] { run_plan(statement, values, nulls); });
 }
 
 // A column that the table's definition has not null; but that can be altered.
