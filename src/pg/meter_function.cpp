@@ -89,8 +89,10 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
   memcpy(&state->spec, VARDATA_ANY(bytes), size);
   if (state->spec.items > kMaxSources || size != spec_size(state->spec.items))
     elog(ERROR, "redoubt.meter called with a wrong argument");
-  for (int i = 0; i < state->spec.items; ++i)
+  for (int i = 0; i < state->spec.items; ++i) {
+    if (state->spec.item[i].count == kMaxFlowCount) flow_refuse_beyond_count();
     state->lease[i] = lease_make(state->spec.item[i].token_type, state->spec.item[i].operation);
+  }
   state->type = get_fn_expr_argtype(info, 0);
   state->context = info->fn_mcxt;
   state->next = states;
@@ -120,7 +122,7 @@ void charge(MeterState *state, Datum value, bool null) {
     const bool left_to_output = spec.item[i].is_token != 0 && (spec.flags & kMeterReveals) != 0 &&
                                 delivery_to_reader() && read_is_revealed(spec.item[i].token_type) &&
                                 read_meets_output(state->type, spec.item[i].token_type);
-    if (!left_to_output && elements > 0) lease_take(&state->lease[i], spec.item[i].count * elements);
+    if (!left_to_output && elements > 0) lease_take(&state->lease[i], flow_cost(spec.item[i].count, elements));
   }
 }
 

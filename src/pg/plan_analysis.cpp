@@ -106,6 +106,14 @@ void describe_types(PlanAnalysis *analysis) {
   }
 }
 
+bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
+  const auto full = [](const std::uint16_t *count) { return std::find(count, count + kMaxSources, kMaxFlowCount); };
+  if (full(analysis.held) != analysis.held + kMaxSources) return true;
+  return std::any_of(analysis.column, analysis.column + analysis.columns, [&](const OutputColumn &column) {
+    return full(column.flow.count) != column.flow.count + kMaxSources;
+  });
+}
+
 bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && policy_carried(type)->size > 0; }
 
 }  // namespace
@@ -147,7 +155,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   if (walk.params > 0 || walk.subplans > 0) {
     int walks = 0;
     do {
-      if (walks++ == kMaxWalks * kMaxFlowCount) elog(ERROR, "redoubt: plan analysis does not end");
+      if (walks++ == kMaxWalks * kMaxGrownCount) elog(ERROR, "redoubt: plan analysis does not end");
       CHECK_FOR_INTERRUPTS();
       walk.changed = false;
       walk_all(&walk);
@@ -159,6 +167,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_output(analysis, plan, top);
   analysis->conflicts = flow_explicit(analysis->conflict);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
+  analysis->beyond_count = is_beyond_count(*analysis);
   if (!inject) describe_types(analysis);
   return analysis;
 }

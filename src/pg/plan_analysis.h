@@ -33,6 +33,7 @@ struct PlanAnalysis {
   Flow conflict;                    // what a row in conflict (ON CONFLICT) tells about
   std::uint32_t conflicts;          // flow_explicit(conflict)
   bool unmetered;                   // a point in the middle has no meter
+  bool beyond_count;                // a value may hold more than a count can say
 };
 
 // plan_touches_protected: a quick look at the range table and the output types.  Only a plan that does has an

@@ -5,8 +5,16 @@
 #include "pg/boundary.h"
 
 #include "pg/plan_flow.h"
+#include "pg/settings.h"
 
 namespace redoubt::pg {
+
+void flow_refuse_beyond_count() {
+  if (setting_mode != static_cast<int>(Mode::enforce)) return;
+  ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                  errmsg("the statement puts more protected values into one than can be counted"),
+                  errhint("Split the statement.")));
+}
 
 NodeFlow node_flow_uniform(const Flow &flow, int size) {
   NodeFlow rows = {true, false, size, nullptr, flow.implicit, 0};

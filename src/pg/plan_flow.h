@@ -13,9 +13,12 @@
 
 namespace redoubt::pg {
 
-constexpr int kMaxSources = 32;                // of one statement
-constexpr int kNamedSources = 24;              // columns past this share a source per token type
-constexpr std::uint16_t kMaxFlowCount = 1000;  // saturation keeps recursive queries monotone
+constexpr int kMaxSources = 32;                 // of one statement
+constexpr int kNamedSources = 24;               // columns past this share a source per token type
+constexpr std::uint16_t kMaxFlowCount = 65000;  // what holds more than that is refused, see query_meter_start
+constexpr std::uint16_t kMaxGrownCount = 1000;  // in recursive queries, where each step counts besides
+
+constexpr std::uint32_t kMaxCost = 1U << 28;  // of one value; more than an array can have elements
 
 struct Source {
   Oid relid;  // where the label or the column is; InvalidOid for a shared source
@@ -87,6 +90,14 @@ inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_expli
 // that is there itself, or was charged as read, is none besides.
 inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept {
   return mask & ~(flow_explicit(flow) | flow.paid);
+}
+
+// Raises while enforcing: a value may hold kMaxFlowCount values of a source, and nobody knows how many more.
+void flow_refuse_beyond_count();
+
+// What `elements` cost that hold `count` values each; what is more than the most is as good as that.
+inline std::uint32_t flow_cost(std::uint16_t count, std::uint32_t elements) noexcept {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{count} * elements, kMaxCost));
 }
 
 // What the rows of a plan node carry.

@@ -59,22 +59,52 @@ bool answers_for_nothing(const Agg *agg) {
   return empty;
 }
 
-bool is_saturated(const Flow &flow) noexcept {
-  return std::any_of(std::begin(flow.count), std::end(flow.count), [](auto count) { return count == kMaxFlowCount; });
+// The sources of a column of a recursion that its steps may put more of into one value than a count says.
+struct Growth {
+  Flow first;            // what the column holds before the first step
+  std::uint32_t beyond;  // a bit per source
+};
+
+// Lets the counts of `rows` grow no further than kMaxGrownCount, or what the first rows have.
+Growth *limit_growth(const NodeFlow &first, NodeFlow *rows) {
+  auto *growth = static_cast<Growth *>(palloc0(sizeof(Growth) * static_cast<Size>(rows->size + 1)));
+  for (int k = 0; k < rows->size; ++k) {
+    growth[k].first = node_flow_column(&first, static_cast<AttrNumber>(k + 1));
+    for (int i = 0; i < kMaxSources; ++i) {
+      const std::uint16_t most = std::max(growth[k].first.count[i], kMaxGrownCount);
+      if (rows->column[k].count[i] <= most) continue;
+      rows->column[k].count[i] = most;
+      growth[k].beyond |= 1U << i;
+    }
+  }
+  return growth;
 }
 
-// A value that grows with every step of a recursion can hold more than a count can say: then
-// what each step puts into it is charged besides.
-void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const NodeFlow &rows, NodeFlow *table) {
-  if (!walk->last || !std::any_of(rows.column, rows.column + rows.size, is_saturated)) return;
-  const NodeFlow grown = std::exchange(*table, NodeFlow{});
+// Each step pays for what it adds to such a value.  A value of n others pays for those that it has besides the first
+// of them, with what each holds before the first step: whatever the steps put together in the end, there was a step
+// that put it there, and the row it is in pays for the value that all began with.
+void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, NodeFlow *table) {
+  const int size = table->size;
+  if (!walk->last || std::none_of(growth, growth + size, [](const Growth &g) { return g.beyond != 0; })) return;
+  const NodeFlow grown = *table;
+  table->column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(size)));
+  std::copy_n(grown.column, size, table->column);
+  for (int k = 0; k < size; ++k)
+    for (std::uint32_t rest = growth[k].beyond; rest != 0; rest &= rest - 1)
+      table->column[k].count[std::countr_zero(rest)] = growth[k].first.count[std::countr_zero(rest)];
   walk->last = false;  // only looking
-  const NodeFlow added = walk_plan(walk, innerPlan(plan));
+  const NodeFlow step = walk_plan(walk, innerPlan(plan));
   walk->last = true;
   *table = grown;
-  for (int k = 0; k < rows.size; ++k)
-    if (is_saturated(rows.column[k]))
-      meter_target(walk, &innerPlan(plan), k, node_flow_column(&added, static_cast<AttrNumber>(k + 1)), kMeterKeeps);
+  for (int k = 0; k < size; ++k) {
+    Flow added = node_flow_column(&step, static_cast<AttrNumber>(k + 1));
+    for (int i = 0; i < kMaxSources; ++i) {
+      const int more = (growth[k].beyond & 1U << i) != 0 ? added.count[i] - growth[k].first.count[i] : 0;
+      added.count[i] = static_cast<std::uint16_t>(std::max(more, 0));
+    }
+    added.pure = false;
+    meter_target(walk, &innerPlan(plan), k, added, kMeterKeeps);
+  }
 }
 
 // Rows of a recursion may put together what many conditions have decided: a row pays for those of
@@ -137,15 +167,16 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
 
 NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan) {
   const NodeFlow terms[] = {outer, inner};
-  const NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
+  NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
   NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
   if (table != nullptr) {
+    const Growth *growth = limit_growth(outer, &rows);
     bool same =
         table->valid && table->size == rows.size && table->implicit == rows.implicit && table->order == rows.order;
     for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;
     if (!same) walk->changed = true;
     *table = rows;
-    meter_growth(walk, plan, rows, table);
+    meter_growth(walk, plan, growth, table);
     meter_steps(walk, plan, table);
   }
   return rows;

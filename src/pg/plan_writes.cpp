@@ -13,6 +13,10 @@
 #include "pg/protected_columns.h"
 #include "pg/table_code.h"
 
+extern "C" {
+#include "optimizer/optimizer.h"
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -93,6 +97,66 @@ std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
   foreach (cell, outerPlan(modify)->targetlist)
     if (!static_cast<const TargetEntry *>(lfirst(cell))->resjunk)
       mask |= node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)).implicit;
+  return mask;
+}
+
+// Columns that a row's checks read: those of policies and views, and CHECK constraints.  That the rows there are
+// satisfy one is known once it is valid.
+struct Checked {
+  Bitmapset *of_rows;    // as pull_varattnos has it
+  Bitmapset *of_values;  // where the statement writes them
+};
+
+Checked checked_columns(Index rti, Oid relid, const List *options) {
+  Checked checked = {nullptr, nullptr};
+  ListCell *cell = nullptr;
+  foreach (cell, options)
+    pull_varattnos(static_cast<const WithCheckOption *>(lfirst(cell))->qual, rti, &checked.of_rows);
+  checked.of_values = bms_copy(checked.of_rows);
+  Relation relation = try_relation_open(relid, AccessShareLock);
+  if (relation == nullptr) return checked;
+  const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i) {
+    auto *check = static_cast<Node *>(stringToNode(constraints->check[i].ccbin));
+    pull_varattnos(check, 1, &checked.of_values);
+    if (!constraints->check[i].ccvalid) pull_varattnos(check, 1, &checked.of_rows);
+  }
+  relation_close(relation, AccessShareLock);
+  return checked;
+}
+
+// That the statement passes those checks tells of the values in its rows.
+std::uint32_t checks_tell(PlanWalk *walk, const ModifyTable *modify, const NodeFlow *rows, const Target &target,
+                          const List *options) {
+  if (modify->operation != CMD_INSERT && modify->operation != CMD_UPDATE) return 0;
+  const bool update = modify->operation == CMD_UPDATE;
+  if (!update && flow_explicit(node_flow_column(rows, 0)) == 0) return 0;
+  if (update && protected_relation(target.relid) == nullptr) return 0;  // what is written there is paid for
+  const Checked checked = checked_columns(target.rti, target.relid, options);
+  const auto has = [](const Bitmapset *columns, AttrNumber attno) {
+    return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
+           bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
+  };
+  std::uint32_t mask = 0;
+  int value = 0;
+  Bitmapset *written = nullptr;
+  ListCell *cell = nullptr;
+  foreach (cell, outerPlan(modify)->targetlist) {
+    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+    if (entry->resjunk) continue;
+    const AttrNumber attno = value < list_length(target.columns)
+                                 ? static_cast<AttrNumber>(list_nth_int(target.columns, value))
+                                 : entry->resno;
+    ++value;
+    written = bms_add_member(written, attno);
+    if (has(checked.of_values, attno))
+      mask |= flow_explicit(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
+  }
+  const ProtectedRelation *relation = update ? protected_relation(target.relid) : nullptr;
+  for (int i = 0; relation != nullptr && i < relation->size; ++i)
+    if (const AttrNumber attno = relation->column[i].attno;
+        has(checked.of_rows, attno) && !bms_is_member(attno, written))
+      mask |= flow_explicit(relation_flow(walk, target.rti, attno));
   return mask;
 }
 
@@ -187,6 +251,9 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
     }
     walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
     walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
+    const std::uint32_t told = checks_tell(walk, modify, source, *target, nth(modify->withCheckOptionLists));
+    walk->analysis->statement_decides |= told;
+    walk->analysis->row_decides |= told;
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
       flow_add(&seen, old_view_row(*child, source));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);

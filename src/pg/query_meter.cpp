@@ -220,8 +220,10 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   // The planner's estimate, which EXPLAIN shows, tells of values too.
   if (meter->explain_only)
     charge_probes(analysis, analysis->statement_decides);
-  else
+  else {
+    if (analysis->beyond_count) flow_refuse_beyond_count();
     admit(analysis);
+  }
 }
 
 [[gnu::hot]] void query_meter_finish(QueryMeter *meter, const QueryDesc *query) {

@@ -28,7 +28,7 @@ namespace {
   if (column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
       read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader()))
     return 0;
-  return column.count * (column.many ? value_elements(value, column.type) : 1);
+  return column.many ? flow_cost(column.count, value_elements(value, column.type)) : column.count;
 }
 
 [[gnu::noinline]] void charge_mixed_row(QueryMeter *meter, TupleTableSlot *slot) {
