@@ -136,19 +136,8 @@ void meter_clustered(List **types, Oid relid, const char *index) {
   if (const Bitmapset *columns = cluster_columns(relid, index); columns != nullptr) meter_order(types, relid, columns);
 }
 
-void meter_all_clustered(List **types) {
-  List *tables = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&tables](const CatalogRow &row) {
-    const auto *relation = row.as<Form_pg_class>();
-    if (relation->relkind == RELKIND_RELATION || relation->relkind == RELKIND_MATVIEW)
-      tables = lappend_oid(tables, relation->oid);
-  });
-  ListCell *cell = nullptr;
-  foreach (cell, tables) meter_clustered(types, lfirst_oid(cell), nullptr);
-}
-
-// Tables of the database that the user maintains; of one schema, unless that is InvalidOid.
-void meter_all(List **types, Oid schema) {
+// The tables with rows in the database; in one schema, unless that is InvalidOid.
+List *tables_in(Oid schema) {
   List *tables = NIL;
   catalog_scan(RelationRelationId, InvalidOid, {}, [&tables, schema](const CatalogRow &row) {
     const auto *relation = row.as<Form_pg_class>();
@@ -156,7 +145,19 @@ void meter_all(List **types, Oid schema) {
     if (OidIsValid(schema) && relation->relnamespace != schema) return;
     tables = lappend_oid(tables, relation->oid);
   });
+  return tables;
+}
+
+void meter_all_clustered(List **types) {
   ListCell *cell = nullptr;
+  const List *tables = tables_in(InvalidOid);
+  foreach (cell, tables) meter_clustered(types, lfirst_oid(cell), nullptr);
+}
+
+// Those that the user maintains.
+void meter_all(List **types, Oid schema) {
+  ListCell *cell = nullptr;
+  const List *tables = tables_in(schema);
   foreach (cell, tables)
     if (compat_owns_relation(lfirst_oid(cell), GetUserId())) meter_table(types, lfirst_oid(cell), false);
 }

@@ -10,6 +10,7 @@
 #include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/function_trust.h"
+#include "pg/hash_table.h"
 
 extern "C" {
 #include "parser/parse_coerce.h"
@@ -62,11 +63,7 @@ namespace {
 
 void cache_init() {
   if (cache != nullptr) return;
-  HASHCTL control = {};
-  control.keysize = sizeof(Oid);
-  control.entrysize = sizeof(TrustEntry);
-  control.hcxt = CacheMemoryContext;
-  cache = hash_create("redoubt function trust", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  cache = hash_table_make<Oid, TrustEntry>("redoubt function trust", 64, CacheMemoryContext);
   CacheRegisterSyscacheCallback(PROCOID, function_trust_changed, 0);
   CacheRegisterSyscacheCallback(AUTHOID, function_trust_changed, 0);
   CacheRegisterSyscacheCallback(CASTSOURCETARGET, function_trust_changed, 0);

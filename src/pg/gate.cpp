@@ -9,6 +9,7 @@
 
 #include "pg/audit_trail.h"
 #include "pg/gate.h"
+#include "pg/hash_table.h"
 #include "pg/kek.h"
 #include "pg/settings.h"
 
@@ -45,11 +46,7 @@ namespace {
 
 void cache_init() {
   if (decisions != nullptr) return;
-  HASHCTL control = {};
-  control.keysize = sizeof(Decision::Key);
-  control.entrysize = sizeof(Decision);
-  control.hcxt = CacheMemoryContext;
-  HTAB *table = hash_create("redoubt gate", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  HTAB *table = hash_table_make<Decision::Key, Decision>("redoubt gate", 64, CacheMemoryContext);
   CacheRegisterSyscacheCallback(PROCOID, gate_catalog_changed, 0);
   CacheRegisterSyscacheCallback(AUTHOID, gate_catalog_changed, 0);
   CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, gate_catalog_changed, 0);

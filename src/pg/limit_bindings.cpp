@@ -5,6 +5,7 @@
 #include "pg/boundary.h"
 
 #include "pg/audit_trail.h"
+#include "pg/hash_table.h"
 #include "pg/limit_bindings.h"
 #include "pg/limit_statement.h"
 #include "pg/settings.h"
@@ -118,11 +119,7 @@ void limits_backend_init() {
   limit_rules_init();
   if (context == nullptr)
     context = AllocSetContextCreate(TopMemoryContext, "redoubt limit bindings", ALLOCSET_SMALL_SIZES);
-  HASHCTL control = {};
-  control.keysize = sizeof(BindingKey);
-  control.entrysize = sizeof(Binding);
-  control.hcxt = context;
-  bindings = hash_create("redoubt limit bindings", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  bindings = hash_table_make<BindingKey, Binding>("redoubt limit bindings", 32, context);
   on_shmem_exit(redoubt_limits_backend_ends, static_cast<Datum>(0));
 }
 

@@ -49,24 +49,35 @@ Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
 
 namespace {
 
-// A column as it is, or what holds no value at all.
-bool is_copy(const Flow &flow) noexcept { return flow_decides(flow) == 0 || flow.pure; }
+// One of several values.
+struct OneOf {
+  Flow flow = kNoFlow;
+  bool copies = true;  // each is a column as it is, or holds no value at all
+
+  void add(const Flow &value) noexcept {
+    copies = copies && (flow_decides(value) == 0 || value.pure);
+    flow_max(&flow, value);
+  }
+  // Where no protected value decides which, a copy is delivered or a value of nobody's: a null is none.
+  Flow chosen() const noexcept {
+    Flow one = flow;
+    one.pure = one.chosen = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    return one;
+  }
+};
 
 }  // namespace
 
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
-  Flow flow = kNoFlow;
-  bool copies = true;  // one of copies is a copy
+  OneOf result;
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, list) {
-    const Flow one = walk_expression(walk, own, static_cast<Node *>(lfirst(cell)));
-    copies = copies && is_copy(one);
-    flow_max(&flow, one);
-    if (computed == Computed::in_turn) own.rows |= flow_decides(flow);
+    result.add(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    if (computed == Computed::in_turn) own.rows |= flow_decides(result.flow);
   }
-  flow.pure = flow.chosen = copies && computed == Computed::in_turn && flow.implicit == 0 && flow_explicit(flow) != 0;
-  return flow;
+  if (computed != Computed::in_turn) result.copies = false;  // which one it is has been found out from all
+  return result.chosen();
 }
 
 namespace {
@@ -79,32 +90,25 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   ExprScope inner = scope;
   Flow decides = kNoFlow;
   Flow test = kNoFlow;
-  bool copies = true;
   if (node->arg != nullptr) {
     test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
     inner.case_test = &test;
     flow_add(&decides, test);
     inner.rows |= flow_decides(decides);
   }
-  Flow result = kNoFlow;
+  OneOf result;
   ListCell *cell = nullptr;
   foreach (cell, node->args) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner.rows |= flow_decides(decides);  // that a result is computed tells
-    const Flow one = walk_expression(walk, inner, reinterpret_cast<Node *>(when->result));
-    copies = copies && is_copy(one);
-    flow_max(&result, one);
+    result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
   }
-  const Flow otherwise = walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult));
-  copies = copies && is_copy(otherwise);
-  flow_max(&result, otherwise);
+  result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
   for (int i = 0; i < kMaxSources; ++i)
-    if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
-  result.implicit |= flow_decides(decides);
-  // Where no protected value decides, a copy is delivered or a value of nobody's: a null is none.
-  result.pure = result.chosen = copies && result.implicit == 0 && flow_explicit(result) != 0;
-  return result;
+    if (result.flow.count[i] == 0 && decides.count[i] != 0) result.flow.count[i] = 1;
+  result.flow.implicit |= flow_decides(decides);
+  return result.chosen();
 }
 
 // Columns are computed until a pair differs.

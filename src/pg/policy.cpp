@@ -8,6 +8,7 @@
 #include "pg/boundary.h"
 
 #include "pg/catalog.h"
+#include "pg/hash_table.h"
 #include "pg/policy.h"
 
 namespace redoubt::pg {
@@ -54,19 +55,11 @@ static void policy_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generati
 namespace redoubt::pg {
 namespace {
 
-HTAB *make_cache(const char *name, Size entry_size) {
-  HASHCTL control = {};
-  control.keysize = sizeof(Oid);
-  control.entrysize = entry_size;
-  control.hcxt = cache_context;
-  return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
 void cache_init() {
   if (policies != nullptr) return;
   cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
-  carried = make_cache("redoubt carried tokens", sizeof(CarriedTokens));
-  HTAB *table = make_cache("redoubt policies", sizeof(TypePolicy));
+  carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, cache_context);
+  HTAB *table = hash_table_make<Oid, TypePolicy>("redoubt policies", 64, cache_context);
   CacheRegisterRelcacheCallback(policy_relation_changed, 0);
   CacheRegisterSyscacheCallback(TYPEOID, policy_catalog_changed, 0);
   CacheRegisterSyscacheCallback(PROCOID, policy_catalog_changed, 0);

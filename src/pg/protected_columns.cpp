@@ -9,6 +9,7 @@
 
 #include "pg/catalog.h"
 #include "pg/compat.h"
+#include "pg/hash_table.h"
 #include "pg/labels.h"
 #include "pg/policy.h"
 #include "pg/protected_columns.h"
@@ -249,11 +250,7 @@ bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(ty
 void protected_columns_init() {
   if (relations != nullptr) return;
   cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
-  HASHCTL control = {};
-  control.keysize = sizeof(Oid);
-  control.entrysize = sizeof(ProtectedRelation);
-  control.hcxt = cache_context;
-  relations = hash_create("redoubt protected columns", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+  relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, cache_context);
   CacheRegisterRelcacheCallback(protected_relation_changed, 0);
 }
 

@@ -127,6 +127,16 @@ void charge_conflicts(QueryMeter *meter) {
                     static_cast<uint32>(std::min(fresh * count, static_cast<double>(PG_INT32_MAX))));
 }
 
+// Of what decides on the statement's rows, the sources whose probe its answer has not paid for yet; counts it as paid.
+std::uint32_t unpaid_answer(QueryMeter *meter) noexcept {
+  std::uint32_t unpaid = 0;
+  for (int i = 0; i < meter->analysis->sources; ++i)
+    if ((meter->analysis->statement_decides & 1U << i) != 0 &&
+        query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
+      unpaid |= 1U << i;
+  return unpaid;
+}
+
 // Redoubt's own refusals name no value.
 bool error_is_own() noexcept {
   MemoryContext caller = MemoryContextSwitchTo(CurTransactionContext);  // in PG_CATCH it is ErrorContext
@@ -233,11 +243,7 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
   // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
   if (counted && (!meter->told || dest == DestNone)) {
-    std::uint32_t told = 0;
-    for (int i = 0; i < meter->analysis->sources; ++i)
-      if ((meter->analysis->statement_decides & 1U << i) != 0 &&
-          query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
-        told |= 1U << i;
+    const std::uint32_t told = unpaid_answer(meter);
     charge_probes(meter->analysis, told);
     meter->probed |= told;
   }
@@ -274,10 +280,8 @@ void query_meter_error(const QueryDesc *query) noexcept {
   if (!error_may_carry_values()) {
     // That the statement did not end is an answer; one that Redoubt refuses has been charged.
     if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
-    for (int i = 0; !meter->told && i < meter->analysis->sources; ++i)
-      if ((meter->analysis->statement_decides & 1U << i) != 0 &&
-          query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
-        limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
+    for (std::uint32_t rest = meter->told ? 0 : unpaid_answer(meter); rest != 0; rest &= rest - 1)
+      limits_force(meter->analysis->source[std::countr_zero(rest)].token_type, Operation::probe, 1);
     return;
   }
   for (int i = 0; i < meter->analysis->sources; ++i)

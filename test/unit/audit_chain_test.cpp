@@ -26,6 +26,11 @@ struct Trail {
   HmacSha256 mac = make_mac(7);
   std::string_view fingerprint = kFingerprint;
 
+  // From the next segment on.
+  void use_key(std::uint8_t seed, std::string_view its_fingerprint) {
+    mac = make_mac(seed);
+    fingerprint = its_fingerprint;
+  }
   void seal(std::size_t size, std::string &buffer) {
     const auto length = audit_seal(mac, head, buffer, size);
     ASSERT_TRUE(length.ok());
@@ -235,13 +240,11 @@ TEST(AuditChain, SaysWhichSegmentsItCannotVerify) {
   Trail trail;
   trail.open();
   trail.event("a");
-  trail.fingerprint = kOtherFingerprint;
-  trail.mac = make_mac(9);
+  trail.use_key(9, kOtherFingerprint);
   trail.open();
   trail.event("b");
   trail.open();
-  trail.fingerprint = kFingerprint;
-  trail.mac = make_mac(7);
+  trail.use_key(7, kFingerprint);
   trail.open();
   trail.event("c");
   Verdict v = verify(trail.segments, &trail.head, trail.mac);
@@ -257,12 +260,10 @@ TEST(AuditChain, SaysWhichSegmentsItCannotVerify) {
 
 TEST(AuditChain, VerifiesSegmentsOfAnAcceptedKey) {
   Trail trail;
-  trail.fingerprint = kOtherFingerprint;
-  trail.mac = make_mac(9);
+  trail.use_key(9, kOtherFingerprint);
   trail.open();
   trail.event("a");
-  trail.fingerprint = kFingerprint;
-  trail.mac = make_mac(7);
+  trail.use_key(7, kFingerprint);
   trail.open();
   trail.event("b");
   HmacSha256 other = make_mac(9);
