@@ -165,7 +165,6 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);
-  analysis->conflicts = flow_explicit(analysis->conflict);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
   if (!inject) describe_types(analysis);
