@@ -155,23 +155,31 @@ std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan
 // The same of a window aggregate.
 std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 
-// plan_checks.cpp: what a row tells by passing the checks of its table.
+// plan_checks.cpp: what a row tells by passing the checks of its table, and by its triggers.
 // A row as a command leaves it, by attribute number.
 struct WrittenRow {
   CmdType command;  // INSERT, UPDATE or DELETE
   Oid relid;
   int columns;
-  std::uint32_t *holds;  // the sources in each column that are not paid for by writing it
-  Bitmapset *changed;    // columns that are not what they were
+  std::uint32_t *held;   // the sources in each column before
+  std::uint32_t *holds;  // and after, but for those that are paid for by writing it
+  Bitmapset *written;    // columns that the command names
+  Bitmapset *changed;    // those of them that are not what they were
+};
+
+// What sources a modifying node tells of besides the values that it writes.
+struct Told {
+  std::uint32_t by_each;  // row
+  std::uint32_t by_end;   // that the statement came to an end
 };
 
 // The row before anything is set: empty, or what was there.
 WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti);
-void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources);
-// The sources of which it tells that the row passes.  `moved_below` is the partitioned table
-// that an UPDATE moves rows in, or InvalidOid; `options` are those of `options_rti`, which may be a partition.
-std::uint32_t checks_tell(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
-                          const List *options, Index options_rti);
+void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same);
+// `moved_below` is the partitioned table that an UPDATE moves rows in, or InvalidOid; `options` are those of
+// `options_rti`, which may be a partition.
+Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
+                       const List *options, Index options_rti);
 // Is a value in the rows of `plan` the column that it is written to, as it was?
 bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno);
 

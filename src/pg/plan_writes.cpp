@@ -22,8 +22,7 @@ struct Target {
   TableCode code;
   const List *columns;  // of an UPDATE: the attribute number of each value
   WrittenRow row;
-  List *options;       // checks of policies and views
-  std::uint32_t told;  // by passing all checks
+  List *options;  // checks of policies and views
 };
 
 // What of `flow` is disclosed by writing it to a column.  Of several values put together into a
@@ -81,8 +80,8 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
                                    : entry->resno;
       const Flow out = escapes(walk, flow, target, attno);
       flow_max(&rest, out);
-      if (target.row.command != CMD_UPDATE || !is_column_itself(*child, entry->expr, target.rti, attno))
-        written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out));
+      const bool same = target.row.command == CMD_UPDATE && is_column_itself(*child, entry->expr, target.rti, attno);
+      written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
     }
     rest.pure = flow.pure;
     meter_target(walk, child, position, rest, kMeterKeeps);
@@ -126,8 +125,9 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     const Flow out = escapes(walk, flow, *target, attno);
     mask |= flow_probes(flow.implicit, out);
-    if (target->row.command != CMD_UPDATE || !is_column_itself(scope.plan, entry->expr, target->rti, attno))
-      written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out));
+    const bool same =
+        target->row.command == CMD_UPDATE && is_column_itself(scope.plan, entry->expr, target->rti, attno);
+    written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
     if (flow_explicit(out) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
     meter_arguments(walk, scope, list_make1(entry), 0);
@@ -162,11 +162,10 @@ Oid moved_below(const PlanWalk *walk, const ModifyTable *modify) {
   return moves ? rt_fetch(modify->rootRelation, walk->plan->rtable)->relid : InvalidOid;
 }
 
-// What a modifying node tells besides the values that it writes.
-struct Told {
-  std::uint32_t by_each;  // row that it changes
-  std::uint32_t by_end;   // that it came to an end
-};
+void add_told(Told *told, const Told &other) {
+  told->by_each |= other.by_each;
+  told->by_end |= other.by_end;
+}
 
 // By the conditions of the actions, by what decided on the values that they write, and by the checks that these pass.
 Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modify, const List *actions, Index rti,
@@ -182,7 +181,7 @@ Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modif
     const bool above = action->commandType == CMD_INSERT && modify->rootRelation != 0;
     Target target = make_target(walk, modify, above ? modify->rootRelation : rti, action->commandType);
     told.by_each |= walk_set_list(walk, scope, action->targetList, update ? action->updateColnos : NIL, &target, false);
-    told.by_end |= checks_tell(walk, scope, target.row, moved_below(walk, modify), options, rti);
+    add_told(&told, written_row_tells(walk, scope, target.row, moved_below(walk, modify), options, rti));
   }
   return told;
 }
@@ -194,7 +193,7 @@ Told walk_conflict(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, 
   Told told = {};
   told.by_each = flow_decides(walk_expression(walk, scope, modify->onConflictWhere)) |
                  walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, &target, true);
-  told.by_end = checks_tell(walk, scope, target.row, InvalidOid, options, rti);
+  add_told(&told, written_row_tells(walk, scope, target.row, InvalidOid, options, rti));
   Flow paid = relation_flow(walk, rti, 0);
   flow_add(&paid, proposed);
   told.by_each = flow_probes(told.by_each, paid);
@@ -219,6 +218,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   };
   Flow seen = kNoFlow;
   std::uint32_t decides = change_decides(modify, source);
+  Told told = {};
   int used = 0;
   for (int i = 0; i < n; ++i) {
     if (bms_is_member(i, modify->fdwDirectModifyPlans)) continue;  // runs on the foreign server, which meters it
@@ -233,9 +233,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
     (void)relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->operation == CMD_MERGE) {
       decides |= walk_quals(walk, scope, nth(compat_merge_conditions(modify), i));
-      const Told told = walk_merge(walk, scope, modify, nth(modify->mergeActionLists, i), target->rti, target->options);
-      decides |= told.by_each;
-      target->told = told.by_end;
+      add_told(&told, walk_merge(walk, scope, modify, nth(modify->mergeActionLists, i), target->rti, target->options));
     }
     walk_expression(walk, scope, reinterpret_cast<Node *>(target->options));
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
@@ -245,21 +243,22 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   const std::span<Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;
   if (moves) flow_add(&charged, walk_moved(walk, child, source, all));
-  std::uint32_t told = 0;
   for (const Target &target : all) {
-    told |= target.told;
-    if (moves) told |= checks_tell(walk, scope, target.row, moved_below(walk, modify), target.options, target.rti);
+    if (modify->operation != CMD_MERGE)
+      add_told(&told,
+               written_row_tells(walk, scope, target.row, moved_below(walk, modify), target.options, target.rti));
     if (modify->onConflictAction == ONCONFLICT_NONE) continue;
     walk->analysis->conflicts |= protected_relation(target.relid) != nullptr;
     if (modify->onConflictAction != ONCONFLICT_UPDATE) continue;
     const Told conflict = walk_conflict(walk, scope, modify, target.rti, target.options, charged);
     walk->analysis->statement_decides |= conflict.by_each;
-    told |= conflict.by_end;
+    told.by_end |= conflict.by_end;
   }
   meter_rows(walk, child, seen);
-  told = flow_probes(told, charged);
-  walk->analysis->statement_decides |= decides | told;
-  walk->analysis->row_decides |= told;
+  decides |= told.by_each;
+  told.by_end = flow_probes(told.by_end, charged);
+  walk->analysis->statement_decides |= decides | told.by_end;
+  walk->analysis->row_decides |= told.by_end;
   if (used == 0) return 0;
   // Of a command on its own the number of rows is the answer, or what it returns of them.
   std::uint16_t flags = 0;
