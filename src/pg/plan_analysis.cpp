@@ -99,7 +99,9 @@ void describe_types(PlanAnalysis *analysis) {
     for (int i = 0; i < analysis->sources; ++i) {
       const Source &source = analysis->source[i];
       if (!source.is_token || column->flow.count[i] == 0) continue;
-      for (int k = 0; k < carried->size; ++k)
+      const bool copied =
+          column->flow.pure && OidIsValid(source.relid) && get_atttype(source.relid, source.attno) == column->type;
+      for (int k = 0; (copied || policy_is_tokens(column->type)) && k < carried->size; ++k)
         if (carried->item[k].token_type == source.token_type) column->stays |= 1U << i;
       if (read_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
     }

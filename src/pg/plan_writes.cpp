@@ -34,7 +34,9 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
     return rest;
   for (int i = 0; i < walk->analysis->sources; ++i) {
     const Source &source = walk->analysis->source[i];
-    if (rest.count[i] == 0 || !column_keeps(target.relid, attno, source.token_type)) continue;
+    if (rest.count[i] == 0) continue;
+    const Oid copied = flow.pure && OidIsValid(source.relid) ? get_atttype(source.relid, source.attno) : InvalidOid;
+    if (!column_keeps(target.relid, attno, source, copied)) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;

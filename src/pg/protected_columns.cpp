@@ -108,9 +108,9 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
   const CarriedTokens *carried = policy_carried(type);
   for (int i = 0; i < carried->size; ++i)
     add(found, {attno, carried->item[i].count, is_array, false, {relid, attno, carried->item[i].token_type, true}});
-  if (carried->size > 0 || element < FirstNormalObjectId) return;
+  if (element < FirstNormalObjectId) return;
 
-  // The row type of a table that has protected columns.
+  // The row type of a table that has protected columns; its tokens are among those carried.
   const Oid row_of = get_typ_typrelid(getBaseType(element));
   if (!OidIsValid(row_of) || row_of == relid) return;
   const ProtectedRelation *other = protected_relation(row_of);
@@ -118,11 +118,12 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
   Found inner = {};
   for (int i = 0; i < other->size; ++i) add(&inner, other->column[i]);
   for (int i = 0; i < inner.size; ++i)
-    add(found, {attno,
-                inner.column[i].count,
-                is_array,
-                true,
-                {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
+    if (!inner.column[i].source.is_token)
+      add(found, {attno,
+                  inner.column[i].count,
+                  is_array,
+                  true,
+                  {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
 }
 
 // Columns computed from a protected one are protected as it is, whether stored or not.
@@ -281,13 +282,19 @@ Oid protected_column_type(Oid relid, AttrNumber attno) {
   return InvalidOid;
 }
 
-bool column_keeps(Oid relid, AttrNumber attno, Oid token_type) {
+bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied) {
   const ProtectedRelation *relation = protected_relation(relid);
+  bool kept = false;
+  bool labelled = false;
   for (int i = 0; relation != nullptr && i < relation->size; ++i) {
     const ProtectedColumn &column = relation->column[i];
-    if (column.attno == attno && !column.borrowed && column.source.token_type == token_type) return true;
+    if (column.attno != attno || column.borrowed || column.source.token_type != source.token_type) continue;
+    kept = true;
+    labelled |= !column.source.is_token;
   }
-  return false;
+  if (!kept || labelled) return kept;
+  const Oid type = get_atttype(relid, attno);
+  return policy_is_tokens(type) || (source.is_token && copied == type);
 }
 
 }  // namespace redoubt::pg
