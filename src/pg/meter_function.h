@@ -13,7 +13,7 @@ namespace redoubt::pg {
 
 // How a meter counts one evaluation; bits.
 enum MeterFlags : std::uint16_t {
-  kMeterPure = 1,      // a null holds no value and is free
+  kMeterPure = 1,      // a null holds no value and is free, see MeterItem
   kMeterMany = 2,      // counts are per element of arrays
   kMeterKeeps = 4,     // pays for a copy that is made: the value itself stays protected
   kMeterReveals = 8,   // tokens that an output function is about to reveal are left to it
@@ -28,8 +28,8 @@ enum MeterFlags : std::uint16_t {
 Oid meter_function_oid();
 
 // meter_wrap returns a call of the meter around `expression` for the explicit counts of
-// `flow`, and a probe of each source in `probes` that has no such count; palloc'd in the
-// current context.
+// `flow`, and a probe of each source in `probes` that has no such count; a null costs for
+// sources in flow.elsewhere.  Palloc'd in the current context.
 Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags);
 
 // meter_of returns the flags of a meter put into a plan by meter_wrap, or -1 for any
@@ -40,7 +40,8 @@ int meter_of(const Node *expression);
 struct MeterItem {
   Oid token_type;
   std::uint16_t count;  // per evaluation; values with kMeterMany per element
-  bool is_token;
+  bool is_token : 1;
+  bool null_tells : 1;  // a null, or no element, costs as much as one: the row is there by another value
   Operation operation;  // read or probe
 };
 

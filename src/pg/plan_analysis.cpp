@@ -62,7 +62,9 @@ void meter_branches(PlanWalk *walk, NodeFlow *top) {
     ListCell *cell = nullptr;
     foreach (cell, append->appendplans) {
       auto *plan = static_cast<Plan *>(lfirst(cell));
-      meter_target(walk, &plan, column, flow(foreach_current_index(cell)), 0);
+      Flow value = flow(foreach_current_index(cell));
+      value.elsewhere = 0;  // the row pays for what decided on it
+      meter_target(walk, &plan, column, value, 0);
       lfirst(cell) = plan;
     }
     flow_clear_explicit(&top->column[column]);
@@ -148,8 +150,9 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
   walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
   walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
-
   walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
+  walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
+  walk.scanned_twice = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(walk.subplans + 1)));
 
   // Without parameters and subplans the plan is a tree, and one walk is exact.
   if (walk.params > 0 || walk.subplans > 0) {

@@ -61,7 +61,8 @@ struct OneOf {
   // Where no protected value decides which, a copy is delivered or a value of nobody's: a null is none.
   Flow chosen() const noexcept {
     Flow one = flow;
-    one.pure = one.chosen = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    if (one.pure) flow_set_elsewhere(&one, ~0U);
     return one;
   }
 };

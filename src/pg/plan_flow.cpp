@@ -33,6 +33,10 @@ Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
   return flow;
 }
 
+void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept {
+  for (int i = 0; rows->valid && i < (rows->uniform ? 1 : rows->size); ++i) flow_set_elsewhere(&rows->column[i], mask);
+}
+
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
   // A null that comes from elsewhere is no value either.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
@@ -53,7 +57,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   into->implicit |= other.implicit;
   into->paid |= other.paid;
   into->pure = pure;
-  into->chosen |= other.chosen;
+  into->elsewhere |= other.elsewhere;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }

@@ -63,6 +63,21 @@ std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std:
   return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
 }
 
+// A row without a partner has nulls in its place: they tell of the values that decided that there is none.
+void extend_rows(const Plan *join, Inputs *inputs, std::uint32_t decides) {
+  const JoinType type = reinterpret_cast<const Join *>(join)->jointype;
+  if (type == JOIN_LEFT || type == JOIN_FULL) node_flow_set_elsewhere(&inputs->inner, decides);
+  if (type == JOIN_RIGHT || type == JOIN_FULL) node_flow_set_elsewhere(&inputs->outer, decides);
+}
+
+bool is_join(const Plan *plan) { return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin); }
+
+// Groups of a set leave the columns of the others null.
+bool has_grouping_sets(const Plan *plan) {
+  return IsA(plan, Agg) && (reinterpret_cast<const Agg *>(plan)->groupingSets != NIL ||
+                            reinterpret_cast<const Agg *>(plan)->chain != NIL);
+}
+
 // The executor computes what partitions are compared with, before their scans do.
 void walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneInfo *pruning) {
   const auto walk_steps = [&](const List *steps) {
@@ -289,12 +304,14 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   walk->analysis->statement_decides |= decides;
   decides &= ~scope.spent;
   scope.rows = scope.taken = decides & ~scope.kept;
+  if (is_join(plan)) extend_rows(plan, &inputs, decides);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
   scope.charged = is_charged_for(walk, plan);
   if (is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
+  if (has_grouping_sets(plan)) node_flow_set_elsewhere(&rows, inputs.outer.implicit | filters);
   for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
   if (!IsA(plan, Sort) && !IsA(plan, Agg))

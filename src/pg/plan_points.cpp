@@ -16,7 +16,7 @@ namespace redoubt::pg {
 namespace {
 
 std::uint16_t flow_flags(const Flow &flow) noexcept {
-  return static_cast<std::uint16_t>((flow.pure && !flow.chosen ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
+  return static_cast<std::uint16_t>((flow.pure ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
 }
 
 // A Result above `plan` that hands its columns on one by one.
@@ -62,8 +62,9 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
     auto *node = static_cast<Node *>(lfirst(cell));
     auto *target = IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node) : nullptr;
     if (target != nullptr && target->resjunk) continue;
-    const Flow flow = walk_expression(walk, scope, node);
+    Flow flow = walk_expression(walk, scope, node);
     if (flow_explicit(flow) == 0) continue;
+    flow.elsewhere &= scope.charged ? 0 : scope.rows | walk->context | flow.implicit;
     if (!walk->inject) {
       walk->analysis->unmetered = true;
       return;
