@@ -80,7 +80,8 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
   ListCell *cell = nullptr;
   foreach (cell, targets) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    const Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
+    Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
+    flow.paid = node_flow_paid(&top, static_cast<AttrNumber>(position));
     if (target->resjunk) {
       if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
       continue;

@@ -26,10 +26,13 @@ NodeFlow node_flow_uniform(const Flow &flow, int size) {
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
   Flow flow = kNoFlow;
   if (node == nullptr || !node->valid) return flow;
-  if (node->uniform && attno >= 0) return node->column[0];
-  if (attno > 0) return attno <= node->size ? node->column[attno - 1] : flow;
-  if (attno == 0)
+  if (node->uniform && attno >= 0)
+    flow = node->column[0];
+  else if (attno > 0 && attno <= node->size)
+    flow = node->column[attno - 1];
+  else if (attno == 0)
     for (int i = 0; i < node->size; ++i) flow_add(&flow, node->column[i]);
+  flow.paid = 0;
   return flow;
 }
 

@@ -34,7 +34,7 @@ inline bool source_is(const Source &a, const Source &b) noexcept {
 struct Flow {
   std::uint16_t count[kMaxSources];  // explicit: values of each source in here
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
-  std::uint32_t paid;                // within one expression: sources charged as read on the way
+  std::uint32_t paid;                // sources charged as read on the way, whenever this is computed
   std::uint32_t elsewhere;           // of these sources another value may have decided than the one that is null here
   Oid row_of;                        // of a pure flow: the relation that it is a whole row of
   bool pure;                         // an unmodified copy of one column or row: null means no value
@@ -86,6 +86,7 @@ inline Flow flow_paid(const Flow &arguments) noexcept {
   Flow flow = kNoFlow;
   flow.implicit = arguments.implicit;
   flow.paid = arguments.paid | flow_explicit(arguments);
+  flow.elsewhere = arguments.elsewhere;
   return flow;
 }
 
@@ -100,7 +101,7 @@ inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept 
 
 // The same where `flow` is kept without a meter, as an element of an array.
 inline std::uint32_t flow_kept_probes(std::uint32_t mask, const Flow &flow) noexcept {
-  return flow_probes(mask, flow) | (mask & flow.elsewhere);
+  return flow_probes(mask, flow) | (mask & flow.elsewhere & flow_explicit(flow));
 }
 
 // A null in place of `flow` may be of another row, or of none, than those that the sources in `mask` decided on.
@@ -129,8 +130,18 @@ struct NodeFlow {
 // Rows of `size` columns, each of the same flow.
 NodeFlow node_flow_uniform(const Flow &flow, int size);
 
-// The flow of a node's column, or of all of them (attno 0); nothing for a null node.
+// The flow of a node's column, or of all of them (attno 0), without what was paid for it; nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
+
+// What was paid for it in each row, null or not.
+inline std::uint32_t flow_surely_paid(const Flow &flow) noexcept { return flow.paid & ~flow.elsewhere; }
+
+// What was paid for a column, where each row of the node is charged for as a whole.
+inline std::uint32_t node_flow_paid(const NodeFlow *node, AttrNumber attno) noexcept {
+  return node != nullptr && node->valid && !node->uniform && attno > 0 && attno <= node->size
+             ? node->column[attno - 1].paid
+             : 0;
+}
 
 // flow_set_elsewhere for each column.
 void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept;

@@ -131,8 +131,11 @@ Flow everything(PlanWalk *walk) {
 
 Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) {
   switch (variable->varno) {
-    case OUTER_VAR:
-      return node_flow_column(scope.outer, variable->varattno);
+    case OUTER_VAR: {
+      Flow flow = node_flow_column(scope.outer, variable->varattno);
+      flow.paid = node_flow_paid(scope.outer, variable->varattno);
+      return flow;
+    }
     case INNER_VAR:
       return node_flow_column(scope.inner, variable->varattno);
     case INDEX_VAR:

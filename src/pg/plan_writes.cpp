@@ -84,6 +84,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
       flow_max(&rest, escapes(walk, flow, target, attno));
     }
     rest.pure = flow.pure;
+    rest.paid = flow_surely_paid(flow);
     rest.elsewhere = flow.elsewhere & decides;
     meter_target(walk, child, position, rest, kMeterKeeps);
     flow_add(&charged, rest);

@@ -175,6 +175,7 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   std::uint32_t pays = 0;  // sources of which every row has a value, or whose null is all that decided
   for (int c = 0; c < analysis->columns; ++c) {
     const OutputColumn &column = analysis->column[c];
+    pays |= flow_surely_paid(column.flow);
     for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
       const int i = std::countr_zero(rest);
       const bool stays = (column.stays & 1U << i) != 0;
