@@ -85,7 +85,7 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
   const auto *bytes = PG_GETARG_BYTEA_PP(1);
   auto *state = static_cast<MeterState *>(MemoryContextAllocZero(info->fn_mcxt, sizeof(MeterState)));
   const auto size = static_cast<Size>(VARSIZE_ANY_EXHDR(bytes));
-  if (size < spec_size(1) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
+  if (size < spec_size(0) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
   memcpy(&state->spec, VARDATA_ANY(bytes), size);
   if (state->spec.items > kMaxSources || size != spec_size(state->spec.items))
     elog(ERROR, "redoubt.meter called with a wrong argument");

@@ -22,6 +22,7 @@ enum MeterFlags : std::uint16_t {
   kMeterFirst = 64,    // the first row's probes are those of the answer, too: it need not pay again
   kMeterAnswer = 128,  // it is a row of the answer, about to be written or handed to a function: its
                        // probes are those of the answer, and of all such meters of that row
+  kMeterBranch = 256,  // pays for the rows of a branch of a UNION ALL, which need not pay at the top
 };
 
 // OID of redoubt.meter, or InvalidOid where the extension is not installed.

@@ -77,7 +77,8 @@ std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std:
 void extend_rows(const Plan *join, Inputs *inputs, std::uint32_t decides) {
   const JoinType type = reinterpret_cast<const Join *>(join)->jointype;
   if (type == JOIN_LEFT || type == JOIN_FULL || type == JOIN_ANTI) node_flow_set_elsewhere(&inputs->inner, decides);
-  if (type == JOIN_RIGHT || type == JOIN_FULL || compat_is_right_anti(type)) node_flow_set_elsewhere(&inputs->outer, decides);
+  if (type == JOIN_RIGHT || type == JOIN_FULL || compat_is_right_anti(type))
+    node_flow_set_elsewhere(&inputs->outer, decides);
 }
 
 bool is_join(const Plan *plan) { return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin); }

@@ -176,10 +176,15 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
 // Replaces the expressions of an argument list that carry values by metered ones.  A null costs as a value where
 // another one may have decided on the rows of the scope.
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
+// Has a column of the plan a meter with kMeterRows for values (flags: 0), probes (kMeterProbes) or a branch's
+// (kMeterBranch)?  Another may have put a Result above it, through which every row goes.
+bool has_row_meter(const Plan *plan, std::uint16_t flags);
 // Charges `flow` for every row of the plan at *slot.
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
 // Charges a probe of the sources in `mask` for every row of the plan at *slot; flags: 0 or kMeterFirst.
 void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
+// The same for a branch of a UNION ALL, marked so (kMeterBranch) even if `mask` is empty.
+void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask);
 // The same for every evaluation of an argument list.
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
 // The same for every row that the filter of an aggregate without arguments lets pass.
