@@ -68,7 +68,7 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
 }
 
 // Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
-Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets) {
+Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides) {
   int value = 0;
   Flow charged = kNoFlow;
   for (int position = 0; position < list_length((*child)->targetlist); ++position) {
@@ -86,6 +86,8 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
       written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
     }
     rest.pure = flow.pure;
+    rest.paid = flow_surely_paid(flow);
+    rest.elsewhere = flow.elsewhere & decides;
     meter_target(walk, child, position, rest, kMeterKeeps);
     flow_add(&charged, rest);
     ++value;
@@ -132,7 +134,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
     written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
     if (flow_explicit(out) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
-    meter_arguments(walk, scope, list_make1(entry), 0);
+    meter_arguments(walk, scope_after(scope, scope.outer->implicit | scope.outer->order), list_make1(entry), 0);
   }
   return mask;
 }
@@ -244,7 +246,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   }
   const std::span<Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;
-  if (moves) flow_add(&charged, walk_moved(walk, child, source, all));
+  if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides));
   for (const Target &target : all) {
     if (modify->operation != CMD_MERGE)
       add_told(&told,

@@ -97,6 +97,9 @@ create function agg0_s(bigint) returns bigint language plpgsql as $$begin raise 
 create aggregate agg0(*) (sfunc = agg0_s, stype = bigint, initcond = '0');
 create function drng_diff(text, text) returns float8 language plpgsql immutable as $$begin raise notice '% %', $1, $2; return 1; end$$;
 create type drng as range(subtype = text, subtype_diff = drng_diff);
+create table nulls_t(id int primary key, email text); insert into nulls_t values (1, 'xa'), (2, null), (3, 'xb'), (4, null), (5, 'xc');
+security label for redoubt on column nulls_t.email is 'text_token'; grant select on nulls_t to app;
+create function leak_two(text, text) returns text language plpgsql as $$ begin return coalesce($1, $2); end $$;
 -- What the cases of checks mention.
 grant insert, update, select on keyed, keyed_1, keyed_2 to app;
 create table contact(id int primary key, email text check (email like '%@%'), region int check (region between 0 and 99), status text default 'new', constraint active check (status <> 'active' or email is not null));
