@@ -182,11 +182,7 @@ void add_tables(Told *told, const WrittenRow &row, Oid relid, Oid known) {
                            ? find_all_inheritors(relid, AccessShareLock, nullptr)
                            : list_make1_oid(relid);
   ListCell *cell = nullptr;
-  foreach (cell, tables) {
-    const Told one = table_tells(row, lfirst_oid(cell), known);
-    told->by_each |= one.by_each;
-    told->by_end |= one.by_end;
-  }
+  foreach (cell, tables) told_add(told, table_tells(row, lfirst_oid(cell), known));
 }
 
 // Whether a policy or view looks at a row before or after it is changed, if at all.

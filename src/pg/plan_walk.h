@@ -183,6 +183,11 @@ struct Told {
   std::uint32_t by_end;   // that the statement came to an end
 };
 
+inline void told_add(Told *told, const Told &other) noexcept {
+  told->by_each |= other.by_each;
+  told->by_end |= other.by_end;
+}
+
 // The row before anything is set: empty, or what was there.
 WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti);
 void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same);

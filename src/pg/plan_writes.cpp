@@ -166,11 +166,6 @@ Oid moved_below(const PlanWalk *walk, const ModifyTable *modify) {
   return moves ? rt_fetch(modify->rootRelation, walk->plan->rtable)->relid : InvalidOid;
 }
 
-void add_told(Told *told, const Told &other) {
-  told->by_each |= other.by_each;
-  told->by_end |= other.by_end;
-}
-
 // By the conditions of the actions, by what decided on the values that they write, and by the checks that these pass.
 Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modify, const List *actions, Index rti,
                 const List *options) {
@@ -185,7 +180,7 @@ Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modif
     const bool above = action->commandType == CMD_INSERT && modify->rootRelation != 0;
     Target target = make_target(walk, modify, above ? modify->rootRelation : rti, action->commandType);
     told.by_each |= walk_set_list(walk, scope, action->targetList, update ? action->updateColnos : NIL, &target, false);
-    add_told(&told, written_row_tells(walk, scope, target.row, moved_below(walk, modify), options, rti));
+    told_add(&told, written_row_tells(walk, scope, target.row, moved_below(walk, modify), options, rti));
   }
   return told;
 }
@@ -197,7 +192,7 @@ Told walk_conflict(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, 
   Told told = {};
   told.by_each = flow_decides(walk_expression(walk, scope, modify->onConflictWhere)) |
                  walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, &target, true);
-  add_told(&told, written_row_tells(walk, scope, target.row, InvalidOid, options, rti));
+  told_add(&told, written_row_tells(walk, scope, target.row, InvalidOid, options, rti));
   Flow paid = relation_flow(walk, rti, 0);
   flow_add(&paid, proposed);
   told.by_each = flow_probes(told.by_each, paid);
@@ -237,7 +232,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
     (void)relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->operation == CMD_MERGE) {
       decides |= walk_quals(walk, scope, nth(compat_merge_conditions(modify), i));
-      add_told(&told, walk_merge(walk, scope, modify, nth(modify->mergeActionLists, i), target->rti, target->options));
+      told_add(&told, walk_merge(walk, scope, modify, nth(modify->mergeActionLists, i), target->rti, target->options));
     }
     walk_expression(walk, scope, reinterpret_cast<Node *>(target->options));
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
@@ -249,7 +244,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides));
   for (const Target &target : all) {
     if (modify->operation != CMD_MERGE)
-      add_told(&told,
+      told_add(&told,
                written_row_tells(walk, scope, target.row, moved_below(walk, modify), target.options, target.rti));
     if (modify->onConflictAction == ONCONFLICT_NONE) continue;
     walk->analysis->conflicts |= protected_relation(target.relid) != nullptr;

@@ -126,13 +126,24 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
                   {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
 }
 
+// By a label, or because it holds nothing but tokens.
+bool is_protected_as_a_whole(const Found &found, const FormData_pg_attribute &attribute) {
+  bool any = false;
+  for (int i = 0; i < found.size; ++i) {
+    if (found.column[i].attno != attribute.attnum || found.column[i].borrowed) continue;
+    if (!found.column[i].source.is_token) return true;
+    any = true;
+  }
+  return any && policy_is_tokens(attribute.atttypid);
+}
+
 // Columns computed from a protected one are protected as it is, whether stored or not.
 void add_generated(Found *found, Relation relation) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   if (!compat_has_generated(descriptor->constr)) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr)
+    if (attribute->attisdropped || attribute->attgenerated == '\0' || is_protected_as_a_whole(*found, *attribute))
       continue;
     Bitmapset *used = nullptr;
     pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
@@ -143,8 +154,8 @@ void add_generated(Found *found, Relation relation) {
       // Made from several values, it is as many.
       ProtectedColumn *same = nullptr;
       for (int k = 0; k < found->size; ++k)
-        if (found->column[k].attno == attribute->attnum &&
-            found->column[k].source.token_type == from->source.token_type)
+        if (found->column[k].attno == attribute->attnum && !found->column[k].source.is_token &&
+            !found->column[k].borrowed && found->column[k].source.token_type == from->source.token_type)
           same = &found->column[k];
       if (same != nullptr) {
         same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
@@ -152,6 +163,7 @@ void add_generated(Found *found, Relation relation) {
       }
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
+      column.borrowed = false;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
     }
