@@ -86,11 +86,14 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
 
 namespace {
 
-// True for detokenize, mask and token_info: what they return is charged as a reveal, or
-// holds no token.
+// token_info: what it returns holds no token.
+bool describes_token(const FuncExpr *call) {
+  return function_is_own(call->funcid) && list_length(call->args) == 1 && call->funcresulttype == RECORDOID;
+}
+
+// True for detokenize and mask: what they return is charged as a reveal.
 bool consumes_token(const FuncExpr *call) {
   if (!function_is_own(call->funcid) || list_length(call->args) != 1) return false;
-  if (call->funcresulttype == RECORDOID) return true;
   const Oid type = exprType(static_cast<Node *>(linitial(call->args)));
   if (const Oid element = get_element_type(type); OidIsValid(element)) {
     const TypePolicy *of = policy_find(element);
@@ -167,6 +170,10 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   if (const auto *array = static_cast<const ArrayExpr *>(call->args != NIL ? linitial(call->args) : nullptr);
       call->funcid == F_UNNEST_ANYARRAY && IsA(array, ArrayExpr) && !array->multidims)
     flow = alternatives_flow(walk, scope, array->elements, Computed::all);
+  if (describes_token(call)) {
+    flow_clear_explicit(&flow);
+    return flow;
+  }
   if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   add_function_result(walk, call, &flow);

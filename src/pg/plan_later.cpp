@@ -37,9 +37,12 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatE
       meter_arguments(walk, handed, document, flags);
       *json.document = static_cast<Node *>(linitial(document));
     }
-    return flow_paid(flow);
+    flow = flow_paid(flow);
+    flow.paid = 0;  // where the document is null, nothing else is computed
+    return flow;
   }
   flow.many = false;
+  flow.paid = 0;
   return flow;
 }
 

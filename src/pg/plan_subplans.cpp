@@ -77,7 +77,9 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     case ROWCOMPARE_SUBLINK:
       set_each(subplan->setParam);
       set_each(subplan->paramIds);
-      return subplan->testexpr != nullptr ? walk_expression(walk, compared, subplan->testexpr) : flow;
+      if (subplan->testexpr != nullptr) flow = walk_expression(walk, compared, subplan->testexpr);
+      flow.paid = 0;
+      return flow;
     case ARRAY_SUBLINK:
       flow = column(1);
       keep_rows(walk, subplan, flow);
@@ -97,6 +99,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     case CTE_SUBLINK:
       return flow;
   }
+  flow.paid = 0;  // by comparisons with rows of which there may be none
   set_all(flow);
   return flow;
 }
