@@ -5,6 +5,7 @@
 #include "pg/boundary.h"
 
 #include "pg/derived_columns.h"
+#include "pg/meter_function.h"
 #include "pg/query_meter.h"
 #include "pg/read_meter.h"
 
@@ -93,6 +94,31 @@ void visit_conflicts(const QueryMeter *meter, VisitCharge visit, void *to) {
       const Lease &lease = conflict->price[i].lease;
       visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
     }
+}
+
+struct Paid {
+  Oid token_type;
+  bool any;
+};
+
+void note_paid(void *to, Oid token_type, Operation, double values) {
+  auto *paid = static_cast<Paid *>(to);
+  paid->any |= values > 0 && token_type == paid->token_type;
+}
+
+// Which parts of a statement were run is a probe where nothing else is paid for the values that decided it.
+void charge_runs(QueryMeter *meter, CommandDest dest) {
+  const PlanAnalysis *analysis = meter->analysis;
+  std::uint32_t unpaid = analysis->runs & ~meter->probed;
+  for (int c = 0; leaves(dest) && c < analysis->columns; ++c) unpaid &= ~analysis->column[c].carries;
+  for (; unpaid != 0; unpaid &= unpaid - 1) {
+    const int i = std::countr_zero(unpaid);
+    Paid paid = {analysis->source[i].token_type, false};
+    query_meter_charged(meter, note_paid, &paid);
+    meter_each_charge(meter->estate->es_query_cxt, true, note_paid, &paid);
+    if (!paid.any) limits_charge(paid.token_type, Operation::probe, 1);
+    meter->probed |= 1U << i;
+  }
 }
 
 // Redoubt's own refusals name no value.
@@ -222,6 +248,8 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
     meter->probed |= told;
   }
   meter->told = true;
+  if (meter->analysis->runs != 0) [[unlikely]]
+    charge_runs(meter, dest);
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(meter->analysis);
 }
 
