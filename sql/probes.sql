@@ -1,7 +1,7 @@
 --
 -- Probes under a limit: rows that a protected column has chosen use the budget up where they
 -- are aggregated, put into an array, written or handed to a function, and the statement stops
--- there; one row looked up, changed or aggregated costs one.  EXPLAIN counts them as well.
+-- there; one row looked up, changed or aggregated costs one.  EXPLAIN counts them as well.  So do conflicts.
 -- What each way costs is test/metering.
 --
 SET client_min_messages = warning;
@@ -90,6 +90,14 @@ CALL refill();
 SELECT count(*) FROM legacy WHERE email LIKE 'l%' AND id <= 12 AND told(id::text);
 SELECT count(*) FROM dictionary WHERE hit;
 SELECT count(*) FROM letters;
+-- Conflicts: no row is proposed once the budget is used up, whether it would be in conflict or not.
+CALL refill();
+INSERT INTO legacy (id) SELECT n FROM generate_series(85, 120) AS n ON CONFLICT (id) DO UPDATE SET hit = told('');
+INSERT INTO legacy (id) VALUES (5) ON CONFLICT (id) DO NOTHING;
+INSERT INTO legacy (id) VALUES (5000) ON CONFLICT (id) DO NOTHING;
+CALL refill();
+INSERT INTO legacy (id) SELECT n FROM generate_series(91, 120) AS n ON CONFLICT (id) DO NOTHING;
+INSERT INTO legacy (id) VALUES (5000);
 
 \c - postgres
 SET client_min_messages = warning;

@@ -198,6 +198,15 @@ inline bool compat_has_generated(const TupleConstr *constraints) {
 #endif
 }
 
+// True for a constraint that rows are held to; from 18 on there are others.
+inline bool compat_is_enforced([[maybe_unused]] const ConstrCheck &check) {
+#if PG_VERSION_NUM >= 180000
+  return check.ccenforced;
+#else
+  return true;
+#endif
+}
+
 // True for a column that is not stored but computed by each query; 18.
 inline bool compat_is_virtual(Oid relid, AttrNumber attno) {
 #if PG_VERSION_NUM >= 180000

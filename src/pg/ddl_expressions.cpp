@@ -146,7 +146,7 @@ void add_constraint(DdlExpressions *found, const Constraint *constraint) {
     const auto *element = static_cast<const List *>(lfirst(cell));
     const auto *key = static_cast<const IndexElem *>(linitial(element));
     if (key->name != nullptr) add_key(found, key->name);
-    ddl_expressions_add(found, key->expr, false);
+    ddl_expressions_add(found, key->expr, true);
   }
 }
 
@@ -224,7 +224,7 @@ void ddl_expressions_index(DdlExpressions *found, const IndexStmt *index) {
   foreach (cell, index->indexParams) {
     const auto *element = static_cast<const IndexElem *>(lfirst(cell));
     if (element->name != nullptr) add_key(found, element->name);
-    ddl_expressions_add(found, element->expr, false);
+    ddl_expressions_add(found, element->expr, index->unique);  // that no two rows are alike tells of an expression
   }
 }
 

@@ -151,7 +151,9 @@ void describe_types(PlanAnalysis *analysis) {
     for (int i = 0; i < analysis->sources; ++i) {
       const Source &source = analysis->source[i];
       if (!source.is_token || column->flow.count[i] == 0) continue;
-      for (int k = 0; k < carried->size; ++k)
+      const bool copied =
+          column->flow.pure && OidIsValid(source.relid) && get_atttype(source.relid, source.attno) == column->type;
+      for (int k = 0; (copied || policy_is_tokens(column->type)) && k < carried->size; ++k)
         if (carried->item[k].token_type == source.token_type) column->stays |= 1U << i;
       if (read_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
     }
@@ -218,7 +220,6 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);
-  analysis->conflicts = flow_explicit(analysis->conflict);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
   if (!inject) describe_types(analysis);

@@ -29,9 +29,9 @@ struct PlanAnalysis {
   int values;                       // bits in the columns' `carries` together
   std::uint32_t row_decides;        // implicit flow into an output row
   std::uint32_t statement_decides;  // implicit flow anywhere in the statement
+  std::uint32_t runs;               // decided that a subquery is run, as EXPLAIN ANALYZE and statistics tell
   std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
-  Flow conflict;                    // what a row in conflict (ON CONFLICT) tells about
-  std::uint32_t conflicts;          // flow_explicit(conflict)
+  bool conflicts;                   // ON CONFLICT looks for rows of a table with protected columns
   bool unmetered;                   // a point in the middle has no meter
   bool beyond_count;                // a value may hold more than a count can say
 };

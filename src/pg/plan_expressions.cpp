@@ -211,6 +211,8 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return variable_flow(walk, scope, reinterpret_cast<Var *>(node));
     case T_Param: {
       const auto *param = reinterpret_cast<Param *>(node);
+      if (param->paramkind == PARAM_EXEC)
+        walk->analysis->runs |= scope.rows;  // a subquery is run where it is asked for
       return param->paramkind == PARAM_EXEC && param->paramid < walk->params ? walk->param[param->paramid] : flow;
     }
     case T_GroupingFunc:

@@ -161,6 +161,16 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
     lfirst(cell) = metered;
 }
 
+namespace {
+
+// True, for a probe of each source in `mask`.
+Expr *metered_true(const PlanWalk *walk, std::uint32_t mask, std::uint16_t flags) {
+  return meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
+                    flags | kMeterKeeps | kMeterProbes);
+}
+
+}  // namespace
+
 void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags) {
   if (mask == 0 || (walk->inject && !walk->last)) return;
   const auto *metered = reinterpret_cast<const BoolExpr *>(*filter);
@@ -171,9 +181,17 @@ void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16
     walk->analysis->unmetered = true;
     return;
   }
-  Expr *passed = meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
-                            flags | kMeterKeeps | kMeterProbes);
-  *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, passed), -1);
+  *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, metered_true(walk, mask, flags)), -1);
+}
+
+void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0 || (walk->inject && !walk->last)) return;
+  if (*conditions != NIL && meter_of(static_cast<const Node *>(llast(*conditions))) >= 0) return;
+  if (!walk->inject) {
+    walk->analysis->unmetered = true;
+    return;
+  }
+  *conditions = lappend(*conditions, metered_true(walk, mask, flags));
 }
 
 void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags) {
@@ -184,8 +202,7 @@ void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_
   }
   auto *when = static_cast<CaseWhen *>(palloc0(sizeof(CaseWhen)));
   NodeSetTag(when, T_CaseWhen);
-  when->expr = meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
-                          flags | kMeterKeeps | kMeterProbes);
+  when->expr = metered_true(walk, mask, flags);
   when->result = static_cast<Expr *>(copyObjectImpl(call));
   when->location = -1;
   CaseExpr metered = {};

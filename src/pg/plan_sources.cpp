@@ -62,18 +62,25 @@ int source_index(PlanWalk *walk, const Source &wanted) {
   return analysis->sources++;
 }
 
-// What the partition that a row is in tells: values of the keys above it.
+// What the partition that a row is in tells: values of the keys above it.  A row inserted into a partitioned table
+// may be in any below that.
 Flow partition_flow(PlanWalk *walk, Index rti) {
   Flow flow = kNoFlow;
   const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
-  if (protected_relation(relid) == nullptr || !get_rel_relispartition(relid)) return flow;
+  if (protected_relation(relid) == nullptr) return flow;
   ListCell *cell = nullptr;
-  List *ancestors = get_partition_ancestors(relid);
-  foreach (cell, ancestors) {
+  List *keyed = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+  if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+    keyed = list_concat(keyed, find_all_inheritors(relid, AccessShareLock, nullptr));
+  foreach (cell, keyed) {
     const Oid ancestor = lfirst_oid(cell);
     Relation relation = try_relation_open(ancestor, AccessShareLock);
     if (relation == nullptr) continue;
     const PartitionKey key = RelationGetPartitionKey(relation);
+    if (key == nullptr) {
+      relation_close(relation, AccessShareLock);
+      continue;
+    }
     Bitmapset *columns = nullptr;
     pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &columns);
     for (int i = 0; i < key->partnatts; ++i)

@@ -34,6 +34,7 @@ void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
 }  // namespace
 
 Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+  walk->analysis->runs |= scope.rows;
   ListCell *parameter = nullptr;
   ListCell *argument = nullptr;
   forboth(parameter, subplan->parParam, argument, subplan->args)

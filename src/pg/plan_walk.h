@@ -165,6 +165,39 @@ std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan
 // The same of a window aggregate.
 std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 
+// plan_checks.cpp: what a row tells by passing the checks of its table, and by its triggers.
+// A row as a command leaves it, by attribute number.
+struct WrittenRow {
+  CmdType command;  // INSERT, UPDATE or DELETE
+  Oid relid;
+  int columns;
+  std::uint32_t *held;   // the sources in each column before
+  std::uint32_t *holds;  // and after, but for those that are paid for by writing it
+  Bitmapset *written;    // columns that the command names
+  Bitmapset *changed;    // those of them that are not what they were
+};
+
+// What sources a modifying node tells of besides the values that it writes.
+struct Told {
+  std::uint32_t by_each;  // row
+  std::uint32_t by_end;   // that the statement came to an end
+};
+
+inline void told_add(Told *told, const Told &other) noexcept {
+  told->by_each |= other.by_each;
+  told->by_end |= other.by_end;
+}
+
+// The row before anything is set: empty, or what was there.
+WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti);
+void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same);
+// `moved_below` is the partitioned table that an UPDATE moves rows in, or InvalidOid; `options` are those of
+// `options_rti`, which may be a partition.
+Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
+                       const List *options, Index options_rti);
+// Is a value in the rows of `plan` the column that it is written to, as it was?
+bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno);
+
 // plan_writes.cpp
 // Returns what was charged with every row.
 std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
@@ -189,6 +222,8 @@ void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask);
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
 // The same for every row that the filter of an aggregate without arguments lets pass.
 void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags);
+// The same for every row that satisfies a list of conditions.
+void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags);
 // The same for every time that a call without arguments is made: the node becomes CASE WHEN <meter> THEN <call> END.
 void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags);
 // The call in a CASE that meter_call made, or nothing for any other expression.

@@ -3,7 +3,7 @@
 // A value written into a column that the same token type protects stays protected and is
 // free; into any other column it is charged, target column by target column.  Code that
 // the table runs on its rows (triggers, constraints, indexes) and that is not trusted is
-// charged for what it is given.
+// charged for what it is given.  What the checks tell that rows pass is plan_checks.cpp.
 // Covered by test/metering.
 #include "pg/boundary.h"
 
@@ -13,10 +13,6 @@
 #include "pg/protected_columns.h"
 #include "pg/table_code.h"
 
-extern "C" {
-#include "optimizer/optimizer.h"
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -25,6 +21,8 @@ struct Target {
   Oid relid;
   TableCode code;
   const List *columns;  // of an UPDATE: the attribute number of each value
+  WrittenRow row;
+  List *options;  // checks of policies and views
 };
 
 // What of `flow` is disclosed by writing it to a column.  Of several values put together into a
@@ -36,7 +34,9 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
     return rest;
   for (int i = 0; i < walk->analysis->sources; ++i) {
     const Source &source = walk->analysis->source[i];
-    if (rest.count[i] == 0 || !column_keeps(target.relid, attno, source.token_type)) continue;
+    if (rest.count[i] == 0) continue;
+    const Oid copied = flow.pure && OidIsValid(source.relid) ? get_atttype(source.relid, source.attno) : InvalidOid;
+    if (!column_keeps(target.relid, attno, source, copied)) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
@@ -68,8 +68,7 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
 }
 
 // Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
-Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<const Target> targets,
-                std::uint32_t decides) {
+Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides) {
   int value = 0;
   Flow charged = kNoFlow;
   for (int position = 0; position < list_length((*child)->targetlist); ++position) {
@@ -77,11 +76,14 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
     if (entry->resjunk) continue;
     const Flow flow = node_flow_column(rows, static_cast<AttrNumber>(position + 1));
     Flow rest = kNoFlow;
-    for (const Target &target : targets) {
+    for (Target &target : targets) {
       const AttrNumber attno = value < list_length(target.columns)
                                    ? static_cast<AttrNumber>(list_nth_int(target.columns, value))
                                    : entry->resno;
-      flow_max(&rest, escapes(walk, flow, target, attno));
+      const Flow out = escapes(walk, flow, target, attno);
+      flow_max(&rest, out);
+      const bool same = target.row.command == CMD_UPDATE && is_column_itself(*child, entry->expr, target.rti, attno);
+      written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
     }
     rest.pure = flow.pure;
     rest.paid = flow_surely_paid(flow);
@@ -103,66 +105,6 @@ std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
   return mask;
 }
 
-// Columns that a row's checks read: those of policies and views, and CHECK constraints.  That the rows there are
-// satisfy one is known once it is valid.
-struct Checked {
-  Bitmapset *of_rows;    // as pull_varattnos has it
-  Bitmapset *of_values;  // where the statement writes them
-};
-
-Checked checked_columns(Index rti, Oid relid, const List *options) {
-  Checked checked = {nullptr, nullptr};
-  ListCell *cell = nullptr;
-  foreach (cell, options)
-    pull_varattnos(static_cast<const WithCheckOption *>(lfirst(cell))->qual, rti, &checked.of_rows);
-  checked.of_values = bms_copy(checked.of_rows);
-  Relation relation = try_relation_open(relid, AccessShareLock);
-  if (relation == nullptr) return checked;
-  const TupleConstr *constraints = RelationGetDescr(relation)->constr;
-  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i) {
-    auto *check = static_cast<Node *>(stringToNode(constraints->check[i].ccbin));
-    pull_varattnos(check, 1, &checked.of_values);
-    if (!constraints->check[i].ccvalid) pull_varattnos(check, 1, &checked.of_rows);
-  }
-  relation_close(relation, AccessShareLock);
-  return checked;
-}
-
-// That the statement passes those checks tells of the values in its rows.
-std::uint32_t checks_tell(PlanWalk *walk, const ModifyTable *modify, const NodeFlow *rows, const Target &target,
-                          const List *options) {
-  if (modify->operation != CMD_INSERT && modify->operation != CMD_UPDATE) return 0;
-  const bool update = modify->operation == CMD_UPDATE;
-  if (!update && flow_explicit(node_flow_column(rows, 0)) == 0) return 0;
-  if (update && protected_relation(target.relid) == nullptr) return 0;  // what is written there is paid for
-  const Checked checked = checked_columns(target.rti, target.relid, options);
-  const auto has = [](const Bitmapset *columns, AttrNumber attno) {
-    return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
-           bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
-  };
-  std::uint32_t mask = 0;
-  int value = 0;
-  Bitmapset *written = nullptr;
-  ListCell *cell = nullptr;
-  foreach (cell, outerPlan(modify)->targetlist) {
-    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
-    if (entry->resjunk) continue;
-    const AttrNumber attno = value < list_length(target.columns)
-                                 ? static_cast<AttrNumber>(list_nth_int(target.columns, value))
-                                 : entry->resno;
-    ++value;
-    written = bms_add_member(written, attno);
-    if (has(checked.of_values, attno))
-      mask |= flow_explicit(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
-  }
-  const ProtectedRelation *relation = update ? protected_relation(target.relid) : nullptr;
-  for (int i = 0; relation != nullptr && i < relation->size; ++i)
-    if (const AttrNumber attno = relation->column[i].attno;
-        has(checked.of_rows, attno) && !bms_is_member(attno, written))
-      mask |= flow_explicit(relation_flow(walk, target.rti, attno));
-  return mask;
-}
-
 // EXCLUDED's value of the same column: paid for as written, if at all, when the row was proposed.
 bool is_proposed_value(const Expr *value, AttrNumber attno, const Target &target) {
   if (const auto *node = reinterpret_cast<const Node *>(value);
@@ -173,9 +115,10 @@ bool is_proposed_value(const Expr *value, AttrNumber attno, const Target &target
   return variable->varno == INNER_VAR && variable->varattno == attno;
 }
 
-// Expressions that the ModifyTable node itself evaluates: ON CONFLICT SET, MERGE.
-void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, const Target &target,
-                   bool on_conflict) {
+// Expressions that the ModifyTable node itself evaluates: ON CONFLICT SET, MERGE.  Returns what decided on the values.
+std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List *columns, Target *target,
+                            bool on_conflict) {
+  std::uint32_t mask = 0;
   int column = 0;
   ListCell *cell = nullptr;
   foreach (cell, set) {
@@ -184,10 +127,16 @@ void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List
     const AttrNumber attno =
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
-    if (flow_explicit(escapes(walk, flow, target, attno)) == 0) continue;
-    if (on_conflict && is_proposed_value(entry->expr, attno, target)) continue;
+    const Flow out = escapes(walk, flow, *target, attno);
+    mask |= flow_probes(flow.implicit, out);
+    const bool same =
+        target->row.command == CMD_UPDATE && is_column_itself(scope.plan, entry->expr, target->rti, attno);
+    written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
+    if (flow_explicit(out) == 0) continue;
+    if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
     meter_arguments(walk, scope_after(scope, scope.outer->implicit | scope.outer->order), list_make1(entry), 0);
   }
+  return mask;
 }
 
 // ON CONFLICT DO UPDATE: the table's own code sees the row that was there.
@@ -202,17 +151,55 @@ void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
     entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterKeeps | kMeterRows);
 }
 
-// Returns what the conditions of the actions look at.
-std::uint32_t walk_merge(PlanWalk *walk, const ExprScope &scope, const List *actions, const Target &target) {
-  std::uint32_t mask = 0;
+Target make_target(PlanWalk *walk, const ModifyTable *modify, Index rti, CmdType row) {
+  Target target = {};
+  target.rti = rti;
+  target.relid = rt_fetch(rti, walk->plan->rtable)->relid;
+  target.code = table_code(target.relid, modify->operation == CMD_INSERT ? row : modify->operation);
+  target.row = written_row(walk, row, rti);
+  return target;
+}
+
+// Where an UPDATE may move rows to another partition: the table that these are of.
+Oid moved_below(const PlanWalk *walk, const ModifyTable *modify) {
+  const bool moves = modify->partColsUpdated && modify->rootRelation != 0;
+  return moves ? rt_fetch(modify->rootRelation, walk->plan->rtable)->relid : InvalidOid;
+}
+
+// By the conditions of the actions, by what decided on the values that they write, and by the checks that these pass.
+Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modify, const List *actions, Index rti,
+                const List *options) {
+  Told told = {};
   ListCell *cell = nullptr;
   foreach (cell, actions) {
     auto *action = static_cast<MergeAction *>(lfirst(cell));
-    mask |= flow_decides(walk_expression(walk, scope, action->qual));
-    walk_set_list(walk, scope, action->targetList, action->commandType == CMD_UPDATE ? action->updateColnos : NIL,
-                  target, false);
+    told.by_each |= flow_decides(walk_expression(walk, scope, action->qual));
+    if (action->commandType == CMD_NOTHING) continue;
+    const bool update = action->commandType == CMD_UPDATE;
+    // A new row is put into the table that the statement names.
+    const bool above = action->commandType == CMD_INSERT && modify->rootRelation != 0;
+    Target target = make_target(walk, modify, above ? modify->rootRelation : rti, action->commandType);
+    told.by_each |= walk_set_list(walk, scope, action->targetList, update ? action->updateColnos : NIL, &target, false);
+    told_add(&told, written_row_tells(walk, scope, target.row, moved_below(walk, modify), options, rti));
   }
-  return mask;
+  return told;
+}
+
+// The same for ON CONFLICT DO UPDATE.  What the row there holds, the conflict pays for.
+Told walk_conflict(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, Index rti, const List *options,
+                   const Flow &proposed) {
+  Target target = make_target(walk, modify, rti, CMD_UPDATE);
+  Told told = {};
+  told.by_each = flow_decides(walk_expression(walk, scope, modify->onConflictWhere)) |
+                 walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, &target, true);
+  told_add(&told, written_row_tells(walk, scope, target.row, InvalidOid, options, rti));
+  Flow paid = relation_flow(walk, rti, 0);
+  flow_add(&paid, proposed);
+  told.by_each = flow_probes(told.by_each, paid);
+  told.by_end = flow_probes(told.by_end, paid);
+  meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, target));
+  meter_conditions(walk, reinterpret_cast<List **>(&modify->onConflictWhere), told.by_each, kMeterFirst);
+  return told;
 }
 
 }  // namespace
@@ -222,51 +209,55 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   ExprScope scope = {};
   scope.plan = &modify->plan;
   scope.outer = scope.inner = source;  // EXCLUDED and the source of a MERGE
+  const bool moves = modify->operation == CMD_INSERT || modify->operation == CMD_UPDATE;
   const int n = list_length(modify->resultRelations);
   auto *targets = static_cast<Target *>(palloc0(sizeof(Target) * static_cast<Size>(n)));
+  const auto nth = [](const List *lists, int i) {
+    return i < list_length(lists) ? static_cast<List *>(list_nth(lists, i)) : NIL;
+  };
   Flow seen = kNoFlow;
   std::uint32_t decides = change_decides(modify, source);
+  Told told = {};
   int used = 0;
   for (int i = 0; i < n; ++i) {
     if (bms_is_member(i, modify->fdwDirectModifyPlans)) continue;  // runs on the foreign server, which meters it
-    const auto nth = [i](const List *lists) {
-      return i < list_length(lists) ? static_cast<List *>(list_nth(lists, i)) : NIL;
-    };
     Target *target = &targets[used++];
-    target->rti = static_cast<Index>(list_nth_int(modify->resultRelations, i));
-    target->relid = rt_fetch(target->rti, walk->plan->rtable)->relid;
-    target->code = table_code(target->relid, modify->operation);
+    *target =
+        make_target(walk, modify, static_cast<Index>(list_nth_int(modify->resultRelations, i)), modify->operation);
+    target->options = nth(modify->withCheckOptionLists, i);
     // A row that moves to a partition on a foreign server goes there whole.
-    if (modify->partColsUpdated && modify->rootRelation != 0)
-      target->code.row_trigger |=
-          table_code(rt_fetch(modify->rootRelation, walk->plan->rtable)->relid, CMD_INSERT).foreign;
-    target->columns = modify->operation == CMD_UPDATE ? nth(modify->updateColnosLists) : NIL;
-    const Flow row = relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
-    if (modify->onConflictAction != ONCONFLICT_NONE) walk->analysis->conflict = row;
+    if (const Oid root = moved_below(walk, modify); OidIsValid(root))
+      target->code.row_trigger |= table_code(root, CMD_INSERT).foreign;
+    target->columns = modify->operation == CMD_UPDATE ? nth(modify->updateColnosLists, i) : NIL;
+    (void)relation_flow(walk, target->rti, 0);  // also: error messages can carry any column
     if (modify->operation == CMD_MERGE) {
-      decides |= walk_quals(walk, scope, nth(compat_merge_conditions(modify)));
-      decides |= walk_merge(walk, scope, nth(modify->mergeActionLists), *target);
+      decides |= walk_quals(walk, scope, nth(compat_merge_conditions(modify), i));
+      told_add(&told, walk_merge(walk, scope, modify, nth(modify->mergeActionLists, i), target->rti, target->options));
     }
-    if (modify->onConflictAction == ONCONFLICT_UPDATE) {
-      const Target updated = {target->rti, target->relid, table_code(target->relid, CMD_UPDATE), NIL};
-      walk_set_list(walk, scope, modify->onConflictSet, modify->onConflictCols, updated, true);
-      meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, updated));
-    }
-    walk->analysis->statement_decides |= flow_decides(walk_expression(walk, scope, modify->onConflictWhere));
-    walk_expression(walk, scope, reinterpret_cast<Node *>(nth(modify->withCheckOptionLists)));
-    const std::uint32_t told = checks_tell(walk, modify, source, *target, nth(modify->withCheckOptionLists));
-    walk->analysis->statement_decides |= told;
-    walk->analysis->row_decides |= told;
+    walk_expression(walk, scope, reinterpret_cast<Node *>(target->options));
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
       flow_add(&seen, old_view_row(*child, source));
     if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
   }
-  const std::span<const Target> all(targets, static_cast<std::size_t>(used));
+  const std::span<Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;
-  if (modify->operation == CMD_INSERT || modify->operation == CMD_UPDATE)
-    flow_add(&charged, walk_moved(walk, child, source, all, decides));
+  if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides));
+  for (const Target &target : all) {
+    if (modify->operation != CMD_MERGE)
+      told_add(&told,
+               written_row_tells(walk, scope, target.row, moved_below(walk, modify), target.options, target.rti));
+    if (modify->onConflictAction == ONCONFLICT_NONE) continue;
+    walk->analysis->conflicts |= protected_relation(target.relid) != nullptr;
+    if (modify->onConflictAction != ONCONFLICT_UPDATE) continue;
+    const Told conflict = walk_conflict(walk, scope, modify, target.rti, target.options, charged);
+    walk->analysis->statement_decides |= conflict.by_each;
+    told.by_end |= conflict.by_end;
+  }
   meter_rows(walk, child, seen);
-  walk->analysis->statement_decides |= decides;
+  decides |= told.by_each;
+  told.by_end = flow_probes(told.by_end, charged);
+  walk->analysis->statement_decides |= decides | told.by_end;
+  walk->analysis->row_decides |= told.by_end;
   if (used == 0) return 0;
   // Of a command on its own the number of rows is the answer, or what it returns of them.
   std::uint16_t flags = 0;

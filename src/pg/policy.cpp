@@ -294,6 +294,23 @@ void collect_carried(Oid type, CarriedTokens *into, int depth) {
 
 }  // namespace
 
+bool policy_is_tokens(Oid type) {
+  check_stack_depth();
+  if (type < FirstNormalObjectId) return false;
+  if (policy_find(type) != nullptr) return true;
+  const char kind = get_typtype(type);
+  if (kind == TYPTYPE_DOMAIN) return policy_is_tokens(getBaseType(type));
+  if (kind == TYPTYPE_RANGE) return policy_is_tokens(get_range_subtype(type));
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return policy_is_tokens(element);
+  if (kind != TYPTYPE_COMPOSITE) return false;
+  bool all = true;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+  for (int i = 0; i < descriptor->natts; ++i)
+    all =
+        all && (TupleDescAttr(descriptor, i)->attisdropped || policy_is_tokens(TupleDescAttr(descriptor, i)->atttypid));
+  return all;
+}
+
 const CarriedTokens *policy_carried(Oid type) {
   static const CarriedTokens nothing = {};
   if (type < FirstNormalObjectId) return &nothing;

@@ -44,6 +44,10 @@ static_assert(std::is_trivially_destructible_v<TypePolicy>);
 // changes of the row.
 const TypePolicy *policy_find(Oid type);
 
+// policy_is_tokens: a value of the type holds tokens and nothing else.  A token type, or a domain, array, range
+// or composite of such.
+bool policy_is_tokens(Oid type);
+
 // policy_require raises 55000 where the type has no policy row (a restore that
 // has not loaded redoubt.token_type yet).
 const TypePolicy *policy_require(Oid type);

@@ -108,9 +108,9 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
   const CarriedTokens *carried = policy_carried(type);
   for (int i = 0; i < carried->size; ++i)
     add(found, {attno, carried->item[i].count, is_array, false, {relid, attno, carried->item[i].token_type, true}});
-  if (carried->size > 0 || element < FirstNormalObjectId) return;
+  if (element < FirstNormalObjectId) return;
 
-  // The row type of a table that has protected columns.
+  // The row type of a table that has protected columns; its tokens are among those carried.
   const Oid row_of = get_typ_typrelid(getBaseType(element));
   if (!OidIsValid(row_of) || row_of == relid) return;
   const ProtectedRelation *other = protected_relation(row_of);
@@ -118,11 +118,23 @@ void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_a
   Found inner = {};
   for (int i = 0; i < other->size; ++i) add(&inner, other->column[i]);
   for (int i = 0; i < inner.size; ++i)
-    add(found, {attno,
-                inner.column[i].count,
-                is_array,
-                true,
-                {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
+    if (!inner.column[i].source.is_token)
+      add(found, {attno,
+                  inner.column[i].count,
+                  is_array,
+                  true,
+                  {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
+}
+
+// By a label, or because it holds nothing but tokens.
+bool is_protected_as_a_whole(const Found &found, const FormData_pg_attribute &attribute) {
+  bool any = false;
+  for (int i = 0; i < found.size; ++i) {
+    if (found.column[i].attno != attribute.attnum || found.column[i].borrowed) continue;
+    if (!found.column[i].source.is_token) return true;
+    any = true;
+  }
+  return any && policy_is_tokens(attribute.atttypid);
 }
 
 // Columns computed from a protected one are protected as it is, whether stored or not.
@@ -131,7 +143,7 @@ void add_generated(Found *found, Relation relation) {
   if (!compat_has_generated(descriptor->constr)) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (attribute->attisdropped || attribute->attgenerated == '\0' || find(*found, attribute->attnum) != nullptr)
+    if (attribute->attisdropped || attribute->attgenerated == '\0' || is_protected_as_a_whole(*found, *attribute))
       continue;
     Bitmapset *used = nullptr;
     pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
@@ -142,8 +154,8 @@ void add_generated(Found *found, Relation relation) {
       // Made from several values, it is as many.
       ProtectedColumn *same = nullptr;
       for (int k = 0; k < found->size; ++k)
-        if (found->column[k].attno == attribute->attnum &&
-            found->column[k].source.token_type == from->source.token_type)
+        if (found->column[k].attno == attribute->attnum && !found->column[k].source.is_token &&
+            !found->column[k].borrowed && found->column[k].source.token_type == from->source.token_type)
           same = &found->column[k];
       if (same != nullptr) {
         same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
@@ -151,6 +163,7 @@ void add_generated(Found *found, Relation relation) {
       }
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
+      column.borrowed = false;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
     }
@@ -281,13 +294,19 @@ Oid protected_column_type(Oid relid, AttrNumber attno) {
   return InvalidOid;
 }
 
-bool column_keeps(Oid relid, AttrNumber attno, Oid token_type) {
+bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied) {
   const ProtectedRelation *relation = protected_relation(relid);
+  bool kept = false;
+  bool labelled = false;
   for (int i = 0; relation != nullptr && i < relation->size; ++i) {
     const ProtectedColumn &column = relation->column[i];
-    if (column.attno == attno && !column.borrowed && column.source.token_type == token_type) return true;
+    if (column.attno != attno || column.borrowed || column.source.token_type != source.token_type) continue;
+    kept = true;
+    labelled |= !column.source.is_token;
   }
-  return false;
+  if (!kept || labelled) return kept;
+  const Oid type = get_atttype(relid, attno);
+  return policy_is_tokens(type) || (source.is_token && copied == type);
 }
 
 }  // namespace redoubt::pg

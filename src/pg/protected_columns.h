@@ -47,8 +47,10 @@ bool is_array_type(Oid type);
 // The token type that pays for a column, or InvalidOid.
 Oid protected_column_type(Oid relid, AttrNumber attno);
 
-// True if the type protects the column itself: what is copied into it stays protected.
-bool column_keeps(Oid relid, AttrNumber attno, Oid token_type);
+// True if a value of `source` stays protected in the column: one that the type's label is on, or that holds nothing but
+// its tokens.  In a row type with other fields besides, a value of which nothing else is known (`copied` is not its
+// type) could be in any of them.
+bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied);
 
 }  // namespace redoubt::pg
 #endif

@@ -4,14 +4,10 @@
 // Covered by sql/reads.sql, sql/probes.sql, sql/explain.sql and test/metering.
 #include "pg/boundary.h"
 
-#include "pg/compat.h"
 #include "pg/derived_columns.h"
+#include "pg/meter_function.h"
 #include "pg/query_meter.h"
 #include "pg/read_meter.h"
-
-extern "C" {
-#include "executor/instrument.h"
-}
 
 extern "C" {
 static void query_meter_forget(void *argument) {
@@ -21,17 +17,6 @@ static void query_meter_forget(void *argument) {
       *link = (*link)->next;
       return;
     }
-}
-static bool query_meter_find_conflicts(PlanState *state, void *context) {
-  using namespace redoubt::pg;
-  if (IsA(state, ModifyTableState) &&
-      reinterpret_cast<ModifyTable *>(state->plan)->onConflictAction != ONCONFLICT_NONE) {
-    auto *query = static_cast<QueryMeter *>(context);
-    query->modify = lappend(query->modify, state);
-    // The executor counts conflicts where it is instrumented.
-    if (state->instrument == nullptr) state->instrument = InstrAlloc(1, INSTRUMENT_ROWS, false);
-  }
-  return planstate_tree_walker(state, tree_walker(query_meter_find_conflicts), context);
 }
 }
 
@@ -93,33 +78,6 @@ QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
   return meter;
 }
 
-void find_conflicts(QueryMeter *meter, QueryDesc *query) {
-  if (meter->analysis->conflicts == 0) return;
-  MemoryContext old = MemoryContextSwitchTo(query->estate->es_query_cxt);
-  query_meter_find_conflicts(query->planstate, meter);
-  ListCell *cell = nullptr;
-  foreach (cell, query->estate->es_subplanstates) {
-    auto *state = static_cast<PlanState *>(lfirst(cell));
-    if (state != nullptr && !list_member_ptr(meter->modify, state)) query_meter_find_conflicts(state, meter);
-  }
-  MemoryContextSwitchTo(old);
-}
-
-// Each conflict tells of a row that exists.
-void charge_conflicts(QueryMeter *meter) {
-  double conflicts = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, meter->modify) conflicts += static_cast<PlanState *>(lfirst(cell))->instrument->ntuples2;
-  const double fresh = conflicts - meter->conflicts;
-  meter->conflicts = conflicts;
-  if (fresh < 1) return;
-  const PlanAnalysis *analysis = meter->analysis;
-  for (int i = 0; i < analysis->sources; ++i)
-    if (const std::uint16_t count = analysis->conflict.count[i]; count != 0)
-      limits_charge(analysis->source[i].token_type, Operation::probe,
-                    static_cast<uint32>(std::min(fresh * count, static_cast<double>(PG_INT32_MAX))));
-}
-
 // Of what decides on the statement's rows, the sources whose probe its answer has not paid for yet; counts it as paid.
 std::uint32_t unpaid_answer(QueryMeter *meter) noexcept {
   std::uint32_t unpaid = 0;
@@ -128,6 +86,39 @@ std::uint32_t unpaid_answer(QueryMeter *meter) noexcept {
         query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
       unpaid |= 1U << i;
   return unpaid;
+}
+
+void visit_conflicts(const QueryMeter *meter, VisitCharge visit, void *to) {
+  for (const ConflictMeter *conflict = meter->conflicts; conflict != nullptr; conflict = conflict->next)
+    for (int i = 0; i < conflict->prices; ++i) {
+      const Lease &lease = conflict->price[i].lease;
+      visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
+    }
+}
+
+struct Paid {
+  Oid token_type;
+  bool any;
+};
+
+void note_paid(void *to, Oid token_type, Operation, double values) {
+  auto *paid = static_cast<Paid *>(to);
+  paid->any |= values > 0 && token_type == paid->token_type;
+}
+
+// Which parts of a statement were run is a probe where nothing else is paid for the values that decided it.
+void charge_runs(QueryMeter *meter, CommandDest dest) {
+  const PlanAnalysis *analysis = meter->analysis;
+  std::uint32_t unpaid = analysis->runs & ~meter->probed;
+  for (int c = 0; leaves(dest) && c < analysis->columns; ++c) unpaid &= ~analysis->column[c].carries;
+  for (; unpaid != 0; unpaid &= unpaid - 1) {
+    const int i = std::countr_zero(unpaid);
+    Paid paid = {analysis->source[i].token_type, false};
+    query_meter_charged(meter, note_paid, &paid);
+    meter_each_charge(meter->estate->es_query_cxt, true, note_paid, &paid);
+    if (!paid.any) limits_charge(paid.token_type, Operation::probe, 1);
+    meter->probed |= 1U << i;
+  }
 }
 
 // Redoubt's own refusals name no value.
@@ -230,7 +221,6 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   meter->query = query;
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
-  if (!meter->explain_only) find_conflicts(meter, query);
   meter->forget.func = query_meter_forget;
   meter->forget.arg = meter;
   MemoryContextRegisterResetCallback(context, &meter->forget);
@@ -242,11 +232,12 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   else {
     if (analysis->beyond_count) flow_refuse_beyond_count();
     admit(analysis);
+    if (analysis->conflicts) meter->conflicts = conflict_meters_make(query);
   }
 }
 
 [[gnu::hot]] void query_meter_finish(QueryMeter *meter, const QueryDesc *query) {
-  charge_conflicts(meter);
+  conflict_meters_end(meter->conflicts);
   const CommandDest dest = query->dest->mydest;
   // That there is no row, or how many were changed, is an answer as well.
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
@@ -257,13 +248,17 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
     meter->probed |= told;
   }
   meter->told = true;
+  if (meter->analysis->runs != 0) [[unlikely]]
+    charge_runs(meter, dest);
   if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(meter->analysis);
 }
 
 bool query_meters_give_back(Oid token_type, Operation operation) noexcept {
   bool any = false;
-  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next) {
     for (int i = 0; i < query->budgets; ++i) any |= lease_give_back(&query->budget[i].lease, token_type, operation);
+    any |= conflict_meters_give_back(query->conflicts, token_type, operation);
+  }
   return any;
 }
 
@@ -286,6 +281,7 @@ bool error_may_carry_values() noexcept {
 void query_meter_error(const QueryDesc *query) noexcept {
   QueryMeter *meter = query->estate != nullptr ? query_meter_find(query->estate) : nullptr;
   if (meter == nullptr || meter->explain_only) return;
+  conflict_meters_error(meter->conflicts, error_may_carry_values());
   if (!error_may_carry_values()) {
     // That the statement did not end is an answer; one that Redoubt refuses has been charged.
     if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
@@ -321,10 +317,9 @@ void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
     visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
   }
   const PlanAnalysis *analysis = meter->analysis;
-  for (int i = 0; i < analysis->sources; ++i) {
-    const double told = (meter->probed & 1U << i) != 0 ? 1 : 0;
-    visit(to, analysis->source[i].token_type, Operation::probe, told + meter->conflicts * analysis->conflict.count[i]);
-  }
+  for (int i = 0; i < analysis->sources; ++i)
+    visit(to, analysis->source[i].token_type, Operation::probe, (meter->probed & 1U << i) != 0 ? 1 : 0);
+  visit_conflicts(meter, visit, to);
 }
 
 void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to) {
@@ -342,8 +337,9 @@ void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, Visi
   const bool told = rows == 0 || analysis->columns == 0;
   for (int i = 0; i < analysis->sources; ++i) {
     const double once = told && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
-    visit(to, analysis->source[i].token_type, Operation::probe, once + meter->conflicts * analysis->conflict.count[i]);
+    visit(to, analysis->source[i].token_type, Operation::probe, once);
   }
+  visit_conflicts(meter, visit, to);
 }
 
 }  // namespace redoubt::pg

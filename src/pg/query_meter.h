@@ -7,6 +7,7 @@
 
 #include "pg/boundary.h"
 
+#include "pg/conflict_meter.h"
 #include "pg/lease.h"
 #include "pg/plan_cache.h"
 
@@ -55,8 +56,7 @@ struct QueryMeter {
   std::uint32_t instead;  // a bit per source: a row in which all its values are null is a probe of it
   int columns;
   MeteredColumn *column;  // room for every source that an output column carries
-  List *modify;           // ModifyTableStates with ON CONFLICT
-  double conflicts;       // charged so far
+  ConflictMeter *conflicts;
   MemoryContextCallback forget;
 };
 
@@ -83,8 +83,8 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
 // parallel worker there is none.
 ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept;
 
-// query_meter_finish charges what a finished run told besides its rows: conflicts, that there was none, a
-// count.  Remembers the columns of a table it filled.
+// query_meter_finish charges what a finished run told besides its rows: that there was none, a count.  Remembers the
+// columns of a table it filled.
 void query_meter_finish(QueryMeter *meter, const QueryDesc *query);
 
 // query_meters_give_back: leases_give_back, of what the output of the queries in progress has leased.

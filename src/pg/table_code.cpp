@@ -7,6 +7,7 @@
 
 #include "pg/compat.h"
 #include "pg/function_trust.h"
+#include "pg/policy.h"
 #include "pg/protected_columns.h"
 #include "pg/table_code.h"
 
@@ -122,8 +123,11 @@ void add_cascades(TableCode *code, Relation relation, List *path) {
       relation_close(referencing, AccessShareLock);
     }
     for (int k = 0; k < keys; ++k) {
-      const Oid type = protected_column_type(RelationGetRelid(relation), from[k]);
-      if (OidIsValid(type) && (!column_keeps(other, to[k], type) || bms_is_member(to[k], further.cascaded)))
+      const Oid relid = RelationGetRelid(relation);
+      const Oid type = protected_column_type(relid, from[k]);
+      const Oid is_of = get_atttype(relid, from[k]);
+      const Source key = {relid, from[k], type, policy_is_tokens(is_of)};
+      if (OidIsValid(type) && (!column_keeps(other, to[k], key, is_of) || bms_is_member(to[k], further.cascaded)))
         code->cascaded = bms_add_member(code->cascaded, from[k]);
     }
   }

@@ -100,3 +100,11 @@ create type drng as range(subtype = text, subtype_diff = drng_diff);
 create table nulls_t(id int primary key, email text); insert into nulls_t values (1, 'xa'), (2, null), (3, 'xb'), (4, null), (5, 'xc');
 security label for redoubt on column nulls_t.email is 'text_token'; grant select on nulls_t to app;
 create function leak_two(text, text) returns text language plpgsql as $$ begin return coalesce($1, $2); end $$;
+-- What the cases of checks mention.
+grant insert, update, select on keyed, keyed_1, keyed_2 to app;
+create table contact(id int primary key, email text check (email like '%@%'), region int check (region between 0 and 99), status text default 'new', constraint active check (status <> 'active' or email is not null));
+security label for redoubt on column contact.email is 'text_token'; insert into contact select i, 'c' || i || '@example.com', i % 10 from generate_series(1, 100) i;
+create table contact_log(id int, email text check (email like '%@%'), year int) partition by range (year); security label for redoubt on column contact_log.email is 'text_token';
+create table contact_log_1 partition of contact_log for values from (2000) to (2020); create table contact_log_2 partition of contact_log for values from (2020) to (2030);
+insert into contact_log select i, 'c' || i || '@example.com', 2000 + i % 30 from generate_series(1, 100) i;
+grant all on contact, contact_log, contact_log_1, contact_log_2 to app; analyze contact, contact_log;
