@@ -150,9 +150,10 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
 
   walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
+  walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
 
-  // Without parameters and subplans the plan is a tree, and one walk is exact.
-  if (walk.params > 0 || walk.subplans > 0) {
+  // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.
+  if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) > 1) {
     int walks = 0;
     do {
       if (walks++ == kMaxWalks * kMaxGrownCount) elog(ERROR, "redoubt: plan analysis does not end");

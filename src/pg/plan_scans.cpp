@@ -203,6 +203,7 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
     case T_CteScan: {
       const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
       if (id >= 1 && id <= walk->subplans) scan_rows(scope, inputs, walk->subplan[id - 1], relid);
+      walk_called(walk, id, walk->context);
       return inputs->scan.implicit;
     }
     case T_WorkTableScan: {
