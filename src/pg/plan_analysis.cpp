@@ -163,6 +163,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
     } while (walk.changed || walks < 2);
   }
   walk.last = true;
+  analysis->unmetered = false;  // walks before this one did not know all that parameters hold
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);

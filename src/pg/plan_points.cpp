@@ -123,6 +123,14 @@ void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t
   target->expr = meter_wrap(target->expr, flow, probes, walk->analysis->source, meter);
 }
 
+// Is the expression a meter of probes, or one of values around it?
+bool has_probe_meter(const Node *expression) {
+  for (int flags = 0; (flags = meter_of(expression)) >= 0;
+       expression = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(expression)->args)))
+    if ((flags & kMeterProbes) != 0) return true;
+  return false;
+}
+
 }  // namespace
 
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
@@ -140,10 +148,8 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
     return IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node)->expr : reinterpret_cast<Expr *>(node);
   };
   ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const int meter = meter_of(reinterpret_cast<const Node *>(value_of(lfirst(cell))));
-    if (meter >= 0 && (meter & kMeterProbes) != 0) return;
-  }
+  foreach (cell, arguments)
+    if (has_probe_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))))) return;
   if (!walk->inject) {
     walk->analysis->unmetered = true;
     return;
