@@ -244,6 +244,15 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
 #endif
 }
 
+// An anti join that keeps the rows of its inner plan; 16.
+inline bool compat_is_right_anti([[maybe_unused]] JoinType type) {
+#if PG_VERSION_NUM >= 160000
+  return type == JOIN_RIGHT_ANTI;
+#else
+  return false;
+#endif
+}
+
 // any_value() returns one of its inputs; 16.
 inline bool compat_is_any_value([[maybe_unused]] Oid aggregate) {
 #if PG_VERSION_NUM >= 160000

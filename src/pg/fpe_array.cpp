@@ -11,13 +11,10 @@
 #include "pg/fpe_value.h"
 #include "pg/keys.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 
 namespace redoubt::pg {
 namespace {
-
-std::string_view view_of(const void *value) {
-  return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
 
 // Results are made in a buffer of the backend's, so that no destructor is pending when PostgreSQL raises.
 FormatBatch &batch() {
@@ -32,7 +29,7 @@ class Texts {
   explicit Texts(ArrayType *array) : at_(ARR_DATA_PTR(array)), left_(fpe_array_count(array)) {}
   int left() const noexcept { return left_; }
   std::string_view next() {
-    const std::string_view text = view_of(at_);
+    const std::string_view text = varlena_text(at_);
     at_ += INTALIGN(VARSIZE_ANY(at_));
     --left_;
     return text;
@@ -97,7 +94,7 @@ void add_result(const TypePolicy *policy, bool masked, FormatBatch &made, std::s
   if (!masked && GetDatabaseEncoding() == PG_UTF8) return made.write(i, to.add(size));
   auto *utf8 = static_cast<char *>(palloc(size + 1));
   made.write(i, utf8);
-  const std::string_view result = masked ? view_of(fpe_mask(policy, {utf8, size})) : fpe_local({utf8, size});
+  const std::string_view result = masked ? varlena_text(fpe_mask(policy, {utf8, size})) : fpe_local({utf8, size});
   memcpy(to.add(result.size()), result.data(), result.size());
   OPENSSL_cleanse(utf8, size);
   pfree(utf8);
@@ -152,7 +149,7 @@ Datum open_one(const TypePolicy *policy, Operation op, Datum token) {
     return op == Operation::masked ? PointerGetDatum(fpe_open_masked(policy, number, true))
                                    : Int64GetDatum(fpe_open(policy, number, true));
   }
-  const std::string_view view = view_of(DatumGetPointer(token));
+  const std::string_view view = varlena_text(DatumGetPointer(token));
   return PointerGetDatum(op == Operation::masked ? fpe_open_masked(policy, view, true) : fpe_open(policy, view, true));
 }
 

@@ -13,6 +13,7 @@
 #include "pg/gate.h"
 #include "pg/token_io.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 
 extern "C" {
 #include "libpq/pqformat.h"
@@ -24,10 +25,7 @@ namespace {
 // A base: what values and tokens of a type are.  Its members say how they are taken from a call, from a text, and
 // given back.
 struct TextBase {
-  static std::string_view argument(Datum value) {
-    const text *packed = DatumGetTextPP(value);
-    return {VARDATA_ANY(packed), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(packed))};
-  }
+  static std::string_view argument(Datum value) { return varlena_text(DatumGetTextPP(value)); }
   static std::string_view parse(Oid, std::string_view token) { return token; }
   static std::string_view parse_value(const TypePolicy *, std::string_view value) { return value; }
   static Datum datum(text *value) { return PointerGetDatum(value); }

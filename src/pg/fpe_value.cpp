@@ -12,6 +12,7 @@
 #include "pg/keys.h"
 #include "pg/log_guard.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 #include "pg/vault.h"
 
 namespace redoubt::pg {
@@ -81,17 +82,13 @@ std::span<const std::uint8_t> vault_value(std::string_view utf8) noexcept {
   return {reinterpret_cast<const std::uint8_t *>(utf8.data()), utf8.size()};
 }
 
-std::string_view vault_view(const varlena *utf8) noexcept {
-  return {VARDATA_ANY(utf8), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(utf8))};
-}
-
 text *vault_text(const varlena *utf8) {
-  const std::string_view local = fpe_local(vault_view(utf8));
+  const std::string_view local = fpe_local(varlena_text(utf8));
   return cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
 }
 
 int64 vault_integer(const varlena *digits) {
-  const std::string_view view = vault_view(digits);
+  const std::string_view view = varlena_text(digits);
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
   if (error != std::errc() || end != view.data() + view.size()) elog(ERROR, "an integer in the vault is none");
@@ -99,7 +96,7 @@ int64 vault_integer(const varlena *digits) {
 }
 
 text *vault_masked(const TypePolicy *policy, varlena *value) {
-  text *masked = fpe_mask(policy, vault_view(value));
+  text *masked = fpe_mask(policy, varlena_text(value));
   OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
   return masked;
 }
@@ -111,7 +108,7 @@ text *vault_make(const TypePolicy *policy, std::string_view value) {
 }
 
 int64 vault_make(const TypePolicy *policy, int64 value) {
-  return vault_integer(vault_tokenize(policy, vault_value(vault_view(fpe_vault_key(value)))));
+  return vault_integer(vault_tokenize(policy, vault_value(varlena_text(fpe_vault_key(value)))));
 }
 
 }  // namespace
@@ -181,7 +178,7 @@ void fpe_vault_all(const TypePolicy *policy, std::span<Datum> values) {
       value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
       continue;
     }
-    const std::string_view given = vault_view(reinterpret_cast<const varlena *>(DatumGetPointer(value)));
+    const std::string_view given = varlena_text(reinterpret_cast<const varlena *>(DatumGetPointer(value)));
     value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
   }
   vault_tokenize_all(policy, values);
@@ -263,7 +260,7 @@ text *fpe_find(const TypePolicy *policy, std::string_view value) {
 
 int64 fpe_find(const TypePolicy *policy, int64 value, bool *found) {
   disclosure_tokenize_allowed(policy);
-  const bytea *key = vault_find_token(policy, vault_value(vault_view(fpe_vault_key(value))));
+  const bytea *key = vault_find_token(policy, vault_value(varlena_text(fpe_vault_key(value))));
   *found = key != nullptr;
   return key != nullptr ? vault_integer(key) : 0;
 }

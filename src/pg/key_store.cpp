@@ -19,6 +19,7 @@
 #include "pg/key_store.h"
 #include "pg/policy.h"
 #include "pg/shared_memory.h"
+#include "pg/varlena_view.h"
 
 extern "C" {
 #include "storage/lmgr.h"
@@ -113,8 +114,7 @@ WrappedKey key_store_read(const char *name, int version) {
   WrappedKey result;
   catalog_scan("key", [&result, name, version](const CatalogRow &row) {
     bool null = false;
-    const text *row_name = DatumGetTextPP(row.get(kName, &null));
-    if (std::string_view(VARDATA_ANY(row_name), VARSIZE_ANY_EXHDR(row_name)) != name) return;
+    if (varlena_text(DatumGetTextPP(row.get(kName, &null))) != name) return;
     const int row_version = DatumGetInt32(row.get(kVersion, &null));
     if (version != 0 ? row_version != version : row_version <= result.version) return;
     result = wrapped_of(row);

@@ -85,7 +85,7 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
   const auto *bytes = PG_GETARG_BYTEA_PP(1);
   auto *state = static_cast<MeterState *>(MemoryContextAllocZero(info->fn_mcxt, sizeof(MeterState)));
   const auto size = static_cast<Size>(VARSIZE_ANY_EXHDR(bytes));
-  if (size < spec_size(1) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
+  if (size < spec_size(0) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
   memcpy(&state->spec, VARDATA_ANY(bytes), size);
   if (state->spec.items > kMaxSources || size != spec_size(state->spec.items))
     elog(ERROR, "redoubt.meter called with a wrong argument");
@@ -119,10 +119,12 @@ void charge(MeterState *state, Datum value, bool null) {
       charge_probe(state, i);
       continue;
     }
-    const bool left_to_output = spec.item[i].is_token != 0 && (spec.flags & kMeterReveals) != 0 &&
-                                delivery_to_reader() && read_is_revealed(spec.item[i].token_type) &&
+    const bool left_to_output = spec.item[i].is_token && (spec.flags & kMeterReveals) != 0 && delivery_to_reader() &&
+                                read_is_revealed(spec.item[i].token_type) &&
                                 read_meets_output(state->type, spec.item[i].token_type);
-    if (!left_to_output && elements > 0) lease_take(&state->lease[i], flow_cost(spec.item[i].count, elements));
+    const std::uint32_t paid = elements == 0 && spec.item[i].null_tells ? 1 : elements;
+    if (paid > 0 && !(left_to_output && elements > 0))
+      lease_take(&state->lease[i], flow_cost(spec.item[i].count, paid));
   }
 }
 
@@ -148,9 +150,10 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const
   MeterSpec spec = {flags, 0, {}};
   for (int i = 0; i < kMaxSources; ++i)
     if (flow.count[i] != 0)
-      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token, Operation::read};
+      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token,
+                                 (flow.elsewhere & 1U << i) != 0, Operation::read};
     else if ((probes & 1U << i) != 0)
-      spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, Operation::probe};
+      spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, false, Operation::probe};
   const Size size = spec_size(spec.items);
   auto *bytes = static_cast<bytea *>(palloc0(VARHDRSZ + size));
   SET_VARSIZE(bytes, VARHDRSZ + size);

@@ -122,6 +122,7 @@ Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split) {
   if (is_count(aggregate)) flow_clear_explicit(&flow);
   if (split == AGGSPLIT_SIMPLE && is_array_agg(aggregate) && flow_explicit(flow) != 0) flow.many = true;
   flow.pure = false;
+  flow_set_elsewhere(&flow, ~0U);
   return flow;
 }
 
@@ -190,9 +191,12 @@ static bool plan_aggregates_find(Node *node, void *context) {
         aggregate_input(find->walk, *find->scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
     find->walk->last = last;
     find->walk->analysis->unmetered = unmetered;
-    if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args))
-      find->kept |= flow_probes(find->scope->taken | input.implicit, input);
-    if (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit)) {
+    const bool metered = carries_out(aggregate->aggfnoid, input, aggregate->aggsplit);
+    if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args)) {
+      const std::uint32_t decides = find->scope->taken | input.implicit;
+      find->kept |= metered ? flow_probes(decides, input) : flow_kept_probes(decides, input);
+    }
+    if (metered) {
       const bool again = bms_is_member(aggregate->aggtransno, find->disclosing);
       find->disclosing = bms_add_member(find->disclosing, aggregate->aggtransno);
       if (aggregate->aggfilter == nullptr && !again) flow_add(&find->input, input);
@@ -209,19 +213,23 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const Flow input = aggregate_input(walk, scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return input;
+  const std::uint32_t decides = scope.taken | input.implicit;
+  const bool carried = carries_out(aggregate->aggfnoid, input, aggregate->aggsplit);
   if (!scope.foreign && aggregate->aggfilter != nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args)) {
-    const std::uint32_t probes = flow_probes(scope.taken | input.implicit, input) & ~scope.kept;
+    const std::uint32_t probes =
+        (carried ? flow_probes(decides, input) : flow_kept_probes(decides, input)) & ~scope.kept;
     const std::uint16_t flags = aggregate->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0;
     meter_handed(walk, aggregate->args, probes, flags);
     if (aggregate->args == NIL) meter_filter(walk, &aggregate->aggfilter, probes, flags);
   }
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
-  if (!scope.foreign &&
-      (carries_out(aggregate->aggfnoid, input, aggregate->aggsplit) || (shared && flow_explicit(input) != 0))) {
+  if (!scope.foreign && (carried || (shared && flow_explicit(input) != 0))) {
     if (scope.input_paid && aggregate->aggfilter == nullptr) return flow_paid(input);
     const bool built_in = aggregate->aggfnoid < FirstNormalObjectId;
-    meter_arguments(walk, scope, aggregate->args, built_in ? kMeterReveals : 0);
-    meter_arguments(walk, scope, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
+    ExprScope taken = scope_after(scope, decides);
+    taken.charged = false;
+    meter_arguments(walk, taken, aggregate->args, built_in ? kMeterReveals : 0);
+    meter_arguments(walk, taken, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
     return flow_paid(input);
   }
   return aggregate_result(
@@ -232,10 +240,13 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
 
 // The input of a window aggregate is paid for at the child, see plan_kept.cpp.
 Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
-  const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
+  Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
   if (!function->winagg) {
     // lag, first_value...: one value per output row; a user's window function sees all of them.
-    if (function->winfnoid < FirstNormalObjectId) return input;
+    if (function->winfnoid < FirstNormalObjectId) {
+      flow_set_elsewhere(&input, ~0U);  // there may be no such row
+      return input;
+    }
     return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
   }
   if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return flow_paid(input);
@@ -277,7 +288,9 @@ std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFun
   if (function->winagg ? !keeps_rows(function->winfnoid, function->args) : function->winfnoid < FirstNormalObjectId)
     return 0;
   const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
-  return flow_probes(scope.taken | input.implicit, input);
+  const bool metered = !function->winagg || carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE);
+  const std::uint32_t decides = scope.taken | input.implicit;
+  return metered ? flow_probes(decides, input) : flow_kept_probes(decides, input);
 }
 
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {

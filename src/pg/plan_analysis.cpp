@@ -41,16 +41,63 @@ bool cost_differs(const PlanWalk *walk, const Flow &a, const Flow &b) {
   return false;
 }
 
+// Rows of a UNION ALL that leave as they are.  Null for any other plan, and for a table of several parts.
+Append *top_union(const PlannedStmt *plan) {
+  Plan *root = plan->planTree;
+  if (plan->commandType != CMD_SELECT) return nullptr;
+  // A LIMIT takes no row more than it hands on, but for those that an OFFSET skips.
+  if (IsA(root, Limit) && reinterpret_cast<Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
+  if (!IsA(root, Append) || root->qual != NIL) return nullptr;
+  return reinterpret_cast<Append *>(root);
+}
+
+bool is_of_parts(const PlannedStmt *plan, const Append *append) {
+  int rti = -1;
+  while ((rti = bms_next_member(append->apprelids, rti)) >= 0)
+    if (rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind == RTE_RELATION) return true;
+  return false;
+}
+
+// Where other values decided on the rows of one branch than on those of another, each pays for its own.
+void meter_branch_probes(PlanWalk *walk, Append *append, const NodeFlow *branch, const NodeFlow *top) {
+  const auto decides = [&](int i) { return branch[i].implicit | branch[i].order; };
+  bool differs = false;
+  bool null_tells = false;  // in a column that is charged for at the top, which sees to that as well
+  std::uint32_t all = 0;
+  for (int i = 0; i < list_length(append->appendplans); ++i) {
+    differs |= decides(i) != decides(0);
+    all |= decides(i);
+    for (int k = 0; k < top->size; ++k)
+      null_tells |= flow_explicit(top->column[k]) != 0 &&
+                    (node_flow_column(&branch[i], static_cast<AttrNumber>(k + 1)).elsewhere & decides(i)) != 0;
+  }
+  if (!differs || null_tells || (top->implicit | top->order) != all || is_of_parts(walk->plan, append)) return;
+  ListCell *cell = nullptr;
+  foreach (cell, append->appendplans) {
+    auto *plan = static_cast<Plan *>(lfirst(cell));
+    const int i = foreach_current_index(cell);
+    const std::uint32_t probes = flow_probes(decides(i), node_flow_column(&branch[i], 0));
+    if (probes != 0 || i == 0) meter_branch(walk, &plan, probes);  // of the first, for branches_pay
+    lfirst(cell) = plan;
+  }
+}
+
+bool branches_pay(const Append *append) {
+  ListCell *cell = nullptr;
+  foreach (cell, append->appendplans)
+    if (has_row_meter(static_cast<const Plan *>(lfirst(cell)), kMeterBranch)) return true;
+  return false;
+}
+
 // UNION ALL at the top of protected and other values: each branch pays for its own rows,
 // where the maximum over the branches would charge every row.
 void meter_branches(PlanWalk *walk, NodeFlow *top) {
-  Plan *root = walk->plan->planTree;
-  if (!walk->inject || walk->plan->commandType != CMD_SELECT) return;
-  // A LIMIT takes no row more than it hands on, but for those that an OFFSET skips.
-  if (IsA(root, Limit) && reinterpret_cast<Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
-  if (!IsA(root, Append)) return;
-  auto *append = reinterpret_cast<Append *>(root);
-  if (append->plan.qual != NIL) return;
+  Append *append = top_union(walk->plan);
+  if (append == nullptr) return;
+  if (!walk->inject) {
+    if (branches_pay(append)) top->implicit = top->order = 0;
+    return;
+  }
   const int n = list_length(append->appendplans);
   auto *branch = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
   for (int i = 0; i < n; ++i) branch[i] = walk_plan(walk, static_cast<Plan *>(list_nth(append->appendplans, i)));
@@ -62,11 +109,15 @@ void meter_branches(PlanWalk *walk, NodeFlow *top) {
     ListCell *cell = nullptr;
     foreach (cell, append->appendplans) {
       auto *plan = static_cast<Plan *>(lfirst(cell));
-      meter_target(walk, &plan, column, flow(foreach_current_index(cell)), 0);
+      const int i = foreach_current_index(cell);
+      Flow value = flow(i);
+      value.elsewhere &= branch[i].implicit | branch[i].order;
+      meter_target(walk, &plan, column, value, 0);
       lfirst(cell) = plan;
     }
     flow_clear_explicit(&top->column[column]);
   }
+  meter_branch_probes(walk, append, branch, top);
 }
 
 void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
@@ -78,7 +129,8 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
   ListCell *cell = nullptr;
   foreach (cell, targets) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    const Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
+    Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
+    flow.paid = node_flow_paid(&top, static_cast<AttrNumber>(position));
     if (target->resjunk) {
       if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
       continue;
@@ -148,9 +200,10 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
   walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
   walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
-
   walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
   walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
+  walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
+  walk.scanned_twice = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(walk.subplans + 1)));
 
   // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.
   if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) > 1) {

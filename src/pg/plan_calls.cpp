@@ -66,7 +66,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (flow_explicit(flow) == 0 && probes == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
                                  (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
-    meter_arguments(walk, scope, arguments, 0);
+    meter_arguments(walk, scope_after(scope, flow.implicit), arguments, 0);
     meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
     return flow_paid(flow);
   }
@@ -76,7 +76,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
     if (is_fixed_size(type) || (returns_set && !type_nests(type))) {
       flow.many = false;
     } else {
-      meter_arguments(walk, scope, arguments, kMeterReveals);
+      meter_arguments(walk, scope_after(scope, flow.implicit), arguments, kMeterReveals);
       return flow_paid(flow);
     }
   }
@@ -222,7 +222,7 @@ Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node) {
       node->op == IS_XMLPARSE || node->op == IS_DOCUMENT || node->op == IS_XMLSERIALIZE || node->op == IS_XMLROOT;
   const std::uint32_t probes = handed_probes(walk, scope, flow);
   if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
-  meter_arguments(walk, scope, node->args, 0);
+  meter_arguments(walk, scope_after(scope, flow.implicit), node->args, 0);
   meter_handed(walk, node->args, probes, scope.charged ? kMeterAnswer : kMeterFirst);
   return flow_paid(flow);
 }

@@ -66,7 +66,7 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
         estimate->visit(estimate->to, item.token_type, Operation::probe, std::max(estimate->times - answer, 0.0));
         continue;
       }
-      const bool revealed = item.is_token != 0 && (flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
+      const bool revealed = item.is_token && (flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
       estimate->visit(estimate->to, item.token_type, revealed ? read_revealed_as(item.token_type) : Operation::read,
                       estimate->times * item.count);
     }

@@ -61,7 +61,8 @@ struct OneOf {
   // Where no protected value decides which, a copy is delivered or a value of nobody's: a null is none.
   Flow chosen() const noexcept {
     Flow one = flow;
-    one.pure = one.chosen = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    if (one.pure) flow_set_elsewhere(&one, ~0U);
     return one;
   }
 };
@@ -70,13 +71,18 @@ struct OneOf {
 
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
   OneOf result;
+  std::uint32_t paid = 0;
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, list) {
     result.add(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    if (cell == list_head(list)) paid = result.flow.paid;
     if (computed == Computed::in_turn) own.rows |= flow_decides(result.flow);
   }
-  if (computed != Computed::in_turn) result.copies = false;  // which one it is has been found out from all
+  if (computed == Computed::in_turn)
+    result.flow.paid = paid;  // with the first
+  else
+    result.copies = false;  // which one it is has been found out from all
   return result.chosen();
 }
 
@@ -108,20 +114,24 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   for (int i = 0; i < kMaxSources; ++i)
     if (result.flow.count[i] == 0 && decides.count[i] != 0) result.flow.count[i] = 1;
   result.flow.implicit |= flow_decides(decides);
+  result.flow.paid = 0;  // one of them is computed
   return result.chosen();
 }
 
 // Columns are computed until a pair differs.
 Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareExpr *compare) {
   Flow flow = kNoFlow;
+  std::uint32_t paid = 0;
   ExprScope own = scope;
   ListCell *left = nullptr;
   ListCell *right = nullptr;
   forboth(left, compare->largs, right, compare->rargs) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(right))));
+    if (left == list_head(compare->largs)) paid = flow.paid;
     own.rows |= flow_decides(flow);
   }
+  flow.paid = paid;
   return flow;
 }
 
@@ -139,12 +149,14 @@ namespace {
 // Subscripts of null are not computed.
 Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, const SubscriptingRef *subscript) {
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(subscript->refexpr));
+  const std::uint32_t paid = flow.paid;
   ExprScope own = scope;
   own.rows |= flow_decides(flow);
   flow_add(&flow, list_flow(walk, own, subscript->refupperindexpr));
   flow_add(&flow, list_flow(walk, own, subscript->reflowerindexpr));
   flow_add(&flow, walk_expression(walk, own, reinterpret_cast<Node *>(subscript->refassgnexpr)));
   flow.many = flow.many && type_nests(subscript->refrestype);
+  flow.paid = paid;
   return flow;
 }
 
@@ -158,12 +170,15 @@ Flow table_flow(PlanWalk *walk, const ExprScope &scope, TableFunc *table) {
 // AND and OR: those before it decide whether one is computed.
 Flow condition_flow(PlanWalk *walk, const ExprScope &scope, const BoolExpr *condition) {
   Flow flow = kNoFlow;
+  std::uint32_t paid = 0;
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, condition->args) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    if (cell == list_head(condition->args)) paid = flow.paid;
     own.rows |= flow_decides(flow);
   }
+  flow.paid = paid;
   return flow;
 }
 
@@ -175,6 +190,7 @@ Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, ArrayCoerceExpr *
   inner.case_test = &element;
   Flow flow = walk_expression(walk, inner, reinterpret_cast<Node *>(cast->elemexpr));
   flow.many = array.many;
+  flow.paid = array.paid;  // elements, of which there may be none
   return flow;
 }
 

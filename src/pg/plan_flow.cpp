@@ -26,11 +26,18 @@ NodeFlow node_flow_uniform(const Flow &flow, int size) {
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
   Flow flow = kNoFlow;
   if (node == nullptr || !node->valid) return flow;
-  if (node->uniform && attno >= 0) return node->column[0];
-  if (attno > 0) return attno <= node->size ? node->column[attno - 1] : flow;
-  if (attno == 0)
+  if (node->uniform && attno >= 0)
+    flow = node->column[0];
+  else if (attno > 0 && attno <= node->size)
+    flow = node->column[attno - 1];
+  else if (attno == 0)
     for (int i = 0; i < node->size; ++i) flow_add(&flow, node->column[i]);
+  flow.paid = 0;
   return flow;
+}
+
+void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept {
+  for (int i = 0; rows->valid && i < (rows->uniform ? 1 : rows->size); ++i) flow_set_elsewhere(&rows->column[i], mask);
 }
 
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
@@ -53,7 +60,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   into->implicit |= other.implicit;
   into->paid |= other.paid;
   into->pure = pure;
-  into->chosen |= other.chosen;
+  into->elsewhere |= other.elsewhere;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }

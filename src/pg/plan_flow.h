@@ -27,13 +27,17 @@ struct Source {
   bool is_token;   // holds tokens, which an output function may reveal; else labelled plaintext
 };
 
+inline bool source_is(const Source &a, const Source &b) noexcept {
+  return a.relid == b.relid && a.attno == b.attno && a.token_type == b.token_type && a.is_token == b.is_token;
+}
+
 struct Flow {
   std::uint16_t count[kMaxSources];  // explicit: values of each source in here
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
-  std::uint32_t paid;                // within one expression: sources charged as read on the way
+  std::uint32_t paid;                // sources charged as read on the way, whenever this is computed
+  std::uint32_t elsewhere;           // of these sources another value may have decided than the one that is null here
   Oid row_of;                        // of a pure flow: the relation that it is a whole row of
   bool pure;                         // an unmodified copy of one column or row: null means no value
-  bool chosen;                       // of a pure flow: a null may stand for a column that has a value
   bool many;                         // an array or holding one: the counts are per element
 };
 static_assert(std::is_trivially_copyable_v<Flow>);
@@ -54,6 +58,7 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
     into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
   into->implicit |= other.implicit;
   into->paid |= other.paid;
+  into->elsewhere |= other.elsewhere;
   into->pure = false;
   into->many |= other.many;
 }
@@ -64,7 +69,7 @@ inline void flow_max(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid |= other.paid;
   into->pure = into->pure && other.pure;
-  into->chosen |= other.chosen;
+  into->elsewhere |= other.elsewhere;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }
@@ -72,6 +77,7 @@ inline void flow_max(Flow *into, const Flow &other) noexcept {
 // The values were charged for already, or turned into something that is none.
 inline void flow_clear_explicit(Flow *flow) noexcept {
   std::fill(std::begin(flow->count), std::end(flow->count), std::uint16_t{0});
+  flow->elsewhere = 0;
   flow->pure = flow->many = false;
 }
 
@@ -80,6 +86,7 @@ inline Flow flow_paid(const Flow &arguments) noexcept {
   Flow flow = kNoFlow;
   flow.implicit = arguments.implicit;
   flow.paid = arguments.paid | flow_explicit(arguments);
+  flow.elsewhere = arguments.elsewhere;
   return flow;
 }
 
@@ -87,9 +94,19 @@ inline Flow flow_paid(const Flow &arguments) noexcept {
 inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_explicit(flow) | flow.implicit; }
 
 // Of the sources in `mask`, those that a row handed over with `flow` is a probe of: a value
-// that is there itself, or was charged as read, is none besides.
+// that is there itself, or was charged as read, is none besides.  Where it is null, its meter sees to it.
 inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept {
   return mask & ~(flow_explicit(flow) | flow.paid);
+}
+
+// The same where `flow` is kept without a meter, as an element of an array.
+inline std::uint32_t flow_kept_probes(std::uint32_t mask, const Flow &flow) noexcept {
+  return flow_probes(mask, flow) | (mask & flow.elsewhere & flow_explicit(flow));
+}
+
+// A null in place of `flow` may be of another row, or of none, than those that the sources in `mask` decided on.
+inline void flow_set_elsewhere(Flow *flow, std::uint32_t mask) noexcept {
+  flow->elsewhere |= mask & flow_explicit(*flow);
 }
 
 // Raises while enforcing: a value may hold kMaxFlowCount values of a source, and nobody knows how many more.
@@ -113,8 +130,21 @@ struct NodeFlow {
 // Rows of `size` columns, each of the same flow.
 NodeFlow node_flow_uniform(const Flow &flow, int size);
 
-// The flow of a node's column, or of all of them (attno 0); nothing for a null node.
+// The flow of a node's column, or of all of them (attno 0), without what was paid for it; nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
+
+// What was paid for it in each row, null or not.
+inline std::uint32_t flow_surely_paid(const Flow &flow) noexcept { return flow.paid & ~flow.elsewhere; }
+
+// What was paid for a column, where each row of the node is charged for as a whole.
+inline std::uint32_t node_flow_paid(const NodeFlow *node, AttrNumber attno) noexcept {
+  return node != nullptr && node->valid && !node->uniform && attno > 0 && attno <= node->size
+             ? node->column[attno - 1].paid
+             : 0;
+}
+
+// flow_set_elsewhere for each column.
+void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept;
 
 // Like flow_max, but where one alternative holds values of one source and the other of
 // another source of the same token type, the result holds one of them, not both.

@@ -30,10 +30,11 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatE
   foreach (cell, json.arguments) runs_code |= type_casts_to_json(exprType(static_cast<Node *>(lfirst(cell))));
   if (runs_code || (flow.many && !is_fixed_size(type))) {
     const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
-    meter_arguments(walk, scope, json.arguments, flags);
+    const ExprScope handed = scope_after(scope, flow.implicit);
+    meter_arguments(walk, handed, json.arguments, flags);
     if (json.document != nullptr) {
       List *document = list_make1(*json.document);
-      meter_arguments(walk, scope, document, flags);
+      meter_arguments(walk, handed, document, flags);
       *json.document = static_cast<Node *>(linitial(document));
     }
     return flow_paid(flow);

@@ -34,13 +34,23 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
   return mask;
 }
 
+namespace {
+
+// Is its target list computed once for each row that it lets out, whatever comes in?
+bool computes_for_each_row(const Plan *plan) {
+  return !IsA(plan, Agg) && !IsA(plan, WindowAgg) && !IsA(plan, ProjectSet) && !IsA(plan, ModifyTable);
+}
+
+}  // namespace
+
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets) {
   NodeFlow rows = node_flow_uniform(kNoFlow, list_length(targets));
   int i = 0;
   ListCell *cell = nullptr;
   foreach (cell, targets) {
     rows.column[i] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
-    rows.column[i++].paid = 0;  // of this expression, not of the rows
+    if (!scope.charged || !computes_for_each_row(scope.plan)) rows.column[i].paid = 0;
+    ++i;
   }
   return rows;
 }
@@ -61,6 +71,22 @@ std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std:
   ExprScope pairs = scope;
   pairs.rows |= clauses;
   return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
+}
+
+// A row without a partner has nulls in its place: they tell of the values that decided that there is none.
+void extend_rows(const Plan *join, Inputs *inputs, std::uint32_t decides) {
+  const JoinType type = reinterpret_cast<const Join *>(join)->jointype;
+  if (type == JOIN_LEFT || type == JOIN_FULL || type == JOIN_ANTI) node_flow_set_elsewhere(&inputs->inner, decides);
+  if (type == JOIN_RIGHT || type == JOIN_FULL || compat_is_right_anti(type))
+    node_flow_set_elsewhere(&inputs->outer, decides);
+}
+
+bool is_join(const Plan *plan) { return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin); }
+
+// Groups of a set leave the columns of the others null.
+bool has_grouping_sets(const Plan *plan) {
+  return IsA(plan, Agg) && (reinterpret_cast<const Agg *>(plan)->groupingSets != NIL ||
+                            reinterpret_cast<const Agg *>(plan)->chain != NIL);
 }
 
 // The executor computes what partitions are compared with, before their scans do.  Returns what decides which of them
@@ -331,12 +357,14 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   }
   decides &= ~scope.spent;
   scope.rows = scope.taken = decides & ~scope.kept;
+  if (is_join(plan)) extend_rows(plan, &inputs, decides);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
   scope.charged = is_charged_for(walk, plan);
   if (is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
+  if (has_grouping_sets(plan)) node_flow_set_elsewhere(&rows, inputs.outer.implicit | filters);
   for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
   if (!IsA(plan, Sort) && !IsA(plan, Agg))

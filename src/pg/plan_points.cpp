@@ -16,7 +16,7 @@ namespace redoubt::pg {
 namespace {
 
 std::uint16_t flow_flags(const Flow &flow) noexcept {
-  return static_cast<std::uint16_t>((flow.pure && !flow.chosen ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
+  return static_cast<std::uint16_t>((flow.pure ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
 }
 
 // A Result above `plan` that hands its columns on one by one.
@@ -62,8 +62,9 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
     auto *node = static_cast<Node *>(lfirst(cell));
     auto *target = IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node) : nullptr;
     if (target != nullptr && target->resjunk) continue;
-    const Flow flow = walk_expression(walk, scope, node);
+    Flow flow = walk_expression(walk, scope, node);
     if (flow_explicit(flow) == 0) continue;
+    flow.elsewhere &= scope.charged ? 0 : scope.rows | walk->context | flow.implicit;
     if (!walk->inject) {
       walk->analysis->unmetered = true;
       return;
@@ -77,28 +78,27 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
   }
 }
 
-namespace {
-
-// Has a column of the plan a meter with kMeterRows that counts the same (values, or probes)?  A meter of the other
-// kind may have put a Result above it, through which every row goes.
-bool meters_each_row(const Plan *plan, std::uint16_t meter) {
+bool has_row_meter(const Plan *plan, std::uint16_t flags) {
   bool other = false;
   ListCell *cell = nullptr;
   foreach (cell, plan->targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    const int flags = meter_of(reinterpret_cast<const Node *>(target->expr));
-    if (flags < 0 || (flags & kMeterRows) == 0) continue;
-    if ((flags & kMeterProbes) == (meter & kMeterProbes)) return true;
+    const int found = meter_of(reinterpret_cast<const Node *>(target->expr));
+    if (found < 0 || (found & kMeterRows) == 0) continue;
+    const int probes = (flags & kMeterBranch) != 0 ? kMeterBranch : kMeterProbes;
+    if ((found & probes) == (flags & probes)) return true;
     other = true;
   }
   const bool passes = other && IsA(plan, Result) && plan->lefttree != nullptr && plan->qual == NIL &&
                       reinterpret_cast<const ::Result *>(plan)->resconstantqual == nullptr;
-  return passes && meters_each_row(plan->lefttree, meter);
+  return passes && has_row_meter(plan->lefttree, flags);
 }
+
+namespace {
 
 // Puts one meter with kMeterRows around some column of the plan at *slot, where there is none that counts the same.
 void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
-  if (meters_each_row(*slot, meter)) return;
+  if (has_row_meter(*slot, meter & (kMeterProbes | kMeterBranch))) return;
   if (!walk->inject) {
     walk->analysis->unmetered = true;
     return;
@@ -139,6 +139,10 @@ void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
 
 void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags) {
   if (mask != 0) meter_each_row(walk, slot, kNoFlow, mask, flags | kMeterKeeps | kMeterRows | kMeterProbes);
+}
+
+void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
+  meter_each_row(walk, slot, kNoFlow, mask, kMeterKeeps | kMeterRows | kMeterProbes | kMeterBranch);
 }
 
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags) {

@@ -68,6 +68,22 @@ void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index rel
   scope->scan_relid = relid;
 }
 
+// Its rows may decide on each other.
+void set_elsewhere(NodeFlow *rows) {
+  const Flow *column = rows->column;
+  if (!rows->valid) return;
+  rows->column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(rows->size + 1)));
+  std::copy_n(column, rows->size, rows->column);
+  node_flow_set_elsewhere(rows, ~0U);
+}
+
+bool is_scanned_twice(PlanWalk *walk, int subplan, const Plan *scan) {
+  if (walk->cte_scan[subplan] == nullptr) walk->cte_scan[subplan] = scan;
+  if (walk->cte_scan[subplan] != scan && !walk->scanned_twice[subplan])
+    walk->scanned_twice[subplan] = walk->changed = true;
+  return walk->scanned_twice[subplan];
+}
+
 std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
   Flow flow = kNoFlow;
   std::uint32_t decides = 0;
@@ -132,6 +148,7 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, For
     ExprScope remote = *scope;
     remote.foreign = true;
     inputs->index = walk_target_list(walk, remote, scan->fdw_scan_tlist);
+    if (scan->scan.scanrelid == 0) node_flow_set_elsewhere(&inputs->index, ~0U);  // joined there
     scope->index = &inputs->index;
   }
   // The conditions of a join made by the foreign server cannot be seen.
@@ -152,6 +169,7 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Cust
     mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
   if (scan->custom_scan_tlist != NIL) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
+    node_flow_set_elsewhere(&inputs->index, ~0U);
     // Its Vars may mean the children's columns: then nothing is known of them.
     if (scan->custom_plans != NIL)
       inputs->index = node_flow_uniform(everything(walk), list_length(scan->custom_scan_tlist));
@@ -202,13 +220,16 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
     }
     case T_CteScan: {
       const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
-      if (id >= 1 && id <= walk->subplans) scan_rows(scope, inputs, walk->subplan[id - 1], relid);
+      if (id < 1 || id > walk->subplans) return 0;
+      scan_rows(scope, inputs, walk->subplan[id - 1], relid);
+      if (is_scanned_twice(walk, id - 1, plan)) set_elsewhere(&inputs->scan);
       walk_called(walk, id, walk->context);
       return inputs->scan.implicit;
     }
     case T_WorkTableScan: {
       const int id = reinterpret_cast<WorkTableScan *>(plan)->wtParam;
       if (id < walk->params) scan_rows(scope, inputs, walk->work_table[id], relid);
+      set_elsewhere(&inputs->scan);  // of the step before
       return inputs->scan.implicit;
     }
     case T_FunctionScan:

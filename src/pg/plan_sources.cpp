@@ -17,19 +17,48 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
+// The table whose partitions and children share its rows.
+Index root_of(const PlanWalk *walk, Index rti) {
+  ListCell *cell = nullptr;
+  foreach (cell, walk->plan->appendRelations) {
+    const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
+    if (child->child_relid == rti && rt_fetch(child->parent_relid, walk->plan->rtable)->rtekind == RTE_RELATION)
+      return root_of(walk, child->parent_relid);
+  }
+  return rti;
+}
+
+// May two values of the source be of different rows of one table?  What has no column of its own may.
+bool is_repeated(const PlanWalk *walk, const Source &source) {
+  if (source.attno == InvalidAttrNumber) return true;
+  Index found = 0;
+  for (Index rti = 1; rti <= static_cast<Index>(list_length(walk->plan->rtable)); ++rti) {
+    const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+    if ((entry->rtekind != RTE_RELATION || entry->relkind == RELKIND_VIEW) && entry->rtekind != RTE_NAMEDTUPLESTORE)
+      continue;
+    const ProtectedRelation *relation = protected_relation(entry->relid);
+    bool holds = false;
+    for (int i = 0; relation != nullptr && i < relation->size; ++i)
+      holds |= source_is(relation->column[i].source, source);
+    if (!holds) continue;
+    const Index root = root_of(walk, rti);
+    if (found != 0 && found != root) return true;
+    found = root;
+  }
+  return false;
+}
+
 int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
-  const auto same = [](const Source &a, const Source &b) {
-    return a.relid == b.relid && a.attno == b.attno && a.token_type == b.token_type && a.is_token == b.is_token;
-  };
   for (int i = 0; i < analysis->sources; ++i)
-    if (same(analysis->source[i], wanted)) return i;
+    if (source_is(analysis->source[i], wanted)) return i;
   if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
     return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token});
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
   analysis->source[analysis->sources] = wanted;
+  if (is_repeated(walk, wanted)) walk->repeated |= 1U << analysis->sources;
   return analysis->sources++;
 }
 
@@ -88,6 +117,7 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   flow.pure = columns == 1 || (attno == 0 && columns > 0);
   if (attno == 0) flow.row_of = entry->relid;
   flow.many = many;
+  flow_set_elsewhere(&flow, walk->repeated);
   return flow;
 }
 
@@ -101,8 +131,11 @@ Flow everything(PlanWalk *walk) {
 
 Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) {
   switch (variable->varno) {
-    case OUTER_VAR:
-      return node_flow_column(scope.outer, variable->varattno);
+    case OUTER_VAR: {
+      Flow flow = node_flow_column(scope.outer, variable->varattno);
+      flow.paid = node_flow_paid(scope.outer, variable->varattno);
+      return flow;
+    }
     case INNER_VAR:
       return node_flow_column(scope.inner, variable->varattno);
     case INDEX_VAR:

@@ -33,7 +33,7 @@ namespace {
 void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
   ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
   auto *root = static_cast<Plan *>(lfirst(cell));
-  meter_kept(walk, &root, flow_probes(value.implicit, value), kMeterFirst);
+  meter_kept(walk, &root, flow_kept_probes(value.implicit, value), kMeterFirst);
   lfirst(cell) = root;
 }
 
@@ -58,10 +58,15 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     value.implicit |= rows->implicit | rows->order;
     return value;
   };
+  const auto scalar = [&](int position) {
+    Flow value = column(position);
+    flow_set_elsewhere(&value, ~0U);  // there may be no row
+    return value;
+  };
   const auto set_each = [&](const List *params) {
     int position = 1;
     ListCell *cell = nullptr;
-    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), column(position++));
+    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), scalar(position++));
   };
   const auto set_all = [&](const Flow &value) {
     ListCell *cell = nullptr;
@@ -72,7 +77,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   switch (subplan->subLinkType) {
     case EXPR_SUBLINK:
       set_each(subplan->setParam);
-      return column(1);
+      return scalar(1);
     case MULTIEXPR_SUBLINK:
     case ROWCOMPARE_SUBLINK:
       set_each(subplan->setParam);
@@ -83,6 +88,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
       keep_rows(walk, subplan, flow);
       flow.many = flow_explicit(flow) != 0;
       flow.pure = false;
+      flow_set_elsewhere(&flow, ~0U);
       break;
     case ANY_SUBLINK:
     case ALL_SUBLINK:

@@ -37,6 +37,9 @@ struct PlanWalk {
   NodeFlow *work_table;  // by parameter
   int subplans;
   NodeFlow *subplan;
+  std::uint32_t repeated;  // sources of which values from different rows may meet
+  const Plan **cte_scan;   // by subplan: a node that scans it
+  bool *scanned_twice;     // by subplan
   int largest_node_id;
 };
 
@@ -58,6 +61,13 @@ struct ExprScope {
   std::uint32_t spent;          // and so with every row that it lets out
   bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
+
+// The same scope where `mask` decided on the rows besides.
+inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
+  ExprScope after = scope;
+  after.rows |= mask;
+  return after;
+}
 
 // What a plan node is given: the rows of its inputs, and what its own index and relation hold.
 struct Inputs {
@@ -172,14 +182,20 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
 
 // plan_points.cpp: meters at points of a plan.
 // Puts a meter around a target list entry of the plan at *slot; inserts a Result node
-// where the plan node there does not compute its target list.
+// where the plan node there does not compute its target list.  A null costs as a value for sources in flow.elsewhere.
 void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags);
-// Replaces the expressions of an argument list that carry values by metered ones.
+// Replaces the expressions of an argument list that carry values by metered ones.  A null costs as a value where
+// another one may have decided on the rows of the scope.
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
+// Has a column of the plan a meter with kMeterRows for values (flags: 0), probes (kMeterProbes) or a branch's
+// (kMeterBranch)?  Another may have put a Result above it, through which every row goes.
+bool has_row_meter(const Plan *plan, std::uint16_t flags);
 // Charges `flow` for every row of the plan at *slot.
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
 // Charges a probe of the sources in `mask` for every row of the plan at *slot; flags: 0 or kMeterFirst.
 void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
+// The same for a branch of a UNION ALL, marked so (kMeterBranch) even if `mask` is empty.
+void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask);
 // The same for every evaluation of an argument list.
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
 // The same for every row that the filter of an aggregate without arguments lets pass.

@@ -68,7 +68,8 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
 }
 
 // Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
-Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<const Target> targets) {
+Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<const Target> targets,
+                std::uint32_t decides) {
   int value = 0;
   Flow charged = kNoFlow;
   for (int position = 0; position < list_length((*child)->targetlist); ++position) {
@@ -83,6 +84,8 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<co
       flow_max(&rest, escapes(walk, flow, target, attno));
     }
     rest.pure = flow.pure;
+    rest.paid = flow_surely_paid(flow);
+    rest.elsewhere = flow.elsewhere & decides;
     meter_target(walk, child, position, rest, kMeterKeeps);
     flow_add(&charged, rest);
     ++value;
@@ -183,7 +186,7 @@ void walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, const List
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     if (flow_explicit(escapes(walk, flow, target, attno)) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, target)) continue;
-    meter_arguments(walk, scope, list_make1(entry), 0);
+    meter_arguments(walk, scope_after(scope, scope.outer->implicit | scope.outer->order), list_make1(entry), 0);
   }
 }
 
@@ -261,7 +264,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   const std::span<const Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;
   if (modify->operation == CMD_INSERT || modify->operation == CMD_UPDATE)
-    flow_add(&charged, walk_moved(walk, child, source, all));
+    flow_add(&charged, walk_moved(walk, child, source, all, decides));
   meter_rows(walk, child, seen);
   walk->analysis->statement_decides |= decides;
   if (used == 0) return 0;

@@ -10,6 +10,7 @@
 #include "pg/catalog.h"
 #include "pg/hash_table.h"
 #include "pg/policy.h"
+#include "pg/varlena_view.h"
 
 namespace redoubt::pg {
 namespace {
@@ -96,10 +97,7 @@ Oid find_function(const char *schema, const char *name, Oid argument) {
                          ObjectIdGetDatum(get_namespace_oid(schema, false)));
 }
 
-std::string_view text_view(Datum value) {
-  const text *t = DatumGetTextPP(value);
-  return {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
-}
+std::string_view text_view(Datum value) { return varlena_text(DatumGetTextPP(value)); }
 
 // A format is parsed once: nothing changes that column but a hand, and then the old
 // one stays behind, for a caller may be using it.

@@ -14,6 +14,7 @@
 #include "pg/settings.h"
 #include "pg/shared_memory.h"
 #include "pg/uncovered.h"
+#include "pg/varlena_view.h"
 #include "pg/vault_store.h"
 
 extern "C" {
@@ -93,13 +94,10 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
 
 // check_policy(normalize, mask, pattern): raises 22023 unless all are usable.
 REDOUBT_FUNCTION(redoubt_check_policy) {
-  const auto view = [](const text *t) {
-    return std::string_view(VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t)));
-  };
-  if (PG_ARGISNULL(0) || !redoubt::normalize_parse(view(PG_GETARG_TEXT_PP(0))).ok())
+  if (PG_ARGISNULL(0) || !redoubt::normalize_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0))).ok())
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid normalize for a token type"),
                     errhint("Use none, trim, upper, lower, email, name or phone(XX) with a country code XX.")));
-  if (PG_ARGISNULL(1) || !redoubt::mask_parse(view(PG_GETARG_TEXT_PP(1))).ok())
+  if (PG_ARGISNULL(1) || !redoubt::mask_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(1))).ok())
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid mask for a token type"),
                     errhint("Use full, email, phone, name, keep_first(n) or keep_last(n) with n up to 64.")));
   if (!PG_ARGISNULL(2)) {

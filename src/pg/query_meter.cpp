@@ -78,13 +78,6 @@ ProbeCover *cover_of(QueryMeter *query, Oid token_type) noexcept {
   return &query->cover[query->covers++];
 }
 
-int budget_of(QueryMeter *query, Oid token_type, Operation operation) noexcept {
-  for (int i = 0; i < query->budgets; ++i)
-    if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
-  query->budget[query->budgets] = {lease_make(token_type, operation), 0, 0};
-  return query->budgets++;
-}
-
 // A meter and its arrays in one piece.
 QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
   const auto sources = static_cast<Size>(analysis->sources);
@@ -156,6 +149,14 @@ QueryMeter *query_meter_find(const EState *estate) noexcept {
   return nullptr;
 }
 
+int query_meter_budget(QueryMeter *query, int source, Operation operation) noexcept {
+  const Oid token_type = query->analysis->source[source].token_type;
+  for (int i = 0; i < query->budgets; ++i)
+    if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
+  query->budget[query->budgets] = {lease_make(token_type, operation), 0, 0};
+  return query->budgets++;
+}
+
 std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept {
   ProbeCover *cover = cover_of(query, token_type);
   cover->answered += probes;
@@ -169,26 +170,33 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
   meter->single = false;
+  meter->instead = 0;
   if (!leaves(dest)) return;
-  std::uint32_t carried = 0;
+  std::uint32_t pays = 0;  // sources of which every row has a value, or whose null is all that decided
   for (int c = 0; c < analysis->columns; ++c) {
     const OutputColumn &column = analysis->column[c];
-    carried |= column.carries;
+    pays |= flow_surely_paid(column.flow);
     for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
       const int i = std::countr_zero(rest);
-      const Source &source = analysis->source[i];
       const bool stays = (column.stays & 1U << i) != 0;
-      if (stays && stays_protected(dest, store_is_printed)) continue;
+      if (stays && stays_protected(dest, store_is_printed)) {
+        if (dest == DestTuplestore) pays |= 1U << i;  // when it is printed
+        continue;
+      }
       const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
-      const int budget = budget_of(meter, source.token_type, Operation::read);
-      // A null in place of a value is a row all the same, of which that value may have decided.
-      const bool pure = column.flow.pure && !(column.flow.chosen && (analysis->row_decides & 1U << i) != 0);
-      if (pure || column.flow.many || revealable)
+      const int budget = query_meter_budget(meter, i, Operation::read);
+      const bool null_is_free = column.flow.pure || column.flow.many;
+      if (null_is_free && (column.flow.elsewhere & 1U << i) != 0)
+        meter->instead |= 1U << i;
+      else
+        pays |= 1U << i;
+      if (null_is_free || revealable)
         meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
+                                           static_cast<std::uint8_t>(i),
                                            column.type,
                                            column.flow.count[i],
                                            column.flow.many,
-                                           pure,
+                                           column.flow.pure,
                                            revealable,
                                            !stays,
                                            budget};
@@ -196,10 +204,11 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
         meter->budget[budget].fixed += column.flow.count[i];
     }
   }
-  const std::uint32_t probes = analysis->row_decides & ~carried;
+  const std::uint32_t probes = analysis->row_decides & ~pays;
+  meter->instead &= probes;
   for (int i = 0; i < analysis->sources; ++i)
     if ((probes & 1U << i) != 0)
-      ++meter->budget[budget_of(meter, analysis->source[i].token_type, Operation::probe)].fixed;
+      meter->budget[query_meter_budget(meter, i, Operation::probe)].fixed += (meter->instead & 1U << i) != 0 ? 0 : 1;
   meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0;
 }
 

@@ -22,6 +22,7 @@ struct MeteredBudget {
 // A column whose values have to be looked at.
 struct MeteredColumn {
   AttrNumber attribute;
+  std::uint8_t source;
   Oid type;
   std::uint16_t count;
   bool many;
@@ -51,6 +52,7 @@ struct QueryMeter {
   int budgets;
   MeteredBudget *budget;  // room for two per source
   bool single;            // one budget, one column, and nothing else in a row
+  std::uint32_t instead;  // a bit per source: a row in which all its values are null is a probe of it
   int columns;
   MeteredColumn *column;  // room for every source that an output column carries
   List *modify;           // ModifyTableStates with ON CONFLICT
@@ -69,6 +71,9 @@ QueryMeter *query_meter_find(const EState *estate) noexcept;
 
 // query_meter_prepare sets a meter up for one run: the settings and the destination decide what is charged.
 void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed);
+
+// query_meter_budget returns the place of the budget that values or probes of a source are charged to.
+int query_meter_budget(QueryMeter *query, int source, Operation operation) noexcept;
 
 // query_meter_uncovered returns, of `probes` more of the answer, those that are not paid for yet, and counts them as
 // paid.

@@ -18,23 +18,31 @@
 namespace redoubt::pg {
 namespace {
 
-// The values of a column in a row that have to be paid for.
-[[gnu::always_inline]] inline std::uint32_t column_cost(const QueryMeter *meter, const MeteredColumn &column,
-                                                        TupleTableSlot *slot) {
+// The values of a column in a row.
+std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
   bool null = true;
   const Datum value = slot_getattr(slot, column.attribute, &null);
   if (null && (column.pure || column.many)) return 0;
-  // Asked for every row, because a row can change the setting or the role (set_config).
-  if (column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
-      read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader()))
-    return 0;
   return column.many ? flow_cost(column.count, value_elements(value, column.type)) : column.count;
+}
+
+// Asked for every row, because a row can change the setting or the role (set_config).
+[[gnu::always_inline]] inline bool pays_itself(const QueryMeter *meter, const MeteredColumn &column) {
+  return column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
+         read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader());
 }
 
 [[gnu::noinline]] void charge_mixed_row(QueryMeter *meter, TupleTableSlot *slot) {
   for (int i = 0; i < meter->budgets; ++i) meter->budget[i].wanted = meter->budget[i].fixed;
-  for (int i = 0; i < meter->columns; ++i)
-    meter->budget[meter->column[i].budget].wanted += column_cost(meter, meter->column[i], slot);
+  std::uint32_t instead = meter->instead;
+  for (int i = 0; i < meter->columns; ++i) {
+    const MeteredColumn &column = meter->column[i];
+    const std::uint32_t values = column_values(column, slot);
+    if (values > 0) instead &= ~(1U << column.source);
+    if (!pays_itself(meter, column)) meter->budget[column.budget].wanted += values;
+  }
+  for (; instead != 0; instead &= instead - 1)
+    ++meter->budget[query_meter_budget(meter, std::countr_zero(instead), Operation::probe)].wanted;
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0 && meter->budget[i].lease.operation == Operation::probe)
       meter->budget[i].wanted =
@@ -52,7 +60,8 @@ bool type_carries(Oid type, Oid token_type) {
 
 inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
   if (meter->single) [[likely]]
-    lease_take(&meter->budget[0].lease, column_cost(meter, meter->column[0], slot));
+    lease_take(&meter->budget[0].lease,
+               pays_itself(meter, meter->column[0]) ? 0 : column_values(meter->column[0], slot));
   else
     charge_mixed_row(meter, slot);
 }

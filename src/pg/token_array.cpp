@@ -16,6 +16,7 @@
 #include "pg/fpe_value.h"
 #include "pg/token_io.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 #include "pg/vault.h"
 
 namespace redoubt::pg {
@@ -67,10 +68,7 @@ ArrayType *put_together(const Elements &elements, Oid element) {
                             element, length, by_value, align);
 }
 
-std::string_view view_of(Datum value) {
-  const auto *data = DatumGetPointer(value);
-  return {VARDATA_ANY(data), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(data))};
-}
+std::string_view view_of(Datum value) { return varlena_text(DatumGetPointer(value)); }
 
 Datum integer_text(Datum value) {
   char digits[MAXINT8LEN + 1];

@@ -6,6 +6,7 @@
 // Covered by sql/token_operators.sql.
 #include "pg/boundary.h"
 
+#include "pg/varlena_view.h"
 #include "core/token.h"
 
 namespace redoubt::pg {
@@ -16,7 +17,7 @@ std::span<const std::uint8_t> head(Datum value) {
   auto *token = reinterpret_cast<varlena *>(DatumGetPointer(value));
   if (VARATT_IS_COMPRESSED(token) || VARATT_IS_EXTERNAL(token))
     token = pg_detoast_datum_slice(token, 0, static_cast<int32>(kTokenOverhead));
-  return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)), VARSIZE_ANY_EXHDR(token)};
+  return varlena_bytes(token);
 }
 
 // V of a token, for hashing.

@@ -17,6 +17,7 @@
 #include "pg/shared_memory.h"
 #include "pg/token_io.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 
 extern "C" {
 #include "libpq/pqformat.h"
@@ -162,9 +163,7 @@ REDOUBT_FUNCTION(redoubt_tokenize_bpchar) {
 REDOUBT_FUNCTION(redoubt_tokenize_bytes) {
   using namespace redoubt::pg;
   const TypePolicy *policy = policy_require(catalog_call_type(fcinfo, CallSite::result));
-  const bytea *value = PG_GETARG_BYTEA_PP(0);
-  PG_RETURN_BYTEA_P(token_of_bytes(policy, {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(value)),
-                                            static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))}));
+  PG_RETURN_BYTEA_P(token_of_bytes(policy, varlena_bytes(PG_GETARG_BYTEA_PP(0))));
 }
 
 REDOUBT_FUNCTION(redoubt_detokenize) {
@@ -202,8 +201,7 @@ REDOUBT_FUNCTION(redoubt_token_info) {
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
   }
   const bytea *token = PG_GETARG_BYTEA_PP(0);
-  const auto view = redoubt::token_parse(
-      {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(token)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(token))});
+  const auto view = redoubt::token_parse(varlena_bytes(token));
   if (!view.ok())
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
   nulls[2] = view->vaulted;

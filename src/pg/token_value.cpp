@@ -12,6 +12,7 @@
 #include "pg/disclosure.h"
 #include "pg/keys.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 #include "pg/vault.h"
 
 extern "C" {
@@ -21,11 +22,6 @@ extern "C" {
 
 namespace redoubt::pg {
 namespace {
-
-std::span<const std::uint8_t> bytes_of(const void *varlena) noexcept {
-  return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(varlena)),
-          static_cast<std::size_t>(VARSIZE_ANY_EXHDR(varlena))};
-}
 
 [[noreturn]] void corrupt(Oid type) {
   ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
@@ -157,14 +153,14 @@ bytea *seal(const TypePolicy *policy, std::span<const std::uint8_t> value) {
 
 bytea *charged(const TypePolicy *policy, bytea *token) {
   if (policy->vaulted) return token;  // the vault has charged, before it was written
-  disclosure_tokenize_charge(policy, bytes_of(token).subspan(kTokenHeaderSize, 16));  // V
+  disclosure_tokenize_charge(policy, varlena_bytes(token).subspan(kTokenHeaderSize, 16));  // V
   return token;
 }
 
 // Opens a token into a fresh varlena.  The caller has been admitted.
 varlena *open_token(const TypePolicy *policy, const bytea *token, bool required) {
   if (policy->vaulted) return vault_open(policy, token_vault_key(policy, token), required);
-  const auto view = token_parse(bytes_of(token));
+  const auto view = token_parse(varlena_bytes(token));
   if (!view.ok() || view->vaulted) corrupt(policy->type);
   TokenSealer *sealer = keys_sealer(policy, view->key_version);
   const std::size_t capacity = view->ciphertext.size();
@@ -209,7 +205,7 @@ std::string_view value_checked(const TypePolicy *policy, const char *text, std::
 std::span<const std::uint8_t> token_plaintext(const TypePolicy *policy, const char *text, std::size_t length) {
   // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
   const std::string_view value = value_checked(policy, text, length);
-  if (policy->is_bytes) return bytes_of(parse_bytes(policy, {text, length}));
+  if (policy->is_bytes) return varlena_bytes(parse_bytes(policy, {text, length}));
   return {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()};
 }
 
@@ -224,13 +220,13 @@ bytea *token_find_text(const TypePolicy *policy, const char *text, std::size_t l
 }
 
 bytea *token_vault_key(const TypePolicy *policy, const bytea *token) {
-  const auto view = token_parse(bytes_of(token));
+  const auto view = token_parse(varlena_bytes(token));
   if (!view.ok() || !view->vaulted) corrupt(policy->type);
   return vault_bytes(view->v);
 }
 
 bytea *token_of_vault_key(const bytea *key) {
-  const auto random = bytes_of(key);
+  const auto random = varlena_bytes(key);
   if (random.size() != kSivSize) elog(ERROR, "a token in the vault has %zu bytes", random.size());
   auto *token = static_cast<bytea *>(palloc(VARHDRSZ + kTokenOverhead));
   SET_VARSIZE(token, VARHDRSZ + kTokenOverhead);
@@ -259,7 +255,7 @@ bytea *token_from_text_form(Oid type, std::string_view text) {
 }
 
 char *token_text_form(Oid type, const bytea *token) {
-  const auto bytes = bytes_of(token);
+  const auto bytes = varlena_bytes(token);
   const std::size_t size = token_text_size(bytes.size());
   if (!token_parse(bytes).ok()) corrupt(type);
   auto *text = static_cast<char *>(palloc(size + 1));

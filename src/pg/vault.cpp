@@ -14,6 +14,7 @@
 #include "pg/disclosure.h"
 #include "pg/keys.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 #include "pg/vault.h"
 #include "pg/vault_store.h"
 
@@ -25,12 +26,6 @@ constexpr int kAttempts = 100;
 
 using Bytes = std::span<const std::uint8_t>;
 using Fingerprint = std::array<std::uint8_t, kVaultFingerprintSize>;
-
-Bytes bytes_of(const void *data) noexcept {
-  const auto *datum = static_cast<const varlena *>(data);
-  return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(datum)),
-          static_cast<std::size_t>(VARSIZE_ANY_EXHDR(datum))};
-}
 
 void require_randomness(bool ok) {
   if (!ok) ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
@@ -127,7 +122,7 @@ Refusal fit_format(const TypePolicy *policy, std::span<const Datum> values) {
   std::string out;
   for (const Datum value : values) {
     if (InterruptPending) call([] { CHECK_FOR_INTERRUPTS(); });
-    const Refusal refusal = encrypt(policy, *cipher, bytes_of(DatumGetPointer(value)), out);
+    const Refusal refusal = encrypt(policy, *cipher, varlena_bytes(DatumGetPointer(value)), out);
     if (!refusal.ok()) return refusal;
   }
   return {Status::ok, 0, ""};
@@ -154,7 +149,7 @@ bytea *seal(const TypePolicy *policy, const bytea *token, Bytes value) {
   auto *sealed = static_cast<bytea *>(palloc(VARHDRSZ + size));
   SET_VARSIZE(sealed, VARHDRSZ + size);
   const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(sealed)), size);
-  if (keys_vault_sealer(policy, 0)->seal(bytes_of(token), value, out) != Status::ok)
+  if (keys_vault_sealer(policy, 0)->seal(varlena_bytes(token), value, out) != Status::ok)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
                     errhidestmt(true)));
   return sealed;
@@ -162,14 +157,14 @@ bytea *seal(const TypePolicy *policy, const bytea *token, Bytes value) {
 
 // The value of a row, palloc'd; null where it does not open.
 varlena *try_open_row(const TypePolicy *policy, const bytea *token, const VaultRow &row) {
-  const auto version = vault_key_version(bytes_of(row.sealed));
+  const auto version = vault_key_version(varlena_bytes(row.sealed));
   if (version.ok()) {
     VaultSealer *sealer = keys_vault_sealer(policy, *version);
-    const std::size_t size = bytes_of(row.sealed).size() - kVaultOverhead;
+    const std::size_t size = varlena_bytes(row.sealed).size() - kVaultOverhead;
     auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
     SET_VARSIZE(value, VARHDRSZ + size);
     const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
-    if (sealer->open(bytes_of(token), bytes_of(row.sealed), out) == Status::ok) return value;
+    if (sealer->open(varlena_bytes(token), varlena_bytes(row.sealed), out) == Status::ok) return value;
   }
   return nullptr;
 }
@@ -183,7 +178,7 @@ varlena *open_row(const TypePolicy *policy, const bytea *token, const VaultRow &
 // A row that a fingerprint led to is the value's: the fingerprint is not sealed, and may have been moved by hand.
 void require_row_of(const TypePolicy *policy, const VaultRow &row, Bytes value) {
   varlena *found = open_row(policy, row.token, row);
-  const Bytes bytes = bytes_of(found);
+  const Bytes bytes = varlena_bytes(found);
   const bool same = secret_equal(bytes, value);
   OPENSSL_cleanse(VARDATA(found), VARSIZE(found) - VARHDRSZ);
   pfree(found);
@@ -235,7 +230,7 @@ std::span<Numbered> by_fingerprint(const TypePolicy *policy, std::span<const Dat
   for (std::size_t i = 0; i < values.size(); ++i) {
     CHECK_FOR_INTERRUPTS();
     made[i] = {{}, i};
-    if (policy->deterministic) made[i].fingerprint = fingerprint_of(policy, bytes_of(DatumGetPointer(values[i])));
+    if (policy->deterministic) made[i].fingerprint = fingerprint_of(policy, varlena_bytes(DatumGetPointer(values[i])));
   }
   const std::span<Numbered> all(made, values.size());
   if (policy->deterministic)
@@ -252,7 +247,8 @@ bool forget(const TypePolicy *policy, VaultBy by, const bytea *key) {
     if (vault_delete(policy->class_id, by, key)) return true;
     const VaultRow row = vault_find(policy->class_id, by, key);
     if (!row.found) return false;
-    if (IsolationUsesXactSnapshot() || (left != nullptr && std::ranges::equal(bytes_of(left), bytes_of(row.token))))
+    if (IsolationUsesXactSnapshot() ||
+        (left != nullptr && std::ranges::equal(varlena_bytes(left), varlena_bytes(row.token))))
       refuse_hidden(policy);
     left = row.token;
   }
@@ -272,13 +268,13 @@ bytea *vault_tokenize(const TypePolicy *policy, Bytes value) {
   const bytea *fingerprint = nullptr;
   Fingerprint charged;
   if (policy->deterministic) {
-    charged = fingerprint_of(policy, bytes_of(plain));
+    charged = fingerprint_of(policy, varlena_bytes(plain));
     fingerprint = vault_bytes(charged);
   } else {
     require_randomness(random_bytes(charged));  // no two calls are one
   }
   disclosure_tokenize_charge(policy, charged);
-  bytea *token = obtain(policy, bytes_of(plain), fingerprint);
+  bytea *token = obtain(policy, varlena_bytes(plain), fingerprint);
   OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
   return token;
 }
@@ -294,13 +290,13 @@ void vault_tokenize_all(const TypePolicy *policy, std::span<Datum> values) {
   MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
   for (const Numbered &next : order) {
     Datum &value = values[next.index];
-    const Bytes plain = bytes_of(DatumGetPointer(value));
+    const Bytes plain = varlena_bytes(DatumGetPointer(value));
     MemoryContext caller = MemoryContextSwitchTo(per_value);
     const bytea *token = obtain(policy, plain, policy->deterministic ? vault_bytes(next.fingerprint) : nullptr);
     MemoryContextSwitchTo(caller);
     OPENSSL_cleanse(DatumGetPointer(value), VARSIZE(DatumGetPointer(value)));
     pfree(DatumGetPointer(value));
-    value = PointerGetDatum(vault_bytes(bytes_of(token)));
+    value = PointerGetDatum(vault_bytes(varlena_bytes(token)));
     MemoryContextReset(per_value);
   }
   MemoryContextDelete(per_value);
@@ -348,7 +344,7 @@ int64 vault_seal_anew(const TypePolicy *policy, const bytea *after, int limit, c
     varlena *value = row.found ? try_open_row(policy, token, row) : nullptr;
     if (row.found && value == nullptr) ++corrupt;
     if (value != nullptr) {
-      const bytea *anew = seal(policy, token, bytes_of(value));
+      const bytea *anew = seal(policy, token, varlena_bytes(value));
       OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
       if (vault_reseal(policy->class_id, token, row.sealed, anew)) ++sealed;
     }

@@ -13,6 +13,7 @@
 #include "pg/kek.h"
 #include "pg/shared_memory.h"
 #include "pg/token_value.h"
+#include "pg/varlena_view.h"
 #include "pg/vault.h"
 #include "pg/vault_store.h"
 
@@ -20,10 +21,6 @@ namespace redoubt::pg {
 namespace {
 
 constexpr int kMaxBatch = 1000000;
-
-std::string_view view_of(const text *value) {
-  return {VARDATA_ANY(value), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(value))};
-}
 
 const TypePolicy *vaulted_type(Oid type) {
   const TypePolicy *policy = policy_find(type);
@@ -37,21 +34,20 @@ const TypePolicy *vaulted_type(Oid type) {
 bytea *key_of_text(const TypePolicy *policy, std::string_view token) {
   if (policy->format == nullptr) return token_vault_key(policy, token_from_text_form(policy->type, token));
   if (policy->is_integer) return fpe_vault_key(fpe_parse_integer(policy->type, token));
-  return fpe_vault_key(view_of(fpe_accept(policy->type, token)));
+  return fpe_vault_key(varlena_text(fpe_accept(policy->type, token)));
 }
 
 bytea *key_of_value(const TypePolicy *policy, Datum token) {
   if (policy->format == nullptr) return token_vault_key(policy, DatumGetByteaPP(token));
   if (policy->is_integer) return fpe_vault_key(DatumGetInt64(token));
-  return fpe_vault_key(view_of(DatumGetTextPP(token)));
+  return fpe_vault_key(varlena_text(DatumGetTextPP(token)));
 }
 
 // What a value in a text is in the vault; the privilege is checked.
 std::span<const std::uint8_t> plaintext_of_text(const TypePolicy *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
   if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size());
-  const bytea *digits = fpe_vault_key(fpe_parse_integer_value(policy, value));
-  return {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(digits)), VARSIZE_ANY_EXHDR(digits)};
+  return varlena_bytes(fpe_vault_key(fpe_parse_integer_value(policy, value)));
 }
 
 text *integer_text(int64 value) { return cstring_to_text(psprintf(INT64_FORMAT, value)); }
@@ -71,7 +67,7 @@ ArrayType *keys_of_texts(const TypePolicy *policy, ArrayType *tokens) {
   auto *keys = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<std::size_t>(std::max(count, 1))));
   int used = 0;
   for (int i = 0; i < count; ++i)
-    if (!nulls[i]) keys[used++] = PointerGetDatum(key_of_text(policy, view_of(DatumGetTextPP(given[i]))));
+    if (!nulls[i]) keys[used++] = PointerGetDatum(key_of_text(policy, varlena_text(DatumGetTextPP(given[i]))));
   return construct_array(keys, used, BYTEAOID, -1, false, TYPALIGN_INT);
 }
 
@@ -127,7 +123,7 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
 REDOUBT_FUNCTION(redoubt_vault_token) {
   using namespace redoubt::pg;
   const TypePolicy *policy = vaulted_type(PG_GETARG_OID(1));
-  const std::string_view value = view_of(PG_GETARG_TEXT_PP(0));
+  const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   if (policy->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
   if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(policy, value));
@@ -138,7 +134,7 @@ REDOUBT_FUNCTION(redoubt_vault_token) {
 REDOUBT_FUNCTION(redoubt_find_token) {
   using namespace redoubt::pg;
   const TypePolicy *policy = vaulted_type(PG_GETARG_OID(1));
-  const std::string_view value = view_of(PG_GETARG_TEXT_PP(0));
+  const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   if (policy->format == nullptr) {
     const bytea *token = token_find_text(policy, value.data(), value.size());
     if (token == nullptr) PG_RETURN_NULL();
@@ -165,7 +161,7 @@ REDOUBT_FUNCTION(redoubt_vault_find) {
     if (!found) PG_RETURN_NULL();
     PG_RETURN_INT64(token);
   }
-  const std::string_view value = view_of(PG_GETARG_TEXT_PP(0));
+  const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   const void *token = nullptr;
   if (policy->format != nullptr) {
     token = fpe_find(policy, value);
@@ -191,14 +187,14 @@ REDOUBT_FUNCTION(redoubt_forget) {
 REDOUBT_FUNCTION(redoubt_forget_text) {
   using namespace redoubt::pg;
   const TypePolicy *policy = vaulted_type(PG_GETARG_OID(1));
-  PG_RETURN_BOOL(forget(policy, key_of_text(policy, view_of(PG_GETARG_TEXT_PP(0)))));
+  PG_RETURN_BOOL(forget(policy, key_of_text(policy, varlena_text(PG_GETARG_TEXT_PP(0)))));
 }
 
 // forget_value(regtype, text) -> boolean
 REDOUBT_FUNCTION(redoubt_forget_value) {
   using namespace redoubt::pg;
   const TypePolicy *policy = vaulted_type(PG_GETARG_OID(0));
-  const bool forgotten = vault_forget_value(policy, plaintext_of_text(policy, view_of(PG_GETARG_TEXT_PP(1))));
+  const bool forgotten = vault_forget_value(policy, plaintext_of_text(policy, varlena_text(PG_GETARG_TEXT_PP(1))));
   audit_write({.event = "vault", .token_type = policy->type, .operation = "forget", .count = forgotten ? 1 : 0});
   PG_RETURN_BOOL(forgotten);
 }

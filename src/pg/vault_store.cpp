@@ -13,6 +13,7 @@
 #include "core/vault.h"
 #include "pg/catalog.h"
 #include "pg/protected_columns.h"
+#include "pg/varlena_view.h"
 #include "pg/vault_store.h"
 
 extern "C" {
@@ -277,8 +278,7 @@ VaultPart vault_sealed_otherwise(const ClassId &class_id, std::uint16_t version,
     if (part.last == nullptr) break;
     const bytea *head =
         DatumGetByteaPSlice(column_of(tuple, kSealedColumn, RelationGetDescr(table)), 0, kVaultOverhead);
-    const auto sealed_by = vault_key_version(
-        {reinterpret_cast<const std::uint8_t *>(VARDATA_ANY(head)), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(head))});
+    const auto sealed_by = vault_key_version(varlena_bytes(head));
     if (!sealed_by.ok() || *sealed_by != version) part.tokens = lappend(part.tokens, part.last);
   }
   systable_endscan_ordered(scan);

@@ -103,3 +103,6 @@ create function tells(int, int) returns bool language plpgsql stable cost 0.0001
 create table letters(k int) partition by list(k); create table letters_u partition of letters for values in (117); create table letters_v partition of letters for values in (118);
 insert into letters values (117), (118); grant select on letters to app;
 create domain words as text[];
+create table nulls_t(id int primary key, email text); insert into nulls_t values (1, 'xa'), (2, null), (3, 'xb'), (4, null), (5, 'xc');
+security label for redoubt on column nulls_t.email is 'text_token'; grant select on nulls_t to app;
+create function leak_two(text, text) returns text language plpgsql as $$ begin return coalesce($1, $2); end $$;
