@@ -22,6 +22,7 @@ CREATE TABLE plain (id int PRIMARY KEY, phone text);
 INSERT INTO plain SELECT id, phone FROM customer;
 CREATE FUNCTION leak(text) RETURNS bool LANGUAGE plpgsql COST 1 AS $$BEGIN RETURN false; END$$;
 CREATE FUNCTION safe_leak(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1 AS $$BEGIN RETURN false; END$$;
+CREATE FUNCTION two(OUT a int, OUT b text) LANGUAGE plpgsql AS $$BEGIN a := 1; END$$;
 CREATE TABLE target (id int, phone text);
 -- The lines of EXPLAIN that match; all of them by default.
 CREATE FUNCTION explained(query text, options text DEFAULT 'COSTS OFF', matching text DEFAULT '') RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -72,6 +73,9 @@ RESET redoubt.reveal;
 SELECT explained::json #> '{0,Redoubt}' AS json FROM explained('SELECT phone FROM customer ORDER BY phone LIMIT 3', 'COSTS OFF, FORMAT json');
 SELECT (regexp_match(explained, '  Redoubt:.*'))[1] AS yaml FROM explained('SELECT phone, mask(email) FROM customer LIMIT 3', 'COSTS OFF, FORMAT yaml');
 SELECT (regexp_match(explained, '<Redoubt>.*</Redoubt>'))[1] AS xml FROM explained('SELECT id FROM customer ORDER BY phone LIMIT 3', 'COSTS OFF, FORMAT xml');
+-- ------------------------------------------------------------ fields of a record
+-- A field of a call that is metered, of a row that no type names.
+SELECT explained('SELECT (two()).b, (two()).a FROM customer WHERE phone = ''x''', 'VERBOSE, COSTS OFF', 'Output');
 -- ---------------------------------------------------------------------- ANALYZE
 -- Rows go nowhere and are not charged; what is handed over in the middle is.
 \c - postgres

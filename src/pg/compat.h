@@ -280,6 +280,15 @@ inline bool compat_tries_input([[maybe_unused]] Oid function) {
 #endif
 }
 
+// to_regtypemod() raises notices that quote names, as to_regtype() does; 17.
+inline bool compat_quotes_names([[maybe_unused]] Oid function) {
+#if PG_VERSION_NUM >= 170000
+  return function == F_TO_REGTYPEMOD;
+#else
+  return false;
+#endif
+}
+
 // ---- names, JSON
 
 // The parts of a possibly qualified name; an error where it is none.

@@ -179,8 +179,8 @@ bool makes_any_type(Oid function) noexcept {
 }
 
 // Tell of every value they are given without ending the query: by a notice that quotes it (a name
-// that is too long, an XML document with a warning) or is there because of it (a word that is ignored),
-// or by a query that it chooses.
+// that is too long, a precision that is reduced, an XML document with a warning) or is there because of it (a word
+// that is ignored), or by a query that it chooses.
 bool tells_of_arguments(Oid function) noexcept {
   switch (function) {
     case F_TO_REGTYPE:
@@ -197,6 +197,12 @@ bool tells_of_arguments(Oid function) noexcept {
     case F_HAS_TYPE_PRIVILEGE_OID_TEXT_TEXT:
     case F_HAS_TYPE_PRIVILEGE_TEXT_TEXT:
     case F_ACLITEMIN:
+    case F_TIMESTAMPTYPMODIN:
+    case F_TIMESTAMPTZTYPMODIN:
+    case F_TIMETYPMODIN:
+    case F_TIMETZTYPMODIN:
+    case F_INTERVALTYPMODIN:
+    case F_PG_TABLESPACE_DATABASES:
     case F_XML_IN:
     case F_XML_RECV:
     case F_XML:
@@ -229,7 +235,7 @@ bool tells_of_arguments(Oid function) noexcept {
     case F_DATABASE_TO_XML_AND_XMLSCHEMA:
       return true;
     default:
-      return false;
+      return compat_quotes_names(function);
   }
 }
 
@@ -300,6 +306,20 @@ bool function_makes_words(Oid function) noexcept {
     case F_JSON_TO_TSVECTOR_REGCONFIG_JSON_JSONB:
     case F_JSONB_TO_TSVECTOR_JSONB_JSONB:
     case F_JSONB_TO_TSVECTOR_REGCONFIG_JSONB_JSONB:
+    case F_TS_HEADLINE_TEXT_TSQUERY:
+    case F_TS_HEADLINE_TEXT_TSQUERY_TEXT:
+    case F_TS_HEADLINE_REGCONFIG_TEXT_TSQUERY:
+    case F_TS_HEADLINE_REGCONFIG_TEXT_TSQUERY_TEXT:
+    case F_TS_HEADLINE_JSON_TSQUERY:
+    case F_TS_HEADLINE_JSON_TSQUERY_TEXT:
+    case F_TS_HEADLINE_REGCONFIG_JSON_TSQUERY:
+    case F_TS_HEADLINE_REGCONFIG_JSON_TSQUERY_TEXT:
+    case F_TS_HEADLINE_JSONB_TSQUERY:
+    case F_TS_HEADLINE_JSONB_TSQUERY_TEXT:
+    case F_TS_HEADLINE_REGCONFIG_JSONB_TSQUERY:
+    case F_TS_HEADLINE_REGCONFIG_JSONB_TSQUERY_TEXT:
+    case F_TS_MATCH_TQ:
+    case F_TS_MATCH_TT:
       return true;
     default:
       return false;

@@ -108,8 +108,13 @@ bool counts_as_column(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return true;
 }
 
-Flow count_result(PlanWalk *walk, const ExprScope &scope, Oid aggregate, List *arguments, Flow flow) {
+// A column of a table that the statement names once, with nothing of the reader's own put in.
+bool is_plain_column(const Flow &flow) noexcept { return flow.pure && !flow.mixed && flow.elsewhere == 0; }
+
+// How many different ones there are tells which are equal: to one another, and to a guess put beside them.
+Flow count_result(PlanWalk *walk, const ExprScope &scope, Oid aggregate, List *arguments, bool distinct, Flow flow) {
   ListCell *cell = nullptr;
+  if (is_count(aggregate) && distinct && !is_plain_column(flow)) flow.implicit |= flow_explicit(flow);
   if (is_count(aggregate))
     foreach (cell, arguments)
       if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) flow.implicit |= flow_explicit(flow);
@@ -130,6 +135,7 @@ struct FindAggregates {
   Bitmapset *disclosing;
   Flow input;          // of those without a FILTER
   std::uint32_t kept;  // by those without a FILTER
+  bool ordered;        // in what order they are given their rows is seen from a result
 };
 
 // A value of 64 bits or so.
@@ -158,6 +164,13 @@ bool keeps_rows(Oid aggregate, const List *arguments) {
   return false;
 }
 
+// Is one row's result another one's where the rows come in another order?  Sums of floating point numbers are rounded
+// on the way.  (What keeps its rows is judged as such.)
+bool depends_on_order(const Aggref *aggregate) {
+  return aggregate->aggorder == NIL && (aggregate->aggtype == FLOAT4OID || aggregate->aggtype == FLOAT8OID ||
+                                        compat_is_any_value(aggregate->aggfnoid));
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -168,6 +181,7 @@ static bool plan_aggregates_find(Node *node, void *context) {
   auto *find = static_cast<FindAggregates *>(context);
   if (IsA(node, Aggref)) {
     auto *aggregate = reinterpret_cast<Aggref *>(node);
+    find->ordered |= depends_on_order(aggregate);
     if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) {
       // The rows were paid for where they were taken in.
       if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, NIL)) find->kept |= find->scope->taken;
@@ -221,8 +235,10 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
     meter_arguments(walk, taken, aggregate->aggdirectargs, built_in ? kMeterReveals : 0);
     return flow_paid(input);
   }
-  return aggregate_result(aggregate->aggfnoid, count_result(walk, scope, aggregate->aggfnoid, aggregate->args, input),
-                          aggregate->aggsplit);
+  return aggregate_result(
+      aggregate->aggfnoid,
+      count_result(walk, scope, aggregate->aggfnoid, aggregate->args, aggregate->aggdistinct != NIL, input),
+      aggregate->aggsplit);
 }
 
 // The input of a window aggregate is paid for at the child, see plan_kept.cpp.
@@ -237,28 +253,35 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
     return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
   }
   if (carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE)) return flow_paid(input);
-  return aggregate_result(function->winfnoid, count_result(walk, scope, function->winfnoid, function->args, input),
-                          AGGSPLIT_SIMPLE);
+  return aggregate_result(function->winfnoid,
+                          count_result(walk, scope, function->winfnoid, function->args, false, input), AGGSPLIT_SIMPLE);
 }
 
 // Aggregates with the same input share one transition state, made from either's
 // arguments: where one of them discloses, all of them are metered.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.disclosing;
 }
 
 std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.kept;
 }
 
+bool order_matters(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
+  return find.ordered;
+}
+
 Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0};
+  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
   plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
   plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
   return find.input;

@@ -203,11 +203,12 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
   walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
   walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
+  walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
   walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
   walk.scanned_twice = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(walk.subplans + 1)));
 
-  // Without parameters and subplans the plan is a tree, and one walk is exact.
-  if (walk.params > 0 || walk.subplans > 0) {
+  // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.
+  if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) > 1) {
     int walks = 0;
     do {
       if (walks++ == kMaxWalks * kMaxGrownCount) elog(ERROR, "redoubt: plan analysis does not end");
@@ -217,6 +218,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
     } while (walk.changed || walks < 2);
   }
   walk.last = true;
+  analysis->unmetered = false;  // walks before this one did not know all that parameters hold
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);

@@ -62,6 +62,7 @@ struct OneOf {
   Flow chosen() const noexcept {
     Flow one = flow;
     one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    one.mixed = true;
     if (one.pure) flow_set_elsewhere(&one, ~0U);
     return one;
   }
@@ -135,6 +136,17 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareEx
   return flow;
 }
 
+}  // namespace
+
+bool type_nests(Oid type) {
+  const Oid base = getBaseType(type);
+  const char kind = get_typtype(base);
+  return OidIsValid(get_element_type(base)) || type_is_rowtype(base) || kind == TYPTYPE_RANGE ||
+         kind == TYPTYPE_MULTIRANGE;
+}
+
+namespace {
+
 // Subscripts of null are not computed.
 Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, const SubscriptingRef *subscript) {
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(subscript->refexpr));
@@ -144,7 +156,7 @@ Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, const SubscriptingRe
   flow_add(&flow, list_flow(walk, own, subscript->refupperindexpr));
   flow_add(&flow, list_flow(walk, own, subscript->reflowerindexpr));
   flow_add(&flow, walk_expression(walk, own, reinterpret_cast<Node *>(subscript->refassgnexpr)));
-  flow.many = flow.many && is_array_type(subscript->refrestype);
+  flow.many = flow.many && type_nests(subscript->refrestype);
   flow.paid = paid;
   return flow;
 }
@@ -190,6 +202,8 @@ Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
                     (scope.scan == nullptr || static_cast<Index>(row->varno) != scope.scan_relid);
   if (base && row->varattno == 0) return relation_flow(walk, static_cast<Index>(row->varno), select->fieldnum);
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(select->arg));
+  auto *argument = reinterpret_cast<Node *>(select->arg);
+  if (metered_call(argument) != nullptr && exprType(argument) == RECORDOID) meter_field(select);
   flow.many = flow.many && !is_fixed_size(select->resulttype);
   const bool whole = flow.pure && OidIsValid(flow.row_of);
   flow.pure = false;
@@ -211,9 +225,10 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       return variable_flow(walk, scope, reinterpret_cast<Var *>(node));
     case T_Param: {
       const auto *param = reinterpret_cast<Param *>(node);
-      if (param->paramkind == PARAM_EXEC)
-        walk->analysis->runs |= scope.rows;  // a subquery is run where it is asked for
-      return param->paramkind == PARAM_EXEC && param->paramid < walk->params ? walk->param[param->paramid] : flow;
+      if (param->paramkind != PARAM_EXEC || param->paramid >= walk->params) return flow;
+      walk->analysis->runs |= scope.rows;  // a subquery is run where it is asked for
+      walk_called(walk, walk->initplan[param->paramid], scope.rows | walk->context);
+      return walk->param[param->paramid];
     }
     case T_GroupingFunc:
       return flow;  // says which grouping set the row is of, and evaluates nothing

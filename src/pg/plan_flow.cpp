@@ -43,6 +43,7 @@ void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept {
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
   // A null that comes from elsewhere is no value either.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
+  const bool mixed = into->mixed || other.mixed || flow_explicit(*into) != flow_explicit(other);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
   for (int i = 0; i < kMaxSources; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
   for (int i = 0; i < kMaxSources; ++i) {
@@ -59,6 +60,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   }
   into->implicit |= other.implicit;
   into->paid |= other.paid;
+  into->mixed = mixed;
   into->pure = pure;
   into->elsewhere |= other.elsewhere;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;

@@ -39,6 +39,7 @@ struct Flow {
   Oid row_of;                        // of a pure flow: the relation that it is a whole row of
   bool pure;                         // an unmodified copy of one column or row: null means no value
   bool many;                         // an array or holding one: the counts are per element
+  bool mixed;                        // one of several values, which may be of anyone's choice
 };
 static_assert(std::is_trivially_copyable_v<Flow>);
 
@@ -60,6 +61,7 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
   into->paid |= other.paid;
   into->elsewhere |= other.elsewhere;
   into->pure = false;
+  into->mixed |= other.mixed;
   into->many |= other.many;
 }
 
@@ -69,6 +71,7 @@ inline void flow_max(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid |= other.paid;
   into->pure = into->pure && other.pure;
+  into->mixed |= other.mixed;
   into->elsewhere |= other.elsewhere;
   if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;

@@ -89,14 +89,16 @@ bool has_grouping_sets(const Plan *plan) {
                             reinterpret_cast<const Agg *>(plan)->chain != NIL);
 }
 
-// The executor computes what partitions are compared with, before their scans do.
-void walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneInfo *pruning) {
+// The executor computes what partitions are compared with, before their scans do.  Returns what decides which of them
+// are run.
+std::uint32_t walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneInfo *pruning) {
+  std::uint32_t mask = 0;
   const auto walk_steps = [&](const List *steps) {
     ListCell *cell = nullptr;
     foreach (cell, steps)
       if (IsA(lfirst(cell), PartitionPruneStepOp))
-        (void)walk_expression(walk, scope,
-                              reinterpret_cast<Node *>(static_cast<PartitionPruneStepOp *>(lfirst(cell))->exprs));
+        mask |= flow_decides(walk_expression(
+            walk, scope, reinterpret_cast<Node *>(static_cast<PartitionPruneStepOp *>(lfirst(cell))->exprs)));
   };
   ListCell *hierarchy = nullptr;
   if (pruning != nullptr)
@@ -108,6 +110,38 @@ void walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneIn
         walk_steps(relation->exec_pruning_steps);
       }
     }
+  return mask;
+}
+
+// The plans of an Append, of which `mask` decides which are run.
+NodeFlow walk_pruned(PlanWalk *walk, const List *plans, std::uint32_t mask) {
+  const std::uint32_t context = walk->context;
+  walk->context |= mask;
+  const NodeFlow rows = walk_branches(walk, plans);
+  walk->context = context;
+  return rows;
+}
+
+// What decides that the input of a node is run, before it has a row.
+std::uint32_t walk_gate(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+  if (IsA(plan, Result))
+    return walk_quals(walk, scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
+  if (IsA(plan, Memoize))  // rows that it has already are not made again
+    return flow_decides(
+        walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<Memoize *>(plan)->param_exprs)));
+  return 0;
+}
+
+// What decides how far the rows of a nested loop's inner plan are asked for, as the last walk has found out.
+std::uint32_t *stops_of(PlanWalk *walk, const Plan *plan) {
+  if (plan->plan_node_id >= walk->nodes) {
+    const int nodes = plan->plan_node_id + 64;
+    auto *grown = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(nodes)));
+    std::copy_n(walk->stops, walk->nodes, grown);
+    walk->stops = grown;
+    walk->nodes = nodes;
+  }
+  return &walk->stops[plan->plan_node_id];
 }
 
 // Is each row of the plan charged for anyway, one by one: as a row of the result, or as one written?
@@ -134,11 +168,12 @@ std::uint32_t walk_locks(PlanWalk *walk, ExprScope *scope, Plan *plan) {
   return decides;
 }
 
-// Who names a partition itself is told of each of its rows that it is within the bounds.
-std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan) {
+// Who names a partition itself is told of each of its rows that it is within the bounds; of the rows of a table, those
+// of one partition come after those of another.
+std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan, bool named) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind != RTE_RELATION || !compat_is_named(entry)) return 0;
+  if (entry->rtekind != RTE_RELATION || compat_is_named(entry) != named) return 0;
   return relation_flow(walk, rti, TableOidAttributeNumber).implicit;
 }
 
@@ -200,19 +235,17 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return mask;
     }
     case T_Result:
-      return walk_quals(walk, *scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
-    case T_Memoize:  // computes its keys itself; what they decide, the node below tells
-      (void)walk_expression(walk, *scope, reinterpret_cast<Node *>(reinterpret_cast<Memoize *>(plan)->param_exprs));
-      return 0;
+      return walk_gate(walk, *scope, plan);
     case T_Append:
-      walk_pruning(walk, *scope, compat_pruning(walk->plan, reinterpret_cast<Append *>(plan)));
-      inputs->outer = walk_branches(walk, reinterpret_cast<Append *>(plan)->appendplans);
+      inputs->outer =
+          walk_pruned(walk, reinterpret_cast<Append *>(plan)->appendplans,
+                      walk_pruning(walk, *scope, compat_pruning(walk->plan, reinterpret_cast<Append *>(plan))));
       scope->outer = &inputs->outer;
       return inputs->outer.implicit;
     case T_MergeAppend: {
       const auto *merge = reinterpret_cast<MergeAppend *>(plan);
-      walk_pruning(walk, *scope, compat_pruning(walk->plan, merge));
-      inputs->outer = walk_branches(walk, merge->mergeplans);
+      inputs->outer =
+          walk_pruned(walk, merge->mergeplans, walk_pruning(walk, *scope, compat_pruning(walk->plan, merge)));
       scope->outer = &inputs->outer;
       return inputs->outer.implicit | key_decides(&inputs->outer, merge->numCols, merge->sortColIdx);
     }
@@ -222,7 +255,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return 0;
     case T_LockRows:
       return walk_locks(walk, scope, plan);
-    default:  // Material, Gather: rows pass as they are
+    default:  // Material, Memoize, Gather: rows pass as they are
       return 0;
   }
 }
@@ -283,20 +316,24 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   ExprScope scope = {};
   scope.plan = plan;
   ListCell *cell = nullptr;
-  foreach (cell, plan->initPlan) (void)walk_subplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
+  foreach (cell, plan->initPlan) walk_initplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
   if (IsA(plan, ModifyTable) && plan == walk->plan->planTree) walk->written = outerPlan(plan);
+  const std::uint32_t context = walk->context;
+  walk->context |= walk_gate(walk, scope, plan);
   inputs.outer = walk_plan(walk, outerPlan(plan));
+  walk->context = context;
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop))
     foreach (cell, reinterpret_cast<NestLoop *>(plan)->nestParams) {
       const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
       walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
     }
-  const std::uint32_t context = walk->context;
-  if (IsA(plan, NestLoop) && reinterpret_cast<NestLoop *>(plan)->nestParams != NIL)
-    walk->context |= inputs.outer.implicit;
+  if (IsA(plan, NestLoop)) {
+    walk->context |= *stops_of(walk, plan);
+    if (reinterpret_cast<NestLoop *>(plan)->nestParams != NIL) walk->context |= inputs.outer.implicit;
+  }
   inputs.inner = walk_plan(walk, innerPlan(plan));
   walk->context = context;
   scope.inner = &inputs.inner;
@@ -309,10 +346,15 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
     walk->analysis->statement_decides |= flow.implicit;
     return node_flow_uniform(flow, list_length(plan->targetlist));
   }
-  if (is_base_scan(plan)) decides |= partition_decides(walk, plan);
+  if (is_base_scan(plan)) decides |= partition_decides(walk, plan, true);
   scope.rows = scope.taken = decides;
   decides |= is_scan(plan) ? walk_scan(walk, &scope, &inputs, plan) : walk_upper(walk, &scope, &inputs, plan);
   walk->analysis->statement_decides |= decides;
+  if (IsA(plan, NestLoop)) {
+    const std::uint32_t stops = decides & ~inputs.outer.implicit;
+    walk->changed |= (stops & ~*stops_of(walk, plan)) != 0;
+    *stops_of(walk, plan) |= stops;
+  }
   decides &= ~scope.spent;
   scope.rows = scope.taken = decides & ~scope.kept;
   if (is_join(plan)) extend_rows(plan, &inputs, decides);
@@ -326,7 +368,8 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
   if (!IsA(plan, Sort) && !IsA(plan, Agg))
-    rows.order = inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows);
+    rows.order = inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
+                 (is_base_scan(plan) ? partition_decides(walk, plan, false) : 0);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

@@ -123,6 +123,14 @@ void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t
   target->expr = meter_wrap(target->expr, flow, probes, walk->analysis->source, meter);
 }
 
+// Is the expression a meter of probes, or one of values around it?
+bool has_probe_meter(const Node *expression) {
+  for (int flags = 0; (flags = meter_of(expression)) >= 0;
+       expression = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(expression)->args)))
+    if ((flags & kMeterProbes) != 0) return true;
+  return false;
+}
+
 }  // namespace
 
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
@@ -144,10 +152,8 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
     return IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node)->expr : reinterpret_cast<Expr *>(node);
   };
   ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const int meter = meter_of(reinterpret_cast<const Node *>(value_of(lfirst(cell))));
-    if (meter >= 0 && (meter & kMeterProbes) != 0) return;
-  }
+  foreach (cell, arguments)
+    if (has_probe_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))))) return;
   if (!walk->inject) {
     walk->analysis->unmetered = true;
     return;
@@ -216,12 +222,40 @@ void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_
   memcpy(static_cast<void *>(call), &metered, sizeof metered);  // whatever points here is to find it
 }
 
+void meter_field(FieldSelect *select) {
+  auto *call = reinterpret_cast<CaseExpr *>(select->arg);
+  const auto *function = reinterpret_cast<const Node *>(metered_call(reinterpret_cast<const Node *>(call)));
+  const TupleDesc row_type = get_expr_result_tupdesc(const_cast<Node *>(function), true);
+  const char *name = row_type != nullptr && select->fieldnum <= row_type->natts
+                         ? NameStr(TupleDescAttr(row_type, select->fieldnum - 1)->attname)
+                         : "f1";
+  auto *when = static_cast<CaseWhen *>(linitial(call->args));
+  auto *field = makeNode(FieldSelect);
+  *field = *select;
+  field->arg = when->result;
+  when->result = reinterpret_cast<Expr *>(field);
+  call->casetype = select->resulttype;
+  call->casecollid = select->resultcollid;
+  call->defresult =
+      reinterpret_cast<Expr *>(makeNullConst(select->resulttype, select->resulttypmod, select->resultcollid));
+  auto *row = makeNode(RowExpr);
+  row->args = list_make1(call);
+  row->row_typeid = RECORDOID;
+  row->row_format = COERCE_EXPLICIT_CALL;
+  row->colnames = list_make1(makeString(pstrdup(name)));
+  row->location = -1;
+  select->arg = reinterpret_cast<Expr *>(row);
+  select->fieldnum = 1;
+}
+
 const FuncExpr *metered_call(const Node *expression) {
   if (!IsA(expression, CaseExpr)) return nullptr;
   const auto *node = reinterpret_cast<const CaseExpr *>(expression);
   const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
   if (node->arg != nullptr || meter_of(reinterpret_cast<const Node *>(when->expr)) < 0) return nullptr;
-  return reinterpret_cast<const FuncExpr *>(when->result);
+  const Expr *made = when->result;
+  if (IsA(made, FieldSelect)) made = reinterpret_cast<const FieldSelect *>(made)->arg;
+  return reinterpret_cast<const FuncExpr *>(made);
 }
 
 }  // namespace redoubt::pg

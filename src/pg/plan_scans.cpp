@@ -223,6 +223,7 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
       if (id < 1 || id > walk->subplans) return 0;
       scan_rows(scope, inputs, walk->subplan[id - 1], relid);
       if (is_scanned_twice(walk, id - 1, plan)) set_elsewhere(&inputs->scan);
+      walk_called(walk, id, walk->context);
       return inputs->scan.implicit;
     }
     case T_WorkTableScan: {

@@ -21,6 +21,12 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
 }
 
+void walk_called(PlanWalk *walk, int id, std::uint32_t mask) {
+  if (id < 1 || id > walk->subplans || (mask & ~walk->called[id - 1]) == 0) return;
+  walk->called[id - 1] |= mask;
+  walk->changed = true;
+}
+
 namespace {
 
 // ARRAY(SELECT ...) keeps its rows; that it is empty is an answer, paid for as part of the row it is in.
@@ -39,15 +45,14 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   ListCell *argument = nullptr;
   forboth(parameter, subplan->parParam, argument, subplan->args)
       walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
-  if (const int id = subplan->plan_id; id >= 1 && id <= walk->subplans && subplan->parParam != NIL) {
-    const std::uint32_t before = walk->called[id - 1];
-    walk->called[id - 1] |= scope.rows | walk->context;
-    walk->changed |= walk->called[id - 1] != before;
-  }
+  const bool correlated = subplan->parParam != NIL;
+  if (correlated) walk_called(walk, subplan->plan_id, scope.rows | walk->context);
   Flow flow = kNoFlow;
   const NodeFlow *rows =
       subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
   if (rows == nullptr || !rows->valid) return flow;
+  // What decides on a row decides as well whether the next one is asked for.
+  if (correlated) walk_called(walk, subplan->plan_id, rows->implicit | rows->order);
 
   const auto column = [rows](int position) {
     Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
@@ -93,6 +98,7 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
       set_each(subplan->paramIds);
       flow = walk_expression(walk, compared, subplan->testexpr);
       flow.implicit |= rows->implicit;
+      if (correlated) walk_called(walk, subplan->plan_id, flow_decides(flow));
       break;
     case EXISTS_SUBLINK:
       flow.implicit = rows->implicit;
@@ -103,6 +109,14 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   flow.paid = 0;  // by comparisons with rows of which there may be none
   set_all(flow);
   return flow;
+}
+
+// It is run when one of its parameters is first looked at, and again where what it depends on has changed.
+void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+  ListCell *cell = nullptr;
+  foreach (cell, subplan->setParam)
+    if (const int id = lfirst_int(cell); id < walk->params) walk->initplan[id] = subplan->plan_id;
+  (void)walk_subplan(walk, scope, subplan);
 }
 
 }  // namespace redoubt::pg

@@ -14,6 +14,9 @@ namespace redoubt::pg {
 // A number or the like, which holds one value; a string or array may hold any number of them.
 inline bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
 
+// May an element or a field of this type hold many values in turn?
+bool type_nests(Oid type);
+
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
 struct PlanWalk {
@@ -24,8 +27,11 @@ struct PlanWalk {
   bool changed;
   std::uint32_t context;  // decided that the plan at hand is run for an outer row
   std::uint32_t *called;  // the same by subplan
-  const Plan *written;    // whose rows the command itself is charged for
-  bool index_condition;   // compared by operator class members, called by the index
+  int *initplan;          // the subplan that computes a parameter when it is first looked at, from 1; by parameter
+  int nodes;
+  std::uint32_t *stops;  // decides how far the rows of a nested loop's inner plan are asked for; by plan_node_id
+  const Plan *written;   // whose rows the command itself is charged for
+  bool index_condition;  // compared by operator class members, called by the index
   int params;
   Flow *param;
   NodeFlow *work_table;  // by parameter
@@ -144,6 +150,9 @@ Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable);
 // plan_subplans.cpp
 void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
 Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
+void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
+// The sources in `mask` decide that the subplan is run, or how far.
+void walk_called(PlanWalk *walk, int id, std::uint32_t mask);
 
 // plan_later.cpp: an expression that not every version has; raises 0A000 for unknown ones.
 Flow later_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
@@ -162,6 +171,8 @@ Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 // What the plan's aggregates that keep their input rows, but for those with a FILTER, tell of
 // the columns in scope.taken, and by their own order.
 std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+// Do the plan's aggregates tell in what order its rows come in?
+bool order_matters(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 // The same of a window aggregate.
 std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 
@@ -226,6 +237,9 @@ void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16
 void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags);
 // The same for every time that a call without arguments is made: the node becomes CASE WHEN <meter> THEN <call> END.
 void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags);
+// A field of a record that a call metered so returns, which EXPLAIN can name of the call only: becomes
+// (ROW(CASE WHEN <meter> THEN <call>.field END)).field.
+void meter_field(FieldSelect *select);
 // The call in a CASE that meter_call made, or nothing for any other expression.
 const FuncExpr *metered_call(const Node *expression);
 

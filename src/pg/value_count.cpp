@@ -8,17 +8,16 @@
 namespace redoubt::pg {
 namespace {
 
-std::uint32_t row_elements(Datum value);
-
-// Elements that are not null; of rows, what each holds.
+// Elements that are not null; of rows, and of domains over arrays, what each holds.
 std::uint32_t array_elements(Datum value) {
   ArrayType *array = DatumGetArrayTypeP(value);
-  if (type_is_rowtype(ARR_ELEMTYPE(array))) {
+  const Oid element = getBaseType(ARR_ELEMTYPE(array));
+  if (type_is_rowtype(element) || OidIsValid(get_element_type(element))) {
     ArrayIterator iterator = array_create_iterator(array, 0, nullptr);
     std::uint32_t elements = 0;
-    Datum row = 0;
+    Datum inner = 0;
     bool null = true;
-    while (array_iterate(iterator, &row, &null)) elements += null ? 0 : row_elements(row);
+    while (array_iterate(iterator, &inner, &null)) elements += null ? 0 : value_elements(inner, element);
     array_free_iterator(iterator);
     return elements;
   }

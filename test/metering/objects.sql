@@ -97,6 +97,12 @@ create function agg0_s(bigint) returns bigint language plpgsql as $$begin raise 
 create aggregate agg0(*) (sfunc = agg0_s, stype = bigint, initcond = '0');
 create function drng_diff(text, text) returns float8 language plpgsql immutable as $$begin raise notice '% %', $1, $2; return 1; end$$;
 create type drng as range(subtype = text, subtype_diff = drng_diff);
+-- What the end of evasion.tsv mentions.
+create function tell(int, int) returns int language plpgsql volatile as $$begin raise notice '% %', $1, $2; return $2; end$$;
+create function tells(int, int) returns bool language plpgsql stable cost 0.0001 as $$begin raise notice '% %', $1, $2; return true; end$$;
+create table letters(k int) partition by list(k); create table letters_u partition of letters for values in (117); create table letters_v partition of letters for values in (118);
+insert into letters values (117), (118); grant select on letters to app;
+create domain words as text[];
 create table nulls_t(id int primary key, email text); insert into nulls_t values (1, 'xa'), (2, null), (3, 'xb'), (4, null), (5, 'xc');
 security label for redoubt on column nulls_t.email is 'text_token'; grant select on nulls_t to app;
 create function leak_two(text, text) returns text language plpgsql as $$ begin return coalesce($1, $2); end $$;
