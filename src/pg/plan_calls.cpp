@@ -72,9 +72,9 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   }
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {
-    // One number or one element; a string or array may hold all of them.
-    if (is_fixed_size(type) || (returns_set && !type_nests(type))) {
-      flow.many = false;
+    // One number or one element, which may hold many in turn; a string or array may hold all of them.
+    if (is_fixed_size(type) || returns_set) {
+      flow.many = !is_fixed_size(type) && type_nests(type);
     } else {
       meter_arguments(walk, scope_after(scope, flow.implicit), arguments, kMeterReveals);
       return flow_paid(flow);
