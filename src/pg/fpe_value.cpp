@@ -108,7 +108,7 @@ text *vault_make(const TypePolicy *policy, std::string_view value) {
 }
 
 int64 vault_make(const TypePolicy *policy, int64 value) {
-  return vault_integer(vault_tokenize(policy, vault_value(varlena_text(fpe_vault_key(value)))));
+  return vault_integer(vault_tokenize(policy, varlena_bytes(fpe_vault_key(value))));
 }
 
 }  // namespace
@@ -178,7 +178,7 @@ void fpe_vault_all(const TypePolicy *policy, std::span<Datum> values) {
       value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
       continue;
     }
-    const std::string_view given = varlena_text(reinterpret_cast<const varlena *>(DatumGetPointer(value)));
+    const std::string_view given = varlena_text(DatumGetPointer(value));
     value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
   }
   vault_tokenize_all(policy, values);
@@ -260,7 +260,7 @@ text *fpe_find(const TypePolicy *policy, std::string_view value) {
 
 int64 fpe_find(const TypePolicy *policy, int64 value, bool *found) {
   disclosure_tokenize_allowed(policy);
-  const bytea *key = vault_find_token(policy, vault_value(varlena_text(fpe_vault_key(value))));
+  const bytea *key = vault_find_token(policy, varlena_bytes(fpe_vault_key(value)));
   *found = key != nullptr;
   return key != nullptr ? vault_integer(key) : 0;
 }

@@ -113,11 +113,11 @@ bool is_plain_column(const Flow &flow) noexcept { return flow.pure && !flow.mixe
 
 // How many different ones there are tells which are equal: to one another, and to a guess put beside them.
 Flow count_result(PlanWalk *walk, const ExprScope &scope, Oid aggregate, List *arguments, bool distinct, Flow flow) {
+  if (!is_count(aggregate)) return flow;
+  if (distinct && !is_plain_column(flow)) flow.implicit |= flow_explicit(flow);
   ListCell *cell = nullptr;
-  if (is_count(aggregate) && distinct && !is_plain_column(flow)) flow.implicit |= flow_explicit(flow);
-  if (is_count(aggregate))
-    foreach (cell, arguments)
-      if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) flow.implicit |= flow_explicit(flow);
+  foreach (cell, arguments)
+    if (!counts_as_column(walk, scope, static_cast<Node *>(lfirst(cell)))) flow.implicit |= flow_explicit(flow);
   return flow;
 }
 
@@ -132,11 +132,16 @@ Flow aggregate_result(Oid aggregate, Flow flow, AggSplit split) {
 struct FindAggregates {
   PlanWalk *walk;
   const ExprScope *scope;
-  Bitmapset *disclosing;
-  Flow input;          // of those without a FILTER
-  std::uint32_t kept;  // by those without a FILTER
-  bool ordered;        // in what order they are given their rows is seen from a result
+  Bitmapset *disclosing = nullptr;
+  Flow input = kNoFlow;    // of those without a FILTER
+  std::uint32_t kept = 0;  // by those without a FILTER
+  bool ordered = false;    // in what order they are given their rows is seen from a result
 };
+
+// Of the sources in `decides`, those that an input row is a probe of where it is kept; `metered` where its values are.
+std::uint32_t kept_probes(std::uint32_t decides, const Flow &input, bool metered) noexcept {
+  return metered ? flow_probes(decides, input) : flow_kept_probes(decides, input);
+}
 
 // A value of 64 bits or so.
 bool is_narrow(const Node *value) {
@@ -195,10 +200,8 @@ static bool plan_aggregates_find(Node *node, void *context) {
     find->walk->last = last;
     find->walk->analysis->unmetered = unmetered;
     const bool metered = carries_out(aggregate->aggfnoid, input, aggregate->aggsplit);
-    if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args)) {
-      const std::uint32_t decides = find->scope->taken | input.implicit;
-      find->kept |= metered ? flow_probes(decides, input) : flow_kept_probes(decides, input);
-    }
+    if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args))
+      find->kept |= kept_probes(find->scope->taken | input.implicit, input, metered);
     if (metered) {
       const bool again = bms_is_member(aggregate->aggtransno, find->disclosing);
       find->disclosing = bms_add_member(find->disclosing, aggregate->aggtransno);
@@ -219,8 +222,7 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const std::uint32_t decides = scope.taken | input.implicit;
   const bool carried = carries_out(aggregate->aggfnoid, input, aggregate->aggsplit);
   if (!scope.foreign && aggregate->aggfilter != nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args)) {
-    const std::uint32_t probes =
-        (carried ? flow_probes(decides, input) : flow_kept_probes(decides, input)) & ~scope.kept;
+    const std::uint32_t probes = kept_probes(decides, input, carried) & ~scope.kept;
     const std::uint16_t flags = aggregate->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0;
     meter_handed(walk, aggregate->args, probes, flags);
     if (aggregate->args == NIL) meter_filter(walk, &aggregate->aggfilter, probes, flags);
@@ -257,34 +259,30 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
                           count_result(walk, scope, function->winfnoid, function->args, false, input), AGGSPLIT_SIMPLE);
 }
 
+namespace {
+
+FindAggregates find_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+  FindAggregates find = {walk, &scope};
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
+  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
+  return find;
+}
+
+}  // namespace
+
 // Aggregates with the same input share one transition state, made from either's
 // arguments: where one of them discloses, all of them are metered.
 Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
-  return find.disclosing;
+  return find_aggregates(walk, scope, plan).disclosing;
 }
 
-std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
-  return find.kept;
-}
-
-bool order_matters(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
-  return find.ordered;
+KeptRows kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+  const FindAggregates found = find_aggregates(walk, scope, plan);
+  return {found.kept, found.ordered};
 }
 
 Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
-  FindAggregates find = {walk, &scope, nullptr, kNoFlow, 0, false};
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->targetlist), &find);
-  plan_aggregates_find(reinterpret_cast<Node *>(plan->qual), &find);
-  return find.input;
+  return find_aggregates(walk, scope, plan).input;
 }
 
 std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
@@ -292,8 +290,7 @@ std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFun
     return 0;
   const Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
   const bool metered = !function->winagg || carries_out(function->winfnoid, input, AGGSPLIT_SIMPLE);
-  const std::uint32_t decides = scope.taken | input.implicit;
-  return metered ? flow_probes(decides, input) : flow_kept_probes(decides, input);
+  return kept_probes(scope.taken | input.implicit, input, metered);
 }
 
 Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {

@@ -41,7 +41,7 @@ bool cost_differs(const PlanWalk *walk, const Flow &a, const Flow &b) {
   return false;
 }
 
-// Rows of a UNION ALL that leave as they are.  Null for any other plan, and for a table of several parts.
+// A UNION ALL, or a table of several parts, whose rows leave as they are.  Null for any other plan.
 Append *top_union(const PlannedStmt *plan) {
   Plan *root = plan->planTree;
   if (plan->commandType != CMD_SELECT) return nullptr;
@@ -60,7 +60,7 @@ bool is_of_parts(const PlannedStmt *plan, const Append *append) {
 
 // Where other values decided on the rows of one branch than on those of another, each pays for its own.
 void meter_branch_probes(PlanWalk *walk, Append *append, const NodeFlow *branch, const NodeFlow *top) {
-  const auto decides = [&](int i) { return branch[i].implicit | branch[i].order; };
+  const auto decides = [&](int i) { return node_flow_decides(branch[i]); };
   bool differs = false;
   bool null_tells = false;  // in a column that is charged for at the top, which sees to that as well
   std::uint32_t all = 0;
@@ -71,7 +71,7 @@ void meter_branch_probes(PlanWalk *walk, Append *append, const NodeFlow *branch,
       null_tells |= flow_explicit(top->column[k]) != 0 &&
                     (node_flow_column(&branch[i], static_cast<AttrNumber>(k + 1)).elsewhere & decides(i)) != 0;
   }
-  if (!differs || null_tells || (top->implicit | top->order) != all || is_of_parts(walk->plan, append)) return;
+  if (!differs || null_tells || node_flow_decides(*top) != all || is_of_parts(walk->plan, append)) return;
   ListCell *cell = nullptr;
   foreach (cell, append->appendplans) {
     auto *plan = static_cast<Plan *>(lfirst(cell));
@@ -111,7 +111,7 @@ void meter_branches(PlanWalk *walk, NodeFlow *top) {
       auto *plan = static_cast<Plan *>(lfirst(cell));
       const int i = foreach_current_index(cell);
       Flow value = flow(i);
-      value.elsewhere &= branch[i].implicit | branch[i].order;
+      value.elsewhere &= node_flow_decides(branch[i]);
       meter_target(walk, &plan, column, value, 0);
       lfirst(cell) = plan;
     }
@@ -139,7 +139,7 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
                                              flow_explicit(flow), 0, 0};
     analysis->row_decides |= flow.implicit;
   }
-  analysis->row_decides |= top.implicit | top.order;
+  analysis->row_decides |= node_flow_decides(top);
   analysis->statement_decides |= analysis->row_decides;
 }
 
@@ -147,14 +147,11 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
 void describe_types(PlanAnalysis *analysis) {
   for (int c = 0; c < analysis->columns; ++c) {
     OutputColumn *column = &analysis->column[c];
-    const CarriedTokens *carried = policy_carried(column->type);
     for (int i = 0; i < analysis->sources; ++i) {
       const Source &source = analysis->source[i];
       if (!source.is_token || column->flow.count[i] == 0) continue;
-      const bool copied =
-          column->flow.pure && OidIsValid(source.relid) && get_atttype(source.relid, source.attno) == column->type;
-      for (int k = 0; (copied || policy_is_tokens(column->type)) && k < carried->size; ++k)
-        if (carried->item[k].token_type == source.token_type) column->stays |= 1U << i;
+      const bool kept = copied_type(column->flow, source) == column->type || policy_is_tokens(column->type);
+      if (kept && policy_carries(column->type, source.token_type)) column->stays |= 1U << i;
       if (read_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
     }
   }

@@ -93,6 +93,9 @@ inline Flow flow_paid(const Flow &arguments) noexcept {
   return flow;
 }
 
+// What was paid for it, null or not.
+inline std::uint32_t flow_surely_paid(const Flow &flow) noexcept { return flow.paid & ~flow.elsewhere; }
+
 // All that decided: explicit values become implicit.
 inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_explicit(flow) | flow.implicit; }
 
@@ -130,14 +133,14 @@ struct NodeFlow {
   std::uint32_t order;     // and of which an index may have decided in what order
 };
 
+// All that decided on the rows, or may have decided on their order.
+inline std::uint32_t node_flow_decides(const NodeFlow &rows) noexcept { return rows.implicit | rows.order; }
+
 // Rows of `size` columns, each of the same flow.
 NodeFlow node_flow_uniform(const Flow &flow, int size);
 
 // The flow of a node's column, or of all of them (attno 0), without what was paid for it; nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
-
-// What was paid for it in each row, null or not.
-inline std::uint32_t flow_surely_paid(const Flow &flow) noexcept { return flow.paid & ~flow.elsewhere; }
 
 // What was paid for a column, where each row of the node is charged for as a whole.
 inline std::uint32_t node_flow_paid(const NodeFlow *node, AttrNumber attno) noexcept {

@@ -140,9 +140,9 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
     const auto *set = static_cast<Agg *>(lfirst(cell));
     mask |= key_decides(rows, set->numCols, set->grpColIdx);
   }
-  if (rows->order != 0 && order_matters(walk, *scope, plan)) mask |= rows->order;
   scope->taken |= mask | rows->order;  // the keys decide where a row is kept
-  const std::uint32_t kept = kept_rows(walk, *scope, plan);
+  const auto [kept, ordered] = kept_rows(walk, *scope, plan);
+  if (ordered) mask |= rows->order;
   if (sorts_again(agg)) {
     scope->input_paid = true;
     meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));

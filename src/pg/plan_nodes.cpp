@@ -162,7 +162,7 @@ bool is_charged_for(const PlanWalk *walk, const Plan *plan) {
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
 std::uint32_t walk_locks(PlanWalk *walk, ExprScope *scope, Plan *plan) {
   if (is_charged_for(walk, plan)) return 0;
-  const std::uint32_t decides = scope->outer->implicit | scope->outer->order;
+  const std::uint32_t decides = node_flow_decides(*scope->outer);
   meter_kept(walk, &outerPlan(plan), decides, kMeterFirst);
   scope->kept = scope->spent = decides;
   return decides;

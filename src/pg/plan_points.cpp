@@ -45,11 +45,15 @@ Plan *result_above(PlanWalk *walk, Plan *plan) {
 
 }  // namespace
 
+bool meter_is_due(PlanWalk *walk) noexcept {
+  if (!walk->inject) walk->analysis->unmetered = true;
+  return walk->inject && walk->last;
+}
+
 void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags) {
   const auto target_at = [&] { return static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position)); };
   if (flow_explicit(flow) == 0 || meter_of(reinterpret_cast<Node *>(target_at()->expr)) >= 0) return;
-  if (!walk->inject) walk->analysis->unmetered = true;
-  if (!walk->inject || !walk->last) return;
+  if (!meter_is_due(walk)) return;
   if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
   TargetEntry *target = target_at();
   target->expr = meter_wrap(target->expr, flow, 0, walk->analysis->source, flags | flow_flags(flow));
@@ -65,10 +69,7 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
     Flow flow = walk_expression(walk, scope, node);
     if (flow_explicit(flow) == 0) continue;
     flow.elsewhere &= scope.charged ? 0 : scope.rows | walk->context | flow.implicit;
-    if (!walk->inject) {
-      walk->analysis->unmetered = true;
-      return;
-    }
+    if (!meter_is_due(walk)) return;
     Expr *metered = meter_wrap(target != nullptr ? target->expr : reinterpret_cast<Expr *>(node), flow, 0,
                                walk->analysis->source, flags | flow_flags(flow));
     if (target != nullptr)
@@ -99,11 +100,7 @@ namespace {
 // Puts one meter with kMeterRows around some column of the plan at *slot, where there is none that counts the same.
 void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
   if (has_row_meter(*slot, meter & (kMeterProbes | kMeterBranch))) return;
-  if (!walk->inject) {
-    walk->analysis->unmetered = true;
-    return;
-  }
-  if (!walk->last) return;
+  if (!meter_is_due(walk)) return;
   if ((*slot)->targetlist == NIL) {  // a count of rows
     Const *zero = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true);
     (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
@@ -146,7 +143,7 @@ void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
 }
 
 void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags) {
-  if (mask == 0 || arguments == NIL || (walk->inject && !walk->last)) return;
+  if (mask == 0 || arguments == NIL) return;
   const auto value_of = [](void *cell) {
     auto *node = static_cast<Node *>(cell);
     return IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node)->expr : reinterpret_cast<Expr *>(node);
@@ -154,10 +151,7 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
   ListCell *cell = nullptr;
   foreach (cell, arguments)
     if (has_probe_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))))) return;
-  if (!walk->inject) {
-    walk->analysis->unmetered = true;
-    return;
-  }
+  if (!meter_is_due(walk)) return;
   cell = list_head(arguments);
   Expr *metered =
       meter_wrap(value_of(lfirst(cell)), kNoFlow, mask, walk->analysis->source, flags | kMeterKeeps | kMeterProbes);
@@ -178,34 +172,24 @@ Expr *metered_true(const PlanWalk *walk, std::uint32_t mask, std::uint16_t flags
 }  // namespace
 
 void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags) {
-  if (mask == 0 || (walk->inject && !walk->last)) return;
+  if (mask == 0) return;
   const auto *metered = reinterpret_cast<const BoolExpr *>(*filter);
   if (IsA(metered, BoolExpr) && metered->boolop == AND_EXPR &&
       meter_of(static_cast<const Node *>(llast(metered->args))) >= 0)
     return;
-  if (!walk->inject) {
-    walk->analysis->unmetered = true;
-    return;
-  }
+  if (!meter_is_due(walk)) return;
   *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, metered_true(walk, mask, flags)), -1);
 }
 
 void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags) {
-  if (mask == 0 || (walk->inject && !walk->last)) return;
+  if (mask == 0) return;
   if (*conditions != NIL && meter_of(static_cast<const Node *>(llast(*conditions))) >= 0) return;
-  if (!walk->inject) {
-    walk->analysis->unmetered = true;
-    return;
-  }
+  if (!meter_is_due(walk)) return;
   *conditions = lappend(*conditions, metered_true(walk, mask, flags));
 }
 
 void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags) {
-  if (mask == 0 || (walk->inject && !walk->last)) return;
-  if (!walk->inject) {
-    walk->analysis->unmetered = true;
-    return;
-  }
+  if (mask == 0 || !meter_is_due(walk)) return;
   auto *when = static_cast<CaseWhen *>(palloc0(sizeof(CaseWhen)));
   NodeSetTag(when, T_CaseWhen);
   when->expr = metered_true(walk, mask, flags);

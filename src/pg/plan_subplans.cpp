@@ -52,11 +52,11 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
       subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
   if (rows == nullptr || !rows->valid) return flow;
   // What decides on a row decides as well whether the next one is asked for.
-  if (correlated) walk_called(walk, subplan->plan_id, rows->implicit | rows->order);
+  if (correlated) walk_called(walk, subplan->plan_id, node_flow_decides(*rows));
 
   const auto column = [rows](int position) {
     Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
-    value.implicit |= rows->implicit | rows->order;
+    value.implicit |= node_flow_decides(*rows);
     return value;
   };
   const auto scalar = [&](int position) {

@@ -69,6 +69,11 @@ inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
   return after;
 }
 
+// The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
+inline Oid copied_type(const Flow &flow, const Source &source) {
+  return flow.pure && OidIsValid(source.relid) ? get_atttype(source.relid, source.attno) : InvalidOid;
+}
+
 // What a plan node is given: the rows of its inputs, and what its own index and relation hold.
 struct Inputs {
   NodeFlow outer, inner, index, scan;
@@ -170,10 +175,12 @@ Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 
 // What the plan's aggregates that keep their input rows, but for those with a FILTER, tell of
 // the columns in scope.taken, and by their own order.
-std::uint32_t kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
-// Do the plan's aggregates tell in what order its rows come in?
-bool order_matters(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
-// The same of a window aggregate.
+struct KeptRows {
+  std::uint32_t probes;  // of each row
+  bool ordered;          // a result of any of the plan's aggregates tells in what order the rows come in
+};
+KeptRows kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+// The probes of a window aggregate.
 std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
 
 // plan_checks.cpp: what a row tells by passing the checks of its table, and by its triggers.
@@ -220,6 +227,8 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
 // Replaces the expressions of an argument list that carry values by metered ones.  A null costs as a value where
 // another one may have decided on the rows of the scope.
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
+// Is a meter that is not there to be put in now?  Where the plan was looked through before, it is missing.
+bool meter_is_due(PlanWalk *walk) noexcept;
 // Has a column of the plan a meter with kMeterRows for values (flags: 0), probes (kMeterProbes) or a branch's
 // (kMeterBranch)?  Another may have put a Result above it, through which every row goes.
 bool has_row_meter(const Plan *plan, std::uint16_t flags);

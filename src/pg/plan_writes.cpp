@@ -35,8 +35,7 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
   for (int i = 0; i < walk->analysis->sources; ++i) {
     const Source &source = walk->analysis->source[i];
     if (rest.count[i] == 0) continue;
-    const Oid copied = flow.pure && OidIsValid(source.relid) ? get_atttype(source.relid, source.attno) : InvalidOid;
-    if (!column_keeps(target.relid, attno, source, copied)) continue;
+    if (!column_keeps(target.relid, attno, source, copied_type(flow, source))) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
@@ -97,7 +96,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
 
 // What decided on the rows that are changed, and on values written to them.
 std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
-  std::uint32_t mask = rows->implicit | rows->order;
+  std::uint32_t mask = node_flow_decides(*rows);
   ListCell *cell = nullptr;
   foreach (cell, outerPlan(modify)->targetlist)
     if (!static_cast<const TargetEntry *>(lfirst(cell))->resjunk)
@@ -134,7 +133,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
     written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
     if (flow_explicit(out) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
-    meter_arguments(walk, scope_after(scope, scope.outer->implicit | scope.outer->order), list_make1(entry), 0);
+    meter_arguments(walk, scope_after(scope, node_flow_decides(*scope.outer)), list_make1(entry), 0);
   }
   return mask;
 }
@@ -145,9 +144,7 @@ void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
   auto *entry = static_cast<TargetEntry *>(linitial(set));
   const int flags = meter_of(reinterpret_cast<Node *>(entry->expr));
   if (flags >= 0 && (flags & kMeterRows) != 0) return;
-  if (!walk->inject)
-    walk->analysis->unmetered = true;
-  else if (walk->last)
+  if (meter_is_due(walk))
     entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterKeeps | kMeterRows);
 }
 

@@ -329,4 +329,10 @@ const CarriedTokens *policy_carried(Oid type) {
   return entry;
 }
 
+bool policy_carries(Oid type, Oid token_type) {
+  const CarriedTokens *carried = policy_carried(type);
+  return std::any_of(carried->item, carried->item + carried->size,
+                     [token_type](const auto &item) { return item.token_type == token_type; });
+}
+
 }  // namespace redoubt::pg

@@ -74,6 +74,9 @@ struct CarriedTokens {
 };
 const CarriedTokens *policy_carried(Oid type);
 
+// policy_carries: may a value of the type hold tokens of that token type?
+bool policy_carries(Oid type, Oid token_type);
+
 // policy_write runs a statement of a function of ours on an own table, through the SPI connection at hand, and returns
 // what SPI_execute_with_args does.  It writes no `policy` event, because the function records what it did itself. Every
 // other change does, also one that the statement's triggers or rules make on the way.

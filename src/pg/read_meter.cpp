@@ -51,13 +51,6 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
 }
 
-bool type_carries(Oid type, Oid token_type) {
-  const CarriedTokens *carried = policy_carried(type);
-  for (int i = 0; i < carried->size; ++i)
-    if (carried->item[i].token_type == token_type) return true;
-  return false;
-}
-
 inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
   if (meter->single) [[likely]]
     lease_take(&meter->budget[0].lease,
@@ -154,7 +147,7 @@ bool read_is_revealed(Oid token_type) {
 }
 
 bool read_meets_output(Oid type, Oid token_type) {
-  if (type_carries(type, token_type)) return true;
+  if (policy_carries(type, token_type)) return true;
   const TypePolicy *policy = policy_find(token_type);
   return policy == nullptr || policy->format == nullptr;
 }
