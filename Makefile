@@ -8,7 +8,7 @@ endif
 MODULE_big = redoubt
 DATA = sql/redoubt--0.1.sql
 DOCS =
-OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*.cpp)))
+OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 
 PG_CPPFLAGS = -I$(srcdir)/src -DOPENSSL_NO_DEPRECATED -DREDOUBT_VERSION='"$(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/redoubt.control)"'
 # -O3: the way of a value is short functions over a few bytes; it makes tokenizing a tenth faster.

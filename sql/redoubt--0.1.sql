@@ -65,7 +65,7 @@ COMMENT ON COLUMN redoubt.key.wrapped IS 'fingerprint key (32 bytes, equal in al
 REVOKE ALL ON redoubt.key FROM PUBLIC;
 GRANT SELECT ON redoubt.key TO redoubt_admin;
 
--- Its indexes are looked up by name (src/pg/vault_store.cpp).
+-- Its indexes are looked up by name (src/pg/vault/vault_store.cpp).
 CREATE TABLE redoubt.vault (
   class_id uuid NOT NULL,
   token bytea NOT NULL,

@@ -6,7 +6,7 @@
 // I is the time one value costs and the tolerance is chosen so that exactly
 // `burst` values fit at once.
 //
-// Not here: the clock (an argument), storage and atomicity (src/pg/limits.cpp
+// Not here: the clock (an argument), storage and atomicity (src/pg/limits/limits.cpp
 // keeps the TAT in an atomic and applies these functions in a compare-and-swap
 // loop), and what happens on refusal.
 //

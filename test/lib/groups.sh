@@ -326,12 +326,13 @@ group_style() {
     counts_skip shellcheck 'shellcheck is not installed'
   fi
   compare_uncovered
+  run_per_file layers "$WORKSPACE/logs/layers.log" test/style/layers -- .
 }
 
 # compare_uncovered: redoubt.status() and the threat model name the same gaps.
 compare_uncovered() {
   local listed described failed=0
-  listed=$(sed -n 's/^    {"\([^"]*\)", .*/\1/p' "$TREE/src/pg/uncovered.h")
+  listed=$(sed -n 's/^    {"\([^"]*\)", .*/\1/p' "$TREE/src/pg/server/metering_gaps.h")
   described=$(sed -n '/^### Labelled plaintext columns/,/^### Limits/s/^| \([a-z ]*\) | .*/\1/p' "$TREE/docs/threat_model.md" | tail -n +2)
   [[ -n $listed && $listed == "$described" ]] || failed=1
   ((failed == 0)) || diff <(echo "$listed") <(echo "$described") | sed 's/^/    | /' || true

@@ -1,0 +1,76 @@
+// audit_directory.h - the files of the audit trail: names, listing, lines, recovery.
+//
+// Segment files segment-0000000001.jsonl, -0000000002... in redoubt.audit_directory.  Plain system
+// calls that report errno: most of this runs under the audit lock, where nothing may raise.
+// What it is not: it neither chains nor verifies (core/audit_chain) nor orders writers
+// (audit_trail).
+// Locks: none of its own; recovery is called with the audit lock held.
+// Covered by test/tap/audit.pl.
+#ifndef REDOUBT_PG_AUDIT_AUDIT_DIRECTORY_H
+#define REDOUBT_PG_AUDIT_AUDIT_DIRECTORY_H
+
+#include "pg/base/boundary.h"
+
+#include "core/audit_chain.h"
+
+namespace redoubt::pg {
+
+// File names and paths; a path is relative to the data directory, the working directory of every
+// server process, unless redoubt.audit_directory is absolute.
+struct AuditFileName {
+  char text[64];
+};
+struct AuditPath {
+  char text[MAXPGPATH];
+};
+AuditFileName audit_file_name(std::uint64_t segment) noexcept;
+AuditPath audit_path(std::uint64_t segment) noexcept;
+
+// The lowest and the highest segment number present; both 0 when there is none.
+struct AuditRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+// Creates the directory (0700) unless it exists.  Returns 0 or errno.
+int audit_directory_create() noexcept;
+
+// Lists the directory; a missing one is an empty range.  Returns 0 or errno.
+int audit_directory_list(AuditRange &range) noexcept;
+
+// Reads a file line by line, up to `limit` bytes.  Does not own the descriptor.  Plain data of about
+// 33 kB: a longjmp may skip it.
+class AuditLineReader {
+ public:
+  enum class Kind : std::uint8_t { line, fragment, end, error };  // error: see errno
+
+  explicit AuditLineReader(int fd, std::uint64_t limit = UINT64_MAX) noexcept : fd_(fd), limit_(limit) {}
+
+  // The next line, without its newline, valid until the next call.  A line of kAuditLineMax bytes
+  // or more comes cut to that length, which no parser of lines accepts.  What follows the last
+  // newline is a fragment.
+  Kind next(std::string_view &line) noexcept;
+
+  // Bytes consumed so far, newlines included; after a fragment, bytes of that fragment.
+  std::uint64_t consumed() const noexcept { return consumed_; }
+  std::uint64_t fragment_size() const noexcept { return fragment_size_; }
+
+ private:
+  bool fill() noexcept;  // false on error
+
+  int fd_;
+  std::uint64_t limit_;
+  std::uint64_t offset_ = 0;  // of the next byte to read from the file
+  std::uint64_t consumed_ = 0;
+  std::uint64_t fragment_size_ = 0;
+  std::size_t begin_ = 0, end_ = 0;  // unread part of the buffer
+  bool at_end_ = false;
+  char buffer_[2 * kAuditLineMax];
+};
+
+// Finds where the trail on disk ends: the last well-formed line, and the bytes after it that a
+// crash left.  head.segment is the highest segment present.  Does not verify.  Returns 0 or errno.
+int audit_directory_recover(AuditHead &head, std::uint64_t &torn_bytes) noexcept;
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,68 @@
+// audit_trail.h - appends events to the tamper-evident audit trail.
+//
+// The trail is a directory of segment files of JSON lines, HMAC-chained; one
+// LWLock in shared memory orders all writers.  Encoding and chaining are
+// core/audit_record and core/audit_chain; files are audit_directory; reading and
+// verifying are audit_view.cpp.
+#ifndef REDOUBT_PG_AUDIT_AUDIT_TRAIL_H
+#define REDOUBT_PG_AUDIT_AUDIT_TRAIL_H
+
+#include "pg/base/boundary.h"
+
+#include "core/audit_chain.h"
+#include "pg/audit/kek.h"
+
+namespace redoubt::pg {
+
+// One event.  Who, where and when (session, current and authenticated user,
+// database, client address, application_name, query id, pid, time) are filled
+// in by the writer.  No field may ever hold plaintext, a token or a key.
+struct AuditEvent {
+  const char *event =
+      "";  // "reveal", "denial", "throttle", "block", "limit", "grant", "revoke", "key", "label", "type", "settings"
+  const char *outcome = "success";  // "success", "denied", "intent", "failure"
+  Oid token_type = InvalidOid;      // the token type concerned, if any
+  const char *operation = nullptr;  // "read", "reveal", "masked", "tokenize", or the command ("create_key"...)
+  int64 count = -1;                 // values concerned; -1 = not applicable
+  const char *detail = nullptr;     // short text for people; server encoding
+};
+
+// Shared-memory sizing and start-up, for shared_memory.cpp; called in the
+// postmaster while preloading / from shmem_startup_hook (with AddinShmemInitLock
+// held by the caller).
+Size audit_trail_shmem_size();
+void audit_trail_shmem_startup();
+
+// audit_write appends the event; when it returns the line has been write()n,
+// and with redoubt.audit_durability = sync also flushed to disk.  Raises 55000 (not
+// preloaded, no KEK) or 58030 (cannot be written, hint how to mend it).  Call
+// through call() where destructors are alive.
+void audit_write(const AuditEvent &event);
+
+// audit_try_write is audit_write for places that must not raise or look at the
+// catalogs (abort callbacks, an error in flight): it returns false and writes a LOG
+// line instead, once per reason.  Roles and types go by the names an earlier
+// audit_write or audit_remember of this process saw; their OIDs are always right.
+bool audit_try_write(const AuditEvent &event) noexcept;
+
+// audit_remember looks up the names that a later audit_try_write may need: roles,
+// database, and `token_type` if valid.  Needs a transaction; may raise.
+void audit_remember(Oid token_type);
+
+// Where the trail ends right now.  Everything up to here is complete on file.
+struct AuditPosition {
+  AuditHead head;
+  std::uint64_t offset = 0;  // bytes of segment head.segment
+};
+
+// audit_position fetches the end of the trail.  If no event has been written since the server
+// started there is none: with `open` the trail is then opened as the first writer would, without,
+// head.segment is 0.  Returns 0, or errno when the trail cannot be opened.  Requires shared memory.
+int audit_position(AuditPosition &position, bool open);
+
+// audit_mac returns this process's HMAC context of the audit key of a KEK, kept for its life; null without
+// that KEK or when OpenSSL fails.  Events are chained under the current one's.
+HmacSha256 *audit_mac(KekRole role = KekRole::current) noexcept;
+
+}  // namespace redoubt::pg
+#endif

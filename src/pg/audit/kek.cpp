@@ -1,0 +1,220 @@
+// kek.cpp - reads the key-encryption key, and the previous one, at server start and keeps them.
+//
+// A key and what derives from it live in one mmap()ed page outside every
+// PostgreSQL memory context: locked into memory where the limit allows it,
+// excluded from core dumps, inherited by fork, never written again.  Nothing
+// here ever puts key material into a message.
+// Covered by test/tap/keys.pl: missing, wrong, malformed and readable by others, too.
+#include "pg/base/boundary.h"
+
+#include "core/mac.h"
+#include "pg/audit/kek.h"
+#include "pg/base/settings.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct KeyPage {
+  std::array<std::uint8_t, kKekSize> kek;
+  std::array<std::uint8_t, 32> audit_key;
+  char fingerprint[kKekFingerprintSize + 1];
+};
+static_assert(std::is_trivially_destructible_v<KeyPage>);
+
+struct Slot {
+  const char *file_setting;
+  const char *command_setting;
+  KeyPage *page;  // non-null: the KEK is available
+  char problem[256];
+};
+constinit Slot slots[] = {
+    {"redoubt.kek_file", "redoubt.kek_command", nullptr, "neither redoubt.kek_file nor redoubt.kek_command is set"},
+    {"redoubt.previous_kek_file", "redoubt.previous_kek_command", nullptr, ""},
+};
+
+Slot &slot_of(KekRole role) noexcept { return slots[static_cast<std::size_t>(role)]; }
+
+// Keeps the problem with a setting, or with no one in particular.
+void explain(Slot &slot, const char *setting, const char *what, const char *subject = "") {
+  snprintf(slot.problem, sizeof slot.problem, "%s%s%s%s", setting, setting[0] != '\0' ? " " : "", what, subject);
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// kek_decode accepts exactly 32 raw bytes, or 64 hex digits with an optional line end.
+bool kek_decode(std::span<const std::uint8_t> raw, std::span<std::uint8_t, kKekSize> out) {
+  if (raw.size() == kKekSize) {
+    std::copy(raw.begin(), raw.end(), out.begin());
+    return true;
+  }
+  std::size_t length = raw.size();
+  while (length > 2 * kKekSize && (raw[length - 1] == '\n' || raw[length - 1] == '\r')) --length;
+  if (length != 2 * kKekSize) return false;
+  for (std::size_t i = 0; i < kKekSize; ++i) {
+    const int high = hex_digit(static_cast<char>(raw[2 * i]));
+    const int low = hex_digit(static_cast<char>(raw[2 * i + 1]));
+    if (high < 0 || low < 0) return false;
+    out[i] = static_cast<std::uint8_t>(high << 4 | low);
+  }
+  return true;
+}
+
+// True also where that cannot be found out.
+bool inside_data_directory(const char *path) {
+  char *const file = realpath(path, nullptr);
+  char *const data = realpath(DataDir, nullptr);
+  bool inside = true;
+  if (file != nullptr && data != nullptr) {
+    const std::size_t length = strlen(data);
+    inside = strncmp(file, data, length) == 0 && (file[length] == '/' || file[length] == '\0');
+  }
+  free(file);
+  free(data);
+  return inside;
+}
+
+// The rules PostgreSQL applies to its TLS private key: a regular file, owned by
+// the server's user (mode 0600 or less) or by root (0640 or less).  Plus ours:
+// not inside the data directory, which backups and base copies carry away.
+bool kek_file_acceptable(Slot &slot, int fd, const char *path) {
+  const auto refuse = [&slot](const char *what) { return explain(slot, slot.file_setting, what), false; };
+  struct stat st;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return refuse("is not a regular file");
+  if (st.st_uid != geteuid() && st.st_uid != 0) return refuse("must be owned by the database user or root");
+  const mode_t forbidden = st.st_uid == geteuid() ? (S_IRWXG | S_IRWXO) : (S_IWGRP | S_IXGRP | S_IRWXO);
+  if ((st.st_mode & forbidden) != 0)
+    return refuse("has group or world access (it must be 0600 or less, or 0640 or less when owned by root)");
+  if (inside_data_directory(path)) return refuse("is inside the data directory");
+  return true;
+}
+
+// Reads at most `out.size()` bytes; returns the count, or -1.
+ssize_t read_all(int fd, std::span<std::uint8_t> out) {
+  std::size_t got = 0;
+  while (got < out.size()) {
+    const ssize_t n = read(fd, out.data() + got, out.size() - got);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return -1;
+    if (n == 0) break;
+    got += static_cast<std::size_t>(n);
+  }
+  return static_cast<ssize_t>(got);
+}
+
+bool kek_from_file(Slot &slot, const char *path, SecretBytes<128> &raw, std::size_t &length) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return explain(slot, slot.file_setting, "cannot be opened: ", strerror(errno)), false;
+  bool ok = kek_file_acceptable(slot, fd, path);
+  if (ok) {
+    const ssize_t n = read_all(fd, raw.span());
+    ok = n >= 0;
+    if (ok)
+      length = static_cast<std::size_t>(n);
+    else
+      explain(slot, slot.file_setting, "cannot be read");
+  }
+  close(fd);
+  return ok;
+}
+
+bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, std::size_t &length) {
+  FILE *pipe = OpenPipeStream(command, "r");
+  if (pipe == nullptr) return explain(slot, slot.command_setting, "cannot be run"), false;
+  const ssize_t n = read_all(fileno(pipe), raw.span());
+  const int status = ClosePipeStream(pipe);
+  if (n < 0 || status != 0) return explain(slot, slot.command_setting, "failed"), false;
+  length = static_cast<std::size_t>(n);
+  return true;
+}
+
+bool derive(KeyPage &keys) {
+  static constexpr std::string_view kAuditLabel = "redoubt audit chain v1";
+  static constexpr std::string_view kFingerprintLabel = "redoubt kek fingerprint v1";
+  const auto mac = [&keys](std::string_view label, std::span<std::uint8_t, 32> out) {
+    const std::span<const std::uint8_t> part(reinterpret_cast<const std::uint8_t *>(label.data()), label.size());
+    return hmac_sha256(keys.kek, std::span(&part, 1), out);
+  };
+  std::array<std::uint8_t, 32> digest;
+  if (!mac(kAuditLabel, keys.audit_key) || !mac(kFingerprintLabel, digest)) return false;
+  for (std::size_t i = 0; i < kKekFingerprintSize / 2; ++i)
+    snprintf(keys.fingerprint + 2 * i, 3, "%02x", static_cast<unsigned>(digest[i]));
+  return true;
+}
+
+// Tells why not by the slot's problem.
+bool load(Slot &slot, const char *file, const char *command) {
+  const bool has_file = file[0] != '\0';
+  const bool has_command = command[0] != '\0';
+  if (!has_file && !has_command) return false;
+  if (has_file && has_command) {
+    snprintf(slot.problem, sizeof slot.problem, "both %s and %s are set", slot.file_setting, slot.command_setting);
+    return false;
+  }
+  SecretBytes<128> raw;
+  std::size_t length = 0;
+  if (!(has_file ? kek_from_file(slot, file, raw, length) : kek_from_command(slot, command, raw, length))) return false;
+
+  void *memory = mmap(nullptr, sizeof(KeyPage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return explain(slot, "", "no memory for the key-encryption key"), false;
+  (void)madvise(memory, sizeof(KeyPage), MADV_DONTDUMP);
+  (void)mlock(memory, sizeof(KeyPage));  // best effort: RLIMIT_MEMLOCK may be 0
+  auto *keys = new (memory) KeyPage{};
+  if (!kek_decode(raw.span().first(length), keys->kek)) {
+    explain(slot, "", "the key-encryption key is neither 32 bytes nor 64 hex digits");
+  } else if (!derive(*keys)) {
+    explain(slot, "", "OpenSSL could not derive keys from the key-encryption key");
+  } else {
+    (void)mprotect(memory, sizeof(KeyPage), PROT_READ);
+    slot.page = keys;
+    return true;
+  }
+  OPENSSL_cleanse(memory, sizeof(KeyPage));
+  munmap(memory, sizeof(KeyPage));
+  return false;
+}
+
+}  // namespace
+
+void kek_load() {
+  if (!load(slot_of(KekRole::current), setting_kek_file, setting_kek_command))
+    ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                      errmsg("redoubt has no key-encryption key: %s", kek_problem(KekRole::current)),
+                      errdetail("Tokens stay readable as tokens; nothing can be tokenized or revealed."),
+                      errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server.")));
+  if (!load(slot_of(KekRole::previous), setting_previous_kek_file, setting_previous_kek_command) &&
+      kek_problem(KekRole::previous)[0] != '\0')
+    ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
+                      errmsg("redoubt has no previous key-encryption key: %s", kek_problem(KekRole::previous)),
+                      errdetail("Data keys that it wraps cannot be used.")));
+}
+
+bool kek_available(KekRole role) noexcept { return slot_of(role).page != nullptr; }
+
+const char *kek_fingerprint(KekRole role) noexcept {
+  const KeyPage *page = slot_of(role).page;
+  return page != nullptr ? page->fingerprint : "";
+}
+
+const char *kek_problem(KekRole role) noexcept { return slot_of(role).problem; }
+
+std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept {
+  for (const Slot &slot : slots)
+    if (slot.page != nullptr && strcmp(slot.page->fingerprint, fingerprint) == 0) return slot.page->kek;
+  return {};
+}
+
+std::span<const std::uint8_t, 32> kek_audit_key(KekRole role) noexcept { return slot_of(role).page->audit_key; }
+
+void require_kek() {
+  if (kek_available()) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("redoubt has no key-encryption key: %s", kek_problem()),
+                  errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server."), errhidestmt(true)));
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,75 @@
+// catalog.h - reads the extension's own tables and the system catalog, and functions' identities.
+//
+// Works whatever the current user may read, without SPI: in output functions,
+// parallel workers and on a hot standby alike.
+#ifndef REDOUBT_PG_BASE_CATALOG_H
+#define REDOUBT_PG_BASE_CATALOG_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// OID of a relation of schema redoubt, or InvalidOid where the extension is not
+// installed in this database.
+Oid catalog_relation(const char *name);
+
+// A row, valid during the visit only.
+struct CatalogRow {
+  HeapTuple tuple;
+  TupleDesc descriptor;
+  Datum get(int attribute, bool *null) const { return heap_getattr(tuple, attribute, descriptor, null); }
+  // The fixed part as the catalog's own struct, such as Form_pg_class.
+  template <typename Form>
+  Form as() const {
+    return reinterpret_cast<Form>(GETSTRUCT(tuple));
+  }
+};
+
+// catalog_scan visits the rows of a table, those with `keys` in `index` or all in no
+// particular order, as of the latest committed state plus the own transaction's changes.
+// `visit` must keep plain data only, for it may be jumped over.
+template <typename Visit>
+void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit);
+// The same of all rows of redoubt.<table>; a missing table has none.
+template <typename Visit>
+void catalog_scan(const char *table, Visit &&visit);
+// That the attribute is this OID.
+ScanKeyData catalog_key(AttrNumber attribute, Oid value);
+
+Oid catalog_owner(Oid relid);
+
+// The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
+List *catalog_parents(Oid relid);
+
+// The token type that an SQL function handles: its result type, or its first
+// argument type.  Looked up by the function's own OID, since what a caller
+// passes (typioparam) is not to be trusted.  Cached in fn_extra.
+enum class CallSite { result, argument };
+Oid called_token_type(FunctionCallInfo fcinfo, CallSite which);
+
+template <typename Visit>
+void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {
+  static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Visit>>);
+  Relation relation = table_open(table, AccessShareLock);
+  // No snapshot given: a fresh catalog snapshot.  GetLatestSnapshot() refuses to work in parallel mode.
+  SysScanDesc scan =
+      systable_beginscan(relation, index, OidIsValid(index), nullptr, static_cast<int>(keys.size()), keys.data());
+  while (true) {
+    HeapTuple tuple = systable_getnext(scan);
+    if (!HeapTupleIsValid(tuple)) break;
+    visit(CatalogRow{tuple, RelationGetDescr(relation)});
+  }
+  systable_endscan(scan);
+  table_close(relation, AccessShareLock);
+}
+
+// The own tables are small (a row per key version, token type or limit), so a
+// sequential scan beats maintaining index assumptions here.
+template <typename Visit>
+void catalog_scan(const char *table, Visit &&visit) {
+  const Oid relid = catalog_relation(table);
+  if (OidIsValid(relid)) catalog_scan(relid, InvalidOid, {}, visit);
+}
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,370 @@
+// compat.h - where PostgreSQL's versions differ: 15 to 18, one source.
+//
+// Everything that has to be written differently for another major version is here, under
+// a name that says what it does; no other file asks for PG_VERSION_NUM, but explain.cpp,
+// whose hook is another one from 18 on.  What exists in
+// some versions only answers "nothing" in the others (an empty list, false), so callers
+// need no condition either.  Nothing here decides anything about protection.
+// Covered by test/compat, which builds and tests with each version.
+#ifndef REDOUBT_PG_BASE_COMPAT_H
+#define REDOUBT_PG_BASE_COMPAT_H
+
+#include "pg/base/boundary.h"
+
+extern "C" {
+#include "common/jsonapi.h"
+#include "libpq/libpq-be.h"
+#include "parser/parse_relation.h"
+#include "postmaster/autovacuum.h"
+#include "utils/wait_event.h"
+}
+
+#if PG_VERSION_NUM < 150000
+#error "Redoubt needs PostgreSQL 15 or later"
+#endif
+
+// ---- declarations that only a macro can vary
+
+// The magic block, from 18 on with the library's name and version.
+#if PG_VERSION_NUM >= 180000
+#define REDOUBT_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "redoubt", .version = REDOUBT_VERSION)
+#else
+#define REDOUBT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+// Parameters and arguments of ExecutorRun; 18 dropped execute_once.
+#if PG_VERSION_NUM >= 180000
+#define REDOUBT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define REDOUBT_RUN_ARGUMENTS query, direction, count
+#else
+#define REDOUBT_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool execute_once
+#define REDOUBT_RUN_ARGUMENTS query, direction, count, execute_once
+#endif
+
+namespace redoubt::pg {
+
+// ---- tree walkers: up to 15 declared without a prototype, as bool (*)()
+
+#if PG_VERSION_NUM >= 160000
+template <typename T>
+auto tree_walker(bool (*walker)(T *, void *)) {
+  return walker;
+}
+inline auto tree_mutator(Node *(*mutator)(Node *, void *)) { return mutator; }
+#else
+template <typename T>
+auto tree_walker(bool (*walker)(T *, void *)) {
+  // void (*)() is the function type that may stand for any other.
+  return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker));
+}
+inline auto tree_mutator(Node *(*mutator)(Node *, void *)) {
+  return reinterpret_cast<Node *(*)()>(reinterpret_cast<void (*)()>(mutator));
+}
+#endif
+
+// ---- plans
+
+// The role whose privileges a relation of the plan is read with; InvalidOid: the current user's.
+inline Oid compat_check_as_user(const PlannedStmt *plan, const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 160000
+  if (entry->perminfoindex == 0) return InvalidOid;
+  return getRTEPermissionInfo(plan->permInfos, const_cast<RangeTblEntry *>(entry))->checkAsUser;
+#else
+  (void)plan;
+  return entry->checkAsUser;
+#endif
+}
+
+// Is the relation one that the statement or a view names, not a child of one?
+inline bool compat_is_in_query_text(const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 160000
+  return entry->perminfoindex != 0;
+#else
+  return entry->requiredPerms != 0;
+#endif
+}
+
+// By what the executor leaves out partitions below an Append or MergeAppend; null where it does not.
+template <typename AppendNode>
+const PartitionPruneInfo *compat_append_pruning(const PlannedStmt *plan, const AppendNode *append) {
+#if PG_VERSION_NUM >= 180000
+  if (append->part_prune_index < 0) return nullptr;
+  return static_cast<const PartitionPruneInfo *>(list_nth(plan->partPruneInfos, append->part_prune_index));
+#else
+  (void)plan;
+  return append->part_prune_info;
+#endif
+}
+
+inline const AttrNumber *compat_set_op_columns(const SetOp *plan) {
+#if PG_VERSION_NUM >= 180000
+  return plan->cmpColIdx;
+#else
+  return plan->dupColIdx;
+#endif
+}
+
+// The conditions by which a MERGE tells that a row is NOT MATCHED BY SOURCE, one per target; 17.
+inline const List *compat_merge_conditions(const ModifyTable *plan) {
+#if PG_VERSION_NUM >= 170000
+  return plan->mergeJoinConditions;
+#else
+  (void)plan;
+  return NIL;
+#endif
+}
+
+// What JSON_TABLE was given besides its document (PASSING); 17.
+inline List *compat_passed_values(const TableFunc *function) {
+#if PG_VERSION_NUM >= 170000
+  return function->passingvalexprs;
+#else
+  (void)function;
+  return NIL;
+#endif
+}
+
+// What an expression node that not every version has is for the flow of values.
+struct CompatExpression {
+  enum Kind {
+    unknown,
+    leaf,    // holds no value of a column
+    value,   // is the value of `first`
+    either,  // two forms of one value, `first` and `second`
+    json     // made from `document` and `arguments`, in a type that may run code
+  } kind;
+  Node *first;
+  Node *second;
+  Node **document;
+  List *arguments;
+};
+
+inline CompatExpression compat_expression(Node *node) {
+  CompatExpression found = {CompatExpression::unknown, nullptr, nullptr, nullptr, NIL};
+  switch (nodeTag(node)) {
+#if PG_VERSION_NUM >= 160000
+    case T_JsonValueExpr:
+      found.kind = CompatExpression::either;
+      found.first = reinterpret_cast<Node *>(reinterpret_cast<JsonValueExpr *>(node)->raw_expr);
+      found.second = reinterpret_cast<Node *>(reinterpret_cast<JsonValueExpr *>(node)->formatted_expr);
+      break;
+    case T_JsonConstructorExpr: {
+      auto *constructor = reinterpret_cast<JsonConstructorExpr *>(node);
+      found.kind = CompatExpression::json;
+      if (constructor->func != nullptr) found.document = reinterpret_cast<Node **>(&constructor->func);
+      found.arguments = constructor->args;
+      break;
+    }
+    case T_JsonIsPredicate:
+      found.kind = CompatExpression::json;
+      found.document = &reinterpret_cast<JsonIsPredicate *>(node)->expr;
+      break;
+#endif
+#if PG_VERSION_NUM >= 170000
+    case T_JsonExpr:
+      found.kind = CompatExpression::json;
+      found.document = &reinterpret_cast<JsonExpr *>(node)->formatted_expr;
+      found.arguments = reinterpret_cast<JsonExpr *>(node)->passing_values;
+      break;
+    case T_JsonBehavior:  // a default: the server refuses columns in it
+      found.kind = CompatExpression::value;
+      found.first = reinterpret_cast<JsonBehavior *>(node)->expr;
+      break;
+    case T_MergeSupportFunc:
+      found.kind = CompatExpression::leaf;
+      break;
+#endif
+#if PG_VERSION_NUM >= 180000
+    case T_ReturningExpr:
+      found.kind = CompatExpression::value;
+      found.first = reinterpret_cast<Node *>(reinterpret_cast<ReturningExpr *>(node)->retexpr);
+      break;
+#endif
+    default:
+      break;
+  }
+  return found;
+}
+
+// ---- tables
+
+// True if any column is generated; 18 has virtual ones besides stored ones.
+inline bool compat_has_generated(const TupleConstr *constraints) {
+  if (constraints == nullptr) return false;
+#if PG_VERSION_NUM >= 180000
+  return constraints->has_generated_stored || constraints->has_generated_virtual;
+#else
+  return constraints->has_generated_stored;
+#endif
+}
+
+// True for a constraint that rows are held to; from 18 on there are others.
+inline bool compat_is_enforced([[maybe_unused]] const ConstrCheck &check) {
+#if PG_VERSION_NUM >= 180000
+  return check.ccenforced;
+#else
+  return true;
+#endif
+}
+
+// True for a column that is not stored but computed by each query; 18.
+inline bool compat_is_virtual(Oid relid, AttrNumber attno) {
+#if PG_VERSION_NUM >= 180000
+  return get_attgenerated(relid, attno) == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+  (void)relid;
+  (void)attno;
+  return false;
+#endif
+}
+
+// True for ALTER COLUMN ... SET EXPRESSION, which evaluates an expression for every row; 17.
+inline bool compat_sets_expression(const AlterTableCmd *command) {
+#if PG_VERSION_NUM >= 170000
+  return command->subtype == AT_SetExpression;
+#else
+  (void)command;
+  return false;
+#endif
+}
+
+// True where COPY relation TO copies the rows of such a relation; from 18 on also a materialized view's.
+inline bool compat_copies_out(char relkind) {
+#if PG_VERSION_NUM >= 180000
+  return relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW;
+#else
+  return relkind == RELKIND_RELATION;
+#endif
+}
+
+inline bool compat_owns_type(Oid type, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(TypeRelationId, type, role);
+#else
+  return pg_type_ownercheck(type, role);
+#endif
+}
+
+inline bool compat_owns_relation(Oid relid, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(RelationRelationId, relid, role);
+#else
+  return pg_class_ownercheck(relid, role);
+#endif
+}
+
+// An anti join that keeps the rows of its inner plan; 16.
+inline bool compat_is_right_anti([[maybe_unused]] JoinType type) {
+#if PG_VERSION_NUM >= 160000
+  return type == JOIN_RIGHT_ANTI;
+#else
+  return false;
+#endif
+}
+
+// any_value() returns one of its inputs; 16.
+inline bool compat_is_any_value([[maybe_unused]] Oid aggregate) {
+#if PG_VERSION_NUM >= 160000
+  return aggregate == F_ANY_VALUE;
+#else
+  return false;
+#endif
+}
+
+// pg_input_is_valid() and pg_input_error_info() call the input function of a type they are told; 16.
+inline bool compat_tries_input([[maybe_unused]] Oid function) {
+#if PG_VERSION_NUM >= 160000
+  return function == F_PG_INPUT_IS_VALID || function == F_PG_INPUT_ERROR_INFO;
+#else
+  return false;
+#endif
+}
+
+// to_regtypemod() raises notices that quote names, as to_regtype() does; 17.
+inline bool compat_quotes_names([[maybe_unused]] Oid function) {
+#if PG_VERSION_NUM >= 170000
+  return function == F_TO_REGTYPEMOD;
+#else
+  return false;
+#endif
+}
+
+// ---- names, JSON
+
+// The parts of a possibly qualified name; an error where it is none.
+inline List *compat_qualified_name(const char *name) {
+#if PG_VERSION_NUM >= 160000
+  return stringToQualifiedNameList(name, nullptr);
+#else
+  return stringToQualifiedNameList(name);
+#endif
+}
+
+// What a JsonSemAction's scalar function returns, and that it went well.
+#if PG_VERSION_NUM >= 160000
+using CompatJsonResult = JsonParseErrorType;
+#define REDOUBT_JSON_DONE return JSON_SUCCESS
+#else
+using CompatJsonResult = void;
+#define REDOUBT_JSON_DONE return
+#endif
+
+// A lexer over UTF-8 text, in the current memory context.
+inline JsonLexContext *compat_json_lexer(char *text, int size) {
+#if PG_VERSION_NUM >= 170000
+  return makeJsonLexContextCstringLen(nullptr, text, static_cast<size_t>(size), PG_UTF8, true);
+#else
+  return makeJsonLexContextCstringLen(text, size, PG_UTF8, true);
+#endif
+}
+
+// ---- the backend
+
+// The identity that authentication established, or null.
+inline const char *compat_identity() {
+#if PG_VERSION_NUM >= 160000
+  return MyClientConnectionInfo.authn_id;
+#else
+  return MyProcPort != nullptr ? MyProcPort->authn_id : nullptr;
+#endif
+}
+
+// A process' number among all; below MaxBackends for those that run queries, -1 for none.
+inline int compat_process_number(const PGPROC *process) noexcept {
+  if (process == nullptr) return -1;
+#if PG_VERSION_NUM >= 170000
+  return GetNumberFromPGProc(process);
+#else
+  return process->pgprocno;
+#endif
+}
+
+inline bool compat_is_autovacuum() {
+#if PG_VERSION_NUM >= 170000
+  return AmAutoVacuumWorkerProcess();
+#else
+  return IsAutoVacuumWorkerProcess();
+#endif
+}
+
+// A wait event of our own where there are such.  `event` keeps it; 0 at first.
+inline uint32 compat_wait_event([[maybe_unused]] uint32 *event, [[maybe_unused]] const char *name) {
+#if PG_VERSION_NUM >= 170000
+  if (*event == 0) *event = WaitEventExtensionNew(name);
+  return *event;
+#else
+  return PG_WAIT_EXTENSION;
+#endif
+}
+
+// Memory that the settings machinery will free: the `extra` of a check hook.
+inline void *compat_setting_memory(Size size) {
+#if PG_VERSION_NUM >= 160000
+  return guc_malloc(LOG, size);
+#else
+  return malloc(size);
+#endif
+}
+
+}  // namespace redoubt::pg
+#endif

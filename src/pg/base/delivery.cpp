@@ -1,0 +1,155 @@
+// delivery.cpp - the stack of frames and the rules of implicit reveal.
+//
+// Invariant: wherever the rules do not say "this text goes to the reader", the
+// answer is no, and the output function gives the token.  Backend-local state
+// only; the hooks restore it on every exit, errors included.
+// Covered by sql/reveal.sql and sql/no_reveal.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/base/delivery.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit bool dump_session = false;
+constinit const PortalData *paid = nullptr;  // the portal that prints rows of a held cursor
+
+bool parent_veto() noexcept { return delivery_innermost != nullptr && delivery_innermost->veto; }
+
+// Asked for every query: tells at the first letter that differs.
+bool is_dump(const char *name) noexcept {
+  constexpr std::string_view kDump("pg_dump\0", 8);
+  return std::mismatch(kDump.begin(), kDump.end(), name).first == kDump.end();
+}
+
+// A reader that reconstructs rows from what it is told must see tokens: a dump,
+// a replica, a logical decoding plug-in.
+bool replicating() noexcept {
+  return dump_session || am_walsender || HistoricSnapshotActive() ||
+         (application_name != nullptr && is_dump(application_name));
+}
+
+// A cursor that outlived its transaction: its rows were stored at COMMIT.
+bool is_stored_cursor(const char *name) noexcept {
+  const PortalData *portal = name != nullptr ? GetPortalByName(name) : nullptr;
+  return portal != nullptr && portal->holdStore != nullptr && (portal->cursorOptions & CURSOR_OPT_HOLD) != 0 &&
+         portal->createSubid == InvalidSubTransactionId;
+}
+
+bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == DestTransientRel; }
+
+}  // namespace
+
+namespace {
+
+// Of each function of the server's own: is it one that prints definitions?
+enum class Prints : std::uint8_t { unknown, no, definitions };
+constinit Prints prints[FirstNormalObjectId] = {};
+
+}  // namespace
+
+void delivery_note_function(Oid function) {
+  if (function >= FirstNormalObjectId) return;
+  if (prints[function] == Prints::unknown) {
+    const char *name = get_func_name(function);
+    if (name == nullptr) return;
+    prints[function] = strncmp(name, "pg_get_", 7) == 0 ? Prints::definitions : Prints::no;
+  }
+  delivery_calls_definition |= prints[function] == Prints::definitions;
+}
+
+bool delivery_shows_tokens(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids) {
+    const Oid relid = lfirst_oid(cell);
+    if (relid == StatisticRelationId || relid == StatisticExtDataRelationId) return true;
+  }
+  return false;
+}
+
+[[gnu::hot]] DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens) {
+  const CommandDest dest = query->dest->mydest;
+  const bool reads_only = query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE;
+  // EXPLAIN ANALYZE and rules' extra queries deliver to nobody (DestNone), nor does
+  // a function that no statement called: it is a deferred trigger's, at COMMIT.
+  const bool at_commit = delivery_innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
+  const bool nobody = writes(dest) || dest == DestNone || at_commit;
+  if (delivery_innermost == nullptr) paid = nullptr;
+  DeliveryFrame frame = {delivery_innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false};
+  frame.veto = parent_veto() || !reads_only || nobody || shows_tokens;
+  frame.evaluates = !frame.veto;
+  return frame;
+}
+
+DeliveryFrame delivery_frame_utility(const Node *statement) {
+  if (delivery_innermost == nullptr) paid = nullptr;
+  bool hands_on = false;
+  bool passes_on = false;  // runs queries whose rows go to the reader; DO returns none
+  switch (nodeTag(statement)) {
+    case T_FetchStmt:
+      if (delivery_innermost == nullptr && is_stored_cursor(reinterpret_cast<const FetchStmt *>(statement)->portalname))
+        paid = ActivePortal;
+      [[fallthrough]];
+    case T_ExecuteStmt:
+      hands_on = passes_on = true;
+      break;
+    case T_CallStmt:
+    case T_DeclareCursorStmt:
+    case T_PrepareStmt:
+      passes_on = true;
+      break;
+    case T_CopyStmt: {
+      // COPY (query) reveals as the query would; COPY table shows tokens, also
+      // where it is rewritten to a query for metering.
+      const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
+      passes_on = !copy->is_from && copy->relation == nullptr;
+      break;
+    }
+    default:
+      break;
+  }
+  return {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
+}
+
+void delivery_mark_dump() noexcept { dump_session = true; }
+
+bool delivery_to_reader() noexcept {
+  if (replicating()) return false;
+  if (delivery_ending) return false;
+  if (const DeliveryFrame *frame = delivery_innermost)
+    return frame->evaluates || (frame->delivering && !(frame->parent != nullptr && frame->parent->veto));
+  return delivery_from_store();
+}
+
+// At that moment the portal is running, its store exists and no snapshot is
+// active any more; all else that prints values between queries (logging of
+// parameters, auto_explain at the end of the query, EXPLAIN) either has no such
+// portal or a snapshot.
+bool delivery_from_store() noexcept {
+  return delivery_innermost == nullptr && ActivePortal != nullptr && ActivePortal->status == PORTAL_ACTIVE &&
+         ActivePortal->holdStore != nullptr && !ActiveSnapshotSet();
+}
+
+// Cursors that functions open have names, and so have those a COMMIT stores.
+bool delivery_store_is_printed(const DeliveryFrame *frame) noexcept {
+  if (frame->parent != nullptr) return frame->parent->parent == nullptr && frame->parent->hands_on;
+  return ActivePortal != nullptr && ActivePortal->name[0] == '\0';
+}
+
+bool delivery_store_is_paid() noexcept { return paid != nullptr && paid == ActivePortal; }
+
+bool delivery_makes_text(const QueryDesc *query) noexcept {
+  if (replicating() || parent_veto()) return false;
+  switch (query->dest->mydest) {
+    case DestRemote:
+    case DestRemoteExecute:
+    case DestRemoteSimple:
+    case DestCopyOut:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace redoubt::pg

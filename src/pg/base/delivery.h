@@ -1,0 +1,80 @@
+// delivery.h - is a value being delivered to a reader right now?
+//
+// The output function of a token type may show plaintext only while a query
+// produces rows, and never where its text would be written back to disk or into
+// a message.  The hooks keep a stack of frames, one per executor or utility
+// call in progress; the question is answered from the innermost one.
+#ifndef REDOUBT_PG_BASE_DELIVERY_H
+#define REDOUBT_PG_BASE_DELIVERY_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// A call in progress.  Lives on the hook's C stack.
+struct DeliveryFrame {
+  DeliveryFrame *parent;
+  bool veto;        // nothing at or below this frame is revealed implicitly
+  bool evaluates;   // text made by expressions here goes to the reader
+  bool delivering;  // a row is being handed to the reader (set around receiveSlot)
+  Portal portal;    // that the client runs, whatever cursors functions open below it; null: none, see delivery_portal
+  bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
+};
+
+inline constinit DeliveryFrame *delivery_innermost = nullptr;
+inline constinit bool delivery_ending = false;
+
+inline void delivery_push(DeliveryFrame *frame) noexcept { delivery_innermost = frame; }
+inline void delivery_pop(const DeliveryFrame *frame) noexcept { delivery_innermost = frame->parent; }
+inline bool delivery_outermost() noexcept { return delivery_innermost == nullptr; }  // no frame is pushed
+
+// Between the end of a query's work and its ExecutorEnd no value is delivered,
+// whatever frame the query itself was called from: that is when auto_explain
+// prints its plan.
+inline void delivery_set_ending(bool on) noexcept { delivery_ending = on; }
+
+// The portal of the client's statement.  Null while a statement is parsed or bound, in a function
+// that the client calls by the fast path, and in triggers at COMMIT.
+inline Portal delivery_portal() noexcept {
+  return delivery_innermost != nullptr ? delivery_innermost->portal : ActivePortal;
+}
+
+// The kinds of frame; each returns the frame to push.  `shows_tokens` is what is known of the query's plan.
+DeliveryFrame delivery_frame_query(const QueryDesc *query, bool shows_tokens);
+DeliveryFrame delivery_frame_utility(const Node *statement);  // as written, before any rewriting
+inline DeliveryFrame delivery_frame_veto() noexcept {
+  return {delivery_innermost, true, false, false, delivery_portal(), false};
+}
+
+// pg_stats and its relatives print column values out of pg_statistic: a look at statistics shows tokens.
+bool delivery_shows_tokens(const PlannedStmt *plan);
+
+// Definitions hold literals of token types as tokens, and whoever reads one (psql, pg_dump under any name) must see
+// them so.  delivery_note_function is told of every function that a query is about to call, and sets the flag for a
+// catalog function pg_get_*.
+inline constinit bool delivery_calls_definition = false;
+void delivery_note_function(Oid function);
+
+// Marks the session as a dump: tokens only, for its rest.
+void delivery_mark_dump() noexcept;
+
+// True while text made by an output function goes to a reader.
+bool delivery_to_reader() noexcept;
+
+// True while a portal hands out rows of RETURNING, EXECUTE, FETCH, CALL or a held
+// cursor: they come out of a tuple store, and no executor is running.
+bool delivery_from_store() noexcept;
+
+// True if rows that the query of `frame` puts into a tuple store are printed to the client, where
+// the output function meets each token.  What a function, a DO block or a commit stores is not.
+bool delivery_store_is_printed(const DeliveryFrame *frame) noexcept;
+
+// True while the rows of a held cursor are printed, which were charged for when it was filled.
+bool delivery_store_is_paid() noexcept;
+
+// True if rows of `query` go straight to the reader as text made by output
+// functions, so that revealing happens (and is charged) there rather than as a read.
+bool delivery_makes_text(const QueryDesc *query) noexcept;
+
+}  // namespace redoubt::pg
+#endif

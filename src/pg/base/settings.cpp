@@ -1,0 +1,138 @@
+// settings.cpp - defines every redoubt.* setting; no other file does.
+//
+// What weakens protection (superuser_access, the audit settings) can be changed
+// in the configuration file only; what a user may set (reveal) only selects
+// among what that user's privileges allow.  Covered by sql/settings.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/base/settings.h"
+
+namespace redoubt::pg {
+
+constinit int setting_reveal = static_cast<int>(Reveal::token);
+constinit Oid setting_reveal_chosen_by = InvalidOid;
+constinit bool setting_superuser_access = false;
+constinit char *setting_kek_file = nullptr;
+constinit char *setting_kek_command = nullptr;
+constinit char *setting_previous_kek_file = nullptr;
+constinit char *setting_previous_kek_command = nullptr;
+constinit char *setting_audit_directory = nullptr;
+constinit int setting_audit_durability = static_cast<int>(Durability::async);
+constinit int setting_audit_segment_size = 16 * 1024;
+constinit int setting_mode = static_cast<int>(Mode::enforce);
+constinit int setting_max_subjects = 10000;
+constinit int setting_sweep_interval = 600;
+
+namespace {
+
+constexpr config_enum_entry kRevealOptions[] = {
+    {"token", static_cast<int>(Reveal::token), false},
+    {"masked", static_cast<int>(Reveal::masked), false},
+    {"plain", static_cast<int>(Reveal::plain), false},
+    {"auto", static_cast<int>(Reveal::automatic), false},
+    {nullptr, 0, false},
+};
+
+constexpr config_enum_entry kDurabilityOptions[] = {
+    {"async", static_cast<int>(Durability::async), false},
+    {"sync", static_cast<int>(Durability::sync), false},
+    {nullptr, 0, false},
+};
+
+constexpr config_enum_entry kModeOptions[] = {
+    {"learn", static_cast<int>(Mode::learn), false},
+    {"observe", static_cast<int>(Mode::observe), false},
+    {"enforce", static_cast<int>(Mode::enforce), false},
+    {nullptr, 0, false},
+};
+
+// Who chose the value travels with it as its `extra`, through SET LOCAL, functions'
+// SET clauses and rollbacks alike.
+Oid *chooser(GucSource source) {
+  auto *role = static_cast<Oid *>(compat_setting_memory(sizeof(Oid)));
+  if (role == nullptr) return nullptr;
+  int security_context = 0;
+  GetUserIdAndSecContext(role, &security_context);
+  if (source <= PGC_S_GLOBAL) *role = InvalidOid;
+  return role;
+}
+
+// Two built-in defaults of PostgreSQL change with this library; any explicit
+// setting, in the configuration file or elsewhere, replaces them as before.
+//
+// search_path gets redoubt as its last entry, where nobody but the extension's
+// owner can create objects: the operators of token types made in that schema
+// must be found by an application whose SQL does not name it.
+//
+// log_min_error_statement becomes panic: the text of a statement that fails
+// before any of its literals is tokenized (a misspelt column, a syntax error)
+// would put these into the server log, and nothing tells them from others yet.
+void settings_default_others() {
+  SetConfigOption("search_path", "\"$user\", public, redoubt", PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
+  SetConfigOption("log_min_error_statement", "panic", PGC_POSTMASTER, PGC_S_DYNAMIC_DEFAULT);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool redoubt_check_reveal(int *, void **extra, GucSource source) {
+  *extra = redoubt::pg::chooser(source);
+  return *extra != nullptr;
+}
+static void redoubt_assign_reveal(int, void *extra) {
+  redoubt::pg::setting_reveal_chosen_by = extra != nullptr ? *static_cast<Oid *>(extra) : InvalidOid;
+}
+}
+
+namespace redoubt::pg {
+
+void settings_define() {
+  DefineCustomEnumVariable("redoubt.reveal", "What output of a token-typed column shows.",
+                           "token, masked, plain, or auto: the most the current role is granted.", &setting_reveal,
+                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0, redoubt_check_reveal,
+                           redoubt_assign_reveal, nullptr);
+  DefineCustomBoolVariable("redoubt.superuser_access", "Lets superusers reveal and tokenize without a grant.", nullptr,
+                           &setting_superuser_access, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.kek_file", "File that holds the key-encryption key (32 bytes or 64 hex digits).",
+                             "Outside the data directory, readable by its owner only.", &setting_kek_file, "",
+                             PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.kek_command", "Shell command that prints the key-encryption key at server start.",
+                             "64 hex digits; used when redoubt.kek_file is empty.", &setting_kek_command, "",
+                             PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.previous_kek_file",
+                             "File that holds the key-encryption key before the one in use.",
+                             "Opens what redoubt.rewrap_keys() has not wrapped anew yet.", &setting_previous_kek_file,
+                             "", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "redoubt.previous_kek_command", "Shell command that prints the key-encryption key before the one in use.",
+      "64 hex digits; used when redoubt.previous_kek_file is empty.", &setting_previous_kek_command, "", PGC_POSTMASTER,
+      GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.audit_directory", "Directory of the audit trail's segment files.",
+                             "Relative to the data directory unless absolute.", &setting_audit_directory,
+                             "redoubt_audit", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable("redoubt.audit_durability", "Whether an audit record is flushed to disk before it counts.",
+                           "sync: on disk before the first plaintext of a statement leaves.", &setting_audit_durability,
+                           static_cast<int>(Durability::async), kDurabilityOptions, PGC_SIGHUP, 0, nullptr, nullptr,
+                           nullptr);
+  DefineCustomIntVariable("redoubt.audit_segment_size", "Size at which the audit trail starts a new segment file.",
+                          nullptr, &setting_audit_segment_size, 16 * 1024, 64, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB,
+                          nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable("redoubt.mode", "What limits do when they are exceeded.",
+                           "learn: only count usage; observe: record and let pass; enforce: as each limit says.",
+                           &setting_mode, static_cast<int>(Mode::enforce), kModeOptions, PGC_SUSET, 0, nullptr, nullptr,
+                           nullptr);
+  DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
+                          "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
+                          10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.sweep_interval", "Time between two sweeps of expired tokens out of the vault.",
+                          "0 turns them off. Expired tokens cannot be detokenized either way.", &setting_sweep_interval,
+                          600, 0, 7 * 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  MarkGUCPrefixReserved("redoubt");
+  settings_default_others();
+}
+
+const char *setting_mode_name() { return kModeOptions[setting_mode].name; }
+
+}  // namespace redoubt::pg

@@ -1,0 +1,35 @@
+// settings.h - every redoubt.* setting, as the rest of the glue reads it.
+//
+// The variables are owned by settings.cpp and written by the GUC machinery
+// only.  docs/reference.md has a row for each.
+#ifndef REDOUBT_PG_BASE_SETTINGS_H
+#define REDOUBT_PG_BASE_SETTINGS_H
+
+namespace redoubt::pg {
+
+enum class Reveal : int { token, masked, plain, automatic };
+enum class Durability : int { async, sync };
+enum class Mode : int { learn, observe, enforce };
+
+extern Oid setting_reveal_chosen_by;        // the user who set redoubt.reveal; InvalidOid: the server's configuration
+extern int setting_reveal;                  // redoubt.reveal, a Reveal; user
+extern bool setting_superuser_access;       // redoubt.superuser_access; sighup
+extern char *setting_kek_file;              // redoubt.kek_file; postmaster; "" = unset
+extern char *setting_kek_command;           // redoubt.kek_command; postmaster; "" = unset
+extern char *setting_previous_kek_file;     // redoubt.previous_kek_file; postmaster; "" = unset
+extern char *setting_previous_kek_command;  // redoubt.previous_kek_command; postmaster; "" = unset
+extern char *setting_audit_directory;       // redoubt.audit_directory, relative to the data directory; postmaster
+extern int setting_audit_durability;        // redoubt.audit_durability, a Durability; sighup
+extern int setting_audit_segment_size;      // redoubt.audit_segment_size in kB; sighup
+extern int setting_mode;                    // redoubt.mode, a Mode; superuser
+extern int setting_max_subjects;            // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
+extern int setting_sweep_interval;          // redoubt.sweep_interval in seconds, 0: off; sighup
+
+// settings_define registers them all.  Call from _PG_init while preloading.
+void settings_define();
+
+// What redoubt.mode is set to, as it is written.
+const char *setting_mode_name();
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,189 @@
+// key_store.cpp - see key_store.h; and redoubt.rewrap_keys(), which wraps every data key of a database by the server's
+// KEK.
+//
+// Order of work of a change of KEK: the server starts with the new one as its KEK and the old one as the previous;
+// data keys that either wraps can be used from then on, and what is new is wrapped by the new one; rewrap_keys() wraps
+// the others, in every database; the server starts without the old one.  A crash at any point leaves every row wrapped
+// by one of the two, because rewrap_keys() is one transaction.
+//
+// Invariant: no row of redoubt.key is replaced by one that was not unwrapped again and found equal.
+// Locks: rewrap_keys() holds SHARE ROW EXCLUSIVE on redoubt.key to the end of its transaction, so that no key is being
+// made or rotated meanwhile; who uses keys does not wait.
+//
+// Covered by sql/keys.sql, test/tap/keys.pl and test/tap/replication.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/base/own_tables.h"
+#include "core/keywrap.h"
+#include "pg/audit/audit_trail.h"
+#include "pg/base/catalog.h"
+#include "pg/keys/key_store.h"
+#include "pg/types/token_type.h"
+#include "pg/base/shared_memory.h"
+#include "pg/base/varlena_view.h"
+
+extern "C" {
+#include "storage/lmgr.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of redoubt.key.
+enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint };
+
+WrappedKey wrapped_of(const CatalogRow &row) {
+  bool null = false;
+  WrappedKey result;
+  const bytea *wrapped = DatumGetByteaPP(row.get(kWrapped, &null));
+  result.version = DatumGetInt32(row.get(kVersion, &null));
+  result.size = VARSIZE_ANY_EXHDR(wrapped);
+  memcpy(result.bytes.data(), VARDATA_ANY(wrapped), std::min(result.size, result.bytes.size()));
+  strlcpy(result.kek, text_to_cstring(DatumGetTextPP(row.get(kKekFingerprint, &null))), sizeof result.kek);
+  return result;
+}
+
+Oid key_table() {
+  const Oid relid = catalog_relation("key");
+  if (!OidIsValid(relid)) elog(ERROR, "table redoubt.key is missing");
+  return relid;
+}
+
+Datum bytea_datum(std::span<const std::uint8_t, kWrappedSize> wrapped) {
+  auto *bytes = static_cast<bytea *>(palloc(VARHDRSZ + kWrappedSize));
+  SET_VARSIZE(bytes, VARHDRSZ + kWrappedSize);
+  memcpy(VARDATA(bytes), wrapped.data(), kWrappedSize);
+  return PointerGetDatum(bytes);
+}
+
+// Runs a statement and returns the number of rows.
+uint64 write_key(OwnChange change, const char *sql, std::span<Oid> types, Datum *values) {
+  const uint64 processed = own_table_as_owner(key_table(), [=] {
+    if (own_table_write(change, sql, types, values) < 0) elog(ERROR, "could not write redoubt.key");
+  });
+  CommandCounterIncrement();
+  return processed;
+}
+
+struct NamedKey {
+  char *name;
+  WrappedKey wrapped;
+};
+
+// The keys that the server's KEK does not wrap, a List of NamedKey.
+List *keys_of_other_keks() {
+  List *keys = NIL;
+  catalog_scan("key", [&keys](const CatalogRow &row) {
+    const WrappedKey wrapped = wrapped_of(row);
+    if (strcmp(wrapped.kek, kek_fingerprint()) == 0) return;
+    bool null = false;
+    auto *found = static_cast<NamedKey *>(palloc(sizeof(NamedKey)));
+    *found = {text_to_cstring(DatumGetTextPP(row.get(kName, &null))), wrapped};
+    keys = lappend(keys, found);
+  });
+  return keys;
+}
+
+// Throws where the new row would not open to the same key.
+void wrap_again(const WrappedKey &old, WrappedKey &made) {
+  DataKey key;
+  DataKey again;
+  key_store_unwrap(old, key);
+  made.version = old.version;
+  made.size = kWrappedSize;
+  strlcpy(made.kek, kek_fingerprint(), sizeof made.kek);
+  key_store_wrap(key, made.bytes);
+  key_store_unwrap(made, again);
+  if (!secret_equal(key.span(), again.span()))
+    throw Failure(ERRCODE_INTERNAL_ERROR, "a data key that was wrapped anew does not open to itself");
+}
+
+void replace_key(const NamedKey &old, const WrappedKey &made) {
+  Oid types[] = {TEXTOID, INT4OID, BYTEAOID, BYTEAOID, TEXTOID};
+  Datum values[] = {CStringGetTextDatum(old.name), Int32GetDatum(made.version), bytea_datum(old.wrapped.bytes),
+                    bytea_datum(made.bytes), CStringGetTextDatum(made.kek)};
+  if (write_key(OwnChange::updates,
+                "UPDATE redoubt.key SET wrapped = $4, kek_fingerprint = $5 WHERE name OPERATOR(pg_catalog.=) $1"
+                " AND version OPERATOR(pg_catalog.=) $2 AND wrapped OPERATOR(pg_catalog.=) $3",
+                types, values) != 1)
+    elog(ERROR, "a row of redoubt.key did not change as it should");
+}
+
+}  // namespace
+
+WrappedKey key_store_read(const char *name, int version) {
+  WrappedKey result;
+  catalog_scan("key", [&result, name, version](const CatalogRow &row) {
+    bool null = false;
+    if (varlena_text(DatumGetTextPP(row.get(kName, &null))) != name) return;
+    const int row_version = DatumGetInt32(row.get(kVersion, &null));
+    if (version != 0 ? row_version != version : row_version <= result.version) return;
+    result = wrapped_of(row);
+  });
+  return result;
+}
+
+void key_store_check(const char *name, const WrappedKey &wrapped) {
+  if (!kek_bytes(wrapped.kek).empty()) return;
+  const bool two = kek_available(KekRole::previous);
+  ereport(ERROR,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("key \"%s\" was wrapped by the key-encryption key with fingerprint %s, but the server has %s%s%s",
+                  name, wrapped.kek, kek_fingerprint(), two ? " and " : "", kek_fingerprint(KekRole::previous)),
+           errhint("Start the server with the key-encryption key this database was made with, or with it as the "
+                   "previous one."),
+           errhidestmt(true)));
+}
+
+void key_store_unwrap(const WrappedKey &wrapped, DataKey &out) {
+  // key_unwrap may write whole blocks: give it the wrapped size.
+  SecretBytes<kWrappedSize> plain;
+  std::size_t length = 0;
+  if (wrapped.size != kWrappedSize ||
+      key_unwrap(kek_bytes(wrapped.kek), wrapped.bytes, plain.span(), length) != Status::ok || length != 2 * kKeySize)
+    throw Failure(ERRCODE_DATA_CORRUPTED, "a wrapped key in redoubt.key is damaged",
+                  "Restore the row of redoubt.key from a backup.");
+  std::copy_n(plain.span().begin(), out.span().size(), out.span().begin());
+}
+
+void key_store_wrap(const DataKey &key, std::span<std::uint8_t, kWrappedSize> out) {
+  std::size_t length = 0;
+  if (key_wrap(kek_bytes(kek_fingerprint()), key.span(), out, length) != Status::ok || length != kWrappedSize)
+    throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not wrap a data key");
+}
+
+bool key_store_insert(const char *name, int version, std::span<const std::uint8_t, kWrappedSize> wrapped) {
+  Oid types[] = {TEXTOID, INT4OID, BYTEAOID, TEXTOID, TEXTOID};
+  Datum values[] = {CStringGetTextDatum(name), Int32GetDatum(version), bytea_datum(wrapped),
+                    CStringGetTextDatum(kek_fingerprint()),
+                    CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false))};
+  return write_key(OwnChange::inserts,
+                   "INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) "
+                   "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                   types, values) == 1;
+}
+
+}  // namespace redoubt::pg
+
+// rewrap_keys() -> bigint: how many
+REDOUBT_FUNCTION(redoubt_rewrap_keys) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_kek();
+  PreventCommandIfReadOnly("redoubt.rewrap_keys()");
+  LockRelationOid(key_table(), ShareRowExclusiveLock);
+  const List *keys = keys_of_other_keks();
+  ListCell *cell = nullptr;
+  foreach (cell, keys) {
+    const auto *old = static_cast<const NamedKey *>(lfirst(cell));
+    key_store_check(old->name, old->wrapped);
+    WrappedKey made;
+    wrap_again(old->wrapped, made);
+    replace_key(*old, made);
+  }
+  audit_write({.event = "key",
+               .operation = "rewrap_keys",
+               .count = list_length(keys),
+               .detail = psprintf("by the key-encryption key %s", kek_fingerprint())});
+  PG_RETURN_INT64(list_length(keys));
+}

@@ -1,0 +1,308 @@
+// keys.cpp - see keys.h.
+//
+// Order of work on a cache miss: (1) plain PostgreSQL code copies the wrapped
+// row, (2) pure C++ unwraps it and sets up the contexts.  No key byte exists
+// while PostgreSQL code runs, so no longjmp can skip a wipe.
+// Covered by sql/keys.sql and test/tap/keys.pl.
+#include "pg/base/boundary.h"
+
+#include "core/random.h"
+#include "pg/audit/audit_trail.h"
+#include "pg/base/catalog.h"
+#include "pg/audit/kek.h"
+#include "pg/keys/key_store.h"
+#include "pg/keys/keys.h"
+#include "pg/base/shared_memory.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr int kMaxVersion = 0xffff;
+
+struct CachedSealer {
+  NameData key;
+  std::array<std::uint8_t, kClassIdSize> class_id;
+  std::uint16_t version;
+  bool current;
+  TokenSealer sealer;
+};
+using SealerCache = std::vector<std::unique_ptr<CachedSealer>>;
+
+struct CachedCipher {
+  NameData key;
+  std::array<std::uint8_t, kClassIdSize> class_id;
+  std::int32_t version;
+  std::unique_ptr<FormatCipher> cipher;
+};
+using CipherCache = std::vector<CachedCipher>;
+
+struct CachedVault {
+  NameData key;
+  std::array<std::uint8_t, kClassIdSize> class_id;
+  std::uint16_t version;
+  bool current;
+  std::unique_ptr<VaultSealer> sealer;
+};
+using VaultCache = std::vector<CachedVault>;
+
+// The sealer used last, and for whom: a scan asks for the same one row after row.
+struct RecentSealer {
+  const TokenType *policy;
+  std::uint64_t generation;  // of the policy, whose key name may change
+  std::uint16_t version;
+  CachedSealer *entry;  // null: none
+};
+
+// The same for format-preserving types.
+struct RecentCipher {
+  const TokenType *policy;
+  std::uint64_t generation;
+  FormatCipher *cipher;  // null: none
+};
+
+constinit SealerCache *cache = nullptr;
+constinit CipherCache *ciphers = nullptr;
+constinit VaultCache *vaults = nullptr;
+constinit RecentSealer recent = {};
+constinit RecentCipher recent_cipher = {};
+constinit bool stale = false;
+constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void keys_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) stale = true;
+}
+static void keys_wipe(int, Datum) {
+  using namespace redoubt::pg;
+  recent = {};
+  recent_cipher = {};
+  delete cache;
+  cache = nullptr;
+  delete ciphers;
+  ciphers = nullptr;
+  delete vaults;
+  vaults = nullptr;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (cache != nullptr) return;
+  static bool registered = false;  // the cache may have been wiped by a failed start
+  if (!registered) {
+    on_proc_exit(keys_wipe, 0);
+    CacheRegisterRelcacheCallback(keys_relation_changed, 0);
+    registered = true;
+  }
+  ciphers = new CipherCache();
+  vaults = new VaultCache();
+  cache = new SealerCache();
+}
+
+WrappedKey read_key(const char *name, int version) {
+  table_oid = catalog_relation("key");
+  return key_store_read(name, version);
+}
+
+void forget_stale() {
+  if (!stale) return;
+  recent = {};
+  recent_cipher = {};
+  cache->clear();
+  ciphers->clear();
+  vaults->clear();
+  stale = false;
+}
+
+CachedSealer *find_cached(const TokenType *policy, std::uint16_t version) noexcept {
+  for (const auto &entry : *cache)
+    if ((version == 0 ? entry->current : entry->version == version) && entry->class_id == policy->class_id &&
+        strcmp(NameStr(entry->key), NameStr(policy->key)) == 0)
+      return entry.get();
+  return nullptr;
+}
+
+CachedSealer *add_sealer(const TokenType *policy, const WrappedKey &wrapped, bool current) {
+  DataKey key;
+  key_store_unwrap(wrapped, key);
+  auto sealer = TokenSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id,
+                                  static_cast<std::uint16_t>(wrapped.version));
+  if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
+  cache->push_back(std::unique_ptr<CachedSealer>(new CachedSealer{
+      policy->key, policy->class_id, static_cast<std::uint16_t>(wrapped.version), current, std::move(*sealer)}));
+  return cache->back().get();
+}
+
+// Makes version `version` of a key; K1 comes from `previous` unless null.
+void make_wrapped(const WrappedKey *previous, std::span<std::uint8_t, kWrappedSize> out) {
+  DataKey key;
+  if (!random_bytes(key.span())) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
+  if (previous != nullptr) {
+    DataKey old;
+    key_store_unwrap(*previous, old);
+    std::copy_n(old.span().begin(), kKeySize, key.span().begin());
+  }
+  key_store_wrap(key, out);
+}
+
+// Wraps and stores version `version` of a key; false if another session did so
+// meanwhile.
+bool store_key(const char *name, int version, const WrappedKey *previous) {
+  std::array<std::uint8_t, kWrappedSize> wrapped;
+  make_wrapped(previous, wrapped);
+  const bool inserted = call([name, version, &wrapped] { return key_store_insert(name, version, wrapped); });
+  stale = true;
+  if (!inserted) return false;
+  call([name, version] {
+    audit_write({.event = "key", .operation = version == 1 ? "create_key" : "rotate_key", .detail = name});
+  });
+  return true;
+}
+
+// make_key creates the first or the next version of `name` and returns its number.
+int make_key(const char *name, bool rotate) {
+  const WrappedKey previous = call([name] { return read_key(name, 0); });
+  if (rotate != (previous.version != 0))
+    call([name, rotate] {
+      if (rotate)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("key \"%s\" does not exist", name),
+                        errhint("Make it with redoubt.create_key().")));
+      ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("key \"%s\" already exists", name),
+                      errhint("Use redoubt.rotate_key() for a new version of it.")));
+    });
+  if (previous.version == kMaxVersion)
+    throw Failure(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "a key has at most 65535 versions");
+  const int version = previous.version + 1;
+  if (rotate) call([name, &previous] { key_store_check(name, previous); });
+  if (!store_key(name, version, rotate ? &previous : nullptr))
+    throw Failure(ERRCODE_OBJECT_IN_USE, "another session made this version of the key", "Try again.");
+  return version;
+}
+
+// Makes the key `default` at the first value that is tokenized with it, by whom-
+// ever may do that; not earlier, so that restoring a dump in parts finds the
+// table empty.  Returns whether it exists afterwards.
+bool ensure_default_key(const char *name) {
+  const bool possible = call(
+      [name] { return strcmp(name, "default") == 0 && !RecoveryInProgress() && !XactReadOnly && !IsInParallelMode(); });
+  if (!possible) return false;
+  (void)store_key(name, 1, nullptr);
+  return true;
+}
+
+// The row of a version of a key, 0 being the current one, wrapped by the server's KEK.
+WrappedKey find_key(const char *name, std::uint16_t version) {
+  WrappedKey wrapped = call([name, version] { return read_key(name, version); });
+  if (wrapped.version == 0 && version == 0 && ensure_default_key(name))
+    wrapped = call([name] { return read_key(name, 0); });
+  call([name, version, &wrapped] {
+    if (wrapped.version == 0 && version == 0)
+      ereport(ERROR,
+              (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("key \"%s\" does not exist", name),
+               errhint("A member of redoubt_admin makes it with redoubt.create_key('%s').", name), errhidestmt(true)));
+    if (wrapped.version == 0)
+      ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                      errmsg("the token names version %d of key \"%s\", which does not exist", version, name),
+                      errhint("The token is damaged or comes from another database."), errhidestmt(true)));
+    key_store_check(name, wrapped);
+  });
+  return wrapped;
+}
+
+}  // namespace
+
+TokenSealer *keys_sealer(const TokenType *policy, std::uint16_t version) {
+  cache_init();
+  forget_stale();
+  if (recent.entry != nullptr && recent.policy == policy && recent.version == version &&
+      recent.generation == policy->generation)
+    return &recent.entry->sealer;
+  if (CachedSealer *hit = find_cached(policy, version)) {
+    recent = {policy, policy->generation, version, hit};
+    return &hit->sealer;
+  }
+
+  const WrappedKey wrapped = find_key(NameStr(policy->key), version);
+  forget_stale();  // reading the table may have delivered an invalidation
+  return &add_sealer(policy, wrapped, version == 0)->sealer;
+}
+
+VaultSealer *keys_vault_sealer(const TokenType *policy, std::uint16_t version) {
+  cache_init();
+  forget_stale();
+  for (const CachedVault &entry : *vaults)
+    if ((version == 0 ? entry.current : entry.version == version) && entry.class_id == policy->class_id &&
+        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0)
+      return entry.sealer.get();
+
+  const WrappedKey wrapped = find_key(NameStr(policy->key), version);
+  forget_stale();
+  DataKey key;
+  key_store_unwrap(wrapped, key);
+  const auto found = static_cast<std::uint16_t>(wrapped.version);
+  auto sealer = VaultSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id, found);
+  if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
+  vaults->push_back(
+      {policy->key, policy->class_id, found, version == 0, std::make_unique<VaultSealer>(*std::move(sealer))});
+  return vaults->back().sealer.get();
+}
+
+FormatCipher *keys_format_cipher(const TokenType *policy) {
+  cache_init();
+  forget_stale();
+  if (recent_cipher.cipher != nullptr && recent_cipher.policy == policy &&
+      recent_cipher.generation == policy->generation)
+    return recent_cipher.cipher;
+  for (const CachedCipher &entry : *ciphers)
+    if (entry.version == policy->key_version && entry.class_id == policy->class_id &&
+        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0) {
+      recent_cipher = {policy, policy->generation, entry.cipher.get()};
+      return entry.cipher.get();
+    }
+
+  const char *name = NameStr(policy->key);
+  const WrappedKey wrapped = call([name, policy] {
+    const WrappedKey found = read_key(name, policy->key_version);
+    if (found.version == 0)
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("version %d of key \"%s\", of token type %s, does not exist", policy->key_version, name,
+                             policy->name),
+                      errhint("Restore the row of redoubt.key from a backup."), errhidestmt(true)));
+    key_store_check(name, found);
+    return found;
+  });
+  forget_stale();
+  DataKey key;
+  SecretBytes<kFormatKeySize> derived;
+  key_store_unwrap(wrapped, key);
+  const bool done = format_key(key.span().last<kKeySize>(), policy->class_id, derived);
+  std::unique_ptr<FormatCipher> cipher = done ? FormatCipher::make(derived.span(), policy->class_id) : nullptr;
+  if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
+  ciphers->push_back({policy->key, policy->class_id, policy->key_version, std::move(cipher)});
+  return ciphers->back().cipher.get();
+}
+
+}  // namespace redoubt::pg
+
+REDOUBT_FUNCTION(redoubt_create_key) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_kek();
+  const char *name = NameStr(*PG_GETARG_NAME(0));
+  if (name[0] == '\0') ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("the name of a key must not be empty")));
+  PG_RETURN_INT32(make_key(name, false));
+}
+
+REDOUBT_FUNCTION(redoubt_rotate_key) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_kek();
+  const char *name = NameStr(*PG_GETARG_NAME(0));
+  PG_RETURN_INT32(make_key(name, true));
+}

@@ -1,0 +1,42 @@
+// lease.cpp - see lease.h: taking more, and whom to ask for what is leased.
+//
+// Covered by sql/limits_statement.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/limits/lease.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit LeaseHolder holder_of[kMaxLeaseHolders] = {};
+constinit int holders = 0;
+
+}  // namespace
+
+void lease_more(Lease *lease, std::uint32_t wanted) {
+  while (lease->held < wanted) {
+    lease_being_filled = lease;
+    PG_TRY();
+    {
+      lease->held += limits_lease(lease->token_type, lease->operation, std::max(lease->next, wanted - lease->held),
+                                  &lease->leased_at);
+    }
+    PG_FINALLY();
+    { lease_being_filled = nullptr; }
+    PG_END_TRY();
+    lease->next = std::min(lease->next * 2, kMaxLease);
+  }
+}
+
+void leases_register(LeaseHolder holder) {
+  if (holders == kMaxLeaseHolders) elog(ERROR, "redoubt: too many holders of leases");
+  holder_of[holders++] = holder;
+}
+
+bool leases_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (int i = 0; i < holders; ++i) any |= holder_of[i](token_type, operation);
+  return any;
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,245 @@
+// limit_rules.cpp - reads, caches and matches the rules of redoubt.limit_rule.
+//
+// The cache is one array per backend, read again as a whole after an invalidation:
+// there are few rules and they change rarely.  A new array is complete before it
+// replaces the old one, so an error while reading leaves the cache stale, not empty.
+// Covered by sql/limits.sql and test/isolation.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/limits/limit_rules.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of redoubt.limit_rule.
+enum : int { kId = 1, kRole, kTokenType, kOperation, kMaxValues, kPer, kBurst, kOnExcess, kMaxDelay, kShared };
+
+constexpr uint64 kNsPerUs = 1000;
+constexpr uint64 kUsPerDay = USECS_PER_DAY;
+constexpr uint64 kLongestDays = 36525;  // a hundred years
+constexpr uint64 kDefaultMaxDelayNs = 10'000'000'000;
+
+constinit MemoryContext context = nullptr;
+constinit LimitRule *rules = nullptr;
+constinit int rule_count = 0;
+constinit Oid relation = InvalidOid;   // of redoubt.limit_rule, as last seen
+constinit uint64 generation = 1;       // moved on by invalidations
+constinit uint64 read_generation = 0;  // generation in which `rules` was read
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void limit_rules_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (!OidIsValid(relid) || !OidIsValid(relation) || relid == relation) ++generation;
+}
+static void limit_rules_roles_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Rows found so far; grows by doubling in `context`.
+struct Collector {
+  LimitRule *rule;
+  int count;
+  int capacity;
+};
+
+[[noreturn]] void raise_unreadable(int64 id) {
+  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("limit rule " INT64_FORMAT " is not readable", id),
+                  errhint("The row of redoubt.limit_rule was changed by hand; drop the limit with "
+                          "redoubt.drop_limit() and set it again."),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+LimitRule read_rule(const CatalogRow &row) {
+  LimitRule rule = {};
+  bool null = false;
+  const auto required = [&](int attribute) {
+    const Datum value = row.get(attribute, &null);
+    if (null) raise_unreadable(rule.id);
+    return value;
+  };
+  rule.id = DatumGetInt64(required(kId));
+  if (rule.id < 1) raise_unreadable(rule.id);
+  rule.role = DatumGetObjectId(row.get(kRole, &null));
+  if (null) rule.role = InvalidOid;
+  rule.type = DatumGetObjectId(row.get(kTokenType, &null));
+  if (null) rule.type = InvalidOid;
+
+  const int64 max_values = DatumGetInt64(required(kMaxValues));
+  int64 burst = DatumGetInt64(row.get(kBurst, &null));
+  if (null) burst = max_values;
+  if (max_values < 1 || burst < 1) raise_unreadable(rule.id);
+  rule.rate.max_values = static_cast<uint64>(max_values);
+  rule.rate.burst = static_cast<uint64>(burst);
+  const Datum per = row.get(kPer, &null);
+  if (!null && (!interval_ns(DatumGetIntervalP(per), &rule.rate.per_ns) || rule.rate.per_ns == 0))
+    raise_unreadable(rule.id);
+  if (limit_rate_problem(rule.rate) != nullptr) raise_unreadable(rule.id);
+
+  const Datum max_delay = row.get(kMaxDelay, &null);
+  rule.max_delay_ns = kDefaultMaxDelayNs;
+  if (!null && !interval_ns(DatumGetIntervalP(max_delay), &rule.max_delay_ns)) raise_unreadable(rule.id);
+  rule.shared = DatumGetBool(required(kShared));
+  if (!operation_parse(TextDatumGetCString(required(kOperation)), &rule.operation) ||
+      !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess) || on_excess_problem(rule) != nullptr)
+    raise_unreadable(rule.id);
+  return rule;
+}
+
+void collect(Collector *into, const LimitRule &rule) {
+  if (into->count == into->capacity) {
+    into->capacity *= 2;
+    into->rule = static_cast<LimitRule *>(repalloc(into->rule, sizeof(LimitRule) * static_cast<Size>(into->capacity)));
+  }
+  into->rule[into->count++] = rule;
+}
+
+// A table that is missing although the extension is there means that someone took it
+// away; that must not lift every limit.
+void require_table() {
+  if (OidIsValid(relation) || !OidIsValid(get_extension_oid("redoubt", true))) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the table redoubt.limit_rule is missing"),
+                  errhint("Limits cannot be enforced without it; restore it, or create the extension again."),
+                  errhidestmt(true)));
+}
+
+}  // namespace
+
+void limit_rules_init() {
+  if (context != nullptr) return;
+  CacheRegisterRelcacheCallback(limit_rules_relation_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, limit_rules_roles_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHOID, limit_rules_roles_changed, 0);
+  context = AllocSetContextCreate(TopMemoryContext, "redoubt limit rules", ALLOCSET_SMALL_SIZES);
+}
+
+std::span<const LimitRule> limit_rules() {
+  limit_rules_init();
+  if (read_generation == generation) return {rules, static_cast<std::size_t>(rule_count)};
+
+  const uint64 reading = generation;  // a change that arrives meanwhile makes this reading stale
+  relation = catalog_relation("limit_rule");
+  require_table();
+  Collector found = {static_cast<LimitRule *>(palloc(sizeof(LimitRule) * 16)), 0, 16};
+  catalog_scan("limit_rule", [&found](const CatalogRow &row) { collect(&found, read_rule(row)); });
+
+  const Size size = sizeof(LimitRule) * static_cast<Size>(found.count);
+  auto *copy = static_cast<LimitRule *>(MemoryContextAlloc(context, size + 1));
+  memcpy(copy, found.rule, size);
+  pfree(found.rule);
+  if (rules != nullptr) pfree(rules);
+  rules = copy;
+  rule_count = found.count;
+  read_generation = reading;
+  return {rules, static_cast<std::size_t>(rule_count)};
+}
+
+Oid limit_rules_relation() noexcept { return relation; }
+uint64 limit_rules_generation() noexcept { return generation; }
+
+namespace {
+bool covers(const LimitRule &rule, Oid login_role, Oid type) {
+  if (OidIsValid(rule.type) && rule.type != type) return false;
+  return !OidIsValid(rule.role) || is_member_of_role_nosuper(login_role, rule.role);
+}
+}  // namespace
+
+bool limit_rule_applies(const LimitRule &rule, Oid login_role, Oid type, Operation operation) {
+  return rule.operation == operation && covers(rule, login_role, type);
+}
+
+bool limit_rule_suspends(const LimitRule &rule, Oid login_role, Oid type) {
+  return rule.on_excess == OnExcess::suspend && covers(rule, login_role, type);
+}
+
+const char *on_excess_problem(const LimitRule &rule) noexcept {
+  const bool reveals = rule.operation == Operation::reveal || rule.operation == Operation::masked;
+  if (rule.on_excess == OnExcess::degrade && !reveals) return "only reveal and masked can degrade";
+  if (rule.on_excess == OnExcess::throttle && limit_per_statement(rule.rate))
+    return "a limit per statement cannot throttle";
+  return nullptr;
+}
+
+BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept {
+  return {MyDatabaseId, relation, rule.shared ? InvalidOid : login_role, BucketKind::own, rule.id};
+}
+
+const char *limit_rate_problem(const GcraRate &rate) noexcept {
+  if (limit_per_statement(rate))
+    return rate.max_values < 1 || rate.burst != rate.max_values ? "a limit per statement has no burst" : nullptr;
+  if (rate.max_values < 1 || rate.burst < 1) return "values and burst must be positive";
+  if (rate.max_values > rate.per_ns) return "a limit cannot exceed 1000000000 values per second";
+  const auto longest = static_cast<unsigned __int128>(kLongestDays * kUsPerDay) * kNsPerUs;
+  if (static_cast<unsigned __int128>(gcra_cost(rate)) * rate.burst > longest)
+    return "at this rate the burst takes more than 36525 days to come back";
+  return nullptr;
+}
+
+bool interval_ns(const Interval *interval, uint64 *ns) noexcept {
+  constexpr auto kLongest = static_cast<__int128>(kLongestDays * kUsPerDay);
+  if (interval->month != 0) return false;
+  const __int128 us = static_cast<__int128>(interval->day) * static_cast<__int128>(kUsPerDay) + interval->time;
+  if (us < 0 || us > kLongest) return false;
+  *ns = static_cast<uint64>(us) * kNsPerUs;
+  return true;
+}
+
+const char *operation_name(Operation op) {
+  constexpr const char *kNames[kOperations] = {"read", "reveal", "masked", "tokenize", "probe"};
+  return kNames[static_cast<int>(op)];
+}
+
+bool operation_parse(const char *word, Operation *operation) noexcept {
+  for (int i = 0; i < kOperations; ++i)
+    if (strcmp(word, operation_name(static_cast<Operation>(i))) == 0) {
+      *operation = static_cast<Operation>(i);
+      return true;
+    }
+  return false;
+}
+
+const char *on_excess_name(OnExcess action) {
+  constexpr const char *kNames[] = {"log", "throttle", "degrade", "block", "suspend"};
+  return kNames[static_cast<int>(action)];
+}
+
+bool on_excess_parse(const char *word, OnExcess *action) noexcept {
+  for (const OnExcess candidate :
+       {OnExcess::log, OnExcess::throttle, OnExcess::degrade, OnExcess::block, OnExcess::suspend})
+    if (strcmp(word, on_excess_name(candidate)) == 0) {
+      *action = candidate;
+      return true;
+    }
+  return false;
+}
+
+void rate_describe(const GcraRate &rate, char *out, Size size) {
+  struct Unit {
+    uint64 ns;
+    const char *name;
+  };
+  constexpr Unit kUnits[] = {{86'400'000'000'000, "day"}, {3'600'000'000'000, "hour"}, {60'000'000'000, "minute"},
+                             {1'000'000'000, "second"},   {1'000'000, "millisecond"},  {1000, "microsecond"}};
+  const char *const plural = rate.max_values == 1 ? "" : "s";
+  if (limit_per_statement(rate)) {
+    snprintf(out, size, UINT64_FORMAT " value%s per statement", rate.max_values, plural);
+    return;
+  }
+  const Unit *unit = &kUnits[0];
+  while (unit->ns > 1000 && rate.per_ns % unit->ns != 0) ++unit;
+  const uint64 count = rate.per_ns / unit->ns;
+  if (count == 1)
+    snprintf(out, size, UINT64_FORMAT " value%s per %s, " UINT64_FORMAT " at once", rate.max_values, plural, unit->name,
+             rate.burst);
+  else
+    snprintf(out, size, UINT64_FORMAT " value%s per " UINT64_FORMAT " %ss, " UINT64_FORMAT " at once", rate.max_values,
+             plural, count, unit->name, rate.burst);
+}
+
+}  // namespace redoubt::pg

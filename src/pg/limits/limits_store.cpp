@@ -1,0 +1,198 @@
+// limits_store.cpp - see limits_store.h.
+//
+// What it is not: protection against who can write the data directory.  The CRC finds
+// damage, not forgery, and an older file put back while the server is down is a good file.
+// A missing file is told from a first start by the audit trail; whoever removes
+// both has a new server.
+//
+// Locks: kLimitsLock, inside limits_copy_out only; no file is touched under it.
+// Covered by test/tap/limits_durable.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/audit/audit_directory.h"
+#include "pg/limits/limit_rules.h"
+#include "pg/limits/limits_shmem.h"
+#include "pg/limits/limits_store.h"
+
+extern "C" {
+#include "port/pg_crc32c.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constexpr const char *kFile = "redoubt_limits";
+constexpr const char *kTemporary = "redoubt_limits.tmp";
+constexpr const char *kDamaged = "redoubt_limits.damaged";
+constexpr char kMagic[8] = {'R', 'D', 'B', 'T', 'L', 'I', 'M', '\n'};
+constexpr uint32 kVersion = 1;
+
+// In the byte order of the machine, as everything in a data directory.
+struct Header {
+  char magic[8];
+  uint32 version;
+  uint32 crc;  // CRC-32C of the whole file, this field taken as zero
+  uint64 lost_at;
+  uint64 buckets;
+  uint64 usages;
+};
+static_assert(sizeof(Header) == 40 && std::has_unique_object_representations_v<Header>);
+
+enum class Loaded { fine, absent, damaged };
+
+constinit uint32 written_crc = 0;  // of what this process wrote last
+constinit bool written = false;
+
+uint32 checksum(Header header, const SavedLimits &limits) noexcept {
+  header.crc = 0;
+  pg_crc32c crc;
+  INIT_CRC32C(crc);
+  COMP_CRC32C(crc, &header, sizeof header);
+  COMP_CRC32C(crc, limits.bucket, sizeof(SavedBucket) * limits.buckets);
+  COMP_CRC32C(crc, limits.usage, sizeof(SavedUsage) * limits.usages);
+  FIN_CRC32C(crc);
+  return crc;
+}
+
+bool transfer_failed(const char *what, const char *file) {
+  const int error = errno;
+  ereport(LOG, (errcode_for_file_access(), errmsg("redoubt: could not %s file \"%s\": %s", what, file, strerror(error)),
+                errhint("Until it can, a crash loses more than a second of what was charged to limits.")));
+  return false;
+}
+
+bool write_all(int fd, const void *data, Size size) noexcept {
+  const auto *from = static_cast<const char *>(data);
+  while (size > 0) {
+    errno = 0;
+    const ssize_t n = write(fd, from, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      if (errno == 0) errno = ENOSPC;
+      return false;
+    }
+    from += n;
+    size -= static_cast<Size>(n);
+  }
+  return true;
+}
+
+bool read_all(int fd, void *data, Size size) noexcept {
+  auto *to = static_cast<char *>(data);
+  while (size > 0) {
+    const ssize_t n = read(fd, to, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    to += n;
+    size -= static_cast<Size>(n);
+  }
+  return true;
+}
+
+bool write_file(const Header &header, const SavedLimits &limits) {
+  const int fd = OpenTransientFile(kTemporary, O_CREAT | O_WRONLY | O_TRUNC | PG_BINARY);
+  if (fd < 0) return transfer_failed("create", kTemporary);
+  const bool whole = write_all(fd, &header, sizeof header) &&
+                     write_all(fd, limits.bucket, sizeof(SavedBucket) * limits.buckets) &&
+                     write_all(fd, limits.usage, sizeof(SavedUsage) * limits.usages);
+  if (!whole) transfer_failed("write", kTemporary);
+  if (CloseTransientFile(fd) != 0) return transfer_failed("close", kTemporary);
+  return whole && durable_rename(kTemporary, kFile, LOG) == 0;
+}
+
+// Reads what follows a well-formed header; `size` is the file's.
+bool read_records(int fd, const Header &header, uint64 size, SavedLimits *limits) {
+  if (memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.version != kVersion) return false;
+  const uint64 most = size / sizeof(SavedBucket);  // keeps the products below from overflowing
+  if (header.buckets > most || header.usages > most) return false;
+  const Size bucket_bytes = sizeof(SavedBucket) * header.buckets;
+  const Size usage_bytes = sizeof(SavedUsage) * header.usages;
+  if (size != sizeof header + bucket_bytes + usage_bytes) return false;
+  const int how = MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM;
+  *limits = {static_cast<SavedBucket *>(palloc_extended(bucket_bytes + 1, how)),
+             static_cast<SavedUsage *>(palloc_extended(usage_bytes + 1, how)), header.buckets, header.usages,
+             header.lost_at};
+  return limits->bucket != nullptr && limits->usage != nullptr && read_all(fd, limits->bucket, bucket_bytes) &&
+         read_all(fd, limits->usage, usage_bytes) && checksum(header, *limits) == header.crc;
+}
+
+Loaded read_file(SavedLimits *limits) {
+  const int fd = OpenTransientFile(kFile, O_RDONLY | PG_BINARY);
+  if (fd < 0) return errno == ENOENT ? Loaded::absent : Loaded::damaged;
+  Header header = {};
+  struct stat status = {};
+  const bool fine = fstat(fd, &status) == 0 && read_all(fd, &header, sizeof header) &&
+                    read_records(fd, header, static_cast<uint64>(status.st_size), limits);
+  CloseTransientFile(fd);
+  return fine ? Loaded::fine : Loaded::damaged;
+}
+
+bool served_before() noexcept {
+  AuditRange range;
+  return audit_directory_list(range) != 0 || range.last != 0;
+}
+
+void warn_lost(const char *what) {
+  ereport(WARNING, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("redoubt: %s: what was charged to limits is unknown", what),
+                    errdetail("Every limit begins with an empty bucket; suspensions and usage counters are gone."),
+                    errhint("Find out who could change the data directory. Buckets refill at their limit's rate.")));
+}
+
+}  // namespace
+
+bool limits_store_save(bool wait) {
+  SavedLimits limits;
+  if (!limits_copy_out(&limits, wait)) return false;
+  const TimestampTz now = GetCurrentTimestamp();
+  Header header = {{}, kVersion, 0, limits.lost_at, limits.buckets, limits.usages};
+  memcpy(header.magic, kMagic, sizeof kMagic);
+  header.crc = checksum(header, limits);
+  const bool saved = (written && header.crc == written_crc) || write_file(header, limits);
+  if (saved) {
+    written = true;
+    written_crc = header.crc;
+    limits_note_saved(now);
+  }
+  pfree(limits.bucket);
+  pfree(limits.usage);
+  return saved;
+}
+
+}  // namespace redoubt::pg
+
+extern "C" {
+// All other processes are gone.  One that was killed may have held the lock; then the tables
+// are not to be trusted, and the worker's last file stands.
+static void redoubt_limits_server_ends(int code, Datum) {
+  using namespace redoubt::pg;
+  if (code != 0) return;
+  (void)limits_store_save(false);
+}
+}
+
+namespace redoubt::pg {
+
+void limits_store_load() {
+  written = false;
+  SavedLimits limits = {};
+  const TimestampTz now = GetCurrentTimestamp();
+  Loaded loaded = read_file(&limits);
+  if (loaded == Loaded::fine) {
+    limits_copy_in(limits, limit_time_ns(now));
+  } else {
+    if (loaded == Loaded::damaged) {
+      warn_lost("file \"redoubt_limits\" is damaged");
+      (void)durable_rename(kFile, kDamaged, LOG);
+    } else if (served_before()) {
+      warn_lost("file \"redoubt_limits\" is missing");
+      loaded = Loaded::damaged;
+    }
+    if (loaded == Loaded::damaged) limits_mark_lost(limit_time_ns(now));
+  }
+  if (limits.bucket != nullptr) pfree(limits.bucket);
+  if (limits.usage != nullptr) pfree(limits.usage);
+  if (loaded != Loaded::fine) (void)limits_store_save(true);
+  on_shmem_exit(redoubt_limits_server_ends, static_cast<Datum>(0));
+}
+
+}  // namespace redoubt::pg

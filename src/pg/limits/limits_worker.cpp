@@ -1,0 +1,70 @@
+// limits_worker.cpp - saves buckets and usage counters twice a second, where they changed.
+//
+// Charges made since the last save are what a crash loses: half a second and the time a save
+// takes.  A large table must not keep the disk busy, so the worker rests at least four
+// times as long as the save took; then the loss grows with the table.
+//
+// Shown in pg_stat_activity, but connected to no database, so it works on a standby.  It ends with status 1: the
+// postmaster starts it again, unless it is shutting down.  After the postmaster's death it saves once more; charges are
+// refused from then on (limits.cpp).
+//
+// Locks: kLimitsLock, inside limits_store_save.  Covered by test/tap/limits_durable.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/limits/limits_store.h"
+#include "pg/base/worker.h"
+#include "pg/limits/limits_worker.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr long kRestMs = 500;
+constexpr long kRestPerSave = 4;
+
+// Returns false when the postmaster is gone.
+bool rest(long ms) {
+  const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, ms, PG_WAIT_EXTENSION);
+  ResetLatch(MyLatch);
+  CHECK_FOR_INTERRUPTS();  // DROP DATABASE and others wait until every process has seen their barrier
+  if (ConfigReloadPending) {
+    ConfigReloadPending = false;
+    ProcessConfigFile(PGC_SIGHUP);
+  }
+  return (events & WL_POSTMASTER_DEATH) == 0;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+PGDLLEXPORT void redoubt_worker_main(Datum);
+}
+
+void redoubt_worker_main(Datum) {
+  using namespace redoubt::pg;
+  pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  BackgroundWorkerUnblockSignals();
+  BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);  // to no database; makes it visible
+  MemoryContext context = AllocSetContextCreate(TopMemoryContext, "redoubt worker", ALLOCSET_DEFAULT_SIZES);
+  MemoryContextSwitchTo(context);
+  bool alive = true;
+  while (alive && !ShutdownRequestPending) {
+    const TimestampTz began = GetCurrentTimestamp();
+    (void)limits_store_save(true);
+    MemoryContextReset(context);
+    alive = rest(std::max(kRestMs, kRestPerSave * TimestampDifferenceMilliseconds(began, GetCurrentTimestamp())));
+  }
+  (void)limits_store_save(true);
+  proc_exit(1);
+}
+
+namespace redoubt::pg {
+
+void limits_worker_register() {
+  BackgroundWorker worker =
+      worker_description("redoubt_worker_main", "redoubt limits", BgWorkerStart_ConsistentState, 1);
+  RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,24 @@
+// deferred_errors.h - errors that come when a transaction commits.
+//
+// A deferred constraint is checked by COMMIT, outside of any query, and its message quotes
+// the key.  A transaction that changed a protected table with such constraints and fails
+// before its commit is through pays for one value of each token type of that table.
+#ifndef REDOUBT_PG_METER_DEFERRED_ERRORS_H
+#define REDOUBT_PG_METER_DEFERRED_ERRORS_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// To be called when a plan that changes tables has run, and before COPY FROM.
+void deferred_errors_note(const PlannedStmt *plan);
+void deferred_errors_note_table(Oid relid);
+
+// The token types (a list of OIDs) that a deferred check may quote now.
+const List *deferred_errors_types();
+
+// To be called for ROLLBACK, which checks nothing.
+void deferred_errors_forget();
+
+}  // namespace redoubt::pg
+#endif

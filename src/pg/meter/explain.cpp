@@ -1,0 +1,226 @@
+// explain.cpp - see explain.h.
+//
+// Plain EXPLAIN shows the planner's estimate of what running the query would charge this
+// session.  EXPLAIN ANALYZE sends no row anywhere, so it charges less than the query itself:
+// it shows the figures for the rows that came out, and behind them what it has charged, where
+// that is known (not what parallel workers charge, nor what detokenize() does).
+//
+// Before PostgreSQL 18 no hook is called while a plan is being printed.  EXPLAIN ends the
+// executor before it closes the properties of the query, and that is where this prints.
+// EXPLAIN EXECUTE does not come by the hook there, and is printed without.
+// Plain data only: the hook may be jumped over.
+// Covered by sql/explain.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/meter/explain.h"
+#include "pg/meter/meter_function.h"
+#include "pg/meter/estimate.h"
+#include "pg/types/token_type.h"
+#include "pg/meter/query_meter.h"
+
+extern "C" {
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "executor/instrument.h"
+}
+
+namespace redoubt::pg {
+
+#if PG_VERSION_NUM < 180000
+// The query that EXPLAIN is working on.  On the C stack of the hook.
+struct Explained {
+  ExplainState *state;
+  const IntoClause *into;
+  const char *text;
+};
+#endif
+
+namespace {
+
+#if PG_VERSION_NUM >= 180000
+constinit explain_per_plan_hook_type prev_per_plan = nullptr;
+#else
+constinit ExplainOneQuery_hook_type prev_explain = nullptr;
+
+#endif
+
+struct Entry {
+  Oid token_type;
+  Operation operation;
+  double expected;
+  double charged;
+};
+
+struct Entries {
+  int size;
+  int capacity;
+  Entry *entry;
+};
+
+Entry *entry_of(Entries *entries, Oid token_type, Operation operation) {
+  for (int i = 0; i < entries->size; ++i)
+    if (entries->entry[i].token_type == token_type && entries->entry[i].operation == operation)
+      return &entries->entry[i];
+  if (entries->size == entries->capacity) {
+    const int capacity = std::max(8, entries->capacity * 2);
+    auto *grown = static_cast<Entry *>(palloc(sizeof(Entry) * static_cast<Size>(capacity)));
+    std::copy_n(entries->entry, entries->size, grown);
+    *entries = {entries->size, capacity, grown};
+  }
+  entries->entry[entries->size] = {token_type, operation, 0, 0};
+  return &entries->entry[entries->size++];
+}
+
+void expect(void *entries, Oid token_type, Operation operation, double values) {
+  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->expected += values;
+}
+
+void charged(void *entries, Oid token_type, Operation operation, double values) {
+  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->charged += values;
+}
+
+// Of what the plan will charge itself, what is not counted by its meters.
+void expect_revealed(void *entries, Oid token_type, Operation operation, double values) {
+  if (operation != Operation::read && operation != Operation::probe) expect(entries, token_type, operation, values);
+}
+
+double rows_out(const ExplainState *state, const QueryDesc *query) {
+  if (!state->analyze) return query->plannedstmt->planTree->plan_rows;
+  const Instrumentation *counts = query->planstate->instrument;
+  return counts != nullptr ? counts->ntuples + counts->tuplecount : static_cast<double>(query->estate->es_processed);
+}
+
+// Schema redoubt goes without saying, as in labels.
+const char *type_name(Oid token_type) {
+  const char *name = token_type_require(token_type)->name;
+  return strncmp(name, "redoubt.", 8) == 0 ? name + 8 : name;
+}
+
+void print_text(ExplainState *state, const Entries &entries, bool knows_reads) {
+  StringInfoData line;
+  initStringInfo(&line);
+  for (int i = 0; i < entries.size; ++i) {
+    const Entry &entry = entries.entry[i];
+    appendStringInfo(&line, "%s%s %s x %.0f", i > 0 ? ", " : "", operation_name(entry.operation),
+                     type_name(entry.token_type), entry.expected);
+    if (state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads)))
+      appendStringInfo(&line, " (charged %.0f)", entry.charged);
+  }
+  ExplainPropertyText("Redoubt", line.data, state);
+}
+
+void print_properties(ExplainState *state, const Entries &entries, bool knows_reads) {
+  ExplainOpenGroup("Redoubt", "Redoubt", false, state);
+  for (int i = 0; i < entries.size; ++i) {
+    const Entry &entry = entries.entry[i];
+    ExplainOpenGroup("Charge", nullptr, true, state);
+    ExplainPropertyText("Operation", operation_name(entry.operation), state);
+    ExplainPropertyText("Token Type", type_name(entry.token_type), state);
+    ExplainPropertyFloat("Values", nullptr, entry.expected, 0, state);
+    if (state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads)))
+      ExplainPropertyFloat("Values Charged", nullptr, entry.charged, 0, state);
+    ExplainCloseGroup("Charge", nullptr, true, state);
+  }
+  ExplainCloseGroup("Redoubt", "Redoubt", false, state);
+}
+
+void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan) {
+  QueryMeter *meter = query_meter_of(plan);
+  if (meter == nullptr) return;
+  const QueryDesc *query = query_meter_query(meter);
+  const bool in_workers = plan_meters_in_workers(plan);
+  Entries entries = {};
+  Entries done = {};
+  if (state->analyze) {
+    query_meter_charged(meter, charged, &done);
+    meter_each_charge(query->estate->es_query_cxt, true, charged, &done);
+  }
+  query_meter_expected(meter, into != nullptr ? DestIntoRel : DestRemote, rows_out(state, query), expect, &entries);
+  if (state->analyze && !in_workers) {
+    // What meters in the middle have charged is what they charge whoever runs the query.
+    meter_each_charge(query->estate->es_query_cxt, false, expect, &entries);
+    plan_estimate(plan, expect_revealed, &entries);
+  } else {
+    plan_estimate(plan, expect, &entries);
+  }
+  for (int i = 0; i < done.size; ++i)
+    entry_of(&entries, done.entry[i].token_type, done.entry[i].operation)->charged = done.entry[i].charged;
+  if (entries.size == 0) return;
+  if (state->format == EXPLAIN_FORMAT_TEXT)
+    print_text(state, entries, !in_workers);
+  else
+    print_properties(state, entries, !in_workers);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+#if PG_VERSION_NUM >= 180000
+static void redoubt_explain_per_plan(PlannedStmt *plan, IntoClause *into, ExplainState *state, const char *text,
+                                     ParamListInfo parameters, QueryEnvironment *environment) {
+  using namespace redoubt::pg;
+  if (prev_per_plan != nullptr) prev_per_plan(plan, into, state, text, parameters, environment);
+  print(state, into, plan);
+}
+#else
+// What the server does without a hook, which it has no function for before 17.
+static void redoubt_explain_standard(Query *query, int options, IntoClause *into, ExplainState *state, const char *text,
+                                     ParamListInfo parameters, QueryEnvironment *environment) {
+#if PG_VERSION_NUM >= 170000
+  standard_ExplainOneQuery(query, options, into, state, text, parameters, environment);
+#else
+  const BufferUsage before = pgBufferUsage;
+  instr_time start;
+  instr_time duration;
+  INSTR_TIME_SET_CURRENT(start);
+  PlannedStmt *plan = pg_plan_query(query, text, options, parameters);
+  INSTR_TIME_SET_CURRENT(duration);
+  INSTR_TIME_SUBTRACT(duration, start);
+  BufferUsage buffers = {};
+  if (state->buffers) BufferUsageAccumDiff(&buffers, &pgBufferUsage, &before);
+  ExplainOnePlan(plan, into, state, text, parameters, environment, &duration, state->buffers ? &buffers : nullptr);
+#endif
+}
+
+static void redoubt_ExplainOneQuery(Query *query, int options, IntoClause *into, ExplainState *state, const char *text,
+                                    ParamListInfo parameters, QueryEnvironment *environment) {
+  using namespace redoubt::pg;
+  Explained current = {state, into, text};
+  Explained *const outer = explained;
+  explained = &current;
+  PG_TRY();
+  {
+    (prev_explain != nullptr ? prev_explain : redoubt_explain_standard)(query, options, into, state, text, parameters,
+                                                                        environment);
+  }
+  PG_FINALLY();
+  { explained = outer; }
+  PG_END_TRY();
+}
+#endif
+}
+
+namespace redoubt::pg {
+
+void explain_install() {
+#if PG_VERSION_NUM >= 180000
+  prev_per_plan = explain_per_plan_hook;
+  explain_per_plan_hook = redoubt_explain_per_plan;
+#else
+  prev_explain = ExplainOneQuery_hook;
+  ExplainOneQuery_hook = redoubt_ExplainOneQuery;
+#endif
+}
+
+#if PG_VERSION_NUM < 180000
+void explain_print_end(const QueryDesc *query) {
+  // Statements that the query runs inside have a text of their own.
+  if (query->sourceText == explained->text) print(explained->state, explained->into, query->plannedstmt);
+}
+#endif
+
+}  // namespace redoubt::pg

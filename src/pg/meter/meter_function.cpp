@@ -1,0 +1,147 @@
+// meter_function.cpp - see meter_function.h.
+//
+// State per call site lives in fn_extra, in the memory context of the expression; a reset
+// callback gives back what it leased ahead.  All such states of the backend are in one
+// list, so that a portal that pauses can give back as well.
+// Invariant: the charge comes before the value is handed on.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/delivery.h"
+#include "pg/limits/lease.h"
+#include "pg/meter/meter_function.h"
+#include "pg/meter/read_meter.h"
+#include "pg/types/token_type.h"
+#include "pg/protect/value_count.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct MeterState {
+  MeterState *next;
+  MeterState **link;  // what points here
+  MemoryContext context;
+  Oid type;
+  std::uint64_t rows;
+  std::uint64_t answer[kMaxSources];  // probes that the answer need not pay again
+  MeterSpec spec;
+  Lease lease[kMaxSources];
+  MemoryContextCallback forget;
+};
+
+constinit MeterState *states = nullptr;
+
+void refund(MeterState *state) noexcept {
+  for (int i = 0; i < state->spec.items; ++i) lease_refund(&state->lease[i]);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void meter_function_forget(void *argument) {
+  using namespace redoubt::pg;
+  auto *state = static_cast<MeterState *>(argument);
+  refund(state);
+  *state->link = state->next;
+  if (state->next != nullptr) state->next->link = state->link;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Before the row is handed on, so that an error after it does not save the charge.
+void charge_probe(MeterState *state, int i) {
+  const std::uint16_t flags = state->spec.flags;
+  ProbeCover *cover = nullptr;
+  if ((flags & (kMeterFirst | kMeterAnswer)) != 0)
+    cover = query_meter_cover(state->context, state->spec.item[i].token_type);
+  if ((flags & kMeterAnswer) != 0 && cover != nullptr && state->rows <= cover->covered) return;
+  lease_take(&state->lease[i], 1);
+  if (cover == nullptr || ((flags & kMeterAnswer) == 0 && state->rows > 1)) return;
+  ++cover->covered;
+  // What is written is no more than told at the end, once.
+  if ((flags & kMeterRows) == 0 || ((flags & kMeterFirst) != 0 && state->rows == 1)) ++state->answer[i];
+}
+
+MeterState *make_state(FunctionCallInfo fcinfo) {
+  FmgrInfo *const info = fcinfo->flinfo;
+  const auto *bytes = PG_GETARG_BYTEA_PP(1);
+  auto *state = static_cast<MeterState *>(MemoryContextAllocZero(info->fn_mcxt, sizeof(MeterState)));
+  const auto size = static_cast<Size>(VARSIZE_ANY_EXHDR(bytes));
+  if (size < meter_spec_size(0) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
+  memcpy(&state->spec, VARDATA_ANY(bytes), size);
+  if (state->spec.items > kMaxSources || size != meter_spec_size(state->spec.items))
+    elog(ERROR, "redoubt.meter called with a wrong argument");
+  for (int i = 0; i < state->spec.items; ++i) {
+    if (state->spec.item[i].count == kMaxFlowCount) flow_refuse_beyond_count();
+    state->lease[i] = lease_make(state->spec.item[i].token_type, state->spec.item[i].operation);
+  }
+  state->type = get_fn_expr_argtype(info, 0);
+  state->context = info->fn_mcxt;
+  state->next = states;
+  state->link = &states;
+  if (states != nullptr) states->link = &state->next;
+  states = state;
+  state->forget.func = meter_function_forget;
+  state->forget.arg = state;
+  MemoryContextRegisterResetCallback(info->fn_mcxt, &state->forget);
+  info->fn_extra = state;
+  return state;
+}
+
+void charge(MeterState *state, Datum value, bool null) {
+  const MeterSpec &spec = state->spec;
+  std::uint32_t elements = 1;
+  if (null && (spec.flags & (kMeterPure | kMeterMany)) != 0)
+    elements = 0;
+  else if ((spec.flags & kMeterMany) != 0)
+    elements = value_elements(value, state->type);
+  ++state->rows;
+  for (int i = 0; i < spec.items; ++i) {
+    if (spec.item[i].operation == Operation::probe) {
+      charge_probe(state, i);
+      continue;
+    }
+    const bool left_to_output = spec.item[i].is_token && (spec.flags & kMeterReveals) != 0 && delivery_to_reader() &&
+                                read_is_revealed(spec.item[i].token_type) &&
+                                type_meets_output(state->type, spec.item[i].token_type);
+    const std::uint32_t paid = elements == 0 && spec.item[i].null_tells ? 1 : elements;
+    if (paid > 0 && !(left_to_output && elements > 0))
+      lease_take(&state->lease[i], flow_cost(spec.item[i].count, paid));
+  }
+}
+
+}  // namespace
+
+void meter_each_charge(MemoryContext context, bool answer, VisitCharge visit, void *to) {
+  for (const MeterState *state = states; state != nullptr; state = state->next)
+    for (int i = 0; state->context == context && i < state->spec.items; ++i)
+      visit(to, state->lease[i].token_type, state->lease[i].operation,
+            static_cast<double>(state->lease[i].taken - (answer ? 0 : state->answer[i])));
+}
+
+bool meters_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (MeterState *state = states; state != nullptr; state = state->next)
+    for (int i = 0; i < state->spec.items; ++i) any |= lease_give_back(&state->lease[i], token_type, operation);
+  return any;
+}
+
+void meter_refund_query(MemoryContext context) noexcept {
+  for (MeterState *state = states; state != nullptr; state = state->next)
+    if (state->context == context) refund(state);
+}
+
+}  // namespace redoubt::pg
+
+// meter(anyelement, bytea) returns its first argument, charged for.
+REDOUBT_FUNCTION(redoubt_meter) {
+  using namespace redoubt::pg;
+  auto *state = static_cast<MeterState *>(fcinfo->flinfo->fn_extra);
+  if (state == nullptr) state = make_state(fcinfo);
+  charge(state, PG_GETARG_DATUM(0), PG_ARGISNULL(0));
+  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
+  PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}

@@ -1,0 +1,77 @@
+// plan_cache.cpp - see plan_cache.h.
+//
+// Invariant: an entry is in its slot's list from the moment that it is whole until the plan's memory goes,
+// of which a reset callback tells.  So none outlives its plan, and a plan has one.
+// Backend-local, no locks.
+// Covered by test/metering and sql/reads.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/delivery.h"
+#include "pg/meter/plan_cache.h"
+#include "pg/vault/vault_audit.h"
+
+extern "C" {
+static void plan_facts_forget(void *argument) {
+  using namespace redoubt::pg;
+  const auto *facts = static_cast<PlanFacts *>(argument);
+  PlanFacts **link = plan_slot(facts->plan);
+  while (*link != facts) link = &(*link)->next;
+  *link = facts->next;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+PlanFacts *make(PlannedStmt *plan) {
+  MemoryContext context = GetMemoryChunkContext(plan);
+  auto *facts = static_cast<PlanFacts *>(MemoryContextAllocZero(context, sizeof(PlanFacts)));
+  PlanFacts **slot = plan_slot(plan);
+  facts->plan = plan;
+  facts->next = *slot;
+  facts->forget.func = plan_facts_forget;
+  facts->forget.arg = facts;
+  MemoryContextRegisterResetCallback(context, &facts->forget);
+  *slot = facts;
+  return facts;
+}
+
+// Copies an analysis next to its plan.
+const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
+  MemoryContext context = GetMemoryChunkContext(plan);
+  auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
+  *copy = *analysis;
+  if (analysis->columns == 0) return copy;
+  const Size bytes = sizeof(OutputColumn) * static_cast<Size>(analysis->columns);
+  copy->column = static_cast<OutputColumn *>(MemoryContextAlloc(context, bytes));
+  memcpy(copy->column, analysis->column, bytes);
+  return copy;
+}
+
+}  // namespace
+
+PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
+  protected_columns_init();
+  const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
+  const bool touches = (known != nullptr && known->analysis != nullptr) || plan_touches_protected(plan);
+  const bool reads_vault = vault_watched(plan);
+  const bool shows_tokens = (known != nullptr && known->shows_tokens) || delivery_shows_tokens(plan);
+  PlanFacts *const facts = known != nullptr ? known : make(plan);
+  facts->touches = touches;
+  facts->reads_vault = reads_vault;
+  facts->shows_tokens = shows_tokens;
+  facts->generation = reading;
+  return facts;
+}
+
+const PlanAnalysis *plan_analysis(PlanFacts *facts) {
+  if (facts->analysis != nullptr || !facts->touches) return facts->analysis;
+  MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt plan analysis", ALLOCSET_SMALL_SIZES);
+  MemoryContext old = MemoryContextSwitchTo(scratch);
+  facts->analysis = keep(facts->plan, plan_analyze(facts->plan, false));
+  MemoryContextSwitchTo(old);
+  MemoryContextDelete(scratch);
+  return facts->analysis;
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,123 @@
+// planner_hooks.cpp - see planner_hooks.h.
+//
+// Frames here hold plain data only: the planner may longjmp over them.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/meter/plan_cache.h"
+#include "pg/meter/planner_hooks.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/meter/statistics_meter.h"
+#include "pg/vault/vault_planner.h"
+
+extern "C" {
+#include "catalog/pg_statistic_ext.h"
+#include "foreign/fdwapi.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
+#include "utils/selfuncs.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constinit get_relation_info_hook_type prev_relation_info = nullptr;
+constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
+constinit get_index_stats_hook_type prev_index_stats = nullptr;
+
+bool reads_protected(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr) return true;
+  }
+  return false;
+}
+
+bool column_is_protected(Oid relid, AttrNumber attno) {
+  return attno > 0 ? OidIsValid(protected_column_type(relid, attno)) : protected_relation(relid) != nullptr;
+}
+
+// Statistics found by us leave acl_ok unset, so the planner gives the values in them to
+// leakproof functions only.
+void offer_statistics(VariableStatData *data, Oid relid, AttrNumber attno, bool inherited) {
+  data->statsTuple =
+      SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid), Int16GetDatum(attno), BoolGetDatum(inherited));
+  data->freefunc = ReleaseSysCache;
+}
+
+// The planner hands values of extended statistics to any operator of a query that may read
+// the columns; it does without those of protected ones.
+void hide_statistics(Oid relid, RelOptInfo *relation) {
+  ListCell *cell = nullptr;
+  foreach (cell, relation->statlist) {
+    const auto *statistics = static_cast<const StatisticExtInfo *>(lfirst(cell));
+    if (statistics->kind != STATS_EXT_MCV && statistics->kind != STATS_EXT_EXPRESSIONS) continue;
+    const Bitmapset *columns = statistics_columns(statistics->statOid);
+    bool shows = false;
+    const ProtectedRelation *known = protected_relation(relid);
+    for (int i = 0; known != nullptr && i < known->size; ++i) shows |= bms_is_member(known->column[i].attno, columns);
+    if (shows) relation->statlist = foreach_delete_current(relation->statlist, cell);
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Where a
+// query that aggregates reads protected columns, foreign servers are not asked for more
+// than scans and joins.
+static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
+  using namespace redoubt::pg;
+  if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
+  if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
+  if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
+  auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));
+  *routine = *relation->fdwroutine;
+  routine->GetForeignUpperPaths = nullptr;
+  relation->fdwroutine = routine;
+}
+
+static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno, VariableStatData *data) {
+  using namespace redoubt::pg;
+  if (prev_relation_stats != nullptr && prev_relation_stats(root, entry, attno, data)) return true;
+  if (entry->rtekind != RTE_RELATION || !column_is_protected(entry->relid, attno)) return false;
+  offer_statistics(data, entry->relid, attno, entry->inh);
+  return true;
+}
+
+static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, VariableStatData *data) {
+  using namespace redoubt::pg;
+  if (prev_index_stats != nullptr && prev_index_stats(root, index, attno, data)) return true;
+  if (!column_is_protected(IndexGetRelation(index, true), 0)) return false;
+  offer_statistics(data, index, attno, false);
+  return true;
+}
+}
+
+namespace redoubt::pg {
+
+int planner_begin(Query *query, int options) {
+  if (!IsTransactionState()) return options;
+  statistics_meter(query);
+  const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
+  return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
+}
+
+void planner_end(PlannedStmt *plan) {
+  if (!IsTransactionState()) return;
+  statistics_guard(plan);
+  if (plan_facts(plan)->touches) (void)plan_analyze(plan, true);
+}
+
+void planner_hooks_install() {
+  prev_relation_info = get_relation_info_hook;
+  get_relation_info_hook = redoubt_relation_info;
+  prev_relation_stats = get_relation_stats_hook;
+  get_relation_stats_hook = redoubt_relation_stats;
+  prev_index_stats = get_index_stats_hook;
+  get_index_stats_hook = redoubt_index_stats;
+}
+
+}  // namespace redoubt::pg

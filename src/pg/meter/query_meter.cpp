@@ -1,0 +1,343 @@
+// query_meter.cpp - see query_meter.h.
+//
+// State per query lives in its es_query_cxt and leaves the list with it.  Backend-local, no locks.
+// Covered by sql/reads.sql, sql/probes.sql, sql/explain.sql and test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/meter/meter_function.h"
+#include "pg/meter/query_meter.h"
+#include "pg/meter/read_meter.h"
+
+extern "C" {
+static void query_meter_forget(void *argument) {
+  using namespace redoubt::pg;
+  for (QueryMeter **link = &query_meters; *link != nullptr; link = &(*link)->next)
+    if (*link == argument) {
+      *link = (*link)->next;
+      return;
+    }
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Destinations whose rows leave the reader's control.  Parallel workers hand
+// rows to their leader, which meters them.
+bool leaves(CommandDest dest) noexcept { return dest != DestNone && dest != DestTupleQueue; }
+
+// A token stays a token in a new table or in a tuple store that is printed to the client, where
+// it is met again; a labelled plaintext value does not.  What a function does with its
+// rows cannot be seen.
+bool stays_protected(CommandDest dest, bool store_is_printed) noexcept {
+  return dest == DestIntoRel || dest == DestTransientRel || (dest == DestTuplestore && store_is_printed);
+}
+
+// Calls `visit(token_type)` once per token type of the sources in `mask`.
+template <typename Visit>
+void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
+  for (int i = 0; i < analysis->sources; ++i) {
+    if ((mask & 1U << i) == 0) continue;
+    bool first = true;
+    for (int k = 0; k < i; ++k)
+      first &= (mask & 1U << k) == 0 || analysis->source[k].token_type != analysis->source[i].token_type;
+    if (first) visit(analysis->source[i].token_type);
+  }
+}
+
+void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((mask & 1U << i) != 0) limits_charge(analysis->source[i].token_type, Operation::probe, 1);
+}
+
+void admit(const PlanAnalysis *analysis) {
+  each_type(analysis, ~0U, [](Oid type) { limits_require_no_debt(type, Operation::read); });
+  each_type(analysis, analysis->statement_decides, [](Oid type) { limits_require_no_debt(type, Operation::probe); });
+}
+
+ProbeCover *cover_of(QueryMeter *query, Oid token_type) noexcept {
+  for (int i = 0; i < query->covers; ++i)
+    if (query->cover[i].token_type == token_type) return &query->cover[i];
+  query->cover[query->covers] = {token_type, 0, 0};
+  return &query->cover[query->covers++];
+}
+
+// A meter and its arrays in one piece.
+QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
+  const auto sources = static_cast<Size>(analysis->sources);
+  const Size budgets_at = MAXALIGN(sizeof(QueryMeter));
+  const Size covers_at = budgets_at + MAXALIGN(sizeof(MeteredBudget) * 2 * sources);
+  const Size columns_at = covers_at + MAXALIGN(sizeof(ProbeCover) * sources);
+  auto *memory = static_cast<char *>(
+      MemoryContextAlloc(context, columns_at + sizeof(MeteredColumn) * static_cast<Size>(analysis->values)));
+  auto *meter = new (memory) QueryMeter{};
+  meter->budget = reinterpret_cast<MeteredBudget *>(memory + budgets_at);
+  meter->cover = reinterpret_cast<ProbeCover *>(memory + covers_at);
+  meter->column = reinterpret_cast<MeteredColumn *>(memory + columns_at);
+  return meter;
+}
+
+// Of what decides on the statement's rows, the sources whose probe its answer has not paid for yet; counts it as paid.
+std::uint32_t unpaid_answer(QueryMeter *meter) noexcept {
+  std::uint32_t unpaid = 0;
+  for (int i = 0; i < meter->analysis->sources; ++i)
+    if ((meter->analysis->statement_decides & 1U << i) != 0 &&
+        query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
+      unpaid |= 1U << i;
+  return unpaid;
+}
+
+void visit_conflicts(const QueryMeter *meter, VisitCharge visit, void *to) {
+  for (const ConflictMeter *conflict = meter->conflicts; conflict != nullptr; conflict = conflict->next)
+    for (int i = 0; i < conflict->prices; ++i) {
+      const Lease &lease = conflict->price[i].lease;
+      visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
+    }
+}
+
+struct Paid {
+  Oid token_type;
+  bool any;
+};
+
+void note_paid(void *to, Oid token_type, Operation, double values) {
+  auto *paid = static_cast<Paid *>(to);
+  paid->any |= values > 0 && token_type == paid->token_type;
+}
+
+// Which parts of a statement were run is a probe where nothing else is paid for the values that decided it.
+void charge_runs(QueryMeter *meter, CommandDest dest) {
+  const PlanAnalysis *analysis = meter->analysis;
+  std::uint32_t unpaid = analysis->runs & ~meter->probed;
+  for (int c = 0; leaves(dest) && c < analysis->columns; ++c) unpaid &= ~analysis->column[c].carries;
+  for (; unpaid != 0; unpaid &= unpaid - 1) {
+    const int i = std::countr_zero(unpaid);
+    Paid paid = {analysis->source[i].token_type, false};
+    query_meter_charged(meter, note_paid, &paid);
+    meter_each_charge(meter->estate->es_query_cxt, true, note_paid, &paid);
+    if (!paid.any) limits_charge(paid.token_type, Operation::probe, 1);
+    meter->probed |= 1U << i;
+  }
+}
+
+// Redoubt's own refusals name no value.
+bool error_is_own() noexcept {
+  MemoryContext caller = MemoryContextSwitchTo(CurTransactionContext);  // in PG_CATCH it is ErrorContext
+  ErrorData *error = CopyErrorData();
+  MemoryContextSwitchTo(caller);
+  const std::string_view file = error->filename != nullptr ? error->filename : "";
+  const bool own = file.ends_with(".cpp");  // the server's files are in C
+  FreeErrorData(error);
+  return own;
+}
+
+}  // namespace
+
+QueryMeter *query_meter_find(const EState *estate) noexcept {
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
+    if (query->estate == estate) return query;
+  return nullptr;
+}
+
+int query_meter_budget(QueryMeter *query, int source, Operation operation) noexcept {
+  const Oid token_type = query->analysis->source[source].token_type;
+  for (int i = 0; i < query->budgets; ++i)
+    if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
+  query->budget[query->budgets] = {lease_make(token_type, operation), 0, 0};
+  return query->budgets++;
+}
+
+std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept {
+  ProbeCover *cover = cover_of(query, token_type);
+  cover->answered += probes;
+  if (cover->answered <= cover->covered) return 0;
+  const std::uint64_t missing = std::min<std::uint64_t>(probes, cover->answered - cover->covered);
+  cover->covered = cover->answered;
+  return static_cast<std::uint32_t>(missing);
+}
+
+[[gnu::hot]] void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
+  const PlanAnalysis *analysis = meter->analysis;
+  meter->budgets = meter->columns = 0;
+  meter->single = false;
+  meter->instead = 0;
+  if (!leaves(dest)) return;
+  std::uint32_t pays = 0;  // sources of which every row has a value, or whose null is all that decided
+  for (int c = 0; c < analysis->columns; ++c) {
+    const OutputColumn &column = analysis->column[c];
+    pays |= flow_surely_paid(column.flow);
+    for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
+      const int i = std::countr_zero(rest);
+      const bool stays = (column.stays & 1U << i) != 0;
+      if (stays && stays_protected(dest, store_is_printed)) {
+        if (dest == DestTuplestore) pays |= 1U << i;  // when it is printed
+        continue;
+      }
+      const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
+      const int budget = query_meter_budget(meter, i, Operation::read);
+      const bool null_is_free = column.flow.pure || column.flow.many;
+      if (null_is_free && (column.flow.elsewhere & 1U << i) != 0)
+        meter->instead |= 1U << i;
+      else
+        pays |= 1U << i;
+      if (null_is_free || revealable)
+        meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
+                                           static_cast<std::uint8_t>(i),
+                                           column.type,
+                                           column.flow.count[i],
+                                           column.flow.many,
+                                           column.flow.pure,
+                                           revealable,
+                                           !stays,
+                                           budget};
+      else
+        meter->budget[budget].fixed += column.flow.count[i];
+    }
+  }
+  const std::uint32_t probes = analysis->row_decides & ~pays;
+  meter->instead &= probes;
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((probes & 1U << i) != 0)
+      meter->budget[query_meter_budget(meter, i, Operation::probe)].fixed += (meter->instead & 1U << i) != 0 ? 0 : 1;
+  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0;
+}
+
+[[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
+  // What a worker hands to its leader is metered there, or by meters in its part of the plan;
+  // the queries of functions that it calls are its own.
+  if ((IsParallelWorker() && query->dest->mydest == DestTupleQueue) || query->plannedstmt->commandType == CMD_UTILITY)
+    return;
+  const PlanAnalysis *analysis = plan_analysis(facts);
+  if (analysis->sources == 0) return;
+  if (analysis->unmetered)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("the plan hands protected values over at a place that is not metered"),
+                    errhint("Another extension may have made or changed the plan after Redoubt saw it; load redoubt "
+                            "last in shared_preload_libraries.")));
+  MemoryContext context = query->estate->es_query_cxt;
+  QueryMeter *const meter = allocate(context, analysis);
+  meter->estate = query->estate;
+  meter->query = query;
+  meter->analysis = analysis;
+  meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+  meter->forget.func = query_meter_forget;
+  meter->forget.arg = meter;
+  MemoryContextRegisterResetCallback(context, &meter->forget);
+  meter->next = query_meters;
+  query_meters = meter;
+  // The planner's estimate, which EXPLAIN shows, tells of values too.
+  if (meter->explain_only)
+    charge_probes(analysis, analysis->statement_decides);
+  else {
+    if (analysis->beyond_count) flow_refuse_beyond_count();
+    admit(analysis);
+    if (analysis->conflicts) meter->conflicts = conflict_meters_make(query);
+  }
+}
+
+[[gnu::hot]] void query_meter_finish(QueryMeter *meter, const QueryDesc *query) {
+  conflict_meters_end(meter->conflicts);
+  const CommandDest dest = query->dest->mydest;
+  // That there is no row, or how many were changed, is an answer as well.
+  const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
+  // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
+  if (counted && (!meter->told || dest == DestNone)) {
+    const std::uint32_t told = unpaid_answer(meter);
+    charge_probes(meter->analysis, told);
+    meter->probed |= told;
+  }
+  meter->told = true;
+  if (meter->analysis->runs != 0) [[unlikely]]
+    charge_runs(meter, dest);
+}
+
+bool query_meters_give_back(Oid token_type, Operation operation) noexcept {
+  bool any = false;
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next) {
+    for (int i = 0; i < query->budgets; ++i) any |= lease_give_back(&query->budget[i].lease, token_type, operation);
+    any |= conflict_meters_give_back(query->conflicts, token_type, operation);
+  }
+  return any;
+}
+
+bool error_may_carry_values() noexcept {
+  switch (geterrcode()) {
+    case ERRCODE_QUERY_CANCELED:
+    case ERRCODE_ADMIN_SHUTDOWN:
+    case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+    case ERRCODE_T_R_SERIALIZATION_FAILURE:  // these three name transactions and rows, no values
+    case ERRCODE_T_R_DEADLOCK_DETECTED:
+    case ERRCODE_LOCK_NOT_AVAILABLE:
+      return false;
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:  // the server names the object, which a value may have chosen
+      return !error_is_own();
+    default:
+      return true;
+  }
+}
+
+void query_meter_error(const QueryDesc *query) noexcept {
+  QueryMeter *meter = query->estate != nullptr ? query_meter_find(query->estate) : nullptr;
+  if (meter == nullptr || meter->explain_only) return;
+  conflict_meters_error(meter->conflicts, error_may_carry_values());
+  if (!error_may_carry_values()) {
+    // That the statement did not end is an answer; one that Redoubt refuses has been charged.
+    if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
+    for (std::uint32_t rest = meter->told ? 0 : unpaid_answer(meter); rest != 0; rest &= rest - 1)
+      limits_force(meter->analysis->source[std::countr_zero(rest)].token_type, Operation::probe, 1);
+    return;
+  }
+  for (int i = 0; i < meter->analysis->sources; ++i)
+    limits_force(meter->analysis->source[i].token_type, Operation::read,
+                 std::max<std::uint16_t>(meter->analysis->held[i], 1));
+}
+
+ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next) {
+    if (query->estate->es_query_cxt != context) continue;
+    for (int i = 0; i < query->analysis->sources; ++i)
+      if (query->analysis->source[i].token_type == token_type) return cover_of(query, token_type);
+  }
+  return nullptr;
+}
+
+QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
+  for (QueryMeter *meter = query_meters; meter != nullptr; meter = meter->next)
+    if (meter->estate->es_plannedstmt == plan) return meter;
+  return nullptr;
+}
+
+const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept { return meter->query; }
+
+void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
+  for (int i = 0; i < meter->budgets; ++i) {
+    const Lease &lease = meter->budget[i].lease;
+    visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
+  }
+  const PlanAnalysis *analysis = meter->analysis;
+  for (int i = 0; i < analysis->sources; ++i)
+    visit(to, analysis->source[i].token_type, Operation::probe, (meter->probed & 1U << i) != 0 ? 1 : 0);
+  visit_conflicts(meter, visit, to);
+}
+
+void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to) {
+  const PlanAnalysis *analysis = meter->analysis;
+  query_meter_prepare(meter, dest, dest == DestRemote, true);
+  for (int i = 0; i < meter->columns; ++i) {
+    const MeteredColumn &column = meter->column[i];
+    const Oid type = meter->budget[column.budget].lease.token_type;
+    const bool to_reader = dest == DestRemote || !column.as_text;
+    const bool revealed = column.revealable && to_reader && read_is_revealed(type);
+    visit(to, type, revealed ? read_revealed_as(type) : Operation::read, rows * column.count);
+  }
+  for (int i = 0; i < meter->budgets; ++i)
+    visit(to, meter->budget[i].lease.token_type, meter->budget[i].lease.operation, rows * meter->budget[i].fixed);
+  const bool told = rows == 0 || analysis->columns == 0;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const double once = told && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
+    visit(to, analysis->source[i].token_type, Operation::probe, once);
+  }
+  visit_conflicts(meter, visit, to);
+}
+
+}  // namespace redoubt::pg

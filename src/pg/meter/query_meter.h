@@ -1,0 +1,114 @@
+// query_meter.h - what a query is charged besides its rows, and the state of metering it.
+//
+// One per executor run of a plan that touches protected columns.  read_meter charges the rows that leave, and
+// meter_function what leaves in the middle of a plan.
+#ifndef REDOUBT_PG_METER_QUERY_METER_H
+#define REDOUBT_PG_METER_QUERY_METER_H
+
+#include "pg/base/boundary.h"
+
+#include "pg/meter/conflict_meter.h"
+#include "pg/limits/lease.h"
+#include "pg/meter/plan_cache.h"
+
+namespace redoubt::pg {
+
+// A budget that rows are charged to.
+struct MeteredBudget {
+  Lease lease;
+  std::uint32_t fixed;   // values in every row
+  std::uint32_t wanted;  // values in the row at hand
+};
+
+// A column whose values have to be looked at.
+struct MeteredColumn {
+  AttrNumber attribute;
+  std::uint8_t source;
+  Oid type;
+  std::uint16_t count;
+  bool many;
+  bool pure;
+  bool revealable;  // tokens: where an output function reveals them, it charges instead
+  bool as_text;     // made into text by the query, not by whom it is handed to
+  int budget;
+};
+
+// Probes of a token type that rows inside a query have paid for its answer.
+struct ProbeCover {
+  Oid token_type;
+  std::uint64_t covered;
+  std::uint64_t answered;  // of the answer, so far
+};
+
+struct QueryMeter {
+  QueryMeter *next;
+  const EState *estate;
+  const QueryDesc *query;
+  const PlanAnalysis *analysis;
+  bool explain_only;
+  bool told;             // the probe for "no row" is settled
+  std::uint32_t probed;  // and was charged for these sources
+  int covers;
+  ProbeCover *cover;  // room for one per source
+  int budgets;
+  MeteredBudget *budget;  // room for two per source
+  bool single;            // one budget, one column, and nothing else in a row
+  std::uint32_t instead;  // a bit per source: a row in which all its values are null is a probe of it
+  int columns;
+  MeteredColumn *column;  // room for every source that an output column carries
+  ConflictMeter *conflicts;
+  MemoryContextCallback forget;
+};
+
+inline constinit QueryMeter *query_meters = nullptr;  // of this backend, innermost first
+
+// query_meter_start is called after ExecutorStart of a plan that touches something protected.  Raises 53400 where a
+// bucket of the query is in debt, 55000 where the plan has a point without a meter.
+void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags);
+
+// query_meter_find returns the meter of a query, null where it has none.
+QueryMeter *query_meter_find(const EState *estate) noexcept;
+
+// query_meter_prepare sets a meter up for one run: the settings and the destination decide what is charged.
+void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed);
+
+// query_meter_budget returns the place of the budget that values or probes of a source are charged to.
+int query_meter_budget(QueryMeter *query, int source, Operation operation) noexcept;
+
+// query_meter_uncovered returns, of `probes` more of the answer, those that are not paid for yet, and counts them as
+// paid.
+std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept;
+
+// query_meter_cover returns that of the query whose memory context this is, or null: in a
+// parallel worker there is none.
+ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept;
+
+// query_meter_finish charges what a finished run told besides its rows: that there was none, a count.  Remembers the
+// columns of a table it filled.
+void query_meter_finish(QueryMeter *meter, const QueryDesc *query);
+
+// query_meters_give_back: leases_give_back, of what the output of the queries in progress has leased.
+bool query_meters_give_back(Oid token_type, Operation operation) noexcept;
+
+// For the error path: the message may carry a protected value of the query.
+void query_meter_error(const QueryDesc *query) noexcept;
+
+// For the error path: false where the SQLSTATE of the error in flight rules out that it quotes a value.
+bool error_may_carry_values() noexcept;
+
+// What a query costs, entry by entry.
+using VisitCharge = void (*)(void *to, Oid token_type, Operation operation, double values);
+
+// query_meter_of returns the meter of a plan that is executed right now, or null.
+QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept;
+const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept;
+
+// query_meter_charged tells what a run has been charged by this process, without meters in its plan.
+void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to);
+
+// query_meter_expected tells what `rows` rows would be charged, sent to `dest` of this session.  Ends
+// the use of `meter` for a run.
+void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,264 @@
+// statistics_meter.cpp - see statistics_meter.h.
+//
+// Done before planning, where a reference still stands for its use: pg_stats chooses one
+// of five arrays by CASE, and only the one that is chosen is evaluated and charged.  The
+// function is STABLE so that columns of the view that nobody reads stay dropped.
+// An extended statistics object pays for all its values as soon as one is looked at.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/limits/limits.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/meter/statistics_meter.h"
+#include "pg/protect/table_code.h"
+
+extern "C" {
+#include "catalog/pg_statistic_ext.h"
+#include "optimizer/optimizer.h"
+#include "statistics/extended_stats_internal.h"
+#include "statistics/statistics.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+struct Rewrite {
+  Oid function;
+  Oid extended_function;
+  List *queries;  // enclosing ones, innermost first
+};
+
+bool reads_statistics(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_RELATION &&
+        (entry->relid == StatisticRelationId || entry->relid == StatisticExtDataRelationId))
+      return true;
+    if (entry->rtekind == RTE_SUBQUERY && reads_statistics(entry->subquery)) return true;
+  }
+  foreach (cell, query->cteList)
+    if (reads_statistics(reinterpret_cast<Query *>(static_cast<CommonTableExpr *>(lfirst(cell))->ctequery)))
+      return true;
+  return query->hasSubLinks;  // not looked into here: they may
+}
+
+// The table that a reference to one of the columns with values is to, or InvalidOid.
+Oid values_table(const Rewrite *rewrite, const Var *variable) {
+  if (static_cast<int>(variable->varlevelsup) >= list_length(rewrite->queries)) return InvalidOid;
+  const auto *query = static_cast<Query *>(list_nth(rewrite->queries, static_cast<int>(variable->varlevelsup)));
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
+  if (entry->rtekind != RTE_RELATION) return InvalidOid;
+  const AttrNumber attno = variable->varattno;  // 0: the whole row
+  const bool values = entry->relid == StatisticRelationId
+                          ? attno >= Anum_pg_statistic_stavalues1 && attno <= Anum_pg_statistic_stavalues5
+                          : attno == Anum_pg_statistic_ext_data_stxdmcv || attno == Anum_pg_statistic_ext_data_stxdexpr;
+  const bool statistics = entry->relid == StatisticRelationId || entry->relid == StatisticExtDataRelationId;
+  return statistics && (values || attno == 0) ? entry->relid : InvalidOid;
+}
+
+Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
+  const auto column = [values](int attno, Oid type) {
+    return makeVar(values->varno, static_cast<AttrNumber>(attno), type, -1, InvalidOid, values->varlevelsup);
+  };
+  // Of a whole row, the function looks at its type.
+  const bool extended = table == StatisticExtDataRelationId || values->varattno == 0;
+  List *arguments = extended
+                        ? list_make2(values, column(table == StatisticRelationId ? Anum_pg_statistic_starelid
+                                                                                 : Anum_pg_statistic_ext_data_stxoid,
+                                                    OIDOID))
+                        : list_make3(values, column(Anum_pg_statistic_starelid, OIDOID),
+                                     column(Anum_pg_statistic_staattnum, INT2OID));
+  return reinterpret_cast<Node *>(makeFuncExpr(extended ? rewrite->extended_function : rewrite->function,
+                                               values->vartype, arguments, values->varcollid, values->varcollid,
+                                               COERCE_EXPLICIT_CALL));
+}
+
+// The token type that pays for a column, or for what an index computes from one.
+Oid paying_type(Oid relid, AttrNumber attno) {
+  if (get_rel_relkind(relid) != RELKIND_INDEX) return protected_column_type(relid, attno);
+  const ProtectedRelation *table = protected_relation(IndexGetRelation(relid, true));
+  return table != nullptr ? table->column[0].source.token_type : InvalidOid;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static Node *statistics_meter_mutator(Node *node, void *context) {
+  using namespace redoubt::pg;
+  auto *rewrite = static_cast<Rewrite *>(context);
+  if (node == nullptr) return nullptr;
+  if (IsA(node, NullTest) && IsA(reinterpret_cast<NullTest *>(node)->arg, Var)) return node;  // shows no value
+  if (IsA(node, Var))
+    if (const Oid table = values_table(rewrite, reinterpret_cast<Var *>(node)); OidIsValid(table))
+      return metered(rewrite, reinterpret_cast<Var *>(node), table);
+  if (IsA(node, Query)) {
+    rewrite->queries = lcons(node, rewrite->queries);
+    Node *copy = reinterpret_cast<Node *>(
+        query_tree_mutator(reinterpret_cast<Query *>(node), tree_mutator(statistics_meter_mutator), context, 0));
+    rewrite->queries = list_delete_first(rewrite->queries);
+    return copy;
+  }
+  return expression_tree_mutator(node, tree_mutator(statistics_meter_mutator), context);
+}
+}
+
+namespace redoubt::pg {
+
+void statistics_meter(Query *query) {
+  if (query->commandType == CMD_UTILITY || !reads_statistics(query)) return;
+  if (!OidIsValid(get_namespace_oid("redoubt", true))) return;
+  const Oid types[] = {ANYARRAYOID, OIDOID, INT2OID};
+  const Oid extended_types[] = {ANYELEMENTOID, OIDOID};
+  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter_statistics")));
+  Rewrite rewrite = {LookupFuncName(name, lengthof(types), types, true),
+                     LookupFuncName(name, lengthof(extended_types), extended_types, true), list_make1(query)};
+  if (!OidIsValid(rewrite.function) || !OidIsValid(rewrite.extended_function)) return;
+  (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
+}
+
+void statistics_guard(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_TOASTVALUE) continue;
+    bool of_statistics = false;
+    for (const Oid table : {StatisticRelationId, StatisticExtDataRelationId}) {
+      Relation relation = table_open(table, AccessShareLock);
+      of_statistics |= relation->rd_rel->reltoastrelid == entry->relid;
+      table_close(relation, AccessShareLock);
+    }
+    if (!of_statistics || superuser() || !OidIsValid(get_namespace_oid("redoubt", true))) continue;
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("\"%s\" may hold values of protected columns", get_rel_name(entry->relid)),
+                    errhint("Read pg_statistic or pg_stats, which are metered.")));
+  }
+}
+
+bool statistics_table(Oid relid) noexcept {
+  return relid == StatisticRelationId || relid == StatisticExtDataRelationId;
+}
+
+Bitmapset *statistics_columns(Oid statistics) {
+  HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  const auto *object = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple));
+  Bitmapset *columns = nullptr;
+  for (int i = 0; i < object->stxkeys.dim1; ++i) columns = bms_add_member(columns, object->stxkeys.values[i]);
+  ReleaseSysCache(tuple);
+  Bitmapset *used = nullptr;
+  pull_varattnos(statistics_expressions(statistics), 1, &used);
+  int member = -1;
+  while ((member = bms_next_member(used, member)) >= 0)
+    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno > 0)
+      columns = bms_add_member(columns, attno);
+  return columns;
+}
+
+}  // namespace redoubt::pg
+
+namespace redoubt::pg {
+namespace {
+
+// The values in a list of most common combinations, or in statistics on expressions.
+uint32 extended_values(Datum values, Oid type) {
+  if (!OidIsValid(get_element_type(type))) {
+    const MCVList *list = statext_mcv_deserialize(DatumGetByteaPP(values));
+    return list != nullptr ? list->nitems : 0;
+  }
+  uint32 n = 0;
+  Datum *rows = nullptr;
+  bool *nulls = nullptr;
+  int size = 0;
+  deconstruct_array(DatumGetArrayTypeP(values), get_element_type(type), -1, false, TYPALIGN_DOUBLE, &rows, &nulls,
+                    &size);
+  for (int i = 0; i < size; ++i) {
+    if (nulls[i]) continue;
+    HeapTupleHeader row = DatumGetHeapTupleHeader(rows[i]);
+    for (int slot = Anum_pg_statistic_stavalues1; slot <= Anum_pg_statistic_stavalues5; ++slot) {
+      bool null = true;
+      const Datum array = GetAttributeByNum(row, static_cast<AttrNumber>(slot), &null);
+      if (null) continue;
+      const ArrayType *elements = DatumGetArrayTypeP(array);
+      n += static_cast<uint32>(ArrayGetNItems(ARR_NDIM(elements), ARR_DIMS(elements)));
+    }
+  }
+  return n;
+}
+
+void charge_extended(Datum values, Oid type, Oid statistics) {
+  HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+  if (!HeapTupleIsValid(tuple)) return;
+  const Oid relid = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple))->stxrelid;
+  ReleaseSysCache(tuple);
+  const Bitmapset *columns = statistics_columns(statistics);
+  uint32 n = 0;
+  for (int i = 0;; ++i) {
+    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
+    if (relation == nullptr || i >= relation->size) return;
+    const ProtectedColumn column = relation->column[i];
+    if (!bms_is_member(column.attno, columns)) continue;
+    if (n == 0) n = extended_values(values, type);
+    limits_charge(column.source.token_type, Operation::read, n);
+  }
+}
+
+// A slot of pg_statistic.
+void charge_slot(Datum values, Oid relid, AttrNumber attno) {
+  const Oid type = paying_type(relid, attno);
+  if (!OidIsValid(type)) return;
+  const ArrayType *array = DatumGetArrayTypeP(values);
+  limits_charge(type, Operation::read, static_cast<uint32>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))));
+}
+
+// A whole row of pg_statistic, of the relation.
+void charge_statistic_row(HeapTupleHeader row, Oid relid) {
+  bool null = true;
+  const AttrNumber attno = DatumGetInt16(GetAttributeByNum(row, Anum_pg_statistic_staattnum, &null));
+  for (int slot = Anum_pg_statistic_stavalues1; slot <= Anum_pg_statistic_stavalues5; ++slot) {
+    const Datum values = GetAttributeByNum(row, static_cast<AttrNumber>(slot), &null);
+    if (!null) charge_slot(values, relid, attno);
+  }
+}
+
+// A whole row of pg_statistic_ext_data, of the statistics object.
+void charge_extended_row(HeapTupleHeader row, Oid statistics) {
+  constexpr AttrNumber kColumns[] = {Anum_pg_statistic_ext_data_stxdmcv, Anum_pg_statistic_ext_data_stxdexpr};
+  for (const AttrNumber column : kColumns) {
+    bool null = true;
+    const Datum values = GetAttributeByNum(row, column, &null);
+    if (!null) charge_extended(values, get_atttype(StatisticExtDataRelationId, column), statistics);
+  }
+}
+
+void charge_object(Datum value, Oid type, Oid object) {
+  if (type == get_rel_type_id(StatisticRelationId)) return charge_statistic_row(DatumGetHeapTupleHeader(value), object);
+  if (type == get_rel_type_id(StatisticExtDataRelationId))
+    return charge_extended_row(DatumGetHeapTupleHeader(value), object);
+  charge_extended(value, type, object);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+// meter_statistics(anyelement, oid) returns its first argument, charged for as read of the
+// protected columns of the extended statistics object that the other names; or a whole row
+// of pg_statistic, of the relation.
+REDOUBT_FUNCTION(redoubt_meter_extended_statistics) {
+  using namespace redoubt::pg;
+  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
+  if (!PG_ARGISNULL(1)) charge_object(PG_GETARG_DATUM(0), get_fn_expr_argtype(fcinfo->flinfo, 0), PG_GETARG_OID(1));
+  PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+// meter_statistics(anyarray, oid, int2) returns its first argument, charged for as read
+// of the column that the others name.
+REDOUBT_FUNCTION(redoubt_meter_statistics) {
+  using namespace redoubt::pg;
+  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
+  const Datum values = PG_GETARG_DATUM(0);
+  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2)) charge_slot(values, PG_GETARG_OID(1), PG_GETARG_INT16(2));
+  PG_RETURN_DATUM(values);
+}

@@ -1,0 +1,227 @@
+// plan/analysis.cpp - the analysis of a whole plan.
+//
+// A function of the plan and the catalogs; plan_cache keeps the result.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+#include "pg/types/token_type.h"
+#include "pg/protect/protected_columns.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr int kMaxWalks = 40;
+
+NodeFlow walk_all(PlanWalk *walk) {
+  for (int i = 0; i < walk->subplans; ++i) {
+    walk->context = walk->called[i];
+    walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
+  }
+  walk->context = 0;
+  return walk_plan(walk, walk->plan->planTree);
+}
+
+// Values of labelled columns per token type: what a row of this branch costs.
+std::uint32_t labelled_cost(const PlanWalk *walk, const Flow &flow, Oid token_type) {
+  std::uint32_t cost = 0;
+  for (int i = 0; i < walk->analysis->sources; ++i)
+    if (walk->analysis->source[i].token_type == token_type && !walk->analysis->source[i].is_token)
+      cost += flow.count[i];
+  return cost;
+}
+
+bool cost_differs(const PlanWalk *walk, const Flow &a, const Flow &b) {
+  for (int i = 0; i < walk->analysis->sources; ++i) {
+    const Oid type = walk->analysis->source[i].token_type;
+    if (labelled_cost(walk, a, type) != labelled_cost(walk, b, type)) return true;
+  }
+  return false;
+}
+
+// A UNION ALL, or a table of several parts, whose rows leave as they are.  Null for any other plan.
+Append *top_union(const PlannedStmt *plan) {
+  Plan *root = plan->planTree;
+  if (plan->commandType != CMD_SELECT) return nullptr;
+  // A LIMIT takes no row more than it hands on, but for those that an OFFSET skips.
+  if (IsA(root, Limit) && reinterpret_cast<Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
+  if (!IsA(root, Append) || root->qual != NIL) return nullptr;
+  return reinterpret_cast<Append *>(root);
+}
+
+bool is_of_parts(const PlannedStmt *plan, const Append *append) {
+  int rti = -1;
+  while ((rti = bms_next_member(append->apprelids, rti)) >= 0)
+    if (rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind == RTE_RELATION) return true;
+  return false;
+}
+
+// Where other values decided on the rows of one branch than on those of another, each pays for its own.
+void meter_branch_probes(PlanWalk *walk, Append *append, const NodeFlow *branch, const NodeFlow *top) {
+  const auto decides = [&](int i) { return node_flow_decides(branch[i]); };
+  bool differs = false;
+  bool null_tells = false;  // in a column that is charged for at the top, which sees to that as well
+  std::uint32_t all = 0;
+  for (int i = 0; i < list_length(append->appendplans); ++i) {
+    differs |= decides(i) != decides(0);
+    all |= decides(i);
+    for (int k = 0; k < top->size; ++k)
+      null_tells |= flow_explicit(top->column[k]) != 0 &&
+                    (node_flow_column(&branch[i], static_cast<AttrNumber>(k + 1)).elsewhere & decides(i)) != 0;
+  }
+  if (!differs || null_tells || node_flow_decides(*top) != all || is_of_parts(walk->plan, append)) return;
+  ListCell *cell = nullptr;
+  foreach (cell, append->appendplans) {
+    auto *plan = static_cast<Plan *>(lfirst(cell));
+    const int i = foreach_current_index(cell);
+    const std::uint32_t probes = flow_probes(decides(i), node_flow_column(&branch[i], 0));
+    if (probes != 0 || i == 0) meter_branch(walk, &plan, probes);  // of the first, for branches_pay
+    lfirst(cell) = plan;
+  }
+}
+
+bool branches_pay(const Append *append) {
+  ListCell *cell = nullptr;
+  foreach (cell, append->appendplans)
+    if (has_row_meter(static_cast<const Plan *>(lfirst(cell)), kMeterBranch)) return true;
+  return false;
+}
+
+// UNION ALL at the top of protected and other values: each branch pays for its own rows,
+// where the maximum over the branches would charge every row.
+void meter_branches(PlanWalk *walk, NodeFlow *top) {
+  Append *append = top_union(walk->plan);
+  if (append == nullptr) return;
+  if (!walk->inject) {
+    if (branches_pay(append)) top->implicit = top->order = 0;
+    return;
+  }
+  const int n = list_length(append->appendplans);
+  auto *branch = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
+  for (int i = 0; i < n; ++i) branch[i] = walk_plan(walk, static_cast<Plan *>(list_nth(append->appendplans, i)));
+  for (int column = 0; column < top->size; ++column) {
+    const auto flow = [&](int i) { return node_flow_column(&branch[i], static_cast<AttrNumber>(column + 1)); };
+    bool differs = false;
+    for (int i = 1; i < n; ++i) differs |= cost_differs(walk, flow(0), flow(i));
+    if (!differs) continue;
+    ListCell *cell = nullptr;
+    foreach (cell, append->appendplans) {
+      auto *plan = static_cast<Plan *>(lfirst(cell));
+      const int i = foreach_current_index(cell);
+      Flow value = flow(i);
+      value.elsewhere &= node_flow_decides(branch[i]);
+      meter_target(walk, &plan, column, value, 0);
+      lfirst(cell) = plan;
+    }
+    flow_clear_explicit(&top->column[column]);
+  }
+  meter_branch_probes(walk, append, branch, top);
+}
+
+void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
+  const List *targets = plan->planTree->targetlist;
+  if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
+  analysis->column =
+      static_cast<OutputColumn *>(palloc0(sizeof(OutputColumn) * static_cast<Size>(list_length(targets) + 1)));
+  int position = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
+    flow.paid = node_flow_paid(&top, static_cast<AttrNumber>(position));
+    if (target->resjunk) {
+      if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
+      continue;
+    }
+    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)),
+                                             flow_explicit(flow), 0, 0};
+    analysis->row_decides |= flow.implicit;
+  }
+  analysis->row_decides |= node_flow_decides(top);
+  analysis->statement_decides |= analysis->row_decides;
+}
+
+// What is known of an output column from its type alone, looked up once for all runs of the plan.
+void describe_types(PlanAnalysis *analysis) {
+  for (int c = 0; c < analysis->columns; ++c) {
+    OutputColumn *column = &analysis->column[c];
+    for (int i = 0; i < analysis->sources; ++i) {
+      const Source &source = analysis->source[i];
+      if (!source.is_token || column->flow.count[i] == 0) continue;
+      const bool kept = copied_type(column->flow, source) == column->type || type_is_tokens(column->type);
+      if (kept && type_carries(column->type, source.token_type)) column->stays |= 1U << i;
+      if (type_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
+    }
+  }
+}
+
+bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
+  const auto full = [](const std::uint16_t *count) { return std::find(count, count + kMaxSources, kMaxFlowCount); };
+  if (full(analysis.held) != analysis.held + kMaxSources) return true;
+  return std::any_of(analysis.column, analysis.column + analysis.columns, [&](const OutputColumn &column) {
+    return full(column.flow.count) != column.flow.count + kMaxSources;
+  });
+}
+
+bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
+
+}  // namespace
+
+bool plan_touches_protected(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE) {
+      if (protected_relation(entry->relid) != nullptr) return true;
+    } else if (entry->rtekind == RTE_FUNCTION) {
+      ListCell *function = nullptr;
+      foreach (function, entry->functions)
+        if (carries_tokens(exprType(static_cast<RangeTblFunction *>(lfirst(function))->funcexpr))) return true;
+    }
+  }
+  if (plan->planTree == nullptr) return false;
+  foreach (cell, plan->planTree->targetlist)
+    if (carries_tokens(exprType(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr))))
+      return true;
+  return false;
+}
+
+PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
+  auto *analysis = static_cast<PlanAnalysis *>(palloc0(sizeof(PlanAnalysis)));
+  PlanWalk walk = {};
+  walk.plan = plan;
+  walk.analysis = analysis;
+  walk.inject = inject;
+  walk.params = list_length(plan->paramExecTypes);
+  walk.subplans = list_length(plan->subplans);
+  walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
+  walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
+  walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
+  walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
+  walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
+  walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
+  walk.scanned_twice = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(walk.subplans + 1)));
+
+  // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.
+  if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) > 1) {
+    int walks = 0;
+    do {
+      if (walks++ == kMaxWalks * kMaxGrownCount) elog(ERROR, "redoubt: plan analysis does not end");
+      CHECK_FOR_INTERRUPTS();
+      walk.changed = false;
+      walk_all(&walk);
+    } while (walk.changed || walks < 2);
+  }
+  walk.last = true;
+  analysis->unmetered = false;  // walks before this one did not know all that parameters hold
+  NodeFlow top = walk_all(&walk);
+  meter_branches(&walk, &top);
+  describe_output(analysis, plan, top);
+  for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
+  analysis->beyond_count = is_beyond_count(*analysis);
+  if (!inject) describe_types(analysis);
+  return analysis;
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,48 @@
+// plan/analysis.h - where protected values leave a finished plan.
+//
+// plan_analyze follows the values of protected columns from the scans upwards.  What
+// reaches the top is described in the result and metered at the DestReceiver.  What is
+// handed over in the middle (arguments of aggregates that carry their input out, of
+// functions that may disclose, values written to unprotected columns) is metered by a
+// pass-through function put around the expression, see meter_function.h.
+#ifndef REDOUBT_PG_PLAN_ANALYSIS_H
+#define REDOUBT_PG_PLAN_ANALYSIS_H
+
+#include "pg/plan/flow.h"
+
+namespace redoubt::pg {
+
+struct OutputColumn {
+  Flow flow;
+  Oid type;
+  std::uint32_t carries;  // a bit per source of which there are values: flow_explicit(flow)
+  std::uint32_t stays;    // a bit per source of tokens that the type still carries as tokens
+  std::uint32_t reveals;  // a bit per source of tokens that must have met an output function, see type_meets_output
+};
+
+// Plain data in one memory context, pointers into itself only.
+struct PlanAnalysis {
+  int sources;
+  Source source[kMaxSources];
+  int columns;  // of the rows that leave; junk left out
+  OutputColumn *column;
+  int values;                       // bits in the columns' `carries` together
+  std::uint32_t row_decides;        // implicit flow into an output row
+  std::uint32_t statement_decides;  // implicit flow anywhere in the statement
+  std::uint32_t runs;               // decided that a subquery is run, as EXPLAIN ANALYZE and statistics tell
+  std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
+  bool conflicts;                   // ON CONFLICT looks for rows of a table with protected columns
+  bool unmetered;                   // a point in the middle has no meter
+  bool beyond_count;                // a value may hold more than a count can say
+};
+
+// plan_touches_protected: a quick look at the range table and the output types.  Only a plan that does has an
+// analysis.
+bool plan_touches_protected(const PlannedStmt *plan);
+
+// plan_analyze describes a plan.  With `inject` it also puts meters into it, in the
+// current memory context, which must be the plan's; without, meters are recognised.
+PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject);
+
+}  // namespace redoubt::pg
+#endif

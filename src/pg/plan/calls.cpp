@@ -1,0 +1,237 @@
+// plan/calls.cpp - the flow of calls: functions, operators, casts, and XML that is parsed.
+//
+// What is called is given its arguments.  Where it may disclose them they are metered as they are evaluated, and the
+// result is free; where it is trusted, the result holds what they do.  Where values decide that it is called, that is
+// metered, too: a call without arguments tells by being made.  detokenize and mask charge for what they return.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/protect/function_trust.h"
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+#include "pg/types/token_type.h"
+#include "pg/protect/protected_columns.h"
+
+extern "C" {
+#include "catalog/pg_language_d.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// May a function that may see the arguments still hand them to one that may not?
+bool passes_on(Oid function, Oid result, const List *arguments) {
+  if (type_runs_code(result)) return true;  // json_populate_record: a domain in the record
+  const bool to_text = function_casts_to_text(function);
+  ListCell *cell = nullptr;
+  if (function < FirstNormalObjectId)
+    foreach (cell, arguments) {
+      const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
+      if (type_casts_to_json(type) || (to_text && type_casts_to_text(type))) return true;
+    }
+  return false;
+}
+
+// What a function that may disclose its arguments is told by being called with them.
+std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
+  return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
+}
+
+// Text as it is stored, or put together from that: its words are nobody's choice.
+bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const Flow flow = walk_expression(walk, scope, node);
+  if (flow_decides(flow) == 0 || flow.pure) return true;
+  const List *parts = NIL;
+  if (IsA(node, CoalesceExpr)) parts = reinterpret_cast<CoalesceExpr *>(node)->args;
+  if (IsA(node, OpExpr) && reinterpret_cast<OpExpr *>(node)->opfuncid == F_TEXTCAT)
+    parts = reinterpret_cast<OpExpr *>(node)->args;
+  ListCell *cell = nullptr;
+  foreach (cell, parts)
+    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+  return parts != NIL;
+}
+
+bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
+  ListCell *cell = nullptr;
+  foreach (cell, arguments)
+    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+  return true;
+}
+
+}  // namespace
+
+Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+               Flow flow) {
+  const std::uint32_t probes = handed_probes(walk, scope, flow);
+  if (flow_explicit(flow) == 0 && probes == 0) return flow;
+  if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
+                                 (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
+    meter_arguments(walk, scope_after(scope, flow.implicit), arguments, 0);
+    meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
+    return flow_paid(flow);
+  }
+  if (flow_explicit(flow) == 0) return flow;
+  if (flow.many) {
+    // One number or one element, which may hold many in turn; a string or array may hold all of them.
+    if (is_fixed_size(type) || returns_set) {
+      flow.many = !is_fixed_size(type) && type_nests(type);
+    } else {
+      meter_arguments(walk, scope_after(scope, flow.implicit), arguments, kMeterReveals);
+      return flow_paid(flow);
+    }
+  }
+  flow.pure = false;
+  return flow;
+}
+
+namespace {
+
+// token_info: what it returns holds no token.
+bool describes_token(const FuncExpr *call) {
+  return is_redoubt_function(call->funcid) && list_length(call->args) == 1 && call->funcresulttype == RECORDOID;
+}
+
+// True for detokenize and mask: what they return is charged as a reveal.
+bool consumes_token(const FuncExpr *call) {
+  if (!is_redoubt_function(call->funcid) || list_length(call->args) != 1) return false;
+  const Oid type = exprType(static_cast<Node *>(linitial(call->args)));
+  if (const Oid element = get_element_type(type); OidIsValid(element)) {
+    const TokenType *of = token_type_find(element);
+    return of != nullptr && (call->funcid == of->array_gate[0] || call->funcid == of->array_gate[1]);
+  }
+  const TokenType *policy = token_type_find(type);
+  return policy != nullptr && (call->funcid == policy->gate[static_cast<int>(Privilege::reveal)] ||
+                               call->funcid == policy->gate[static_cast<int>(Privilege::masked)]);
+}
+
+// True for detokenize and mask with the type as an argument, where that is the type of all the tokens they are given.
+bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow) {
+  if (!is_redoubt_function(call->funcid) || list_length(call->args) != 2) return false;
+  const auto *named = static_cast<const Const *>(lsecond(call->args));
+  if (!IsA(named, Const) || named->consttype != REGTYPEOID || named->constisnull) return false;
+  const char *name = get_func_name(call->funcid);
+  if (name == nullptr || (strcmp(name, "detokenize") != 0 && strcmp(name, "mask") != 0)) return false;
+  const Oid type = DatumGetObjectId(named->constvalue);
+  for (int i = 0; i < walk->analysis->sources; ++i)
+    if (flow.count[i] != 0 && walk->analysis->source[i].token_type != type) return false;
+  return true;
+}
+
+bool is_in_c(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return true;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  ReleaseSysCache(tuple);
+  return language == ClanguageId || language == INTERNALlanguageId;
+}
+
+// What a function in C makes its tokens of cannot be seen, so its result is a source.  All other
+// languages read by queries, which are charged.
+void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
+  if (call->funcid < FirstNormalObjectId || call->funcresulttype < FirstNormalObjectId) return;
+  const CarriedTokens *carried = type_carried(call->funcresulttype);
+  if (carried->size == 0 || is_redoubt_function(call->funcid) || !is_in_c(call->funcid)) return;
+  for (int i = 0; i < carried->size; ++i)
+    flow_add(flow, source_flow(walk, {call->funcid, InvalidAttrNumber, carried->item[i].token_type, true},
+                               carried->item[i].count));
+  flow->pure = carried->size == 1;
+  flow->many = is_array_type(call->funcresulttype);
+}
+
+}  // namespace
+
+bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node) {
+  if (node == nullptr || !IsA(node, FuncExpr) || walk->index_condition || scope.foreign) return false;
+  const auto *call = reinterpret_cast<const FuncExpr *>(node);
+  // Of what is built in (random, clock_timestamp), no more is left behind than how often it was called.
+  return call->args == NIL && call->funcid >= FirstNormalObjectId && !function_is_trusted(call->funcid);
+}
+
+Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call) {
+  Flow flow = kNoFlow;
+  add_function_result(walk, call, &flow);
+  return flow;
+}
+
+Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
+  if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
+    Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
+    if ((flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
+    return flow;
+  }
+  if (is_bare_call(walk, scope, reinterpret_cast<Node *>(call))) {
+    const Flow result = bare_call_flow(walk, call);
+    if (!call->funcretset)  // sets: plan/nodes.cpp
+      meter_call(walk, call, handed_probes(walk, scope, kNoFlow), scope.charged ? kMeterAnswer : kMeterFirst);
+    return result;
+  }
+  Flow flow = list_flow(walk, scope, call->args);
+  // A row of unnest(ARRAY[a, b]) holds one of them.
+  if (const auto *array = static_cast<const ArrayExpr *>(call->args != NIL ? linitial(call->args) : nullptr);
+      call->funcid == F_UNNEST_ANYARRAY && IsA(array, ArrayExpr) && !array->multidims)
+    flow = alternatives_flow(walk, scope, array->elements, Computed::all);
+  if (describes_token(call)) {
+    flow_clear_explicit(&flow);
+    return flow;
+  }
+  if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
+  flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
+  add_function_result(walk, call, &flow);
+  return flow;
+}
+
+Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments) {
+  const Flow flow = list_flow(walk, scope, arguments);
+  return walk_call(walk, scope, function, type, false, arguments, flow);
+}
+
+namespace {
+
+// Meters a single argument that is no list.
+Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
+  List *list = list_make1(*argument);
+  meter_arguments(walk, scope, list, flags);
+  meter_handed(walk, list, handed_probes(walk, scope, flow), scope.charged ? kMeterAnswer : kMeterFirst);
+  *argument = static_cast<Expr *>(linitial(list));
+  return flow_paid(flow);
+}
+
+}  // namespace
+
+Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
+  Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
+  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
+  Oid output = InvalidOid;
+  Oid input = InvalidOid;
+  Oid parameter = InvalidOid;
+  bool varlena = false;
+  getTypeOutputInfo(exprType(reinterpret_cast<Node *>(cast->arg)), &output, &varlena);
+  getTypeInputInfo(cast->resulttype, &input, &parameter);
+  const auto trusted = [](Oid function) { return function < FirstNormalObjectId || function_is_trusted(function); };
+  const bool domain = type_runs_code(cast->resulttype);
+  if (flow.many || domain || !trusted(output) || !trusted(input))
+    return meter_one(walk, scope, &cast->arg, flow, kMeterReveals);
+  flow.pure = false;
+  return flow;
+}
+
+Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
+  const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
+  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
+  if (!DomainHasConstraints(cast->resulttype)) return flow;
+  return meter_one(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
+}
+
+// What parses a document tells of it by warnings.
+Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node) {
+  const Flow flow = children_flow(walk, scope, reinterpret_cast<Node *>(node));
+  const bool parses =
+      node->op == IS_XMLPARSE || node->op == IS_DOCUMENT || node->op == IS_XMLSERIALIZE || node->op == IS_XMLROOT;
+  const std::uint32_t probes = handed_probes(walk, scope, flow);
+  if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
+  meter_arguments(walk, scope_after(scope, flow.implicit), node->args, 0);
+  meter_handed(walk, node->args, probes, scope.charged ? kMeterAnswer : kMeterFirst);
+  return flow_paid(flow);
+}
+
+}  // namespace redoubt::pg

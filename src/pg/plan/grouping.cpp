@@ -1,0 +1,186 @@
+// plan/grouping.cpp - nodes that put rows together: aggregates, windows, recursions.
+//
+// What they keep of a row is paid for where they take it in: values that an aggregate carries
+// out more than once, and a probe of each column that decided on a row of which the result
+// holds something.
+// Covered by test/metering and sql/probes.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// The input of window aggregates that carry it out is paid for once per input row: a
+// moving frame evaluates the arguments again and again.  So are the probes of rows that they keep, which it returns.
+std::uint32_t walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+  Flow input = kNoFlow;
+  ListCell *cell = nullptr;
+  List *functions = pull_var_clause(reinterpret_cast<Node *>(plan->targetlist),
+                                    PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_PLACEHOLDERS);
+  foreach (cell, functions)
+    if (IsA(lfirst(cell), WindowFunc))
+      flow_add(&input, window_input(walk, scope, static_cast<WindowFunc *>(lfirst(cell))));
+  std::uint32_t kept = 0;
+  foreach (cell, functions)
+    if (IsA(lfirst(cell), WindowFunc)) kept |= window_kept_rows(walk, scope, static_cast<WindowFunc *>(lfirst(cell)));
+  meter_rows(walk, &plan->lefttree, input);
+  meter_kept(walk, &plan->lefttree, kept, 0);
+  return kept;
+}
+
+// Grouping sets that one order does not serve sort their input again and evaluate the
+// arguments of aggregates again: those are paid for once per input row, as a window's are.
+bool sorts_again(const Agg *agg) {
+  const auto sorts = [](const Agg *set) { return set->aggstrategy == AGG_SORTED || set->aggstrategy == AGG_PLAIN; };
+  int sorted = sorts(agg) ? 1 : 0;
+  ListCell *cell = nullptr;
+  foreach (cell, agg->chain) sorted += sorts(static_cast<const Agg *>(lfirst(cell))) ? 1 : 0;
+  return sorted > 1;
+}
+
+// Is there a row of the result without one of the input?
+bool answers_for_nothing(const Agg *agg) {
+  if (agg->numCols == 0) return true;
+  const auto has_empty_set = [](const Agg *part) {
+    ListCell *cell = nullptr;
+    foreach (cell, part->groupingSets)
+      if (lfirst(cell) == NIL) return true;
+    return false;
+  };
+  bool empty = has_empty_set(agg);
+  ListCell *cell = nullptr;
+  foreach (cell, agg->chain) empty |= has_empty_set(static_cast<const Agg *>(lfirst(cell)));
+  return empty;
+}
+
+// The sources of a column of a recursion that its steps may put more of into one value than a count says.
+struct Growth {
+  Flow first;            // what the column holds before the first step
+  std::uint32_t beyond;  // a bit per source
+};
+
+// Lets the counts of `rows` grow no further than kMaxGrownCount, or what the first rows have.
+Growth *limit_growth(const NodeFlow &first, NodeFlow *rows) {
+  auto *growth = static_cast<Growth *>(palloc0(sizeof(Growth) * static_cast<Size>(rows->size + 1)));
+  for (int k = 0; k < rows->size; ++k) {
+    growth[k].first = node_flow_column(&first, static_cast<AttrNumber>(k + 1));
+    for (int i = 0; i < kMaxSources; ++i) {
+      const std::uint16_t most = std::max(growth[k].first.count[i], kMaxGrownCount);
+      if (rows->column[k].count[i] <= most) continue;
+      rows->column[k].count[i] = most;
+      growth[k].beyond |= 1U << i;
+    }
+  }
+  return growth;
+}
+
+// Each step pays for what it adds to such a value.  A value of n others pays for those that it has besides the first
+// of them, with what each holds before the first step: whatever the steps put together in the end, there was a step
+// that put it there, and the row it is in pays for the value that all began with.
+void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, NodeFlow *table) {
+  const int size = table->size;
+  if (!walk->last || std::none_of(growth, growth + size, [](const Growth &g) { return g.beyond != 0; })) return;
+  const NodeFlow grown = *table;
+  table->column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(size)));
+  std::copy_n(grown.column, size, table->column);
+  for (int k = 0; k < size; ++k)
+    for (std::uint32_t rest = growth[k].beyond; rest != 0; rest &= rest - 1)
+      table->column[k].count[std::countr_zero(rest)] = growth[k].first.count[std::countr_zero(rest)];
+  walk->last = false;  // only looking
+  const NodeFlow step = walk_plan(walk, innerPlan(plan));
+  walk->last = true;
+  *table = grown;
+  for (int k = 0; k < size; ++k) {
+    Flow added = node_flow_column(&step, static_cast<AttrNumber>(k + 1));
+    for (int i = 0; i < kMaxSources; ++i) {
+      const int more = (growth[k].beyond & 1U << i) != 0 ? added.count[i] - growth[k].first.count[i] : 0;
+      added.count[i] = static_cast<std::uint16_t>(std::max(more, 0));
+    }
+    added.pure = false;
+    meter_target(walk, &innerPlan(plan), k, added, kMeterKeeps);
+  }
+}
+
+// Rows of a recursion may put together what many conditions have decided: a row pays for those of
+// each step when it is made.
+void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
+  if (!walk->last || table->implicit == 0) return;
+  const bool unmetered = walk->analysis->unmetered;
+  const std::uint32_t before = std::exchange(table->implicit, 0);
+  walk->last = false;  // only looking
+  const std::uint32_t step = walk_plan(walk, innerPlan(plan)).implicit;
+  walk->last = true;
+  walk->analysis->unmetered = unmetered;
+  table->implicit = before;
+  meter_kept(walk, &innerPlan(plan), step, 0);
+}
+
+}  // namespace
+
+// What sort, group and distinct keys look at decides which rows there are, or their order.
+std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys) {
+  std::uint32_t mask = 0;
+  for (int i = 0; i < n; ++i) mask |= flow_decides(node_flow_column(rows, keys[i]));
+  return mask;
+}
+
+std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
+  Plan *plan = &agg->plan;
+  const NodeFlow *rows = scope->outer;
+  scope->disclosing = disclosing_aggregates(walk, *scope, plan);
+  std::uint32_t mask = key_decides(rows, agg->numCols, agg->grpColIdx);
+  ListCell *cell = nullptr;
+  foreach (cell, agg->chain) {
+    const auto *set = static_cast<Agg *>(lfirst(cell));
+    mask |= key_decides(rows, set->numCols, set->grpColIdx);
+  }
+  scope->taken |= mask | rows->order;  // the keys decide where a row is kept
+  const auto [kept, ordered] = kept_rows(walk, *scope, plan);
+  if (ordered) mask |= rows->order;
+  if (sorts_again(agg)) {
+    scope->input_paid = true;
+    meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
+  }
+  const bool answers = answers_for_nothing(agg);
+  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit))
+    meter_kept(walk, &plan->lefttree, kept, answers && agg->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0);
+  scope->kept = kept;
+  if (answers) return mask | kept;
+  scope->spent = kept;
+  return mask;
+}
+
+std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
+  const NodeFlow *rows = scope->outer;
+  const std::uint32_t keys = rows->order | key_decides(rows, window->partNumCols, window->partColIdx) |
+                             key_decides(rows, window->ordNumCols, window->ordColIdx);
+  scope->taken |= keys;
+  scope->kept = scope->spent = walk_window_input(walk, *scope, &window->plan);
+  return keys | walk_quals(walk, *scope, window->runCondition) |
+         walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
+}
+
+NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan) {
+  const NodeFlow terms[] = {outer, inner};
+  NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
+  NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
+  if (table != nullptr) {
+    const Growth *growth = limit_growth(outer, &rows);
+    bool same =
+        table->valid && table->size == rows.size && table->implicit == rows.implicit && table->order == rows.order;
+    for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;
+    if (!same) walk->changed = true;
+    *table = rows;
+    meter_growth(walk, plan, growth, table);
+    meter_steps(walk, plan, table);
+  }
+  return rows;
+}
+
+}  // namespace redoubt::pg

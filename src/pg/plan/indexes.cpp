@@ -1,0 +1,97 @@
+// plan/indexes.cpp - what a scan tells by its index: by its conditions, its order, and what the index leaves out.
+//
+// Invariant: what the index itself compares is never metered, as it must stay the bare column; what it is compared
+// with is.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/walk.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/protect/table_code.h"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteManip.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// What an expression of the index's catalog entry looks at; such expressions are computed when a
+// row is indexed, not when it is found.
+std::uint32_t index_expression(PlanWalk *walk, Index rti, List *expressions) {
+  if (expressions == NIL) return 0;
+  auto *own = static_cast<List *>(copyObjectImpl(expressions));
+  ChangeVarNodes(reinterpret_cast<Node *>(own), 1, static_cast<int>(rti), 0);
+  const ExprScope scope = {};
+  walk->index_condition = true;
+  const std::uint32_t mask = walk_quals(walk, scope, own);
+  walk->index_condition = false;
+  return mask;
+}
+
+}  // namespace
+
+// Index conditions.  The key is compared by operator class members and has to stay a bare
+// column, so nothing is metered in the original form; the comparison values are ordinary
+// expressions, and are metered in the form that is executed.
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed) {
+  walk->index_condition = true;
+  std::uint32_t mask = walk_quals(walk, scope, original);
+  walk->index_condition = false;
+  ExprScope values = scope;
+  values.index = nullptr;  // key columns read as clean
+  mask |= walk_quals(walk, values, executed);
+  return mask;
+}
+
+// What a scan tells by the index it uses.  The planner leaves out conditions that a partial index
+// implies; and a scan of the whole index is there for its order, which the keys decide, unless
+// nothing of its rows is used but their number.
+std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (protected_relation(entry->relid) == nullptr) return 0;
+  Relation relation = try_relation_open(index, AccessShareLock);
+  if (relation == nullptr) return 0;  // made up for EXPLAIN by another extension
+  std::uint32_t mask = index_expression(walk, rti, RelationGetIndexPredicate(relation));
+  if (ordered) {
+    mask |= index_expression(walk, rti, RelationGetIndexExpressions(relation));
+    const Form_pg_index form = relation->rd_index;
+    for (int i = 0; i < form->indnkeyatts; ++i)
+      if (form->indkey.values[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, form->indkey.values[i]));
+  }
+  relation_close(relation, AccessShareLock);
+  return mask;
+}
+
+// Conditions that are evaluated again on rows which the index has only nearly found.
+void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals) {
+  if (calls_untrusted(reinterpret_cast<Node *>(quals))) (void)walk_quals(walk, scope, quals);
+}
+
+// The planner takes the mark away where it drops the subquery that is sorted; then the key is left
+// among the columns of the scan whose index has sorted it.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
+  Oid index = InvalidOid;
+  if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
+  if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
+  if (!OidIsValid(index)) return 0;
+  std::uint32_t columns = 0;
+  for (int i = 0; i < rows.size; ++i) columns |= flow_explicit(rows.column[i]);
+  return columns != 0 ? columns & index_itself(walk, reinterpret_cast<const Scan *>(plan)->scanrelid, index, true) : 0;
+}
+
+NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
+  NodeFlow rows = {true, false, 0, nullptr, 0, 0};
+  if (IsA(plan, BitmapIndexScan))
+    rows.implicit = index_quals(walk, scope, NIL, reinterpret_cast<BitmapIndexScan *>(plan)->indexqual) |
+                    index_itself(walk, reinterpret_cast<Scan *>(plan)->scanrelid,
+                                 reinterpret_cast<BitmapIndexScan *>(plan)->indexid, false);
+  else
+    rows.implicit = walk_branches(walk, IsA(plan, BitmapAnd) ? reinterpret_cast<BitmapAnd *>(plan)->bitmapplans
+                                                             : reinterpret_cast<BitmapOr *>(plan)->bitmapplans)
+                        .implicit;
+  return rows;
+}
+
+}  // namespace redoubt::pg

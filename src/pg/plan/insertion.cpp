@@ -1,0 +1,245 @@
+// plan/insertion.cpp - puts meters at points of a finished plan, or sees that they are there.
+//
+// Without `inject` nothing is changed: a point that should have a meter and has none
+// marks the analysis as unmetered.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+
+extern "C" {
+#include "optimizer/planmain.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+std::uint16_t flow_flags(const Flow &flow) noexcept {
+  return static_cast<std::uint16_t>((flow.pure ? kMeterPure : 0) | (flow.many ? kMeterMany : 0));
+}
+
+// A Result above `plan` that hands its columns on one by one.
+Plan *result_above(PlanWalk *walk, Plan *plan) {
+  auto *result = static_cast<::Result *>(palloc0(sizeof(::Result)));  // not redoubt::Result
+  NodeSetTag(result, T_Result);
+  Plan *above = &result->plan;
+  above->startup_cost = plan->startup_cost;
+  above->total_cost = plan->total_cost;
+  above->plan_rows = plan->plan_rows;
+  above->plan_width = plan->plan_width;
+  above->parallel_safe = plan->parallel_safe;
+  above->plan_node_id = ++walk->largest_node_id;
+  above->extParam = bms_copy(plan->extParam);
+  above->allParam = bms_copy(plan->allParam);
+  above->lefttree = plan;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->targetlist) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    TargetEntry *copy = flatCopyTargetEntry(target);
+    copy->expr = reinterpret_cast<Expr *>(makeVarFromTargetEntry(OUTER_VAR, target));
+    above->targetlist = lappend(above->targetlist, copy);
+  }
+  return above;
+}
+
+}  // namespace
+
+bool meter_is_due(PlanWalk *walk) noexcept {
+  if (!walk->inject) walk->analysis->unmetered = true;
+  return walk->inject && walk->last;
+}
+
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags) {
+  const auto target_at = [&] { return static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position)); };
+  if (flow_explicit(flow) == 0 || meter_of(reinterpret_cast<Node *>(target_at()->expr)) >= 0) return;
+  if (!meter_is_due(walk)) return;
+  if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
+  TargetEntry *target = target_at();
+  target->expr = meter_wrap(target->expr, flow, 0, walk->analysis->source, flags | flow_flags(flow));
+}
+
+void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
+  if (walk->inject && !walk->last) return;
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    auto *node = static_cast<Node *>(lfirst(cell));
+    auto *target = IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node) : nullptr;
+    if (target != nullptr && target->resjunk) continue;
+    Flow flow = walk_expression(walk, scope, node);
+    if (flow_explicit(flow) == 0) continue;
+    flow.elsewhere &= scope.charged ? 0 : scope.rows | walk->context | flow.implicit;
+    if (!meter_is_due(walk)) return;
+    Expr *metered = meter_wrap(target != nullptr ? target->expr : reinterpret_cast<Expr *>(node), flow, 0,
+                               walk->analysis->source, flags | flow_flags(flow));
+    if (target != nullptr)
+      target->expr = metered;
+    else
+      lfirst(cell) = metered;
+  }
+}
+
+bool has_row_meter(const Plan *plan, std::uint16_t flags) {
+  bool other = false;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->targetlist) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    const int found = meter_of(reinterpret_cast<const Node *>(target->expr));
+    if (found < 0 || (found & kMeterRows) == 0) continue;
+    const int probes = (flags & kMeterBranch) != 0 ? kMeterBranch : kMeterProbes;
+    if ((found & probes) == (flags & probes)) return true;
+    other = true;
+  }
+  const bool passes = other && IsA(plan, Result) && plan->lefttree != nullptr && plan->qual == NIL &&
+                      reinterpret_cast<const ::Result *>(plan)->resconstantqual == nullptr;
+  return passes && has_row_meter(plan->lefttree, flags);
+}
+
+namespace {
+
+// Puts one meter with kMeterRows around some column of the plan at *slot, where there is none that counts the same.
+void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
+  if (has_row_meter(*slot, meter & (kMeterProbes | kMeterBranch))) return;
+  if (!meter_is_due(walk)) return;
+  if ((*slot)->targetlist == NIL) {  // a count of rows
+    Const *zero = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true);
+    (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
+  }
+  // A column that has its own meter already is left alone.
+  ListCell *cell = nullptr;
+  int position = 0;
+  foreach (cell, (*slot)->targetlist) {
+    if (meter_of(static_cast<Node *>(static_cast<void *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) < 0) break;
+    ++position;
+  }
+  if (position == list_length((*slot)->targetlist) || !is_projection_capable_plan(*slot)) {
+    *slot = result_above(walk, *slot);
+    position = 0;
+  }
+  auto *target = static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position));
+  target->expr = meter_wrap(target->expr, flow, probes, walk->analysis->source, meter);
+}
+
+// Is the expression a meter of probes, or one of values around it?
+bool has_probe_meter(const Node *expression) {
+  for (int flags = 0; (flags = meter_of(expression)) >= 0;
+       expression = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(expression)->args)))
+    if ((flags & kMeterProbes) != 0) return true;
+  return false;
+}
+
+}  // namespace
+
+void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
+  if (flow_explicit(flow) != 0) meter_each_row(walk, slot, flow, 0, kMeterKeeps | kMeterRows);
+}
+
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags) {
+  if (mask != 0) meter_each_row(walk, slot, kNoFlow, mask, flags | kMeterKeeps | kMeterRows | kMeterProbes);
+}
+
+void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
+  meter_each_row(walk, slot, kNoFlow, mask, kMeterKeeps | kMeterRows | kMeterProbes | kMeterBranch);
+}
+
+void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0 || arguments == NIL) return;
+  const auto value_of = [](void *cell) {
+    auto *node = static_cast<Node *>(cell);
+    return IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node)->expr : reinterpret_cast<Expr *>(node);
+  };
+  ListCell *cell = nullptr;
+  foreach (cell, arguments)
+    if (has_probe_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))))) return;
+  if (!meter_is_due(walk)) return;
+  cell = list_head(arguments);
+  Expr *metered =
+      meter_wrap(value_of(lfirst(cell)), kNoFlow, mask, walk->analysis->source, flags | kMeterKeeps | kMeterProbes);
+  if (IsA(lfirst(cell), TargetEntry))
+    static_cast<TargetEntry *>(lfirst(cell))->expr = metered;
+  else
+    lfirst(cell) = metered;
+}
+
+namespace {
+
+// True, for a probe of each source in `mask`.
+Expr *metered_true(const PlanWalk *walk, std::uint32_t mask, std::uint16_t flags) {
+  return meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
+                    flags | kMeterKeeps | kMeterProbes);
+}
+
+}  // namespace
+
+void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0) return;
+  const auto *metered = reinterpret_cast<const BoolExpr *>(*filter);
+  if (IsA(metered, BoolExpr) && metered->boolop == AND_EXPR &&
+      meter_of(static_cast<const Node *>(llast(metered->args))) >= 0)
+    return;
+  if (!meter_is_due(walk)) return;
+  *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, metered_true(walk, mask, flags)), -1);
+}
+
+void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0) return;
+  if (*conditions != NIL && meter_of(static_cast<const Node *>(llast(*conditions))) >= 0) return;
+  if (!meter_is_due(walk)) return;
+  *conditions = lappend(*conditions, metered_true(walk, mask, flags));
+}
+
+void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags) {
+  if (mask == 0 || !meter_is_due(walk)) return;
+  auto *when = static_cast<CaseWhen *>(palloc0(sizeof(CaseWhen)));
+  NodeSetTag(when, T_CaseWhen);
+  when->expr = metered_true(walk, mask, flags);
+  when->result = static_cast<Expr *>(copyObjectImpl(call));
+  when->location = -1;
+  CaseExpr metered = {};
+  NodeSetTag(&metered, T_CaseExpr);
+  metered.casetype = call->funcresulttype;
+  metered.casecollid = call->funccollid;
+  metered.args = list_make1(when);
+  metered.defresult = reinterpret_cast<Expr *>(makeNullConst(call->funcresulttype, -1, call->funccollid));
+  metered.location = -1;
+  static_assert(sizeof(CaseExpr) <= sizeof(FuncExpr), "the one takes the place of the other");
+  memcpy(static_cast<void *>(call), &metered, sizeof metered);  // whatever points here is to find it
+}
+
+void meter_field(FieldSelect *select) {
+  auto *call = reinterpret_cast<CaseExpr *>(select->arg);
+  const auto *function = reinterpret_cast<const Node *>(metered_call(reinterpret_cast<const Node *>(call)));
+  const TupleDesc row_type = get_expr_result_tupdesc(const_cast<Node *>(function), true);
+  const char *name = row_type != nullptr && select->fieldnum <= row_type->natts
+                         ? NameStr(TupleDescAttr(row_type, select->fieldnum - 1)->attname)
+                         : "f1";
+  auto *when = static_cast<CaseWhen *>(linitial(call->args));
+  auto *field = makeNode(FieldSelect);
+  *field = *select;
+  field->arg = when->result;
+  when->result = reinterpret_cast<Expr *>(field);
+  call->casetype = select->resulttype;
+  call->casecollid = select->resultcollid;
+  call->defresult =
+      reinterpret_cast<Expr *>(makeNullConst(select->resulttype, select->resulttypmod, select->resultcollid));
+  auto *row = makeNode(RowExpr);
+  row->args = list_make1(call);
+  row->row_typeid = RECORDOID;
+  row->row_format = COERCE_EXPLICIT_CALL;
+  row->colnames = list_make1(makeString(pstrdup(name)));
+  row->location = -1;
+  select->arg = reinterpret_cast<Expr *>(row);
+  select->fieldnum = 1;
+}
+
+const FuncExpr *metered_call(const Node *expression) {
+  if (!IsA(expression, CaseExpr)) return nullptr;
+  const auto *node = reinterpret_cast<const CaseExpr *>(expression);
+  const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
+  if (node->arg != nullptr || meter_of(reinterpret_cast<const Node *>(when->expr)) < 0) return nullptr;
+  const Expr *made = when->result;
+  if (IsA(made, FieldSelect)) made = reinterpret_cast<const FieldSelect *>(made)->arg;
+  return reinterpret_cast<const FuncExpr *>(made);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,80 @@
+// meter_node.cpp - see meter_node.h.
+//
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/meter_node.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Marks a call that meter_wrap made: no parser and no reader of stored trees sets it.
+constexpr int kOurs = -1517;
+
+constinit Oid function_oid = InvalidOid;
+constinit bool function_known = false;
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void meter_function_changed(Datum, int, uint32) { redoubt::pg::function_known = false; }
+}
+
+namespace redoubt::pg {
+
+Oid meter_function_oid() {
+  if (function_known) return function_oid;
+  static constinit bool registered = false;
+  if (!registered) CacheRegisterSyscacheCallback(PROCOID, meter_function_changed, 0);
+  registered = true;
+  const Oid types[] = {ANYELEMENTOID, BYTEAOID};
+  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter")));
+  function_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  function_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
+  return function_oid;
+}
+
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags) {
+  const Oid function = meter_function_oid();
+  if (!OidIsValid(function))
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
+                    errhint("Create the extension again.")));
+  MeterSpec spec = {flags, 0, {}};
+  for (int i = 0; i < kMaxSources; ++i)
+    if (flow.count[i] != 0)
+      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token,
+                                 (flow.elsewhere & 1U << i) != 0, Operation::read};
+    else if ((probes & 1U << i) != 0)
+      spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, false, Operation::probe};
+  const Size size = meter_spec_size(spec.items);
+  auto *bytes = static_cast<bytea *>(palloc0(VARHDRSZ + size));
+  SET_VARSIZE(bytes, VARHDRSZ + size);
+  memcpy(VARDATA(bytes), &spec, size);
+
+  auto *node = reinterpret_cast<Node *>(expression);
+  Const *argument = makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
+  FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
+                                exprCollation(node), COERCE_IMPLICIT_CAST);
+  call->location = kOurs;  // and as an implicit cast, EXPLAIN does not show it
+  return reinterpret_cast<Expr *>(call);
+}
+
+int meter_of(const Node *expression) {
+  if (expression == nullptr || !IsA(expression, FuncExpr)) return -1;
+  const auto *call = reinterpret_cast<const FuncExpr *>(expression);
+  if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return -1;
+  if (call->location != kOurs)
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("redoubt.meter is not to be called"),
+                    errhint("Redoubt puts it into plans itself.")));
+  const auto *argument = static_cast<const Const *>(lsecond(call->args));
+  return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
+}
+
+std::span<const MeterItem> meter_items(const Node *meter) {
+  const auto *argument = static_cast<const Const *>(lsecond(reinterpret_cast<const FuncExpr *>(meter)->args));
+  const auto *spec = reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)));
+  return {spec->item, spec->items};
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,265 @@
+// plan/scans.cpp - the flow of scans: of tables, functions, subqueries, foreign and other extensions' nodes.
+//
+// A scan says what the variables of its relation mean, and returns what decided on its rows.  (What an index tells is
+// in plan/indexes.cpp.)
+// Invariant: the conditions of a scan whose work cannot be seen depend on every protected value of its relations.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/protect/function_trust.h"
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/protect/table_code.h"
+
+namespace redoubt::pg {
+
+bool is_base_scan(const Plan *plan) {
+  switch (nodeTag(plan)) {
+    case T_SeqScan:
+    case T_SampleScan:
+    case T_IndexScan:
+    case T_IndexOnlyScan:
+    case T_BitmapHeapScan:
+    case T_TidScan:
+    case T_TidRangeScan:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_scan(const Plan *plan) {
+  switch (nodeTag(plan)) {
+    case T_SubqueryScan:
+    case T_FunctionScan:
+    case T_ValuesScan:
+    case T_TableFuncScan:
+    case T_CteScan:
+    case T_NamedTuplestoreScan:
+    case T_WorkTableScan:
+    case T_ForeignScan:
+    case T_CustomScan:
+      return true;
+    default:
+      return is_base_scan(plan);
+  }
+}
+
+std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set) {
+  if (!expression_returns_set(set)) return walk_expression(walk, scope, set).implicit;
+  if (IsA(set, FuncExpr)) set = reinterpret_cast<Node *>(reinterpret_cast<FuncExpr *>(set)->args);
+  return flow_decides(walk_expression(walk, scope, set));
+}
+
+namespace {
+
+// Every column of a function's result carries the flow of its arguments.
+NodeFlow same_everywhere(const Flow &flow) {
+  NodeFlow rows = node_flow_uniform(flow, 1);
+  rows.uniform = true;
+  return rows;
+}
+
+void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index relid) {
+  inputs->scan = rows;
+  scope->scan = &inputs->scan;
+  scope->scan_relid = relid;
+}
+
+// Its rows may decide on each other.
+void set_elsewhere(NodeFlow *rows) {
+  const Flow *column = rows->column;
+  if (!rows->valid) return;
+  rows->column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(rows->size + 1)));
+  std::copy_n(column, rows->size, rows->column);
+  node_flow_set_elsewhere(rows, ~0U);
+}
+
+bool is_scanned_twice(PlanWalk *walk, int subplan, const Plan *scan) {
+  if (walk->cte_scan[subplan] == nullptr) walk->cte_scan[subplan] = scan;
+  if (walk->cte_scan[subplan] != scan && !walk->scanned_twice[subplan])
+    walk->scanned_twice[subplan] = walk->changed = true;
+  return walk->scanned_twice[subplan];
+}
+
+std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
+  Flow flow = kNoFlow;
+  std::uint32_t decides = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, scan->functions) {
+    auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
+    if (is_bare_call(walk, *scope, function->funcexpr)) {  // called once, however often it is scanned
+      flow_add(&flow, bare_call_flow(walk, reinterpret_cast<FuncExpr *>(function->funcexpr)));
+      continue;
+    }
+    // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
+    bool runs_code = false;
+    ListCell *type = nullptr;
+    foreach (type, function->funccoltypes) runs_code |= type_runs_code(lfirst_oid(type));
+    if (runs_code && IsA(function->funcexpr, FuncExpr))
+      meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
+    flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
+    decides |= set_decides(walk, *scope, function->funcexpr);
+  }
+  scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
+  return decides;
+}
+
+std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
+  Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+  bool runs_code = exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
+  ListCell *cell = nullptr;
+  foreach (cell, scan->tablefunc->coltypes) runs_code |= type_runs_code(lfirst_oid(cell));
+  // A column of a domain, or an array that any of the rows may hold an element of.
+  if ((runs_code || flow.many) && flow_explicit(flow) != 0) {
+    List *document = list_make1(scan->tablefunc->docexpr);
+    meter_arguments(walk, *scope, document, runs_code ? 0 : kMeterReveals);
+    scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
+    // Columns are given what was passed by expressions of their own.
+    if (flow.many) meter_arguments(walk, *scope, compat_passed_values(scan->tablefunc), kMeterReveals);
+    flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+  }
+  scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
+  return flow_decides(flow);
+}
+
+std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ValuesScan *scan) {
+  const int n = list_length(scan->values_lists);
+  auto *rows = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
+  for (int i = 0; i < n; ++i) {
+    const auto *values = static_cast<List *>(list_nth(scan->values_lists, i));
+    rows[i] = node_flow_uniform(kNoFlow, list_length(values));
+    for (int k = 0; k < rows[i].size; ++k)
+      rows[i].column[k] = walk_expression(walk, *scope, static_cast<Node *>(list_nth(values, k)));
+  }
+  scan_rows(scope, inputs, node_flow_alternatives(rows, n, walk->analysis->source), scan->scan.scanrelid);
+  return 0;
+}
+
+std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ForeignScan *scan) {
+  std::uint32_t mask = walk_quals(walk, *scope, scan->fdw_recheck_quals);
+  // Parameters are sent to the foreign server, which is disclosing them.
+  if (const Flow sent = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->fdw_exprs));
+      flow_explicit(sent) != 0)
+    meter_arguments(walk, *scope, scan->fdw_exprs, 0);
+  if (scan->fdw_scan_tlist != NIL) {
+    ExprScope remote = *scope;
+    remote.foreign = true;
+    inputs->index = walk_target_list(walk, remote, scan->fdw_scan_tlist);
+    if (scan->scan.scanrelid == 0) node_flow_set_elsewhere(&inputs->index, ~0U);  // joined there
+    scope->index = &inputs->index;
+  }
+  // The conditions of a join made by the foreign server cannot be seen.
+  int rti = -1;
+  while (scan->scan.scanrelid == 0 && (rti = bms_next_member(scan->fs_relids, rti)) >= 0)
+    mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
+  return mask;
+}
+
+// Another extension's node: what it reads is known from its relations and children only.
+std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, CustomScan *scan) {
+  std::uint32_t mask = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, scan->custom_plans) mask |= walk_plan(walk, static_cast<Plan *>(lfirst(cell))).implicit;
+  walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->custom_exprs));
+  int rti = -1;
+  while ((rti = bms_next_member(scan->custom_relids, rti)) >= 0)
+    mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
+  if (scan->custom_scan_tlist != NIL) {
+    inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
+    node_flow_set_elsewhere(&inputs->index, ~0U);
+    // Its Vars may mean the children's columns: then nothing is known of them.
+    if (scan->custom_plans != NIL)
+      inputs->index = node_flow_uniform(everything(walk), list_length(scan->custom_scan_tlist));
+    scope->index = &inputs->index;
+  }
+  return mask;
+}
+
+}  // namespace
+
+std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const Index relid = reinterpret_cast<Scan *>(plan)->scanrelid;
+  switch (nodeTag(plan)) {
+    case T_IndexScan: {
+      const auto *scan = reinterpret_cast<IndexScan *>(plan);
+      std::uint32_t mask = index_itself(walk, relid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
+      mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual);
+      index_recheck(walk, *scope, scan->indexqualorig);
+      return mask | index_quals(walk, *scope, scan->indexorderbyorig, scan->indexorderby);
+    }
+    case T_IndexOnlyScan: {
+      const auto *scan = reinterpret_cast<IndexOnlyScan *>(plan);
+      walk->index_condition = true;
+      inputs->index = walk_target_list(walk, *scope, scan->indextlist);
+      walk->index_condition = false;
+      scope->index = &inputs->index;
+      std::uint32_t mask = index_itself(walk, relid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
+      mask |= index_quals(walk, *scope, scan->indexqual, scan->indexqual);
+      return mask | index_quals(walk, *scope, scan->indexorderby, scan->indexorderby);
+    }
+    case T_BitmapHeapScan: {
+      const auto *scan = reinterpret_cast<BitmapHeapScan *>(plan);
+      const std::uint32_t mask = index_quals(walk, *scope, scan->bitmapqualorig, NIL);
+      index_recheck(walk, *scope, scan->bitmapqualorig);
+      return mask;
+    }
+    case T_TidScan:
+      return walk_quals(walk, *scope, reinterpret_cast<TidScan *>(plan)->tidquals);
+    case T_TidRangeScan:
+      return walk_quals(walk, *scope, reinterpret_cast<TidRangeScan *>(plan)->tidrangequals);
+    case T_SampleScan:
+      return flow_decides(
+          walk_expression(walk, *scope, reinterpret_cast<Node *>(reinterpret_cast<SampleScan *>(plan)->tablesample)));
+    case T_SubqueryScan: {
+      const Plan *subplan = reinterpret_cast<SubqueryScan *>(plan)->subplan;
+      scan_rows(scope, inputs, walk_plan(walk, const_cast<Plan *>(subplan)), relid);
+      return inputs->scan.implicit | order_decides(&inputs->scan, subplan->targetlist);
+    }
+    case T_CteScan: {
+      const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
+      if (id < 1 || id > walk->subplans) return 0;
+      scan_rows(scope, inputs, walk->subplan[id - 1], relid);
+      if (is_scanned_twice(walk, id - 1, plan)) set_elsewhere(&inputs->scan);
+      walk_called(walk, id, walk->context);
+      return inputs->scan.implicit;
+    }
+    case T_WorkTableScan: {
+      const int id = reinterpret_cast<WorkTableScan *>(plan)->wtParam;
+      if (id < walk->params) scan_rows(scope, inputs, walk->work_table[id], relid);
+      set_elsewhere(&inputs->scan);  // of the step before
+      return inputs->scan.implicit;
+    }
+    case T_FunctionScan:
+      return walk_function_scan(walk, scope, inputs, reinterpret_cast<FunctionScan *>(plan));
+    case T_TableFuncScan:
+      return walk_table_function(walk, scope, inputs, reinterpret_cast<TableFuncScan *>(plan));
+    case T_ValuesScan:
+      return walk_values(walk, scope, inputs, reinterpret_cast<ValuesScan *>(plan));
+    case T_ForeignScan:
+      return walk_foreign(walk, scope, inputs, reinterpret_cast<ForeignScan *>(plan));
+    case T_CustomScan:
+      return walk_custom(walk, scope, inputs, reinterpret_cast<CustomScan *>(plan));
+    default:  // SeqScan, NamedTuplestoreScan
+      return 0;
+  }
+}
+
+// A row-level security policy that names an untrusted function is paid for with every row
+// of the scan where the planner has folded the call away: it may have called it to do so.
+void walk_policies(PlanWalk *walk, Plan *plan) {
+  const Index rti = reinterpret_cast<Scan *>(plan)->scanrelid;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (entry->rtekind != RTE_RELATION || protected_relation(entry->relid) == nullptr) return;
+  Bitmapset *columns = rls_policy_columns(entry->relid, compat_check_as_user(walk->plan, entry));
+  if (columns == nullptr || calls_untrusted(reinterpret_cast<Node *>(plan->qual))) return;
+  Flow flow = kNoFlow;
+  int attno = -1;
+  while ((attno = bms_next_member(columns, attno)) >= 0)
+    flow_add(&flow, relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
+  meter_rows(walk, &plan, flow);
+}
+
+}  // namespace redoubt::pg

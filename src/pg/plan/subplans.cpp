@@ -1,0 +1,122 @@
+// plan/subplans.cpp - subqueries in expressions, and the parameters between them and what is around them.
+//
+// Invariant: the flow of a parameter only grows, and what makes it grow asks for another walk; so does what decided
+// that a subplan is run.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+
+namespace redoubt::pg {
+
+void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
+  if (id < 0 || id >= walk->params) return;
+  Flow *param = &walk->param[id];
+  const Flow before = *param;
+  const bool fresh = flow_decides(before) == 0;
+  flow_max(param, flow);
+  if (fresh) param->pure = flow.pure;
+  param->paid = 0;
+  if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
+}
+
+void walk_called(PlanWalk *walk, int id, std::uint32_t mask) {
+  if (id < 1 || id > walk->subplans || (mask & ~walk->called[id - 1]) == 0) return;
+  walk->called[id - 1] |= mask;
+  walk->changed = true;
+}
+
+namespace {
+
+// ARRAY(SELECT ...) keeps its rows; that it is empty is an answer, paid for as part of the row it is in.
+void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
+  ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
+  auto *root = static_cast<Plan *>(lfirst(cell));
+  meter_kept(walk, &root, flow_kept_probes(value.implicit, value), kMeterFirst);
+  lfirst(cell) = root;
+}
+
+}  // namespace
+
+Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+  walk->analysis->runs |= scope.rows;
+  ListCell *parameter = nullptr;
+  ListCell *argument = nullptr;
+  forboth(parameter, subplan->parParam, argument, subplan->args)
+      walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
+  const bool correlated = subplan->parParam != NIL;
+  if (correlated) walk_called(walk, subplan->plan_id, scope.rows | walk->context);
+  Flow flow = kNoFlow;
+  const NodeFlow *rows =
+      subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
+  if (rows == nullptr || !rows->valid) return flow;
+  // What decides on a row decides as well whether the next one is asked for.
+  if (correlated) walk_called(walk, subplan->plan_id, node_flow_decides(*rows));
+
+  const auto column = [rows](int position) {
+    Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
+    value.implicit |= node_flow_decides(*rows);
+    return value;
+  };
+  const auto scalar = [&](int position) {
+    Flow value = column(position);
+    flow_set_elsewhere(&value, ~0U);  // there may be no row
+    return value;
+  };
+  const auto set_each = [&](const List *params) {
+    int position = 1;
+    ListCell *cell = nullptr;
+    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), scalar(position++));
+  };
+  const auto set_all = [&](const Flow &value) {
+    ListCell *cell = nullptr;
+    foreach (cell, subplan->setParam) walk_set_param(walk, lfirst_int(cell), value);
+  };
+  ExprScope compared = scope;  // with each row that there is, but for those that are looked up in a hash table
+  if (!subplan->useHashTable) compared.rows |= rows->implicit;
+  switch (subplan->subLinkType) {
+    case EXPR_SUBLINK:
+      set_each(subplan->setParam);
+      return scalar(1);
+    case MULTIEXPR_SUBLINK:
+    case ROWCOMPARE_SUBLINK:
+      set_each(subplan->setParam);
+      set_each(subplan->paramIds);
+      if (subplan->testexpr != nullptr) flow = walk_expression(walk, compared, subplan->testexpr);
+      flow.paid = 0;
+      return flow;
+    case ARRAY_SUBLINK:
+      flow = column(1);
+      keep_rows(walk, subplan, flow);
+      flow.many = flow_explicit(flow) != 0;
+      flow.pure = false;
+      flow_set_elsewhere(&flow, ~0U);
+      break;
+    case ANY_SUBLINK:
+    case ALL_SUBLINK:
+      set_each(subplan->paramIds);
+      flow = walk_expression(walk, compared, subplan->testexpr);
+      flow.implicit |= rows->implicit;
+      if (correlated) walk_called(walk, subplan->plan_id, flow_decides(flow));
+      break;
+    case EXISTS_SUBLINK:
+      flow.implicit = rows->implicit;
+      break;
+    case CTE_SUBLINK:
+      return flow;
+  }
+  flow.paid = 0;  // by comparisons with rows of which there may be none
+  set_all(flow);
+  return flow;
+}
+
+// It is run when one of its parameters is first looked at, and again where what it depends on has changed.
+void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+  ListCell *cell = nullptr;
+  foreach (cell, subplan->setParam)
+    if (const int id = lfirst_int(cell); id < walk->params) walk->initplan[id] = subplan->plan_id;
+  (void)walk_subplan(walk, scope, subplan);
+}
+
+}  // namespace redoubt::pg

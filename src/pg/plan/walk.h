@@ -1,0 +1,256 @@
+// plan/walk.h - what the parts of plan analysis share.
+//
+// plan/nodes.cpp knows plan nodes, plan/scans.cpp scans, plan/grouping.cpp nodes that put rows together,
+// plan/indexes.cpp how indexes are used, plan/writes.cpp what a ModifyTable moves; plan/expressions.cpp knows
+// expressions, plan/calls.cpp calls, plan/aggregates.cpp aggregates, plan/subplans.cpp subqueries and plan/columns.cpp
+// where values come from. Everything is palloc'd in the current memory context.
+#ifndef REDOUBT_PG_PLAN_WALK_H
+#define REDOUBT_PG_PLAN_WALK_H
+
+#include "pg/plan/analysis.h"
+
+namespace redoubt::pg {
+
+// A number or the like, which holds one value; a string or array may hold any number of them.
+inline bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
+
+// May an element or a field of this type hold many values in turn?
+bool type_nests(Oid type);
+
+// One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
+// walked until nothing changes; meters are put in during the last walk only.
+struct PlanWalk {
+  PlannedStmt *plan;
+  PlanAnalysis *analysis;
+  bool inject;
+  bool last;
+  bool changed;
+  std::uint32_t context;  // decided that the plan at hand is run for an outer row
+  std::uint32_t *called;  // the same by subplan
+  int *initplan;          // the subplan that computes a parameter when it is first looked at, from 1; by parameter
+  int nodes;
+  std::uint32_t *stops;  // decides how far the rows of a nested loop's inner plan are asked for; by plan_node_id
+  const Plan *written;   // whose rows the command itself is charged for
+  bool index_condition;  // compared by operator class members, called by the index
+  int params;
+  Flow *param;
+  NodeFlow *work_table;  // by parameter
+  int subplans;
+  NodeFlow *subplan;
+  std::uint32_t repeated;  // sources of which values from different rows may meet
+  const Plan **cte_scan;   // by subplan: a node that scans it
+  bool *scanned_twice;     // by subplan
+  int largest_node_id;
+};
+
+// Where an expression is evaluated.
+struct ExprScope {
+  Plan *plan;
+  const NodeFlow *outer;
+  const NodeFlow *inner;
+  const NodeFlow *index;
+  const NodeFlow *scan;
+  Index scan_relid;
+  const Flow *case_test;        // what a CaseTestExpr stands for
+  bool foreign;                 // evaluated by a foreign server
+  const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
+  bool charged;                 // each row of the plan is charged for as a whole
+  std::uint32_t rows;           // decided on the rows at hand, and is not paid for
+  std::uint32_t taken;          // the same of the rows that the plan takes in
+  std::uint32_t kept;           // paid for with every row that the plan takes in
+  std::uint32_t spent;          // and so with every row that it lets out
+  bool input_paid;              // with the rows below: their arguments are evaluated several times
+};
+
+// The same scope where `mask` decided on the rows besides.
+inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
+  ExprScope after = scope;
+  after.rows |= mask;
+  return after;
+}
+
+// The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
+inline Oid copied_type(const Flow &flow, const Source &source) {
+  return flow.pure && OidIsValid(source.relid) ? get_atttype(source.relid, source.attno) : InvalidOid;
+}
+
+// What a plan node is given: the rows of its inputs, and what its own index and relation hold.
+struct Inputs {
+  NodeFlow outer, inner, index, scan;
+};
+
+// plan/nodes.cpp
+NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
+NodeFlow walk_branches(PlanWalk *walk, const List *plans);
+NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
+std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+// Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
+std::uint32_t order_decides(const NodeFlow *rows, const List *targets);
+
+// plan/scans.cpp
+bool is_scan(const Plan *plan);
+// A scan of one table.
+bool is_base_scan(const Plan *plan);
+// Sets what Vars of the scan mean, and returns what decided on the rows.
+std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan);
+// How many rows a set has is decided by what it is made from.  (That a function returns tokens
+// says nothing about their number.)
+std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set);
+// A row-level security policy that names an untrusted function is paid for with every row
+// of the scan where the planner has folded the call away: it may have called it to do so.
+void walk_policies(PlanWalk *walk, Plan *plan);
+
+// plan/grouping.cpp
+// What sort, group and distinct keys look at decides which rows there are, or their order.
+std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys);
+// What the node itself adds to what decides on its rows.
+std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
+std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
+NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan);
+
+// plan/indexes.cpp
+// Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
+// What the use of the index decides; `ordered` where its order may.
+std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
+// Conditions as written, where they are evaluated again.
+void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals);
+
+// The order that the index of the scan has brought its rows into.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
+// What a node that finds rows by indexes, for a scan to fetch them, tells.
+NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
+
+// plan/expressions.cpp
+Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
+// All that the expression's children hold.
+Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
+Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list);
+// One of the list; where they are computed in turn, those before it decide whether it is.
+enum class Computed { all, in_turn };
+Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed);
+
+// plan/calls.cpp
+Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
+Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments);
+Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast);
+Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast);
+Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node);
+// Is it a call of somebody's own without arguments, which tells by being made?
+bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
+// What it returns, where it is paid for.
+Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call);
+// A call of `function` that returns `type`, whose arguments carry `flow`.
+Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
+               Flow flow);
+
+// plan/columns.cpp
+Flow source_flow(PlanWalk *walk, const Source &source, int count);
+// The flow of a column of a range table entry; attno 0 is the whole row.
+Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
+// Everything protected in the relations of the statement.
+Flow everything(PlanWalk *walk);
+Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable);
+
+// plan/subplans.cpp
+void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
+Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
+void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
+// The sources in `mask` decide that the subplan is run, or how far.
+void walk_called(PlanWalk *walk, int id, std::uint32_t mask);
+
+// plan/sqljson.cpp: an expression that not every version has; raises 0A000 for unknown ones.
+Flow later_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
+
+// plan/aggregates.cpp
+Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate);
+Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+// The input of a window aggregate that carries it out, or nothing.
+Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+// aggtransno of the plan's aggregates that carry their input out.
+Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+
+// The input of the plan's aggregates that carry it out, but for those with a FILTER.
+Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+
+// What the plan's aggregates that keep their input rows, but for those with a FILTER, tell of
+// the columns in scope.taken, and by their own order.
+struct KeptRows {
+  std::uint32_t probes;  // of each row
+  bool ordered;          // a result of any of the plan's aggregates tells in what order the rows come in
+};
+KeptRows kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+// The probes of a window aggregate.
+std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+
+// plan/write_checks.cpp: what a row tells by passing the checks of its table, and by its triggers.
+// A row as a command leaves it, by attribute number.
+struct WrittenRow {
+  CmdType command;  // INSERT, UPDATE or DELETE
+  Oid relid;
+  int columns;
+  std::uint32_t *held;   // the sources in each column before
+  std::uint32_t *holds;  // and after, but for those that are paid for by writing it
+  Bitmapset *written;    // columns that the command names
+  Bitmapset *changed;    // those of them that are not what they were
+};
+
+// What sources a modifying node tells of besides the values that it writes.
+struct Told {
+  std::uint32_t by_each;  // row
+  std::uint32_t by_end;   // that the statement came to an end
+};
+
+inline void told_add(Told *told, const Told &other) noexcept {
+  told->by_each |= other.by_each;
+  told->by_end |= other.by_end;
+}
+
+// The row before anything is set: empty, or what was there.
+WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti);
+void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same);
+// `moved_below` is the partitioned table that an UPDATE moves rows in, or InvalidOid; `options` are those of
+// `options_rti`, which may be a partition.
+Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
+                       const List *options, Index options_rti);
+// Is a value in the rows of `plan` the column that it is written to, as it was?
+bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno);
+
+// plan/writes.cpp
+// Returns what was charged with every row.
+std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
+
+// plan/insertion.cpp: meters at points of a plan.
+// Puts a meter around a target list entry of the plan at *slot; inserts a Result node
+// where the plan node there does not compute its target list.  A null costs as a value for sources in flow.elsewhere.
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags);
+// Replaces the expressions of an argument list that carry values by metered ones.  A null costs as a value where
+// another one may have decided on the rows of the scope.
+void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
+// Is a meter that is not there to be put in now?  Where the plan was looked through before, it is missing.
+bool meter_is_due(PlanWalk *walk) noexcept;
+// Has a column of the plan a meter with kMeterRows for values (flags: 0), probes (kMeterProbes) or a branch's
+// (kMeterBranch)?  Another may have put a Result above it, through which every row goes.
+bool has_row_meter(const Plan *plan, std::uint16_t flags);
+// Charges `flow` for every row of the plan at *slot.
+void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
+// Charges a probe of the sources in `mask` for every row of the plan at *slot; flags: 0 or kMeterFirst.
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
+// The same for a branch of a UNION ALL, marked so (kMeterBranch) even if `mask` is empty.
+void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask);
+// The same for every evaluation of an argument list.
+void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
+// The same for every row that the filter of an aggregate without arguments lets pass.
+void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags);
+// The same for every row that satisfies a list of conditions.
+void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags);
+// The same for every time that a call without arguments is made: the node becomes CASE WHEN <meter> THEN <call> END.
+void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags);
+// A field of a record that a call metered so returns, which EXPLAIN can name of the call only: becomes
+// (ROW(CASE WHEN <meter> THEN <call>.field END)).field.
+void meter_field(FieldSelect *select);
+// The call in a CASE that meter_call made, or nothing for any other expression.
+const FuncExpr *metered_call(const Node *expression);
+
+}  // namespace redoubt::pg
+#endif

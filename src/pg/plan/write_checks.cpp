@@ -1,0 +1,295 @@
+// plan/write_checks.cpp - what the checks tell that a row passes when a statement writes it, and the conditions of
+// triggers.
+//
+// CHECK constraints, the bounds of partitions, WITH CHECK of policies and CHECK OPTION of views are looked at for every
+// row; one that fails is an error, so a statement that ends tells that all were passed.  A check tells of the columns
+// that it reads, unless it was passed before and none of them has changed.  What the reader has written there himself
+// is no news to him, and so is what he has paid for.  What a trigger does, row by row, tells of the columns that its
+// condition reads, also where its function is trusted.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+
+extern "C" {
+#include "catalog/pg_trigger.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/prs2lock.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/partcache.h"
+#include "utils/reltrigger.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of a table by name or number, as pull_varattnos has them: a whole row is all of them, a generated column
+// what it is computed from.
+Bitmapset *columns_read(Relation relation, Node *expression, Index varno) {
+  const TupleDesc descriptor = RelationGetDescr(relation);
+  Bitmapset *members = nullptr;
+  Bitmapset *columns = nullptr;
+  pull_varattnos(expression, varno, &members);
+  const bool row = bms_is_member(-FirstLowInvalidHeapAttributeNumber, members);
+  for (int attno = 1; attno <= descriptor->natts; ++attno) {
+    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, attno - 1);
+    if (attribute->attisdropped) continue;
+    if (!row && !bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, members)) continue;
+    if (attribute->attgenerated == '\0')
+      columns = bms_add_member(columns, attno);
+    else if (!row)
+      columns = bms_add_members(columns, columns_read(relation, build_column_default(relation, attno), 1));
+  }
+  return columns;
+}
+
+// The column of the row's table that is column `attno` of `relation`: a partition may number its columns otherwise.
+AttrNumber column_of_row(const WrittenRow &row, Relation relation, int attno) {
+  const char *name = NameStr(TupleDescAttr(RelationGetDescr(relation), attno - 1)->attname);
+  const AttrNumber own =
+      RelationGetRelid(relation) == row.relid ? static_cast<AttrNumber>(attno) : get_attnum(row.relid, name);
+  return own <= row.columns ? own : InvalidAttrNumber;
+}
+
+// The sources in columns of `relation` once the row is written; nothing where the check was passed before.
+std::uint32_t columns_tell(const WrittenRow &row, Relation relation, const Bitmapset *columns, bool passed_before) {
+  std::uint32_t mask = 0;
+  bool changed = false;
+  int attno = -1;
+  while ((attno = bms_next_member(columns, attno)) >= 0) {
+    const AttrNumber own = column_of_row(row, relation, attno);
+    if (own <= 0) continue;
+    mask |= row.holds[own];
+    changed |= bms_is_member(own, row.changed);
+  }
+  return changed || !passed_before ? mask : 0;
+}
+
+// A trigger's condition, of which OLD and NEW of a column that has not changed are known to be alike.
+struct Condition {
+  const WrittenRow *row;
+  Relation relation;
+  std::uint32_t mask;
+};
+
+// OLD.c <> NEW.c or the like, also of whole rows: the Var, else null.
+const Var *compared_with_itself(const Node *node) {
+  if (!IsA(node, OpExpr) && !IsA(node, DistinctExpr)) return nullptr;
+  const List *arguments = reinterpret_cast<const OpExpr *>(node)->args;
+  if (list_length(arguments) != 2) return nullptr;
+  const auto variable = [](void *argument) {
+    auto *value = static_cast<Node *>(argument);
+    while (IsA(value, RelabelType)) value = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(value)->arg);
+    return IsA(value, Var) ? reinterpret_cast<const Var *>(value) : nullptr;
+  };
+  const Var *a = variable(linitial(arguments));
+  const Var *b = variable(lsecond(arguments));
+  return a != nullptr && b != nullptr && a->varattno == b->varattno && a->varno != b->varno ? a : nullptr;
+}
+
+// Adds the sources in a column of OLD or NEW.
+void add_variable(Condition *condition, const Var *variable, bool only_changed) {
+  const WrittenRow &row = *condition->row;
+  auto *node = reinterpret_cast<Node *>(const_cast<Var *>(variable));
+  const Bitmapset *columns = columns_read(condition->relation, node, static_cast<Index>(variable->varno));
+  int attno = -1;
+  while ((attno = bms_next_member(columns, attno)) >= 0) {
+    const AttrNumber own = column_of_row(row, condition->relation, attno);
+    if (own <= 0 || (only_changed && !bms_is_member(own, row.changed))) continue;
+    if (only_changed || variable->varno == PRS2_OLD_VARNO) condition->mask |= row.held[own];
+    if (only_changed || variable->varno == PRS2_NEW_VARNO) condition->mask |= row.holds[own];
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool plan_checks_condition(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  auto *condition = static_cast<Condition *>(context);
+  if (const Var *alike = compared_with_itself(node); alike != nullptr) {
+    add_variable(condition, alike, true);
+    return false;
+  }
+  if (IsA(node, Var)) {
+    add_variable(condition, reinterpret_cast<const Var *>(node), false);
+    return false;
+  }
+  return expression_tree_walker(node, tree_walker(plan_checks_condition), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+bool fires(const WrittenRow &row, Relation relation, const Trigger &trigger) {
+  if (!TRIGGER_FOR_ROW(trigger.tgtype) || trigger.tgenabled == TRIGGER_DISABLED) return false;
+  if (row.command == CMD_INSERT) return TRIGGER_FOR_INSERT(trigger.tgtype);
+  if (row.command == CMD_DELETE) return TRIGGER_FOR_DELETE(trigger.tgtype);
+  bool named = trigger.tgnattr == 0;
+  for (int i = 0; i < trigger.tgnattr; ++i)
+    named |= bms_is_member(column_of_row(row, relation, trigger.tgattr[i]), row.written);
+  return TRIGGER_FOR_UPDATE(trigger.tgtype) && named;
+}
+
+std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
+  Condition condition = {&row, relation, 0};
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+    if (const Trigger &trigger = triggers->triggers[i]; trigger.tgqual != nullptr && fires(row, relation, trigger))
+      plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+  return condition.mask;
+}
+
+// A partition inherits checks under their names.
+bool has_valid_check(Oid relid, const char *name) {
+  Relation relation = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : nullptr;
+  if (relation == nullptr) return false;
+  bool found = false;
+  const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
+    found |= constraints->check[i].ccvalid && strcmp(constraints->check[i].ccname, name) == 0;
+  relation_close(relation, AccessShareLock);
+  return found;
+}
+
+// `known` is a table whose valid checks the row has passed before, or InvalidOid.
+Told table_tells(const WrittenRow &row, Oid relid, Oid known) {
+  Relation relation = try_relation_open(relid, AccessShareLock);
+  if (relation == nullptr) return {};
+  Told told = {triggers_tell(row, relation), 0};
+  const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+  for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
+    const ConstrCheck &check = constraints->check[i];
+    if (!compat_is_enforced(check)) continue;
+    const Bitmapset *columns = columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin)), 1);
+    told.by_end |= columns_tell(row, relation, columns, has_valid_check(known, check.ccname));
+  }
+  if (row.command != CMD_DELETE && relation->rd_rel->relispartition) {
+    auto *bounds = reinterpret_cast<Node *>(RelationGetPartitionQual(relation));
+    told.by_end |= columns_tell(row, relation, columns_read(relation, bounds, 1), known == relid);
+  }
+  relation_close(relation, AccessShareLock);
+  return told;
+}
+
+// The table, or the partitions that the row may be put into.
+void add_tables(Told *told, const WrittenRow &row, Oid relid, Oid known) {
+  const List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
+                           ? find_all_inheritors(relid, AccessShareLock, nullptr)
+                           : list_make1_oid(relid);
+  ListCell *cell = nullptr;
+  foreach (cell, tables) told_add(told, table_tells(row, lfirst_oid(cell), known));
+}
+
+// Whether a policy or view looks at a row before or after it is changed, if at all.
+enum class Looks { never, before, after };
+
+Looks option_looks(WCOKind kind, CmdType command) {
+  switch (kind) {
+    case WCO_VIEW_CHECK:
+      return command == CMD_DELETE ? Looks::never : Looks::after;
+    case WCO_RLS_INSERT_CHECK:
+      return command == CMD_INSERT ? Looks::after : Looks::never;
+    case WCO_RLS_UPDATE_CHECK:
+      return command == CMD_UPDATE ? Looks::after : Looks::never;
+    case WCO_RLS_MERGE_UPDATE_CHECK:
+      return command == CMD_UPDATE ? Looks::before : Looks::never;
+    case WCO_RLS_MERGE_DELETE_CHECK:
+      return command == CMD_DELETE ? Looks::before : Looks::never;
+    default:  // at a row in conflict, for which the conflict is paid
+      return Looks::never;
+  }
+}
+
+std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, const WithCheckOption *option,
+                           Index rti) {
+  const Looks looks = option_looks(option->kind, row.command);
+  if (looks == Looks::never) return 0;
+  Relation relation = try_relation_open(rt_fetch(rti, walk->plan->rtable)->relid, AccessShareLock);
+  if (relation == nullptr) return 0;
+  // Other tables that it reads, in a subquery.
+  std::uint32_t mask =
+      flow_decides(walk_expression(walk, scope, option->qual)) & ~flow_explicit(relation_flow(walk, rti, 0));
+  const Bitmapset *columns = columns_read(relation, option->qual, rti);
+  int attno = -1;
+  if (looks == Looks::after)  // the rows that an UPDATE finds through a view satisfy its conditions
+    mask |= columns_tell(row, relation, columns, row.command == CMD_UPDATE && option->kind == WCO_VIEW_CHECK);
+  else
+    while ((attno = bms_next_member(columns, attno)) >= 0)
+      mask |= flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
+  relation_close(relation, AccessShareLock);
+  return mask;
+}
+
+}  // namespace
+
+WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti) {
+  WrittenRow row = {command, rt_fetch(rti, walk->plan->rtable)->relid, 0, nullptr, nullptr, nullptr, nullptr};
+  if (Relation relation = try_relation_open(row.relid, AccessShareLock); relation != nullptr) {
+    row.columns = RelationGetNumberOfAttributes(relation);
+    relation_close(relation, AccessShareLock);
+  }
+  const Size size = sizeof(std::uint32_t) * static_cast<Size>(row.columns + 1);
+  row.held = static_cast<std::uint32_t *>(palloc0(size));
+  row.holds = static_cast<std::uint32_t *>(palloc0(size));
+  for (int attno = 1; command != CMD_INSERT && attno <= row.columns; ++attno)
+    row.held[attno] = row.holds[attno] = flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
+  return row;
+}
+
+void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same) {
+  if (attno <= 0 || attno > row->columns) return;
+  row->written = bms_add_member(row->written, attno);
+  if (same) return;
+  row->holds[attno] = sources;
+  row->changed = bms_add_member(row->changed, attno);
+}
+
+Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
+                       const List *options, Index options_rti) {
+  Told told = {};
+  const bool update = row.command == CMD_UPDATE;
+  add_tables(&told, row, row.relid, update ? row.relid : InvalidOid);
+  if (update && OidIsValid(moved_below)) {  // taken out of one partition and put into another
+    WrittenRow moved = row;
+    moved.command = CMD_DELETE;
+    add_tables(&told, moved, row.relid, row.relid);
+    moved.command = CMD_INSERT;
+    add_tables(&told, moved, moved_below, moved_below);
+  }
+  ListCell *cell = nullptr;
+  foreach (cell, options)
+    told.by_end |= option_tells(walk, scope, row, static_cast<const WithCheckOption *>(lfirst(cell)), options_rti);
+  return told;
+}
+
+bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno) {
+  if (const auto *node = reinterpret_cast<const Node *>(value); meter_of(node) >= 0)
+    value = static_cast<const Expr *>(linitial(reinterpret_cast<const FuncExpr *>(value)->args));
+  if (!IsA(value, Var)) return false;
+  const auto *variable = reinterpret_cast<const Var *>(value);
+  if (!IS_SPECIAL_VARNO(variable->varno))
+    return static_cast<Index>(variable->varno) == rti && variable->varattno == attno;
+  const auto below = [&](const Plan *from) {
+    if (from == nullptr || variable->varattno < 1 || variable->varattno > list_length(from->targetlist)) return false;
+    const auto *entry = static_cast<const TargetEntry *>(list_nth(from->targetlist, variable->varattno - 1));
+    return is_column_itself(from, entry->expr, rti, attno);
+  };
+  if (variable->varno == INNER_VAR) return below(innerPlan(plan));
+  if (variable->varno != OUTER_VAR) return false;
+  // Rows of one relation come from one branch.
+  const List *branches = IsA(plan, Append)        ? reinterpret_cast<const Append *>(plan)->appendplans
+                         : IsA(plan, MergeAppend) ? reinterpret_cast<const MergeAppend *>(plan)->mergeplans
+                                                  : NIL;
+  ListCell *cell = nullptr;
+  foreach (cell, branches)
+    if (below(static_cast<const Plan *>(lfirst(cell)))) return true;
+  return below(outerPlan(plan));
+}
+
+}  // namespace redoubt::pg

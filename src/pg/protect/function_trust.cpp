@@ -1,0 +1,376 @@
+// function_trust.cpp - see function_trust.h.
+//
+// The label stored is "trusted <64 hex digits>": SHA-256 of the owner's name and of what
+// pg_get_functiondef prints.  It is public and needs no key: who may set the label is
+// what matters, and the label says to which text it was given.  It survives a dump; a
+// major upgrade that prints functions otherwise takes the trust away.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/protect/function_trust.h"
+#include "pg/base/hash_table.h"
+
+extern "C" {
+#include "parser/parse_coerce.h"
+#include "catalog/pg_cast.h"
+#include "catalog/pg_language.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constexpr const char *kProvider = "redoubt";
+constexpr const char *kTrusted = "trusted";
+
+struct TrustEntry {
+  Oid function;  // hash key
+  bool trusted;
+  bool own;
+};
+
+constinit HTAB *cache = nullptr;
+
+// Casts from types of anyone's to json, by functions that are not trusted.
+enum class Casts { unknown, none, some };
+constinit Casts json_casts = Casts::unknown;
+
+void forget_all() noexcept {
+  json_casts = Casts::unknown;
+  if (cache == nullptr) return;
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, cache);
+  while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
+    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void function_trust_changed(Datum, int, uint32) { redoubt::pg::forget_all(); }
+// A change of labels is announced as a change of every relation.
+static void function_trust_relabelled(Datum, Oid relid) {
+  if (!OidIsValid(relid)) redoubt::pg::forget_all();
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (cache != nullptr) return;
+  cache = hash_table_make<Oid, TrustEntry>("redoubt function trust", 64, CacheMemoryContext);
+  CacheRegisterSyscacheCallback(PROCOID, function_trust_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHOID, function_trust_changed, 0);
+  CacheRegisterSyscacheCallback(CASTSOURCETARGET, function_trust_changed, 0);
+  CacheRegisterRelcacheCallback(function_trust_relabelled, 0);
+}
+
+// "trusted <digest>" for what the function is now.
+const char *bound_label(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
+  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+  ReleaseSysCache(tuple);
+  const char *definition = TextDatumGetCString(DirectFunctionCall1(pg_get_functiondef, ObjectIdGetDatum(function)));
+  const char *text = psprintf("%s\n%s", GetUserNameFromId(owner, false), definition);
+
+  std::uint8_t digest[PG_SHA256_DIGEST_LENGTH] = {};
+  pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+  if (context == nullptr || pg_cryptohash_init(context) < 0 ||
+      pg_cryptohash_update(context, reinterpret_cast<const std::uint8_t *>(text), strlen(text)) < 0 ||
+      pg_cryptohash_final(context, digest, sizeof digest) < 0)
+    elog(ERROR, "could not compute a digest of function %u", function);
+  pg_cryptohash_free(context);
+  char hex[2 * sizeof digest + 1] = {};
+  hex_encode(reinterpret_cast<const char *>(digest), sizeof digest, hex);
+  return psprintf("%s %s", kTrusted, hex);
+}
+
+// Is the function's body looked at when it runs, under a search_path that the caller sets?
+bool finds_by_callers_path(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  bool text_only = false;  // no body that was parsed when it was made
+  SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &text_only);
+  bool null = true;
+  const Datum settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &null);
+  bool sets_path = false;
+  if (!null) {
+    Datum *setting = nullptr;
+    int n = 0;
+    deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &setting, nullptr, &n);
+    for (int i = 0; i < n; ++i) sets_path |= pg_strncasecmp(TextDatumGetCString(setting[i]), "search_path=", 12) == 0;
+  }
+  ReleaseSysCache(tuple);
+  return language != ClanguageId && language != INTERNALlanguageId && text_only && !sets_path;
+}
+
+bool is_plain_function(Oid function) {
+  const char kind = get_func_prokind(function);
+  return kind == PROKIND_FUNCTION || kind == PROKIND_PROCEDURE || kind == PROKIND_WINDOW;
+}
+
+bool labelled_trusted(Oid function) {
+  const ObjectAddress object = {ProcedureRelationId, function, 0};
+  const char *label = GetSecurityLabel(&object, kProvider);
+  return label != nullptr && is_plain_function(function) && strcmp(label, bound_label(function)) == 0;
+}
+
+bool implemented_here(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  bool null = true;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  const Datum library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &null);
+  const bool here = language == ClanguageId && !null && strcmp(TextDatumGetCString(library), "$libdir/redoubt") == 0;
+  ReleaseSysCache(tuple);
+  return here;
+}
+
+const TrustEntry *lookup(Oid function) {
+  cache_init();
+  if (auto *entry = static_cast<TrustEntry *>(hash_search(cache, &function, HASH_FIND, nullptr))) return entry;
+  const bool own = implemented_here(function);
+  const bool trusted = own || get_func_leakproof(function) || labelled_trusted(function);
+  auto *entry = static_cast<TrustEntry *>(hash_search(cache, &function, HASH_ENTER, nullptr));
+  entry->trusted = trusted;
+  entry->own = own;
+  return entry;
+}
+
+// What an anonymous row holds is not known here: is there any such cast at all?
+bool any_cast_to_json() {
+  cache_init();
+  if (json_casts != Casts::unknown) return json_casts == Casts::some;
+  json_casts = Casts::none;  // before reading, so that an invalidation which arrives meanwhile sticks
+  bool some = false;
+  catalog_scan(CastRelationId, InvalidOid, {}, [&some](const CatalogRow &row) {
+    const auto *cast = row.as<Form_pg_cast>();
+    some |=
+        cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc);
+  });
+  if (some) json_casts = Casts::some;
+  return some;
+}
+
+// Make a value of a type that is named in an argument, and so run the code of a domain.
+bool makes_any_type(Oid function) noexcept {
+  switch (function) {
+    case F_ARRAY_IN:
+    case F_ARRAY_RECV:
+    case F_DOMAIN_IN:
+    case F_DOMAIN_RECV:
+    case F_RECORD_IN:
+    case F_RECORD_RECV:
+    case F_RANGE_IN:
+    case F_RANGE_RECV:
+    case F_MULTIRANGE_IN:
+    case F_MULTIRANGE_RECV:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Tell of every value they are given without ending the query: by a notice that quotes it (a name
+// that is too long, a precision that is reduced, an XML document with a warning) or is there because of it (a word
+// that is ignored), or by a query that it chooses.
+bool tells_of_arguments(Oid function) noexcept {
+  switch (function) {
+    case F_TO_REGTYPE:
+    case F_TO_REGPROCEDURE:
+    case F_TO_REGOPERATOR:
+    case F_REGTYPEIN:
+    case F_REGPROCEDUREIN:
+    case F_REGOPERATORIN:
+    case F_PG_GET_OBJECT_ADDRESS:
+    case F_HAS_FUNCTION_PRIVILEGE_NAME_TEXT_TEXT:
+    case F_HAS_FUNCTION_PRIVILEGE_OID_TEXT_TEXT:
+    case F_HAS_FUNCTION_PRIVILEGE_TEXT_TEXT:
+    case F_HAS_TYPE_PRIVILEGE_NAME_TEXT_TEXT:
+    case F_HAS_TYPE_PRIVILEGE_OID_TEXT_TEXT:
+    case F_HAS_TYPE_PRIVILEGE_TEXT_TEXT:
+    case F_ACLITEMIN:
+    case F_TIMESTAMPTYPMODIN:
+    case F_TIMESTAMPTZTYPMODIN:
+    case F_TIMETYPMODIN:
+    case F_TIMETZTYPMODIN:
+    case F_INTERVALTYPMODIN:
+    case F_PG_TABLESPACE_DATABASES:
+    case F_XML_IN:
+    case F_XML_RECV:
+    case F_XML:
+    case F_XMLEXISTS:
+    case F_XMLVALIDATE:
+    case F_XPATH_TEXT_XML:
+    case F_XPATH_TEXT_XML__TEXT:
+    case F_XPATH_EXISTS_TEXT_XML:
+    case F_XPATH_EXISTS_TEXT_XML__TEXT:
+    case F_XML_IS_WELL_FORMED:
+    case F_XML_IS_WELL_FORMED_CONTENT:
+    case F_XML_IS_WELL_FORMED_DOCUMENT:
+    case F_TSQUERYIN:
+    case F_TO_TSQUERY_TEXT:
+    case F_TO_TSQUERY_REGCONFIG_TEXT:
+    case F_PLAINTO_TSQUERY_TEXT:
+    case F_PLAINTO_TSQUERY_REGCONFIG_TEXT:
+    case F_PHRASETO_TSQUERY_TEXT:
+    case F_PHRASETO_TSQUERY_REGCONFIG_TEXT:
+    case F_WEBSEARCH_TO_TSQUERY_TEXT:
+    case F_WEBSEARCH_TO_TSQUERY_REGCONFIG_TEXT:
+    case F_TABLE_TO_XML:
+    case F_TABLE_TO_XMLSCHEMA:
+    case F_TABLE_TO_XML_AND_XMLSCHEMA:
+    case F_SCHEMA_TO_XML:
+    case F_SCHEMA_TO_XMLSCHEMA:
+    case F_SCHEMA_TO_XML_AND_XMLSCHEMA:
+    case F_DATABASE_TO_XML:
+    case F_DATABASE_TO_XMLSCHEMA:
+    case F_DATABASE_TO_XML_AND_XMLSCHEMA:
+      return true;
+    default:
+      return compat_quotes_names(function);
+  }
+}
+
+// Types whose input functions are of those above.
+bool input_tells(Oid type) noexcept {
+  switch (type) {
+    case REGTYPEOID:
+    case REGPROCEDUREOID:
+    case REGOPERATOROID:
+    case ACLITEMOID:
+    case XMLOID:
+    case TSQUERYOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool function_is_trusted(Oid function) {
+  if (function < FirstNormalObjectId)
+    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function) &&
+           !compat_tries_input(function) && !tells_of_arguments(function);
+  return lookup(function)->trusted;
+}
+
+bool is_redoubt_function(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
+
+bool type_runs_code(Oid type) {
+  if (type < FirstNormalObjectId) return input_tells(type) || input_tells(get_element_type(type));
+  check_stack_depth();
+  if (DomainHasConstraints(type)) return true;
+  const Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_runs_code(element);
+  // Values of these are handed to casts of one's own to json, by to_json and its like.
+  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE || kind == TYPTYPE_ENUM)
+    return true;
+  if (!type_is_rowtype(base) || base == RECORDOID) return false;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+  bool runs = false;
+  for (int i = 0; i < descriptor->natts && !runs; ++i)
+    runs = !TupleDescAttr(descriptor, i)->attisdropped && type_runs_code(TupleDescAttr(descriptor, i)->atttypid);
+  return runs;
+}
+
+bool type_casts_to_text(Oid type) {
+  Oid cast = InvalidOid;
+  return type >= FirstNormalObjectId &&
+         find_coercion_pathway(TEXTOID, getBaseType(type), COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC &&
+         OidIsValid(cast) && !function_is_trusted(cast);
+}
+
+bool function_casts_to_text(Oid function) noexcept {
+  return function == F_QUOTE_LITERAL_ANYELEMENT || function == F_QUOTE_NULLABLE_ANYELEMENT ||
+         function == F_TEXTANYCAT || function == F_ANYTEXTCAT;
+}
+
+bool function_makes_words(Oid function) noexcept {
+  switch (function) {
+    case F_TO_TSVECTOR_TEXT:
+    case F_TO_TSVECTOR_REGCONFIG_TEXT:
+    case F_TO_TSVECTOR_JSON:
+    case F_TO_TSVECTOR_REGCONFIG_JSON:
+    case F_TO_TSVECTOR_JSONB:
+    case F_TO_TSVECTOR_REGCONFIG_JSONB:
+    case F_JSON_TO_TSVECTOR_JSON_JSONB:
+    case F_JSON_TO_TSVECTOR_REGCONFIG_JSON_JSONB:
+    case F_JSONB_TO_TSVECTOR_JSONB_JSONB:
+    case F_JSONB_TO_TSVECTOR_REGCONFIG_JSONB_JSONB:
+    case F_TS_HEADLINE_TEXT_TSQUERY:
+    case F_TS_HEADLINE_TEXT_TSQUERY_TEXT:
+    case F_TS_HEADLINE_REGCONFIG_TEXT_TSQUERY:
+    case F_TS_HEADLINE_REGCONFIG_TEXT_TSQUERY_TEXT:
+    case F_TS_HEADLINE_JSON_TSQUERY:
+    case F_TS_HEADLINE_JSON_TSQUERY_TEXT:
+    case F_TS_HEADLINE_REGCONFIG_JSON_TSQUERY:
+    case F_TS_HEADLINE_REGCONFIG_JSON_TSQUERY_TEXT:
+    case F_TS_HEADLINE_JSONB_TSQUERY:
+    case F_TS_HEADLINE_JSONB_TSQUERY_TEXT:
+    case F_TS_HEADLINE_REGCONFIG_JSONB_TSQUERY:
+    case F_TS_HEADLINE_REGCONFIG_JSONB_TSQUERY_TEXT:
+    case F_TS_MATCH_TQ:
+    case F_TS_MATCH_TT:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool type_casts_to_json(Oid type) {
+  if (type == RECORDOID || type == RECORDARRAYOID) return any_cast_to_json();
+  if (type < FirstNormalObjectId) return false;
+  check_stack_depth();
+  const Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_casts_to_json(element);
+  Oid cast = InvalidOid;
+  if (base >= FirstNormalObjectId &&
+      find_coercion_pathway(JSONOID, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
+      !function_is_trusted(cast))
+    return true;
+  if (!type_is_rowtype(base) || base == RECORDOID) return false;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+  bool casts = false;
+  for (int i = 0; i < descriptor->natts && !casts; ++i)
+    casts = !TupleDescAttr(descriptor, i)->attisdropped && type_casts_to_json(TupleDescAttr(descriptor, i)->atttypid);
+  return casts;
+}
+
+void function_trust_check(Oid function, const char *label) {
+  if (label == nullptr) return;
+  // A restored label carries its digest already; one that does not fit gives no trust.
+  if (strcmp(label, kTrusted) != 0 && strncmp(label, "trusted ", 8) != 0)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("\"%s\" is not a label for a function", label),
+                    errhint("The only label for functions is trusted.")));
+  if (!is_plain_function(function))
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("aggregates cannot be labelled as trusted"),
+                    errhint("What an aggregate is given is always counted.")));
+}
+
+void function_trust_bind(const SecLabelStmt *statement) {
+  if (statement->label == nullptr || strcmp(statement->label, kTrusted) != 0) return;
+  if (statement->provider != nullptr && strcmp(statement->provider, kProvider) != 0) return;
+  if (statement->objtype != OBJECT_FUNCTION && statement->objtype != OBJECT_PROCEDURE &&
+      statement->objtype != OBJECT_ROUTINE)
+    return;
+  Relation relation = nullptr;
+  const ObjectAddress object =
+      get_object_address(statement->objtype, statement->object, &relation, ShareUpdateExclusiveLock, false);
+  CommandCounterIncrement();  // the label just set is updated in the same command
+  if (finds_by_callers_path(object.objectId))
+    ereport(WARNING, (errmsg("a trusted function calls what its caller's search_path finds"),
+                      errhint("ALTER FUNCTION ... SET search_path = pg_catalog, pg_temp, then label it again.")));
+  const char *own = GetSecurityLabel(&object, kProvider);
+  if (own != nullptr && strcmp(own, kTrusted) == 0) SetSecurityLabel(&object, kProvider, bound_label(object.objectId));
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,48 @@
+// function_trust.h - functions that may see protected values without disclosing them.
+//
+//   SECURITY LABEL FOR redoubt ON FUNCTION f(text) IS 'trusted'
+//
+// The trust is bound to the function's owner and definition: replaced or given away, it
+// is not trusted any more.
+#ifndef REDOUBT_PG_PROTECT_FUNCTION_TRUST_H
+#define REDOUBT_PG_PROTECT_FUNCTION_TRUST_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// function_is_trusted: built in and not volatile, of this library, leakproof, or labelled
+// as trusted and still what it was then.  Built-in volatile functions have side effects
+// that carry values away (pg_notify, set_config, lo_from_bytea...), and a few others quote
+// what they are given in notices (to_regtype, xpath).  Cached.
+bool function_is_trusted(Oid function);
+
+// True if making a value of the type may call functions, or lets others call them: a domain
+// with constraints, a range or enum of one's own, a built-in type whose input function raises notices,
+// or an array or row of one.
+bool type_runs_code(Oid type);
+
+// True if to_json and its kin call a function that is not trusted for a value of the type: a cast
+// from it, or from a part of it, to json.
+bool type_casts_to_json(Oid type);
+
+// True for functions in SQL, built in, that cast what they are given to text (quote_literal, text || any), and for a
+// type whose cast to text is a function that is not trusted.
+bool function_casts_to_text(Oid function) noexcept;
+bool type_casts_to_text(Oid type);
+
+// True for to_tsvector and its kin, which raise a notice for a word of more than 2 kB.
+bool function_makes_words(Oid function) noexcept;
+
+// True for the SQL functions that this library implements.
+bool is_redoubt_function(Oid function);
+
+// Raises unless `label` is one that a function may carry.
+void function_trust_check(Oid function, const char *label);
+
+// To be called after a SECURITY LABEL command: where it labelled a function as trusted,
+// adds owner and definition of this moment to the label.
+void function_trust_bind(const SecLabelStmt *statement);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,147 @@
+// labels.cpp - the label provider, and what is labelled, read from the catalog.
+// Trust in functions is function_trust.cpp.  Nothing is cached here: the one reader
+// of columns' labels, protected_columns.cpp, keeps what it makes of them.
+//
+// A label change invalidates every relation, because children inherit labels.
+// Covered by sql/labels.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/roles.h"
+#include "pg/audit/audit_trail.h"
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/protect/function_trust.h"
+#include "pg/audit/kek.h"
+#include "pg/keys/keys.h"
+#include "pg/protect/labels.h"
+#include "pg/types/token_type.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr const char *kProvider = "redoubt";
+
+// The token type a label names: `name`, `schema.name`; unqualified names are
+// looked up in schema redoubt.  `token` stands for the type of any text.
+Oid resolve_label(const char *label) {
+  if (strcmp(label, "token") == 0) label = "text_token";
+  List *names = compat_qualified_name(label);
+  if (list_length(names) == 1) names = lcons(makeString(pstrdup("redoubt")), names);
+  if (list_length(names) != 2) return InvalidOid;
+  const Oid schema = get_namespace_oid(strVal(linitial(names)), true);
+  if (!OidIsValid(schema)) return InvalidOid;
+  const Oid type =
+      GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(strVal(lsecond(names))), ObjectIdGetDatum(schema));
+  return token_type_find(type) != nullptr ? type : InvalidOid;
+}
+
+// Appends the labelled columns of `relid` to `into` (a List of LabelledColumn *).
+List *read_labels(Oid relid, List *into) {
+  ScanKeyData keys[] = {catalog_key(Anum_pg_seclabel_objoid, relid),
+                        catalog_key(Anum_pg_seclabel_classoid, RelationRelationId)};
+  catalog_scan(SecLabelRelationId, SecLabelObjectIndexId, keys, [&into, relid](const CatalogRow &row) {
+    bool null = false;
+    const char *provider = TextDatumGetCString(row.get(Anum_pg_seclabel_provider, &null));
+    const int column = row.as<const FormData_pg_seclabel *>()->objsubid;
+    if (strcmp(provider, kProvider) != 0 || column <= 0) return;
+    const char *label = TextDatumGetCString(row.get(Anum_pg_seclabel_label, &null));
+    auto *found = static_cast<LabelledColumn *>(palloc(sizeof(LabelledColumn)));
+    *found = {static_cast<AttrNumber>(column), resolve_label(label)};
+    if (!OidIsValid(found->token_type))
+      ereport(ERROR,
+              (errcode(ERRCODE_UNDEFINED_OBJECT),
+               errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
+               errhint("Set the label again with SECURITY LABEL FOR redoubt.")));
+    into = lappend(into, found);
+  });
+  return into;
+}
+
+// Labels of `relid` and, matched by column name, of every ancestor.
+List *collect_labels(Oid relid, Oid ancestor, List *into) {
+  check_stack_depth();
+  List *own = read_labels(ancestor, NIL);
+  ListCell *cell = nullptr;
+  foreach (cell, own) {
+    auto *column = static_cast<LabelledColumn *>(lfirst(cell));
+    if (ancestor != relid) {
+      const char *name = get_attname(ancestor, column->attno, true);
+      column->attno = name != nullptr ? get_attnum(relid, name) : InvalidAttrNumber;
+      if (column->attno <= 0) continue;
+    }
+    into = lappend(into, column);
+  }
+  const List *parents = catalog_parents(ancestor);
+  foreach (cell, parents) into = collect_labels(relid, lfirst_oid(cell), into);
+  return into;
+}
+
+void check_token_type(const char *label) {
+  if (label != nullptr && !OidIsValid(resolve_label(label)))
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a token type", label),
+                    errhint("redoubt.token_types lists the token types.")));
+}
+
+void check_label(const ObjectAddress *object, const char *label) {
+  if (object->classId == ProcedureRelationId) return function_trust_check(object->objectId, label);
+  if (object->classId == TypeRelationId && get_typtype(object->objectId) == TYPTYPE_DOMAIN)
+    return check_token_type(label);
+  if (object->classId != RelationRelationId || object->objectSubId <= 0)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("redoubt labels go on table columns, domains and functions"),
+                    errhint("Use SECURITY LABEL FOR redoubt ON COLUMN table.column IS '<token type>'.")));
+  const char kind = get_rel_relkind(object->objectId);
+  if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_FOREIGN_TABLE &&
+      kind != RELKIND_MATVIEW)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels go on columns of tables"),
+                    errhint("Reads through a view are metered by the labels of its base tables.")));
+  // A plan holds the expression in its place, never the column.
+  if (label != nullptr && compat_is_virtual(object->objectId, static_cast<AttrNumber>(object->objectSubId)))
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("redoubt labels do not go on virtual generated columns"),
+                    errhint("Label the columns that it is computed from: it is protected as they are.")));
+  check_token_type(label);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void redoubt_relabel(const ObjectAddress *object, const char *label) {
+  using namespace redoubt::pg;
+  if (!is_redoubt_admin(GetUserId()))
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to set redoubt labels"),
+                    errhint("Only members of redoubt_admin may set them.")));
+  check_label(object, label);
+  const char *detail = psprintf("%s: %s", getObjectDescription(object, false), label != nullptr ? label : "(removed)");
+  if (kek_available())
+    audit_write({.event = "label", .operation = label != nullptr ? "set" : "remove", .detail = detail});
+  CacheInvalidateRelcacheAll();
+}
+}
+
+namespace redoubt::pg {
+
+void labels_init() { register_label_provider(kProvider, redoubt_relabel); }
+
+List *labels_of_columns(Oid relid) { return relid < FirstNormalObjectId ? NIL : collect_labels(relid, relid, NIL); }
+
+Oid label_domain_type(Oid domain) {
+  const ObjectAddress object = {TypeRelationId, domain, 0};
+  const char *label = GetSecurityLabel(&object, kProvider);
+  return label != nullptr ? resolve_label(label) : InvalidOid;
+}
+
+void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
+  const TokenType *policy = token_type_find(token_type);
+  if (policy == nullptr) return;
+  const ObjectAddress object = {RelationRelationId, relid, attno};
+  SetSecurityLabel(&object, kProvider, policy->name);
+  if (kek_available())
+    audit_write({.event = "label",
+                 .token_type = token_type,
+                 .operation = "derive",
+                 .detail = getObjectDescription(&object, false)});
+  CacheInvalidateRelcacheAll();
+}
+
+}  // namespace redoubt::pg

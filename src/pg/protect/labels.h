@@ -1,0 +1,36 @@
+// labels.h - plaintext columns protected by SECURITY LABEL.
+//
+//   SECURITY LABEL FOR redoubt ON COLUMN t.c IS '<token type>'
+//
+// meters reads of a legacy plaintext column under that token type's limits, and so does
+// a label on a domain for every column of the domain ('token' stands for text_token).
+//
+// Labels on functions are function_trust.h.
+#ifndef REDOUBT_PG_PROTECT_LABELS_H
+#define REDOUBT_PG_PROTECT_LABELS_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// Registers the label provider `redoubt`.  Call while preloading.
+void labels_init();
+
+struct LabelledColumn {
+  AttrNumber attno;
+  Oid token_type;
+};
+
+// labels_of_columns returns the columns of a table that are labelled, on the table itself or on
+// one it inherits from, nearest first: a List of LabelledColumn *, palloc'd.  Reads the catalog.
+List *labels_of_columns(Oid relid);
+
+// label_domain_type returns the token type that a domain is labelled with, or InvalidOid.
+Oid label_domain_type(Oid domain);
+
+// labels_derive labels a column that was filled or computed from protected values and is
+// not protected yet, and records it.
+void labels_derive(Oid relid, AttrNumber attno, Oid token_type);
+
+}  // namespace redoubt::pg
+#endif

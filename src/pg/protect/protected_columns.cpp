@@ -1,0 +1,312 @@
+// protected_columns.cpp - the registry of protected columns, per backend.
+//
+// One entry per relation asked about, dropped stale by relcache invalidations; in
+// front of it a direct-mapped table of relations known to have no protected column,
+// which is what nearly every question is about.
+// Labels themselves are read by labels.cpp, token types by types/token_type.cpp.
+// Covered by sql/reads.sql and test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/hash_table.h"
+#include "pg/protect/labels.h"
+#include "pg/types/token_type.h"
+#include "pg/protect/protected_columns.h"
+
+extern "C" {
+#include "catalog/pg_depend.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constinit HTAB *relations = nullptr;
+constinit MemoryContext cache_context = nullptr;
+constinit Oid token_type_table = InvalidOid;  // redoubt.token_type, as last seen
+
+Oid *front(Oid relid) noexcept { return &unprotected_relations[relid % kUnprotectedSize]; }
+
+void forget_all() {
+  std::fill(std::begin(unprotected_relations), std::end(unprotected_relations), InvalidOid);
+  HASH_SEQ_STATUS sequence;
+  hash_seq_init(&sequence, relations);
+  while (auto *entry = static_cast<ProtectedRelation *>(hash_seq_search(&sequence))) entry->valid = false;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void protected_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  ++protected_generation;
+  if (!OidIsValid(relid) || relid == token_type_table) return forget_all();
+  if (*front(relid) == relid) *front(relid) = InvalidOid;
+  if (auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
+    entry->valid = false;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Entries found so far, in the current memory context.
+struct Found {
+  int size;
+  int capacity;
+  ProtectedColumn *column;
+};
+
+void add(Found *found, const ProtectedColumn &column) {
+  if (found->size == found->capacity) {
+    found->capacity = std::max(8, found->capacity * 2);
+    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found->capacity);
+    found->column =
+        static_cast<ProtectedColumn *>(found->column != nullptr ? repalloc(found->column, bytes) : palloc(bytes));
+  }
+  found->column[found->size++] = column;
+}
+
+const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
+  for (int i = 0; i < found.size; ++i)
+    if (found.column[i].attno == attno) return &found.column[i];
+  return nullptr;
+}
+
+// The label of a domain, or of a domain that it is over.
+Oid domain_label(Oid type) {
+  while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
+    if (const Oid token_type = label_domain_type(type); OidIsValid(token_type)) return token_type;
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    type = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype;
+    ReleaseSysCache(tuple);
+  }
+  return InvalidOid;
+}
+
+Oid column_label(const List *labels, AttrNumber attno) noexcept {
+  ListCell *cell = nullptr;
+  foreach (cell, labels)
+    if (const auto *label = static_cast<const LabelledColumn *>(lfirst(cell)); label->attno == attno)
+      return label->token_type;
+  return InvalidOid;
+}
+
+void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_attribute *attribute) {
+  const AttrNumber attno = attribute->attnum;
+  const Oid type = attribute->atttypid;
+  const bool is_array = is_array_type(type);
+  const Oid element = is_array ? get_element_type(getBaseType(type)) : type;
+  Oid label = column_label(labels, attno);
+  if (!OidIsValid(label)) label = domain_label(element);
+  if (OidIsValid(label)) return add(found, {attno, 1, is_array, false, {relid, attno, label, false}});
+
+  const CarriedTokens *carried = type_carried(type);
+  for (int i = 0; i < carried->size; ++i)
+    add(found, {attno, carried->item[i].count, is_array, false, {relid, attno, carried->item[i].token_type, true}});
+  if (element < FirstNormalObjectId) return;
+
+  // The row type of a table that has protected columns; its tokens are among those carried.
+  const Oid row_of = get_typ_typrelid(getBaseType(element));
+  if (!OidIsValid(row_of) || row_of == relid) return;
+  const ProtectedRelation *other = protected_relation(row_of);
+  if (other == nullptr) return;
+  Found inner = {};
+  for (int i = 0; i < other->size; ++i) add(&inner, other->column[i]);
+  for (int i = 0; i < inner.size; ++i)
+    if (!inner.column[i].source.is_token)
+      add(found, {attno,
+                  inner.column[i].count,
+                  is_array,
+                  true,
+                  {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
+}
+
+// By a label, or because it holds nothing but tokens.
+bool is_protected_as_a_whole(const Found &found, const FormData_pg_attribute &attribute) {
+  bool any = false;
+  for (int i = 0; i < found.size; ++i) {
+    if (found.column[i].attno != attribute.attnum || found.column[i].borrowed) continue;
+    if (!found.column[i].source.is_token) return true;
+    any = true;
+  }
+  return any && type_is_tokens(attribute.atttypid);
+}
+
+// Columns computed from a protected one are protected as it is, whether stored or not.
+void add_generated(Found *found, Relation relation) {
+  const TupleDesc descriptor = RelationGetDescr(relation);
+  if (!compat_has_generated(descriptor->constr)) return;
+  for (int i = 0; i < descriptor->natts; ++i) {
+    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+    if (attribute->attisdropped || attribute->attgenerated == '\0' || is_protected_as_a_whole(*found, *attribute))
+      continue;
+    Bitmapset *used = nullptr;
+    pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
+    int member = -1;
+    while ((member = bms_next_member(used, member)) >= 0) {
+      const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
+      if (from == nullptr) continue;
+      // Made from several values, it is as many.
+      ProtectedColumn *same = nullptr;
+      for (int k = 0; k < found->size; ++k)
+        if (found->column[k].attno == attribute->attnum && !found->column[k].source.is_token &&
+            !found->column[k].borrowed && found->column[k].source.token_type == from->source.token_type)
+          same = &found->column[k];
+      if (same != nullptr) {
+        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
+        continue;
+      }
+      ProtectedColumn column = *from;
+      column.attno = attribute->attnum;
+      column.borrowed = false;
+      column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
+      add(found, column);
+    }
+  }
+}
+
+// A column that an ancestor protects is the same source as the ancestor's: the rows of
+// partitions are rows of one column.
+void join_ancestors(Found *found, Oid relid) {
+  if (found->size == 0) return;
+  ListCell *cell = nullptr;
+  const List *parents = catalog_parents(relid);
+  foreach (cell, parents) {
+    const ProtectedRelation *parent = protected_relation(lfirst_oid(cell));
+    for (int i = 0; i < found->size; ++i) {
+      ProtectedColumn *column = &found->column[i];
+      if (parent == nullptr || column->borrowed) continue;
+      const AttrNumber attno = get_attnum(parent->relid, get_attname(relid, column->attno, false));
+      for (int k = 0; k < parent->size; ++k)
+        if (parent->column[k].attno == attno && parent->column[k].source.token_type == column->source.token_type)
+          column->source = parent->column[k].source;
+    }
+  }
+}
+
+// The table that a TOAST table belongs to.
+Oid toasted_table(Oid toast) {
+  Oid table = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_depend_classid, RelationRelationId),
+                        catalog_key(Anum_pg_depend_objid, toast)};
+  catalog_scan(DependRelationId, DependDependerIndexId, keys, [&table](const CatalogRow &row) {
+    const auto *dependency = row.as<Form_pg_depend>();
+    if (dependency->refclassid == RelationRelationId) table = dependency->refobjid;
+  });
+  return table;
+}
+
+// A chunk can be of any column: the first protected one pays.
+void add_chunks(Found *found, Oid toast) {
+  constexpr AttrNumber kChunkData = 3;
+  const ProtectedRelation *table = protected_relation(toasted_table(toast));
+  if (table != nullptr)
+    add(found, {kChunkData, 1, false, false, {toast, kChunkData, table->column[0].source.token_type, false}});
+}
+
+Found read_columns(Oid relid) {
+  Found found = {};
+  Relation relation = try_relation_open(relid, AccessShareLock);
+  if (relation == nullptr) return found;
+  const char kind = relation->rd_rel->relkind;
+  if (kind == RELKIND_TOASTVALUE) add_chunks(&found, relid);
+  // What a view shows is found in the tables beneath, in every plan afresh.
+  if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
+      kind != RELKIND_TOASTVALUE) {
+    const TupleDesc descriptor = RelationGetDescr(relation);
+    const List *labels = labels_of_columns(relid);
+    for (int i = 0; i < descriptor->natts; ++i)
+      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, labels, TupleDescAttr(descriptor, i));
+    add_generated(&found, relation);
+    join_ancestors(&found, relid);
+  }
+  relation_close(relation, AccessShareLock);
+  return found;
+}
+
+void rebuild(ProtectedRelation *entry) {
+  MemoryContext scratch =
+      AllocSetContextCreate(CurrentMemoryContext, "redoubt protected columns read", ALLOCSET_SMALL_SIZES);
+  MemoryContext old = MemoryContextSwitchTo(scratch);
+  token_type_table = catalog_relation("token_type");
+  entry->valid = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  Found found = {};
+  PG_TRY();
+  { found = read_columns(entry->relid); }
+  PG_CATCH();
+  {
+    entry->valid = false;
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  if (entry->column != nullptr) pfree(entry->column);
+  entry->column = nullptr;
+  entry->size = found.size;
+  if (found.size > 0) {
+    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found.size);
+    entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(cache_context, bytes));
+    memcpy(entry->column, found.column, bytes);
+  }
+  MemoryContextSwitchTo(old);
+  MemoryContextDelete(scratch);
+}
+
+}  // namespace
+
+bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
+
+void protected_columns_init() {
+  if (relations != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
+  relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, cache_context);
+  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
+}
+
+const ProtectedRelation *protected_relation_find(Oid relid) {
+  protected_columns_init();
+  bool found = false;
+  auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_ENTER, &found));
+  if (!found) {
+    entry->valid = false;
+    entry->size = 0;
+    entry->column = nullptr;
+  }
+  // A row type that holds itself through other tables meets its own entry being
+  // read: it counts as read, and what was found so far answers.
+  if (!entry->valid) {
+    rebuild(entry);
+    entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr));
+  }
+  if (entry->size > 0) return entry;
+  if (entry->valid) *front(relid) = relid;
+  return nullptr;
+}
+
+Oid protected_column_type(Oid relid, AttrNumber attno) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i)
+    if (relation->column[i].attno == attno) return relation->column[i].source.token_type;
+  return InvalidOid;
+}
+
+bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  bool kept = false;
+  bool labelled = false;
+  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
+    const ProtectedColumn &column = relation->column[i];
+    if (column.attno != attno || column.borrowed || column.source.token_type != source.token_type) continue;
+    kept = true;
+    labelled |= !column.source.is_token;
+  }
+  if (!kept || labelled) return kept;
+  const Oid type = get_atttype(relid, attno);
+  return type_is_tokens(type) || (source.is_token && copied == type);
+}
+
+}  // namespace redoubt::pg

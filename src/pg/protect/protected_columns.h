@@ -1,0 +1,56 @@
+// protected_columns.h - which columns of a relation are protected, and by what.
+//
+// A column is protected if it is of a token type (or an array, domain, composite or
+// range of one), if it is labelled or inherits a label, if its domain is labelled, if
+// it is generated from a protected column of its table, or if it is of the row type
+// of a table with protected columns.
+#ifndef REDOUBT_PG_PROTECT_PROTECTED_COLUMNS_H
+#define REDOUBT_PG_PROTECT_PROTECTED_COLUMNS_H
+
+#include "pg/protect/source.h"
+
+namespace redoubt::pg {
+
+struct ProtectedColumn {
+  AttrNumber attno;
+  std::uint16_t count;  // values in one value of the column; of arrays, per element
+  bool is_array;
+  bool borrowed;  // protected only because its row type is: a copy into it is charged
+  Source source;
+};
+
+struct ProtectedRelation {
+  Oid relid;  // hash key
+  bool valid;
+  int size;
+  ProtectedColumn *column;  // ascending by attno; a column of several token types has several entries
+};
+
+// Moved on by whatever may protect a column, or no longer protect it, once protected_columns_init was called.
+inline constinit std::uint64_t protected_generation = 1;
+void protected_columns_init();
+
+// protected_relation returns the protected columns of a relation, or null where there
+// are none.  Cached; valid until the next call.  Costs a few nanoseconds for relations
+// without any.
+const ProtectedRelation *protected_relation_find(Oid relid);
+constexpr Size kUnprotectedSize = 1024;
+inline constinit Oid unprotected_relations[kUnprotectedSize] = {};  // known to have none, by the low bits of the OID
+inline const ProtectedRelation *protected_relation(Oid relid) {
+  if (relid < FirstNormalObjectId || unprotected_relations[relid % kUnprotectedSize] == relid) return nullptr;
+  return protected_relation_find(relid);
+}
+
+// True for arrays and for domains over them.
+bool is_array_type(Oid type);
+
+// The token type that pays for a column, or InvalidOid.
+Oid protected_column_type(Oid relid, AttrNumber attno);
+
+// True if a value of `source` stays protected in the column: one that the type's label is on, or that holds nothing but
+// its tokens.  In a row type with other fields besides, a value of which nothing else is known (`copied` is not its
+// type) could be in any of them.
+bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied);
+
+}  // namespace redoubt::pg
+#endif

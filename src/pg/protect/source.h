@@ -1,0 +1,25 @@
+// source.h - where protected values of a statement come from.
+#ifndef REDOUBT_PG_PROTECT_SOURCE_H
+#define REDOUBT_PG_PROTECT_SOURCE_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+constexpr int kMaxSources = 32;                 // of one statement
+constexpr std::uint16_t kMaxFlowCount = 65000;  // what holds more than that is refused, see query_meter_start
+
+// A protected column; or, past the named ones, all further columns of a token type.
+struct Source {
+  Oid relid;  // where the label or the column is; InvalidOid for a shared source
+  AttrNumber attno;
+  Oid token_type;  // whose limits are charged
+  bool is_token;   // holds tokens, which an output function may reveal; else labelled plaintext
+};
+
+inline bool source_is(const Source &a, const Source &b) noexcept {
+  return a.relid == b.relid && a.attno == b.attno && a.token_type == b.token_type && a.is_token == b.is_token;
+}
+
+}  // namespace redoubt::pg
+#endif

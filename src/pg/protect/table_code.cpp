@@ -1,0 +1,218 @@
+// table_code.cpp - see table_code.h.
+//
+// Read at analysis only; a change of triggers, constraints or indexes invalidates the
+// table's relcache entry and with it every cached plan and its analysis.
+// Covered by test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/protect/function_trust.h"
+#include "pg/types/token_type.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/protect/table_code.h"
+
+extern "C" {
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "rewrite/rowsecurity.h"
+#include "utils/partcache.h"
+#include "utils/rls.h"
+}
+
+extern "C" {
+static bool table_code_untrusted(Oid function, void *) { return !redoubt::pg::function_is_trusted(function); }
+static bool table_code_walker(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (check_functions_in_node(node, table_code_untrusted, context)) return true;
+  if (IsA(node, CoerceToDomain) && redoubt::pg::type_runs_code(reinterpret_cast<CoerceToDomain *>(node)->resulttype))
+    return true;
+  return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_walker), context);
+}
+static bool table_code_is(Oid function, void *wanted) { return function == *static_cast<Oid *>(wanted); }
+static bool table_code_calls_walker(Node *node, void *wanted) {
+  if (node == nullptr) return false;
+  if (check_functions_in_node(node, table_code_is, wanted)) return true;
+  return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_calls_walker), wanted);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+void add_columns(TableCode *code, Node *expression) {
+  if (!calls_untrusted(expression)) return;
+  Bitmapset *used = nullptr;
+  pull_varattnos(expression, 1, &used);
+  int member = -1;
+  while ((member = bms_next_member(used, member)) >= 0) {
+    const int attno = member + FirstLowInvalidHeapAttributeNumber;
+    if (attno > 0) code->columns = bms_add_member(code->columns, attno);
+    if (attno == 0) code->row_trigger = true;  // the whole row
+  }
+}
+
+// Calls visit(expression) for what the table's indexes compute and select by.
+template <typename Visit>
+void each_index_expression(Relation relation, Visit &&visit) {
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    visit(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)));
+    visit(reinterpret_cast<Node *>(RelationGetIndexPredicate(index)));
+    index_close(index, AccessShareLock);
+  }
+}
+
+// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
+void add_quoted_arrays(TableCode *code, Relation relation) {
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    const Form_pg_index form = index->rd_index;
+    for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i) {
+      const AttrNumber attno = form->indkey.values[i];
+      if (attno <= 0) continue;
+      const Oid type = TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid;
+      if (OidIsValid(get_element_type(getBaseType(type)))) code->columns = bms_add_member(code->columns, attno);
+    }
+    index_close(index, AccessShareLock);
+  }
+}
+
+bool fires(const Trigger &trigger, CmdType command) {
+  if (trigger.tgisinternal || !TRIGGER_FOR_ROW(trigger.tgtype) || function_is_trusted(trigger.tgfoid)) return false;
+  switch (command) {
+    case CMD_INSERT:
+      return TRIGGER_FOR_INSERT(trigger.tgtype);
+    case CMD_UPDATE:
+      return TRIGGER_FOR_UPDATE(trigger.tgtype);
+    case CMD_DELETE:
+      return TRIGGER_FOR_DELETE(trigger.tgtype);
+    default:
+      return true;  // MERGE: any of them
+  }
+}
+
+// ON UPDATE CASCADE writes the new key into the referencing tables by a query that gets it
+// as a parameter.  Adds those of the key's columns whose values come to rest in a column
+// that does not keep them, over any number of tables.
+void add_cascades(TableCode *code, Relation relation, List *path) {
+  check_stack_depth();
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+    const Trigger &trigger = triggers->triggers[i];
+    if (!trigger.tgisinternal || trigger.tgfoid != F_RI_FKEY_CASCADE_UPD) continue;
+    HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger.tgconstraint));
+    if (!HeapTupleIsValid(tuple)) continue;
+    int keys = 0;
+    AttrNumber to[INDEX_MAX_KEYS];
+    AttrNumber from[INDEX_MAX_KEYS];
+    DeconstructFkConstraintRow(tuple, &keys, to, from, nullptr, nullptr, nullptr, nullptr, nullptr);
+    const Oid other = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->conrelid;
+    ReleaseSysCache(tuple);
+    TableCode further = {};
+    Relation referencing = list_member_oid(path, other) ? nullptr : try_relation_open(other, AccessShareLock);
+    if (referencing != nullptr) {
+      add_cascades(&further, referencing, lappend_oid(list_copy(path), other));
+      relation_close(referencing, AccessShareLock);
+    }
+    for (int k = 0; k < keys; ++k) {
+      const Oid relid = RelationGetRelid(relation);
+      const Oid type = protected_column_type(relid, from[k]);
+      const Oid is_of = get_atttype(relid, from[k]);
+      const Source key = {relid, from[k], type, type_is_tokens(is_of)};
+      if (OidIsValid(type) && (!column_keeps(other, to[k], key, is_of) || bms_is_member(to[k], further.cascaded)))
+        code->cascaded = bms_add_member(code->cascaded, from[k]);
+    }
+  }
+}
+
+// A trusted trigger may have a condition that is not.
+bool when_calls_untrusted(const Trigger &trigger) {
+  return trigger.tgqual != nullptr && calls_untrusted(static_cast<Node *>(stringToNode(trigger.tgqual)));
+}
+
+void add_table(TableCode *code, Relation relation, CmdType command) {
+  code->foreign |= relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+    code->row_trigger |= fires(triggers->triggers[i], command) || when_calls_untrusted(triggers->triggers[i]);
+  if (command == CMD_DELETE) return;
+  if (command != CMD_INSERT) add_cascades(code, relation, list_make1_oid(RelationGetRelid(relation)));
+
+  const TupleDesc descriptor = RelationGetDescr(relation);
+  const TupleConstr *constraints = descriptor->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
+    add_columns(code, static_cast<Node *>(stringToNode(constraints->check[i].ccbin)));
+  for (int i = 0; compat_has_generated(constraints) && i < descriptor->natts; ++i)
+    if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
+      add_columns(code, build_column_default(relation, i + 1));
+  if (relation->rd_rel->relispartition) add_columns(code, reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
+  each_index_expression(relation, [code](Node *expression) { add_columns(code, expression); });
+  add_quoted_arrays(code, relation);
+  ListCell *cell = nullptr;
+  if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)  // to find the partition of a row
+    foreach (cell, RelationGetPartitionKey(relation)->partexprs) add_columns(code, static_cast<Node *>(lfirst(cell)));
+}
+
+}  // namespace
+
+Node *statistics_expressions(Oid statistics) {
+  HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool null = true;
+  const Datum stored = SysCacheGetAttr(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs, &null);
+  auto *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(stored)));
+  ReleaseSysCache(tuple);
+  return expressions;
+}
+
+Bitmapset *rls_policy_columns(Oid relid, Oid user) {
+  TableCode code = {};
+  if (check_enable_rls(relid, user, true) != RLS_ENABLED) return nullptr;
+  Relation relation = table_open(relid, AccessShareLock);
+  ListCell *cell = nullptr;
+  if (relation->rd_rsdesc != nullptr)
+    foreach (cell, relation->rd_rsdesc->policies)
+      add_columns(&code, reinterpret_cast<Node *>(static_cast<RowSecurityPolicy *>(lfirst(cell))->qual));
+  table_close(relation, AccessShareLock);
+  return code.columns;
+}
+
+bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
+
+Bitmapset *maintenance_columns(Relation relation, Oid function) {
+  TableCode code = {};
+  const auto add = [&](Node *expression) {
+    if (!OidIsValid(function) || table_code_calls_walker(expression, &function)) add_columns(&code, expression);
+  };
+  each_index_expression(relation, add);
+  ListCell *cell = nullptr;
+  const List *statistics = RelationGetStatExtList(relation);
+  foreach (cell, statistics) add(statistics_expressions(lfirst_oid(cell)));
+  if (code.row_trigger) code.columns = bms_add_range(code.columns, 1, RelationGetNumberOfAttributes(relation));
+  return code.columns;
+}
+
+TableCode table_code(Oid relid, CmdType command) {
+  TableCode code = {};
+  List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
+                     ? find_all_inheritors(relid, AccessShareLock, nullptr)
+                     : list_make1_oid(relid);
+  ListCell *cell = nullptr;
+  foreach (cell, tables) {
+    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (relation == nullptr) continue;
+    add_table(&code, relation, command);
+    relation_close(relation, AccessShareLock);
+  }
+  return code;
+}
+
+}  // namespace redoubt::pg

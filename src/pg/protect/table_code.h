@@ -1,0 +1,39 @@
+// table_code.h - what a table runs on its own rows: triggers and expressions.
+#ifndef REDOUBT_PG_PROTECT_TABLE_CODE_H
+#define REDOUBT_PG_PROTECT_TABLE_CODE_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+struct TableCode {
+  bool row_trigger;    // an untrusted row trigger sees the whole row, old and new
+  bool foreign;        // rows go to a foreign server
+  Bitmapset *columns;  // attribute numbers that untrusted functions are given by constraints, generated
+                       // columns, partition keys, expression and partial indexes
+  Bitmapset
+      *cascaded;  // attribute numbers whose new values a foreign key copies into a column that does not protect them
+};
+
+// table_code looks at the table and, if it is partitioned, at its partitions, for
+// commands of the kind.  Palloc'd in the current context.
+TableCode table_code(Oid relid, CmdType command);
+
+// What maintenance (ANALYZE, REINDEX, CLUSTER, VACUUM FULL, a rewrite) evaluates on every row
+// of one table or materialised view: expressions and predicates of its indexes, expressions
+// of its extended statistics.  The attribute numbers that untrusted functions are given
+// there; only of calls to `function`, unless that is InvalidOid.
+Bitmapset *maintenance_columns(Relation relation, Oid function);
+
+// Columns that untrusted functions are given by row-level security policies which apply to
+// `user` reading the table.
+Bitmapset *rls_policy_columns(Oid relid, Oid user);
+
+// The expressions of an extended statistics object, as a list; or null.
+Node *statistics_expressions(Oid statistics);
+
+// True if the expression calls a function that is not trusted.
+bool calls_untrusted(Node *expression);
+
+}  // namespace redoubt::pg
+#endif

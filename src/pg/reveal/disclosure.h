@@ -1,0 +1,46 @@
+// disclosure.h - what has to happen, in order, before a value is revealed.
+//
+// gate -> budget -> record of intent -> plaintext; and one summary record per
+// statement, token type and operation afterwards.
+#ifndef REDOUBT_PG_REVEAL_DISCLOSURE_H
+#define REDOUBT_PG_REVEAL_DISCLOSURE_H
+
+#include "pg/base/boundary.h"
+
+#include "pg/limits/limits.h"
+#include "pg/types/token_type.h"
+
+namespace redoubt::pg {
+
+// disclosure_require checks the privilege, charges one value and makes sure that
+// an intent record is in the trail; only then may the value be opened.  `op` is
+// reveal or masked.  Raises 42501, 53400, 55000 or 58030.  For values that were
+// asked for by name (detokenize, mask): a limit of the kind `degrade` raises.  The
+// `values` of an array are charged all or none; none at all need the privilege, too.
+void disclosure_require(const TokenType *policy, Operation op, uint32 values = 1);
+
+// disclosure_charge_or_degrade is the same for what redoubt.reveal asked for: false where a
+// limit of the kind `degrade` is used up; then the value must not be opened.
+[[nodiscard]] bool disclosure_charge_or_degrade(const TokenType *policy, Operation op);
+
+// disclosure_tokenize is its counterpart for tokenizing: privilege and budget.
+// What was made, `token` (the bytes that decide its equality), is not charged again
+// where it equals what was charged last for the type in the same statement (a
+// stable cast is evaluated more than once by the planner and the executor).  That
+// is known of up to kMaxRepeated bytes.
+constexpr std::size_t kMaxRepeated = 1024;
+void disclosure_tokenize_allowed(const TokenType *policy);
+void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::uint8_t> token, uint32 values = 1);
+
+// disclosure_count_vaulted counts a token that was added to the vault; the statement's summary says how many.
+void disclosure_count_vaulted(const TokenType *policy);
+
+// disclosure_flush writes the summaries collected so far.  Raises 58030.
+inline constinit int disclosure_summaries = 0;
+void disclosure_write_summaries();
+inline void disclosure_flush() {
+  if (disclosure_summaries > 0) disclosure_write_summaries();
+}
+
+}  // namespace redoubt::pg
+#endif

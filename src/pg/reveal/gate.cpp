@@ -1,0 +1,291 @@
+// gate.cpp - see gate.h.
+//
+// The decision is read from pg_proc.proacl itself, because aclcheck and
+// aclmask answer yes to every superuser.  A NULL proacl (PostgreSQL's default:
+// PUBLIC may execute) counts as nobody: the functions are created with their
+// privileges revoked, so a NULL means they were tampered with.
+// Covered by sql/gate.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/audit/audit_trail.h"
+#include "pg/reveal/gate.h"
+#include "pg/base/hash_table.h"
+#include "pg/audit/kek.h"
+#include "pg/base/settings.h"
+
+namespace redoubt::pg {
+namespace {
+
+struct Decision {
+  struct Key {
+    Oid function;
+    Oid role;
+  } key;
+  std::uint64_t generation;
+  bool superuser_access;  // the setting the decision was taken under
+  bool allowed;
+};
+
+constinit HTAB *decisions = nullptr;
+constinit std::uint64_t generation = 1;
+constinit const Decision *recent[kPrivileges] = {};  // the decision used last, per privilege
+
+constexpr const char *kVerb[kPrivileges] = {"reveal", "reveal masked", "tokenize"};
+constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize"};
+constexpr const char *kFunction[kPrivileges] = {"redoubt.detokenize", "redoubt.mask", nullptr};
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void gate_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (decisions != nullptr) return;
+  HTAB *table = hash_table_make<Decision::Key, Decision>("redoubt gate", 64, CacheMemoryContext);
+  CacheRegisterSyscacheCallback(PROCOID, gate_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHOID, gate_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, gate_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, gate_catalog_changed, 0);
+  decisions = table;
+}
+
+// Does `role` act with the privileges of `grantee`?  A superuser is a part of
+// every role by definition, so for superusers only real membership counts.
+bool role_has(Oid role, Oid grantee, bool superuser) {
+  if (grantee == ACL_ID_PUBLIC || grantee == role) return true;
+  return superuser ? is_member_of_role_nosuper(role, grantee) : has_privs_of_role(role, grantee);
+}
+
+// The function's ACL as a palloc'd copy, or null where it has none.
+Acl *function_acl(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool null = true;
+  const Datum value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, &null);
+  Acl *acl = null ? nullptr : DatumGetAclPCopy(value);
+  ReleaseSysCache(tuple);
+  return acl;
+}
+
+bool decide(Oid function, Oid role) {
+  const bool superuser = superuser_arg(role);
+  if (superuser && setting_superuser_access) return true;
+  if (!OidIsValid(function)) return false;
+  Acl *acl = function_acl(function);
+  if (acl == nullptr) return false;
+  bool allowed = false;
+  const AclItem *items = ACL_DAT(acl);
+  for (int i = 0; i < ACL_NUM(acl) && !allowed; ++i)
+    allowed = (ACLITEM_GET_PRIVS(items[i]) & ACL_EXECUTE) != 0 && role_has(role, items[i].ai_grantee, superuser);
+  pfree(acl);
+  return allowed;
+}
+
+void deny(const TokenType *policy, Privilege privilege, Oid role) {
+  const int p = static_cast<int>(privilege);
+  if (kek_available())
+    audit_write({.event = "denial", .outcome = "denied", .token_type = policy->type, .operation = kOperation[p]});
+  const char *function = kFunction[p] != nullptr ? kFunction[p] : policy->name;
+  const char *argument = kFunction[p] != nullptr ? policy->name
+                         : policy->is_bytes      ? "bytea"
+                         : policy->is_integer    ? "bigint"
+                                                 : "text";
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to %s %s", kVerb[p], policy->name),
+                  errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s gives it.", function, argument,
+                          quote_identifier(GetUserNameFromId(role, false))),
+                  errhidestmt(true)));
+}
+
+}  // namespace
+
+bool gate_allows(const TokenType *policy, Privilege privilege, Oid role) {
+  // The next rows of a cursor may take no lock, and only locks bring the news of a REVOKE.
+  AcceptInvalidationMessages();
+  const int p = static_cast<int>(privilege);
+  const Decision::Key key = {policy->gate[p], role};
+  const auto fresh = [&key](const Decision *decision) {
+    return decision->key.function == key.function && decision->key.role == key.role &&
+           decision->generation == generation && decision->superuser_access == setting_superuser_access;
+  };
+  if (recent[p] != nullptr && fresh(recent[p])) return recent[p]->allowed;
+  if (decisions == nullptr) cache_init();
+  bool found = false;
+  auto *decision = static_cast<Decision *>(hash_search(decisions, &key, HASH_ENTER, &found));
+  if (!found) decision->generation = 0;
+  if (!fresh(decision)) {
+    const std::uint64_t reading = generation;
+    decision->allowed = decide(key.function, role);
+    decision->superuser_access = setting_superuser_access;
+    decision->generation = reading;
+  }
+  recent[p] = decision;
+  return decision->allowed;
+}
+
+void gate_require(const TokenType *policy, Privilege privilege) {
+  const Oid role = GetUserId();
+  if (!gate_allows(policy, privilege, role)) deny(policy, privilege, role);
+}
+
+namespace {
+
+struct Holding {
+  Oid role;
+  bool any;
+};
+
+void add_holding(const TokenType *policy, void *context) {
+  auto *holding = static_cast<Holding *>(context);
+  for (int p = 0; p < kPrivileges && !holding->any; ++p)
+    holding->any = gate_allows(policy, static_cast<Privilege>(p), holding->role);
+}
+
+// Whose privilege counts besides the current user's; InvalidOid if nobody's.
+Oid chooser_in_definer() {
+  if (!InLocalUserIdChange()) return InvalidOid;
+  return setting_reveal_chosen_by == GetUserId() ? InvalidOid : setting_reveal_chosen_by;
+}
+
+}  // namespace
+
+bool gate_allows_implicit(const TokenType *policy, Privilege privilege) {
+  const Oid chooser = chooser_in_definer();
+  return gate_allows(policy, privilege, GetUserId()) &&
+         (!OidIsValid(chooser) || gate_allows(policy, privilege, chooser));
+}
+
+bool gate_holds_any(Oid role) {
+  Holding holding = {role, false};
+  token_type_each(add_holding, &holding);
+  return holding.any;
+}
+
+void gate_require_implicit(const TokenType *policy, Privilege privilege) {
+  gate_require(policy, privilege);
+  const Oid chooser = chooser_in_definer();
+  if (OidIsValid(chooser) && !gate_allows(policy, privilege, chooser)) deny(policy, privilege, chooser);
+}
+
+namespace {
+
+struct Search {
+  const char *message;
+  const char *plan;  // the refused plan in PostgreSQL's text form; null where none is known
+  const TokenType *policy;
+  int privilege;
+  int matches;
+};
+
+bool plan_calls(const char *plan, Oid function) { return strstr(plan, psprintf(" :funcid %u ", function)) != nullptr; }
+
+// The message names the function without its arguments, and every type has one of
+// that name: which type's it was, the plan knows.
+void match_message(const TokenType *policy, void *context) {
+  auto *search = static_cast<Search *>(context);
+  for (int p = 0; p < kPrivileges; ++p) {
+    if (!OidIsValid(policy->gate[p])) continue;
+    const char *name = get_func_name(policy->gate[p]);
+    if (name == nullptr || strstr(search->message, name) == nullptr) continue;
+    if (search->plan != nullptr && !plan_calls(search->plan, policy->gate[p])) continue;
+    if (gate_allows(policy, static_cast<Privilege>(p), GetUserId())) continue;
+    search->policy = policy;
+    search->privilege = p;
+    ++search->matches;
+  }
+}
+
+// aclcheck_error() is where PostgreSQL says "permission denied for function";
+// it holds no locks when it does, so the catalog can be read.
+void record_denial(const ErrorData *error, const PlannedStmt *plan) {
+  if (error->funcname == nullptr || strcmp(error->funcname, "aclcheck_error") != 0 || error->message == nullptr) return;
+  Search search = {error->message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
+  token_type_each(match_message, &search);
+  if (search.matches == 0) return;
+  const Oid type = search.matches == 1 ? search.policy->type : InvalidOid;  // a guess is no record
+  audit_remember(type);  // its name cannot be looked up by audit_try_write
+  (void)audit_try_write({.event = "denial",
+                         .outcome = "denied",
+                         .token_type = type,
+                         .operation = kOperation[search.privilege],
+                         .detail = "EXECUTE was refused"});
+}
+
+}  // namespace
+
+void gate_audit_denied(const PlannedStmt *plan) {
+  if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !kek_available() || !IsTransactionState()) return;
+  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+  ErrorData *const error = CopyErrorData();
+  sigjmp_buf *const stack = PG_exception_stack;
+  ErrorContextCallback *const context = error_context_stack;
+  sigjmp_buf jump;
+  if (sigsetjmp(jump, 0) == 0) {
+    PG_exception_stack = &jump;
+    record_denial(error, plan);
+    PG_exception_stack = stack;
+    error_context_stack = context;
+    MemoryContextSwitchTo(old);
+    FreeErrorData(error);
+    return;
+  }
+  // Recording failed: the error that is in flight must stay the one reported.
+  PG_exception_stack = stack;
+  error_context_stack = context;
+  MemoryContextSwitchTo(old);
+  FlushErrorState();
+  ReThrowError(error);
+}
+
+struct GateSnapshot {
+  struct Entry {
+    Oid function;
+    Oid type;
+    const char *acl;
+    GateSnapshot *next;
+  } entry;
+};
+
+namespace {
+
+const char *acl_text(Oid function) {
+  Acl *acl = function_acl(function);
+  return acl == nullptr ? "(default)" : OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(acl));
+}
+
+void add_to_snapshot(const TokenType *policy, void *context) {
+  auto **head = static_cast<GateSnapshot **>(context);
+  for (const Oid function : policy->gate) {
+    if (!OidIsValid(function)) continue;
+    auto *node = static_cast<GateSnapshot *>(palloc(sizeof(GateSnapshot)));
+    node->entry = {function, policy->type, acl_text(function), *head};
+    *head = node;
+  }
+}
+
+}  // namespace
+
+GateSnapshot *gate_snapshot() {
+  GateSnapshot *head = nullptr;
+  token_type_each(add_to_snapshot, &head);
+  return head;
+}
+
+void gate_audit_changes(const GateSnapshot *before, const char *command) {
+  CommandCounterIncrement();
+  for (const GateSnapshot *node = before; node != nullptr; node = node->entry.next) {
+    if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(node->entry.function))) continue;
+    const char *now = acl_text(node->entry.function);
+    if (strcmp(now, node->entry.acl) == 0) continue;
+    const char *detail =
+        psprintf("%s: %s was %s", format_procedure_qualified(node->entry.function), now, node->entry.acl);
+    if (kek_available())
+      audit_write({.event = "grant", .token_type = node->entry.type, .operation = command, .detail = detail});
+  }
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,48 @@
+// gate.h - who may reveal, reveal masked, and tokenize.
+//
+// The privilege is EXECUTE on the type's detokenize, mask and cast function,
+// held by the current user at the moment of the operation.  Unlike PostgreSQL's
+// own check it is not waived for superusers or owners.
+#ifndef REDOUBT_PG_REVEAL_GATE_H
+#define REDOUBT_PG_REVEAL_GATE_H
+
+#include "pg/base/boundary.h"
+
+#include "pg/types/token_type.h"
+
+namespace redoubt::pg {
+
+// gate_allows tells whether `role` holds the privilege; cached until a GRANT,
+// REVOKE, role or membership change.
+bool gate_allows(const TokenType *policy, Privilege privilege, Oid role);
+
+// gate_require raises 42501, after an audit event, unless the current user
+// holds the privilege.
+void gate_require(const TokenType *policy, Privilege privilege);
+
+// The same for an implicit reveal, which redoubt.reveal asked for.  In a SECURITY
+// DEFINER function the one who set it must hold the privilege as well, else any
+// caller could turn a function's tokens into plaintext by a SET before the call;
+// a function that sets it itself, or calls detokenize(), speaks for its owner.
+bool gate_allows_implicit(const TokenType *policy, Privilege privilege);
+void gate_require_implicit(const TokenType *policy, Privilege privilege);
+
+// gate_holds_any tells whether `role` holds any privilege on any token type.
+bool gate_holds_any(Oid role);
+
+// gate_audit_denied is for the error path of a hook: where the error in flight
+// is PostgreSQL's own refusal of EXECUTE on one of the gate's functions, it
+// records the denial.  The caller re-throws that error afterwards.
+// `plan` is the plan that was refused, null where the refusal came from elsewhere (a
+// procedural language's expression): then the record may name no type.
+void gate_audit_denied(const PlannedStmt *plan);
+
+// A text of every gate function's privileges, to compare before and after a
+// command; palloc'd.  gate_audit_changes writes an event per function whose
+// privileges changed.
+struct GateSnapshot;
+GateSnapshot *gate_snapshot();
+void gate_audit_changes(const GateSnapshot *before, const char *command);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,275 @@
+// hooks.cpp - saves, chains and dispatches; every decision is elsewhere.
+//
+// What every statement passes is marked hot: the linker puts it together, here and elsewhere, so that it costs few
+// lines of cache and few pages.
+//
+// Plain data only: no object with a destructor may be alive while the previous
+// hook or the standard executor runs, because either may longjmp.
+// Invariant: each hook leaves the frame stack as it found it, errors included.
+// Covered by sql/reveal.sql, sql/no_reveal.sql and test/metering; what it costs, by test/bench/hook.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/ddl/ddl_maintenance.h"
+#include "pg/ddl/derived_columns.h"
+#include "pg/meter/deferred_errors.h"
+#include "pg/base/delivery.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/meter/explain.h"
+#include "pg/reveal/gate.h"
+#include "pg/limits/lease.h"
+#include "pg/meter/meter_function.h"
+#include "pg/meter/query_meter.h"
+#include "pg/server/hooks.h"
+#include "pg/protect/labels.h"
+#include "pg/limits/limit_statement.h"
+#include "pg/base/log_guard.h"
+#include "pg/meter/plan_cache.h"
+#include "pg/meter/planner_hooks.h"
+#include "pg/meter/read_meter.h"
+#include "pg/base/settings.h"
+#include "pg/server/utility.h"
+#include "pg/vault/vault_store.h"
+#include "pg/vault/vault_audit.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit planner_hook_type prev_planner = nullptr;
+constinit object_access_hook_type prev_object_access = nullptr;
+constinit ExecutorStart_hook_type prev_start = nullptr;
+constinit ExecutorRun_hook_type prev_run = nullptr;
+constinit ExecutorFinish_hook_type prev_finish = nullptr;
+constinit ExecutorEnd_hook_type prev_end = nullptr;
+constinit ProcessUtility_hook_type prev_utility = nullptr;
+
+// An error passes every frame on its way out; it is looked at once.
+constinit bool error_observed = false;
+
+void observe_error(const PlannedStmt *plan) {
+  if (error_observed) return;
+  error_observed = true;
+  gate_audit_denied(plan);
+}
+
+// A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
+// know where their rows go.  Nor can they know, in a SECURITY DEFINER function,
+// who set redoubt.reveal.  (execute_once does not keep workers away: the minor
+// releases of December 2024 and later ignore it there.)
+bool needs_serial(const DeliveryFrame *frame) {
+  return (frame->veto || InLocalUserIdChange()) && setting_reveal != static_cast<int>(Reveal::token) &&
+         !IsParallelWorker();
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Constants are folded here, for a plan that may be kept and write to a table.
+static PlannedStmt *redoubt_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
+  using namespace redoubt::pg;
+  DeliveryFrame frame = delivery_frame_veto();
+  PlannedStmt *volatile plan = nullptr;
+  const int allowed = planner_begin(query, options);
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    plan = prev_planner ? prev_planner(query, text, allowed, parameters)
+                        : standard_planner(query, text, allowed, parameters);
+  }
+  PG_FINALLY();
+  { delivery_pop(&frame); }
+  PG_END_TRY();
+  planner_end(plan);
+  return plan;
+}
+
+// Called for each function when an expression is made ready, so for those of a plan in ExecutorStart.
+[[gnu::hot]] static void redoubt_object_access(ObjectAccessType access, Oid class_id, Oid object, int column,
+                                               void *argument) {
+  using namespace redoubt::pg;
+  if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
+  if (access != OAT_FUNCTION_EXECUTE) return;
+  delivery_note_function(object);
+  if (compat_is_autovacuum()) ddl_meter_autovacuum(object);
+}
+
+[[gnu::hot]] static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
+  using namespace redoubt::pg;
+  error_observed = false;
+  delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
+  PG_TRY();
+  {
+    PlanFacts *const facts = plan_facts(query->plannedstmt);
+    const bool own = vault_own_query && vault_is_own(query->plannedstmt);
+    if (facts->reads_vault && !own) vault_audit_query(query, eflags);
+    const bool around = delivery_calls_definition;
+    delivery_calls_definition = false;
+    if (prev_start)
+      prev_start(query, eflags);
+    else
+      standard_ExecutorStart(query, eflags);
+    facts->shows_tokens |= delivery_calls_definition;
+    delivery_calls_definition |= around;
+    if (facts->touches) query_meter_start(query, facts, eflags);
+  }
+  PG_CATCH();
+  {
+    observe_error(query->plannedstmt);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+}
+
+[[gnu::hot]] static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
+  using namespace redoubt::pg;
+  PlannedStmt *const plan = query->plannedstmt;
+  const bool outermost = delivery_outermost();
+  DeliveryFrame frame = delivery_frame_query(query, plan_facts(plan)->shows_tokens);
+  ReadMeter meter;
+  error_observed = false;
+  if (plan->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
+  const bool metered = read_meter_attach(&meter, query, &frame);
+  // The plan may be a cached one: what is changed here is put back.
+  const bool parallel = plan->parallelModeNeeded;
+  if (parallel && needs_serial(&frame)) plan->parallelModeNeeded = false;
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    if (prev_run)
+      prev_run(REDOUBT_RUN_ARGUMENTS);
+    else
+      standard_ExecutorRun(REDOUBT_RUN_ARGUMENTS);
+  }
+  PG_CATCH();
+  {
+    delivery_pop(&frame);
+    plan->parallelModeNeeded = parallel;
+    if (metered) read_meter_detach(&meter, query);
+    query_meter_error(query);
+    observe_error(nullptr);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  delivery_pop(&frame);
+  plan->parallelModeNeeded = parallel;
+  if (metered) {
+    read_meter_detach(&meter, query);
+    if (meter.query != nullptr) {
+      query_meter_finish(meter.query, query);
+      const CommandDest dest = query->dest->mydest;
+      if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(meter.query->analysis);
+    }
+  }
+  if (outermost) disclosure_flush();
+}
+
+// AFTER triggers run here: what they evaluate never goes to the reader.  A query that only reads
+// evaluates nothing, and needs no frame where no other extension listens.
+[[gnu::hot]] static void redoubt_ExecutorFinish(QueryDesc *query) {
+  using namespace redoubt::pg;
+  if (prev_finish == nullptr && query->operation == CMD_SELECT && !query->plannedstmt->hasModifyingCTE) {
+    standard_ExecutorFinish(query);
+    delivery_set_ending(true);
+    return;
+  }
+  DeliveryFrame frame = delivery_frame_veto();
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    if (prev_finish)
+      prev_finish(query);
+    else
+      standard_ExecutorFinish(query);
+  }
+  PG_CATCH();
+  {
+    delivery_pop(&frame);
+    query_meter_error(query);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  delivery_pop(&frame);
+  deferred_errors_note(query->plannedstmt);
+  delivery_set_ending(true);
+}
+
+// The same for what listens to the end of a query.  Without that, nothing is evaluated here.
+[[gnu::hot]] static void redoubt_ExecutorEnd(QueryDesc *query) {
+  using namespace redoubt::pg;
+  explain_query_end(query);
+  if (prev_end == nullptr) {
+    standard_ExecutorEnd(query);
+    delivery_set_ending(false);
+    return;
+  }
+  DeliveryFrame frame = delivery_frame_veto();
+  delivery_push(&frame);
+  PG_TRY();
+  { prev_end(query); }
+  PG_FINALLY();
+  {
+    delivery_pop(&frame);
+    delivery_set_ending(false);
+  }
+  PG_END_TRY();
+}
+
+static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, bool read_only_tree,
+                                   ProcessUtilityContext context, ParamListInfo parameters,
+                                   QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion) {
+  using namespace redoubt::pg;
+  const bool outermost = delivery_outermost();
+  DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
+  error_observed = false;
+  delivery_set_ending(false);
+  UtilityCommand command = utility_begin(statement, &read_only_tree);
+  delivery_push(&frame);
+  PG_TRY();
+  {
+    if (prev_utility)
+      prev_utility(command.statement, text, read_only_tree, context, parameters, environment, dest, completion);
+    else
+      standard_ProcessUtility(command.statement, text, read_only_tree, context, parameters, environment, dest,
+                              completion);
+  }
+  PG_CATCH();
+  {
+    delivery_pop(&frame);
+    utility_error(&command);
+    observe_error(nullptr);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  delivery_pop(&frame);
+  utility_end(&command);
+  if (outermost) disclosure_flush();
+}
+}
+
+namespace redoubt::pg {
+
+void hooks_install() {
+  prev_planner = planner_hook;
+  planner_hook = redoubt_planner;
+  prev_object_access = object_access_hook;
+  object_access_hook = redoubt_object_access;
+  prev_start = ExecutorStart_hook;
+  ExecutorStart_hook = redoubt_ExecutorStart;
+  prev_run = ExecutorRun_hook;
+  ExecutorRun_hook = redoubt_ExecutorRun;
+  prev_finish = ExecutorFinish_hook;
+  ExecutorFinish_hook = redoubt_ExecutorFinish;
+  prev_end = ExecutorEnd_hook;
+  ExecutorEnd_hook = redoubt_ExecutorEnd;
+  prev_utility = ProcessUtility_hook;
+  ProcessUtility_hook = redoubt_ProcessUtility;
+  leases_register(query_meters_give_back);
+  leases_register(meters_give_back);
+  planner_hooks_install();
+  explain_install();
+  log_guard_install();
+  labels_init();
+}
+
+}  // namespace redoubt::pg

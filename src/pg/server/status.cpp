@@ -1,0 +1,155 @@
+// server/status.cpp - SQL functions around policies: the trigger on the extension's own tables, the check
+// of a new type's parameters, the rows of types made and dropped, status(), and the support function that
+// ties token types to the extension.
+//
+// One action is one event: what a function of ours does to an own table it records itself, and the
+// trigger records everything else.
+// Covered by sql/custom_types.sql, sql/audit.sql, sql/vault_arrays.sql and sql/status.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/audit/audit_trail.h"
+#include "pg/audit/kek.h"
+#include "pg/limits/limits_shmem.h"
+#include "pg/types/token_type.h"
+#include "pg/base/own_tables.h"
+#include "pg/base/settings.h"
+#include "pg/base/shared_memory.h"
+#include "pg/server/metering_gaps.h"
+#include "pg/base/varlena_view.h"
+#include "pg/vault/vault_store.h"
+
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "commands/trigger.h"
+#include "regex/regex.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Writes one row of redoubt.token_type.
+void write_type(OwnChange change, const char *sql, std::span<Oid> types, Datum *values) {
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  const int result = own_table_write(change, sql, types, values);
+  if (result < 0 || SPI_processed != 1) elog(ERROR, "could not write redoubt.token_type");
+  SPI_finish();
+}
+
+void record_type(const char *operation, Oid type, int64 values) {
+  if (shared_memory_ready() && kek_available())
+    audit_write({.event = "type", .operation = operation, .count = values, .detail = format_type_be_qualified(type)});
+}
+
+}  // namespace
+
+}  // namespace redoubt::pg
+
+// Statement trigger on redoubt.token_type, key and limit_rule: every backend
+// drops what it cached of the table, and the change is recorded however it was
+// made (by a restore, by hand), unless the function that makes it does so itself.
+REDOUBT_FUNCTION(redoubt_policy_changed) {
+  using namespace redoubt::pg;
+  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
+  const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
+  CacheInvalidateRelcacheByRelid(RelationGetRelid(data->tg_relation));
+  const char *operation = TRIGGER_FIRED_BY_INSERT(data->tg_event)   ? "insert"
+                          : TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "update"
+                          : TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "delete"
+                                                                    : "truncate";
+  if (!own_table_change_expected(data->tg_event) && shared_memory_ready() && kek_available())
+    audit_write({.event = "policy",
+                 .operation = operation,
+                 .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});
+  PG_RETURN_POINTER(nullptr);
+}
+
+// check_policy(normalize, mask, pattern): raises 22023 unless all are usable.
+REDOUBT_FUNCTION(redoubt_check_policy) {
+  if (PG_ARGISNULL(0) || !redoubt::normalize_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0))).ok())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid normalize for a token type"),
+                    errhint("Use none, trim, upper, lower, email, name or phone(XX) with a country code XX.")));
+  if (PG_ARGISNULL(1) || !redoubt::mask_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(1))).ok())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid mask for a token type"),
+                    errhint("Use full, email, phone, name, keep_first(n) or keep_last(n) with n up to 64.")));
+  if (!PG_ARGISNULL(2)) {
+    char probe[1] = {'\0'};
+    (void)RE_compile_and_execute(PG_GETARG_TEXT_PP(2), probe, 0, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
+  }
+  PG_RETURN_VOID();
+}
+
+// add_type(redoubt.token_type): for create_token_type; stores the policy of a new type, and records that.
+REDOUBT_FUNCTION(redoubt_add_type) {
+  using namespace redoubt::pg;
+  HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
+  bool null = false;
+  const Oid type = DatumGetObjectId(GetAttributeByName(row, "typ", &null));
+  Oid types[] = {HeapTupleHeaderGetTypeId(row)};
+  Datum values[] = {PG_GETARG_DATUM(0)};
+  write_type(OwnChange::inserts, "INSERT INTO redoubt.token_type SELECT ($1).*", types, values);
+  record_type("create_token_type", type, -1);
+  PG_RETURN_VOID();
+}
+
+// remove_type(regtype): for drop_token_type; deletes the policy of a type, and what the vault holds of it that nobody
+// can detokenize any more.
+REDOUBT_FUNCTION(redoubt_remove_type) {
+  using namespace redoubt::pg;
+  const Oid type = PG_GETARG_OID(0);
+  const TokenType *policy = token_type_require(type);
+  const bool vaulted = policy->vaulted;
+  int64 deleted = -1;
+  if (vaulted) {
+    deleted = static_cast<int64>(vault_delete_dead(policy->class_id));
+    if (vault_has(policy->class_id))
+      ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                      errmsg("cannot drop token type %s because the vault holds values of it", policy->name),
+                      errhint("Forget them, or disable them with redoubt.disable_tokens(); disabled ones go with the "
+                              "type.")));
+  }
+  Oid types[] = {REGTYPEOID};
+  Datum values[] = {ObjectIdGetDatum(type)};
+  write_type(OwnChange::deletes, "DELETE FROM redoubt.token_type WHERE typ OPERATOR(pg_catalog.=) $1", types, values);
+  record_type("drop_token_type", type, deleted);
+  PG_RETURN_VOID();
+}
+
+namespace redoubt::pg {
+// How long the worker may have saved nothing before status() says so.
+constexpr int64 kCountersOverdue = 10 * USECS_PER_SEC;
+}  // namespace redoubt::pg
+
+// status() -> setof (item, value): is this server in working order, and what does it not cover?
+REDOUBT_FUNCTION(redoubt_status) {
+  using namespace redoubt::pg;
+  InitMaterializedSRF(fcinfo, 0);
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const auto put = [result](const char *item, const char *value) {
+    Datum values[] = {CStringGetTextDatum(item), CStringGetTextDatum(value)};
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+  };
+  const bool ready = shared_memory_ready();
+  put("version", REDOUBT_VERSION);
+  put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
+  put("key-encryption key", kek_available() ? kek_fingerprint() : psprintf("none: %s", kek_problem()));
+  if (kek_available(KekRole::previous))
+    put("previous key-encryption key", kek_fingerprint(KekRole::previous));
+  else if (kek_problem(KekRole::previous)[0] != '\0')
+    put("previous key-encryption key", psprintf("none: %s", kek_problem(KekRole::previous)));
+  put("superuser access", setting_superuser_access ? "on" : "off");
+  if (ready) {
+    put("audit directory", setting_audit_directory);
+    put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async");
+    const bool recent = GetCurrentTimestamp() - limits_saved_at() < kCountersOverdue;
+    put("limit counters", recent ? "saved" : "not saved: a crash loses them; see the server log");
+  }
+  for (const Uncovered &gap : kUncovered) put(psprintf("not covered: %s", gap.name), gap.what);
+  return static_cast<Datum>(0);
+}
+
+// Planner support function of every token type's input function.  It has no
+// advice to give; being named there, it makes the type depend on the extension
+// in a way that a dump carries, so DROP EXTENSION does not leave types behind
+// whose library is gone.
+REDOUBT_FUNCTION(redoubt_token_support) { PG_RETURN_POINTER(nullptr); }

@@ -1,0 +1,265 @@
+// utility.cpp - see utility.h.
+//
+// Covered by sql/copy.sql, sql/audit.sql, sql/gate.sql and test/tap/dump.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/audit/audit_trail.h"
+#include "pg/base/compat.h"
+#include "pg/ddl/ddl_meter.h"
+#include "pg/base/delivery.h"
+#include "pg/ddl/derived_columns.h"
+#include "pg/protect/function_trust.h"
+#include "pg/audit/kek.h"
+#include "pg/limits/limit_statement.h"
+#include "pg/base/log_guard.h"
+#include "pg/types/token_type.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/meter/statistics_meter.h"
+#include "pg/server/utility.h"
+#include "pg/vault/vault_audit.h"
+
+extern "C" {
+#include "parser/parse_type.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Commands after which the privileges of a gate function may be others.
+bool may_change_gate(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_GrantStmt: {
+      const ObjectType object = reinterpret_cast<const GrantStmt *>(statement)->objtype;
+      return object == OBJECT_FUNCTION || object == OBJECT_ROUTINE || object == OBJECT_PROCEDURE;
+    }
+    case T_DropOwnedStmt:
+    case T_ReassignOwnedStmt:
+    case T_AlterOwnerStmt:
+    case T_DropRoleStmt:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// SELECT <columns> FROM ONLY <table>, the rows and columns COPY would copy.
+SelectStmt *copy_query(const CopyStmt *copy, Relation relation) {
+  List *columns = copy->attlist;
+  if (columns == NIL) {
+    const TupleDesc descriptor = RelationGetDescr(relation);
+    for (int i = 0; i < descriptor->natts; ++i) {
+      const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+      if (!attribute->attisdropped && attribute->attgenerated == '\0')
+        columns = lappend(columns, makeString(pstrdup(NameStr(attribute->attname))));
+    }
+  }
+  auto *select = makeNode(SelectStmt);
+  ListCell *cell = nullptr;
+  foreach (cell, columns) {
+    auto *reference = makeNode(ColumnRef);
+    reference->fields = list_make1(lfirst(cell));
+    reference->location = -1;
+    auto *target = makeNode(ResTarget);
+    target->val = reinterpret_cast<Node *>(reference);
+    target->location = -1;
+    select->targetList = lappend(select->targetList, target);
+  }
+  auto *from =
+      makeRangeVar(get_namespace_name(RelationGetNamespace(relation)), pstrdup(RelationGetRelationName(relation)), -1);
+  from->inh = false;
+  select->fromClause = list_make1(from);
+  return select;
+}
+
+// The statement rewritten, or null where it is no COPY of a protected table.
+// Only relations that COPY takes by name.  An error about the table (missing,
+// no privilege) is left to COPY as well.
+PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
+  const auto *copy = reinterpret_cast<const CopyStmt *>(statement->utilityStmt);
+  if (copy->is_from || copy->relation == nullptr) return nullptr;
+  const Oid relid = RangeVarGetRelid(copy->relation, AccessShareLock, true);
+  if (!OidIsValid(relid) || !compat_copies_out(get_rel_relkind(relid))) return nullptr;
+  if (protected_relation(relid) == nullptr && !statistics_table(relid)) return nullptr;
+  Relation relation = table_open(relid, NoLock);
+  auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
+  auto *target = reinterpret_cast<CopyStmt *>(rewritten->utilityStmt);
+  SelectStmt *query = copy_query(target, relation);
+  table_close(relation, NoLock);
+  if (query->targetList == NIL) return nullptr;  // a table without columns
+  target->relation = nullptr;
+  target->attlist = NIL;
+  target->query = reinterpret_cast<Node *>(query);
+  return rewritten;
+}
+
+// COPY FROM quotes its input in the context of an error, also of a line that is
+// refused before any of its values has been tokenized.
+bool takes_plaintext(const CopyStmt *copy) {
+  if (!copy->is_from || copy->relation == nullptr) return false;
+  const Oid relid = RangeVarGetRelid(copy->relation, NoLock, true);
+  return OidIsValid(relid) && protected_relation(relid) != nullptr;
+}
+
+// Records that `member` joined or left a role that may reveal or tokenize, which
+// gives or takes that privilege as a GRANT on the function would.
+void audit_member(const char *group, const char *member, bool joins) {
+  const Oid role = get_role_oid(group, true);
+  if (!OidIsValid(role) || !kek_available() || !gate_holds_any(role)) return;
+  audit_write(
+      {.event = "grant",
+       .operation = joins ? "GRANT ROLE" : "REVOKE ROLE",
+       .detail = psprintf("role %s %s %s", quote_identifier(group), joins ? "to" : "from", quote_identifier(member))});
+}
+
+void audit_members(const char *group, const List *members, bool joins) {
+  ListCell *cell = nullptr;
+  foreach (cell, members) audit_member(group, get_rolespec_name(static_cast<const RoleSpec *>(lfirst(cell))), joins);
+}
+
+// The four spellings of membership.  CREATE ROLE ... ROLE needs none: a new role
+// holds nothing yet.
+void audit_membership(const Node *statement) {
+  ListCell *cell = nullptr;
+  if (IsA(statement, GrantRoleStmt)) {
+    const auto *grant = reinterpret_cast<const GrantRoleStmt *>(statement);
+    foreach (cell, grant->granted_roles)
+      audit_members(static_cast<const AccessPriv *>(lfirst(cell))->priv_name, grant->grantee_roles, grant->is_grant);
+  } else if (IsA(statement, AlterRoleStmt)) {  // ALTER GROUP ... ADD USER
+    const auto *alter = reinterpret_cast<const AlterRoleStmt *>(statement);
+    foreach (cell, alter->options) {
+      const auto *option = static_cast<const DefElem *>(lfirst(cell));
+      if (strcmp(option->defname, "rolemembers") == 0)
+        audit_members(get_rolespec_name(alter->role), reinterpret_cast<const List *>(option->arg), alter->action > 0);
+    }
+  } else if (IsA(statement, CreateRoleStmt)) {  // CREATE ROLE ... IN ROLE
+    const auto *create = reinterpret_cast<const CreateRoleStmt *>(statement);
+    foreach (cell, create->options) {
+      const auto *option = static_cast<const DefElem *>(lfirst(cell));
+      if (strcmp(option->defname, "addroleto") != 0) continue;
+      ListCell *group = nullptr;
+      foreach (group, reinterpret_cast<const List *>(option->arg))
+        audit_member(get_rolespec_name(static_cast<const RoleSpec *>(lfirst(group))), create->role, true);
+    }
+  }
+}
+
+// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
+const TokenType *format_policy(Oid type) {
+  Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
+  const TokenType *policy = token_type_find(base);
+  return policy != nullptr && policy->format != nullptr ? policy : nullptr;
+}
+
+// ALTER COLUMN TYPE without USING assigns the old values, and what is assigned to a
+// format-preserving type is a token: plaintext would become a column of "tokens"
+// unseen.  What it is has to be said.
+void require_using(const AlterTableStmt *alter) {
+  const Oid relid = RangeVarGetRelid(alter->relation, NoLock, true);
+  ListCell *cell = nullptr;
+  foreach (cell, alter->cmds) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    if (command->subtype != AT_AlterColumnType || !OidIsValid(relid)) continue;
+    const auto *column = reinterpret_cast<const ColumnDef *>(command->def);
+    if (column->raw_default != nullptr) continue;
+    const AttrNumber number = get_attnum(relid, command->name);
+    const Type target = LookupTypeName(nullptr, column->typeName, nullptr, true);
+    if (target == nullptr) continue;
+    const Oid type = typeTypeId(target);
+    ReleaseSysCache(target);
+    const TokenType *policy = format_policy(type);
+    if (policy == nullptr || number == InvalidAttrNumber) continue;
+    const TokenType *before = format_policy(get_atttype(relid, number));
+    if (before != nullptr && before->type == policy->type) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_DATATYPE_MISMATCH),
+             errmsg("column \"%s\" cannot be given the token type %s without USING", command->name, policy->name),
+             errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
+                     quote_identifier(command->name), policy->name, quote_identifier(command->name))));
+  }
+}
+
+bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncasecmp(name, "redoubt.", 8) == 0; }
+
+// Records a change of a redoubt.* setting that outlives the session.  `where`
+// says for whom.  Values of these settings are no secrets.
+void audit_setting(const VariableSetStmt *set, const char *where) {
+  if (set->kind == VAR_RESET_ALL || !is_redoubt_setting(set->name)) return;
+  const char *verb = set->kind == VAR_SET_VALUE ? "set" : "reset";
+  if (kek_available())
+    audit_write({.event = "settings", .operation = verb, .detail = psprintf("%s %s", set->name, where)});
+}
+
+void audit_settings(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_AlterSystemStmt:
+      return audit_setting(reinterpret_cast<const AlterSystemStmt *>(statement)->setstmt, "by ALTER SYSTEM");
+    case T_AlterRoleSetStmt: {
+      const auto *alter = reinterpret_cast<const AlterRoleSetStmt *>(statement);
+      const char *role = alter->role != nullptr ? get_rolespec_name(alter->role) : "ALL";
+      return audit_setting(alter->setstmt, psprintf("for role %s", role));
+    }
+    case T_AlterDatabaseSetStmt: {
+      const auto *alter = reinterpret_cast<const AlterDatabaseSetStmt *>(statement);
+      return audit_setting(alter->setstmt, psprintf("for database %s", alter->dbname));
+    }
+    default:
+      return;
+  }
+}
+
+// Commands may start parallel workers, but for those that run in an aborted transaction too.
+void load_statement(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_TransactionStmt:
+    case T_VariableSetStmt:
+    case T_VariableShowStmt:
+      return;
+    case T_FetchStmt:
+      return limit_statement_join(reinterpret_cast<const FetchStmt *>(statement)->portalname);
+    default:
+      return limit_statement_load();
+  }
+}
+
+}  // namespace
+
+UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
+  UtilityCommand command = {statement, nullptr, "", nullptr, NIL};
+  const Node *node = statement->utilityStmt;
+  load_statement(node);
+  if (IsA(node, AlterTableStmt)) {
+    require_using(reinterpret_cast<const AlterTableStmt *>(node));
+  } else if (IsA(node, CopyStmt)) {
+    if (takes_plaintext(reinterpret_cast<const CopyStmt *>(node))) log_guard_mark();
+    if (PlannedStmt *rewritten = rewrite_copy(statement)) {
+      command.statement = rewritten;
+      *read_only_tree = false;
+    }
+  } else if (IsA(node, DeclareCursorStmt)) {
+    // The cursor that pg_dump --inserts reads a table through.
+    if (strcmp(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname, "_pg_dump_cursor") == 0)
+      delivery_mark_dump();
+  } else if (!creating_extension && may_change_gate(node)) {
+    command.privileges = gate_snapshot();
+    command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
+  }
+  vault_audit_utility(node);
+  command.protection = derived_columns_begin(node);
+  command.quotable = ddl_meter(node);
+  return command;
+}
+
+void utility_error(const UtilityCommand *command) noexcept { ddl_meter_error(command->quotable); }
+
+void utility_end(UtilityCommand *command) {
+  const Node *node = command->statement->utilityStmt;
+  if (command->privileges != nullptr) gate_audit_changes(command->privileges, command->name);
+  derived_columns_end(node, command->protection);
+  if (IsA(node, SecLabelStmt)) function_trust_bind(reinterpret_cast<const SecLabelStmt *>(node));
+  audit_settings(node);
+  audit_membership(node);
+  if (IsA(node, DeclareCursorStmt)) limit_statement_join(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname);
+}
+
+}  // namespace redoubt::pg

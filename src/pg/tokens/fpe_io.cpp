@@ -1,0 +1,234 @@
+// fpe_io.cpp - the SQL functions of format-preserving token types: in, out, recv,
+// send, the casts, the tokenizing function, detokenize, mask; and tokenize,
+// detokenize and mask for columns that stay text.
+//
+// Input is always a token, since nothing tells it from plaintext.  Of casts, one
+// that is written out tokenizes; an assignment takes a token.  Binary forms carry
+// the text, of integer types as well, because a masked value is no number.
+// Covered by sql/fpe.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/tokens/fpe_value.h"
+#include "pg/reveal/gate.h"
+#include "pg/tokens/token_io.h"
+#include "pg/tokens/token_value.h"
+#include "pg/base/varlena_view.h"
+
+extern "C" {
+#include "libpq/pqformat.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// A base: what values and tokens of a type are.  Its members say how they are taken from a call, from a text, and
+// given back.
+struct TextBase {
+  static std::string_view argument(Datum value) { return varlena_text(DatumGetTextPP(value)); }
+  static std::string_view parse(Oid, std::string_view token) { return token; }
+  static std::string_view parse_value(const TokenType *, std::string_view value) { return value; }
+  static Datum datum(text *value) { return PointerGetDatum(value); }
+  static char *to_cstring(const text *value) { return text_to_cstring(value); }
+  static char *to_cstring(std::string_view token) { return pnstrdup(token.data(), token.size()); }
+  static text *to_text(text *value) { return value; }
+};
+
+struct IntegerBase {
+  static int64 argument(Datum value) { return DatumGetInt64(value); }
+  static int64 parse(Oid type, std::string_view token) { return fpe_parse_integer(type, token); }
+  static int64 parse_value(const TokenType *policy, std::string_view value) {
+    return fpe_parse_integer_value(policy, value);
+  }
+  static Datum datum(int64 value) { return Int64GetDatum(value); }
+  static char *to_cstring(int64 value) {
+    auto *digits = static_cast<char *>(palloc(MAXINT8LEN + 1));
+    pg_lltoa(value, digits);
+    return digits;
+  }
+  static text *to_text(int64 value) { return cstring_to_text(to_cstring(value)); }
+};
+
+Oid argument_type(FunctionCallInfo fcinfo) { return called_token_type(fcinfo, CallSite::argument); }
+Oid result_type(FunctionCallInfo fcinfo) { return called_token_type(fcinfo, CallSite::result); }
+
+template <typename Base>
+Datum in(FunctionCallInfo fcinfo, std::string_view text) {
+  const Oid type = result_type(fcinfo);
+  return Base::datum(fpe_accept(type, Base::parse(type, text)));
+}
+
+template <typename Base>
+Datum receive(FunctionCallInfo fcinfo) {
+  auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+  int length = 0;
+  const char *text = pq_getmsgtext(message, message->len - message->cursor, &length);
+  return in<Base>(fcinfo, {text, static_cast<std::size_t>(length)});
+}
+
+// The output functions' text.
+template <typename Base>
+char *out(FunctionCallInfo fcinfo) {
+  const auto token = Base::argument(PG_GETARG_DATUM(0));
+  const TokenType *policy = nullptr;
+  switch (token_io_output_form(argument_type(fcinfo), &policy)) {
+    case Reveal::masked:
+      return text_to_cstring(fpe_open_masked(policy, token, false));
+    case Reveal::plain:
+      return Base::to_cstring(fpe_open(policy, token, false));
+    default:
+      return Base::to_cstring(token);
+  }
+}
+
+template <typename Base>
+Datum send(FunctionCallInfo fcinfo) {
+  const char *text = out<Base>(fcinfo);
+  StringInfoData buffer;
+  pq_begintypsend(&buffer);
+  pq_sendtext(&buffer, text, static_cast<int>(strlen(text)));
+  PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
+}
+
+template <typename Base>
+Datum tokenize(FunctionCallInfo fcinfo) {
+  return Base::datum(fpe_tokenize(token_type_require(result_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
+}
+
+// A cast: one that is written out tokenizes.
+template <typename Base, typename Value>
+Datum cast(FunctionCallInfo fcinfo, Value value) {
+  const Oid type = result_type(fcinfo);
+  return Base::datum(PG_GETARG_BOOL(2) ? fpe_tokenize(token_type_require(type), value) : fpe_accept(type, value));
+}
+
+template <typename Base>
+Datum detokenize(FunctionCallInfo fcinfo) {
+  return Base::datum(fpe_reveal(token_type_require(argument_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
+}
+
+template <typename Base>
+Datum mask(FunctionCallInfo fcinfo) {
+  return PointerGetDatum(
+      fpe_reveal_masked(token_type_require(argument_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
+}
+
+// tokenize, detokenize and mask for columns that stay text.
+template <typename Base>
+text *tokenize_as(const TokenType *policy, std::string_view value) {
+  return Base::to_text(fpe_tokenize(policy, Base::parse_value(policy, value)));
+}
+
+template <typename Base>
+text *detokenize_as(const TokenType *policy, std::string_view text) {
+  const auto token = Base::parse(policy->type, text);
+  fpe_check(policy->type, token);
+  return Base::to_text(fpe_reveal(policy, token));
+}
+
+template <typename Base>
+text *mask_as(const TokenType *policy, std::string_view text) {
+  const auto token = Base::parse(policy->type, text);
+  fpe_check(policy->type, token);
+  return fpe_reveal_masked(policy, token);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+REDOUBT_FUNCTION(redoubt_fpe_in) { return redoubt::pg::in<redoubt::pg::TextBase>(fcinfo, PG_GETARG_CSTRING(0)); }
+REDOUBT_FUNCTION(redoubt_fpe_recv) { return redoubt::pg::receive<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_out) { PG_RETURN_CSTRING(redoubt::pg::out<redoubt::pg::TextBase>(fcinfo)); }
+REDOUBT_FUNCTION(redoubt_fpe_send) { return redoubt::pg::send<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_tokenize) { return redoubt::pg::tokenize<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_detokenize) { return redoubt::pg::detokenize<redoubt::pg::TextBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_mask) { return redoubt::pg::mask<redoubt::pg::TextBase>(fcinfo); }
+
+REDOUBT_FUNCTION(redoubt_fpe_cast) {
+  using namespace redoubt::pg;
+  return cast<TextBase>(fcinfo, TextBase::argument(PG_GETARG_DATUM(0)));
+}
+
+// The padding of character(n) is no part of the value.
+REDOUBT_FUNCTION(redoubt_fpe_cast_bpchar) {
+  using namespace redoubt::pg;
+  const std::string_view value = TextBase::argument(PG_GETARG_DATUM(0));
+  const int length = bpchartruelen(const_cast<char *>(value.data()), static_cast<int>(value.size()));
+  return cast<TextBase>(fcinfo, value.substr(0, static_cast<std::size_t>(length)));
+}
+
+REDOUBT_FUNCTION(redoubt_fpe_integer_in) {
+  return redoubt::pg::in<redoubt::pg::IntegerBase>(fcinfo, PG_GETARG_CSTRING(0));
+}
+REDOUBT_FUNCTION(redoubt_fpe_integer_recv) { return redoubt::pg::receive<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_out) { PG_RETURN_CSTRING(redoubt::pg::out<redoubt::pg::IntegerBase>(fcinfo)); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_send) { return redoubt::pg::send<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_tokenize) { return redoubt::pg::tokenize<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_detokenize) { return redoubt::pg::detokenize<redoubt::pg::IntegerBase>(fcinfo); }
+REDOUBT_FUNCTION(redoubt_fpe_integer_mask) { return redoubt::pg::mask<redoubt::pg::IntegerBase>(fcinfo); }
+
+REDOUBT_FUNCTION(redoubt_fpe_integer_cast) {
+  return redoubt::pg::cast<redoubt::pg::IntegerBase>(fcinfo, PG_GETARG_INT64(0));
+}
+
+// From integer, since PostgreSQL does not go by way of bigint.
+REDOUBT_FUNCTION(redoubt_fpe_integer_cast4) {
+  return redoubt::pg::cast<redoubt::pg::IntegerBase>(fcinfo, int64{PG_GETARG_INT32(0)});
+}
+
+// tokenize(text, regtype) -> text, for any token type of base text or bigint.
+REDOUBT_FUNCTION(redoubt_tokenize_as) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  if (policy->vaulted)  // the planner puts vault_token in the place of what is to write (vault_planner.cpp)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+                    errhint("redoubt.vault_token(value, type) takes any expression for the type."), errhidestmt(true)));
+  const auto value = TextBase::argument(PG_GETARG_DATUM(0));
+  if (policy->format == nullptr)
+    PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
+  PG_RETURN_TEXT_P(policy->is_integer ? tokenize_as<IntegerBase>(policy, value) : tokenize_as<TextBase>(policy, value));
+}
+
+// detokenize(text, regtype) -> text
+REDOUBT_FUNCTION(redoubt_detokenize_as) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  const auto token = TextBase::argument(PG_GETARG_DATUM(0));
+  if (policy->format == nullptr) PG_RETURN_POINTER(token_reveal(policy, token_from_text_form(policy->type, token)));
+  PG_RETURN_TEXT_P(policy->is_integer ? detokenize_as<IntegerBase>(policy, token)
+                                      : detokenize_as<TextBase>(policy, token));
+}
+
+// mask(text, regtype) -> text
+REDOUBT_FUNCTION(redoubt_mask_as) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  const auto token = TextBase::argument(PG_GETARG_DATUM(0));
+  if (policy->format == nullptr)
+    PG_RETURN_TEXT_P(token_reveal_masked(policy, token_from_text_form(policy->type, token)));
+  PG_RETURN_TEXT_P(policy->is_integer ? mask_as<IntegerBase>(policy, token) : mask_as<TextBase>(policy, token));
+}
+
+// check_format(text) -> text: the base of a format, 'text' or 'bigint'; raises
+// 22023 with the reason unless it is usable.  A format holds no secret.
+REDOUBT_FUNCTION(redoubt_check_format) {
+  using namespace redoubt::pg;
+  const auto given = TextBase::argument(PG_GETARG_DATUM(0));
+  char *utf8 = pg_server_to_any(given.data(), static_cast<int>(given.size()), PG_UTF8);
+  const std::size_t size = utf8 == given.data() ? given.size() : strlen(utf8);
+  char reason[512] = "";
+  bool integer = false;
+  {
+    std::string problem;
+    const std::unique_ptr<redoubt::Format> format = redoubt::Format::make({utf8, size}, problem);
+    if (format == nullptr)
+      strlcpy(reason, problem.c_str(), sizeof reason);
+    else
+      integer = format->is_integer();
+  }
+  if (reason[0] != '\0')
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid format for a token type: %s", reason),
+                    errhint("redoubt.formats lists the formats, with an example each.")));
+  PG_RETURN_TEXT_P(cstring_to_text(integer ? "bigint" : "text"));
+}

@@ -1,0 +1,288 @@
+// fpe_value.cpp - see fpe_value.h.
+//
+// Invariant: callers have been admitted (disclosure.h) before anything is decrypted, nothing
+// is encrypted unless disclosure_tokenize_allowed() has, and no error message ever
+// holds a part of a value or of a token.
+// Covered by sql/fpe.sql and sql/arrays.sql.
+#include "pg/base/boundary.h"
+
+#include "core/unicode_text.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/tokens/fpe_value.h"
+#include "pg/keys/keys.h"
+#include "pg/base/log_guard.h"
+#include "pg/tokens/token_value.h"
+#include "pg/base/varlena_view.h"
+#include "pg/vault/vault.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr Refusal kNotABigint = {Status::malformed, 0, "not a bigint"};
+
+bool read_integer(std::string_view text, int64 &number) {
+  const std::string_view trimmed = trim_white_space(text);
+  const auto [end, error] = std::from_chars(trimmed.data(), trimmed.data() + trimmed.size(), number);
+  return error == std::errc() && end == trimmed.data() + trimmed.size();
+}
+
+// What is refused as a token may be plaintext in the wrong place.
+[[noreturn]] void refuse_token(Oid type, const Refusal &refusal) {
+  log_guard_mark();
+  const bool placed = refusal.position > 0;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                  placed ? errmsg("malformed token for type %s: %s at character %zu", format_type_be(type),
+                                  refusal.reason, refusal.position)
+                         : errmsg("malformed token for type %s: %s", format_type_be(type), refusal.reason),
+                  errhint("What is written into a column of a format-preserving type is a token; "
+                          "redoubt.tokenize(value, '%s') makes one.",
+                          format_type_be(type)),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+// Results are made in a buffer of the backend's, so that no destructor is pending
+// when PostgreSQL raises; wiped after use.
+std::string &buffer() {
+  static constinit std::string *made = nullptr;  // never freed: no static destructors
+  if (made == nullptr) made = new std::string();
+  return *made;
+}
+
+void wipe_buffer() {
+  OPENSSL_cleanse(buffer().data(), buffer().size());
+  buffer().clear();
+}
+
+text *buffer_text() {
+  const std::string_view local = fpe_local(buffer());
+  text *result = cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
+  wipe_buffer();
+  return result;
+}
+
+void decrypt(const TokenType *policy, std::string_view token) {
+  FormatCipher *cipher = keys_format_cipher(policy);
+  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, fpe_utf8(token), buffer()).ok()) fpe_corrupt(policy);
+}
+
+int64 decrypt(const TokenType *policy, int64 token) {
+  std::int64_t value = 0;
+  if (!policy->format->crypt(Ff1Direction::decrypt, *keys_format_cipher(policy), token, value).ok())
+    fpe_corrupt(policy);
+  return value;
+}
+
+void charge(const TokenType *policy, const void *token, std::size_t size) {
+  disclosure_tokenize_charge(policy, {static_cast<const std::uint8_t *>(token), size});
+}
+
+// To the vault and back: UTF-8 there, and the decimal digits of a bigint.
+std::span<const std::uint8_t> vault_value(std::string_view utf8) noexcept {
+  return {reinterpret_cast<const std::uint8_t *>(utf8.data()), utf8.size()};
+}
+
+text *vault_text(const varlena *utf8) {
+  const std::string_view local = fpe_local(varlena_text(utf8));
+  return cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
+}
+
+int64 vault_integer(const varlena *digits) {
+  const std::string_view view = varlena_text(digits);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
+  if (error != std::errc() || end != view.data() + view.size()) elog(ERROR, "an integer in the vault is none");
+  return value;
+}
+
+text *vault_masked(const TokenType *policy, varlena *value) {
+  text *masked = fpe_mask(policy, varlena_text(value));
+  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+  return masked;
+}
+
+// One value of a vaulted type; the vault charges.
+text *vault_make(const TokenType *policy, std::string_view value) {
+  const std::string_view in = value_checked(policy, value.data(), value.size());
+  return vault_text(vault_tokenize(policy, vault_value(in)));
+}
+
+int64 vault_make(const TokenType *policy, int64 value) {
+  return vault_integer(vault_tokenize(policy, varlena_bytes(fpe_vault_key(value))));
+}
+
+}  // namespace
+
+std::string_view fpe_utf8(std::string_view local) {
+  if (GetDatabaseEncoding() == PG_UTF8) return local;
+  const char *utf8 = pg_server_to_any(local.data(), static_cast<int>(local.size()), PG_UTF8);
+  return {utf8, utf8 == local.data() ? local.size() : strlen(utf8)};
+}
+
+// UTF-8 that was made here, in the server encoding.  In a database of UTF-8 PostgreSQL would but verify it.
+std::string_view fpe_local(std::string_view utf8) {
+  if (GetDatabaseEncoding() == PG_UTF8) return utf8;
+  const char *local = pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
+  return {local, local == utf8.data() ? utf8.size() : strlen(local)};
+}
+
+void fpe_corrupt(const TokenType *policy) {
+  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                  errmsg("corrupt token in a value of type %s: it has not the type's format", policy->name),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+text *fpe_mask(const TokenType *policy, std::string_view value) {
+  std::string masked;
+  mask_apply(policy->mask, value, masked);
+  buffer().swap(masked);
+  OPENSSL_cleanse(masked.data(), masked.size());
+  return call([] { return buffer_text(); });
+}
+
+text *fpe_mask(const TokenType *policy, int64 value) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(value, digits);
+  text *masked = fpe_mask(policy, {digits, static_cast<std::size_t>(size)});
+  OPENSSL_cleanse(digits, sizeof digits);
+  return masked;
+}
+
+text *fpe_tokenize(const TokenType *policy, std::string_view value) {
+  disclosure_tokenize_allowed(policy);
+  if (policy->vaulted) return vault_make(policy, value);
+  const std::string_view in = value_checked(policy, value.data(), value.size());
+  FormatCipher *cipher = keys_format_cipher(policy);
+  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, buffer());
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  text *token = buffer_text();
+  charge(policy, VARDATA(token), VARSIZE(token) - VARHDRSZ);
+  return token;
+}
+
+int64 fpe_tokenize(const TokenType *policy, int64 value) {
+  disclosure_tokenize_allowed(policy);
+  if (policy->vaulted) return vault_make(policy, value);
+  std::int64_t token = 0;
+  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *keys_format_cipher(policy), value, token);
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  charge(policy, &token, sizeof token);
+  return token;
+}
+
+void fpe_vault_all(const TokenType *policy, std::span<Datum> values) {
+  for (Datum &value : values) {
+    CHECK_FOR_INTERRUPTS();
+    if (policy->is_integer) {
+      value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
+      continue;
+    }
+    const std::string_view given = varlena_text(DatumGetPointer(value));
+    value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
+  }
+  vault_tokenize_all(policy, values);
+  for (Datum &value : values) {
+    const auto *token = reinterpret_cast<const varlena *>(DatumGetPointer(value));
+    value = policy->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
+  }
+}
+
+void fpe_check(Oid type, std::string_view token) {
+  const TokenType *policy = token_type_find(type);
+  const std::string_view in = fpe_utf8(token);
+  if (in.find(kMaskCharacter) != std::string_view::npos)
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+             errmsg("invalid value for token type %s: mask character", format_type_be(type)),
+             errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged."),
+             errhidestmt(true)));
+  if (policy == nullptr) return;
+  const Refusal refusal = policy->format->accepts(in);
+  if (!refusal.ok()) refuse_token(type, refusal);
+}
+
+void fpe_check(Oid type, int64 token) {
+  const TokenType *policy = token_type_find(type);
+  if (policy == nullptr) return;
+  const Refusal refusal = policy->format->accepts(token);
+  if (!refusal.ok()) refuse_token(type, refusal);
+}
+
+text *fpe_accept(Oid type, std::string_view token) {
+  fpe_check(type, token);
+  return cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
+}
+
+int64 fpe_accept(Oid type, int64 token) {
+  fpe_check(type, token);
+  return token;
+}
+
+text *fpe_open(const TokenType *policy, std::string_view token, bool required) {
+  if (policy->vaulted) {
+    const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_text(value)
+                            : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
+  }
+  decrypt(policy, token);
+  return buffer_text();
+}
+
+int64 fpe_open(const TokenType *policy, int64 token, bool required) {
+  if (!policy->vaulted) return decrypt(policy, token);
+  const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+  return value != nullptr ? vault_integer(value) : token;
+}
+
+text *fpe_open_masked(const TokenType *policy, std::string_view token, bool required) {
+  if (policy->vaulted) {
+    varlena *value = vault_open(policy, fpe_vault_key(token), required);
+    return value != nullptr ? vault_masked(policy, value)
+                            : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
+  }
+  decrypt(policy, token);
+  return fpe_mask(policy, buffer());
+}
+
+text *fpe_open_masked(const TokenType *policy, int64 token, bool required) {
+  if (!policy->vaulted) return fpe_mask(policy, decrypt(policy, token));
+  varlena *value = vault_open(policy, fpe_vault_key(token), required);
+  return value != nullptr ? vault_masked(policy, value) : vault_text(fpe_vault_key(token));
+}
+
+text *fpe_find(const TokenType *policy, std::string_view value) {
+  disclosure_tokenize_allowed(policy);
+  const std::string_view in = value_checked(policy, value.data(), value.size());
+  const bytea *key = vault_find_token(policy, vault_value(in));
+  return key != nullptr ? vault_text(key) : nullptr;
+}
+
+int64 fpe_find(const TokenType *policy, int64 value, bool *found) {
+  disclosure_tokenize_allowed(policy);
+  const bytea *key = vault_find_token(policy, varlena_bytes(fpe_vault_key(value)));
+  *found = key != nullptr;
+  return key != nullptr ? vault_integer(key) : 0;
+}
+
+bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(fpe_utf8(token))); }
+
+bytea *fpe_vault_key(int64 token) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(token, digits);
+  return vault_bytes(vault_value({digits, static_cast<std::size_t>(size)}));
+}
+
+int64 fpe_parse_integer(Oid type, std::string_view text) {
+  int64 token = 0;
+  if (!read_integer(text, token)) refuse_token(type, kNotABigint);
+  return token;
+}
+
+int64 fpe_parse_integer_value(const TokenType *policy, std::string_view text) {
+  int64 value = 0;
+  if (!read_integer(text, value)) value_refuse(policy, kNotABigint);
+  return value;
+}
+
+}  // namespace redoubt::pg

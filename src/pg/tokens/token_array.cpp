@@ -1,0 +1,267 @@
+// token_array.cpp - the array forms: a whole array of values tokenized, detokenized or masked by one call.
+//
+// What it is: for every token type t of base b, t(b[]) -> t[], redoubt.detokenize(t[]) -> b[] and
+// redoubt.mask(t[]) -> text[]; and tokenize, detokenize and mask of text[] with the type as an argument.
+// What it is not: another gate.  The functions may be executed by everybody and ask for the privilege on the type's
+// function for single values, so that one GRANT gives both and none is to be forgotten at a REVOKE.
+// Invariant: each element counts as one value, null elements as none; they are charged all or none, before the first
+// is opened.  Dimensions, bounds and nulls are those of the argument.
+// Covered by sql/arrays.sql and sql/vault_arrays.sql.
+#include "pg/base/boundary.h"
+
+#include "core/token.h"
+#include "pg/base/catalog.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/tokens/fpe_array.h"
+#include "pg/tokens/fpe_value.h"
+#include "pg/tokens/token_io.h"
+#include "pg/tokens/token_value.h"
+#include "pg/base/varlena_view.h"
+#include "pg/vault/vault.h"
+
+namespace redoubt::pg {
+namespace {
+
+// An array taken apart: its elements without the nulls, to be replaced one by one.
+struct Elements {
+  ArrayType *array;
+  const bool *null;  // of each of `size` elements
+  int size;
+  Datum *value;  // `count` of them
+  int count;
+
+  std::span<Datum> values() const noexcept { return {value, static_cast<std::size_t>(count)}; }
+};
+
+Elements take_apart(FunctionCallInfo fcinfo) {
+  Elements made = {};
+  made.array = PG_GETARG_ARRAYTYPE_P(0);
+  int16 length = 0;
+  bool by_value = false;
+  char align = '\0';
+  get_typlenbyvalalign(ARR_ELEMTYPE(made.array), &length, &by_value, &align);
+  bool *null = nullptr;
+  deconstruct_array(made.array, ARR_ELEMTYPE(made.array), length, by_value, align, &made.value, &null, &made.size);
+  for (int i = 0; i < made.size; ++i)
+    if (!null[i]) made.value[made.count++] = made.value[i];
+  made.null = null;
+  return made;
+}
+
+// The array of the elements as they are now, of type `element`.
+ArrayType *put_together(const Elements &elements, Oid element) {
+  if (elements.size == 0) return construct_empty_array(element);
+  Datum *value = elements.value;
+  bool *null = nullptr;
+  if (elements.count < elements.size) {
+    null = const_cast<bool *>(elements.null);
+    value = static_cast<Datum *>(palloc0(sizeof(Datum) * static_cast<std::size_t>(elements.size)));
+    int next = 0;
+    for (int i = 0; i < elements.size; ++i)
+      if (!null[i]) value[i] = elements.value[next++];
+  }
+  int16 length = 0;
+  bool by_value = false;
+  char align = '\0';
+  get_typlenbyvalalign(element, &length, &by_value, &align);
+  return construct_md_array(value, null, ARR_NDIM(elements.array), ARR_DIMS(elements.array), ARR_LBOUND(elements.array),
+                            element, length, by_value, align);
+}
+
+std::string_view view_of(Datum value) { return varlena_text(DatumGetPointer(value)); }
+
+Datum integer_text(Datum value) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(DatumGetInt64(value), digits);
+  return PointerGetDatum(cstring_to_text_with_len(digits, size));
+}
+
+Oid base_of(const TokenType *policy) { return policy->is_bytes ? BYTEAOID : policy->is_integer ? INT8OID : TEXTOID; }
+
+// The tokens of an array are charged for together, once for an array that is evaluated twice in one statement.
+// The vault has charged for its own.
+Datum charged(const TokenType *policy, ArrayType *tokens, int values) {
+  if (policy->vaulted) PG_RETURN_ARRAYTYPE_P(tokens);
+  disclosure_tokenize_charge(policy, {reinterpret_cast<const std::uint8_t *>(tokens), VARSIZE(tokens)},
+                             static_cast<uint32>(values));
+  PG_RETURN_ARRAYTYPE_P(tokens);
+}
+
+// Seals values, and returns how many.  Where `transparent`, a text in the form of a token is one, as for single values.
+int seal_all(const TokenType *policy, std::span<Datum> values, bool transparent) {
+  int sealed = 0;
+  for (Datum &value : values) {
+    CHECK_FOR_INTERRUPTS();
+    const std::string_view given = view_of(value);
+    if (transparent && !policy->is_bytes && token_has_prefix(given)) {
+      value = PointerGetDatum(token_from_text_form(policy->type, given));
+      continue;
+    }
+    if (sealed++ == 0) disclosure_tokenize_allowed(policy);
+    value = PointerGetDatum(
+        policy->is_bytes && transparent
+            ? token_seal_bytes(policy, {reinterpret_cast<const std::uint8_t *>(given.data()), given.size()})
+            : token_seal_text(policy, given.data(), given.size()));
+  }
+  return sealed;
+}
+
+// The same for a vaulted type, which charges for them.
+void vault_all(const TokenType *policy, std::span<Datum> values, bool transparent) {
+  auto *plain = static_cast<Datum *>(palloc(sizeof(Datum) * values.size()));
+  auto *index = static_cast<int *>(palloc(sizeof(int) * values.size()));
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    const std::string_view given = view_of(values[i]);
+    if (transparent && !policy->is_bytes && token_has_prefix(given)) {
+      values[i] = PointerGetDatum(token_from_text_form(policy->type, given));
+      continue;
+    }
+    if (count == 0) disclosure_tokenize_allowed(policy);
+    const std::span<const std::uint8_t> value =
+        policy->is_bytes && transparent ? std::span(reinterpret_cast<const std::uint8_t *>(given.data()), given.size())
+                                        : token_plaintext(policy, given.data(), given.size());
+    index[count] = static_cast<int>(i);
+    plain[count++] = PointerGetDatum(vault_bytes(value));
+  }
+  vault_tokenize_all(policy, {plain, count});
+  for (std::size_t i = 0; i < count; ++i)
+    values[static_cast<std::size_t>(index[i])] =
+        PointerGetDatum(token_of_vault_key(reinterpret_cast<const bytea *>(DatumGetPointer(plain[i]))));
+}
+
+// Opens tokens, masked or plain, for a reader who has been admitted.
+void open_all(const TokenType *policy, Operation op, std::span<Datum> tokens) {
+  if (policy->format != nullptr) return fpe_open_all(policy, op, tokens);
+  for (Datum &token : tokens) {
+    CHECK_FOR_INTERRUPTS();
+    const auto *sealed = reinterpret_cast<const bytea *>(DatumGetPointer(token));
+    token = op == Operation::masked ? PointerGetDatum(token_open_masked(policy, sealed, true))
+                                    : PointerGetDatum(token_open(policy, sealed, true));
+  }
+}
+
+// Values, plain or masked, of tokens of a type that fpe_array takes whole; both are texts.
+Datum reveal_texts(const TokenType *policy, Operation op, ArrayType *tokens) {
+  disclosure_require(policy, op, static_cast<uint32>(fpe_array_count(tokens)));
+  PG_RETURN_ARRAYTYPE_P(fpe_array_open(policy, op, tokens, TEXTOID));
+}
+
+// Their tokens, in an array of `element`.
+Datum tokenize_texts(const TokenType *policy, ArrayType *values, Oid element) {
+  disclosure_tokenize_allowed(policy);
+  return charged(policy, fpe_array_tokenize(policy, values, element), fpe_array_count(values));
+}
+
+// detokenize(t[]) and mask(t[])
+Datum reveal(FunctionCallInfo fcinfo, Operation op) {
+  const TokenType *policy = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::argument)));
+  if (fpe_array_texts(policy)) return reveal_texts(policy, op, PG_GETARG_ARRAYTYPE_P(0));
+  const Elements elements = take_apart(fcinfo);
+  disclosure_require(policy, op, static_cast<uint32>(elements.count));
+  open_all(policy, op, elements.values());
+  PG_RETURN_ARRAYTYPE_P(put_together(elements, op == Operation::masked ? TEXTOID : base_of(policy)));
+}
+
+// A token in a text as the token itself.  22P02 unless it has the form of one.
+Datum parse_token(const TokenType *policy, Datum value) {
+  const std::string_view given = view_of(value);
+  if (policy->format == nullptr) return PointerGetDatum(token_from_text_form(policy->type, given));
+  if (policy->is_integer) return Int64GetDatum(fpe_accept(policy->type, fpe_parse_integer(policy->type, given)));
+  fpe_check(policy->type, given);
+  return value;
+}
+
+// detokenize(text[], regtype) and mask(text[], regtype)
+Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  if (fpe_array_texts(policy)) {
+    ArrayType *tokens = PG_GETARG_ARRAYTYPE_P(0);
+    fpe_array_check(policy, tokens);
+    return reveal_texts(policy, op, tokens);
+  }
+  const Elements elements = take_apart(fcinfo);
+  for (Datum &value : elements.values()) value = parse_token(policy, value);
+  disclosure_require(policy, op, static_cast<uint32>(elements.count));
+  open_all(policy, op, elements.values());
+  if (policy->is_integer && op != Operation::masked)
+    for (Datum &value : elements.values()) value = integer_text(value);
+  PG_RETURN_ARRAYTYPE_P(put_together(elements, TEXTOID));
+}
+
+// tokenize(text[], regtype)
+Datum tokenize_as(FunctionCallInfo fcinfo, const TokenType *policy) {
+  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
+  const Elements elements = take_apart(fcinfo);
+  const std::span<Datum> values = elements.values();
+  disclosure_tokenize_allowed(policy);
+  if (policy->format == nullptr) {
+    if (policy->vaulted)
+      vault_all(policy, values, false);
+    else
+      (void)seal_all(policy, values, false);
+    for (Datum &value : values) {
+      const auto *token = reinterpret_cast<const bytea *>(DatumGetPointer(value));
+      value = CStringGetTextDatum(token_text_form(policy->type, token));
+    }
+  } else {
+    if (policy->is_integer)
+      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer_value(policy, view_of(value)));
+    fpe_make_all(policy, values);
+    if (policy->is_integer)
+      for (Datum &value : values) value = integer_text(value);
+  }
+  return charged(policy, put_together(elements, TEXTOID), elements.count);
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+// t(b[]) -> t[]
+REDOUBT_FUNCTION(redoubt_tokenize_array) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::result)));
+  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), policy->type);
+  const Elements elements = take_apart(fcinfo);
+  int values = elements.count;
+  if (policy->vaulted && policy->format == nullptr) {
+    vault_all(policy, elements.values(), true);
+  } else if (policy->format != nullptr) {
+    disclosure_tokenize_allowed(policy);
+    fpe_make_all(policy, elements.values());
+  } else {
+    values = seal_all(policy, elements.values(), true);
+  }
+  return charged(policy, put_together(elements, policy->type), values);
+}
+
+REDOUBT_FUNCTION(redoubt_detokenize_array) { return redoubt::pg::reveal(fcinfo, redoubt::pg::Operation::reveal); }
+
+REDOUBT_FUNCTION(redoubt_mask_array) { return redoubt::pg::reveal(fcinfo, redoubt::pg::Operation::masked); }
+
+// tokenize(text[], regtype) -> text[]
+REDOUBT_FUNCTION(redoubt_tokenize_array_as) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  if (policy->vaulted)  // as tokenize(text, regtype) does
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+             errhint("redoubt.vault_token(values, type) takes any expression for the type."), errhidestmt(true)));
+  return tokenize_as(fcinfo, policy);
+}
+
+// vault_token(text[], regtype) -> text[]
+REDOUBT_FUNCTION(redoubt_vault_token_array) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  if (!policy->vaulted)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a vaulted token type", policy->name),
+                    errhint("redoubt.tokenize(values, type) takes every type."), errhidestmt(true)));
+  return tokenize_as(fcinfo, policy);
+}
+
+REDOUBT_FUNCTION(redoubt_detokenize_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::reveal); }
+
+REDOUBT_FUNCTION(redoubt_mask_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::masked); }

@@ -1,0 +1,212 @@
+// token_io.cpp - the SQL functions every token type is made of: in, out, recv,
+// send, the casts, detokenize, mask, token_info.
+//
+// One C function serves all types; which type is meant comes from the catalog
+// entry of the SQL function that was called (called_token_type).
+// Covered by sql/token_types.sql, sql/reveal.sql and sql/hostile_input.sql.
+#include "pg/base/boundary.h"
+
+#include "core/token.h"
+#include "pg/base/catalog.h"
+#include "pg/base/delivery.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/reveal/gate.h"
+#include "pg/limits/limits.h"
+#include "pg/base/log_guard.h"
+#include "pg/base/settings.h"
+#include "pg/base/shared_memory.h"
+#include "pg/tokens/token_io.h"
+#include "pg/tokens/token_value.h"
+#include "pg/base/varlena_view.h"
+
+extern "C" {
+#include "libpq/pqformat.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Input is transparent: a token as it is, anything else is plaintext.
+bytea *input(Oid type, const char *text, std::size_t length) {
+  if (token_has_prefix({text, length})) return token_from_text_form(type, {text, length});
+  return token_of_text(token_type_require(type), text, length);
+}
+
+// Literals become values while a statement is parsed, planned or searches: no time to write a vault.
+bytea *literal(Oid type, const char *text, std::size_t length) {
+  const TokenType *policy = token_has_prefix({text, length}) ? nullptr : token_type_require(type);
+  if (policy != nullptr && policy->vaulted) {
+    log_guard_mark();
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                    errmsg("a literal of token type %s is no token", policy->name),
+                    errhint("redoubt.tokenize(value, '%s') makes the token of a value; %s_find(value) finds it.",
+                            policy->name, policy->name),
+                    errhidestmt(true)));
+  }
+  return input(type, text, length);
+}
+
+// What redoubt.reveal comes to for this type, here and now, before any limit.
+Reveal wanted_reveal(Oid type, const TokenType **policy) {
+  const auto wanted = static_cast<Reveal>(setting_reveal);
+  if (wanted == Reveal::token || !delivery_to_reader()) return Reveal::token;
+  *policy = token_type_require(type);
+  if (wanted != Reveal::automatic) {
+    gate_require_implicit(*policy, wanted == Reveal::plain ? Privilege::reveal : Privilege::masked);
+    return wanted;
+  }
+  if (gate_allows_implicit(*policy, Privilege::reveal)) return Reveal::plain;
+  if (gate_allows_implicit(*policy, Privilege::masked)) return Reveal::masked;
+  return Reveal::token;
+}
+
+}  // namespace
+
+// A limit that degrades turns plain into masked, if the role may see that, and
+// masked into a token.
+Reveal token_io_output_form(Oid type, const TokenType **policy) {
+  const Reveal wanted = wanted_reveal(type, policy);
+  if (wanted == Reveal::token) {
+    // Rows out of a tuple store passed no read meter.
+    if (shared_memory_ready() && delivery_from_store() && !delivery_store_is_paid() && token_type_find(type) != nullptr)
+      limits_charge(type, Operation::read, 1);
+    return Reveal::token;
+  }
+  if (wanted == Reveal::plain && disclosure_charge_or_degrade(*policy, Operation::reveal)) return Reveal::plain;
+  if ((wanted == Reveal::masked || gate_allows_implicit(*policy, Privilege::masked)) &&
+      disclosure_charge_or_degrade(*policy, Operation::masked))
+    return Reveal::masked;
+  limits_charge(type, Operation::read, 1);  // no read meter charged what was to be revealed
+  return Reveal::token;
+}
+
+const TokenType *token_type_argument(Oid type) {
+  const TokenType *policy = token_type_find(type);
+  if (policy == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
+                    errhint("redoubt.token_types lists the token types."), errhidestmt(true)));
+  if (policy->is_bytes)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("token type %s is not of base text", policy->name),
+                    errhidestmt(true)));
+  return policy;
+}
+
+namespace {
+
+// The output function's text: token, masked or plain.
+char *output(Oid type, const bytea *token) {
+  const TokenType *policy = nullptr;
+  switch (token_io_output_form(type, &policy)) {
+    case Reveal::masked:
+      if (const text *masked = token_open_masked(policy, token, false)) return text_to_cstring(masked);
+      return token_text_form(type, token);  // gone from the vault
+    case Reveal::plain: {
+      varlena *value = token_open(policy, token, false);
+      if (value == nullptr) return token_text_form(type, token);
+      if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
+      return text_to_cstring(value);
+    }
+    default:
+      return token_text_form(type, token);
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+REDOUBT_FUNCTION(redoubt_token_in) {
+  using namespace redoubt::pg;
+  const char *text = PG_GETARG_CSTRING(0);
+  PG_RETURN_BYTEA_P(literal(called_token_type(fcinfo, CallSite::result), text, strlen(text)));
+}
+
+REDOUBT_FUNCTION(redoubt_token_recv) {
+  using namespace redoubt::pg;
+  auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
+  int length = 0;
+  const char *text = pq_getmsgtext(message, message->len - message->cursor, &length);
+  PG_RETURN_BYTEA_P(literal(called_token_type(fcinfo, CallSite::result), text, static_cast<std::size_t>(length)));
+}
+
+REDOUBT_FUNCTION(redoubt_token_out) {
+  using namespace redoubt::pg;
+  PG_RETURN_CSTRING(output(called_token_type(fcinfo, CallSite::argument), PG_GETARG_BYTEA_PP(0)));
+}
+
+REDOUBT_FUNCTION(redoubt_token_send) {
+  using namespace redoubt::pg;
+  const char *text = output(called_token_type(fcinfo, CallSite::argument), PG_GETARG_BYTEA_PP(0));
+  StringInfoData buffer;
+  pq_begintypsend(&buffer);
+  pq_sendtext(&buffer, text, static_cast<int>(strlen(text)));
+  PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
+}
+
+// The cast from text (also from varchar, which is binary-coercible to text).
+REDOUBT_FUNCTION(redoubt_tokenize_text) {
+  using namespace redoubt::pg;
+  const Oid type = called_token_type(fcinfo, CallSite::result);
+  const text *value = PG_GETARG_TEXT_PP(0);
+  PG_RETURN_BYTEA_P(input(type, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
+// The cast from character(n): its padding is no part of the value.
+REDOUBT_FUNCTION(redoubt_tokenize_bpchar) {
+  using namespace redoubt::pg;
+  const Oid type = called_token_type(fcinfo, CallSite::result);
+  const BpChar *value = PG_GETARG_BPCHAR_PP(0);
+  const auto length = bpchartruelen(VARDATA_ANY(value), static_cast<int>(VARSIZE_ANY_EXHDR(value)));
+  PG_RETURN_BYTEA_P(input(type, VARDATA_ANY(value), static_cast<std::size_t>(length)));
+}
+
+// The cast from bytea: always plaintext.
+REDOUBT_FUNCTION(redoubt_tokenize_bytes) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_require(called_token_type(fcinfo, CallSite::result));
+  PG_RETURN_BYTEA_P(token_of_bytes(policy, varlena_bytes(PG_GETARG_BYTEA_PP(0))));
+}
+
+REDOUBT_FUNCTION(redoubt_detokenize) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_require(called_token_type(fcinfo, CallSite::argument));
+  PG_RETURN_POINTER(token_reveal(policy, PG_GETARG_BYTEA_PP(0)));
+}
+
+REDOUBT_FUNCTION(redoubt_mask) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_require(called_token_type(fcinfo, CallSite::argument));
+  PG_RETURN_TEXT_P(token_reveal_masked(policy, PG_GETARG_BYTEA_PP(0)));
+}
+
+// token_info(anyelement) -> (type, key, key_version, form, bytes): what a token
+// says of itself without any key.
+REDOUBT_FUNCTION(redoubt_token_info) {
+  using namespace redoubt::pg;
+  const Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));  // of a domain, the token type below it
+  const TokenType *policy = token_type_find(type);
+  if (policy == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
+                    errhint("redoubt.token_types lists the token types.")));
+  TupleDesc descriptor = nullptr;
+  if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
+    elog(ERROR, "return type must be a row");
+  bool nulls[5] = {};
+  if (policy->format != nullptr) {
+    const Datum size = policy->is_integer ? sizeof(int64) : VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(0));
+    nulls[2] = policy->vaulted;  // the vault knows the version
+    const char *form = policy->vaulted ? "vaulted" : "format-preserving";
+    Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)),
+                      Int32GetDatum(policy->key_version), CStringGetTextDatum(form),
+                      Int32GetDatum(static_cast<int32>(size))};
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+  }
+  const bytea *token = PG_GETARG_BYTEA_PP(0);
+  const auto view = redoubt::token_parse(varlena_bytes(token));
+  if (!view.ok())
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
+  nulls[2] = view->vaulted;
+  const char *form = view->vaulted ? "vaulted" : view->randomised ? "randomised" : "deterministic";
+  Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)), Int32GetDatum(view->key_version),
+                    CStringGetTextDatum(form), Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
+  PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
+}

@@ -1,0 +1,23 @@
+// token_io.h - what an output function of a token type shows, here and now.
+#ifndef REDOUBT_PG_TOKENS_TOKEN_IO_H
+#define REDOUBT_PG_TOKENS_TOKEN_IO_H
+
+#include "pg/base/boundary.h"
+
+#include "pg/types/token_type.h"
+#include "pg/base/settings.h"
+
+namespace redoubt::pg {
+
+// token_io_output_form decides what an output function shows, token, masked or plain,
+// and has charged and recorded it when it returns: what redoubt.reveal comes to
+// for the type here and now, less where a limit degrades it.  Sets *policy
+// unless it is token.  Raises 42501, 53400, 55000 or 58030.
+Reveal token_io_output_form(Oid type, const TokenType **policy);
+
+// token_type_argument is the policy of the type that tokenize, detokenize and mask for text
+// columns are given; 42809 unless it is a token type of base text or bigint.
+const TokenType *token_type_argument(Oid type);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,283 @@
+// token_value.cpp - see token_value.h.
+//
+// Invariant: nothing leaves here unless disclosure_charge_or_degrade() has returned true, and no
+// error message ever holds a part of a value; it says which type, which check
+// and which character position.
+// Covered by sql/token_types.sql, sql/reveal.sql and sql/hostile_input.sql.
+#include "pg/base/boundary.h"
+
+#include "core/random.h"
+#include "core/token.h"
+#include "core/unicode_text.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/keys/keys.h"
+#include "pg/tokens/token_value.h"
+#include "pg/base/varlena_view.h"
+#include "pg/vault/vault.h"
+
+extern "C" {
+#include "catalog/pg_collation.h"
+#include "regex/regex.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+[[noreturn]] void corrupt(Oid type) {
+  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                  errmsg("corrupt token, or a token of another class, in a value of type %s", format_type_be(type)),
+                  errhint("Tokens cannot be moved between token types or between databases with other keys."),
+                  errhidestmt(true)));
+  pg_unreachable();
+}
+
+}  // namespace
+
+namespace {
+
+struct Utf8 {
+  const char *data;
+  std::size_t size;
+};
+
+// Normalization Form C by the server's own tables; PostgreSQL calls are guarded
+// because the core's strings are alive around this.
+bool server_nfc(std::string_view utf8, std::string &out) {
+  const Utf8 normalized = call([utf8] {
+    const auto size = static_cast<int>(utf8.size());
+    auto *wide = static_cast<pg_wchar *>(palloc((utf8.size() + 1) * sizeof(pg_wchar)));
+    int count = 0;
+    for (int at = 0; at < size; ++count) {
+      const auto *character = reinterpret_cast<const unsigned char *>(utf8.data()) + at;
+      wide[count] = utf8_to_unicode(character);
+      at += pg_utf_mblen(character);
+    }
+    wide[count] = 0;
+    pg_wchar *composed = unicode_normalize(UNICODE_NFC, wide);
+    if (composed == nullptr) return Utf8{nullptr, 0};
+    std::size_t length = 0;
+    while (composed[length] != 0) ++length;
+    auto *text = static_cast<char *>(palloc(length * 4 + 1));
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < length; ++i) {
+      unicode_to_utf8(composed[i], reinterpret_cast<unsigned char *>(text) + used);
+      used += static_cast<std::size_t>(pg_utf_mblen(reinterpret_cast<unsigned char *>(text) + used));
+    }
+    return Utf8{text, used};
+  });
+  if (normalized.data == nullptr) return false;
+  out.assign(normalized.data, normalized.size);
+  return true;
+}
+
+// The normalised value in UTF-8; raises 22P02.  It lives in a buffer of the
+// backend's that the next call overwrites, so that a value costs no allocation;
+// no destructor is pending on it when PostgreSQL raises.
+std::string_view normalized(const TokenType *policy, const char *utf8, std::size_t length) {
+  static constinit std::string *buffer = nullptr;  // never freed: no static destructors
+  if (buffer == nullptr) buffer = new std::string();
+  if (buffer->capacity() > 64 * 1024) {  // one long value is no reason to keep its memory
+    OPENSSL_cleanse(buffer->data(), buffer->size());
+    buffer->clear();
+    buffer->shrink_to_fit();
+  }
+  const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, *buffer);
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  return *buffer;
+}
+
+void check_pattern(const TokenType *policy, std::string_view value) {
+  if (policy->pattern == nullptr) return;
+  char *local = pg_any_to_server(value.data(), static_cast<int>(value.size()), PG_UTF8);
+  const auto length = local == value.data() ? static_cast<int>(value.size()) : static_cast<int>(strlen(local));
+  if (!RE_compile_and_execute(policy->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr))
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                    errmsg("invalid value for token type %s: it does not match the type's pattern", policy->name),
+                    errdetail("The value has %zu bytes in UTF-8.", value.size()), errhidestmt(true)));
+}
+
+// bytea from its text form.  What byteain would quote of a bad one is refused
+// before: 22P02 instead of a message that holds a digit of the value.
+const bytea *parse_bytes(const TokenType *policy, std::string_view text) {
+  if (text.starts_with("\\x")) {
+    std::size_t digits = 0;
+    for (std::size_t i = 2; i < text.size(); ++i) {
+      const auto c = static_cast<unsigned char>(text[i]);
+      if (isxdigit(c) != 0)
+        ++digits;
+      else if (digits % 2 != 0 || (c != ' ' && c != '\n' && c != '\t' && c != '\r'))
+        value_refuse(policy, {Status::malformed, i + 1, "invalid hexadecimal digit"});
+    }
+    if (digits % 2 != 0) value_refuse(policy, {Status::malformed, 0, "odd number of hexadecimal digits"});
+  }
+  return DatumGetByteaPP(DirectFunctionCall1(byteain, CStringGetDatum(pnstrdup(text.data(), text.size()))));
+}
+
+// Seals the final plaintext bytes.  Privilege and form were checked; the caller charges.
+bytea *seal(const TokenType *policy, std::span<const std::uint8_t> value) {
+  if (policy->vaulted) return token_of_vault_key(vault_tokenize(policy, value));
+  const bool randomised = !policy->deterministic;
+  const std::size_t size = TokenSealer::sealed_size(value.size(), randomised);
+  if (size > MaxAllocSize - VARHDRSZ)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
+                    errhidestmt(true)));
+  auto *token = static_cast<bytea *>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(token, VARHDRSZ + size);
+  const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(token)), size);
+
+  std::array<std::uint8_t, kTokenNonceSize> nonce;
+  if (randomised && !random_bytes(nonce))
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
+  TokenSealer *sealer = keys_sealer(policy, 0);
+  const std::span<const std::uint8_t> nonce_span =
+      randomised ? std::span<const std::uint8_t>(nonce) : std::span<const std::uint8_t>();
+  if (sealer->seal(value, randomised, nonce_span, out) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+  return token;
+}
+
+bytea *charged(const TokenType *policy, bytea *token) {
+  if (policy->vaulted) return token;  // the vault has charged, before it was written
+  disclosure_tokenize_charge(policy, varlena_bytes(token).subspan(kTokenHeaderSize, 16));  // V
+  return token;
+}
+
+// Opens a token into a fresh varlena.  The caller has been admitted.
+varlena *open_token(const TokenType *policy, const bytea *token, bool required) {
+  if (policy->vaulted) return vault_open(policy, token_vault_key(policy, token), required);
+  const auto view = token_parse(varlena_bytes(token));
+  if (!view.ok() || view->vaulted) corrupt(policy->type);
+  TokenSealer *sealer = keys_sealer(policy, view->key_version);
+  const std::size_t capacity = view->ciphertext.size();
+  auto *value = static_cast<varlena *>(palloc(VARHDRSZ + capacity));
+  std::size_t length = 0;
+  if (sealer->open(*view, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), capacity}, length) != Status::ok)
+    corrupt(policy->type);
+  SET_VARSIZE(value, VARHDRSZ + length);
+  return value;
+}
+
+// Plaintext is kept in UTF-8 whatever the database's encoding; this converts back.
+text *to_server_text(varlena *utf8) {
+  if (GetDatabaseEncoding() == PG_UTF8) return reinterpret_cast<text *>(utf8);
+  auto *data = VARDATA(utf8);
+  const auto size = static_cast<int>(VARSIZE(utf8) - VARHDRSZ);
+  char *local = pg_any_to_server(data, size, PG_UTF8);
+  return local == data ? reinterpret_cast<text *>(utf8) : cstring_to_text(local);
+}
+
+}  // namespace
+
+bytea *token_seal_bytes(const TokenType *policy, std::span<const std::uint8_t> value) { return seal(policy, value); }
+
+bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value) {
+  disclosure_tokenize_allowed(policy);
+  return charged(policy, seal(policy, value));
+}
+
+std::string_view value_checked(const TokenType *policy, const char *text, std::size_t length) {
+  // ASCII is the same in every encoding, and these two normalisers leave it where it is.
+  const NormalizeKind kind = policy->normalize.kind;
+  if (policy->pattern == nullptr && (kind == NormalizeKind::none || kind == NormalizeKind::trim) &&
+      is_ascii({text, length}))
+    return kind == NormalizeKind::trim ? trim_white_space({text, length}) : std::string_view(text, length);
+  char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
+  const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
+  check_pattern(policy, value);
+  return value;
+}
+
+std::span<const std::uint8_t> token_plaintext(const TokenType *policy, const char *text, std::size_t length) {
+  // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
+  const std::string_view value = value_checked(policy, text, length);
+  if (policy->is_bytes) return varlena_bytes(parse_bytes(policy, {text, length}));
+  return {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()};
+}
+
+bytea *token_seal_text(const TokenType *policy, const char *text, std::size_t length) {
+  return seal(policy, token_plaintext(policy, text, length));
+}
+
+bytea *token_find_text(const TokenType *policy, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(policy);
+  const bytea *key = vault_find_token(policy, token_plaintext(policy, text, length));
+  return key != nullptr ? token_of_vault_key(key) : nullptr;
+}
+
+bytea *token_vault_key(const TokenType *policy, const bytea *token) {
+  const auto view = token_parse(varlena_bytes(token));
+  if (!view.ok() || !view->vaulted) corrupt(policy->type);
+  return vault_bytes(view->v);
+}
+
+bytea *token_of_vault_key(const bytea *key) {
+  const auto random = varlena_bytes(key);
+  if (random.size() != kSivSize) elog(ERROR, "a token in the vault has %zu bytes", random.size());
+  auto *token = static_cast<bytea *>(palloc(VARHDRSZ + kTokenOverhead));
+  SET_VARSIZE(token, VARHDRSZ + kTokenOverhead);
+  const std::span<std::uint8_t, kTokenOverhead> out(reinterpret_cast<std::uint8_t *>(VARDATA(token)), kTokenOverhead);
+  token_make_vaulted(random.first<kSivSize>(), out);
+  return token;
+}
+
+bytea *token_of_text(const TokenType *policy, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(policy);
+  return charged(policy, token_seal_text(policy, text, length));
+}
+
+bytea *token_from_text_form(Oid type, std::string_view text) {
+  const std::size_t bound = token_binary_size_bound(text);
+  auto *token = static_cast<bytea *>(palloc(VARHDRSZ + bound));
+  const auto size = token_from_text(text, {reinterpret_cast<std::uint8_t *>(VARDATA(token)), bound});
+  if (!size.ok())
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("malformed token for type %s", format_type_be(type)),
+             errdetail("A text of %zu bytes that %s with \"tok_\" is not a well-formed token.", text.size(),
+                       token_has_prefix(text) ? "begins" : "does not begin"),
+             errhidestmt(true)));
+  SET_VARSIZE(token, VARHDRSZ + *size);
+  return token;
+}
+
+char *token_text_form(Oid type, const bytea *token) {
+  const auto bytes = varlena_bytes(token);
+  const std::size_t size = token_text_size(bytes.size());
+  if (!token_parse(bytes).ok()) corrupt(type);
+  auto *text = static_cast<char *>(palloc(size + 1));
+  if (token_to_text(bytes, {text, size}) != Status::ok) corrupt(type);
+  text[size] = '\0';
+  return text;
+}
+
+varlena *token_open(const TokenType *policy, const bytea *token, bool required) {
+  varlena *value = open_token(policy, token, required);
+  return value == nullptr || policy->is_bytes ? value : to_server_text(value);
+}
+
+text *token_open_masked(const TokenType *policy, const bytea *token, bool required) {
+  varlena *value = open_token(policy, token, required);
+  if (value == nullptr) return nullptr;
+  varlena *masked = nullptr;
+  {
+    std::string out;
+    mask_apply(policy->mask, {VARDATA(value), VARSIZE(value) - VARHDRSZ}, out);
+    masked = call([&out] { return static_cast<varlena *>(palloc(VARHDRSZ + out.size())); });
+    SET_VARSIZE(masked, VARHDRSZ + out.size());
+    memcpy(VARDATA(masked), out.data(), out.size());
+  }
+  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+  return to_server_text(masked);
+}
+
+varlena *token_reveal(const TokenType *policy, const bytea *token) {
+  disclosure_require(policy, Operation::reveal);
+  return token_open(policy, token, true);
+}
+
+text *token_reveal_masked(const TokenType *policy, const bytea *token) {
+  disclosure_require(policy, Operation::masked);
+  return token_open_masked(policy, token, true);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,62 @@
+// token_value.h - plaintext to token and back, as Datums.
+#ifndef REDOUBT_PG_TOKENS_TOKEN_VALUE_H
+#define REDOUBT_PG_TOKENS_TOKEN_VALUE_H
+
+#include "pg/base/boundary.h"
+
+#include "pg/reveal/disclosure.h"
+#include "pg/types/token_type.h"
+
+namespace redoubt::pg {
+
+// token_of_text makes the token of a text in the server encoding: checks the
+// privilege, normalises, validates, seals, charges.  For a type whose base is
+// bytea the text is bytea's text form.  Raises 42501, 53400, 55000, 22P02.
+bytea *token_of_text(const TokenType *policy, const char *text, std::size_t length);
+
+// token_of_bytes is the same for a value that already has the type's base bytea.
+bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value);
+
+// token_seal_text and token_seal_bytes are their second half: callers have asked
+// disclosure_tokenize_allowed() before, and charge afterwards.
+bytea *token_seal_text(const TokenType *policy, const char *text, std::size_t length);
+bytea *token_seal_bytes(const TokenType *policy, std::span<const std::uint8_t> value);
+
+// token_from_text_form parses `tok_...`; 22P02 if it is not a well-formed token.
+bytea *token_from_text_form(Oid type, std::string_view text);
+
+// token_text_form returns the token's text form, NUL-terminated, palloc'd.
+char *token_text_form(Oid type, const bytea *token);
+
+// token_open opens a token for a reader who has been admitted (disclosure.h):
+// text for a text-based type, bytea for a bytea-based one.  XX001.  Of a vaulted token whose value
+// is gone: null, or if `required` what vault_open raises.
+varlena *token_open(const TokenType *policy, const bytea *token, bool required);
+
+// token_open_masked likewise, masked; always text.
+text *token_open_masked(const TokenType *policy, const bytea *token, bool required);
+
+// token_vault_key returns what a token is in the vault; XX001 where it is no vaulted one.
+bytea *token_vault_key(const TokenType *policy, const bytea *token);
+
+// token_of_vault_key is its inverse.
+bytea *token_of_vault_key(const bytea *key);
+
+// token_find_text finds the token of a text in the server encoding, in the vault; null where it has none.  Raises as
+// token_of_text does, and 0A000 (vault.h).
+bytea *token_find_text(const TokenType *policy, const char *text, std::size_t length);
+
+// token_plaintext returns the value of a text in the server encoding as the type keeps it: normaliser and pattern as in
+// token_of_text.  The caller has asked disclosure_tokenize_allowed().  Valid until the next call.
+std::span<const std::uint8_t> token_plaintext(const TokenType *policy, const char *text, std::size_t length);
+
+// token_reveal and token_reveal_masked admit (privilege, budget, audit), then open.
+varlena *token_reveal(const TokenType *policy, const bytea *token);
+text *token_reveal_masked(const TokenType *policy, const bytea *token);
+
+// value_checked returns a text in the server encoding normalised, in UTF-8, and checked against
+// the type's pattern: a part of `text`, or valid until the next call.  Raises 22P02.
+std::string_view value_checked(const TokenType *policy, const char *text, std::size_t length);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,357 @@
+// types/token_type.cpp - the cache of token type policies, and its invalidation.
+//
+// One entry per type OID looked up, negative entries included, so that the
+// question "is this a token type" costs one hash probe.  Entries are never
+// removed: an invalidation only moves the generation on, and an old entry is
+// read again in place when it is next asked for.
+// Covered by sql/token_types.sql and sql/custom_types.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/hash_table.h"
+#include "pg/types/token_type.h"
+#include "pg/base/varlena_view.h"
+
+namespace redoubt::pg {
+namespace {
+
+// Columns of redoubt.token_type.
+enum : int {
+  kTyp = 1,
+  kClassId,
+  kMethod,
+  kBase,
+  kPattern,
+  kNormalize,
+  kMask,
+  kDeterministic,
+  kKey,
+  kFormat = 12,
+  kKeyVersion,
+  kTtl
+};
+
+constinit HTAB *policies = nullptr;
+constinit HTAB *carried = nullptr;
+constinit MemoryContext cache_context = nullptr;
+constinit std::uint64_t generation = 1;
+constinit const TokenType *recent = nullptr;  // the entry found last
+constinit Oid table_oid = InvalidOid;         // of redoubt.token_type, as last seen
+constinit bool vaulted_known = false;
+constinit bool any_vaulted = false;
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void token_type_relation_changed(Datum, Oid relid) {
+  using namespace redoubt::pg;
+  if (OidIsValid(relid) && relid != table_oid && OidIsValid(table_oid)) return;
+  ++generation;
+  vaulted_known = false;
+}
+static void token_type_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
+}
+
+namespace redoubt::pg {
+namespace {
+
+void cache_init() {
+  if (policies != nullptr) return;
+  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
+  carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, cache_context);
+  HTAB *table = hash_table_make<Oid, TokenType>("redoubt policies", 64, cache_context);
+  CacheRegisterRelcacheCallback(token_type_relation_changed, 0);
+  CacheRegisterSyscacheCallback(TYPEOID, token_type_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(PROCOID, token_type_catalog_changed, 0);
+  CacheRegisterSyscacheCallback(NAMESPACEOID, token_type_catalog_changed, 0);
+  policies = table;
+}
+
+// Which of this library's input functions a type has: a row of token_type alone
+// makes no token type.
+enum class Input : std::uint8_t { other, sealed, text_format, integer_format };
+
+Input token_input(Oid type) {
+  HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+  if (!HeapTupleIsValid(tuple)) return Input::other;
+  const Oid input = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typinput;
+  ReleaseSysCache(tuple);
+  HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(input));
+  if (!HeapTupleIsValid(proc)) return Input::other;
+  bool null = true;
+  const Datum symbol = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &null);
+  const char *name = null ? "" : TextDatumGetCString(symbol);
+  const Input ours = strcmp(name, "redoubt_token_in") == 0         ? Input::sealed
+                     : strcmp(name, "redoubt_fpe_in") == 0         ? Input::text_format
+                     : strcmp(name, "redoubt_fpe_integer_in") == 0 ? Input::integer_format
+                                                                   : Input::other;
+  ReleaseSysCache(proc);
+  return ours;
+}
+
+// Not LookupFuncName: the current role may have no USAGE on the type's schema.
+Oid find_function(const char *schema, const char *name, Oid argument) {
+  const oidvector *arguments = buildoidvector(&argument, 1);
+  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(arguments),
+                         ObjectIdGetDatum(get_namespace_oid(schema, false)));
+}
+
+std::string_view text_view(Datum value) { return varlena_text(DatumGetTextPP(value)); }
+
+// A format is parsed once: nothing changes that column but a hand, and then the old
+// one stays behind, for a caller may be using it.
+void read_format(TokenType *policy, const CatalogRow &row) {
+  bool null = false;
+  const Datum value = row.get(kFormat, &null);
+  policy->format = nullptr;
+  policy->is_integer = false;
+  policy->key_version = 0;
+  if (null) return;
+  const std::string_view stored = text_view(value);
+  const char *utf8 = pg_server_to_any(stored.data(), static_cast<int>(stored.size()), PG_UTF8);
+  const std::string_view spec(utf8, utf8 == stored.data() ? stored.size() : strlen(utf8));
+  static constinit std::vector<std::pair<std::string, std::unique_ptr<Format>>> *parsed = nullptr;  // never freed
+  if (parsed == nullptr) parsed = new std::vector<std::pair<std::string, std::unique_ptr<Format>>>();
+  for (const auto &[known, format] : *parsed)
+    if (known == spec) policy->format = format.get();
+  if (policy->format == nullptr) {
+    std::string problem;
+    std::unique_ptr<Format> format = Format::make(spec, problem);
+    if (format == nullptr)
+      throw Failure(ERRCODE_DATA_CORRUPTED, "the format of a token type is not readable",
+                    "The row of redoubt.token_type was changed by hand; restore its format.");
+    policy->format = format.get();
+    parsed->emplace_back(std::string(spec), std::move(format));
+  }
+  policy->is_integer = policy->format->is_integer();
+  const Datum version = row.get(kKeyVersion, &null);
+  if (!null) policy->key_version = DatumGetInt32(version);
+}
+
+void read_vaulting(TokenType *policy, const CatalogRow &row) {
+  bool null = false;
+  policy->vaulted = text_view(row.get(kMethod, &null)) == "vault";
+  const Datum ttl = row.get(kTtl, &null);
+  policy->expires = !null;
+  if (!null) policy->ttl = *DatumGetIntervalP(ttl);
+}
+
+void read_row(TokenType *policy, const CatalogRow &row) {
+  bool null = false;
+  const pg_uuid_t *class_id = DatumGetUUIDP(row.get(kClassId, &null));
+  if (null) elog(ERROR, "token type %u has no class id", policy->type);
+  memcpy(policy->class_id.data(), class_id->data, kClassIdSize);
+  policy->is_bytes = text_view(row.get(kBase, &null)) == "bytea";
+  policy->deterministic = DatumGetBool(row.get(kDeterministic, &null));
+  policy->key = *DatumGetName(row.get(kKey, &null));
+
+  read_format(policy, row);
+  read_vaulting(policy, row);
+  const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
+  const auto mask = mask_parse(text_view(row.get(kMask, &null)));
+  if (!normalize.ok() || !mask.ok())
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
+                    errhint("The row of redoubt.token_type was changed by hand; restore its normalize and mask.")));
+  policy->normalize = *normalize;
+  policy->mask = *mask;
+
+  const Datum pattern = row.get(kPattern, &null);
+  if (policy->pattern != nullptr) pfree(policy->pattern);
+  policy->pattern = nullptr;
+  if (!null) {
+    MemoryContext old = MemoryContextSwitchTo(cache_context);
+    policy->pattern = DatumGetTextPCopy(pattern);
+    MemoryContextSwitchTo(old);
+  }
+}
+
+void read_policy(TokenType *policy) {
+  const std::uint64_t reading = generation;
+  table_oid = catalog_relation("token_type");
+  policy->is_token_type = false;
+  const Input input = token_input(policy->type);
+  if (input != Input::other)
+    catalog_scan("token_type", [policy, input](const CatalogRow &row) {
+      bool null = false;
+      if (DatumGetObjectId(row.get(kTyp, &null)) != policy->type) return;
+      read_row(policy, row);
+      // The type's functions and its row must be of one family, or tokens would be read as what they are not.
+      const bool agree = (policy->format != nullptr) == (input != Input::sealed) &&
+                         policy->is_integer == (input == Input::integer_format);
+      if (!agree)
+        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                        errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
+                        errhint("The row of redoubt.token_type was changed by hand; restore its format.")));
+      policy->is_token_type = true;
+    });
+  if (policy->is_token_type) {
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(policy->type));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", policy->type);
+    const auto *form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+    const char *type_name = pstrdup(NameStr(form->typname));
+    const char *schema = get_namespace_name(form->typnamespace);
+    const Oid array = form->typarray;
+    ReleaseSysCache(tuple);
+    snprintf(policy->name, sizeof policy->name, "%s.%s", schema, type_name);
+    policy->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", policy->type);
+    policy->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", policy->type);
+    policy->array_gate = {find_function("redoubt", "detokenize", array), find_function("redoubt", "mask", array)};
+    policy->gate[static_cast<int>(Privilege::tokenize)] = find_function(schema, type_name,
+                                                                        policy->is_bytes     ? BYTEAOID
+                                                                        : policy->is_integer ? INT8OID
+                                                                                             : TEXTOID);
+  }
+  policy->generation = reading;  // a change that arrived meanwhile makes it stale again
+}
+
+}  // namespace
+
+const TokenType *token_type_find(Oid type) {
+  if (type < FirstNormalObjectId) return nullptr;
+  if (recent != nullptr && recent->type == type && recent->generation == generation)
+    return recent->is_token_type ? recent : nullptr;
+  if (policies == nullptr) cache_init();
+  bool found = false;
+  auto *policy = static_cast<TokenType *>(hash_search(policies, &type, HASH_ENTER, &found));
+  if (!found) {
+    policy->generation = 0;
+    policy->pattern = nullptr;
+  }
+  if (policy->generation != generation) read_policy(policy);
+  recent = policy;
+  return policy->is_token_type ? policy : nullptr;
+}
+
+const TokenType *token_type_require(Oid type) {
+  const TokenType *policy = token_type_find(type);
+  if (policy == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("type %s has no token type policy", format_type_be(type)),
+                    errhint("Token types are made by redoubt.create_token_type(); a restore must also load "
+                            "the table redoubt.token_type."),
+                    errhidestmt(true)));
+  return policy;
+}
+
+bool token_type_any_vaulted() {
+  cache_init();
+  if (vaulted_known) return any_vaulted;
+  vaulted_known = any_vaulted = true;  // unless the news comes while we look; and should looking fail
+  table_oid = catalog_relation("token_type");
+  bool any = false;
+  catalog_scan("token_type", [&any](const CatalogRow &row) {
+    bool null = false;
+    any |= text_view(row.get(kMethod, &null)) == "vault";
+  });
+  any_vaulted = any;
+  return any;
+}
+
+void token_type_each(void (*visit)(const TokenType *, void *), void *context) {
+  List *types = NIL;
+  catalog_scan("token_type", [&types](const CatalogRow &row) {
+    bool null = false;
+    types = lappend_oid(types, DatumGetObjectId(row.get(kTyp, &null)));
+  });
+  ListCell *cell = nullptr;
+  foreach (cell, types) {
+    const TokenType *policy = token_type_find(lfirst_oid(cell));
+    if (policy != nullptr) visit(policy, context);
+  }
+}
+
+namespace {
+
+void add_carried(CarriedTokens *into, Oid token_type, int count) {
+  for (int i = 0; i < into->size; ++i)
+    if (into->item[i].token_type == token_type) {
+      into->item[i].count = static_cast<std::uint16_t>(std::min(into->item[i].count + count, 0xffff));
+      return;
+    }
+  // More kinds than fit are counted under the last one: never an under-count.
+  if (into->size == kMaxCarried) return add_carried(into, into->item[kMaxCarried - 1].token_type, count);
+  into->item[into->size++] = {token_type, static_cast<std::uint16_t>(count)};
+}
+
+void collect_carried(Oid type, CarriedTokens *into, int depth) {
+  if (type < FirstNormalObjectId || depth > 16) return;
+  check_stack_depth();
+  if (token_type_find(type) != nullptr) return add_carried(into, type, 1);
+  const char kind = get_typtype(type);
+  if (kind == TYPTYPE_DOMAIN) return collect_carried(getBaseType(type), into, depth + 1);
+  if (kind == TYPTYPE_RANGE) return collect_carried(get_range_subtype(type), into, depth + 1);
+  const Oid element = get_element_type(type);
+  if (OidIsValid(element)) return collect_carried(element, into, depth + 1);
+  if (kind != TYPTYPE_COMPOSITE) return;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+  for (int i = 0; i < descriptor->natts; ++i) {
+    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+    if (!attribute->attisdropped) collect_carried(attribute->atttypid, into, depth + 1);
+  }
+}
+
+}  // namespace
+
+bool type_is_tokens(Oid type) {
+  check_stack_depth();
+  if (type < FirstNormalObjectId) return false;
+  if (token_type_find(type) != nullptr) return true;
+  const char kind = get_typtype(type);
+  if (kind == TYPTYPE_DOMAIN) return type_is_tokens(getBaseType(type));
+  if (kind == TYPTYPE_RANGE) return type_is_tokens(get_range_subtype(type));
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return type_is_tokens(element);
+  if (kind != TYPTYPE_COMPOSITE) return false;
+  bool all = true;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+  for (int i = 0; i < descriptor->natts; ++i)
+    all = all && (TupleDescAttr(descriptor, i)->attisdropped || type_is_tokens(TupleDescAttr(descriptor, i)->atttypid));
+  return all;
+}
+
+const CarriedTokens *type_carried(Oid type) {
+  static const CarriedTokens nothing = {};
+  if (type < FirstNormalObjectId) return &nothing;
+  if (policies == nullptr) cache_init();
+  bool found = false;
+  auto *entry = static_cast<CarriedTokens *>(hash_search(carried, &type, HASH_ENTER, &found));
+  if (!found) entry->generation = 0;
+  if (entry->generation != generation) {
+    const std::uint64_t reading = generation;
+    CarriedTokens fresh = {};
+    fresh.type = type;
+    collect_carried(type, &fresh, 0);
+    fresh.generation = reading;
+    *entry = fresh;
+  }
+  return entry;
+}
+
+bool type_carries(Oid type, Oid token_type) {
+  const CarriedTokens *carried = type_carried(type);
+  return std::any_of(carried->item, carried->item + carried->size,
+                     [token_type](const auto &item) { return item.token_type == token_type; });
+}
+
+bool type_meets_output(Oid type, Oid token_type) {
+  if (type_carries(type, token_type)) return true;
+  const TokenType *policy = token_type_find(token_type);
+  return policy == nullptr || policy->format == nullptr;
+}
+
+void value_refuse(const TokenType *policy, const Refusal &refusal) {
+  const bool masked = strcmp(refusal.reason, "mask character") == 0;
+  const bool placed = refusal.position > 0;
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+           placed ? errmsg("invalid value for token type %s: %s at character %zu", policy->name, refusal.reason,
+                           refusal.position)
+                  : errmsg("invalid value for token type %s: %s", policy->name, refusal.reason),
+           masked ? errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged.")
+                  : 0,
+           errhidestmt(true)));
+  pg_unreachable();
+}
+
+}  // namespace redoubt::pg

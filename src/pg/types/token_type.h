@@ -1,0 +1,89 @@
+// types/token_type.h - what a token type is: the row of redoubt.token_type, cached.
+#ifndef REDOUBT_PG_TYPES_TOKEN_TYPE_H
+#define REDOUBT_PG_TYPES_TOKEN_TYPE_H
+
+#include "pg/base/boundary.h"
+
+#include "core/format.h"
+#include "core/mask.h"
+#include "core/normalize.h"
+#include "core/refusal.h"
+
+namespace redoubt::pg {
+
+constexpr std::size_t kClassIdSize = 16;
+
+// The three functions whose EXECUTE privilege is the right to the operation.
+enum class Privilege : std::uint8_t { reveal, masked, tokenize };
+constexpr int kPrivileges = 3;
+
+struct TokenType {
+  Oid type;                                         // hash key
+  std::uint64_t generation;                         // cache generation it was read in
+  bool is_token_type;                               // false: a negative cache entry, nothing below is set
+  bool deterministic;                               // equal values have equal tokens
+  bool is_bytes;                                    // plaintext is bytea rather than text
+  std::array<std::uint8_t, kClassIdSize> class_id;  // associated data of every token of the type
+  NameData key;                                     // name of its data key
+  NormalizeSpec normalize;
+  MaskSpec mask;
+  const Format *format;      // whose form tokens have; null: they are binary, and text begins with tok_
+  bool is_integer;           // plaintext and token are bigint (with a format only)
+  std::int32_t key_version;  // format-preserving only: tokens have no room for it, so it is the type's
+  bool vaulted;              // tokens are random and their values in the vault (vault.h)
+  bool expires;              // vaulted only: values live for `ttl`
+  Interval ttl;
+  text *pattern;                      // regular expression the normalised value must match, or null
+  std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
+  std::array<Oid, 2> array_gate;   // OIDs of detokenize and mask for arrays of the type, which ask the same privileges
+  char name[2 * NAMEDATALEN + 2];  // schema.name, for messages and the audit trail
+};
+static_assert(std::is_trivially_destructible_v<TokenType>);
+
+// token_type_find returns the policy of a token type, or null for any other type.
+// The pointer stays valid for the life of the backend; the content follows
+// changes of the row.
+const TokenType *token_type_find(Oid type);
+
+// type_is_tokens: a value of the type holds tokens and nothing else.  A token type, or a domain, array, range
+// or composite of such.
+bool type_is_tokens(Oid type);
+
+// token_type_require raises 55000 where the type has no policy row (a restore that
+// has not loaded redoubt.token_type yet).
+const TokenType *token_type_require(Oid type);
+
+// token_type_any_vaulted tells whether the database has a token type of the method vault.
+bool token_type_any_vaulted();
+
+// token_type_each visits every token type of this database.
+void token_type_each(void (*visit)(const TokenType *policy, void *context), void *context);
+
+// The token types that values of `type` carry: itself, the element of an array,
+// the base of a domain, the attributes of a composite or range.  `count` is how
+// many tokens one value holds (arrays: per element).
+struct CarriedToken {
+  Oid token_type;
+  std::uint16_t count;
+};
+constexpr int kMaxCarried = 40;  // more than a statement may read (kMaxSources): that is refused there
+struct CarriedTokens {
+  Oid type;  // hash key
+  std::uint64_t generation;
+  int size;
+  CarriedToken item[kMaxCarried];
+};
+const CarriedTokens *type_carried(Oid type);
+
+// type_carries: may a value of the type hold tokens of that token type?
+bool type_carries(Oid type, Oid token_type);
+
+// Must a token have met an output function, which charges it, to be in a value of `type` or in what the
+// reader gets of it?  Not a format-preserving one in a text: the cast to text is free.
+bool type_meets_output(Oid type, Oid token_type);
+
+// value_refuse raises 22P02 for a refused value: type, reason and place.
+[[noreturn]] void value_refuse(const TokenType *policy, const Refusal &refusal);
+
+}  // namespace redoubt::pg
+#endif

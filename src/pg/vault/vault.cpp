@@ -1,0 +1,377 @@
+// vault.cpp - see vault.h.
+//
+// Order of work: privilege (the caller), budget, look-up, and only then a row.  The plaintext is copied, because
+// writing the row runs PostgreSQL code that may tokenize in its turn, and wiped afterwards.
+// Invariant: nothing but fingerprints and sealed values goes to vault_store.h, and no error message holds a part of a
+// value or of a token.
+// Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
+#include "pg/base/boundary.h"
+
+#include "core/format_cipher.h"
+#include "core/random.h"
+#include "core/secret.h"
+#include "core/vault.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/keys/keys.h"
+#include "pg/base/varlena_view.h"
+#include "pg/vault/vault.h"
+#include "pg/vault/vault_store.h"
+
+namespace redoubt::pg {
+namespace {
+
+// A format's token may be taken.  With half of them in use this many attempts fail once in 10^30.
+constexpr int kAttempts = 100;
+
+using Bytes = std::span<const std::uint8_t>;
+using Fingerprint = std::array<std::uint8_t, kVaultFingerprintSize>;
+
+void require_randomness(bool ok) {
+  if (!ok) ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
+}
+
+void require_writable(const TokenType *policy) {
+  if (IsInParallelMode())
+    ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+                    errmsg("cannot change the vault of token type %s in a parallel query", policy->name),
+                    errhint("Set max_parallel_workers_per_gather to 0, or mark the function that the query calls "
+                            "PARALLEL UNSAFE."),
+                    errhidestmt(true)));
+  if (XactReadOnly)
+    ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                    errmsg("cannot change the vault of token type %s in a read-only transaction", policy->name),
+                    errhint("Tokens are made and forgotten on the primary, in a transaction that may write; "
+                            "%s_find() finds those that exist.",
+                            policy->name),
+                    errhidestmt(true)));
+}
+
+[[noreturn]] void refuse_disabled(const TokenType *policy) {
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the token of type %s is disabled", policy->name),
+       errhint("A member of redoubt_admin makes it usable again with redoubt.enable_tokens()."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+[[noreturn]] void refuse_corrupt(const TokenType *policy) {
+  ereport(ERROR,
+          (errcode(ERRCODE_DATA_CORRUPTED), errmsg("the vault's row of a token of type %s is corrupt", policy->name),
+           errhint("It was changed by hand, or comes from a database with other keys."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+[[noreturn]] void refuse_hidden(const TokenType *policy) {
+  ereport(ERROR,
+          (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+           errmsg("could not serialize access to the vault of token type %s", policy->name),
+           errhint("Another transaction made the token after this one had begun; try again."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+void require_consistent(const TokenType *policy) {
+  if (policy->deterministic) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("token type %s has a new token for every call", policy->name),
+           errdetail("The vault does not know which tokens are of one value."), errhidestmt(true)));
+}
+
+Fingerprint fingerprint_of(const TokenType *policy, Bytes value) {
+  Fingerprint fingerprint;
+  if (keys_vault_sealer(policy, 0)->fingerprint(value, fingerprint) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+  return fingerprint;
+}
+
+// FF1 under a key that nobody has.
+std::unique_ptr<FormatCipher> random_cipher() {
+  SecretBytes<kFormatKeySize> key;
+  std::array<std::uint8_t, kFormatClassIdSize> tweak;
+  if (!random_bytes(key.span()) || !random_bytes(tweak))
+    throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL has no randomness");
+  std::unique_ptr<FormatCipher> cipher = FormatCipher::make(key.span(), tweak);
+  if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a key");
+  return cipher;
+}
+
+Refusal encrypt(const TokenType *policy, FormatCipher &cipher, Bytes value, std::string &out) {
+  const std::string_view text(reinterpret_cast<const char *>(value.data()), value.size());
+  if (!policy->is_integer) return policy->format->crypt(Ff1Direction::encrypt, cipher, text, out);
+  std::int64_t number = 0;
+  std::int64_t random = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, cipher, number, random);
+  out = std::to_string(random);
+  return refusal;
+}
+
+// A random value of the type's format.  It keeps what the format keeps.
+Refusal random_in_format(const TokenType *policy, Bytes value, bytea **token) {
+  std::string out;
+  const Refusal refusal = encrypt(policy, *random_cipher(), value, out);
+  if (refusal.ok())
+    *token = call([&out] { return vault_bytes({reinterpret_cast<const std::uint8_t *>(out.data()), out.size()}); });
+  return refusal;
+}
+
+// Whether the format takes all these values.
+Refusal fit_format(const TokenType *policy, std::span<const Datum> values) {
+  const std::unique_ptr<FormatCipher> cipher = random_cipher();
+  std::string out;
+  for (const Datum value : values) {
+    if (InterruptPending) call([] { CHECK_FOR_INTERRUPTS(); });
+    const Refusal refusal = encrypt(policy, *cipher, varlena_bytes(DatumGetPointer(value)), out);
+    if (!refusal.ok()) return refusal;
+  }
+  return {Status::ok, 0, ""};
+}
+
+// A token that is probably unused.
+bytea *random_token(const TokenType *policy, Bytes value) {
+  if (policy->format == nullptr) {
+    std::array<std::uint8_t, kSivSize> random;
+    require_randomness(random_bytes(random));
+    return vault_bytes(random);
+  }
+  bytea *token = nullptr;
+  const Refusal refusal = random_in_format(policy, value, &token);
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  return token;
+}
+
+bytea *seal(const TokenType *policy, const bytea *token, Bytes value) {
+  const std::size_t size = VaultSealer::sealed_size(value.size());
+  if (size > MaxAllocSize - VARHDRSZ)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
+                    errhidestmt(true)));
+  auto *sealed = static_cast<bytea *>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(sealed, VARHDRSZ + size);
+  const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(sealed)), size);
+  if (keys_vault_sealer(policy, 0)->seal(varlena_bytes(token), value, out) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+  return sealed;
+}
+
+// The value of a row, palloc'd; null where it does not open.
+varlena *try_open_row(const TokenType *policy, const bytea *token, const VaultRow &row) {
+  const auto version = vault_key_version(varlena_bytes(row.sealed));
+  if (version.ok()) {
+    VaultSealer *sealer = keys_vault_sealer(policy, *version);
+    const std::size_t size = varlena_bytes(row.sealed).size() - kVaultOverhead;
+    auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
+    SET_VARSIZE(value, VARHDRSZ + size);
+    const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
+    if (sealer->open(varlena_bytes(token), varlena_bytes(row.sealed), out) == Status::ok) return value;
+  }
+  return nullptr;
+}
+
+varlena *open_row(const TokenType *policy, const bytea *token, const VaultRow &row) {
+  varlena *value = try_open_row(policy, token, row);
+  if (value == nullptr) refuse_corrupt(policy);
+  return value;
+}
+
+// A row that a fingerprint led to is the value's: the fingerprint is not sealed, and may have been moved by hand.
+void require_row_of(const TokenType *policy, const VaultRow &row, Bytes value) {
+  varlena *found = open_row(policy, row.token, row);
+  const Bytes bytes = varlena_bytes(found);
+  const bool same = secret_equal(bytes, value);
+  OPENSSL_cleanse(VARDATA(found), VARSIZE(found) - VARHDRSZ);
+  pfree(found);
+  if (!same) refuse_corrupt(policy);
+}
+
+// The token that a value has; null where there is none.  A row that has expired is deleted.
+bytea *existing(const TokenType *policy, Bytes value, const bytea *fingerprint) {
+  const VaultRow row = vault_find_settled(policy->class_id, VaultBy::fingerprint, fingerprint);
+  if (!row.found) return nullptr;
+  if (row.expired) {
+    require_writable(policy);
+    (void)vault_delete(policy->class_id, VaultBy::token,
+                       row.token);  // not by fingerprint: that may be another's by now
+    return nullptr;
+  }
+  if (row.disabled) refuse_disabled(policy);
+  require_row_of(policy, row, value);
+  return row.token;
+}
+
+// The token of `value`, made if there is none.
+bytea *obtain(const TokenType *policy, Bytes value, const bytea *fingerprint) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    CHECK_FOR_INTERRUPTS();
+    if (bytea *token = fingerprint != nullptr ? existing(policy, value, fingerprint) : nullptr) return token;
+    require_writable(policy);
+    bytea *token = random_token(policy, value);
+    // Waits for another transaction that makes the same; if that commits, the next look finds its token.
+    if (vault_insert(policy->class_id, token, fingerprint, seal(policy, token, value), policy)) {
+      disclosure_count_vaulted(policy);
+      return token;
+    }
+  }
+  ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("no unused token of type %s was found", policy->name),
+                  errdetail("%d random ones were in use.", kAttempts),
+                  errhint("A format with more values has room for more tokens."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+// A value of an array.
+struct Numbered {
+  Fingerprint fingerprint;
+  std::size_t index;
+};
+
+std::span<Numbered> by_fingerprint(const TokenType *policy, std::span<const Datum> values) {
+  auto *made = static_cast<Numbered *>(palloc_extended(sizeof(Numbered) * values.size(), MCXT_ALLOC_HUGE));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
+    made[i] = {{}, i};
+    if (policy->deterministic) made[i].fingerprint = fingerprint_of(policy, varlena_bytes(DatumGetPointer(values[i])));
+  }
+  const std::span<Numbered> all(made, values.size());
+  if (policy->deterministic)
+    std::ranges::sort(all, {}, [](const Numbered &value) -> const Fingerprint & { return value.fingerprint; });
+  return all;
+}
+
+// Deletes a row; false if there is none.  One that was made while this waited is deleted too, where the isolation level
+// lets it be seen.
+bool forget(const TokenType *policy, VaultBy by, const bytea *key) {
+  const bytea *left = nullptr;
+  while (true) {
+    CHECK_FOR_INTERRUPTS();
+    if (vault_delete(policy->class_id, by, key)) return true;
+    const VaultRow row = vault_find(policy->class_id, by, key);
+    if (!row.found) return false;
+    if (IsolationUsesXactSnapshot() ||
+        (left != nullptr && std::ranges::equal(varlena_bytes(left), varlena_bytes(row.token))))
+      refuse_hidden(policy);
+    left = row.token;
+  }
+}
+
+}  // namespace
+
+bytea *vault_bytes(Bytes bytes) {
+  auto *copy = static_cast<bytea *>(palloc(VARHDRSZ + bytes.size()));
+  SET_VARSIZE(copy, VARHDRSZ + bytes.size());
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<std::uint8_t *>(VARDATA(copy)));
+  return copy;
+}
+
+bytea *vault_tokenize(const TokenType *policy, Bytes value) {
+  bytea *plain = vault_bytes(value);
+  const bytea *fingerprint = nullptr;
+  Fingerprint charged;
+  if (policy->deterministic) {
+    charged = fingerprint_of(policy, varlena_bytes(plain));
+    fingerprint = vault_bytes(charged);
+  } else {
+    require_randomness(random_bytes(charged));  // no two calls are one
+  }
+  disclosure_tokenize_charge(policy, charged);
+  bytea *token = obtain(policy, varlena_bytes(plain), fingerprint);
+  OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
+  return token;
+}
+
+// In the order of their fingerprints, whatever that of the array: two calls never wait for each other.
+void vault_tokenize_all(const TokenType *policy, std::span<Datum> values) {
+  const Refusal refusal = policy->format != nullptr ? fit_format(policy, values) : Refusal{Status::ok, 0, ""};
+  if (!refusal.ok()) value_refuse(policy, refusal);
+  Fingerprint charged;
+  require_randomness(random_bytes(charged));  // no two calls are one
+  disclosure_tokenize_charge(policy, charged, static_cast<uint32>(values.size()));
+  const std::span<Numbered> order = by_fingerprint(policy, values);
+  MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  for (const Numbered &next : order) {
+    Datum &value = values[next.index];
+    const Bytes plain = varlena_bytes(DatumGetPointer(value));
+    MemoryContext caller = MemoryContextSwitchTo(per_value);
+    const bytea *token = obtain(policy, plain, policy->deterministic ? vault_bytes(next.fingerprint) : nullptr);
+    MemoryContextSwitchTo(caller);
+    OPENSSL_cleanse(DatumGetPointer(value), VARSIZE(DatumGetPointer(value)));
+    pfree(DatumGetPointer(value));
+    value = PointerGetDatum(vault_bytes(varlena_bytes(token)));
+    MemoryContextReset(per_value);
+  }
+  MemoryContextDelete(per_value);
+}
+
+bytea *vault_find_token(const TokenType *policy, Bytes value) {
+  require_consistent(policy);
+  const Fingerprint fingerprint = fingerprint_of(policy, value);
+  disclosure_tokenize_charge(policy, fingerprint);
+  const VaultRow row = vault_find(policy->class_id, VaultBy::fingerprint, vault_bytes(fingerprint));
+  if (!row.found || row.expired) return nullptr;
+  require_row_of(policy, row, value);
+  return row.token;
+}
+
+varlena *vault_open(const TokenType *policy, const bytea *token, bool required) {
+  const VaultRow row = vault_find(policy->class_id, VaultBy::token, token);
+  if (!row.found || row.expired) {
+    if (!required) return nullptr;
+    ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+                    row.found ? errmsg("the token of type %s has expired", policy->name)
+                              : errmsg("the token of type %s is not in the vault", policy->name),
+                    row.found ? 0 : errdetail("It has expired, was forgotten, or was never made in this database."),
+                    errhidestmt(true)));
+  }
+  if (row.disabled) {
+    if (!required) return nullptr;
+    refuse_disabled(policy);
+  }
+  return open_row(policy, token, row);
+}
+
+int64 vault_reseal_batch(const TokenType *policy, const bytea *after, int limit, const bytea **last) {
+  const std::uint16_t version = keys_vault_sealer(policy, 0)->key_version();
+  const VaultPart part = vault_rows_of_other_keys(policy->class_id, version, after, limit);
+  MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
+  int64 sealed = 0;
+  int corrupt = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, part.tokens) {
+    CHECK_FOR_INTERRUPTS();
+    const auto *token = static_cast<const bytea *>(lfirst(cell));
+    MemoryContext caller = MemoryContextSwitchTo(per_value);
+    const VaultRow row = vault_find(policy->class_id, VaultBy::token, token);
+    varlena *value = row.found ? try_open_row(policy, token, row) : nullptr;
+    if (row.found && value == nullptr) ++corrupt;
+    if (value != nullptr) {
+      const bytea *anew = seal(policy, token, varlena_bytes(value));
+      OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
+      if (vault_reseal(policy->class_id, token, row.sealed, anew)) ++sealed;
+    }
+    MemoryContextSwitchTo(caller);
+    MemoryContextReset(per_value);
+  }
+  MemoryContextDelete(per_value);
+  if (corrupt > 0)
+    ereport(WARNING,
+            (errcode(ERRCODE_DATA_CORRUPTED),
+             errmsg("%d values of type %s in the vault are corrupt and stay as they are", corrupt, policy->name),
+             errhidestmt(true)));
+  *last = part.last;
+  return sealed;
+}
+
+bool vault_forget_token(const TokenType *policy, const bytea *token) {
+  require_writable(policy);
+  return forget(policy, VaultBy::token, token);
+}
+
+bool vault_forget_value(const TokenType *policy, Bytes value) {
+  require_consistent(policy);
+  require_writable(policy);
+  const Fingerprint charged = fingerprint_of(policy, value);
+  const bytea *fingerprint = vault_bytes(charged);
+  disclosure_tokenize_charge(policy, charged);
+  return forget(policy, VaultBy::fingerprint, fingerprint);
+}
+
+}  // namespace redoubt::pg

@@ -1,0 +1,179 @@
+// vault/vault_audit.cpp - see vault/vault_audit.h.
+//
+// What whoever may read the table sees is sealed.  That somebody took a copy of it is worth knowing all the same, and
+// no privilege keeps a superuser or the table's owner away.  Not seen: files, pages and WAL read past SQL. Like
+// policy_changed, silent without shared memory or KEK, so that a dump needs neither. Covered by sql/vault.sql and
+// test/tap/vault.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/audit/audit_trail.h"
+#include "pg/audit/kek.h"
+#include "pg/base/shared_memory.h"
+#include "pg/vault/vault_store.h"
+#include "pg/vault/vault_audit.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr const char *kTable = "table redoubt.vault";
+
+void record_read() { audit_write({.event = "vault", .operation = "read", .detail = kTable}); }
+
+void record_change(const char *operation) {
+  audit_write({.event = "policy", .operation = operation, .detail = kTable});
+}
+
+bool is_vault(const RangeVar *name) { return name != nullptr && vault_holds(RangeVarGetRelid(name, NoLock, true)); }
+
+// CREATE STATISTICS may name what is no table, which the server then refuses.
+bool any_is_vault(const List *tables) {
+  ListCell *cell = nullptr;
+  foreach (cell, tables) {
+    const auto *table = static_cast<const RangeVar *>(lfirst(cell));
+    if (IsA(table, RangeVar) && is_vault(table)) return true;
+  }
+  return false;
+}
+
+// Is the vault attached to a partitioned table?  Its rows are then tried against the partition's bound.
+bool attaches_vault(const AlterTableStmt *statement) {
+  ListCell *cell = nullptr;
+  foreach (cell, statement->cmds) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    if (command->subtype == AT_AttachPartition && is_vault(reinterpret_cast<const PartitionCmd *>(command->def)->name))
+      return true;
+  }
+  return false;
+}
+
+bool publishes_vault(const List *objects, bool all_tables) {
+  if (all_tables) return true;
+  ListCell *cell = nullptr;
+  foreach (cell, objects) {
+    const auto *object = static_cast<const PublicationObjSpec *>(lfirst(cell));
+    if (object->pubtable != nullptr ? is_vault(object->pubtable->relation)
+                                    : object->name != nullptr && strcmp(object->name, "redoubt") == 0)
+      return true;
+  }
+  return false;
+}
+
+bool is_vault_name(const Node *names) {
+  return is_vault(makeRangeVarFromNameList(reinterpret_cast<List *>(const_cast<Node *>(names))));
+}
+
+// Does the vault go?  With the extension or the schema of this name, it does.
+bool drops_vault(const DropStmt *statement) {
+  if (!OidIsValid(vault_relation())) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, statement->objects) {
+    const auto *object = static_cast<const Node *>(lfirst(cell));
+    const bool whole = statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
+    if (whole ? strcmp(strVal(object), "redoubt") == 0 : statement->removeType == OBJECT_TABLE && is_vault_name(object))
+      return true;
+  }
+  return false;
+}
+
+// What a command that puts code on the vault, sends it elsewhere, takes it out of sight or drops it is called; null for
+// others.
+const char *vault_change_name(const Node *statement) {
+  switch (nodeTag(statement)) {
+    case T_RuleStmt:
+      return is_vault(reinterpret_cast<const RuleStmt *>(statement)->relation) ? "rule" : nullptr;
+    case T_CreateTrigStmt:
+      return is_vault(reinterpret_cast<const CreateTrigStmt *>(statement)->relation) ? "trigger" : nullptr;
+    case T_IndexStmt:
+      return is_vault(reinterpret_cast<const IndexStmt *>(statement)->relation) ? "index" : nullptr;
+    case T_CreateStatsStmt:  // ANALYZE evaluates its expressions
+      return any_is_vault(reinterpret_cast<const CreateStatsStmt *>(statement)->relations) ? "statistics" : nullptr;
+    case T_CreatePolicyStmt:
+      return is_vault(reinterpret_cast<const CreatePolicyStmt *>(statement)->table) ? "alter" : nullptr;
+    case T_AlterPolicyStmt:
+      return is_vault(reinterpret_cast<const AlterPolicyStmt *>(statement)->table) ? "alter" : nullptr;
+    case T_CreatePublicationStmt: {
+      const auto *create = reinterpret_cast<const CreatePublicationStmt *>(statement);
+      return publishes_vault(create->pubobjects, create->for_all_tables) ? "publish" : nullptr;
+    }
+    case T_AlterPublicationStmt: {
+      const auto *alter = reinterpret_cast<const AlterPublicationStmt *>(statement);
+      return alter->action != AP_DropObjects && publishes_vault(alter->pubobjects, alter->for_all_tables) ? "publish"
+                                                                                                          : nullptr;
+    }
+    case T_AlterTableStmt: {
+      const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
+      return is_vault(alter->relation) || attaches_vault(alter) ? "alter" : nullptr;
+    }
+    case T_RenameStmt: {
+      const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
+      const bool schema = rename->renameType == OBJECT_SCHEMA && strcmp(rename->subname, "redoubt") == 0;
+      return is_vault(rename->relation) || schema ? "alter" : nullptr;
+    }
+    case T_AlterObjectSchemaStmt:
+      return is_vault(reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation) ? "alter" : nullptr;
+    case T_AlterExtensionContentsStmt: {
+      const auto *alter = reinterpret_cast<const AlterExtensionContentsStmt *>(statement);
+      return alter->objtype == OBJECT_TABLE && is_vault_name(alter->object) ? "alter" : nullptr;
+    }
+    case T_DropStmt:
+      return drops_vault(reinterpret_cast<const DropStmt *>(statement)) ? "drop" : nullptr;
+    case T_TruncateStmt:
+      return any_is_vault(reinterpret_cast<const TruncateStmt *>(statement)->relations) ? "truncate" : nullptr;
+    default:
+      return nullptr;
+  }
+}
+
+const char *verb(CmdType command) {
+  switch (command) {
+    case CMD_INSERT:
+      return "insert";
+    case CMD_UPDATE:
+      return "update";
+    case CMD_DELETE:
+      return "delete";
+    default:
+      return "write";  // MERGE, and WITH that writes
+  }
+}
+
+bool writes_vault(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->resultRelations) {
+    const auto *entry = static_cast<const RangeTblEntry *>(list_nth(plan->rtable, lfirst_int(cell) - 1));
+    if (entry->relid == vault_relation()) return true;
+  }
+  return false;
+}
+
+bool on_record() { return shared_memory_ready() && kek_available(); }
+
+}  // namespace
+
+bool vault_watched(const PlannedStmt *plan) {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->relationOids)
+    if (vault_holds(lfirst_oid(cell))) return true;
+  return false;
+}
+
+void vault_audit_query(const QueryDesc *query, int eflags) {
+  const PlannedStmt *plan = query->plannedstmt;
+  if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || IsParallelWorker() || !on_record()) return;
+  if (writes_vault(plan))
+    record_change(verb(plan->commandType));
+  else
+    record_read();
+}
+
+void vault_audit_utility(const Node *statement) {
+  if (IsA(statement, CopyStmt)) {
+    const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
+    if (!is_vault(copy->relation) || !on_record()) return;
+    return copy->is_from ? record_change("insert") : record_read();
+  }
+  const char *change = vault_change_name(statement);
+  if (change != nullptr && on_record()) record_change(change);
+}
+
+}  // namespace redoubt::pg
