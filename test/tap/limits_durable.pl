@@ -173,6 +173,105 @@ for my $what (sort keys %damage) {
   is(standing($node), '25 75', "$what: the good file put back is good");
 }
 
+# Records that no charge can have made, under a good checksum, as memory that was written to by something else is
+# saved: they are dropped and counted, the others are kept, nothing that reads them crashes, and the next file is sound.
+my @crc_table = map { my $c = $_; $c = $c & 1 ? ($c >> 1) ^ 0x82f63b78 : $c >> 1 for 1 .. 8; $c } 0 .. 255;
+
+sub crc32c {
+  my ($bytes) = @_;
+  my $crc = 0xffffffff;
+  $crc = ($crc >> 8) ^ $crc_table[ ($crc ^ $_) & 255 ] for unpack 'C*', $bytes;
+  return $crc ^ 0xffffffff;
+}
+
+# CHANGE gets the time of loss, the buckets and the counters, each record a string.
+sub poison {
+  my ($good, $change) = @_;
+  my ($lost_at, $buckets, $usages) = unpack 'x16 Q3', $good;
+  my @records = unpack '(a40)*', substr $good, 40;
+  my @buckets = splice @records, 0, $buckets;
+  $change->(\$lost_at, \@buckets, \@records);
+  my $rest = pack 'Q3', $lost_at, scalar @buckets, scalar @records;
+  my $header = substr $good, 0, 12;
+  my $body = join '', $rest, @buckets, @records;
+  return $header . pack('L', crc32c("$header\0\0\0\0$body")) . $body;
+}
+
+# What reads buckets and counters, by way of everything that shows them.
+sub shown {
+  my ($title) = @_;
+  my ($out, $err) = ('', '');
+  my $rc = $node->psql('postgres', <<~'SQL', stdout => \$out, stderr => \$err, on_error_stop => 1);
+    SELECT count(u::text) > 0 FROM redoubt.usage AS u;
+    SELECT count(e::text) > 0 FROM redoubt.explain_limit('regress_lead', 'redoubt.email_token', 'reveal') AS e;
+    SQL
+  return ok($rc == 0 && $out eq "t\nt", "$title: counters and limits can be read") || diag($out, $err);
+}
+
+$node->stop('fast');
+my $good = read_file($file);
+ok(poison($good, sub { }) eq $good, 'the test knows the form of the file');
+my ($any_bucket, $any_usage);    # of a role in a database
+poison($good, sub { ($any_bucket, $any_usage) = map { (grep { unpack 'L', $_ } @$_)[0] } @_[ 1, 2 ] });
+my $lots = "\xff" x 8;
+my %usage_field = (operation => [ 12, 4 ], charged => [ 16, 8 ], delayed => [ 24, 8 ], since => [ 32, 8 ]);
+my %bucket_field = (kind => [ 12, 4 ], rule => [ 16, 8 ], tat => [ 24, 8 ], suspended => [ 32, 8 ]);
+
+sub with { my ($record, $at, $bytes) = @_; substr($record, $at, length $bytes) = $bytes; return $record }
+
+# Title -> how many buckets and counters are dropped, and the change.
+my %poison = (
+  'operation 5, one past the last' => [ 0, 1, sub { push @{ $_[2] }, with($any_usage, 12, pack 'L', 5) } ],
+  'operation 6' => [ 0, 1, sub { push @{ $_[2] }, with($any_usage, 12, pack 'L', 6) } ],
+  'three operations at once' => [ 0, 3, sub { unshift @{ $_[2] }, map { with($any_usage, 12, pack 'L', $_) } 5, 6, 0x80000001 } ],
+  'a counter of no database, but of a role' => [ 0, 1, sub { push @{ $_[2] }, with($any_usage, 0, "\0" x 4) } ],
+  'a counter of no role' => [ 0, 1, sub { push @{ $_[2] }, with($any_usage, 4, "\0" x 4) } ],
+  'a bucket of no rule' => [ 1, 0, sub { push @{ $_[1] }, with($any_bucket, 16, "\0" x 8) } ],
+  'a bucket of no database' => [ 1, 0, sub { push @{ $_[1] }, with($any_bucket, 0, "\0" x 4) } ],
+  'a time of loss to come' => [ 1, 0, sub { ${ $_[0] } = ~0 } ],
+  'a bucket and a counter' => [ 1, 1, sub { push @{ $_[1] }, with($any_bucket, 12, pack 'L', 3); push @{ $_[2] }, with($any_usage, 12, pack 'L', 99) } ],
+  (map { my ($at, $size) = @{ $usage_field{$_} }; ("counter, all ones: $_" => [ 0, 1, sub { push @{ $_[2] }, with($any_usage, $at, substr $lots, 0, $size) } ]) } qw(operation charged delayed)),
+  (map { my ($at, $size) = @{ $bucket_field{$_} }; ("bucket, all ones: $_" => [ 1, 0, sub { push @{ $_[1] }, with($any_bucket, $at, substr $lots, 0, $size) } ]) } qw(kind rule tat)),
+  'counter, an impossible time' => [ 0, 1, sub { push @{ $_[2] }, with($any_usage, 32, pack 'q', -(2**62)) } ],
+  'bucket, an impossible time' => [ 1, 0, sub { push @{ $_[1] }, with($any_bucket, 32, pack 'q', -(2**62)) } ],
+);
+for my $what (sort keys %poison) {
+  my ($buckets, $usages, $change) = @{ $poison{$what} };
+  write_file($file, poison($good, $change));
+  $offset = $node->log_size;
+  $node->start;
+  like($node->log_text($offset), qr/WARNING:  redoubt: file "redoubt_limits": $buckets records of buckets and $usages of usage counters were out of range and dropped/,
+    "$what: the log warns, once, and counts");
+  shown($what);
+  is(standing($node), '25 75', "$what: the good records are kept");
+  $offset = $node->log_size;
+  $node->restart;
+  unlike($node->log_text($offset), qr/WARNING:  redoubt/, "$what: the file has healed");
+  unlike($node->log_text($offset), qr/terminated by signal/, "$what: no crash");
+  $node->stop('fast');
+}
+write_file($file, $good);
+$node->start;
+
+# A limit that is made after such a start has nothing that could be lost: this is how a block is lifted.
+$node->stop('fast');
+unlink $file or die "$file: $!";
+$node->start;
+blocked($node, 'a lost file: the bucket begins empty');
+$node->admin(q{SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 100, '100 days')});
+blocked($node, 'a lost file: so does that of a limit that is set once more in its place');
+$node->admin(q{SELECT redoubt.drop_limit('regress_lead', 'redoubt.email_token', 'reveal'),
+               redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 100, '100 days')});
+reveal($node, 1);
+is(standing($node), '1 99', 'a lost file: dropped and set anew, a limit is full');
+$node->restart;
+is(standing($node), '1 99', 'and stays so');
+$node->admin(q{SELECT redoubt.set_limit('regress_agent', 'redoubt.email_token', 'masked', 5, '100 days')});
+reveal_masked($node);
+is($node->admin(q{SELECT remaining FROM redoubt.usage WHERE role = 'regress_agent'::regrole AND token_type = 'redoubt.email_token'::regtype AND operation = 'masked'}),
+  4, 'a limit that is made later for the first time is full as well');
+$node->admin(q{SELECT redoubt.drop_limit('regress_agent', 'redoubt.email_token', 'masked')});
+
 # It refills as ever: a limit of 1000 a second is whole again after a second.
 $node->stop('fast');
 unlink $file or die "$file: $!";

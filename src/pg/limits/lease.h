@@ -1,8 +1,8 @@
-// lease.h - values paid for ahead, so that a row costs a subtraction.
+// lease.h - values paid for ahead, so that a row or a revealed value costs a subtraction.
 //
-// Takes 1, 2, 4 ... 64 values at a time; what is not delivered goes back when the
-// statement or portal pauses, and at once where a limit would refuse what another meter of this
-// backend needs: then no value is refused for the sake of one that nobody asked for.
+// Takes 1, 2, 4 ... 64 values at a time, fewer where little is left (limits.h); what is not delivered goes back when
+// the statement or portal pauses, and at once where a limit would refuse what another meter of this backend needs: then
+// no value is refused for the sake of one that nobody asked for.
 #ifndef REDOUBT_PG_LIMITS_LEASE_H
 #define REDOUBT_PG_LIMITS_LEASE_H
 
@@ -19,6 +19,7 @@ struct Lease {
   std::uint32_t next;     // size of the next lease
   TimestampTz leased_at;  // of the last one, for the refund
   std::uint64_t taken;    // delivered so far
+  Oid subject;            // whom the last one was charged to
 };
 
 // The lease for which limits_lease is being asked; keeps what it holds.
@@ -35,10 +36,15 @@ void leases_register(LeaseHolder holder);
 // leases_give_back asks every holder; lease_being_filled keeps what it has.
 bool leases_give_back(Oid token_type, Operation operation) noexcept;
 
-inline Lease lease_make(Oid token_type, Operation operation) noexcept { return {token_type, operation, 0, 1, 0, 0}; }
+inline Lease lease_make(Oid token_type, Operation operation) noexcept {
+  return {token_type, operation, 0, 1, 0, 0, InvalidOid};
+}
+
+// lease_more charges until `wanted` values are held; raises where the limits refuse.  With `may_degrade` it returns
+// false where the limit that refuses says degrade.
+bool lease_more(Lease *lease, std::uint32_t wanted, bool may_degrade = false);
 
 // lease_take charges `wanted` values; raises where the limits refuse.
-void lease_more(Lease *lease, std::uint32_t wanted);  // until that many are held
 inline void lease_take(Lease *lease, std::uint32_t wanted) {
   if (lease->held < wanted) [[unlikely]]
     lease_more(lease, wanted);
@@ -48,7 +54,8 @@ inline void lease_take(Lease *lease, std::uint32_t wanted) {
 
 // lease_refund gives back what is held.  Safe in callbacks and while an error is in flight.
 inline void lease_refund(Lease *lease) noexcept {
-  if (lease->held > 0) limits_refund(lease->token_type, lease->operation, lease->held, lease->leased_at);
+  if (lease->held > 0)
+    limits_refund(lease->token_type, lease->operation, lease->held, lease->leased_at, lease->subject);
   lease->held = 0;
   lease->next = 1;
 }

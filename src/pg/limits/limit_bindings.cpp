@@ -10,6 +10,7 @@
 #include "pg/limits/limit_statement.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
+#include "pg/types/token_type.h"
 
 namespace redoubt::pg {
 namespace {
@@ -29,6 +30,7 @@ int copy_rules(std::span<const LimitRule> rules, const Role *role, Role wanted, 
     rule.rate = rules[i].rate;
     rule.key = limit_bucket_key(rules[i], subject);
     rule.max_delay_ns = rules[i].max_delay_ns;
+    rule.made_at = rules[i].made_at;
     rule.id = rules[i].id;
     rule.on_excess = rules[i].on_excess;
   }
@@ -81,7 +83,7 @@ void bind(Binding *binding) {
   find_rules(binding->key, &fresh);
   for (const BoundRule &rule : limit_binding_charged(&fresh)) fresh.per_statement |= limit_per_statement(rule.rate);
   for (BoundRule &rule : limit_binding_all(&fresh)) {
-    rule.bucket = bucket_pin(rule.key, limit_full_ns(rule.rate));
+    rule.bucket = bucket_pin(rule.key, limit_full_ns(rule.rate), rule.made_at);
     fresh.suspends |= rule.on_excess == OnExcess::suspend;
   }
 
@@ -125,8 +127,15 @@ void limits_backend_init() {
 
 namespace {
 
+// What is charged stays in shared memory, for everybody to read.
+void require_chargeable(const BindingKey &key) {
+  if (key.operation >= kOperations) elog(ERROR, "redoubt: operation %u cannot be charged", key.operation);
+  if (token_type_find(key.type) == nullptr) elog(ERROR, "redoubt: type %u is no token type to charge", key.type);
+}
+
 Binding *find_or_bind(const BindingKey &key) {
   limits_backend_init();
+  require_chargeable(key);
   bool found = false;
   auto *binding = static_cast<Binding *>(hash_search(bindings, &key, HASH_ENTER, &found));
   if (!found) {
@@ -148,14 +157,14 @@ Binding *find_or_bind(const BindingKey &key) {
 
 [[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation) {
   const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
-  Binding *const binding = recent[key.operation];
+  Binding *const binding = key.operation < kOperations ? recent[key.operation] : nullptr;
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
   return find_or_bind(key);
 }
 
-Binding *limit_binding_cached(Oid type, Operation operation) noexcept {
+Binding *limit_binding_cached(Oid subject, Oid type, Operation operation) noexcept {
   if (bindings == nullptr) return nullptr;
-  const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
+  const BindingKey key = {subject, type, static_cast<uint32>(operation)};
   auto *binding = static_cast<Binding *>(hash_search(bindings, &key, HASH_FIND, nullptr));
   return binding != nullptr && binding->generation != 0 ? binding : nullptr;
 }

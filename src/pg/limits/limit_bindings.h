@@ -28,6 +28,7 @@ struct BoundRule {
   BucketKey key;   // of the subject's own bucket
   Bucket *bucket;  // pinned; an overflow bucket where there was no room for its own
   uint64 max_delay_ns;
+  uint64 made_at;
   int64 id;
   OnExcess on_excess;
   TimestampTz noticed[kNotices];  // start of the statement in which the event was last written
@@ -71,8 +72,8 @@ Binding *limit_binding(Oid type, Operation operation);
 // The same without listening, where a lock was just taken or a charge follows that does.
 Binding *limit_binding_as_known(Oid type, Operation operation);
 
-// The same where it is made already, else null.  Touches no catalog.
-Binding *limit_binding_cached(Oid type, Operation operation) noexcept;
+// That of a login role where it is made already, else null.  Touches no catalog.
+Binding *limit_binding_cached(Oid subject, Oid type, Operation operation) noexcept;
 
 // limit_binding_load makes the windows of the statement at hand those that limit_window charges.
 void limit_binding_load(const Binding *binding);

@@ -13,7 +13,20 @@ namespace redoubt::pg {
 namespace {
 
 // Columns of redoubt.limit_rule.
-enum : int { kId = 1, kRole, kTokenType, kOperation, kMaxValues, kPer, kBurst, kOnExcess, kMaxDelay, kShared };
+enum : int {
+  kId = 1,
+  kRole,
+  kTokenType,
+  kOperation,
+  kMaxValues,
+  kPer,
+  kBurst,
+  kOnExcess,
+  kMaxDelay,
+  kShared,
+  kCreatedBy,
+  kCreatedAt
+};
 
 constexpr uint64 kNsPerUs = 1000;
 constexpr uint64 kUsPerDay = USECS_PER_DAY;
@@ -86,6 +99,7 @@ LimitRule read_rule(const CatalogRow &row) {
   rule.max_delay_ns = kDefaultMaxDelayNs;
   if (!null && !interval_ns(DatumGetIntervalP(max_delay), &rule.max_delay_ns)) raise_unreadable(rule.id);
   rule.shared = DatumGetBool(required(kShared));
+  rule.made_at = limit_time_ns(DatumGetTimestampTz(required(kCreatedAt)));
   if (!operation_parse(TextDatumGetCString(required(kOperation)), &rule.operation) ||
       !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess) || on_excess_problem(rule) != nullptr)
     raise_unreadable(rule.id);
@@ -192,7 +206,8 @@ bool interval_ns(const Interval *interval, uint64 *ns) noexcept {
 
 const char *operation_name(Operation op) {
   constexpr const char *kNames[kOperations] = {"read", "reveal", "masked", "tokenize", "probe"};
-  return kNames[static_cast<int>(op)];
+  const auto at = static_cast<unsigned>(op);
+  return at < kOperations ? kNames[at] : "unknown";
 }
 
 bool operation_parse(const char *word, Operation *operation) noexcept {

@@ -25,6 +25,7 @@ struct LimitRule {
   OnExcess on_excess;
   bool shared;          // one bucket for all login roles it applies to
   uint64 max_delay_ns;  // the longest sleep a throttling rule may impose on one charge
+  uint64 made_at;       // limit time
   GcraRate rate;        // per_ns 0: the window is one statement
 };
 static_assert(std::is_trivially_copyable_v<LimitRule>);

@@ -139,6 +139,7 @@ void suspend(const Binding *binding, BoundRule *rule, TimestampTz now) {
   uint64 never = 0;
   if (rule->bucket->key.kind != BucketKind::own) return;
   if (!pg_atomic_compare_exchange_u64(&rule->bucket->suspended, &never, static_cast<uint64>(now))) return;
+  suspensions_note();
   const char *const role = GetUserNameFromId(binding->key.subject, true);
   ereport(LOG, (errmsg("redoubt: role \"%s\" is suspended from %s", role != nullptr ? role : "?",
                        format_type_be_qualified(binding->key.type)),
@@ -148,15 +149,22 @@ void suspend(const Binding *binding, BoundRule *rule, TimestampTz now) {
 
 // ---- buckets
 
+// Of what a limit has left, a lease takes at most this part ahead of its first value.
+constexpr uint64 kLeasedPart = 16;
+
 // How many of `want` values every throttle and block rule admits now.  Any but a throttle
-// rule counts as empty when it does not admit `least`.
+// rule counts as empty when it does not admit `least`.  A rule that only logs is not exceeded by what is leased ahead.
 uint32 affordable(const Binding *binding, uint64 now, uint32 want, uint32 least) noexcept {
   uint64 n = want;
   for (const BoundRule &rule : limit_binding_charged(binding)) {
-    if (only_logs(rule)) continue;
     const uint64 left = limit_window_left(rule, now);
+    const uint64 ahead = std::max<uint64>(least, left / kLeasedPart);
+    if (only_logs(rule)) {
+      if (left > 0) n = std::min(n, ahead);
+      continue;
+    }
     if (rule.on_excess != OnExcess::throttle && left < least) return 0;
-    n = std::min(n, left);
+    n = std::min(n, std::min(left, ahead));
   }
   return static_cast<uint32>(n);
 }
@@ -244,7 +252,7 @@ uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal)
 
 // Nothing could be granted: sleeps, or raises, or returns false where the charge is to be
 // given up for a milder operation.
-bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint32 want, uint32 least) {
+bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint32 least) {
   if (slept_statement != GetCurrentStatementStartTimestamp()) {
     slept_statement = GetCurrentStatementStartTimestamp();
     slept_ns = 0;
@@ -259,7 +267,7 @@ bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint
       return false;
     }
     if (action == OnExcess::suspend) suspend(binding, refusal.blocking, now);
-    notice(binding, refusal.blocking, kBlocked, want);
+    notice(binding, refusal.blocking, kBlocked, least);
     raise_blocked(binding, refusal, now, least);
   }
   if (refusal.throttling == nullptr) return true;  // another session gave values back meanwhile
@@ -300,7 +308,7 @@ void require_postmaster() {
       if (charge->began == 0) charge->began = now;
       n = affordable(binding, now_ns, want, least);
       if (n == 0) {
-        if (!wait_or_raise(binding, charge, now, want, least)) return 0;
+        if (!wait_or_raise(binding, charge, now, least)) return 0;
         continue;
       }
       notice_exceeded(binding, now_ns, n);
@@ -330,14 +338,19 @@ void limits_charge(Oid type, Operation op, uint32 n) {
   }
 }
 
-bool limits_charge_or_degrade(Oid type, Operation op) {
+uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+  if (want == 0) return 0;
   Charge charge = {type, op, true, 0, 0};
-  return charge_some(&charge, 1, 1, nullptr) == 1;
+  return charge_some(&charge, want, 1, leased_at);
 }
 
-void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at) noexcept {
+uint64 limits_news() noexcept {
+  return (limit_rules_generation() + suspensions_noted()) * 4 + static_cast<uint64>(setting_mode);
+}
+
+void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid subject) noexcept {
   if (n == 0) return;
-  const Binding *const binding = limit_binding_cached(type, op);
+  const Binding *const binding = limit_binding_cached(OidIsValid(subject) ? subject : GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   usage_give_back(binding->usage, n);
   if (leased_at == 0) leased_at = binding->last_lease;
@@ -350,7 +363,7 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at) noex
 }
 
 void limits_force(Oid type, Operation op, uint32 n) noexcept {
-  const Binding *const binding = limit_binding_cached(type, op);
+  const Binding *const binding = limit_binding_cached(GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   usage_add(binding->usage, n);
@@ -371,7 +384,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
     for (const BoundRule &rule : limit_binding_charged(binding))
       debt |= !only_logs(rule) && limit_window_in_debt(rule, limit_time_ns(now));
     if (!debt) return;
-    if (exact) (void)wait_or_raise(binding, &charge, now, 1, 1);
+    if (exact) (void)wait_or_raise(binding, &charge, now, 1);
     now = GetCurrentTimestamp();
   }
 }

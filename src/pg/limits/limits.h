@@ -20,9 +20,13 @@ Size limits_shmem_size();
 void limits_shmem_startup();  // AddinShmemInitLock held by the caller
 void limits_backend_init();   // registers cache callbacks; once per backend, cheap to call again
 
+// Every function here that may raise refuses an operation or a token type that does not exist (XX000): what is charged
+// is kept in shared memory and on disk.  Those that may not raise do nothing then.
+
 // limits_lease charges at least one and at most `want` values of `type` to the
-// subject, before they leave, and returns how many (0 only for want = 0).  Near a
-// limit it grants fewer, so the budget is exact.  Sleeps where a limit says throttle;
+// subject, before they leave, and returns how many (0 only for want = 0).  Beyond the
+// first value it grants a sixteenth of what a limit has left, so near a limit values are charged one by one,
+// the budget is exact, and what one session holds refuses little to another.  Sleeps where a limit says throttle;
 // raises 53400 where it says block, degrade or suspend, where the role is suspended, or where the statement would sleep
 // longer than max_delay in all. Charges every window that applies, or none.  `leased_at`, if given, receives what
 // limits_refund needs to know.  A lease is for values about to leave: one kept open
@@ -35,15 +39,20 @@ uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at 
 // forfeits it.
 void limits_charge(Oid type, Operation op, uint32 n);
 
-// limits_charge_or_degrade charges one value like limits_charge, but returns false, with nothing
-// charged, where the limit that refuses says degrade: the caller then shows less.
-bool limits_charge_or_degrade(Oid type, Operation op);
+// limits_lease_or_degrade is limits_lease, but returns 0, with nothing charged, where the limit that refuses says
+// degrade: the caller then shows less.
+uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at);
 
 // limits_refund gives back leased values that were not delivered.  `leased_at` is what
-// the lease returned; 0 stands for this backend's last lease of the kind.  What the
+// the lease returned; 0 stands for this backend's last lease of the kind; `subject` is who was charged, if it need
+// not be the session's login role any more.  What the
 // buckets have drained since, they keep.  Atomics only: safe while an error is in
 // flight and in reset callbacks.
-void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at = 0) noexcept;
+void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at = 0, Oid subject = InvalidOid) noexcept;
+
+// limits_news moves on whenever a value that is leased could be refused to the subject by now, or be counted by other
+// rules: rules or memberships changed, somebody was suspended, or redoubt.mode is another.
+uint64 limits_news() noexcept;
 
 // limits_force charges `n` values that are disclosed already, by the text of an error in
 // flight: it neither waits nor raises, and may leave a bucket in debt.  Atomics only.

@@ -46,7 +46,7 @@ Verdict verdict_of(const LimitRule &rule, uint64 wait_ns) noexcept {
 }
 
 Standing standing_of(const LimitRule &rule, Oid role, bool charged, uint64 now) {
-  const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, role), limit_full_ns(rule.rate));
+  const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, role), limit_full_ns(rule.rate), rule.made_at);
   Standing standing = {&rule, Verdict::admits, rule.rate.max_values, 0, 0, charged};
   if (!limit_per_statement(rule.rate)) {  // else a statement to come has all of it
     standing.remaining = gcra_remaining(rule.rate, tat, now);

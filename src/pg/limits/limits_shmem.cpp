@@ -24,6 +24,7 @@ struct Control {
   pg_atomic_uint64 saved_at;     // TimestampTz, see limits_saved_at
   pg_atomic_uint64 sweep_after;  // TimestampTz before which looking for full buckets again is pointless
   pg_atomic_uint64 reported_at;  // TimestampTz of the last report of an overflow
+  pg_atomic_uint64 suspensions;  // see suspensions_noted
 };
 
 constinit HTAB *buckets = nullptr;
@@ -55,11 +56,11 @@ constexpr BucketKey kLastKey = {InvalidOid, InvalidOid, InvalidOid, BucketKind::
 
 // ---- with kLimitsLock held, exclusively where entries are added or removed
 
-// The TAT of a bucket that is not there: full, unless state was lost or the subject was charged
+// The TAT of a bucket that is not there: full, unless the rule's state was lost or the subject was charged
 // elsewhere for want of room.  Never more than an empty bucket's.
-uint64 initial_tat(const BucketKey &key, uint64 full_ns, uint64 now) noexcept {
+uint64 initial_tat(const BucketKey &key, uint64 full_ns, uint64 made_at, uint64 now) noexcept {
   const uint64 lost_at = pg_atomic_read_u64(&control->lost_at);
-  uint64 tat = lost_at == 0 ? 0 : lost_at + full_ns;
+  uint64 tat = made_at > lost_at || lost_at == 0 ? 0 : lost_at + full_ns;
   if (const Bucket *overflow = find<Bucket>(buckets, overflow_key(key)))
     tat = std::max(tat, std::min(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&overflow->tat)), now + full_ns));
   return tat;
@@ -89,9 +90,9 @@ void sweep(TimestampTz now) noexcept {
     pg_atomic_write_u64(&control->sweep_after, static_cast<uint64>(now + USECS_PER_SEC));
 }
 
-Bucket *find_or_add(const BucketKey &key, uint64 full_ns, TimestampTz now) noexcept {
+Bucket *find_or_add(const BucketKey &key, uint64 full_ns, uint64 made_at, TimestampTz now) noexcept {
   if (auto *bucket = find<Bucket>(buckets, key)) return bucket;
-  const uint64 tat = initial_tat(key, full_ns, limit_time_ns(now));
+  const uint64 tat = initial_tat(key, full_ns, made_at, limit_time_ns(now));
   if (hash_get_num_entries(buckets) >= bucket_capacity(BucketKind::own)) sweep(now);
   if (auto *bucket = add_bucket(key, tat)) return bucket;
   if (auto *bucket = find<Bucket>(buckets, overflow_key(key))) return bucket;
@@ -130,6 +131,42 @@ int lift(Concerned &&concerned) {
   return lifted;
 }
 
+// ---- what a charge can have written, and nothing else
+
+// No bucket is in debt for longer: limit_rate_problem bounds it at a hundred years, a forced charge at twice that.
+constexpr uint64 kLongestDebtNs = 2 * 36525ULL * USECS_PER_DAY * 1000;
+
+bool sound_time(uint64 at) noexcept { return IS_VALID_TIMESTAMP(static_cast<TimestampTz>(at)); }
+
+bool sound(const SavedBucket &bucket, uint64 now) noexcept {
+  const BucketKey &key = bucket.key;
+  bool known = false;
+  switch (key.kind) {
+    case BucketKind::own:
+      known = OidIsValid(key.database) && OidIsValid(key.relation) && key.rule > 0;
+      break;
+    case BucketKind::overflow:
+      known = OidIsValid(key.database) && OidIsValid(key.relation) && key.rule > 0 && !OidIsValid(key.subject);
+      break;
+    case BucketKind::last:
+      known = key == kLastKey;
+      break;
+  }
+  const bool later = bucket.tat > now && bucket.tat - now > kLongestDebtNs;
+  return known && !later && sound_time(bucket.suspended) && (bucket.suspended == 0 || key.kind == BucketKind::own);
+}
+
+bool sound(const UsageKey &key) noexcept {
+  if (key.operation >= kOperations) return false;
+  return OidIsValid(key.database) ? OidIsValid(key.subject) && OidIsValid(key.type)
+                                  : !OidIsValid(key.subject) && !OidIsValid(key.type);
+}
+
+bool sound(const SavedUsage &usage) noexcept {
+  constexpr uint64 kMost = INT64_MAX;
+  return sound(usage.key) && usage.charged <= kMost && usage.delayed_us <= kMost && sound_time(usage.since);
+}
+
 // ---- copies
 
 template <typename To>
@@ -138,16 +175,21 @@ To *copy_space(long entries) {
       palloc_extended(sizeof(To) * static_cast<Size>(entries), MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM));
 }
 
+// What is not sound stays where it is: a saved file heals at the next start.
 void copy_tables(SavedLimits *saved) noexcept {
+  const uint64 now = limit_time_ns(GetCurrentTimestamp());
   HASH_SEQ_STATUS status;
   hash_seq_init(&status, buckets);
-  while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status)))
-    saved->bucket[saved->buckets++] = {bucket->key, pg_atomic_read_u64(&bucket->tat),
-                                       pg_atomic_read_u64(&bucket->suspended)};
+  while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
+    const SavedBucket copy = {bucket->key, pg_atomic_read_u64(&bucket->tat), pg_atomic_read_u64(&bucket->suspended)};
+    if (sound(copy, now)) saved->bucket[saved->buckets++] = copy;
+  }
   hash_seq_init(&status, usages);
-  while (auto *entry = static_cast<UsageEntry *>(hash_seq_search(&status)))
-    saved->usage[saved->usages++] = {entry->key, pg_atomic_read_u64(&entry->charged),
-                                     pg_atomic_read_u64(&entry->delayed_us), pg_atomic_read_u64(&entry->since)};
+  while (auto *entry = static_cast<UsageEntry *>(hash_seq_search(&status))) {
+    const SavedUsage copy = {entry->key, pg_atomic_read_u64(&entry->charged), pg_atomic_read_u64(&entry->delayed_us),
+                             pg_atomic_read_u64(&entry->since)};
+    if (sound(copy)) saved->usage[saved->usages++] = copy;
+  }
   saved->lost_at = pg_atomic_read_u64(&control->lost_at);
 }
 
@@ -180,14 +222,15 @@ void limits_shmem_startup() {
   usages = make_table("redoubt usage", usage_capacity() + kOperations, sizeof(UsageKey), sizeof(UsageEntry));
   control = static_cast<Control *>(ShmemInitStruct("redoubt limits", sizeof(Control), &found));
   if (found) return;
-  for (pg_atomic_uint64 *field : {&control->lost_at, &control->saved_at, &control->sweep_after, &control->reported_at})
+  for (pg_atomic_uint64 *field :
+       {&control->lost_at, &control->saved_at, &control->sweep_after, &control->reported_at, &control->suspensions})
     pg_atomic_init_u64(field, 0);
   (void)add_bucket(kLastKey, 0);
   for (uint32 i = 0; i < kOperations; ++i) (void)find_or_add_usage({InvalidOid, InvalidOid, InvalidOid, i});
   limits_store_load();
 }
 
-Bucket *bucket_pin(const BucketKey &key, uint64 full_ns) {
+Bucket *bucket_pin(const BucketKey &key, uint64 full_ns, uint64 made_at) {
   require_preloaded();
   LWLock *const lock = shared_lock(kLimitsLock);
   LWLockAcquire(lock, LW_SHARED);
@@ -198,7 +241,7 @@ Bucket *bucket_pin(const BucketKey &key, uint64 full_ns) {
 
   const TimestampTz now = GetCurrentTimestamp();
   LWLockAcquire(lock, LW_EXCLUSIVE);
-  bucket = find_or_add(key, full_ns, now);
+  bucket = find_or_add(key, full_ns, made_at, now);
   pg_atomic_fetch_add_u32(&bucket->pins, 1);
   LWLockRelease(lock);
   return bucket;
@@ -206,13 +249,13 @@ Bucket *bucket_pin(const BucketKey &key, uint64 full_ns) {
 
 void bucket_unpin(Bucket *bucket) noexcept { pg_atomic_fetch_sub_u32(&bucket->pins, 1); }
 
-BucketState bucket_peek(const BucketKey &key, uint64 full_ns) {
+BucketState bucket_peek(const BucketKey &key, uint64 full_ns, uint64 made_at) {
   require_preloaded();
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
   auto *bucket = find<Bucket>(buckets, key);
   const BucketState state = bucket == nullptr
-                                ? BucketState{initial_tat(key, full_ns, now), 0}
+                                ? BucketState{initial_tat(key, full_ns, made_at, now), 0}
                                 : BucketState{pg_atomic_read_u64(&bucket->tat),
                                               static_cast<TimestampTz>(pg_atomic_read_u64(&bucket->suspended))};
   LWLockRelease(shared_lock(kLimitsLock));
@@ -226,6 +269,10 @@ int buckets_lift(Oid subject, int64 rule) {
 int buckets_lift_all() {
   return lift([](const BucketKey &) { return true; });
 }
+
+void suspensions_note() noexcept { pg_atomic_fetch_add_u64(&control->suspensions, 1); }
+
+uint64 suspensions_noted() noexcept { return pg_atomic_read_u64(&control->suspensions); }
 
 bool bucket_overflow_due(TimestampTz now) noexcept {
   uint64 last = pg_atomic_read_u64(&control->reported_at);
@@ -275,6 +322,12 @@ void usage_add(UsageEntry *entry, uint32 n) noexcept {
   pg_atomic_fetch_add_u64(&entry->charged, n);
 }
 
+bool usage_is_sound(const UsageEntry *entry) noexcept { return sound(entry->key); }
+
+int64 usage_count(pg_atomic_uint64 *counter) noexcept {
+  return static_cast<int64>(std::min<uint64>(pg_atomic_read_u64(counter), INT64_MAX));
+}
+
 bool usage_is_empty(UsageEntry *entry) noexcept { return pg_atomic_read_u64(&entry->since) == 0; }
 
 void usage_reset(UsageEntry *entry, TimestampTz now) noexcept {
@@ -311,10 +364,23 @@ bool limits_copy_out(SavedLimits *saved, bool wait) {
   }
 }
 
-void limits_copy_in(const SavedLimits &saved, uint64 now) {
-  limits_mark_lost(saved.lost_at);
-  for (const SavedBucket &bucket : std::span(saved.bucket, saved.buckets)) load_bucket(bucket, now);
+UnsoundRecords limits_copy_in(const SavedLimits &saved, uint64 now) {
+  UnsoundRecords unsound = {};
+  if (saved.lost_at <= now)
+    limits_mark_lost(saved.lost_at);
+  else
+    ++unsound.buckets;
+  for (const SavedBucket &bucket : std::span(saved.bucket, saved.buckets)) {
+    if (sound(bucket, now))
+      load_bucket(bucket, now);
+    else
+      ++unsound.buckets;
+  }
   for (const SavedUsage &usage : std::span(saved.usage, saved.usages)) {
+    if (!sound(usage)) {
+      ++unsound.usages;
+      continue;
+    }
     if (usage.since == 0) continue;
     UsageEntry *const entry = find_or_add_usage(usage.key);
     if (entry == nullptr) continue;
@@ -322,6 +388,7 @@ void limits_copy_in(const SavedLimits &saved, uint64 now) {
     pg_atomic_fetch_add_u64(&entry->charged, static_cast<int64>(usage.charged));
     pg_atomic_fetch_add_u64(&entry->delayed_us, static_cast<int64>(usage.delayed_us));
   }
+  return unsound;
 }
 
 void limits_mark_lost(uint64 lost_at) noexcept { pg_atomic_write_u64(&control->lost_at, lost_at); }

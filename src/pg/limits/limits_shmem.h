@@ -38,6 +38,7 @@ struct BucketKey {
   Oid subject;   // login role; InvalidOid for a shared rule and for overflow
   BucketKind kind;
   int64 rule;
+  bool operator==(const BucketKey &) const = default;
 };
 static_assert(sizeof(BucketKey) == 24 && std::has_unique_object_representations_v<BucketKey>);
 
@@ -66,10 +67,10 @@ struct UsageEntry {
 static_assert(std::is_trivially_destructible_v<UsageEntry>);
 
 // bucket_pin returns the bucket for a key, made if absent; `full_ns` is the time the rule's
-// bucket takes to drain.  Where the table is full it is an overflow bucket, which its
-// key.kind says.  Every pin needs an unpin, at the latest when the backend exits.
-// Raises 55000 where the library is not preloaded.
-Bucket *bucket_pin(const BucketKey &key, uint64 full_ns);
+// bucket takes to drain, `made_at` the limit time at which the rule was made.  Where the table is full it is an
+// overflow bucket, which its key.kind says.  Every pin needs an unpin, at the latest when the backend exits. Raises
+// 55000 where the library is not preloaded.
+Bucket *bucket_pin(const BucketKey &key, uint64 full_ns, uint64 made_at);
 void bucket_unpin(Bucket *bucket) noexcept;
 
 // The state of a bucket without making it: what bucket_pin would find now.
@@ -77,13 +78,18 @@ struct BucketState {
   uint64 tat;
   TimestampTz suspended;
 };
-BucketState bucket_peek(const BucketKey &key, uint64 full_ns);
+BucketState bucket_peek(const BucketKey &key, uint64 full_ns, uint64 made_at);
 
 // buckets_lift ends the suspensions in buckets of this database with that subject and rule, or of all;
 // returns how many there were.  These buckets begin full again, lest the next value suspends anew.
 constexpr int64 kEveryRule = 0;
 int buckets_lift(Oid subject, int64 rule);
 int buckets_lift_all();
+
+// suspensions_noted moves on with every suspensions_note, by which a session tells all others that it has suspended a
+// role.
+void suspensions_note() noexcept;
+uint64 suspensions_noted() noexcept;
 
 // bucket_overflow_due tells, once a minute for the whole server, that an overflow is to be reported.
 bool bucket_overflow_due(TimestampTz now) noexcept;
@@ -101,6 +107,12 @@ void usage_add(UsageEntry *entry, uint32 n) noexcept;
 
 // True of an entry that was made, but never charged.
 bool usage_is_empty(UsageEntry *entry) noexcept;
+
+// False of an entry whose key no charge can have made: memory that holds one was written to by something else.
+bool usage_is_sound(const UsageEntry *entry) noexcept;
+
+// A counter as SQL has it, at most the largest bigint.
+int64 usage_count(pg_atomic_uint64 *counter) noexcept;
 
 // usage_reset zeroes one entry's counters.
 void usage_reset(UsageEntry *entry, TimestampTz now) noexcept;
@@ -130,19 +142,23 @@ struct SavedLimits {
   SavedUsage *usage;
   uint64 buckets;
   uint64 usages;
-  uint64 lost_at;  // limit time as of which the state before was lost; 0 = it never was
+  uint64 lost_at;  // limit time as of which state was last lost; 0 = it never was
 };
 
-// limits_copy_out copies both tables into arrays palloc'd in the current context.  `wait`:
+// limits_copy_out copies the sound entries of both tables into arrays palloc'd in the current context.  `wait`:
 // for the lock; without, false where somebody holds it.  False also when out of memory.
 bool limits_copy_out(SavedLimits *saved, bool wait);
 
-// limits_copy_in fills the tables at server start, before anybody uses them.  A bucket for
-// which there is no room leaves its debt to the rule's overflow bucket.
-void limits_copy_in(const SavedLimits &saved, uint64 now);
+// limits_copy_in fills the tables at server start, before anybody uses them, with the records that are sound, and
+// returns how many were not.  A bucket for which there is no room leaves its debt to the rule's overflow bucket.
+struct UnsoundRecords {
+  uint64 buckets;  // a time of loss that is no time counts as one
+  uint64 usages;
+};
+UnsoundRecords limits_copy_in(const SavedLimits &saved, uint64 now);
 
 // limits_mark_lost: the state is unknown, so every bucket that is not there yet counts as
-// empty as of `lost_at`.
+// empty as of `lost_at`, except those of rules made later.
 void limits_mark_lost(uint64 lost_at) noexcept;
 
 // When the tables were last found equal to what is on file; 0 = never since the start.

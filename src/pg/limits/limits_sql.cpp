@@ -184,7 +184,7 @@ int64 store_rule(FunctionCallInfo fcinfo, const Window &per) {
       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, pg_catalog.now())"
       " ON CONFLICT (role, token_type, operation, per) DO UPDATE SET max_values = excluded.max_values,"
       " burst = excluded.burst, on_excess = excluded.on_excess, max_delay = excluded.max_delay,"
-      " shared = excluded.shared, created_by = excluded.created_by, created_at = excluded.created_at"
+      " shared = excluded.shared"
       " RETURNING id",
       types, values, nulls, SPI_OK_INSERT_RETURNING);
   bool null = true;
@@ -244,7 +244,8 @@ Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint
   for (const LimitRule &rule : rules) {
     const bool charged = limit_rule_applies(rule, who.subject, who.type, operation);
     if (!charged && !limit_rule_suspends(rule, who.subject, who.type)) continue;
-    const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate));
+    const auto [tat, suspended] =
+        bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate), rule.made_at);
     if (rule.on_excess == OnExcess::suspend && suspended != 0) {
       standing.limited = standing.blocked = true;
       standing.remaining = 0;
@@ -284,12 +285,12 @@ void put_usage(ReturnSetInfo *result, UsageEntry *entry, std::span<const LimitRu
   values[kRole] = ObjectIdGetDatum(entry->key.subject);
   values[kTokenType] = ObjectIdGetDatum(entry->key.type);
   values[kOperation] = CStringGetTextDatum(operation_name(static_cast<Operation>(entry->key.operation)));
-  values[kCharged] = Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&entry->charged)));
+  values[kCharged] = Int64GetDatum(usage_count(&entry->charged));
   values[kRemaining] = Int64GetDatum(static_cast<int64>(standing.remaining));
   nulls[kRemaining] = !standing.limited;
   values[kNextAllowed] = TimestampTzGetDatum(limit_timestamp(standing.next_allowed));
   nulls[kNextAllowed] = standing.next_allowed == 0;
-  values[kDelayedMs] = Int64GetDatum(static_cast<int64>(pg_atomic_read_u64(&entry->delayed_us) / 1000));
+  values[kDelayedMs] = Int64GetDatum(usage_count(&entry->delayed_us) / 1000);
   values[kBlocked] = BoolGetDatum(standing.blocked);
   values[kSince] = TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&entry->since)));
   tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -376,7 +377,8 @@ REDOUBT_FUNCTION(redoubt_usage_entries) {
   const std::span<const LimitRule> rules = limit_rules();
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   for (int i = 0; i < count; ++i)
-    if (!usage_is_empty(entries[i]) && (everyone || entries[i]->key.subject == GetSessionUserId()))
+    if (usage_is_sound(entries[i]) && !usage_is_empty(entries[i]) &&
+        (everyone || entries[i]->key.subject == GetSessionUserId()))
       put_usage(result, entries[i], rules, now);
   return static_cast<Datum>(0);
 }

@@ -2,6 +2,7 @@
 //
 // What it is not: protection against who can write the data directory.  The CRC finds
 // damage, not forgery, and an older file put back while the server is down is a good file.
+// A good CRC says nothing about what the memory held that was saved: every record is checked for range as well.
 // A missing file is told from a first start by the audit trail; whoever removes
 // both has a new server.
 //
@@ -38,7 +39,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 40 && std::has_unique_object_representations_v<Header>);
 
-enum class Loaded { fine, absent, damaged };
+enum class Loaded { fine, mended, absent, damaged };
 
 constinit uint32 written_crc = 0;  // of what this process wrote last
 constinit bool written = false;
@@ -117,7 +118,7 @@ bool read_records(int fd, const Header &header, uint64 size, SavedLimits *limits
 }
 
 Loaded read_file(SavedLimits *limits) {
-  const int fd = OpenTransientFile(kFile, O_RDONLY | PG_BINARY);
+  const int fd = OpenTransientFile(kFile, O_RDONLY | O_NONBLOCK | PG_BINARY);
   if (fd < 0) return errno == ENOENT ? Loaded::absent : Loaded::damaged;
   Header header = {};
   struct stat status = {};
@@ -130,6 +131,19 @@ Loaded read_file(SavedLimits *limits) {
 bool served_before() noexcept {
   AuditRange range;
   return audit_directory_list(range) != 0 || range.last != 0;
+}
+
+// A good checksum over records that no charge can have made: they were written to memory before they were saved.
+void warn_dropped(const UnsoundRecords &unsound) {
+  ereport(WARNING,
+          (errcode(ERRCODE_DATA_CORRUPTED),
+           errmsg("redoubt: file \"redoubt_limits\": " UINT64_FORMAT " records of buckets and " UINT64_FORMAT
+                  " of usage counters were out of range and dropped",
+                  unsound.buckets, unsound.usages),
+           unsound.buckets > 0
+               ? errdetail("The other records were kept. Limits that have no record begin with an empty bucket.")
+               : errdetail("The other records were kept."),
+           errhint("Find out who could change the data directory or the server's memory.")));
 }
 
 void warn_lost(const char *what) {
@@ -178,7 +192,12 @@ void limits_store_load() {
   const TimestampTz now = GetCurrentTimestamp();
   Loaded loaded = read_file(&limits);
   if (loaded == Loaded::fine) {
-    limits_copy_in(limits, limit_time_ns(now));
+    const UnsoundRecords unsound = limits_copy_in(limits, limit_time_ns(now));
+    if (unsound.buckets + unsound.usages > 0) {
+      warn_dropped(unsound);
+      if (unsound.buckets > 0) limits_mark_lost(limit_time_ns(now));
+      loaded = Loaded::mended;
+    }
   } else {
     if (loaded == Loaded::damaged) {
       warn_lost("file \"redoubt_limits\" is damaged");

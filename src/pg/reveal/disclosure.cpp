@@ -1,20 +1,26 @@
 // disclosure.cpp - admission of single values and per-statement summaries.
 //
-// Backend-local accumulators, one per (token type, operation) revealed in the
-// current statement.  A statement that is cancelled, or whose connection is
-// lost, leaves its intent record at once and its summary at abort.
-// Covered by sql/audit.sql and test/tap/audit.pl.
+// Backend-local accumulators and leases, one per (token type, operation) revealed in the current statement.
+// A statement that is cancelled, or whose connection is lost, leaves its intent record at once and its summary at
+// abort.
+//
+// A lease is given back at once when its subject has changed, or anything that could refuse its values: a value is
+// admitted by the rules of the moment, as if it were charged alone.
+// Covered by sql/audit.sql, test/tap/audit.pl and test/tap/limits_leases.pl.
 #include "pg/base/boundary.h"
 
 #include "pg/audit/audit_trail.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/reveal/gate.h"
 #include "pg/audit/kek.h"
+#include "pg/base/delivery.h"
 #include "pg/base/log_guard.h"
 #include "pg/base/shared_memory.h"
+#include "pg/limits/lease.h"
 
 extern "C" {
 static void disclosure_transaction_ended(XactEvent event, void *);
+static void disclosure_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransactionId, void *);
 }
 
 namespace redoubt::pg {
@@ -28,6 +34,18 @@ struct Summary {
 constexpr int kMaxSummaries = 32;
 
 constinit Summary summaries[kMaxSummaries] = {};
+constinit int summary_count = 0;
+
+constexpr int kMaxLeases = 16;
+
+// What the current statement has leased.
+struct Leases {
+  Lease lease[kMaxLeases];
+  int count;
+  Oid subject;  // whom all of them are charged to
+  uint64 news;  // limits_news when they were made
+};
+constinit Leases leases = {};
 
 struct LastTokenized {
   Oid token_type;
@@ -42,31 +60,80 @@ const char *event_name(const Summary &summary) noexcept {
   return summary.op == Operation::tokenize ? "tokenize" : "reveal";
 }
 
+// Something is to be settled at the end of the statement.
+void set_pending() {
+  static bool registered = false;
+  if (!registered) {
+    RegisterXactCallback(disclosure_transaction_ended, nullptr);
+    RegisterSubXactCallback(disclosure_subtransaction_ended, nullptr);
+  }
+  registered = true;
+  disclosure_pending = true;
+}
+
 // Finds the statement's accumulator, writing the intent record when it is new.
 Summary *open_summary(Oid token_type, Operation op) {
-  for (int i = 0; i < disclosure_summaries; ++i)
+  for (int i = 0; i < summary_count; ++i)
     if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
-  if (disclosure_summaries == kMaxSummaries) disclosure_flush();
-  static bool registered = false;
-  if (!registered) RegisterXactCallback(disclosure_transaction_ended, nullptr);
-  registered = true;
+  if (summary_count == kMaxSummaries) disclosure_flush();
+  set_pending();
   if (op == Operation::tokenize)
     audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
   else
     audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
-  summaries[disclosure_summaries] = {token_type, op, 0};
-  return &summaries[disclosure_summaries++];
+  summaries[summary_count] = {token_type, op, 0};
+  return &summaries[summary_count++];
+}
+
+Lease *lease_of(Oid token_type, Operation op) {
+  const Oid subject = GetSessionUserId();
+  const uint64 news = limits_news();
+  if (subject != leases.subject || news != leases.news) [[unlikely]] {
+    disclosure_give_back_all();
+    leases.subject = subject;
+    leases.news = news;
+  }
+  for (int i = 0; i < leases.count; ++i)
+    if (leases.lease[i].token_type == token_type && leases.lease[i].operation == op) return &leases.lease[i];
+  if (leases.count == kMaxLeases) disclosure_give_back_all();
+  set_pending();
+  leases.lease[leases.count] = lease_make(token_type, op);
+  return &leases.lease[leases.count++];
+}
+
+// The end of what runs now gives back what it has leased.  It does not while a literal is parsed or a plan made, at
+// COMMIT, and while a portal prints what it has stored.
+bool end_is_told() noexcept { return !delivery_outermost() && delivery_portal() != nullptr; }
+
+// Charges one value, or returns false where it is to be shown in a lesser form.
+bool take_one(Oid token_type, Operation op, bool may_degrade) {
+  Lease *const lease = lease_of(token_type, op);
+  if (lease->held == 0) [[unlikely]] {
+    if (IsInParallelMode() || !end_is_told()) lease->next = 1;
+    if (!lease_more(lease, 1, may_degrade)) return false;
+  }
+  --lease->held;
+  return true;
+}
+
+// Of an array: all or none.
+void take(Oid token_type, Operation op, uint32 values) {
+  if (values == 1)
+    (void)take_one(token_type, op, false);
+  else
+    limits_charge(token_type, op, values);
 }
 
 // The gone transaction's values were disclosed all the same.
 [[gnu::noinline]] void write_aborted() {
-  for (int i = 0; i < disclosure_summaries; ++i)
+  for (int i = 0; i < summary_count; ++i)
     (void)audit_try_write({.event = event_name(summaries[i]),
                            .outcome = "aborted",
                            .token_type = summaries[i].token_type,
                            .operation = operation_name(summaries[i].op),
                            .count = summaries[i].count});
-  disclosure_summaries = 0;
+  summary_count = 0;
+  disclosure_pending = false;
 }
 
 }  // namespace
@@ -82,10 +149,16 @@ extern "C" {
       return disclosure_flush();
     case XACT_EVENT_ABORT:
     case XACT_EVENT_PARALLEL_ABORT:
+      disclosure_give_back_all();
       return write_aborted();
     default:
       return;
   }
+}
+
+// An error ended the statement, or a part of it that a function catches.
+static void disclosure_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+  if (event == SUBXACT_EVENT_ABORT_SUB) redoubt::pg::disclosure_give_back_all();
 }
 }
 
@@ -109,13 +182,13 @@ void record(const TokenType *policy, Operation op, uint32 values) {
 void disclosure_require(const TokenType *policy, Operation op, uint32 values) {
   check_privilege(policy, op);
   if (values == 0) return;
-  limits_charge(policy->type, op, values);
+  take(policy->type, op, values);
   record(policy, op, values);
 }
 
 bool disclosure_charge_or_degrade(const TokenType *policy, Operation op) {
   check_privilege(policy, op);
-  if (!limits_charge_or_degrade(policy->type, op)) return false;
+  if (!take_one(policy->type, op, true)) return false;
   record(policy, op, 1);
   return true;
 }
@@ -133,7 +206,7 @@ void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::ui
   const bool repeated = last.token_type == policy->type && last.statement == statement && last.size == token.size() &&
                         token.size() <= kMaxRepeated && std::equal(token.begin(), token.end(), last.token.begin());
   if (repeated || values == 0) return;
-  limits_charge(policy->type, Operation::tokenize, values);
+  take(policy->type, Operation::tokenize, values);
   last.token_type = policy->type;
   last.statement = statement;
   last.size = std::min(token.size(), kMaxRepeated + 1);
@@ -142,16 +215,29 @@ void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::ui
 
 void disclosure_count_vaulted(const TokenType *policy) { ++open_summary(policy->type, Operation::tokenize)->count; }
 
-[[gnu::noinline]] void disclosure_write_summaries() {
+void disclosure_give_back_all() noexcept {
+  for (int i = 0; i < leases.count; ++i) lease_refund(&leases.lease[i]);
+  leases.count = 0;
+}
+
+bool disclosure_give_back(Oid token_type, Operation op) noexcept {
+  bool any = false;
+  for (int i = 0; i < leases.count; ++i) any |= lease_give_back(&leases.lease[i], token_type, op);
+  return any;
+}
+
+[[gnu::noinline]] void disclosure_settle() {
+  disclosure_give_back_all();
   // An error in the middle leaves the rest for the abort callback.
-  while (disclosure_summaries > 0) {
-    const Summary &summary = summaries[disclosure_summaries - 1];
+  while (summary_count > 0) {
+    const Summary &summary = summaries[summary_count - 1];
     audit_write({.event = event_name(summary),
                  .token_type = summary.token_type,
                  .operation = operation_name(summary.op),
                  .count = summary.count});
-    --disclosure_summaries;
+    --summary_count;
   }
+  disclosure_pending = false;
 }
 
 }  // namespace redoubt::pg

@@ -12,6 +12,10 @@
 
 namespace redoubt::pg {
 
+// Single values are charged through leases (limits/lease.h) while a statement runs, and one by one where nothing tells
+// its end: as literals are parsed, and as rows come out of a tuple store.  They are charged one by one in parallel
+// queries as well, whose processes must not miss what another one holds.
+
 // disclosure_require checks the privilege, charges one value and makes sure that
 // an intent record is in the trail; only then may the value be opened.  `op` is
 // reveal or masked.  Raises 42501, 53400, 55000 or 58030.  For values that were
@@ -35,12 +39,19 @@ void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::ui
 // disclosure_count_vaulted counts a token that was added to the vault; the statement's summary says how many.
 void disclosure_count_vaulted(const TokenType *policy);
 
-// disclosure_flush writes the summaries collected so far.  Raises 58030.
-inline constinit int disclosure_summaries = 0;
-void disclosure_write_summaries();
+// disclosure_flush gives back what is leased and writes the summaries collected so far, at the end of the client's
+// statement or where its portal pauses.  Raises 58030.
+inline constinit bool disclosure_pending = false;
+void disclosure_settle();
 inline void disclosure_flush() {
-  if (disclosure_summaries > 0) disclosure_write_summaries();
+  if (disclosure_pending) disclosure_settle();
 }
+
+// disclosure_give_back_all gives back what is leased: before a parallel query, whose workers charge for themselves.
+void disclosure_give_back_all() noexcept;
+
+// disclosure_give_back is a LeaseHolder.
+bool disclosure_give_back(Oid token_type, Operation op) noexcept;
 
 }  // namespace redoubt::pg
 #endif

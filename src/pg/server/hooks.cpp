@@ -129,6 +129,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   ReadMeter meter;
   error_observed = false;
   if (plan->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
+  if (plan->parallelModeNeeded) disclosure_give_back_all();
   const bool metered = read_meter_attach(&meter, query, &frame);
   // The plan may be a cached one: what is changed here is put back.
   const bool parallel = plan->parallelModeNeeded;
@@ -173,6 +174,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
     delivery_set_ending(true);
     return;
   }
+  const bool outermost = delivery_outermost();
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();
@@ -191,6 +193,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   PG_END_TRY();
   delivery_pop(&frame);
   deferred_errors_note(query->plannedstmt);
+  if (outermost) disclosure_flush();
   delivery_set_ending(true);
 }
 
@@ -264,6 +267,7 @@ void hooks_install() {
   ExecutorEnd_hook = redoubt_ExecutorEnd;
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
+  leases_register(disclosure_give_back);
   leases_register(query_meters_give_back);
   leases_register(meters_give_back);
   planner_hooks_install();
