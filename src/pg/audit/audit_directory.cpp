@@ -37,7 +37,7 @@ std::uint64_t segment_of(std::string_view name) noexcept {
 // Looks for the last well-formed line of one segment.  `after` becomes the bytes that follow it, or
 // the whole file if there is none.  Returns 0 or errno.
 int scan_segment(std::uint64_t segment, bool &found, AuditHead &head, std::uint64_t &after) noexcept {
-  const int fd = open(audit_path(segment).text, O_RDONLY | O_CLOEXEC);
+  const int fd = open(audit_path(segment).text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno;
   AuditLineReader reader(fd);
   std::uint64_t good_end = 0;
@@ -76,14 +76,14 @@ int audit_directory_create() noexcept {
   return errno;
 }
 
-int audit_directory_list(AuditRange &range) noexcept {
+int audit_directory_list(AuditRange &range, std::uint64_t after, std::uint64_t before) noexcept {
   range = {};
   DIR *const directory = opendir(setting_audit_directory);
   if (directory == nullptr) return errno == ENOENT ? 0 : errno;
   errno = 0;
   while (const dirent *entry = readdir(directory)) {
     const std::uint64_t number = segment_of(entry->d_name);
-    if (number == 0) continue;
+    if (number <= after || number >= before) continue;
     if (range.first == 0 || number < range.first) range.first = number;
     if (number > range.last) range.last = number;
     errno = 0;
@@ -91,6 +91,21 @@ int audit_directory_list(AuditRange &range) noexcept {
   const int error = errno;
   closedir(directory);
   return error;
+}
+
+int audit_segment_create(std::uint64_t segment) noexcept {
+  if (segment > kAuditSegmentMax) {
+    errno = EOVERFLOW;
+    return -1;
+  }
+  const AuditPath path = audit_path(segment);
+  const int fd = open(path.text, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR);
+  if (fd < 0) return -1;
+  struct stat st;
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && st.st_nlink == 1) return fd;
+  close(fd);
+  errno = EEXIST;
+  return -1;
 }
 
 bool AuditLineReader::fill() noexcept {
@@ -145,14 +160,20 @@ int audit_directory_recover(AuditHead &head, std::uint64_t &torn_bytes) noexcept
   AuditRange range;
   if (const int error = audit_directory_list(range); error != 0) return error;
   bool found = false;
-  for (std::uint64_t segment = range.last; segment >= range.first && segment > 0 && !found; --segment) {
+  const std::uint64_t last = range.last;
+  // Numbers may be missing, any many of them: only what is listed is looked at.
+  while (range.last > 0 && !found) {
     std::uint64_t after = 0;
-    const int error = scan_segment(segment, found, head, after);
-    if (error == ENOENT) continue;
-    if (error != 0) return error;
+    const int error = scan_segment(range.last, found, head, after);
+    if (error != 0 && error != ENOENT) return error;
     torn_bytes += after;
+    if (found) break;
+    if (const int unlisted = audit_directory_list(range, 0, range.last); unlisted != 0) return unlisted;
   }
-  head.segment = range.last;
+  // A crash between creating a segment and writing its header leaves an empty file, which becomes the next segment.
+  struct stat st;
+  const bool empty = last > 0 && stat(audit_path(last).text, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+  head.segment = empty ? last - 1 : last;
   return 0;
 }
 

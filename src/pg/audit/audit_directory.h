@@ -1,10 +1,10 @@
 // audit_directory.h - the files of the audit trail: names, listing, lines, recovery.
 //
 // Segment files segment-0000000001.jsonl, -0000000002... in redoubt.audit_directory.  Plain system
-// calls that report errno: most of this runs under the audit lock, where nothing may raise.
+// calls that report errno: most of this runs where nothing may raise.
 // What it is not: it neither chains nor verifies (core/audit_chain) nor orders writers
 // (audit_trail).
-// Locks: none of its own; recovery is called with the audit lock held.
+// Locks: none.
 // Covered by test/tap/audit.pl.
 #ifndef REDOUBT_PG_AUDIT_AUDIT_DIRECTORY_H
 #define REDOUBT_PG_AUDIT_AUDIT_DIRECTORY_H
@@ -35,8 +35,16 @@ struct AuditRange {
 // Creates the directory (0700) unless it exists.  Returns 0 or errno.
 int audit_directory_create() noexcept;
 
-// Lists the directory; a missing one is an empty range.  Returns 0 or errno.
-int audit_directory_list(AuditRange &range) noexcept;
+// Lists the segments of the directory whose numbers lie between two others; a missing directory is an empty range.
+// Returns 0 or errno.
+int audit_directory_list(AuditRange &range, std::uint64_t after = 0, std::uint64_t before = UINT64_MAX) noexcept;
+
+// The highest number a segment can have: 18 digits.
+constexpr std::uint64_t kAuditSegmentMax = 999'999'999'999'999'999;
+
+// Creates the file of a segment (0600); an empty one that is there already will do.  Returns its descriptor, for
+// writing, or -1 with errno.
+int audit_segment_create(std::uint64_t segment) noexcept;
 
 // Reads a file line by line, up to `limit` bytes.  Does not own the descriptor.  Plain data of about
 // 33 kB: a longjmp may skip it.
@@ -69,7 +77,8 @@ class AuditLineReader {
 };
 
 // Finds where the trail on disk ends: the last well-formed line, and the bytes after it that a
-// crash left.  head.segment is the highest segment present.  Does not verify.  Returns 0 or errno.
+// crash left.  head.segment is the highest segment present, the next one is to be created.  Does not verify.  Returns 0
+// or errno.
 int audit_directory_recover(AuditHead &head, std::uint64_t &torn_bytes) noexcept;
 
 }  // namespace redoubt::pg

@@ -34,9 +34,9 @@ namespace {
   pg_unreachable();
 }
 
-AuditRange list_segments() {
+AuditRange list_segments(std::uint64_t after = 0) {
   AuditRange range;
-  if (const int error = audit_directory_list(range); error != 0) {
+  if (const int error = audit_directory_list(range, after); error != 0) {
     errno = error;
     ereport(ERROR, (errcode(ERRCODE_IO_ERROR), errmsg("could not read the audit directory: %m"),
                     errhint("Check redoubt.audit_directory and its permissions."), errhidestmt(true)));
@@ -46,7 +46,7 @@ AuditRange list_segments() {
 
 // The descriptor of a segment, closed by the transaction at the latest; -1 if there is no such file.
 int open_segment(std::uint64_t segment) {
-  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | PG_BINARY);
+  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK | PG_BINARY);
   if (fd < 0 && errno != ENOENT) raise_unreadable(segment);
   return fd;
 }
@@ -97,9 +97,10 @@ NullableDatum line_as_jsonb(std::string_view line) {
   return {DirectFunctionCall1(jsonb_in, CStringGetDatum(text)), false};
 }
 
-void put_segment(ReturnSetInfo *result, std::uint64_t segment, std::uint64_t limit, MemoryContext per_line) {
+// False where there is no such file.
+bool put_segment(ReturnSetInfo *result, std::uint64_t segment, std::uint64_t limit, MemoryContext per_line) {
   const int fd = open_segment(segment);
-  if (fd < 0) return;  // removed: verify_audit says so
+  if (fd < 0) return false;  // removed: verify_audit says so
   AuditLineReader reader(fd, limit);
   std::string_view line;
   AuditLineReader::Kind kind;
@@ -117,6 +118,7 @@ void put_segment(ReturnSetInfo *result, std::uint64_t segment, std::uint64_t lim
   }
   if (kind == AuditLineReader::Kind::error) raise_unreadable(segment);
   CloseTransientFile(fd);
+  return true;
 }
 
 struct Verification {
@@ -160,10 +162,13 @@ REDOUBT_FUNCTION(redoubt_audit_records) {
     const AuditRange range = list_segments();
     const MemoryContext per_line =
         AllocSetContextCreate(CurrentMemoryContext, "redoubt audit line", ALLOCSET_DEFAULT_SIZES);
-    for (std::uint64_t segment = range.first; segment <= range.last && segment != 0; ++segment) {
+    std::uint64_t segment = range.first;
+    while (segment <= range.last && segment != 0) {
+      CHECK_FOR_INTERRUPTS();
       const bool current = segment == position.head.segment;
-      put_segment(result, segment, current ? position.offset : UINT64_MAX, per_line);
+      const bool there = put_segment(result, segment, current ? position.offset : UINT64_MAX, per_line);
       if (current) break;
+      segment = there ? segment + 1 : list_segments(segment).first;  // a gap may be wide
     }
     MemoryContextDelete(per_line);
   });

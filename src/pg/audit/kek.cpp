@@ -107,7 +107,7 @@ ssize_t read_all(int fd, std::span<std::uint8_t> out) {
 }
 
 bool kek_from_file(Slot &slot, const char *path, SecretBytes<128> &raw, std::size_t &length) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused, not waited for
   if (fd < 0) return explain(slot, slot.file_setting, "cannot be opened: ", strerror(errno)), false;
   bool ok = kek_file_acceptable(slot, fd, path);
   if (ok) {
