@@ -20,7 +20,7 @@ ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 SHLIB_LINK = -lstdc++ -lcrypto
-EXTRA_CLEAN = $(OBJS:.o=.d)
+EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug
 
 # Every test but the servers that need another configuration, which are test/tap.
 REGRESS = $(filter-out redoubt--%,$(patsubst $(srcdir)/sql/%.sql,%,$(sort $(wildcard $(srcdir)/sql/*.sql))))
@@ -43,6 +43,25 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 -include $(OBJS:.o=.d)
+
+# The installed library is a twentieth of what is built: its debug symbols are left in redoubt.so.debug, which a
+# debugger takes where it lies beside the library (make install-debug).  Whoever makes packages and strips libraries
+# himself says STRIP_LIBRARY=no.
+STRIP_LIBRARY ?= yes
+OBJCOPY ?= objcopy
+installed_library = $(DESTDIR)$(pkglibdir)/redoubt.so
+
+redoubt.so.debug: redoubt.so
+	$(OBJCOPY) --only-keep-debug $< $@
+
+ifeq ($(STRIP_LIBRARY), yes)
+install: install-stripped
+endif
+install-stripped: install-lib redoubt.so.debug
+	$(OBJCOPY) --strip-unneeded --add-gnu-debuglink=redoubt.so.debug '$(installed_library)'
+install-debug: redoubt.so.debug
+	$(INSTALL_DATA) $< '$(installed_library).debug'
+.PHONY: install-stripped install-debug
 
 # The release as PGXN takes it: the last commit, without what .gitattributes leaves out.
 DIST_VERSION = $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' $(srcdir)/META.json)

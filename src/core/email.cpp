@@ -121,6 +121,10 @@ bool is_plain_address(std::string_view address, std::size_t sign) noexcept {
 Refusal email_split(std::string_view address, EmailParts &parts) noexcept {
   const std::size_t sign = address.rfind('@');
   if (sign == std::string_view::npos) return {Status::malformed, 0, "no @ sign"};
+  if (is_plain_address(address, sign)) {
+    parts = {address.substr(0, sign), address.substr(sign + 1)};
+    return {};
+  }
   Refusal refusal = check_visible(address);
   if (refusal.ok()) refusal = check_local(address, sign);
   if (refusal.ok()) refusal = check_domain(address, sign + 1);

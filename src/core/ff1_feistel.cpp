@@ -134,15 +134,17 @@ bool Ff1Feistel::set_lanes(std::span<const std::uint8_t *const> tweaks, std::spa
 }
 
 // In each round `source` is NUM(B) when encrypting and NUM(A) when decrypting, `target` the other half.
-template <Ff1Direction kDirection, typename Modulus>
+// One value alone (kMost = 1) is done without the loops.
+template <Ff1Direction kDirection, std::size_t kMost, typename Modulus>
 bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, std::size_t lane_step,
                             typename Modulus::Half *left, typename Modulus::Half *right,
-                            std::size_t count) const noexcept {
+                            std::size_t values) const noexcept {
   using Half = typename Modulus::Half;
   constexpr bool kMayBeLong = std::is_same_v<Half, Uint128>;
-  alignas(64) std::array<std::uint8_t, kFf1Lanes * kAesBlockSize> in;
-  alignas(64) std::array<std::uint8_t, kFf1Lanes * kAesBlockSize> r;
-  std::array<std::uint8_t, kMayBeLong ? kFf1Lanes * kAesBlockSize : 1> s2;
+  const std::size_t count = kMost == 1 ? 1 : values;
+  alignas(64) std::array<std::uint8_t, kMost * kAesBlockSize> in;
+  alignas(64) std::array<std::uint8_t, kMost * kAesBlockSize> r;
+  std::array<std::uint8_t, kMayBeLong ? kMost * kAesBlockSize : 1> s2;
   constexpr bool kEncrypting = kDirection == Ff1Direction::encrypt;
   const bool two_blocks = kMayBeLong && b_ == kAesBlockSize;  // the half fills a block behind the round number's
   const bool second_output = kMayBeLong && d_ > kAesBlockSize;
@@ -188,9 +190,13 @@ bool Ff1Feistel::run_pair(Ff1Direction direction, const Ff1Lane *lanes, std::siz
                           std::size_t count) const noexcept {
   const auto *moduli = std::get_if<Pair<Modulus>>(&moduli_);
   if (moduli == nullptr) return false;  // another Half than that of width()
-  return direction == Ff1Direction::encrypt
-             ? run_rounds<Ff1Direction::encrypt>(*moduli, lanes, lane_step, left, right, count)
-             : run_rounds<Ff1Direction::decrypt>(*moduli, lanes, lane_step, left, right, count);
+  const auto run_most = [&]<std::size_t kMost>(std::integral_constant<std::size_t, kMost>) {
+    return direction == Ff1Direction::encrypt
+               ? run_rounds<Ff1Direction::encrypt, kMost>(*moduli, lanes, lane_step, left, right, count)
+               : run_rounds<Ff1Direction::decrypt, kMost>(*moduli, lanes, lane_step, left, right, count);
+  };
+  return count == 1 ? run_most(std::integral_constant<std::size_t, 1>())
+                    : run_most(std::integral_constant<std::size_t, kFf1Lanes>());
 }
 
 template <>

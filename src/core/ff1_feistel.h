@@ -81,9 +81,9 @@ class Ff1Feistel {
       std::variant<Pair<Ff1ModulusShort>, Pair<Ff1Modulus64>, Pair<Ff1Modulus128>, std::vector<Ff1ModulusWide>>;
 
   void set_moduli(std::uint32_t radix);
-  template <Ff1Direction kDirection, typename Modulus>
+  template <Ff1Direction kDirection, std::size_t kMost, typename Modulus>
   bool run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, std::size_t lane_step,
-                  typename Modulus::Half *left, typename Modulus::Half *right, std::size_t count) const noexcept;
+                  typename Modulus::Half *left, typename Modulus::Half *right, std::size_t values) const noexcept;
   template <typename Modulus>
   bool run_pair(Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step, typename Modulus::Half *left,
                 typename Modulus::Half *right, std::size_t count) const noexcept;

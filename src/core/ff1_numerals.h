@@ -32,6 +32,7 @@ struct Ff1Radix {
   std::uint64_t fourth = 16;       // radix^4, used where a chunk has four numerals
   // floor(2^64 / d) + 1 for d = radix and radix^4
   std::uint64_t reciprocal = 0, fourth_reciprocal = 0;
+  std::uint64_t square_reciprocal = 0;  // the same for radix^2; 0 where it does not divide every chunk exactly
   // See unpack_eight: for radices up to 16.
   std::uint64_t multiplier = 0, square_multiplier = 0;
   Ff1Divisor chunk_divisor;  // divides by chunk_size
@@ -44,6 +45,7 @@ struct Ff1Radix {
       ++chunk_digits;
     }
     chunk_divisor = Ff1Divisor(chunk_size);
+    if (chunk_size <= ~std::uint64_t{0} / square) square_reciprocal = reciprocal_of(square);
     if (r <= kQuickRadix) {
       multiplier = ((1U << 12) + r - 1) / r;
       square_multiplier = ((1U << 24) + square - 1) / square;
@@ -80,6 +82,12 @@ struct Ff1Radix {
       std::array<std::uint8_t, 8> eight;
       unpack_eight(remainder(number, fourth, fourth_reciprocal), eight.data());
       for (std::size_t i = 0; i < 4; ++i) digits[count + i] = eight[i];
+    }
+    // Two at a time, because each division waits for the one before.
+    for (; square_reciprocal != 0 && count >= 2; count -= 2) {
+      std::uint64_t first = remainder(number, square, square_reciprocal);
+      digits[count - 1] = static_cast<Digit>(remainder(first, radix, reciprocal));
+      digits[count - 2] = static_cast<Digit>(first);
     }
     while (count > 0) digits[--count] = static_cast<Digit>(remainder(number, radix, reciprocal));
   }

@@ -1,6 +1,8 @@
 // format_alphabet.cpp - see format_alphabet.h.
 #include "core/format_alphabet.h"
 
+#include <algorithm>
+
 namespace redoubt {
 
 bool FormatAlphabet::Run::shares(const Run &other) const noexcept {
@@ -27,13 +29,46 @@ bool FormatAlphabet::add(char32_t first, char32_t last, bool every_second) {
   }
   radix_ += count;
   ascii_ = ascii_ && last < 0x80;
+  make_lanes();
   return true;
 }
 
-bool FormatAlphabet::find(char32_t c, std::uint16_t &numeral) const noexcept {
+void FormatAlphabet::Lanes::set(std::size_t lane, const Run &run) noexcept {
+  first[lane] = static_cast<std::uint16_t>(run.first);
+  numeral[lane] = static_cast<std::uint16_t>(run.numeral);
+  last[lane] = static_cast<std::uint16_t>(run.count - 1);
+  every_second[lane] = static_cast<std::uint16_t>(0 - run.shift);
+}
+
+// Cuts the runs where characters of more bytes begin, and puts those of as many bytes side by side.
+void FormatAlphabet::make_lanes() {
+  constexpr std::array<char32_t, 4> kLast = {0x7F, 0x7FF, kLastInPlane, 0x10FFFF};
+  beyond_.clear();
+  std::array<std::size_t, 3> used = {};
+  for (std::vector<Lanes> &of_size : lanes_) of_size.clear();
+  for (Run rest : runs_) {
+    for (std::size_t size = 0; size < kLast.size() && rest.count > 0; ++size) {
+      if (rest.first > kLast[size]) continue;
+      Run part = rest;
+      part.count = std::min(rest.count, ((kLast[size] - rest.first) >> rest.shift) + 1);
+      rest.first += part.count << rest.shift;
+      rest.numeral += part.count;
+      rest.count -= part.count;
+      if (size == lanes_.size()) {
+        beyond_.push_back(part);
+        continue;
+      }
+      const std::size_t lane = used[size]++ % 8;
+      if (lane == 0) lanes_[size].emplace_back();
+      for (std::size_t i = lane; i == lane || (lane == 0 && i < 8); ++i) lanes_[size].back().set(i, part);
+    }
+  }
+}
+
+bool FormatAlphabet::find_beyond(char32_t c, std::uint16_t &numeral) const noexcept {
   std::uint32_t found = 0;
   std::uint32_t value = 0;
-  for (const Run &run : runs_) {
+  for (const Run &run : beyond_) {
     const std::uint32_t place = run.place(c);
     const std::uint32_t mask = 0U - static_cast<std::uint32_t>(place < run.count);
     value |= mask & (run.numeral + place);
@@ -43,9 +78,9 @@ bool FormatAlphabet::find(char32_t c, std::uint16_t &numeral) const noexcept {
   return found != 0;
 }
 
-char32_t FormatAlphabet::character(std::uint16_t numeral) const noexcept {
+char32_t FormatAlphabet::character_beyond(std::uint16_t numeral) const noexcept {
   std::uint32_t value = 0;
-  for (const Run &run : runs_) {
+  for (const Run &run : beyond_) {
     const std::uint32_t place = numeral - run.numeral;
     const std::uint32_t mask = 0U - static_cast<std::uint32_t>(place < run.count);
     value |= mask & (static_cast<std::uint32_t>(run.first) + (place << run.shift));

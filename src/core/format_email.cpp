@@ -54,11 +54,33 @@ constexpr char character_of(std::uint16_t symbol) noexcept {
   return static_cast<char>(symbol < 26 ? 'a' + symbol : '0' + (symbol - 26));
 }
 
-// symbol_of is the inverse; kRadix for any other character.
+// symbol_of is the inverse; kRadix for any other character.  No branch: which symbols a token has is random.
 constexpr std::uint16_t symbol_of(char c) noexcept {
-  if (c >= 'a' && c <= 'z') return static_cast<std::uint16_t>(c - 'a');
-  if (c >= '0' && c <= '9') return static_cast<std::uint16_t>(c - '0' + 26);
-  return kRadix;
+  const unsigned letter = static_cast<unsigned char>(c) - unsigned{'a'};
+  const unsigned digit = static_cast<unsigned char>(c) - unsigned{'0'};
+  const unsigned of_letter = 0U - static_cast<unsigned>(letter < 26);
+  const unsigned of_digit = 0U - static_cast<unsigned>(digit < 10);
+  return static_cast<std::uint16_t>((of_letter & letter) | (of_digit & (digit + 26)) |
+                                    (~(of_letter | of_digit) & kRadix));
+}
+
+// append_symbols appends those of a text.  False: another character, or too many.
+bool append_symbols(std::string_view text, Symbols &symbols) noexcept {
+  if (text.size() > symbols.numeral.size() - symbols.count) return false;
+  unsigned most = 0;
+  for (const char c : text) {
+    const std::uint16_t symbol = symbol_of(c);
+    most = std::max<unsigned>(most, symbol);
+    symbols.numeral[symbols.count++] = symbol;
+  }
+  return most < kRadix;
+}
+
+// write_symbols appends the characters of symbols to a text.
+void write_symbols(std::span<const std::uint16_t> symbols, std::string &out) {
+  const std::size_t begin = out.size();
+  out.resize(begin + symbols.size());
+  std::transform(symbols.begin(), symbols.end(), out.begin() + static_cast<std::ptrdiff_t>(begin), character_of);
 }
 
 // single_of is the symbol of an octet that has one of its own; kRadix for one that takes two.
@@ -89,20 +111,24 @@ bool encode(std::string_view text, std::size_t least, std::size_t most, Symbols 
   return true;
 }
 
-// decode is the inverse.  False: not the code of a text, or not with the least padding.
+// decode is the inverse; the code of a text has as many symbols as the text has octets, or more.  False: not the code
+// of a text, or not with the least padding.
 bool decode(std::span<const std::uint16_t> symbols, std::size_t least, std::string &text) {
+  text.resize(symbols.size());
+  char *to = text.data();
   std::size_t at = 0;
   for (; at < symbols.size() && symbols[at] != kEnd; ++at) {
     const std::uint16_t symbol = symbols[at];
     if (symbol < kEnd) {
-      text.push_back(symbol == kDot ? '.' : symbol == kSign ? '@' : character_of(symbol));
+      *to++ = symbol == kDot ? '.' : symbol == kSign ? '@' : character_of(symbol);
       continue;
     }
     if (++at == symbols.size()) return false;
     const unsigned octet = kFirstOctet + (symbol - unsigned{kPairs}) * kRadix + symbols[at];
     if (octet > 0xFF || single_of(static_cast<unsigned char>(octet)) < kRadix) return false;
-    text.push_back(static_cast<char>(octet));
+    *to++ = static_cast<char>(octet);
   }
+  text.resize(static_cast<std::size_t>(to - text.data()));
   const std::size_t padding = symbols.size() - at;
   if (padding >= kStep && symbols.size() > least) return false;
   return std::all_of(symbols.begin() + static_cast<std::ptrdiff_t>(at), symbols.end(),
@@ -121,13 +147,14 @@ bool is_reserved(std::string_view domain) noexcept {
 
 // write_hidden writes the token of domain=hidden.
 void write_hidden(std::span<const std::uint16_t> symbols, std::string &out) {
-  std::size_t at = 0;
   const auto write = [&](std::size_t most) {
-    for (; most > 0 && at < symbols.size(); --most) out.push_back(character_of(symbols[at++]));
+    most = std::min(most, symbols.size());
+    write_symbols(symbols.first(most), out);
+    symbols = symbols.subspan(most);
   };
   write(kFormatEmailMaxLocal);
   out.push_back('@');
-  while (at < symbols.size()) {
+  while (!symbols.empty()) {
     write(kLabel);
     out.push_back('.');
   }
@@ -139,13 +166,17 @@ Refusal read_hidden(std::string_view token, Symbols &symbols) {
   const std::size_t sign = token.find('@');
   if (token.size() > kFormatEmailMax || !token.ends_with(kHiddenDomain) || sign >= token.size() - kHiddenDomain.size())
     return refusal;
-  for (const char c : token.substr(0, token.size() - kHiddenDomain.size())) {
-    if (c == '@' || c == '.') continue;
-    const std::uint16_t symbol = symbol_of(c);
-    if (symbol == kRadix || !symbols.append(symbol)) return kNoLocal;
+  for (std::string_view rest = token.substr(0, token.size() - kHiddenDomain.size()); !rest.empty();) {
+    std::size_t part = 0;
+    while (part < rest.size() && rest[part] != '@' && rest[part] != '.') ++part;
+    if (!append_symbols(rest.substr(0, part), symbols)) return kNoLocal;
+    rest.remove_prefix(std::min(part + 1, rest.size()));
   }
   if (symbols.count < kLeastHidden || symbols.count % kStep != 0) return kNoLocal;
-  std::string written;  // there is one way to write so many symbols
+  // There is one way to write so many symbols.
+  if (symbols.count <= kFormatEmailMaxLocal)
+    return sign == symbols.count && token.size() == sign + 1 + kHiddenDomain.size() ? Refusal{} : refusal;
+  std::string written;
   write_hidden(symbols.all(), written);
   return written == token ? Refusal{} : refusal;
 }
@@ -154,11 +185,7 @@ Refusal read_hidden(std::string_view token, Symbols &symbols) {
 Refusal read_kept(std::string_view token, Symbols &symbols, std::string_view &domain) noexcept {
   EmailParts parts;
   if (token.size() > kFormatEmailMax || !email_split(token, parts).ok()) return kNoDomain;
-  for (const char c : parts.local) {
-    const std::uint16_t symbol = symbol_of(c);
-    if (symbol == kRadix || !symbols.append(symbol)) return kNoLocal;
-  }
-  if (symbols.count % kStep != 0) return kNoLocal;
+  if (!append_symbols(parts.local, symbols) || symbols.count % kStep != 0) return kNoLocal;
   if (!parts.domain.ends_with(kReserved)) return kNoDomain;
   domain = parts.domain.substr(0, parts.domain.size() - kReserved.size());
   return domain.empty() || is_reserved(domain) ? kNoDomain : Refusal{};
@@ -211,7 +238,7 @@ Refusal FormatEmail::encrypt(FormatCipher &cipher, std::string_view address, std
       symbols.count + 1 + parts.domain.size() + kReserved.size() > kFormatEmailMax)
     return {Status::out_of_range, 0, "address too long for a token"};
   if (cipher.crypt(Ff1Direction::encrypt, kRadix, symbols.all(), bytes_of(parts.domain)) != Status::ok) return kFailed;
-  for (const std::uint16_t symbol : symbols.all()) out.push_back(character_of(symbol));
+  write_symbols(symbols.all(), out);
   out.append("@").append(parts.domain).append(kReserved);
   return {};
 }

@@ -170,7 +170,7 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
     std::uint16_t small = 0;
     std::uint16_t capital = 0;
     const bool is_small = alphabets_[kSmall].find(c.value, small);
-    const bool is_capital = alphabets_[kCapital].find(c.value, capital);
+    const bool is_capital = !is_small && alphabets_[kCapital].find(c.value, capital);  // tokens show which, too
     if (is_small || is_capital) {
       if (!in_word) {
         scan.slots_before = scan.name.slots;
@@ -290,24 +290,30 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
   const bool is_short = taken.name.slots <= short_;
   const Status status = is_short ? crypt_short(direction, cipher, taken) : crypt_long(direction, cipher, taken);
   if (status != Status::ok) return {Status::crypto_failure, 0, "encryption failed"};
+  out.resize(in.size() + kUtf8Most * taken.name.slots);
+  char *to = out.data();
   std::size_t from = 0;
   std::size_t letter = 0;
+  const auto put_text = [&](std::size_t end) {
+    to = std::copy(in.begin() + static_cast<std::ptrdiff_t>(from), in.begin() + static_cast<std::ptrdiff_t>(end), to);
+  };
   const auto put_letters = [&](std::size_t end) {
     for (; letter < end; ++letter)
-      utf8_append(out, alphabets_[taken.letter[letter]].character(taken.name.numeral[letter]));
+      to = utf8_write(to, alphabets_[taken.letter[letter]].character(taken.name.numeral[letter]));
   };
   for (const FormatScan::Run run : taken.name.all_runs()) {
     if (is_short && letter == taken.slots_before) break;
-    out.append(in.substr(from, run.offset - from));
+    put_text(run.offset);
     put_letters(letter + run.count);
     from = run.end();
   }
   if (is_short) {  // the last word may have another length
-    out.append(in.substr(from, taken.bytes_before - from));
+    put_text(taken.bytes_before);
     put_letters(taken.name.slots);
     from = taken.bytes_end;
   }
-  out.append(in.substr(from));
+  put_text(in.size());
+  out.resize(static_cast<std::size_t>(to - out.data()));
   return {};
 }
 

@@ -45,7 +45,7 @@ bool change_case(std::string &text, char first, int distance) noexcept {
 // form, h + U+0331 is U+1E96.
 Refusal case_normalize(std::string &text, char first, int distance, NfcFunction nfc) {
   trim_in_place(text);
-  if (!change_case(text, first, distance) || is_ascii(text)) return {};
+  if (!change_case(text, first, distance) || is_below_combining(text)) return {};
   std::string composed;
   if (!nfc(text, composed) || !check_text(composed).ok())
     return {Status::unsupported, 0, "normalization form C not available"};
@@ -59,6 +59,12 @@ Refusal name_normalize(std::string &text) noexcept {
   bool space = false;
   std::size_t position = 1;
   for (std::size_t at = 0; at < text.size(); ++position) {
+    if (text[at] > ' ' && text[at] < 0x7F) {  // as most characters are
+      if (space) text[end++] = ' ';
+      space = false;
+      text[end++] = text[at++];
+      continue;
+    }
     const CodePoint c = utf8_decode(text, at);
     if (is_white_space(c.value)) {
       space = end > 0;
@@ -123,7 +129,7 @@ Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction 
   } else {
     refusal = check_text(utf8);
     if (!refusal.ok()) return refusal;
-    if (spec.kind == NormalizeKind::none) {
+    if (spec.kind == NormalizeKind::none || is_below_combining(utf8)) {
       out.assign(utf8);
     } else if (!nfc(utf8, out) || !check_text(out).ok()) {  // the invariants hold whatever nfc does
       refusal = {Status::unsupported, 0, "normalization form C not available"};

@@ -98,19 +98,8 @@ CodePoint utf8_decode(std::string_view text, std::size_t at) noexcept {
 }
 
 void utf8_append(std::string &out, char32_t c) {
-  const auto byte = [&out](std::uint32_t b) { out.push_back(static_cast<char>(b)); };
-  if (c < 0x80) return byte(c);
-  if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F));
-  }
-  byte(0x80 | (c & 0x3F));
+  char bytes[kUtf8Most];
+  out.append(bytes, static_cast<std::size_t>(utf8_write(bytes, c) - bytes));
 }
 
 std::size_t utf8_valid_prefix(std::string_view text) noexcept {
@@ -138,6 +127,13 @@ bool is_ascii(std::string_view text) noexcept {
   }
   for (; at < text.size(); ++at) high |= static_cast<unsigned char>(text[at]);
   return (high & 0x8080808080808080U) == 0;
+}
+
+bool is_below_combining(std::string_view text) noexcept {
+  constexpr unsigned char kLead = 0xCC;  // of U+0300..U+033F; continuations are below
+  unsigned char most = 0;
+  for (const char c : text) most = std::max(most, static_cast<unsigned char>(c));
+  return most < kLead;
 }
 
 bool is_white_space(char32_t c) noexcept {

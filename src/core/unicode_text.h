@@ -6,7 +6,10 @@
 #ifndef REDOUBT_CORE_UNICODE_TEXT_H
 #define REDOUBT_CORE_UNICODE_TEXT_H
 
+#include <bit>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -25,7 +28,22 @@ struct CodePoint {
 // above U+10FFFF.
 CodePoint utf8_decode(std::string_view text, std::size_t at) noexcept;
 
-// utf8_append appends the UTF-8 of c, a code point that is no surrogate.
+// utf8_write writes the UTF-8 of c, a code point that is no surrogate, and returns its end; `to` has room for
+// kUtf8Most bytes, which are written in any case.  No branch below U+10000: how many bytes a character of a token has
+// is random.
+inline constexpr std::size_t kUtf8Most = 4;
+inline char *utf8_write(char *to, char32_t c) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  const auto tail = [c](unsigned place) { return c >> (6 * place) & 0x3F; };
+  const std::uint32_t two = (0x80C0U | c >> 6) | tail(0) << 8;
+  const std::uint32_t three = (0x8080E0U | c >> 12) | tail(1) << 8 | tail(0) << 16;
+  std::uint32_t bytes = c < 0x80 ? static_cast<std::uint32_t>(c) : c < 0x800 ? two : three;
+  if (c > 0xFFFF) bytes = (0x808080F0U | c >> 18) | tail(2) << 8 | tail(1) << 16 | tail(0) << 24;
+  std::memcpy(to, &bytes, sizeof bytes);
+  return to + 1 + (c > 0x7F) + (c > 0x7FF) + (c > 0xFFFF);
+}
+
+// utf8_append appends the UTF-8 of c.
 void utf8_append(std::string &out, char32_t c);
 
 // utf8_valid_prefix is the number of bytes before the first ill-formed sequence;
@@ -36,6 +54,10 @@ std::size_t utf8_valid_prefix(std::string_view text) noexcept;
 std::size_t utf8_length(std::string_view text) noexcept;
 
 bool is_ascii(std::string_view text) noexcept;
+
+// is_below_combining: no code point of well-formed `text` is U+0300 or above.  All below have NFC_Quick_Check=Yes and
+// combining class 0 (UAX #15, 9), so the text is in Normalization Form C.
+bool is_below_combining(std::string_view text) noexcept;
 
 // is_white_space is the property White_Space (PropList.txt), which includes tab and line feed.
 bool is_white_space(char32_t c) noexcept;

@@ -127,6 +127,16 @@ exported_symbols() {
                  if (!sub(/^pg_finfo_/, "", plain) || !(plain in seen)) print name[i] } }'
 }
 
+# installed_library_is_stripped: `make install` leaves the debug symbols behind, and says where.
+installed_library_is_stripped() {
+  local stage=$WORKSPACE/stage library
+  as_user rm -rf "$stage"
+  as_user make -s -C "$TREE" "PG_CONFIG=$PG_CONFIG" "DESTDIR=$stage" install install-debug || return
+  library=$stage$("$PG_CONFIG" --pkglibdir)/redoubt.so
+  (($(stat -c %s "$library") < 1000000)) || { echo "redoubt.so has $(stat -c %s "$library") bytes"; return 1; }
+  readelf -p .gnu_debuglink "$library" | grep redoubt.so.debug && readelf -S "$library.debug" | grep .debug_info
+}
+
 group_symbols() {
   heading 'Exported symbols'
   need_extension || return 0
@@ -134,6 +144,7 @@ group_symbols() {
   diff -u --label 'test/exported_symbols' --label 'redoubt.so' \
     <(grep -v -e '^#' -e '^$' "$TREE/test/exported_symbols" | LC_ALL=C sort) \
     <(exported_symbols | LC_ALL=C sort) >"$log" 2>&1 || status=$?
+  installed_library_is_stripped >>"$log" 2>&1 || status=$?
   if ((status == 0)); then
     counts_add 'exported symbols' 1 0 0
   else

@@ -1,4 +1,4 @@
-// secret_test.cpp - SecretBytes wipes what it gives up; secret_equal compares; random_bytes fills.
+// secret_test.cpp - SecretBytes wipes what it gives up; secret_equal compares.
 #include "core/secret.h"
 
 #include <gtest/gtest.h>
@@ -11,8 +11,6 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include "core/random.h"
 
 namespace redoubt {
 namespace {
@@ -81,22 +79,6 @@ TEST(SecretEqual, ComparesLengthAndContent) {
   EXPECT_FALSE(secret_equal(a, std::span(a).first(3)));
   EXPECT_TRUE(secret_equal({}, {}));
 }
-
-TEST(RandomBytes, FillsEveryByteDifferentlyEachTime) {
-  // A byte that is the same in 16 draws happens by chance once in 2^120.
-  constexpr std::size_t kSize = 1000;
-  std::vector<std::uint8_t> first(kSize);
-  ASSERT_TRUE(random_bytes(first));
-  std::vector<bool> changed(kSize);
-  for (int draw = 1; draw < 16; ++draw) {
-    std::vector<std::uint8_t> next(kSize);
-    ASSERT_TRUE(random_bytes(next));
-    for (std::size_t i = 0; i < kSize; ++i) changed[i] = changed[i] || next[i] != first[i];
-  }
-  EXPECT_TRUE(std::all_of(changed.begin(), changed.end(), [](bool one) { return one; }));
-}
-
-TEST(RandomBytes, NothingToFillIsFine) { EXPECT_TRUE(random_bytes({})); }
 
 }  // namespace
 }  // namespace redoubt

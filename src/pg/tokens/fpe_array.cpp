@@ -2,7 +2,6 @@
 //
 // Invariant: callers have been admitted before anything is decrypted, nothing is encrypted unless
 // disclosure_tokenize_allowed() has, and no error message ever holds a part of a value or of a token.
-// A result array begins with the header of its argument, so that dimensions, bounds and nulls are the same.
 // Covered by sql/arrays.sql and sql/fpe.sql.
 #include "pg/base/boundary.h"
 
@@ -11,105 +10,40 @@
 #include "pg/tokens/fpe_value.h"
 #include "pg/keys/keys.h"
 #include "pg/tokens/token_value.h"
-#include "pg/base/varlena_view.h"
+#include "pg/base/plaintext.h"
+#include "pg/base/varlena_array.h"
 
 namespace redoubt::pg {
 namespace {
-
-// Results are made in a buffer of the backend's, so that no destructor is pending when PostgreSQL raises.
-FormatBatch &batch() {
-  static constinit FormatBatch *made = nullptr;  // never freed: no static destructors
-  if (made == nullptr) made = new FormatBatch();
-  return *made;
-}
-
-// The texts of an array that are not null, one after the other.
-class Texts {
- public:
-  explicit Texts(ArrayType *array) : at_(ARR_DATA_PTR(array)), left_(fpe_array_count(array)) {}
-  int left() const noexcept { return left_; }
-  std::string_view next() {
-    const std::string_view text = varlena_text(at_);
-    at_ += INTALIGN(VARSIZE_ANY(at_));
-    --left_;
-    return text;
-  }
-
- private:
-  const char *at_;
-  int left_;
-};
-
-// An array of texts in the making.
-class TextsMade {
- public:
-  // Mostly the texts will be as long as those of `like`.
-  TextsMade(ArrayType *like, Oid element)
-      : used_(static_cast<std::size_t>(ARR_DATA_OFFSET(like))), room_(VARSIZE(like)) {
-    array_ = static_cast<char *>(palloc(room_));
-    memcpy(array_, like, used_);
-    header()->elemtype = element;
-  }
-  // add returns where the next text goes, `size` bytes without its header.
-  char *add(std::size_t size) {
-    const std::size_t whole = INTALIGN(VARHDRSZ + size);
-    if (room_ - used_ < whole) grow(whole);
-    char *const text = array_ + used_;
-    used_ += whole;
-    memset(array_ + used_ - sizeof(int32), 0, sizeof(int32));  // padding is part of the array's image
-    SET_VARSIZE(text, VARHDRSZ + size);
-    return VARDATA(text);
-  }
-  ArrayType *finish() {
-    SET_VARSIZE(array_, used_);
-    return header();
-  }
-
- private:
-  ArrayType *header() const noexcept { return reinterpret_cast<ArrayType *>(array_); }
-  void grow(std::size_t whole) {
-    if (!AllocSizeIsValid(used_ + whole))
-      ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                      errmsg("array size exceeds the maximum allowed (%d)", static_cast<int>(MaxAllocSize)),
-                      errhidestmt(true)));
-    room_ = std::min<std::size_t>(std::max(2 * room_, used_ + whole), MaxAllocSize);
-    array_ = static_cast<char *>(repalloc(array_, room_));
-  }
-
-  char *array_;
-  std::size_t used_;
-  std::size_t room_;
-};
 
 // A view that the next value_checked() does not overwrite.
 std::string_view checked_for_long(const TokenType *policy, std::string_view value) {
   const std::string_view checked = value_checked(policy, value.data(), value.size());
   const bool inside = checked.data() >= value.data() && checked.data() + checked.size() <= value.data() + value.size();
-  return inside ? checked : std::string_view(pnstrdup(checked.data(), checked.size()), checked.size());
+  if (inside) return checked;
+  return varlena_text(plaintext_copy({reinterpret_cast<const std::uint8_t *>(checked.data()), checked.size()}));
 }
 
 // Adds the result of text `i`, masked or in the server encoding.
-void add_result(const TokenType *policy, bool masked, FormatBatch &made, std::size_t i, TextsMade &to) {
+void add_result(const TokenType *policy, bool masked, FormatBatch &made, std::size_t i, VarlenaArrayMaker &to) {
   const std::size_t size = made.size(i);
   if (!masked && GetDatabaseEncoding() == PG_UTF8) return made.write(i, to.add(size));
-  auto *utf8 = static_cast<char *>(palloc(size + 1));
-  made.write(i, utf8);
-  const std::string_view result = masked ? varlena_text(fpe_mask(policy, {utf8, size})) : fpe_local({utf8, size});
-  memcpy(to.add(result.size()), result.data(), result.size());
-  OPENSSL_cleanse(utf8, size);
-  pfree(utf8);
+  std::string &utf8 = plaintext_buffer(PlaintextStep::result, size);
+  utf8.resize(size);
+  made.write(i, utf8.data());
+  to.add(masked ? varlena_text(fpe_mask(policy, utf8)) : fpe_local(utf8));
 }
 
 ArrayType *crypt_texts(const TokenType *policy, Ff1Direction direction, bool masked, ArrayType *array, Oid element) {
   const bool encrypts = direction == Ff1Direction::encrypt;
-  FormatBatch &made = batch();
-  TextsMade to(array, element);
-  for (Texts from(array); from.left() > 0;) {
+  FormatBatch &made = plaintext_batch();
+  VarlenaArrayMaker to(array, element);
+  for (VarlenaArrayReader from(array); from.left() > 0;) {
     CHECK_FOR_INTERRUPTS();
     std::array<std::string_view, kFormatLanes> in;
     const std::size_t count = std::min(static_cast<std::size_t>(from.left()), kFormatLanes);
     for (std::size_t i = 0; i < count; ++i)
-      in[i] = encrypts ? checked_for_long(policy, from.next()) : fpe_utf8(from.next());
+      in[i] = encrypts ? checked_for_long(policy, varlena_text(from.next())) : fpe_utf8(varlena_text(from.next()));
     made.crypt(direction, *policy->format, *keys_format_cipher(policy), std::span(in).first(count));
     for (std::size_t i = 0; i < count; ++i) {
       if (!made.refusal(i).ok()) encrypts ? value_refuse(policy, made.refusal(i)) : fpe_corrupt(policy);
@@ -155,17 +89,8 @@ Datum open_one(const TokenType *policy, Operation op, Datum token) {
 
 }  // namespace
 
-int fpe_array_count(const ArrayType *array) {
-  const int size = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-  const bits8 *const there = ARR_NULLBITMAP(array);
-  if (there == nullptr) return size;
-  int count = 0;
-  for (int i = 0; i < size; ++i) count += there[i / 8] >> i % 8 & 1;
-  return count;
-}
-
 void fpe_array_check(const TokenType *policy, ArrayType *texts) {
-  for (Texts from(texts); from.left() > 0;) fpe_check(policy->type, from.next());
+  for (VarlenaArrayReader from(texts); from.left() > 0;) fpe_check(policy->type, varlena_text(from.next()));
 }
 
 ArrayType *fpe_array_tokenize(const TokenType *policy, ArrayType *values, Oid element) {

@@ -19,9 +19,6 @@ inline bool fpe_array_texts(const TokenType *policy) noexcept {
   return policy->format != nullptr && !policy->is_integer && !policy->vaulted;
 }
 
-// fpe_array_count counts the elements that are not null.
-int fpe_array_count(const ArrayType *array);
-
 // fpe_array_check raises 22P02 unless every text has the form of a token.
 void fpe_array_check(const TokenType *policy, ArrayType *texts);
 

@@ -12,6 +12,7 @@
 #include "pg/keys/keys.h"
 #include "pg/base/log_guard.h"
 #include "pg/tokens/token_value.h"
+#include "pg/base/plaintext.h"
 #include "pg/base/varlena_view.h"
 #include "pg/vault/vault.h"
 
@@ -41,29 +42,22 @@ bool read_integer(std::string_view text, int64 &number) {
   pg_unreachable();
 }
 
-// Results are made in a buffer of the backend's, so that no destructor is pending
-// when PostgreSQL raises; wiped after use.
-std::string &buffer() {
-  static constinit std::string *made = nullptr;  // never freed: no static destructors
-  if (made == nullptr) made = new std::string();
-  return *made;
+// The buffer for what a format makes of `in`: at most four bytes for each of its characters, or an address.
+std::string &result_buffer(std::string_view in) {
+  return plaintext_buffer(PlaintextStep::result, in.size() + 4 * kFormatMaxCharacters);
 }
 
-void wipe_buffer() {
-  OPENSSL_cleanse(buffer().data(), buffer().size());
-  buffer().clear();
+text *local_text(std::string_view utf8) {
+  const std::string_view local = fpe_local(utf8);
+  return cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
 }
 
-text *buffer_text() {
-  const std::string_view local = fpe_local(buffer());
-  text *result = cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
-  wipe_buffer();
-  return result;
-}
-
-void decrypt(const TokenType *policy, std::string_view token) {
+// The value of a token, in that buffer.
+std::string_view decrypt(const TokenType *policy, std::string_view token) {
   FormatCipher *cipher = keys_format_cipher(policy);
-  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, fpe_utf8(token), buffer()).ok()) fpe_corrupt(policy);
+  std::string &value = result_buffer(token);
+  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, fpe_utf8(token), value).ok()) fpe_corrupt(policy);
+  return value;
 }
 
 int64 decrypt(const TokenType *policy, int64 token) {
@@ -82,10 +76,15 @@ std::span<const std::uint8_t> vault_value(std::string_view utf8) noexcept {
   return {reinterpret_cast<const std::uint8_t *>(utf8.data()), utf8.size()};
 }
 
-text *vault_text(const varlena *utf8) {
-  const std::string_view local = fpe_local(varlena_text(utf8));
-  return cstring_to_text_with_len(local.data(), static_cast<int>(local.size()));
+bytea *digits_copy(int64 value) {
+  char digits[MAXINT8LEN + 1];
+  const int size = pg_lltoa(value, digits);
+  bytea *copy = plaintext_copy(vault_value({digits, static_cast<std::size_t>(size)}));
+  OPENSSL_cleanse(digits, sizeof digits);
+  return copy;
 }
+
+text *vault_text(const varlena *utf8) { return local_text(varlena_text(utf8)); }
 
 int64 vault_integer(const varlena *digits) {
   const std::string_view view = varlena_text(digits);
@@ -95,12 +94,6 @@ int64 vault_integer(const varlena *digits) {
   return value;
 }
 
-text *vault_masked(const TokenType *policy, varlena *value) {
-  text *masked = fpe_mask(policy, varlena_text(value));
-  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
-  return masked;
-}
-
 // One value of a vaulted type; the vault charges.
 text *vault_make(const TokenType *policy, std::string_view value) {
   const std::string_view in = value_checked(policy, value.data(), value.size());
@@ -108,7 +101,7 @@ text *vault_make(const TokenType *policy, std::string_view value) {
 }
 
 int64 vault_make(const TokenType *policy, int64 value) {
-  return vault_integer(vault_tokenize(policy, varlena_bytes(fpe_vault_key(value))));
+  return vault_integer(vault_tokenize(policy, fpe_vault_value(value)));
 }
 
 }  // namespace
@@ -133,13 +126,7 @@ void fpe_corrupt(const TokenType *policy) {
   pg_unreachable();
 }
 
-text *fpe_mask(const TokenType *policy, std::string_view value) {
-  std::string masked;
-  mask_apply(policy->mask, value, masked);
-  buffer().swap(masked);
-  OPENSSL_cleanse(masked.data(), masked.size());
-  return call([] { return buffer_text(); });
-}
+text *fpe_mask(const TokenType *policy, std::string_view value) { return token_masked(policy, value); }
 
 text *fpe_mask(const TokenType *policy, int64 value) {
   char digits[MAXINT8LEN + 1];
@@ -154,9 +141,10 @@ text *fpe_tokenize(const TokenType *policy, std::string_view value) {
   if (policy->vaulted) return vault_make(policy, value);
   const std::string_view in = value_checked(policy, value.data(), value.size());
   FormatCipher *cipher = keys_format_cipher(policy);
-  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, buffer());
+  std::string &made = result_buffer(in);
+  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, made);
   if (!refusal.ok()) value_refuse(policy, refusal);
-  text *token = buffer_text();
+  text *token = local_text(made);
   charge(policy, VARDATA(token), VARSIZE(token) - VARHDRSZ);
   return token;
 }
@@ -175,11 +163,11 @@ void fpe_vault_all(const TokenType *policy, std::span<Datum> values) {
   for (Datum &value : values) {
     CHECK_FOR_INTERRUPTS();
     if (policy->is_integer) {
-      value = PointerGetDatum(fpe_vault_key(DatumGetInt64(value)));
+      value = PointerGetDatum(digits_copy(DatumGetInt64(value)));
       continue;
     }
     const std::string_view given = varlena_text(DatumGetPointer(value));
-    value = PointerGetDatum(vault_bytes(vault_value(value_checked(policy, given.data(), given.size()))));
+    value = PointerGetDatum(plaintext_copy(vault_value(value_checked(policy, given.data(), given.size()))));
   }
   vault_tokenize_all(policy, values);
   for (Datum &value : values) {
@@ -225,8 +213,7 @@ text *fpe_open(const TokenType *policy, std::string_view token, bool required) {
     return value != nullptr ? vault_text(value)
                             : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
   }
-  decrypt(policy, token);
-  return buffer_text();
+  return local_text(decrypt(policy, token));
 }
 
 int64 fpe_open(const TokenType *policy, int64 token, bool required) {
@@ -238,17 +225,16 @@ int64 fpe_open(const TokenType *policy, int64 token, bool required) {
 text *fpe_open_masked(const TokenType *policy, std::string_view token, bool required) {
   if (policy->vaulted) {
     varlena *value = vault_open(policy, fpe_vault_key(token), required);
-    return value != nullptr ? vault_masked(policy, value)
+    return value != nullptr ? fpe_mask(policy, varlena_text(value))
                             : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
   }
-  decrypt(policy, token);
-  return fpe_mask(policy, buffer());
+  return fpe_mask(policy, decrypt(policy, token));
 }
 
 text *fpe_open_masked(const TokenType *policy, int64 token, bool required) {
   if (!policy->vaulted) return fpe_mask(policy, decrypt(policy, token));
   varlena *value = vault_open(policy, fpe_vault_key(token), required);
-  return value != nullptr ? vault_masked(policy, value) : vault_text(fpe_vault_key(token));
+  return value != nullptr ? fpe_mask(policy, varlena_text(value)) : vault_text(fpe_vault_key(token));
 }
 
 text *fpe_find(const TokenType *policy, std::string_view value) {
@@ -260,12 +246,14 @@ text *fpe_find(const TokenType *policy, std::string_view value) {
 
 int64 fpe_find(const TokenType *policy, int64 value, bool *found) {
   disclosure_tokenize_allowed(policy);
-  const bytea *key = vault_find_token(policy, varlena_bytes(fpe_vault_key(value)));
+  const bytea *key = vault_find_token(policy, fpe_vault_value(value));
   *found = key != nullptr;
   return key != nullptr ? vault_integer(key) : 0;
 }
 
 bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(fpe_utf8(token))); }
+
+std::span<const std::uint8_t> fpe_vault_value(int64 value) { return varlena_bytes(digits_copy(value)); }
 
 bytea *fpe_vault_key(int64 token) {
   char digits[MAXINT8LEN + 1];

@@ -44,6 +44,9 @@ int64 fpe_find(const TokenType *policy, int64 value, bool *found);
 bytea *fpe_vault_key(std::string_view token);
 bytea *fpe_vault_key(int64 token);
 
+// fpe_vault_value returns what a bigint value is in the vault.
+std::span<const std::uint8_t> fpe_vault_value(int64 value);
+
 // fpe_reveal and fpe_reveal_masked admit, then open.
 template <typename Token>
 auto fpe_reveal(const TokenType *policy, Token token) {

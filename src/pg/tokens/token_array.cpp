@@ -16,6 +16,8 @@
 #include "pg/tokens/fpe_value.h"
 #include "pg/tokens/token_io.h"
 #include "pg/tokens/token_value.h"
+#include "pg/base/plaintext.h"
+#include "pg/base/varlena_array.h"
 #include "pg/base/varlena_view.h"
 #include "pg/vault/vault.h"
 
@@ -87,26 +89,89 @@ Datum charged(const TokenType *policy, ArrayType *tokens, int values) {
   PG_RETURN_ARRAYTYPE_P(tokens);
 }
 
-// Seals values, and returns how many.  Where `transparent`, a text in the form of a token is one, as for single values.
-int seal_all(const TokenType *policy, std::span<Datum> values, bool transparent) {
+// Sealed types of which the vault has no part: arrays of these are read and made element by element.
+bool is_sealed(const TokenType *policy) { return policy->format == nullptr && !policy->vaulted; }
+
+std::span<std::uint8_t> add_bytes(VarlenaArrayMaker &to, std::size_t size) {
+  return {reinterpret_cast<std::uint8_t *>(to.add(size)), size};
+}
+
+// The value of an element of the type's base.
+std::span<const std::uint8_t> plaintext_of(const TokenType *policy, const varlena *element) {
+  if (policy->is_bytes) return varlena_bytes(element);
+  const std::string_view given = varlena_text(element);
+  return token_plaintext(policy, given.data(), given.size());
+}
+
+// t(b[]).  A text in the form of a token is one, as for single values.
+Datum seal_all(const TokenType *policy, ArrayType *values) {
+  VarlenaArrayMaker to(values, policy->type, kTokenOverhead + kTokenNonceSize);
   int sealed = 0;
-  for (Datum &value : values) {
+  for (VarlenaArrayReader from(values); from.left() > 0;) {
     CHECK_FOR_INTERRUPTS();
-    const std::string_view given = view_of(value);
-    if (transparent && !policy->is_bytes && token_has_prefix(given)) {
-      value = PointerGetDatum(token_from_text_form(policy->type, given));
+    const varlena *element = from.next();
+    if (!policy->is_bytes && token_has_prefix(varlena_text(element))) {
+      to.add(varlena_text(token_from_text_form(policy->type, varlena_text(element))));
       continue;
     }
     if (sealed++ == 0) disclosure_tokenize_allowed(policy);
-    value = PointerGetDatum(
-        policy->is_bytes && transparent
-            ? token_seal_bytes(policy, {reinterpret_cast<const std::uint8_t *>(given.data()), given.size()})
-            : token_seal_text(policy, given.data(), given.size()));
+    const std::span<const std::uint8_t> value = plaintext_of(policy, element);
+    token_seal(policy, value, add_bytes(to, token_sealed_size(policy, value.size())));
   }
-  return sealed;
+  return charged(policy, to.finish(), sealed);
 }
 
-// The same for a vaulted type, which charges for them.
+// tokenize(text[], regtype): tokens in text form.
+Datum seal_all_as(const TokenType *policy, ArrayType *values) {
+  disclosure_tokenize_allowed(policy);
+  VarlenaArrayMaker to(values, TEXTOID, kTokenPrefix.size() + kTokenOverhead + kTokenNonceSize);
+  int sealed = 0;
+  for (VarlenaArrayReader from(values); from.left() > 0; ++sealed) {
+    CHECK_FOR_INTERRUPTS();
+    const std::span<const std::uint8_t> value = plaintext_of(policy, from.next());
+    const std::size_t size = token_sealed_size(policy, value.size());
+    auto *token = static_cast<std::uint8_t *>(palloc(size));
+    token_seal(policy, value, {token, size});
+    const std::size_t text_size = token_text_size(size);
+    (void)token_to_text({token, size}, {to.add(text_size), text_size});
+    pfree(token);
+  }
+  return charged(policy, to.finish(), sealed);
+}
+
+// The tokens of an array of their text forms.  22P02 unless all are well-formed.
+ArrayType *parse_all(const TokenType *policy, ArrayType *texts) {
+  VarlenaArrayMaker to(texts, policy->type);
+  for (VarlenaArrayReader from(texts); from.left() > 0;) {
+    CHECK_FOR_INTERRUPTS();
+    bytea *token = token_from_text_form(policy->type, varlena_text(from.next()));
+    to.add(varlena_text(token));
+    pfree(token);
+  }
+  return to.finish();
+}
+
+// detokenize(t[]) and mask(t[]), in an array of `element`.
+Datum open_all_sealed(const TokenType *policy, Operation op, ArrayType *tokens, Oid element) {
+  disclosure_require(policy, op, static_cast<uint32>(array_count(tokens)));
+  VarlenaArrayMaker to(tokens, element);
+  const bool as_kept = op != Operation::masked && (policy->is_bytes || GetDatabaseEncoding() == PG_UTF8);
+  for (VarlenaArrayReader from(tokens); from.left() > 0;) {
+    CHECK_FOR_INTERRUPTS();
+    const auto *token = reinterpret_cast<const bytea *>(from.next());
+    if (as_kept) {
+      const TokenView view = token_view(policy, token);
+      to.shorten(token_open_into(policy, view, add_bytes(to, view.ciphertext.size())));
+      continue;
+    }
+    varlena *value = op == Operation::masked ? token_open_masked(policy, token, true) : token_open(policy, token, true);
+    to.add(varlena_text(value));
+    pfree(value);
+  }
+  PG_RETURN_ARRAYTYPE_P(to.finish());
+}
+
+// Tokens of a vaulted type, which charges for them.
 void vault_all(const TokenType *policy, std::span<Datum> values, bool transparent) {
   auto *plain = static_cast<Datum *>(palloc(sizeof(Datum) * values.size()));
   auto *index = static_cast<int *>(palloc(sizeof(int) * values.size()));
@@ -123,7 +188,7 @@ void vault_all(const TokenType *policy, std::span<Datum> values, bool transparen
         policy->is_bytes && transparent ? std::span(reinterpret_cast<const std::uint8_t *>(given.data()), given.size())
                                         : token_plaintext(policy, given.data(), given.size());
     index[count] = static_cast<int>(i);
-    plain[count++] = PointerGetDatum(vault_bytes(value));
+    plain[count++] = PointerGetDatum(plaintext_copy(value));
   }
   vault_tokenize_all(policy, {plain, count});
   for (std::size_t i = 0; i < count; ++i)
@@ -144,24 +209,26 @@ void open_all(const TokenType *policy, Operation op, std::span<Datum> tokens) {
 
 // Values, plain or masked, of tokens of a type that fpe_array takes whole; both are texts.
 Datum reveal_texts(const TokenType *policy, Operation op, ArrayType *tokens) {
-  disclosure_require(policy, op, static_cast<uint32>(fpe_array_count(tokens)));
+  disclosure_require(policy, op, static_cast<uint32>(array_count(tokens)));
   PG_RETURN_ARRAYTYPE_P(fpe_array_open(policy, op, tokens, TEXTOID));
 }
 
 // Their tokens, in an array of `element`.
 Datum tokenize_texts(const TokenType *policy, ArrayType *values, Oid element) {
   disclosure_tokenize_allowed(policy);
-  return charged(policy, fpe_array_tokenize(policy, values, element), fpe_array_count(values));
+  return charged(policy, fpe_array_tokenize(policy, values, element), array_count(values));
 }
 
 // detokenize(t[]) and mask(t[])
 Datum reveal(FunctionCallInfo fcinfo, Operation op) {
   const TokenType *policy = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::argument)));
   if (fpe_array_texts(policy)) return reveal_texts(policy, op, PG_GETARG_ARRAYTYPE_P(0));
+  const Oid element = op == Operation::masked ? TEXTOID : base_of(policy);
+  if (is_sealed(policy)) return open_all_sealed(policy, op, PG_GETARG_ARRAYTYPE_P(0), element);
   const Elements elements = take_apart(fcinfo);
   disclosure_require(policy, op, static_cast<uint32>(elements.count));
   open_all(policy, op, elements.values());
-  PG_RETURN_ARRAYTYPE_P(put_together(elements, op == Operation::masked ? TEXTOID : base_of(policy)));
+  PG_RETURN_ARRAYTYPE_P(put_together(elements, element));
 }
 
 // A token in a text as the token itself.  22P02 unless it has the form of one.
@@ -181,6 +248,7 @@ Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
     fpe_array_check(policy, tokens);
     return reveal_texts(policy, op, tokens);
   }
+  if (is_sealed(policy)) return open_all_sealed(policy, op, parse_all(policy, PG_GETARG_ARRAYTYPE_P(0)), TEXTOID);
   const Elements elements = take_apart(fcinfo);
   for (Datum &value : elements.values()) value = parse_token(policy, value);
   disclosure_require(policy, op, static_cast<uint32>(elements.count));
@@ -193,14 +261,12 @@ Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
 // tokenize(text[], regtype)
 Datum tokenize_as(FunctionCallInfo fcinfo, const TokenType *policy) {
   if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
+  if (is_sealed(policy)) return seal_all_as(policy, PG_GETARG_ARRAYTYPE_P(0));
   const Elements elements = take_apart(fcinfo);
   const std::span<Datum> values = elements.values();
   disclosure_tokenize_allowed(policy);
   if (policy->format == nullptr) {
-    if (policy->vaulted)
-      vault_all(policy, values, false);
-    else
-      (void)seal_all(policy, values, false);
+    vault_all(policy, values, false);
     for (Datum &value : values) {
       const auto *token = reinterpret_cast<const bytea *>(DatumGetPointer(value));
       value = CStringGetTextDatum(token_text_form(policy->type, token));
@@ -223,17 +289,15 @@ REDOUBT_FUNCTION(redoubt_tokenize_array) {
   using namespace redoubt::pg;
   const TokenType *policy = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::result)));
   if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), policy->type);
+  if (is_sealed(policy)) return seal_all(policy, PG_GETARG_ARRAYTYPE_P(0));
   const Elements elements = take_apart(fcinfo);
-  int values = elements.count;
-  if (policy->vaulted && policy->format == nullptr) {
+  if (policy->format == nullptr) {
     vault_all(policy, elements.values(), true);
-  } else if (policy->format != nullptr) {
+  } else {
     disclosure_tokenize_allowed(policy);
     fpe_make_all(policy, elements.values());
-  } else {
-    values = seal_all(policy, elements.values(), true);
   }
-  return charged(policy, put_together(elements, policy->type), values);
+  return charged(policy, put_together(elements, policy->type), elements.count);
 }
 
 REDOUBT_FUNCTION(redoubt_detokenize_array) { return redoubt::pg::reveal(fcinfo, redoubt::pg::Operation::reveal); }

@@ -7,11 +7,11 @@
 #include "pg/base/boundary.h"
 
 #include "core/random.h"
-#include "core/token.h"
 #include "core/unicode_text.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/keys/keys.h"
 #include "pg/tokens/token_value.h"
+#include "pg/base/plaintext.h"
 #include "pg/base/varlena_view.h"
 #include "pg/vault/vault.h"
 
@@ -53,6 +53,8 @@ bool server_nfc(std::string_view utf8, std::string &out) {
       at += pg_utf_mblen(character);
     }
     wide[count] = 0;
+    if (unicode_is_normalized_quickcheck(UNICODE_NFC, wide) == UNICODE_NORM_QC_YES)
+      return Utf8{utf8.data(), utf8.size()};
     pg_wchar *composed = unicode_normalize(UNICODE_NFC, wide);
     if (composed == nullptr) return Utf8{nullptr, 0};
     std::size_t length = 0;
@@ -70,20 +72,13 @@ bool server_nfc(std::string_view utf8, std::string &out) {
   return true;
 }
 
-// The normalised value in UTF-8; raises 22P02.  It lives in a buffer of the
-// backend's that the next call overwrites, so that a value costs no allocation;
-// no destructor is pending on it when PostgreSQL raises.
+// The normalised value in UTF-8, in the buffer of that step; raises 22P02.
 std::string_view normalized(const TokenType *policy, const char *utf8, std::size_t length) {
-  static constinit std::string *buffer = nullptr;  // never freed: no static destructors
-  if (buffer == nullptr) buffer = new std::string();
-  if (buffer->capacity() > 64 * 1024) {  // one long value is no reason to keep its memory
-    OPENSSL_cleanse(buffer->data(), buffer->size());
-    buffer->clear();
-    buffer->shrink_to_fit();
-  }
-  const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, *buffer);
+  // Composing may make three bytes of one; a phone number gains its calling code.
+  std::string &buffer = plaintext_buffer(PlaintextStep::value, 3 * length + 16);
+  const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, buffer);
   if (!refusal.ok()) value_refuse(policy, refusal);
-  return *buffer;
+  return buffer;
 }
 
 void check_pattern(const TokenType *policy, std::string_view value) {
@@ -113,27 +108,23 @@ const bytea *parse_bytes(const TokenType *policy, std::string_view text) {
   return DatumGetByteaPP(DirectFunctionCall1(byteain, CStringGetDatum(pnstrdup(text.data(), text.size()))));
 }
 
-// Seals the final plaintext bytes.  Privilege and form were checked; the caller charges.
+// Sixteen random bytes for a randomised token, none else.
+std::span<const std::uint8_t> fresh_nonce(const TokenType *policy, std::span<std::uint8_t, kTokenNonceSize> room) {
+  static constinit RandomPool *pool = nullptr;  // never freed: no static destructors
+  if (policy->deterministic) return {};
+  if (pool == nullptr) pool = new RandomPool();
+  if (!pool->fill(room, MyProcPid))
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
+  return room;
+}
+
+// The token of the final plaintext bytes.  Privilege and form were checked; the caller charges.
 bytea *seal(const TokenType *policy, std::span<const std::uint8_t> value) {
   if (policy->vaulted) return token_of_vault_key(vault_tokenize(policy, value));
-  const bool randomised = !policy->deterministic;
-  const std::size_t size = TokenSealer::sealed_size(value.size(), randomised);
-  if (size > MaxAllocSize - VARHDRSZ)
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
-                    errhidestmt(true)));
+  const std::size_t size = token_sealed_size(policy, value.size());
   auto *token = static_cast<bytea *>(palloc(VARHDRSZ + size));
   SET_VARSIZE(token, VARHDRSZ + size);
-  const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(token)), size);
-
-  std::array<std::uint8_t, kTokenNonceSize> nonce;
-  if (randomised && !random_bytes(nonce))
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
-  TokenSealer *sealer = keys_sealer(policy, 0);
-  const std::span<const std::uint8_t> nonce_span =
-      randomised ? std::span<const std::uint8_t>(nonce) : std::span<const std::uint8_t>();
-  if (sealer->seal(value, randomised, nonce_span, out) != Status::ok)
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
-                    errhidestmt(true)));
+  token_seal(policy, value, {reinterpret_cast<std::uint8_t *>(VARDATA(token)), size});
   return token;
 }
 
@@ -145,16 +136,15 @@ bytea *charged(const TokenType *policy, bytea *token) {
 
 // Opens a token into a fresh varlena.  The caller has been admitted.
 varlena *open_token(const TokenType *policy, const bytea *token, bool required) {
-  if (policy->vaulted) return vault_open(policy, token_vault_key(policy, token), required);
-  const auto view = token_parse(varlena_bytes(token));
-  if (!view.ok() || view->vaulted) corrupt(policy->type);
-  TokenSealer *sealer = keys_sealer(policy, view->key_version);
-  const std::size_t capacity = view->ciphertext.size();
-  auto *value = static_cast<varlena *>(palloc(VARHDRSZ + capacity));
-  std::size_t length = 0;
-  if (sealer->open(*view, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), capacity}, length) != Status::ok)
-    corrupt(policy->type);
-  SET_VARSIZE(value, VARHDRSZ + length);
+  if (policy->vaulted) {
+    const varlena *value = vault_open(policy, token_vault_key(policy, token), required);
+    return value != nullptr ? vault_bytes(varlena_bytes(value)) : nullptr;  // whoever asked may free its result
+  }
+  const TokenView view = token_view(policy, token);
+  const std::size_t room = view.ciphertext.size();
+  auto *value = static_cast<varlena *>(palloc(VARHDRSZ + room));
+  const std::size_t size = token_open_into(policy, view, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), room});
+  SET_VARSIZE(value, VARHDRSZ + size);
   return value;
 }
 
@@ -169,7 +159,33 @@ text *to_server_text(varlena *utf8) {
 
 }  // namespace
 
-bytea *token_seal_bytes(const TokenType *policy, std::span<const std::uint8_t> value) { return seal(policy, value); }
+std::size_t token_sealed_size(const TokenType *policy, std::size_t size) {
+  const std::size_t sealed = TokenSealer::sealed_size(size, !policy->deterministic);
+  if (sealed > MaxAllocSize - VARHDRSZ)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
+                    errhidestmt(true)));
+  return sealed;
+}
+
+void token_seal(const TokenType *policy, std::span<const std::uint8_t> value, std::span<std::uint8_t> out) {
+  std::array<std::uint8_t, kTokenNonceSize> room;
+  const std::span<const std::uint8_t> nonce = fresh_nonce(policy, room);
+  if (keys_sealer(policy, 0)->seal(value, !policy->deterministic, nonce, out) != Status::ok)
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+                    errhidestmt(true)));
+}
+
+TokenView token_view(const TokenType *policy, const bytea *token) {
+  const auto view = token_parse(varlena_bytes(token));
+  if (!view.ok() || view->vaulted) corrupt(policy->type);
+  return *view;
+}
+
+std::size_t token_open_into(const TokenType *policy, const TokenView &token, std::span<std::uint8_t> out) {
+  std::size_t size = 0;
+  if (keys_sealer(policy, token.key_version)->open(token, out, size) != Status::ok) corrupt(policy->type);
+  return size;
+}
 
 bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value) {
   disclosure_tokenize_allowed(policy);
@@ -193,10 +209,6 @@ std::span<const std::uint8_t> token_plaintext(const TokenType *policy, const cha
   const std::string_view value = value_checked(policy, text, length);
   if (policy->is_bytes) return varlena_bytes(parse_bytes(policy, {text, length}));
   return {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()};
-}
-
-bytea *token_seal_text(const TokenType *policy, const char *text, std::size_t length) {
-  return seal(policy, token_plaintext(policy, text, length));
 }
 
 bytea *token_find_text(const TokenType *policy, const char *text, std::size_t length) {
@@ -223,7 +235,7 @@ bytea *token_of_vault_key(const bytea *key) {
 
 bytea *token_of_text(const TokenType *policy, const char *text, std::size_t length) {
   disclosure_tokenize_allowed(policy);
-  return charged(policy, token_seal_text(policy, text, length));
+  return charged(policy, seal(policy, token_plaintext(policy, text, length)));
 }
 
 bytea *token_from_text_form(Oid type, std::string_view text) {
@@ -256,17 +268,26 @@ varlena *token_open(const TokenType *policy, const bytea *token, bool required) 
 }
 
 text *token_open_masked(const TokenType *policy, const bytea *token, bool required) {
-  varlena *value = open_token(policy, token, required);
-  if (value == nullptr) return nullptr;
+  if (policy->vaulted) {
+    const varlena *value = open_token(policy, token, required);
+    return value != nullptr ? token_masked(policy, varlena_text(value)) : nullptr;
+  }
+  const TokenView view = token_view(policy, token);
+  std::string &value = plaintext_buffer(PlaintextStep::result, view.ciphertext.size());
+  value.resize(view.ciphertext.size());
+  value.resize(token_open_into(policy, view, {reinterpret_cast<std::uint8_t *>(value.data()), value.size()}));
+  return token_masked(policy, value);
+}
+
+text *token_masked(const TokenType *policy, std::string_view value) {
   varlena *masked = nullptr;
   {
     std::string out;
-    mask_apply(policy->mask, {VARDATA(value), VARSIZE(value) - VARHDRSZ}, out);
+    mask_apply(policy->mask, value, out);
     masked = call([&out] { return static_cast<varlena *>(palloc(VARHDRSZ + out.size())); });
     SET_VARSIZE(masked, VARHDRSZ + out.size());
     memcpy(VARDATA(masked), out.data(), out.size());
   }
-  OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
   return to_server_text(masked);
 }
 

@@ -4,6 +4,7 @@
 
 #include "pg/base/boundary.h"
 
+#include "core/token.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/types/token_type.h"
 
@@ -17,10 +18,20 @@ bytea *token_of_text(const TokenType *policy, const char *text, std::size_t leng
 // token_of_bytes is the same for a value that already has the type's base bytea.
 bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value);
 
-// token_seal_text and token_seal_bytes are their second half: callers have asked
-// disclosure_tokenize_allowed() before, and charge afterwards.
-bytea *token_seal_text(const TokenType *policy, const char *text, std::size_t length);
-bytea *token_seal_bytes(const TokenType *policy, std::span<const std::uint8_t> value);
+// token_seal seals a value, as token_plaintext returns it, into `out`, whose size is token_sealed_size(): callers have
+// asked disclosure_tokenize_allowed() before, and charge afterwards.  Not for vaulted types.  Raises 54000 where the
+// token would be too long.
+std::size_t token_sealed_size(const TokenType *policy, std::size_t size);
+void token_seal(const TokenType *policy, std::span<const std::uint8_t> value, std::span<std::uint8_t> out);
+
+// token_view takes a sealed token apart, and token_open_into opens it for a reader who has been admitted: `out` has the
+// size of its ciphertext, and the size of the value, in UTF-8 where it is a text, is returned.  Not for vaulted types.
+// Both raise XX001.
+TokenView token_view(const TokenType *policy, const bytea *token);
+std::size_t token_open_into(const TokenType *policy, const TokenView &token, std::span<std::uint8_t> out);
+
+// token_masked masks a value, in UTF-8, for a reader who has been admitted.
+text *token_masked(const TokenType *policy, std::string_view value);
 
 // token_from_text_form parses `tok_...`; 22P02 if it is not a well-formed token.
 bytea *token_from_text_form(Oid type, std::string_view text);

@@ -47,7 +47,7 @@ bytea *key_of_value(const TokenType *policy, Datum token) {
 std::span<const std::uint8_t> plaintext_of_text(const TokenType *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
   if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size());
-  return varlena_bytes(fpe_vault_key(fpe_parse_integer_value(policy, value)));
+  return fpe_vault_value(fpe_parse_integer_value(policy, value));
 }
 
 text *integer_text(int64 value) { return cstring_to_text(psprintf(INT64_FORMAT, value)); }

@@ -13,6 +13,7 @@
 #include "core/vault.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/keys/keys.h"
+#include "pg/base/plaintext.h"
 #include "pg/base/varlena_view.h"
 #include "pg/vault/vault.h"
 #include "pg/vault/vault_store.h"
@@ -160,8 +161,7 @@ varlena *try_open_row(const TokenType *policy, const bytea *token, const VaultRo
   if (version.ok()) {
     VaultSealer *sealer = keys_vault_sealer(policy, *version);
     const std::size_t size = varlena_bytes(row.sealed).size() - kVaultOverhead;
-    auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
-    SET_VARSIZE(value, VARHDRSZ + size);
+    bytea *value = plaintext_room(size);
     const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), size);
     if (sealer->open(varlena_bytes(token), varlena_bytes(row.sealed), out) == Status::ok) return value;
   }
@@ -176,12 +176,7 @@ varlena *open_row(const TokenType *policy, const bytea *token, const VaultRow &r
 
 // A row that a fingerprint led to is the value's: the fingerprint is not sealed, and may have been moved by hand.
 void require_row_of(const TokenType *policy, const VaultRow &row, Bytes value) {
-  varlena *found = open_row(policy, row.token, row);
-  const Bytes bytes = varlena_bytes(found);
-  const bool same = secret_equal(bytes, value);
-  OPENSSL_cleanse(VARDATA(found), VARSIZE(found) - VARHDRSZ);
-  pfree(found);
-  if (!same) refuse_corrupt(policy);
+  if (!secret_equal(varlena_bytes(open_row(policy, row.token, row)), value)) refuse_corrupt(policy);
 }
 
 // The token that a value has; null where there is none.  A row that has expired is deleted.
@@ -263,7 +258,7 @@ bytea *vault_bytes(Bytes bytes) {
 }
 
 bytea *vault_tokenize(const TokenType *policy, Bytes value) {
-  bytea *plain = vault_bytes(value);
+  const bytea *plain = plaintext_copy(value);  // the statements below may use the buffer it comes from
   const bytea *fingerprint = nullptr;
   Fingerprint charged;
   if (policy->deterministic) {
@@ -273,9 +268,7 @@ bytea *vault_tokenize(const TokenType *policy, Bytes value) {
     require_randomness(random_bytes(charged));  // no two calls are one
   }
   disclosure_tokenize_charge(policy, charged);
-  bytea *token = obtain(policy, varlena_bytes(plain), fingerprint);
-  OPENSSL_cleanse(VARDATA(plain), VARSIZE(plain) - VARHDRSZ);
-  return token;
+  return obtain(policy, varlena_bytes(plain), fingerprint);
 }
 
 // In the order of their fingerprints, whatever that of the array: two calls never wait for each other.
@@ -293,8 +286,6 @@ void vault_tokenize_all(const TokenType *policy, std::span<Datum> values) {
     MemoryContext caller = MemoryContextSwitchTo(per_value);
     const bytea *token = obtain(policy, plain, policy->deterministic ? vault_bytes(next.fingerprint) : nullptr);
     MemoryContextSwitchTo(caller);
-    OPENSSL_cleanse(DatumGetPointer(value), VARSIZE(DatumGetPointer(value)));
-    pfree(DatumGetPointer(value));
     value = PointerGetDatum(vault_bytes(varlena_bytes(token)));
     MemoryContextReset(per_value);
   }
@@ -344,7 +335,6 @@ int64 vault_reseal_batch(const TokenType *policy, const bytea *after, int limit,
     if (row.found && value == nullptr) ++corrupt;
     if (value != nullptr) {
       const bytea *anew = seal(policy, token, varlena_bytes(value));
-      OPENSSL_cleanse(VARDATA(value), VARSIZE(value) - VARHDRSZ);
       if (vault_reseal(policy->class_id, token, row.sealed, anew)) ++sealed;
     }
     MemoryContextSwitchTo(caller);

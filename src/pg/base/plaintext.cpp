@@ -1,0 +1,114 @@
+// plaintext.cpp - see plaintext.h.
+#include "pg/base/boundary.h"
+
+#include "pg/base/plaintext.h"
+
+extern "C" {
+static void plaintext_transaction_event(XactEvent event, void *);
+static void plaintext_room_freed(void *freed);
+}
+
+namespace redoubt::pg {
+namespace {
+
+// One long value is no reason to keep its memory.
+constexpr std::size_t kMostKept = 64 * 1024;
+
+// Made at the first use and never freed: no static destructors.
+struct State {
+  std::array<std::string, 2> *buffers;
+  FormatBatch *batch;
+  bool used;  // since they were wiped
+};
+constinit State state = {};
+
+// Room for a value, and what PostgreSQL calls before it frees it.
+struct Room {
+  MemoryContextCallback callback;
+  bytea *value;
+  std::size_t size;
+};
+
+void wipe(std::string &text) noexcept {
+  text.resize(text.capacity());  // also what an earlier, longer value left
+  OPENSSL_cleanse(text.data(), text.size());
+  text.clear();
+}
+
+State &used_state() {
+  if (state.buffers == nullptr) {
+    state.buffers = new std::array<std::string, 2>();
+    RegisterXactCallback(plaintext_transaction_event, nullptr);
+  }
+  state.used = true;
+  return state;
+}
+
+void wipe_buffers() noexcept {
+  if (!state.used) return;
+  for (std::string &text : *state.buffers) {
+    wipe(text);
+    if (text.capacity() > kMostKept) text = std::string();
+  }
+  if (state.batch != nullptr) state.batch->wipe();
+  state.used = false;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void plaintext_transaction_event(XactEvent event, void *) {
+  switch (event) {
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PARALLEL_ABORT:
+    case XACT_EVENT_PREPARE:
+      return redoubt::pg::wipe_buffers();
+    default:
+      return;
+  }
+}
+
+static void plaintext_room_freed(void *freed) {
+  const auto *room = static_cast<redoubt::pg::Room *>(freed);
+  OPENSSL_cleanse(VARDATA(room->value), room->size);
+}
+}
+
+namespace redoubt::pg {
+
+std::string &plaintext_buffer(PlaintextStep step, std::size_t size) {
+  std::string &text = (*used_state().buffers)[static_cast<std::size_t>(step)];
+  if (text.capacity() < size) {
+    std::string longer;
+    longer.reserve(std::max(size, 2 * text.capacity()));
+    wipe(text);
+    text.swap(longer);
+  }
+  text.clear();
+  return text;
+}
+
+FormatBatch &plaintext_batch() {
+  State &now = used_state();
+  if (now.batch == nullptr) now.batch = new FormatBatch();
+  return *now.batch;
+}
+
+bytea *plaintext_room(std::size_t size) {
+  auto *room = static_cast<Room *>(palloc(sizeof(Room)));
+  *room = {{plaintext_room_freed, room, nullptr}, static_cast<bytea *>(palloc(VARHDRSZ + size)), size};
+  SET_VARSIZE(room->value, VARHDRSZ + size);
+  MemoryContextRegisterResetCallback(CurrentMemoryContext, &room->callback);
+  return room->value;
+}
+
+bytea *plaintext_copy(std::span<const std::uint8_t> value) {
+  bytea *copy = plaintext_room(value.size());
+  std::copy(value.begin(), value.end(), reinterpret_cast<std::uint8_t *>(VARDATA(copy)));
+  return copy;
+}
+
+}  // namespace redoubt::pg
