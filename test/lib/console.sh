@@ -4,6 +4,9 @@
 # Sourced by test/run and demo/run.  It holds no state and starts nothing; the
 # other files of test/lib build on it.
 
+# How many times as long as usual everything may take, on a slow machine or server.
+PATIENCE=${REDOUBT_PATIENCE:-1}
+
 # heading TEXT: a line that the eye finds when scrolling through a CI log.
 heading() { printf '\n=== %s\n' "$*"; }
 

@@ -7,7 +7,7 @@
 
 # Everything, in the order of rising cost.
 # shellcheck disable=SC2034  # test/run reads it
-GROUPS_ALL=(style unit vectors sanitize symbols clang regress isolation metering sqlsmith tap package)
+GROUPS_ALL=(style unit vectors sanitize symbols clang regress isolation metering fuzz sqlsmith tap package)
 
 # What prepare_once has done: title -> "ok" or "failed".
 declare -A PREPARED=()
@@ -30,25 +30,31 @@ prepare_once() {
   [[ ${PREPARED[$title]} == ok ]]
 }
 
-# cmake_build FOLDER OPTION...: configures and builds the core in TREE/FOLDER.
+# cmake_build FOLDER TARGET OPTION...: configures the core in TREE/FOLDER and builds TARGET.
 cmake_build() {
-  local folder=$1
-  shift
+  local folder=$1 target=$2
+  shift 2
   # shellcheck disable=SC2016  # the inner shell expands it
-  as_user timeout --kill-after=15 1500 bash -euc '
+  as_user timeout --kill-after=15 $((1500 * PATIENCE)) bash -euc '
     folder=$1
-    shift
+    target=$2
+    shift 2
     cmake -S . -B "$folder" "$@"
-    cmake --build "$folder" --parallel 2' - "$folder" "$@" >"$WORKSPACE/logs/$folder.log" 2>&1
+    cmake --build "$folder" --parallel 2 --target "$target"' - "$folder" "$target" "$@" >"$WORKSPACE/logs/$folder.log" 2>&1
 }
 
 need_core() {
-  prepare_once 'core builds' "$WORKSPACE/logs/build.log" cmake_build build
+  prepare_once 'core builds' "$WORKSPACE/logs/build.log" cmake_build build all
 }
 
 need_sanitized() {
   prepare_once 'core builds with ASan and UBSan' "$WORKSPACE/logs/build-asan.log" \
-    cmake_build build-asan -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug '-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1'
+    cmake_build build-asan all -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug '-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1'
+}
+
+need_fuzzers() {
+  prepare_once 'fuzz targets build' "$WORKSPACE/logs/build-fuzz.log" \
+    cmake_build build-fuzz fuzzers -DFUZZ=ON -DCMAKE_CXX_COMPILER=clang++
 }
 
 need_extension() {
@@ -64,7 +70,7 @@ run_ctest() {
   local folder=$1 name=$2 log=$WORKSPACE/logs/$1-ctest.log status=0
   local junit=$WORKSPACE/logs/$folder-junit.xml
   rm -f "$junit"
-  as_user timeout --kill-after=15 900 ctest --test-dir "$folder" --output-on-failure --timeout 300 \
+  as_user timeout --kill-after=15 $((900 * PATIENCE)) ctest --test-dir "$folder" --output-on-failure --timeout 300 \
     --output-junit "$junit" >"$log" 2>&1 || status=$?
   # shellcheck disable=SC2046  # three numbers, three words
   counts_judge "$name" "$status" $(count_ctest "$junit") || show_tail 80 "$log"
@@ -81,7 +87,7 @@ run_kat() {
     # A copy, because the unprivileged user may not be able to read FILE where it lies.
     cp "$file" "$WORKSPACE/vectors.tsv"
     chmod 644 "$WORKSPACE/vectors.tsv"
-    as_user timeout --kill-after=15 600 "$folder/kat" "$WORKSPACE/vectors.tsv" >"$log" 2>&1 || status=$?
+    as_user timeout --kill-after=15 $((600 * PATIENCE)) "$folder/kat" "$WORKSPACE/vectors.tsv" >"$log" 2>&1 || status=$?
     # shellcheck disable=SC2046
     counts_judge "$name" "$status" $(count_kat "$log") || show_tail 20 "$log"
   done
@@ -114,6 +120,32 @@ group_sanitize() {
   run_ctest build-asan 'unit tests, sanitized'
   local own=("$TREE"/test/vectors/*.tsv)
   [[ ! -e ${own[0]} ]] || run_kat build-asan "${own[@]}"
+}
+
+# Each target for a minute, or REDOUBT_FUZZ_SECONDS (up to 240), two at a time.  Inputs that reach new code are kept with
+# the workspace, and the next run begins with them.
+group_fuzz() {
+  heading 'Fuzz targets of the core (libFuzzer)'
+  if ! fuzzer_ensure; then
+    counts_skip fuzz 'clang with libFuzzer (packages clang, libclang-rt-dev) is not installed and cannot be'
+    return 0
+  fi
+  need_fuzzers || return 0
+  local targets target
+  mapfile -t targets < <(cd "$TREE" && find test/fuzz -name '*_fuzz.cpp' -printf '%f\n' | sed 's/\.cpp$//' | sort)
+  as_user mkdir -p "$WORKSPACE/fuzz"
+  # shellcheck disable=SC2016  # the inner shell expands it
+  run_per_file fuzz "$WORKSPACE/logs/fuzz.log" bash -euc '
+    folder=$1/$3
+    mkdir -p "$folder/corpus"
+    build-fuzz/$3 "-max_total_time=$2" -timeout=30 -rss_limit_mb=2048 "-artifact_prefix=$folder/" "$folder/corpus" >"$folder/log" 2>&1 || {
+      status=$?
+      tail -n 60 "$folder/log"
+      exit "$status"
+    }' - "$WORKSPACE/fuzz" "${REDOUBT_FUZZ_SECONDS:-60}" -- "${targets[@]}"
+  for target in "${targets[@]}"; do
+    note "$target: $(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) second.*/\1 inputs in \2 s/p' "$WORKSPACE/fuzz/$target/log" 2>/dev/null)"
+  done
 }
 
 # Names that the library exports, without those that PG_FUNCTION_INFO_V1 adds to a
@@ -163,7 +195,7 @@ group_clang() {
   local log=$WORKSPACE/logs/clang.log status=0
   as_user mkdir -p "$WORKSPACE/clang"
   as_user tar --null -T "$WORKSPACE/files" -cf - | as_user tar -C "$WORKSPACE/clang" -xf -
-  as_user timeout --kill-after=15 1500 make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ WERROR=-Werror all \
+  as_user timeout --kill-after=15 $((1500 * PATIENCE)) make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ WERROR=-Werror all \
     >"$log" 2>&1 || status=$?
   if ((status == 0)); then
     counts_add clang 1 0 0
@@ -183,7 +215,7 @@ need_server() {
 run_pg_regress() {
   local name=$1 diffs=$2 log=$WORKSPACE/logs/$1.log status=0
   shift 2
-  as_user timeout --kill-after=15 900 make installcheck "PG_CONFIG=$PG_CONFIG" "$@" >"$log" 2>&1 || status=$?
+  as_user timeout --kill-after=15 $((900 * PATIENCE)) make installcheck "PG_CONFIG=$PG_CONFIG" "$@" >"$log" 2>&1 || status=$?
   grep -E ' \.\.\. |^(not )?ok ' "$log" | sed 's/^/    /' || true
   # shellcheck disable=SC2046
   if ! counts_judge "$name" "$status" $(count_regress "$log"); then
@@ -212,7 +244,7 @@ group_metering() {
   as_user rm -rf "$WORKSPACE/metering"  # of an earlier run in a kept workspace
   as_user mkdir "$WORKSPACE/metering"
   cp -a "$TREE" "$WORKSPACE/files" "$WORKSPACE/metering/"
-  timeout --kill-after=15 900 "$ROOT/test/metering/run" --workspace "$WORKSPACE/metering" >"$log" 2>&1 || status=$?
+  timeout --kill-after=15 $((900 * PATIENCE)) "$ROOT/test/metering/run" --workspace "$WORKSPACE/metering" >"$log" 2>&1 || status=$?
   clusters_stop "$WORKSPACE/metering"
   # shellcheck disable=SC2046
   counts_judge metering "$status" $(count_kat "$log") || show_tail 80 "$log"
@@ -226,7 +258,7 @@ group_sqlsmith() {
   as_user rm -rf "$WORKSPACE/random"  # of an earlier run in a kept workspace
   as_user mkdir "$WORKSPACE/random"
   cp -a "$TREE" "$WORKSPACE/files" "$WORKSPACE/random/"
-  timeout --kill-after=15 600 "$ROOT/test/sqlsmith/run" --workspace "$WORKSPACE/random" 1500 >"$log" 2>&1 || status=$?
+  timeout --kill-after=15 $((600 * PATIENCE)) "$ROOT/test/sqlsmith/run" --workspace "$WORKSPACE/random" 1500 >"$log" 2>&1 || status=$?
   clusters_stop "$WORKSPACE/random"
   grep -F '!!! SKIPPED' "$log" || true
   # shellcheck disable=SC2046
@@ -237,7 +269,7 @@ group_sqlsmith() {
 group_package() {
   heading 'Release and Debian package'
   local log=$WORKSPACE/logs/package.log status=0
-  timeout --kill-after=60 1800 "$ROOT/test/package/run" >"$log" 2>&1 || status=$?
+  timeout --kill-after=60 $((1800 * PATIENCE)) "$ROOT/test/package/run" >"$log" 2>&1 || status=$?
   grep -E ': [0-9]+ passed|!!!' "$log" || true
   # shellcheck disable=SC2046
   counts_judge package "$status" $(count_kat "$log") || show_tail 100 "$log"
@@ -247,7 +279,7 @@ group_tap() {
   heading 'TAP tests (prove)'
   need_extension || return 0
   local log=$WORKSPACE/logs/tap.log status=0 file
-  as_user timeout --kill-after=30 1500 make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
+  as_user timeout --kill-after=30 $((1500 * PATIENCE)) make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
     'PROVE_TESTS=test/tap/*.pl' PROVE_FLAGS='--verbose --timer' >"$log" 2>&1 || status=$?
   clusters_stop "$TREE/tmp_check"
   grep -E '^(\[[0-9:]+\] )?test/tap/|^not ok |^Result:' "$log" | sed 's/^/    /' || true
@@ -293,7 +325,7 @@ run_per_file() {
 check_file() {
   local log=$1 file=$2 said
   shift 2
-  if ! said=$(as_user timeout --kill-after=15 300 "$@" "$file" 2>&1 </dev/null); then
+  if ! said=$(as_user timeout --kill-after=15 $((300 * PATIENCE)) "$@" "$file" 2>&1 </dev/null); then
     printf '%s\n' "$file" >>"$log.failed"
     printf '%s\n' "$said" >>"$log"
   fi

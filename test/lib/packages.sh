@@ -80,3 +80,20 @@ packages_ensure() {
     die 'packages were installed, but something is still missing'
   fi
 }
+
+# fuzzer_usable: true when clang can link a libFuzzer target.
+fuzzer_usable() {
+  command -v clang++ >/dev/null || return 1
+  echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char *, unsigned long) { return 0; }' |
+    clang++ -fsanitize=fuzzer,address -x c++ - -o /dev/null 2>/dev/null
+}
+
+# fuzzer_ensure: installs clang and its runtimes where they are missing, or fails.
+fuzzer_ensure() {
+  fuzzer_usable && return
+  command -v apt-get >/dev/null || return
+  # A subshell, because nobody able to install is no reason to stop here.
+  (apt_get install -y --no-install-recommends clang libclang-rt-dev ||
+    (apt_get update && apt_get install -y --no-install-recommends clang libclang-rt-dev)) >/dev/null 2>&1
+  fuzzer_usable
+}

@@ -87,7 +87,7 @@ workspace_close() {
 
 # extension_build: compiles the extension.
 extension_build() {
-  as_user timeout --kill-after=15 1500 make -j2 "PG_CONFIG=$PG_CONFIG" WERROR=-Werror all
+  as_user timeout --kill-after=15 $((1500 * PATIENCE)) make -j2 "PG_CONFIG=$PG_CONFIG" WERROR=-Werror all
 }
 
 # extension_install: what a DBA does, make install.

@@ -67,7 +67,7 @@ bool drops_vault(const DropStmt *statement) {
   if (!OidIsValid(vault_relation())) return false;
   ListCell *cell = nullptr;
   foreach (cell, statement->objects) {
-    const auto *object = static_cast<const Node *>(lfirst(cell));
+    auto *object = static_cast<Node *>(lfirst(cell));  // not const: strVal() with assertions asks for it
     const bool whole = statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
     if (whole ? strcmp(strVal(object), "redoubt") == 0 : statement->removeType == OBJECT_TABLE && is_vault_name(object))
       return true;
