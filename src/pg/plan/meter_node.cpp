@@ -28,7 +28,7 @@ Oid meter_function_oid() {
   static constinit bool registered = false;
   if (!registered) CacheRegisterSyscacheCallback(PROCOID, meter_function_changed, 0);
   registered = true;
-  const Oid types[] = {ANYELEMENTOID, BYTEAOID};
+  const Oid types[] = {ANYELEMENTOID, INTERNALOID};
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter")));
   function_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
   function_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
@@ -53,7 +53,8 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const
   memcpy(VARDATA(bytes), &spec, size);
 
   auto *node = reinterpret_cast<Node *>(expression);
-  Const *argument = makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
+  // Of a type that no query can make a value of; copied, written and read with the plan as the bytes that it is.
+  Const *argument = makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
   FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
                                 exprCollation(node), COERCE_IMPLICIT_CAST);
   call->location = kOurs;  // and as an implicit cast, EXPLAIN does not show it
