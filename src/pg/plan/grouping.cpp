@@ -65,13 +65,17 @@ struct Growth {
   std::uint32_t beyond;  // a bit per source
 };
 
-// Lets the counts of `rows` grow no further than kMaxGrownCount, or what the first rows have.
-Growth *limit_growth(const NodeFlow &first, NodeFlow *rows) {
+// Lets the counts of `rows` grow no further than kMaxGrownCount, or what the first rows have.  What a value of one column
+// is made of has reached every other one after as many walks as there are columns: what grows still, as steps put values
+// together, would grow for ever.
+Growth *limit_growth(const PlanWalk *walk, const NodeFlow &first, const NodeFlow *before, NodeFlow *rows) {
+  const bool settled = walk->walks > 2 * rows->size + 8 && before->valid && before->size == rows->size;
   auto *growth = static_cast<Growth *>(palloc0(sizeof(Growth) * static_cast<Size>(rows->size + 1)));
   for (int k = 0; k < rows->size; ++k) {
     growth[k].first = node_flow_column(&first, static_cast<AttrNumber>(k + 1));
     for (int i = 0; i < kMaxSources; ++i) {
       const std::uint16_t most = std::max(growth[k].first.count[i], kMaxGrownCount);
+      if (settled && rows->column[k].count[i] > before->column[k].count[i]) rows->column[k].count[i] = kMaxFlowCount;
       if (rows->column[k].count[i] <= most) continue;
       rows->column[k].count[i] = most;
       growth[k].beyond |= 1U << i;
@@ -93,7 +97,9 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, No
     for (std::uint32_t rest = growth[k].beyond; rest != 0; rest &= rest - 1)
       table->column[k].count[std::countr_zero(rest)] = growth[k].first.count[std::countr_zero(rest)];
   walk->last = false;  // only looking
+  walk->memo.clear();
   const NodeFlow step = walk_plan(walk, innerPlan(plan));
+  walk->memo.clear();
   walk->last = true;
   *table = grown;
   for (int k = 0; k < size; ++k) {
@@ -114,7 +120,9 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
   const bool unmetered = walk->analysis->unmetered;
   const std::uint32_t before = std::exchange(table->implicit, 0);
   walk->last = false;  // only looking
+  walk->memo.clear();
   const std::uint32_t step = walk_plan(walk, innerPlan(plan)).implicit;
+  walk->memo.clear();
   walk->last = true;
   walk->analysis->unmetered = unmetered;
   table->implicit = before;
@@ -171,7 +179,7 @@ NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &i
   NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
   NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
   if (table != nullptr) {
-    const Growth *growth = limit_growth(outer, &rows);
+    const Growth *growth = limit_growth(walk, outer, table, &rows);
     bool same =
         table->valid && table->size == rows.size && table->implicit == rows.implicit && table->order == rows.order;
     for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;

@@ -134,7 +134,8 @@ std::uint32_t walk_gate(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
 std::uint32_t *stops_of(PlanWalk *walk, const Plan *plan) {
   if (plan->plan_node_id >= walk->nodes) {
     const int nodes = plan->plan_node_id + 64;
-    auto *grown = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(nodes)));
+    auto *grown = static_cast<std::uint32_t *>(
+        MemoryContextAllocZero(walk->memory, sizeof(std::uint32_t) * static_cast<Size>(nodes)));
     std::copy_n(walk->stops, walk->nodes, grown);
     walk->stops = grown;
     walk->nodes = nodes;
