@@ -65,8 +65,7 @@ Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
   const auto object = table == StatisticRelationId ? Anum_pg_statistic_starelid : Anum_pg_statistic_ext_data_stxoid;
   Expr *attnum = slot ? reinterpret_cast<Expr *>(column(Anum_pg_statistic_staattnum, INT2OID))
                       : reinterpret_cast<Expr *>(makeNullConst(INT2OID, -1, InvalidOid));
-  List *arguments =
-      list_make4(values, column(object, OIDOID), attnum, makeNullConst(INTERNALOID, -1, InvalidOid));
+  List *arguments = list_make4(values, column(object, OIDOID), attnum, makeNullConst(INTERNALOID, -1, InvalidOid));
   return reinterpret_cast<Node *>(makeFuncExpr(rewrite->function, values->vartype, arguments, values->varcollid,
                                                values->varcollid, COERCE_EXPLICIT_CALL));
 }
@@ -240,9 +239,9 @@ void charge_object(Datum value, Oid type, Oid object) {
 }  // namespace
 }  // namespace redoubt::pg
 
-// meter_statistics(anyelement, oid, int2, internal) returns its first argument, charged for as read: a slot of pg_statistic
-// of the column that the next two name; without a column, a row of pg_statistic of the relation, or a column or row of
-// pg_statistic_ext_data of the object.
+// meter_statistics(anyelement, oid, int2, internal) returns its first argument, charged for as read: a slot of
+// pg_statistic of the column that the next two name; without a column, a row of pg_statistic of the relation, or a
+// column or row of pg_statistic_ext_data of the object.
 REDOUBT_FUNCTION(redoubt_meter_statistics) {
   using namespace redoubt::pg;
   if (PG_NARGS() != 4) elog(ERROR, "redoubt.meter_statistics was called with other arguments");

@@ -188,6 +188,11 @@ bool plan_touches_protected(const PlannedStmt *plan) {
   return false;
 }
 
+bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
+  const Oid *end = analysis->foreseen_function + analysis->foreseen;
+  return std::find(static_cast<const Oid *>(analysis->foreseen_function), end, function) != end;
+}
+
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   auto *analysis = static_cast<PlanAnalysis *>(palloc0(sizeof(PlanAnalysis)));
   PlanWalk walk = {};
@@ -235,6 +240,10 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);
+  analysis->foreseen = list_length(walk.foreseen);
+  analysis->foreseen_function =
+      static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
+  foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
   if (!inject) describe_types(analysis);

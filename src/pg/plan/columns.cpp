@@ -29,8 +29,8 @@ const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
   if (facts->known) return facts;
   facts->known = true;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  const bool stored = (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW) ||
-                      entry->rtekind == RTE_NAMEDTUPLESTORE;
+  const bool stored =
+      (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW) || entry->rtekind == RTE_NAMEDTUPLESTORE;
   const ProtectedRelation *relation = stored ? protected_relation(entry->relid) : nullptr;
   if (relation == nullptr) return facts;
   facts->size = relation->size;

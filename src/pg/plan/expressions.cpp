@@ -132,6 +132,7 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareEx
   ExprScope own = scope;
   ListCell *left = nullptr;
   ListCell *right = nullptr;
+  foreach (left, compare->opnos) foresee_function(walk, get_opcode(lfirst_oid(left)));
   forboth(left, compare->largs, right, compare->rargs) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(right))));

@@ -8,9 +8,6 @@
 namespace redoubt::pg {
 namespace {
 
-// Marks a call that meter_wrap made: no parser and no reader of stored trees sets it.
-constexpr int kOurs = -1517;
-
 constinit Oid function_oid = InvalidOid;
 constinit bool function_known = false;
 
@@ -57,17 +54,13 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const
   Const *argument = makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
   FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
                                 exprCollation(node), COERCE_IMPLICIT_CAST);
-  call->location = kOurs;  // and as an implicit cast, EXPLAIN does not show it
-  return reinterpret_cast<Expr *>(call);
+  return reinterpret_cast<Expr *>(call);  // as an implicit cast, EXPLAIN does not show it
 }
 
 int meter_of(const Node *expression) {
   if (expression == nullptr || !IsA(expression, FuncExpr)) return -1;
   const auto *call = reinterpret_cast<const FuncExpr *>(expression);
   if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return -1;
-  if (call->location != kOurs)
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("redoubt.meter is not to be called"),
-                    errhint("Redoubt puts it into plans itself.")));
   const auto *argument = static_cast<const Const *>(lsecond(call->args));
   return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
 }

@@ -55,10 +55,11 @@ struct PlanWalk {
   const Plan **cte_scan;   // by subplan: a node that scans it
   bool *scanned_twice;     // by subplan
   int largest_node_id;
-  MemoryContext memory;       // what outlives a walk
-  int walks;                  // begun so far
-  Index *parent;              // the table that a range table entry is a partition or child of, by number; 0: none
-  RelationFacts *relation;    // by number in the range table
+  MemoryContext memory;     // what outlives a walk
+  List *foreseen;           // OIDs, see foresee_function
+  int walks;                // begun so far
+  Index *parent;            // the table that a range table entry is a partition or child of, by number; 0: none
+  RelationFacts *relation;  // by number in the range table
   FlowMemo memo;
   int nesting;  // of the expression at hand in others
 };
@@ -122,7 +123,10 @@ void walk_policies(PlanWalk *walk, Plan *plan);
 
 // plan/grouping.cpp
 // What sort, group and distinct keys look at decides which rows there are, or their order.
-std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys);
+enum class Keys { together, in_turn };  // distinct or grouped rows; sorted ones, where a later key decides among equals
+// `input` is the plan that makes `rows`.
+std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
+                          Keys looked_at);
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
 std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
@@ -151,6 +155,10 @@ enum class Computed { all, in_turn };
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed);
 
 // plan/calls.cpp
+// Notes a function that the executor will be asked to call where it is not trusted; and those in the checks of domains
+// that a value of the type may be made of.
+void foresee_function(PlanWalk *walk, Oid function);
+void foresee_type(PlanWalk *walk, Oid type);
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
 Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments);
 Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast);
