@@ -227,23 +227,19 @@ CREATE FUNCTION redoubt.limit_standing(role regrole, token_type regtype, operati
 COMMENT ON FUNCTION redoubt.limit_standing(regrole, regtype, text)
     IS 'internal: how each limit that applies stands; the session''s own, or any role''s for redoubt_admin and redoubt_auditor';
 
-CREATE FUNCTION redoubt.meter(value anyelement, spec bytea) RETURNS anyelement
+-- Only the planner hook can call these two: their last argument is of the type internal, of which SQL has no value.  They are
+-- executable by everybody because the executor asks that of whoever runs a plan that they are in.
+CREATE FUNCTION redoubt.meter(value anyelement, what internal) RETURNS anyelement
     LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT
     AS 'MODULE_PATHNAME', 'redoubt_meter';
-COMMENT ON FUNCTION redoubt.meter(anyelement, bytea)
-    IS 'internal: charges for a value inside a plan and returns it; put into plans by the planner hook, an error anywhere else';
+COMMENT ON FUNCTION redoubt.meter(anyelement, internal)
+    IS 'internal: charges for a value inside a plan and returns it; put into plans by the planner hook, cannot be called';
 
-CREATE FUNCTION redoubt.meter_statistics(stavalues anyarray, starelid oid, staattnum smallint) RETURNS anyarray
+CREATE FUNCTION redoubt.meter_statistics("values" anyelement, object oid, attnum smallint, what internal) RETURNS anyelement
     LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
     AS 'MODULE_PATHNAME', 'redoubt_meter_statistics';
-COMMENT ON FUNCTION redoubt.meter_statistics(anyarray, oid, smallint)
-    IS 'internal: charges for the values of a column in pg_statistic and returns them; put into queries by the planner hook';
-
-CREATE FUNCTION redoubt.meter_statistics(stxdata anyelement, stxoid oid) RETURNS anyelement
-    LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
-    AS 'MODULE_PATHNAME', 'redoubt_meter_extended_statistics';
-COMMENT ON FUNCTION redoubt.meter_statistics(anyelement, oid)
-    IS 'internal: charges for the values of an extended statistics object and returns them; put into queries by the planner hook';
+COMMENT ON FUNCTION redoubt.meter_statistics(anyelement, oid, smallint, internal)
+    IS 'internal: charges for values in planner statistics and returns them; put into queries by the planner hook, cannot be called';
 
 CREATE FUNCTION redoubt.reset_usage(role regrole DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT

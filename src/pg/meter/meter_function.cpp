@@ -67,14 +67,18 @@ void charge_probe(MeterState *state, int i) {
 
 MeterState *make_state(FunctionCallInfo fcinfo) {
   FmgrInfo *const info = fcinfo->flinfo;
+  if (PG_NARGS() != 2 || PG_ARGISNULL(1)) elog(ERROR, "redoubt.meter was given something else");
   const auto *bytes = PG_GETARG_BYTEA_PP(1);
   auto *state = static_cast<MeterState *>(MemoryContextAllocZero(info->fn_mcxt, sizeof(MeterState)));
   const auto size = static_cast<Size>(VARSIZE_ANY_EXHDR(bytes));
-  if (size < meter_spec_size(0) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter called with a wrong argument");
+  if (size < meter_spec_size(0) || size > sizeof(MeterSpec)) elog(ERROR, "redoubt.meter was given something else");
   memcpy(&state->spec, VARDATA_ANY(bytes), size);
   if (state->spec.items > kMaxSources || size != meter_spec_size(state->spec.items))
-    elog(ERROR, "redoubt.meter called with a wrong argument");
+    elog(ERROR, "redoubt.meter was given something else");
   for (int i = 0; i < state->spec.items; ++i) {
+    const Operation operation = state->spec.item[i].operation;
+    if (operation != Operation::read && operation != Operation::probe)
+      elog(ERROR, "redoubt.meter was given something else");
     if (state->spec.item[i].count == kMaxFlowCount) flow_refuse_beyond_count();
     state->lease[i] = lease_make(state->spec.item[i].token_type, state->spec.item[i].operation);
   }
@@ -136,7 +140,7 @@ void meter_refund_query(MemoryContext context) noexcept {
 
 }  // namespace redoubt::pg
 
-// meter(anyelement, bytea) returns its first argument, charged for.
+// meter(anyelement, internal) returns its first argument, charged for.
 REDOUBT_FUNCTION(redoubt_meter) {
   using namespace redoubt::pg;
   auto *state = static_cast<MeterState *>(fcinfo->flinfo->fn_extra);

@@ -1,8 +1,8 @@
-// meter_function.h - the meter inside a plan: redoubt.meter(anyelement, bytea).
+// meter_function.h - the meter inside a plan: redoubt.meter(anyelement, internal).
 //
 // The function returns its first argument and charges for it, exactly where and when
 // the value is handed over and in whichever process that is.  Only the planner hook puts
-// calls of it into plans; a call that somebody wrote is an error.
+// calls of it into plans; nobody else can call it, because nobody can make its second argument.
 #ifndef REDOUBT_PG_METER_METER_FUNCTION_H
 #define REDOUBT_PG_METER_METER_FUNCTION_H
 

@@ -41,6 +41,9 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
   MemoryContext context = GetMemoryChunkContext(plan);
   auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
   *copy = *analysis;
+  copy->foreseen_function =
+      static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
+  std::copy_n(analysis->foreseen_function, analysis->foreseen, copy->foreseen_function);
   if (analysis->columns == 0) return copy;
   const Size bytes = sizeof(OutputColumn) * static_cast<Size>(analysis->columns);
   copy->column = static_cast<OutputColumn *>(MemoryContextAlloc(context, bytes));

@@ -25,7 +25,6 @@ namespace {
 
 struct Rewrite {
   Oid function;
-  Oid extended_function;
   List *queries;  // enclosing ones, innermost first
 };
 
@@ -62,17 +61,13 @@ Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
   const auto column = [values](int attno, Oid type) {
     return makeVar(values->varno, static_cast<AttrNumber>(attno), type, -1, InvalidOid, values->varlevelsup);
   };
-  // Of a whole row, the function looks at its type.
-  const bool extended = table == StatisticExtDataRelationId || values->varattno == 0;
-  List *arguments = extended
-                        ? list_make2(values, column(table == StatisticRelationId ? Anum_pg_statistic_starelid
-                                                                                 : Anum_pg_statistic_ext_data_stxoid,
-                                                    OIDOID))
-                        : list_make3(values, column(Anum_pg_statistic_starelid, OIDOID),
-                                     column(Anum_pg_statistic_staattnum, INT2OID));
-  return reinterpret_cast<Node *>(makeFuncExpr(extended ? rewrite->extended_function : rewrite->function,
-                                               values->vartype, arguments, values->varcollid, values->varcollid,
-                                               COERCE_EXPLICIT_CALL));
+  const bool slot = table == StatisticRelationId && values->varattno != 0;
+  const auto object = table == StatisticRelationId ? Anum_pg_statistic_starelid : Anum_pg_statistic_ext_data_stxoid;
+  Expr *attnum = slot ? reinterpret_cast<Expr *>(column(Anum_pg_statistic_staattnum, INT2OID))
+                      : reinterpret_cast<Expr *>(makeNullConst(INT2OID, -1, InvalidOid));
+  List *arguments = list_make4(values, column(object, OIDOID), attnum, makeNullConst(INTERNALOID, -1, InvalidOid));
+  return reinterpret_cast<Node *>(makeFuncExpr(rewrite->function, values->vartype, arguments, values->varcollid,
+                                               values->varcollid, COERCE_EXPLICIT_CALL));
 }
 
 // The token type that pays for a column, or for what an index computes from one.
@@ -110,12 +105,10 @@ namespace redoubt::pg {
 void statistics_meter(Query *query) {
   if (query->commandType == CMD_UTILITY || !reads_statistics(query)) return;
   if (!OidIsValid(get_namespace_oid("redoubt", true))) return;
-  const Oid types[] = {ANYARRAYOID, OIDOID, INT2OID};
-  const Oid extended_types[] = {ANYELEMENTOID, OIDOID};
+  const Oid types[] = {ANYELEMENTOID, OIDOID, INT2OID, INTERNALOID};
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter_statistics")));
-  Rewrite rewrite = {LookupFuncName(name, lengthof(types), types, true),
-                     LookupFuncName(name, lengthof(extended_types), extended_types, true), list_make1(query)};
-  if (!OidIsValid(rewrite.function) || !OidIsValid(rewrite.extended_function)) return;
+  Rewrite rewrite = {LookupFuncName(name, lengthof(types), types, true), list_make1(query)};
+  if (!OidIsValid(rewrite.function)) return;
   (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
 }
 
@@ -164,10 +157,12 @@ namespace {
 
 // The values in a list of most common combinations, or in statistics on expressions.
 uint32 extended_values(Datum values, Oid type) {
-  if (!OidIsValid(get_element_type(type))) {
+  if (type == PG_MCV_LISTOID) {
     const MCVList *list = statext_mcv_deserialize(DatumGetByteaPP(values));
     return list != nullptr ? list->nitems : 0;
   }
+  if (type != get_array_type(get_rel_type_id(StatisticRelationId)))
+    elog(ERROR, "redoubt.meter_statistics was given a value of type %u", type);
   uint32 n = 0;
   Datum *rows = nullptr;
   bool *nulls = nullptr;
@@ -233,6 +228,7 @@ void charge_extended_row(HeapTupleHeader row, Oid statistics) {
   }
 }
 
+// A whole row, or one column of pg_statistic_ext_data.
 void charge_object(Datum value, Oid type, Oid object) {
   if (type == get_rel_type_id(StatisticRelationId)) return charge_statistic_row(DatumGetHeapTupleHeader(value), object);
   if (type == get_rel_type_id(StatisticExtDataRelationId))
@@ -243,22 +239,17 @@ void charge_object(Datum value, Oid type, Oid object) {
 }  // namespace
 }  // namespace redoubt::pg
 
-// meter_statistics(anyelement, oid) returns its first argument, charged for as read of the
-// protected columns of the extended statistics object that the other names; or a whole row
-// of pg_statistic, of the relation.
-REDOUBT_FUNCTION(redoubt_meter_extended_statistics) {
-  using namespace redoubt::pg;
-  if (PG_ARGISNULL(0)) PG_RETURN_NULL();
-  if (!PG_ARGISNULL(1)) charge_object(PG_GETARG_DATUM(0), get_fn_expr_argtype(fcinfo->flinfo, 0), PG_GETARG_OID(1));
-  PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-}
-
-// meter_statistics(anyarray, oid, int2) returns its first argument, charged for as read
-// of the column that the others name.
+// meter_statistics(anyelement, oid, int2, internal) returns its first argument, charged for as read: a slot of
+// pg_statistic of the column that the next two name; without a column, a row of pg_statistic of the relation, or a
+// column or row of pg_statistic_ext_data of the object.
 REDOUBT_FUNCTION(redoubt_meter_statistics) {
   using namespace redoubt::pg;
+  if (PG_NARGS() != 4) elog(ERROR, "redoubt.meter_statistics was called with other arguments");
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const Datum values = PG_GETARG_DATUM(0);
-  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2)) charge_slot(values, PG_GETARG_OID(1), PG_GETARG_INT16(2));
+  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+    charge_slot(values, PG_GETARG_OID(1), PG_GETARG_INT16(2));
+  else if (!PG_ARGISNULL(1))
+    charge_object(values, get_fn_expr_argtype(fcinfo->flinfo, 0), PG_GETARG_OID(1));
   PG_RETURN_DATUM(values);
 }

@@ -215,7 +215,26 @@ static bool plan_aggregates_find(Node *node, void *context) {
 
 namespace redoubt::pg {
 
+namespace {
+
+// The aggregate and the functions that it is made of.
+void foresee_aggregate(PlanWalk *walk, Oid aggregate) {
+  if (!walk->last || aggregate < FirstNormalObjectId) return;
+  foresee_function(walk, aggregate);
+  HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+  if (!HeapTupleIsValid(tuple)) return;
+  const auto *form = reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple));
+  const Oid parts[] = {form->aggtransfn,    form->aggfinalfn,  form->aggcombinefn,   form->aggserialfn,
+                       form->aggdeserialfn, form->aggmtransfn, form->aggminvtransfn, form->aggmfinalfn};
+  ReleaseSysCache(tuple);
+  for (const Oid part : parts)
+    if (OidIsValid(part)) foresee_function(walk, part);
+}
+
+}  // namespace
+
 Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
+  foresee_aggregate(walk, aggregate->aggfnoid);
   const Flow input = aggregate_input(walk, scope, aggregate->args, aggregate->aggdirectargs, aggregate->aggfilter);
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit)) return input;
@@ -245,6 +264,7 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
 
 // The input of a window aggregate is paid for at the child, see plan/grouping.cpp.
 Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
+  foresee_aggregate(walk, function->winfnoid);
   Flow input = aggregate_input(walk, scope, function->args, NIL, function->aggfilter);
   if (!function->winagg) {
     // lag, first_value...: one value per output row; a user's window function sees all of them.

@@ -12,9 +12,10 @@
 namespace redoubt::pg {
 namespace {
 
-constexpr int kMaxWalks = 40;
+constexpr int kMaxWalks = 20000;  // more than columns and parameters of any plan take
 
 NodeFlow walk_all(PlanWalk *walk) {
+  walk->memo.clear();
   for (int i = 0; i < walk->subplans; ++i) {
     walk->context = walk->called[i];
     walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
@@ -187,6 +188,11 @@ bool plan_touches_protected(const PlannedStmt *plan) {
   return false;
 }
 
+bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
+  const Oid *end = analysis->foreseen_function + analysis->foreseen;
+  return std::find(static_cast<const Oid *>(analysis->foreseen_function), end, function) != end;
+}
+
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   auto *analysis = static_cast<PlanAnalysis *>(palloc0(sizeof(PlanAnalysis)));
   PlanWalk walk = {};
@@ -202,25 +208,47 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
   walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
   walk.scanned_twice = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(walk.subplans + 1)));
+  walk.memory = CurrentMemoryContext;
+  const Size entries = static_cast<Size>(list_length(plan->rtable)) + 1;
+  walk.parent = static_cast<Index *>(palloc0(sizeof(Index) * entries));
+  walk.relation = static_cast<RelationFacts *>(palloc0(sizeof(RelationFacts) * entries));
+  ListCell *cell = nullptr;
+  foreach (cell, plan->appendRelations) {
+    const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
+    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION)
+      walk.parent[child->child_relid] = child->parent_relid;
+  }
 
+  MemoryContext scratch[2] = {};
   // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.
   if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) > 1) {
-    int walks = 0;
+    // A walk still looks at rows that the one before has described, so two contexts take turns.
+    for (MemoryContext &context : scratch)
+      context = AllocSetContextCreate(walk.memory, "redoubt plan walk", ALLOCSET_DEFAULT_SIZES);
     do {
-      if (walks++ == kMaxWalks * kMaxGrownCount) elog(ERROR, "redoubt: plan analysis does not end");
-      CHECK_FOR_INTERRUPTS();
+      if (walk.walks == kMaxWalks) elog(ERROR, "redoubt: plan analysis does not end");
+      MemoryContext context = scratch[walk.walks++ % 2];
+      MemoryContextReset(context);
+      MemoryContextSwitchTo(context);
       walk.changed = false;
       walk_all(&walk);
-    } while (walk.changed || walks < 2);
+      MemoryContextSwitchTo(walk.memory);
+    } while (walk.changed || walk.walks < 2);
   }
   walk.last = true;
   analysis->unmetered = false;  // walks before this one did not know all that parameters hold
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);
+  analysis->foreseen = list_length(walk.foreseen);
+  analysis->foreseen_function =
+      static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
+  foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
   if (!inject) describe_types(analysis);
+  for (MemoryContext context : scratch)
+    if (context != nullptr) MemoryContextDelete(context);
   return analysis;
 }
 

@@ -31,10 +31,15 @@ struct PlanAnalysis {
   std::uint32_t statement_decides;  // implicit flow anywhere in the statement
   std::uint32_t runs;               // decided that a subquery is run, as EXPLAIN ANALYZE and statistics tell
   std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
-  bool conflicts;                   // ON CONFLICT looks for rows of a table with protected columns
-  bool unmetered;                   // a point in the middle has no meter
-  bool beyond_count;                // a value may hold more than a count can say
+  int foreseen;                     // functions of the plan that are not trusted
+  Oid *foreseen_function;
+  bool conflicts;     // ON CONFLICT looks for rows of a table with protected columns
+  bool unmetered;     // a point in the middle has no meter
+  bool beyond_count;  // a value may hold more than a count can say
 };
+
+// plan_foresees: is the function one that the analysis found in the plan, and put meters before?
+bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept;
 
 // plan_touches_protected: a quick look at the range table and the output types.  Only a plan that does has an
 // analysis.

@@ -6,6 +6,8 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/compat.h"
+
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
@@ -59,9 +61,52 @@ bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *argumen
 }
 
 }  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool plan_foresee_function(Oid function, void *walk) {
+  redoubt::pg::foresee_function(static_cast<redoubt::pg::PlanWalk *>(walk), function);
+  return false;
+}
+static bool plan_foresee_walker(Node *node, void *walk) {
+  if (node == nullptr) return false;
+  (void)check_functions_in_node(node, plan_foresee_function, walk);
+  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_foresee_walker), walk);
+}
+}
+
+namespace redoubt::pg {
+
+void foresee_function(PlanWalk *walk, Oid function) {
+  if (!walk->last || function < FirstNormalObjectId || function_is_trusted(function)) return;
+  walk->foreseen = list_append_unique_oid(walk->foreseen, function);
+}
+
+void foresee_type(PlanWalk *walk, Oid type) {
+  if (!walk->last || type < FirstNormalObjectId) return;
+  check_stack_depth();
+  if (get_typtype(type) == TYPTYPE_DOMAIN) {
+    if (DomainHasConstraints(type)) {
+      auto *domain = static_cast<DomainConstraintRef *>(palloc(sizeof(DomainConstraintRef)));  // called back at a reset
+      InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
+      ListCell *cell = nullptr;
+      foreach (cell, domain->constraints)
+        plan_foresee_walker(
+            reinterpret_cast<Node *>(static_cast<const DomainConstraintState *>(lfirst(cell))->check_expr), walk);
+    }
+    return foresee_type(walk, getBaseType(type));
+  }
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return foresee_type(walk, element);
+  if (!type_is_rowtype(type)) return;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+  for (int i = 0; i < descriptor->natts; ++i)
+    if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid);
+}
 
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
+  foresee_function(walk, function);
+  foresee_type(walk, type);
   const std::uint32_t probes = handed_probes(walk, scope, flow);
   if (flow_explicit(flow) == 0 && probes == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
@@ -161,6 +206,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   }
   if (is_bare_call(walk, scope, reinterpret_cast<Node *>(call))) {
     const Flow result = bare_call_flow(walk, call);
+    foresee_function(walk, call->funcid);
     if (!call->funcretset)  // sets: plan/nodes.cpp
       meter_call(walk, call, handed_probes(walk, scope, kNoFlow), scope.charged ? kMeterAnswer : kMeterFirst);
     return result;
@@ -200,6 +246,7 @@ Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Fl
 
 Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
+  foresee_type(walk, cast->resulttype);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   Oid output = InvalidOid;
   Oid input = InvalidOid;
@@ -216,6 +263,7 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
 }
 
 Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
+  foresee_type(walk, cast->resulttype);
   const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (!DomainHasConstraints(cast->resulttype)) return flow;

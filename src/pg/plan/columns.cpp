@@ -19,27 +19,43 @@ namespace {
 
 // The table whose partitions and children share its rows.
 Index root_of(const PlanWalk *walk, Index rti) {
-  ListCell *cell = nullptr;
-  foreach (cell, walk->plan->appendRelations) {
-    const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
-    if (child->child_relid == rti && rt_fetch(child->parent_relid, walk->plan->rtable)->rtekind == RTE_RELATION)
-      return root_of(walk, child->parent_relid);
-  }
+  while (walk->parent[rti] != 0) rti = walk->parent[rti];
   return rti;
 }
 
+// Entries of the protected columns of a range table entry by attribute number.
+const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
+  RelationFacts *facts = &walk->relation[rti];
+  if (facts->known) return facts;
+  facts->known = true;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  const bool stored =
+      (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW) || entry->rtekind == RTE_NAMEDTUPLESTORE;
+  const ProtectedRelation *relation = stored ? protected_relation(entry->relid) : nullptr;
+  if (relation == nullptr) return facts;
+  facts->size = relation->size;
+  MemoryContext old = MemoryContextSwitchTo(walk->memory);
+  auto *column = static_cast<ProtectedColumn *>(palloc(sizeof(ProtectedColumn) * static_cast<Size>(relation->size)));
+  std::copy_n(relation->column, relation->size, column);
+  for (int i = 0; i < facts->size; ++i) facts->columns = std::max<int>(facts->columns, column[i].attno);
+  auto *first = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->columns + 1)));
+  auto *next = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->size)));
+  for (int i = facts->size - 1; i >= 0; --i) next[i] = std::exchange(first[column[i].attno], i + 1);
+  MemoryContextSwitchTo(old);
+  facts->column = column;
+  facts->first = first;
+  facts->next = next;
+  return facts;
+}
+
 // May two values of the source be of different rows of one table?  What has no column of its own may.
-bool is_repeated(const PlanWalk *walk, const Source &source) {
+bool is_repeated(PlanWalk *walk, const Source &source) {
   if (source.attno == InvalidAttrNumber) return true;
   Index found = 0;
   for (Index rti = 1; rti <= static_cast<Index>(list_length(walk->plan->rtable)); ++rti) {
-    const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-    if ((entry->rtekind != RTE_RELATION || entry->relkind == RELKIND_VIEW) && entry->rtekind != RTE_NAMEDTUPLESTORE)
-      continue;
-    const ProtectedRelation *relation = protected_relation(entry->relid);
+    const RelationFacts *facts = relation_facts(walk, rti);
     bool holds = false;
-    for (int i = 0; relation != nullptr && i < relation->size; ++i)
-      holds |= source_is(relation->column[i].source, source);
+    for (int i = 0; i < facts->size; ++i) holds |= source_is(facts->column[i].source, source);
     if (!holds) continue;
     const Index root = root_of(walk, rti);
     if (found != 0 && found != root) return true;
@@ -62,25 +78,13 @@ int source_index(PlanWalk *walk, const Source &wanted) {
   return analysis->sources++;
 }
 
-// What the partition that a row is in tells: values of the keys above it.  A row inserted into a partitioned table
-// may be in any below that.
-Flow partition_flow(PlanWalk *walk, Index rti) {
-  Flow flow = kNoFlow;
+// The sources in the columns of the range table entry that rows are put into partitions of `ancestor` by.
+std::uint32_t partition_keys(PlanWalk *walk, Index rti, Oid ancestor) {
+  Relation relation = try_relation_open(ancestor, AccessShareLock);
+  if (relation == nullptr) return 0;
+  std::uint32_t mask = 0;
   const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
-  if (protected_relation(relid) == nullptr) return flow;
-  ListCell *cell = nullptr;
-  List *keyed = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
-  if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
-    keyed = list_concat(keyed, find_all_inheritors(relid, AccessShareLock, nullptr));
-  foreach (cell, keyed) {
-    const Oid ancestor = lfirst_oid(cell);
-    Relation relation = try_relation_open(ancestor, AccessShareLock);
-    if (relation == nullptr) continue;
-    const PartitionKey key = RelationGetPartitionKey(relation);
-    if (key == nullptr) {
-      relation_close(relation, AccessShareLock);
-      continue;
-    }
+  if (const PartitionKey key = RelationGetPartitionKey(relation); key != nullptr) {
     Bitmapset *columns = nullptr;
     pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &columns);
     for (int i = 0; i < key->partnatts; ++i)
@@ -88,12 +92,47 @@ Flow partition_flow(PlanWalk *walk, Index rti) {
         columns = bms_add_member(columns, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
     int member = -1;
     while ((member = bms_next_member(columns, member)) >= 0) {
-      const char *name =
-          get_attname(ancestor, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber), true);
-      if (name != nullptr) flow.implicit |= flow_explicit(relation_flow(walk, rti, get_attnum(relid, name)));
+      const auto attno = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
+      const char *name = ancestor != relid ? get_attname(ancestor, attno, true) : nullptr;
+      if (name != nullptr) mask |= flow_explicit(relation_flow(walk, rti, get_attnum(relid, name)));
+      if (ancestor == relid) mask |= flow_explicit(relation_flow(walk, rti, attno));
     }
-    relation_close(relation, AccessShareLock);
   }
+  relation_close(relation, AccessShareLock);
+  return mask;
+}
+
+bool has_source_of_its_own(const RelationFacts &facts, Oid relid) noexcept {
+  return std::any_of(facts.column, facts.column + facts.size,
+                     [relid](const ProtectedColumn &column) { return column.source.relid == relid; });
+}
+
+// What the partition that a row is in tells: values of the keys above it.  A row inserted into a partitioned table
+// may be in any below that.
+Flow partition_flow(PlanWalk *walk, Index rti) {
+  Flow flow = kNoFlow;
+  RelationFacts *facts = &walk->relation[rti];
+  if (relation_facts(walk, rti)->size == 0) return flow;
+  if (!facts->partition_known) {
+    const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+    const Index parent = walk->parent[rti];
+    ListCell *cell = nullptr;
+    // Where every source is one of a table above, what is above was looked at for that.
+    if (parent != 0 && !has_source_of_its_own(*facts, relid)) {
+      facts->partition = partition_flow(walk, parent).implicit;
+    } else if (get_rel_relispartition(relid)) {
+      const List *ancestors = get_partition_ancestors(relid);
+      foreach (cell, ancestors) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
+    }
+    if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) {
+      const bool expanded = std::find(walk->parent, walk->parent + list_length(walk->plan->rtable) + 1, rti) !=
+                            walk->parent + list_length(walk->plan->rtable) + 1;
+      const List *tables = expanded ? list_make1_oid(relid) : find_all_inheritors(relid, AccessShareLock, nullptr);
+      foreach (cell, tables) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
+    }
+    facts->partition_known = true;
+  }
+  flow.implicit = facts->partition;
   return flow;
 }
 
@@ -111,16 +150,18 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
   if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) return partition_flow(walk, rti);
   if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
-  const ProtectedRelation *relation = protected_relation(entry->relid);
+  const RelationFacts *facts = relation_facts(walk, rti);
   int columns = 0;
   bool many = false;
-  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
-    const ProtectedColumn &column = relation->column[i];
-    if (attno != 0 && column.attno != attno) continue;
+  const auto add = [&](const ProtectedColumn &column) {
     flow_add(&flow, source_flow(walk, column.source, column.count));
     many |= column.is_array;
     ++columns;
-  }
+  };
+  if (attno == 0)
+    for (int i = 0; i < facts->size; ++i) add(facts->column[i]);
+  else if (attno <= facts->columns)
+    for (int at = facts->first[attno]; at != 0; at = facts->next[at - 1]) add(facts->column[at - 1]);
   flow.pure = columns == 1 || (attno == 0 && columns > 0);
   if (attno == 0) flow.row_of = entry->relid;
   flow.many = many;

@@ -89,6 +89,13 @@ Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list,
 
 namespace {
 
+// At an address of its own, by which the memo knows it.
+const Flow *kept_flow(const Flow &flow) {
+  auto *copy = static_cast<Flow *>(palloc(sizeof(Flow)));
+  *copy = flow;
+  return copy;
+}
+
 // CASE delivers one of its results.  A column that only decides which is still read, by
 // what comes out.
 Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
@@ -96,10 +103,9 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
     return bare_call_flow(walk, call);
   ExprScope inner = scope;
   Flow decides = kNoFlow;
-  Flow test = kNoFlow;
   if (node->arg != nullptr) {
-    test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
-    inner.case_test = &test;
+    const Flow test = walk_expression(walk, scope, reinterpret_cast<Node *>(node->arg));
+    inner.case_test = kept_flow(test);
     flow_add(&decides, test);
     inner.rows |= flow_decides(decides);
   }
@@ -126,6 +132,7 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareEx
   ExprScope own = scope;
   ListCell *left = nullptr;
   ListCell *right = nullptr;
+  foreach (left, compare->opnos) foresee_function(walk, get_opcode(lfirst_oid(left)));
   forboth(left, compare->largs, right, compare->rargs) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(right))));
@@ -188,7 +195,7 @@ Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, ArrayCoerceExpr *
   Flow element = array;
   element.many = false;
   ExprScope inner = scope;
-  inner.case_test = &element;
+  inner.case_test = kept_flow(element);
   Flow flow = walk_expression(walk, inner, reinterpret_cast<Node *>(cast->elemexpr));
   flow.many = array.many;
   flow.paid = array.paid;  // elements, of which there may be none
@@ -348,13 +355,54 @@ void note_held(PlanAnalysis *analysis, const Flow &flow, Node *node) {
   for (int i = 0; i < analysis->sources; ++i) analysis->held[i] = std::max(analysis->held[i], flow.count[i]);
 }
 
+// Is it worth remembering?  Leaves are as fast to look at.
+bool has_parts(const Node *node) noexcept {
+  switch (nodeTag(node)) {
+    case T_Const:
+    case T_Var:
+    case T_Param:
+    case T_CaseTestExpr:
+    case T_List:
+      return false;
+    default:
+      return true;
+  }
+}
+
+MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node) noexcept {
+  MemoKey key = {};
+  key.expression = node;
+  key.plan = scope.plan;
+  key.outer = scope.outer;
+  key.index = scope.index;
+  key.scan = scope.scan;
+  key.case_test = scope.case_test;
+  key.rows = scope.rows;
+  key.context = walk->context;
+  key.taken = scope.taken;
+  key.kept = scope.kept;
+  key.flags = (scope.foreign ? 1U : 0U) | (scope.charged ? 2U : 0U) | (scope.input_paid ? 4U : 0U) |
+              (walk->index_condition ? 8U : 0U) | (walk->last ? 16U : 0U) | (scope.disclosing != nullptr ? 32U : 0U);
+  return key;
+}
+
 }  // namespace
 
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (node == nullptr) return kNoFlow;
   check_stack_depth();
+  CHECK_FOR_INTERRUPTS();
+  const bool remembered = walk->nesting > 0 && has_parts(node);
+  MemoKey key;
+  if (remembered) {
+    key = memo_key(walk, scope, node);
+    if (const Flow *known = walk->memo.find(key); known != nullptr) return *known;
+  }
+  ++walk->nesting;
   const Flow flow = expression_flow(walk, scope, node);
+  --walk->nesting;
   if (walk->last && flow_explicit(flow) != 0) note_held(walk->analysis, flow, node);
+  if (remembered) walk->memo.add(key, flow);
   return flow;
 }
 

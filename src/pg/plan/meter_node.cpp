@@ -8,9 +8,6 @@
 namespace redoubt::pg {
 namespace {
 
-// Marks a call that meter_wrap made: no parser and no reader of stored trees sets it.
-constexpr int kOurs = -1517;
-
 constinit Oid function_oid = InvalidOid;
 constinit bool function_known = false;
 
@@ -28,7 +25,7 @@ Oid meter_function_oid() {
   static constinit bool registered = false;
   if (!registered) CacheRegisterSyscacheCallback(PROCOID, meter_function_changed, 0);
   registered = true;
-  const Oid types[] = {ANYELEMENTOID, BYTEAOID};
+  const Oid types[] = {ANYELEMENTOID, INTERNALOID};
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter")));
   function_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
   function_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
@@ -53,20 +50,17 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const
   memcpy(VARDATA(bytes), &spec, size);
 
   auto *node = reinterpret_cast<Node *>(expression);
-  Const *argument = makeConst(BYTEAOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
+  // Of a type that no query can make a value of; copied, written and read with the plan as the bytes that it is.
+  Const *argument = makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
   FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
                                 exprCollation(node), COERCE_IMPLICIT_CAST);
-  call->location = kOurs;  // and as an implicit cast, EXPLAIN does not show it
-  return reinterpret_cast<Expr *>(call);
+  return reinterpret_cast<Expr *>(call);  // as an implicit cast, EXPLAIN does not show it
 }
 
 int meter_of(const Node *expression) {
   if (expression == nullptr || !IsA(expression, FuncExpr)) return -1;
   const auto *call = reinterpret_cast<const FuncExpr *>(expression);
   if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return -1;
-  if (call->location != kOurs)
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("redoubt.meter is not to be called"),
-                    errhint("Redoubt puts it into plans itself.")));
   const auto *argument = static_cast<const Const *>(lsecond(call->args));
   return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
 }

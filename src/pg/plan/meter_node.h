@@ -47,7 +47,7 @@ struct MeterItem {
 // meter_items returns what a meter (meter_of >= 0) charges for.
 std::span<const MeterItem> meter_items(const Node *meter);
 
-// The second argument of the call, a bytea.
+// The second argument of the call: the contents of a varlena, in a Const whose type is internal.
 struct MeterSpec {
   std::uint16_t flags;
   std::uint16_t items;

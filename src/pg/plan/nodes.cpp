@@ -134,7 +134,8 @@ std::uint32_t walk_gate(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
 std::uint32_t *stops_of(PlanWalk *walk, const Plan *plan) {
   if (plan->plan_node_id >= walk->nodes) {
     const int nodes = plan->plan_node_id + 64;
-    auto *grown = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(nodes)));
+    auto *grown = static_cast<std::uint32_t *>(
+        MemoryContextAllocZero(walk->memory, sizeof(std::uint32_t) * static_cast<Size>(nodes)));
     std::copy_n(walk->stops, walk->nodes, grown);
     walk->stops = grown;
     walk->nodes = nodes;
@@ -194,24 +195,27 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_Agg:
       return walk_aggregation(walk, scope, reinterpret_cast<Agg *>(plan));
     case T_Group:
-      return key_decides(rows, reinterpret_cast<Group *>(plan)->numCols, reinterpret_cast<Group *>(plan)->grpColIdx);
+      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Group *>(plan)->numCols,
+                         reinterpret_cast<Group *>(plan)->grpColIdx, Keys::together);
     case T_WindowAgg:
       return walk_window(walk, scope, reinterpret_cast<WindowAgg *>(plan));
     case T_Sort:
     case T_IncrementalSort:
-      return key_decides(rows, reinterpret_cast<Sort *>(plan)->numCols, reinterpret_cast<Sort *>(plan)->sortColIdx);
+      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Sort *>(plan)->numCols,
+                         reinterpret_cast<Sort *>(plan)->sortColIdx, Keys::in_turn);
     case T_Unique:
-      return key_decides(rows, reinterpret_cast<Unique *>(plan)->numCols, reinterpret_cast<Unique *>(plan)->uniqColIdx);
+      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Unique *>(plan)->numCols,
+                         reinterpret_cast<Unique *>(plan)->uniqColIdx, Keys::together);
     case T_SetOp: {
       // From 18 on the second term is an input of its own, before it is appended to the first.
       const NodeFlow terms[] = {inputs->outer, inputs->inner};
       inputs->outer = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
-      return key_decides(rows, reinterpret_cast<SetOp *>(plan)->numCols,
-                         compat_set_op_columns(reinterpret_cast<SetOp *>(plan)));
+      return key_decides(walk, rows, nullptr, reinterpret_cast<SetOp *>(plan)->numCols,
+                         compat_set_op_columns(reinterpret_cast<SetOp *>(plan)), Keys::together);
     }
     case T_GatherMerge:
-      return key_decides(rows, reinterpret_cast<GatherMerge *>(plan)->numCols,
-                         reinterpret_cast<GatherMerge *>(plan)->sortColIdx);
+      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<GatherMerge *>(plan)->numCols,
+                         reinterpret_cast<GatherMerge *>(plan)->sortColIdx, Keys::in_turn);
     case T_Limit:
       return rows->order | order_decides(rows, outerPlan(plan)->targetlist) |
              walk_quals(
@@ -245,7 +249,8 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       inputs->outer =
           walk_pruned(walk, merge->mergeplans, walk_pruning(walk, *scope, compat_append_pruning(walk->plan, merge)));
       scope->outer = &inputs->outer;
-      return inputs->outer.implicit | key_decides(&inputs->outer, merge->numCols, merge->sortColIdx);
+      return inputs->outer.implicit |
+             key_decides(walk, &inputs->outer, nullptr, merge->numCols, merge->sortColIdx, Keys::in_turn);
     }
     case T_RecursiveUnion:
       inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));

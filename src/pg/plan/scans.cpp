@@ -91,13 +91,17 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
   foreach (cell, scan->functions) {
     auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
     if (is_bare_call(walk, *scope, function->funcexpr)) {  // called once, however often it is scanned
+      foresee_function(walk, reinterpret_cast<FuncExpr *>(function->funcexpr)->funcid);
       flow_add(&flow, bare_call_flow(walk, reinterpret_cast<FuncExpr *>(function->funcexpr)));
       continue;
     }
     // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
     bool runs_code = false;
     ListCell *type = nullptr;
-    foreach (type, function->funccoltypes) runs_code |= type_runs_code(lfirst_oid(type));
+    foreach (type, function->funccoltypes) {
+      runs_code |= type_runs_code(lfirst_oid(type));
+      foresee_type(walk, lfirst_oid(type));
+    }
     if (runs_code && IsA(function->funcexpr, FuncExpr))
       meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
     flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
@@ -111,7 +115,10 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
   Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   bool runs_code = exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
   ListCell *cell = nullptr;
-  foreach (cell, scan->tablefunc->coltypes) runs_code |= type_runs_code(lfirst_oid(cell));
+  foreach (cell, scan->tablefunc->coltypes) {
+    runs_code |= type_runs_code(lfirst_oid(cell));
+    foresee_type(walk, lfirst_oid(cell));
+  }
   // A column of a domain, or an array that any of the rows may hold an element of.
   if ((runs_code || flow.many) && flow_explicit(flow) != 0) {
     List *document = list_make1(scan->tablefunc->docexpr);

@@ -19,6 +19,7 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatE
   ExprScope own = scope;  // what the document holds decides which of its defaults are computed
   if (json.document != nullptr) own.rows |= flow_decides(walk_expression(walk, scope, *json.document));
   Flow flow = children_flow(walk, own, node);
+  foresee_type(walk, exprType(node));
   if (flow_explicit(flow) == 0) return flow;
   const Oid type = exprType(node);
   Oid input = InvalidOid;

@@ -8,6 +8,8 @@
 #define REDOUBT_PG_PLAN_WALK_H
 
 #include "pg/plan/analysis.h"
+#include "pg/plan/memo.h"
+#include "pg/protect/protected_columns.h"
 
 namespace redoubt::pg {
 
@@ -16,6 +18,18 @@ inline bool is_fixed_size(Oid type) { return get_typlen(type) > 0; }
 
 // May an element or a field of this type hold many values in turn?
 bool type_nests(Oid type);
+
+// What is known of an entry of the range table, found out when a walk first meets it.
+struct RelationFacts {
+  bool known;
+  bool partition_known;
+  std::uint32_t partition;  // the sources that the partition of a row tells of
+  int size;
+  const ProtectedColumn *column;
+  int columns;       // attribute numbers go up to this
+  const int *first;  // place of the first entry of an attribute number in `column`, plus 1; 0: none
+  const int *next;   // and of the one after the entry at a place
+};
 
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
@@ -41,6 +55,13 @@ struct PlanWalk {
   const Plan **cte_scan;   // by subplan: a node that scans it
   bool *scanned_twice;     // by subplan
   int largest_node_id;
+  MemoryContext memory;     // what outlives a walk
+  List *foreseen;           // OIDs, see foresee_function
+  int walks;                // begun so far
+  Index *parent;            // the table that a range table entry is a partition or child of, by number; 0: none
+  RelationFacts *relation;  // by number in the range table
+  FlowMemo memo;
+  int nesting;  // of the expression at hand in others
 };
 
 // Where an expression is evaluated.
@@ -102,7 +123,10 @@ void walk_policies(PlanWalk *walk, Plan *plan);
 
 // plan/grouping.cpp
 // What sort, group and distinct keys look at decides which rows there are, or their order.
-std::uint32_t key_decides(const NodeFlow *rows, int n, const AttrNumber *keys);
+enum class Keys { together, in_turn };  // distinct or grouped rows; sorted ones, where a later key decides among equals
+// `input` is the plan that makes `rows`.
+std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
+                          Keys looked_at);
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
 std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
@@ -131,6 +155,10 @@ enum class Computed { all, in_turn };
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed);
 
 // plan/calls.cpp
+// Notes a function that the executor will be asked to call where it is not trusted; and those in the checks of domains
+// that a value of the type may be made of.
+void foresee_function(PlanWalk *walk, Oid function);
+void foresee_type(PlanWalk *walk, Oid type);
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
 Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments);
 Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast);

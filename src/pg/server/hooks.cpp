@@ -18,6 +18,7 @@
 #include "pg/meter/explain.h"
 #include "pg/reveal/gate.h"
 #include "pg/limits/lease.h"
+#include "pg/meter/call_guard.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/server/hooks.h"
@@ -91,6 +92,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
   if (access != OAT_FUNCTION_EXECUTE) return;
   delivery_note_function(object);
+  call_guard_check(object);
   if (compat_is_autovacuum()) ddl_meter_autovacuum(object);
 }
 
@@ -98,6 +100,8 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   using namespace redoubt::pg;
   error_observed = false;
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
+  CallGuard guard;
+  CallGuard *const guarded = call_guard_innermost;
   PG_TRY();
   {
     PlanFacts *const facts = plan_facts(query->plannedstmt);
@@ -105,16 +109,19 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
     if (facts->reads_vault && !own) vault_audit_query(query, eflags);
     const bool around = delivery_calls_definition;
     delivery_calls_definition = false;
+    call_guard_push(&guard, facts);
     if (prev_start)
       prev_start(query, eflags);
     else
       standard_ExecutorStart(query, eflags);
+    call_guard_pop(&guard);
     facts->shows_tokens |= delivery_calls_definition;
     delivery_calls_definition |= around;
     if (facts->touches) query_meter_start(query, facts, eflags);
   }
   PG_CATCH();
   {
+    call_guard_innermost = guarded;
     observe_error(query->plannedstmt);
     PG_RE_THROW();
   }
@@ -135,6 +142,8 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   const bool parallel = plan->parallelModeNeeded;
   if (parallel && needs_serial(&frame)) plan->parallelModeNeeded = false;
   delivery_push(&frame);
+  CallGuard guard;
+  call_guard_push(&guard, plan_facts(plan));
   PG_TRY();
   {
     if (prev_run)
@@ -144,6 +153,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   }
   PG_CATCH();
   {
+    call_guard_pop(&guard);
     delivery_pop(&frame);
     plan->parallelModeNeeded = parallel;
     if (metered) read_meter_detach(&meter, query);
@@ -152,6 +162,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
     PG_RE_THROW();
   }
   PG_END_TRY();
+  call_guard_pop(&guard);
   delivery_pop(&frame);
   plan->parallelModeNeeded = parallel;
   if (metered) {
@@ -177,6 +188,8 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   const bool outermost = delivery_outermost();
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
+  CallGuard guard;
+  call_guard_push(&guard, plan_facts(query->plannedstmt));
   PG_TRY();
   {
     if (prev_finish)
@@ -186,11 +199,13 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   }
   PG_CATCH();
   {
+    call_guard_pop(&guard);
     delivery_pop(&frame);
     query_meter_error(query);
     PG_RE_THROW();
   }
   PG_END_TRY();
+  call_guard_pop(&guard);
   delivery_pop(&frame);
   deferred_errors_note(query->plannedstmt);
   if (outermost) disclosure_flush();
@@ -267,6 +282,7 @@ void hooks_install() {
   ExecutorEnd_hook = redoubt_ExecutorEnd;
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = redoubt_ProcessUtility;
+  call_guard_install();
   leases_register(disclosure_give_back);
   leases_register(query_meters_give_back);
   leases_register(meters_give_back);
