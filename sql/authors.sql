@@ -128,6 +128,19 @@ SELECT id, email FROM innocent;
 RESET SESSION AUTHORIZATION;
 SELECT how, value LIKE 'tok\_%' AS token, count(*) FROM authors_s.loot GROUP BY 1, 2 ORDER BY 1;
 
+-- A rule whose SELECT goes to whoever ran the statement that it rewrote.
+SET ROLE regress_authors_owner;
+CREATE TABLE authors_s.ruled (id int, email redoubt.email_token);
+INSERT INTO authors_s.ruled SELECT id, email FROM authors_s.plain;
+CREATE RULE r AS ON UPDATE TO authors_s.ruled DO INSTEAD SELECT authors_s.grab('rule', email::text) FROM authors_s.ruled;
+GRANT SELECT, UPDATE ON authors_s.ruled TO regress_authors_support;
+RESET ROLE;
+SET SESSION AUTHORIZATION regress_authors_support;
+SET redoubt.reveal = 'auto';
+UPDATE authors_s.ruled SET id = 2;
+RESET SESSION AUTHORIZATION;
+SELECT how, value LIKE 'tok\_%' AS token, count(*) FROM authors_s.loot WHERE how = 'rule' GROUP BY 1, 2;
+
 -- An owner who may reveal is trusted with it, and the reader is who is charged and recorded.
 GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token) TO regress_authors_owner;
 SET SESSION AUTHORIZATION regress_authors_support;

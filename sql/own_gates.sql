@@ -156,13 +156,19 @@ ROLLBACK TO s;
 SELECT redoubt.find_token('123-45-6789', 'gates_s.ssn');
 ROLLBACK;
 
--- drop_token_type() is the way, and it asks the vault.
+-- drop_token_type() is the way, and it asks the vault; what is labelled trusted elsewhere does not matter.
+CREATE FUNCTION gates_s.trusted(text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS 'SELECT $1';
+SECURITY LABEL FOR redoubt ON FUNCTION gates_s.trusted(text) IS 'trusted';
 SET ROLE regress_gates_maker;
 SELECT redoubt.drop_token_type('gates_s.code');
 SELECT redoubt.disable_tokens('gates_s.code');
 SELECT redoubt.drop_token_type('gates_s.code');
 SELECT redoubt.drop_token_type('gates_s.card');
 SELECT redoubt.drop_token_type('gates_s.ssn');
+RESET ROLE;
+SECURITY LABEL FOR redoubt ON FUNCTION gates_s.trusted(text) IS NULL;
+DROP FUNCTION gates_s.trusted(text);
+SET ROLE regress_gates_maker;
 DROP SCHEMA gates_s;
 RESET ROLE;
 SET client_min_messages = warning;

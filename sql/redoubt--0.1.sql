@@ -972,7 +972,9 @@ BEGIN
   SELECT concat_ws(', ', users, string_agg('the label of ' || pg_describe_object(l.classoid, l.objoid, l.objsubid), ', ')) INTO users
   FROM pg_seclabel AS l
   WHERE l.provider = 'redoubt'
-    AND to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ;
+    -- A label of a function is its trust, and no name.
+    AND CASE WHEN l.objsubid <> 0
+             THEN to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ END;
   IF users <> '' THEN
     RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';

@@ -1,8 +1,8 @@
 // authors.cpp - see authors.h.
 //
 // Looked for when the first value is about to be revealed by an expression, and kept in the frame: queries that reveal
-// nothing that way do not pay for it.  The relations are those of the finished plan, which still names every view that
-// the rewriter put a query for. More authors than a frame has room for count as one that may not reveal.
+// nothing that way do not pay for it.  The relations are those of the finished plan, which still names every view and
+// rule's relation that the rewriter put a query for. More authors than a frame has room for count as one that may not reveal.
 // No locks but those that the query holds on its relations.  Covered by sql/authors.sql.
 #include "pg/base/boundary.h"
 
@@ -126,9 +126,10 @@ bool writes_code(void *tree) {
   return authors_walk(static_cast<Node *>(tree), &walk);
 }
 
-bool view_writes_code(const RuleLock *rules) {
+// A view's definition is a rule, and a rule of another kind may have a SELECT whose rows go to the reader.
+bool rules_write_code(const RuleLock *rules) {
   for (int i = 0; rules != nullptr && i < rules->numLocks; ++i)
-    if (rules->rules[i]->event == CMD_SELECT && writes_code(rules->rules[i]->actions)) return true;
+    if (writes_code(rules->rules[i]->actions) || writes_code(rules->rules[i]->qual)) return true;
   return false;
 }
 
@@ -153,8 +154,7 @@ void find_authors(DeliveryFrame *frame) {
     Relation relation = try_relation_open(relid, AccessShareLock);
     if (relation == nullptr) continue;
     const Oid owner = relation->rd_rel->relowner;
-    const bool view = relation->rd_rel->relkind == RELKIND_VIEW;
-    const bool code = (view && view_writes_code(relation->rd_rules)) || policies_write_code(relation->rd_rsdesc);
+    const bool code = rules_write_code(relation->rd_rules) || policies_write_code(relation->rd_rsdesc);
     relation_close(relation, NoLock);
     if (!code || std::find(found, found + count, owner) != found + count) continue;
     if (count < kMany)

@@ -1,7 +1,7 @@
 // authors.h - whose code, besides the reader's, runs inside a query.
 //
-// A view's definition and a row security policy are expressions of the table owner's that a reader's query evaluates as
-// the reader. Where they turn tokens into text or call functions, the owner decides what becomes of that text.
+// A view's definition, a rule and a row security policy are expressions of the table owner's that a reader's query
+// evaluates as the reader. Where they turn tokens into text or call functions, the owner decides what becomes of that text.
 #ifndef REDOUBT_PG_REVEAL_AUTHORS_H
 #define REDOUBT_PG_REVEAL_AUTHORS_H
 
@@ -13,7 +13,7 @@ namespace redoubt::pg {
 
 // authors_all tells whether `may` holds of every author in the queries around the expression at hand; *without: who it
 // does not hold of.  A frame that hands a row over evaluates no expressions, and has none.
-// An author is the owner of a relation with a view or policy that calls functions which are neither built in nor a part
+// An author is the owner of a relation with a rule or policy that calls functions which are neither built in nor a part
 // of a token type, runs queries, or hands a token to anything that may print it.
 bool authors_all(DeliveryFrame *innermost, bool (*may)(Oid author, const void *context), const void *context,
                  Oid *without);
