@@ -49,7 +49,7 @@ BEGIN
   EXECUTE query INTO shown;
   PERFORM set_config('redoubt.reveal', 'token', true);
   SET ROLE regress_authors_owner;
-  RETURN (SELECT coalesce(string_agg(how || ': ' || CASE WHEN value LIKE 'tok\_%' THEN 'token' ELSE value END, ', '), 'nothing') FROM loot);
+  RETURN (SELECT coalesce(string_agg(how || ': ' || regexp_replace(value, 'tok_[A-Za-z0-9_-]{10,}', 'token'), ', '), 'nothing') FROM loot);
 EXCEPTION WHEN insufficient_privilege THEN
   RETURN 'refused';
 END

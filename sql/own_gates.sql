@@ -119,11 +119,13 @@ BEGIN
 END
 $body$;
 SELECT parts > 60 AS many, parts - refused AS gone FROM pg_temp.dropped();
+SET client_min_messages = warning;
 SET ROLE regress_gates_maker;
 DROP FUNCTION gates_s.ssn(text) CASCADE;
 DROP TYPE gates_s.card CASCADE;
 DROP FUNCTION gates_s.code_out(gates_s.code) CASCADE;
 DROP SCHEMA gates_s CASCADE;
+RESET client_min_messages;
 CREATE OR REPLACE FUNCTION gates_s.ssn(text) RETURNS gates_s.ssn LANGUAGE sql AS 'SELECT NULL::gates_s.ssn';
 ALTER FUNCTION gates_s.ssn(text) RENAME TO was_ssn;
 ALTER FUNCTION gates_s.ssn(text) OWNER TO regress_gates_maker;

@@ -33,7 +33,7 @@ $node->ask('regress_dbo', 'CREATE DATABASE second TEMPLATE bare');
 $node->ask('regress_dbo', 'CREATE DATABASE third TEMPLATE template0');
 $node->ask('regress_dba', 'CREATE DATABASE by_admin TEMPLATE app');
 $node->admin('CREATE DATABASE by_superuser TEMPLATE app');
-is($node->admin(<<~'SQL'), "denied|5\nsuccess|2", 'refusals and copies are events');
+is($node->admin(<<~'SQL'), "denied|6\nsuccess|2", 'refusals and copies are events');
   SELECT outcome, count(*) FROM redoubt.audit WHERE operation = 'CREATE DATABASE' GROUP BY 1 ORDER BY 1
   SQL
 is($node->admin(q{SELECT detail FROM redoubt.audit WHERE event = 'database' ORDER BY sequence LIMIT 1}), 'by_admin is a copy of app',

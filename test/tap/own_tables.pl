@@ -31,7 +31,7 @@ $node->admin(<<~'SQL');
   SQL
 my $insert = <<~'SQL';
   INSERT INTO t SELECT redoubt.email_token('a@example.com'), '4929182736'::text::public.card, 4711000::bigint::public.number,
-    public.code('4711'), '123-45-6789'::text::public.ssn, public.blob('\x00ff'::bytea);
+    '4711'::text::public.code, '123-45-6789'::text::public.ssn, public.blob('\x00ff'::bytea);
   SQL
 $node->ask('regress_lead', $insert);
 

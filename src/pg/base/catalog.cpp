@@ -32,7 +32,7 @@ Datum own_value(const CatalogRow &row, int attribute, Oid type) {
   const Datum value = own_value_or_null(row, attribute, type, &null);
   if (null)
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("a row of redoubt.%s lacks its %s", get_rel_name(row.tuple->t_tableOid),
+                    errmsg("a row of redoubt.%s has no value in column \"%s\"", get_rel_name(row.tuple->t_tableOid),
                            NameStr(TupleDescAttr(row.descriptor, attribute - 1)->attname)),
                     errhint("The table was altered by hand; restore the row from a backup."), errhidestmt(true)));
   return value;

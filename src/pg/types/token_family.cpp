@@ -1,10 +1,9 @@
 // token_family.cpp - see token_family.h.
 //
-// Parts of a token type are the type, the functions written in C or built into the server that take or return it, and
-// the operators and operator classes on it.  Whatever else uses a token type (a domain, a table, a function in
-// PL/pgSQL) is its maker's own.
-// No state; the system catalog is read under the locks that the DROP holds.
-// Covered by sql/own_gates.sql.
+// Parts of a token type are the type, the functions of this library or with a support function of it, the functions
+// written in C or built into the server that take or return the type, and the operators and operator classes on it.
+// Whatever else uses a token type (a domain, a table, a function in PL/pgSQL) is its maker's own. No state; the system
+// catalog is read under the locks that the DROP holds. Covered by sql/own_gates.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
@@ -26,6 +25,8 @@ bool is_token(Oid type) {
 }
 
 bool handles_tokens(const FormData_pg_proc *function) {
+  if (catalog_library_symbol(function->oid) != nullptr || catalog_library_symbol(function->prosupport) != nullptr)
+    return true;
   if (function->prolang != ClanguageId && function->prolang != INTERNALlanguageId) return false;
   const Oid *arguments = function->proargtypes.values;
   return is_token(function->prorettype) || std::any_of(arguments, arguments + function->pronargs, is_token);
