@@ -95,6 +95,7 @@ for my $own (qw(token_type key limit_rule vault)) {
       $node->admin("ALTER TABLE redoubt.$own $drop") if $drop ne '';
       try_it($own, "$null UPDATE redoubt.$own SET \"$column\" = $value");
       try_it($own, "$null UPDATE redoubt.$own SET \"$column\" = $value WHERE ctid = (SELECT min(ctid) FROM redoubt.$own)") if $own ne 'limit_rule';
+      # And mended by hand, in a new session as well.
       $node->admin("DELETE FROM redoubt.$own; INSERT INTO redoubt.$own SELECT * FROM kept");
     }
   }

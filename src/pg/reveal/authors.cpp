@@ -2,8 +2,8 @@
 //
 // Looked for when the first value is about to be revealed by an expression, and kept in the frame: queries that reveal
 // nothing that way do not pay for it.  The relations are those of the finished plan, which still names every view and
-// rule's relation that the rewriter put a query for. More authors than a frame has room for count as one that may not reveal.
-// No locks but those that the query holds on its relations.  Covered by sql/authors.sql.
+// rule's relation that the rewriter put a query for. More authors than a frame has room for count as one that may not
+// reveal. No locks but those that the query holds on its relations.  Covered by sql/authors.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
