@@ -1,7 +1,8 @@
 // authors.h - whose code, besides the reader's, runs inside a query.
 //
 // A view's definition, a rule and a row security policy are expressions of the table owner's that a reader's query
-// evaluates as the reader. Where they turn tokens into text or call functions, the owner decides what becomes of that text.
+// evaluates as the reader. Where they turn tokens into text or call functions, the owner decides what becomes of that
+// text.
 #ifndef REDOUBT_PG_REVEAL_AUTHORS_H
 #define REDOUBT_PG_REVEAL_AUTHORS_H
 
