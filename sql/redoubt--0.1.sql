@@ -94,6 +94,11 @@ CREATE FUNCTION redoubt.policy_changed() RETURNS trigger
 COMMENT ON FUNCTION redoubt.policy_changed() IS 'internal: tells every backend and the audit trail that a policy table changed';
 REVOKE ALL ON FUNCTION redoubt.policy_changed() FROM PUBLIC;
 
+CREATE FUNCTION redoubt.guard_own_table() RETURNS trigger
+  AS 'MODULE_PATHNAME', 'redoubt_guard_own_table' LANGUAGE c;
+COMMENT ON FUNCTION redoubt.guard_own_table() IS 'internal: refuses a change of the extension''s tables to whoever is not their owner, whatever privilege the role has';
+REVOKE ALL ON FUNCTION redoubt.guard_own_table() FROM PUBLIC;
+
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.token_type
   FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
 ALTER TABLE redoubt.token_type ENABLE ALWAYS TRIGGER policy_changed;
@@ -315,6 +320,24 @@ COMMENT ON VIEW redoubt.activity IS 'sessions held back by a throttle right now;
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.limit_rule
     FOR EACH STATEMENT EXECUTE FUNCTION redoubt.policy_changed();
 ALTER TABLE redoubt.limit_rule ENABLE ALWAYS TRIGGER policy_changed;
+
+-- ----------------------------------------------------- who may write all these
+
+-- Triggers of rows as well, because the apply worker of a subscription fires no others; enabled always, because it runs
+-- as a replica.
+DO $guards$
+DECLARE
+  own text;
+BEGIN
+  FOREACH own IN ARRAY ARRAY['token_type', 'key', 'limit_rule', 'vault'] LOOP
+    EXECUTE pg_catalog.format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.%I '
+                              'FOR EACH STATEMENT EXECUTE FUNCTION redoubt.guard_own_table()', own);
+    EXECUTE pg_catalog.format('CREATE TRIGGER guard_row BEFORE INSERT OR UPDATE OR DELETE ON redoubt.%I '
+                              'FOR EACH ROW EXECUTE FUNCTION redoubt.guard_own_table()', own);
+    EXECUTE pg_catalog.format('ALTER TABLE redoubt.%I ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_row', own);
+  END LOOP;
+END
+$guards$;
 
 -- ------------------------------------------------------------------ audit
 
@@ -945,7 +968,9 @@ BEGIN
   SELECT concat_ws(', ', users, string_agg('the label of ' || pg_describe_object(l.classoid, l.objoid, l.objsubid), ', ')) INTO users
   FROM pg_seclabel AS l
   WHERE l.provider = 'redoubt'
-    AND to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ;
+    -- A label of a function is its trust, and no name.
+    AND CASE WHEN l.objsubid <> 0
+             THEN to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ END;
   IF users <> '' THEN
     RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';

@@ -6,7 +6,53 @@
 
 #include "pg/base/catalog.h"
 
+extern "C" {
+#include "catalog/pg_language.h"
+}
+
 namespace redoubt::pg {
+
+void own_column_require(TupleDesc descriptor, int attribute, Oid type) {
+  const FormData_pg_attribute *column =
+      attribute <= descriptor->natts ? TupleDescAttr(descriptor, attribute - 1) : nullptr;
+  if (column == nullptr || column->attisdropped || column->atttypid != type)
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("column %d of an own table of redoubt is missing or of another type", attribute),
+                    errhint("The table was altered by hand; give it back the definition in the extension's script."),
+                    errhidestmt(true)));
+}
+
+Datum own_value_or_null(const CatalogRow &row, int attribute, Oid type, bool *null) {
+  own_column_require(row.descriptor, attribute, type);
+  return row.get(attribute, null);
+}
+
+Datum own_value(const CatalogRow &row, int attribute, Oid type) {
+  bool null = true;
+  const Datum value = own_value_or_null(row, attribute, type, &null);
+  if (null)
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("a row of redoubt.%s has no value in column \"%s\"", get_rel_name(row.tuple->t_tableOid),
+                           NameStr(TupleDescAttr(row.descriptor, attribute - 1)->attname)),
+                    errhint("The table was altered by hand; restore the row from a backup."), errhidestmt(true)));
+  return value;
+}
+
+const char *catalog_library_symbol(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  const char *symbol = nullptr;
+  if (reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang == ClanguageId) {
+    bool no_library = true;
+    bool no_symbol = true;
+    const Datum library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &no_library);
+    const Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &no_symbol);
+    if (!no_library && !no_symbol && strcmp(TextDatumGetCString(library), "$libdir/redoubt") == 0)
+      symbol = TextDatumGetCString(source);
+  }
+  ReleaseSysCache(tuple);
+  return symbol;
+}
 
 Oid catalog_relation(const char *name) {
   const Oid schema = get_namespace_oid("redoubt", true);

@@ -33,10 +33,21 @@ void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&vis
 // The same of all rows of redoubt.<table>; a missing table has none.
 template <typename Visit>
 void catalog_scan(const char *table, Visit &&visit);
+// own_value is a column of a row of an own table.  A superuser may have altered the table by hand: a column that is
+// missing, of another type, or null is XX001.  own_value_or_null takes a null.
+Datum own_value(const CatalogRow &row, int attribute, Oid type);
+Datum own_value_or_null(const CatalogRow &row, int attribute, Oid type, bool *null);
+// The column alone, before a scan compares it.
+void own_column_require(TupleDesc descriptor, int attribute, Oid type);
+
 // That the attribute is this OID.
 ScanKeyData catalog_key(AttrNumber attribute, Oid value);
 
 Oid catalog_owner(Oid relid);
+
+// The C symbol of this library that a function calls, palloc'd; null where it calls something else.  Nobody but a
+// superuser can make such a function.
+const char *catalog_library_symbol(Oid function);
 
 // The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
 List *catalog_parents(Oid relid);

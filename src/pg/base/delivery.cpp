@@ -76,7 +76,8 @@ bool delivery_shows_tokens(const PlannedStmt *plan) {
   const bool at_commit = delivery_innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
   const bool nobody = writes(dest) || dest == DestNone || at_commit;
   if (delivery_innermost == nullptr) paid = nullptr;
-  DeliveryFrame frame = {delivery_innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false};
+  DeliveryFrame frame = {delivery_innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false,
+                         query->plannedstmt};
   frame.veto = parent_veto() || !reads_only || nobody || shows_tokens;
   frame.evaluates = !frame.veto;
   return frame;

@@ -19,6 +19,9 @@ struct DeliveryFrame {
   bool delivering;  // a row is being handed to the reader (set around receiveSlot)
   Portal portal;    // that the client runs, whatever cursors functions open below it; null: none, see delivery_portal
   bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
+  const PlannedStmt *plan = nullptr;  // of a query
+  int authors = -1;                   // how many of `author`, -1 before anybody asked; see reveal/authors.h
+  Oid author[8] = {};
 };
 
 inline constinit DeliveryFrame *delivery_innermost = nullptr;

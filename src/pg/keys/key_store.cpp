@@ -32,14 +32,21 @@ namespace {
 // Columns of redoubt.key.
 enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint };
 
+int version_of(const CatalogRow &row) {
+  const int version = DatumGetInt32(own_value(row, kVersion, INT4OID));
+  if (version < 1 || version > kMaxKeyVersion)
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a version in redoubt.key is not between 1 and 65535"),
+                    errhint("The row was changed by hand; restore it from a backup."), errhidestmt(true)));
+  return version;
+}
+
 WrappedKey wrapped_of(const CatalogRow &row) {
-  bool null = false;
   WrappedKey result;
-  const bytea *wrapped = DatumGetByteaPP(row.get(kWrapped, &null));
-  result.version = DatumGetInt32(row.get(kVersion, &null));
+  const bytea *wrapped = DatumGetByteaPP(own_value(row, kWrapped, BYTEAOID));
+  result.version = version_of(row);
   result.size = VARSIZE_ANY_EXHDR(wrapped);
   memcpy(result.bytes.data(), VARDATA_ANY(wrapped), std::min(result.size, result.bytes.size()));
-  strlcpy(result.kek, text_to_cstring(DatumGetTextPP(row.get(kKekFingerprint, &null))), sizeof result.kek);
+  strlcpy(result.kek, text_to_cstring(DatumGetTextPP(own_value(row, kKekFingerprint, TEXTOID))), sizeof result.kek);
   return result;
 }
 
@@ -76,9 +83,8 @@ List *keys_of_other_keks() {
   catalog_scan("key", [&keys](const CatalogRow &row) {
     const WrappedKey wrapped = wrapped_of(row);
     if (strcmp(wrapped.kek, kek_fingerprint()) == 0) return;
-    bool null = false;
     auto *found = static_cast<NamedKey *>(palloc(sizeof(NamedKey)));
-    *found = {text_to_cstring(DatumGetTextPP(row.get(kName, &null))), wrapped};
+    *found = {text_to_cstring(DatumGetTextPP(own_value(row, kName, TEXTOID))), wrapped};
     keys = lappend(keys, found);
   });
   return keys;
@@ -114,9 +120,8 @@ void replace_key(const NamedKey &old, const WrappedKey &made) {
 WrappedKey key_store_read(const char *name, int version) {
   WrappedKey result;
   catalog_scan("key", [&result, name, version](const CatalogRow &row) {
-    bool null = false;
-    if (varlena_text(DatumGetTextPP(row.get(kName, &null))) != name) return;
-    const int row_version = DatumGetInt32(row.get(kVersion, &null));
+    if (varlena_text(DatumGetTextPP(own_value(row, kName, TEXTOID))) != name) return;
+    const int row_version = version_of(row);
     if (version != 0 ? row_version != version : row_version <= result.version) return;
     result = wrapped_of(row);
   });

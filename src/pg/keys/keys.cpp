@@ -17,8 +17,6 @@
 namespace redoubt::pg {
 namespace {
 
-constexpr int kMaxVersion = 0xffff;
-
 struct CachedSealer {
   NameData key;
   std::array<std::uint8_t, kClassIdSize> class_id;
@@ -176,7 +174,7 @@ int make_key(const char *name, bool rotate) {
       ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("key \"%s\" already exists", name),
                       errhint("Use redoubt.rotate_key() for a new version of it.")));
     });
-  if (previous.version == kMaxVersion)
+  if (previous.version == kMaxKeyVersion)
     throw Failure(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "a key has at most 65535 versions");
   const int version = previous.version + 1;
   if (rotate) call([name, &previous] { key_store_check(name, previous); });

@@ -72,36 +72,37 @@ struct Collector {
 LimitRule read_rule(const CatalogRow &row) {
   LimitRule rule = {};
   bool null = false;
-  const auto required = [&](int attribute) {
-    const Datum value = row.get(attribute, &null);
+  const auto required = [&](int attribute, Oid type) {
+    const Datum value = own_value_or_null(row, attribute, type, &null);
     if (null) raise_unreadable(rule.id);
     return value;
   };
-  rule.id = DatumGetInt64(required(kId));
+  rule.id = DatumGetInt64(required(kId, INT8OID));
   if (rule.id < 1) raise_unreadable(rule.id);
-  rule.role = DatumGetObjectId(row.get(kRole, &null));
+  rule.role = DatumGetObjectId(own_value_or_null(row, kRole, REGROLEOID, &null));
   if (null) rule.role = InvalidOid;
-  rule.type = DatumGetObjectId(row.get(kTokenType, &null));
+  rule.type = DatumGetObjectId(own_value_or_null(row, kTokenType, REGTYPEOID, &null));
   if (null) rule.type = InvalidOid;
 
-  const int64 max_values = DatumGetInt64(required(kMaxValues));
-  int64 burst = DatumGetInt64(row.get(kBurst, &null));
+  const int64 max_values = DatumGetInt64(required(kMaxValues, INT8OID));
+  int64 burst = DatumGetInt64(own_value_or_null(row, kBurst, INT8OID, &null));
   if (null) burst = max_values;
   if (max_values < 1 || burst < 1) raise_unreadable(rule.id);
   rule.rate.max_values = static_cast<uint64>(max_values);
   rule.rate.burst = static_cast<uint64>(burst);
-  const Datum per = row.get(kPer, &null);
+  const Datum per = own_value_or_null(row, kPer, INTERVALOID, &null);
   if (!null && (!interval_ns(DatumGetIntervalP(per), &rule.rate.per_ns) || rule.rate.per_ns == 0))
     raise_unreadable(rule.id);
   if (limit_rate_problem(rule.rate) != nullptr) raise_unreadable(rule.id);
 
-  const Datum max_delay = row.get(kMaxDelay, &null);
+  const Datum max_delay = own_value_or_null(row, kMaxDelay, INTERVALOID, &null);
   rule.max_delay_ns = kDefaultMaxDelayNs;
   if (!null && !interval_ns(DatumGetIntervalP(max_delay), &rule.max_delay_ns)) raise_unreadable(rule.id);
-  rule.shared = DatumGetBool(required(kShared));
-  rule.made_at = limit_time_ns(DatumGetTimestampTz(required(kCreatedAt)));
-  if (!operation_parse(TextDatumGetCString(required(kOperation)), &rule.operation) ||
-      !on_excess_parse(TextDatumGetCString(required(kOnExcess)), &rule.on_excess) || on_excess_problem(rule) != nullptr)
+  rule.shared = DatumGetBool(required(kShared, BOOLOID));
+  rule.made_at = limit_time_ns(DatumGetTimestampTz(required(kCreatedAt, TIMESTAMPTZOID)));
+  if (!operation_parse(TextDatumGetCString(required(kOperation, TEXTOID)), &rule.operation) ||
+      !on_excess_parse(TextDatumGetCString(required(kOnExcess, TEXTOID)), &rule.on_excess) ||
+      on_excess_problem(rule) != nullptr)
     raise_unreadable(rule.id);
   return rule;
 }

@@ -46,7 +46,8 @@ void require_role(Oid role) {
 void require_token_type(Oid type) {
   if (OidIsValid(type) && token_type_find(type) == nullptr)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("type %s is not a token type", format_type_be_qualified(type)),
+                    errmsg("type %s is not a token type",
+                           format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID | FORMAT_TYPE_FORCE_QUALIFY)),
                     errhint("Limits are set per token type; null stands for all of them.")));
 }
 

@@ -8,6 +8,8 @@
 #include "pg/base/boundary.h"
 
 #include "pg/audit/audit_trail.h"
+#include "pg/base/delivery.h"
+#include "pg/reveal/authors.h"
 #include "pg/reveal/gate.h"
 #include "pg/base/hash_table.h"
 #include "pg/audit/kek.h"
@@ -151,12 +153,31 @@ Oid chooser_in_definer() {
   return setting_reveal_chosen_by == GetUserId() ? InvalidOid : setting_reveal_chosen_by;
 }
 
+struct Asked {
+  const TokenType *policy;
+  Privilege privilege;
+};
+
+bool author_may(Oid author, const void *context) {
+  const auto *asked = static_cast<const Asked *>(context);
+  return gate_allows(asked->policy, asked->privilege, author);
+}
+
+// Who of those that have a say in an implicit reveal may not; InvalidOid where all may.
+Oid implicitly_denied(const TokenType *policy, Privilege privilege) {
+  const Oid user = GetUserId();
+  if (!gate_allows(policy, privilege, user)) return user;
+  const Oid chooser = chooser_in_definer();
+  if (OidIsValid(chooser) && !gate_allows(policy, privilege, chooser)) return chooser;
+  const Asked asked = {policy, privilege};
+  Oid author = InvalidOid;
+  return authors_all(delivery_innermost, author_may, &asked, &author) ? InvalidOid : author;
+}
+
 }  // namespace
 
 bool gate_allows_implicit(const TokenType *policy, Privilege privilege) {
-  const Oid chooser = chooser_in_definer();
-  return gate_allows(policy, privilege, GetUserId()) &&
-         (!OidIsValid(chooser) || gate_allows(policy, privilege, chooser));
+  return !OidIsValid(implicitly_denied(policy, privilege));
 }
 
 bool gate_holds_any(Oid role) {
@@ -166,9 +187,8 @@ bool gate_holds_any(Oid role) {
 }
 
 void gate_require_implicit(const TokenType *policy, Privilege privilege) {
-  gate_require(policy, privilege);
-  const Oid chooser = chooser_in_definer();
-  if (OidIsValid(chooser) && !gate_allows(policy, privilege, chooser)) deny(policy, privilege, chooser);
+  const Oid denied = implicitly_denied(policy, privilege);
+  if (OidIsValid(denied)) deny(policy, privilege, denied);
 }
 
 namespace {

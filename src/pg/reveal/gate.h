@@ -23,7 +23,9 @@ void gate_require(const TokenType *policy, Privilege privilege);
 // The same for an implicit reveal, which redoubt.reveal asked for.  In a SECURITY
 // DEFINER function the one who set it must hold the privilege as well, else any
 // caller could turn a function's tokens into plaintext by a SET before the call;
-// a function that sets it itself, or calls detokenize(), speaks for its owner.
+// a function that sets it itself, or calls detokenize(), speaks for its owner.  So must the owner of a view, rule or
+// row security policy whose code runs in the query at hand (authors.h), for an expression's text may be meant for that
+// owner.
 bool gate_allows_implicit(const TokenType *policy, Privilege privilege);
 void gate_require_implicit(const TokenType *policy, Privilege privilege);
 

@@ -16,6 +16,7 @@
 #include "pg/base/delivery.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/meter/explain.h"
+#include "pg/reveal/authors.h"
 #include "pg/reveal/gate.h"
 #include "pg/limits/lease.h"
 #include "pg/meter/call_guard.h"
@@ -30,6 +31,7 @@
 #include "pg/meter/read_meter.h"
 #include "pg/base/settings.h"
 #include "pg/server/utility.h"
+#include "pg/types/token_family.h"
 #include "pg/vault/vault_store.h"
 #include "pg/vault/vault_audit.h"
 
@@ -55,11 +57,11 @@ void observe_error(const PlannedStmt *plan) {
 
 // A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
 // know where their rows go.  Nor can they know, in a SECURITY DEFINER function,
-// who set redoubt.reveal.  (execute_once does not keep workers away: the minor
-// releases of December 2024 and later ignore it there.)
+// who set redoubt.reveal, nor, in a query that a view's or policy's code runs, whose code that is.  (execute_once does
+// not keep workers away: the minor releases of December 2024 and later ignore it there.)
 bool needs_serial(const DeliveryFrame *frame) {
-  return (frame->veto || InLocalUserIdChange()) && setting_reveal != static_cast<int>(Reveal::token) &&
-         !IsParallelWorker();
+  return setting_reveal != static_cast<int>(Reveal::token) && !IsParallelWorker() &&
+         (frame->veto || InLocalUserIdChange() || authors_any(frame->parent));
 }
 
 }  // namespace
@@ -90,6 +92,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
                                                void *argument) {
   using namespace redoubt::pg;
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
+  if (access == OAT_DROP) return token_family_drop(class_id, object);
   if (access != OAT_FUNCTION_EXECUTE) return;
   delivery_note_function(object);
   call_guard_check(object);

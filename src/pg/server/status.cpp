@@ -11,6 +11,7 @@
 #include "pg/audit/kek.h"
 #include "pg/limits/limits_shmem.h"
 #include "pg/types/token_type.h"
+#include "pg/base/compat.h"
 #include "pg/base/own_tables.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
@@ -35,14 +36,44 @@ void write_type(OwnChange change, const char *sql, std::span<Oid> types, Datum *
   SPI_finish();
 }
 
+bool on_record() { return shared_memory_ready() && kek_available(); }
+
+const char *change_name(TriggerEvent event) {
+  return TRIGGER_FIRED_BY_INSERT(event)   ? "insert"
+         : TRIGGER_FIRED_BY_UPDATE(event) ? "update"
+         : TRIGGER_FIRED_BY_DELETE(event) ? "delete"
+                                          : "truncate";
+}
+
 void record_type(const char *operation, Oid type, int64 values) {
-  if (shared_memory_ready() && kek_available())
+  if (on_record())
     audit_write({.event = "type", .operation = operation, .count = values, .detail = format_type_be_qualified(type)});
 }
 
 }  // namespace
 
 }  // namespace redoubt::pg
+
+// Trigger before every change of an own table, of statements and, where a subscription's apply worker fires no
+// statement triggers, of rows.  Functions of ours run as the table's owner, and so does a restore; a privilege on the
+// table, such as pg_write_all_data gives on all of them, is not enough.
+REDOUBT_FUNCTION(redoubt_guard_own_table) {
+  using namespace redoubt::pg;
+  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_guard_own_table must be called as a trigger");
+  const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
+  if (!compat_owns_relation(RelationGetRelid(data->tg_relation), GetUserId())) {
+    const char *table = RelationGetRelationName(data->tg_relation);
+    if (on_record())
+      audit_write({.event = "denial",
+                   .outcome = "denied",
+                   .operation = change_name(data->tg_event),
+                   .detail = psprintf("table redoubt.%s", table)});
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to change redoubt.%s", table),
+                    errhint("It changes through the functions of the extension, or by its owner."), errhidestmt(true)));
+  }
+  if (!TRIGGER_FIRED_FOR_ROW(data->tg_event)) PG_RETURN_POINTER(nullptr);
+  PG_RETURN_POINTER(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
+}
 
 // Statement trigger on redoubt.token_type, key and limit_rule: every backend
 // drops what it cached of the table, and the change is recorded however it was
@@ -52,13 +83,9 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
   const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
   CacheInvalidateRelcacheByRelid(RelationGetRelid(data->tg_relation));
-  const char *operation = TRIGGER_FIRED_BY_INSERT(data->tg_event)   ? "insert"
-                          : TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? "update"
-                          : TRIGGER_FIRED_BY_DELETE(data->tg_event) ? "delete"
-                                                                    : "truncate";
-  if (!own_table_change_expected(data->tg_event) && shared_memory_ready() && kek_available())
+  if (!own_table_change_expected(data->tg_event) && on_record())
     audit_write({.event = "policy",
-                 .operation = operation,
+                 .operation = change_name(data->tg_event),
                  .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});
   PG_RETURN_POINTER(nullptr);
 }

@@ -12,6 +12,7 @@
 #include "pg/audit/kek.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
+#include "pg/server/database_copy.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
@@ -225,7 +226,7 @@ void load_statement(const Node *statement) {
 }  // namespace
 
 UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
-  UtilityCommand command = {statement, nullptr, "", nullptr, NIL};
+  UtilityCommand command = {statement, nullptr, "", nullptr, NIL, false};
   const Node *node = statement->utilityStmt;
   load_statement(node);
   if (IsA(node, AlterTableStmt)) {
@@ -244,6 +245,7 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     command.privileges = gate_snapshot();
     command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
+  if (IsA(node, CreatedbStmt)) command.copies = database_copy_begin(reinterpret_cast<const CreatedbStmt *>(node));
   vault_audit_utility(node);
   command.protection = derived_columns_begin(node);
   command.quotable = ddl_meter(node);
@@ -258,6 +260,7 @@ void utility_end(UtilityCommand *command) {
   derived_columns_end(node, command->protection);
   if (IsA(node, SecLabelStmt)) function_trust_bind(reinterpret_cast<const SecLabelStmt *>(node));
   audit_settings(node);
+  if (command->copies) database_copy_end(reinterpret_cast<const CreatedbStmt *>(node));
   audit_membership(node);
   if (IsA(node, DeclareCursorStmt)) limit_statement_join(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname);
 }

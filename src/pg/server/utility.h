@@ -17,6 +17,7 @@ struct UtilityCommand {
   const char *name;                      // the command's name, for the audit trail
   const ProtectionSnapshot *protection;  // of columns that the command may free; null otherwise
   const List *quotable;                  // token types whose values an error may quote
+  bool copies;                           // a database that holds Redoubt
 };
 
 // utility_begin rewrites COPY <protected table> TO into COPY (SELECT ...) TO, so

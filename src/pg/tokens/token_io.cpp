@@ -80,11 +80,18 @@ Reveal token_io_output_form(Oid type, const TokenType **policy) {
   return Reveal::token;
 }
 
+void type_refuse(Oid type, const char *what, const char *hint) {
+  if (!SearchSysCacheExists1(TYPEOID, ObjectIdGetDatum(type)))
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type with OID %u does not exist", type),
+                    errhint("%s", hint), errhidestmt(true)));
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not %s", format_type_be(type), what),
+                  errhint("%s", hint), errhidestmt(true)));
+  pg_unreachable();
+}
+
 const TokenType *token_type_argument(Oid type) {
   const TokenType *policy = token_type_find(type);
-  if (policy == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
-                    errhint("redoubt.token_types lists the token types."), errhidestmt(true)));
+  if (policy == nullptr) type_refuse(type, "a token type", "redoubt.token_types lists the token types.");
   if (policy->is_bytes)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("token type %s is not of base text", policy->name),
                     errhidestmt(true)));

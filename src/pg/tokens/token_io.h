@@ -15,6 +15,9 @@ namespace redoubt::pg {
 // unless it is token.  Raises 42501, 53400, 55000 or 58030.
 Reveal token_io_output_form(Oid type, const TokenType **policy);
 
+// type_refuse raises 42809 for a type that is not `what` ("a token type"), 42704 for an OID that is of no type.
+[[noreturn]] void type_refuse(Oid type, const char *what, const char *hint);
+
 // token_type_argument is the policy of the type that tokenize, detokenize and mask for text
 // columns are given; 42809 unless it is a token type of base text or bigint.
 const TokenType *token_type_argument(Oid type);

@@ -12,6 +12,7 @@
 #include "pg/tokens/fpe_value.h"
 #include "pg/audit/kek.h"
 #include "pg/base/shared_memory.h"
+#include "pg/tokens/token_io.h"
 #include "pg/tokens/token_value.h"
 #include "pg/base/varlena_view.h"
 #include "pg/vault/vault.h"
@@ -25,8 +26,7 @@ constexpr int kMaxBatch = 1000000;
 const TokenType *vaulted_type(Oid type) {
   const TokenType *policy = token_type_find(type);
   if (policy == nullptr || !policy->vaulted)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a vaulted token type", format_type_be(type)),
-                    errhint("redoubt.token_types lists the token types and their methods."), errhidestmt(true)));
+    type_refuse(type, "a vaulted token type", "redoubt.token_types lists the token types and their methods.");
   return policy;
 }
 

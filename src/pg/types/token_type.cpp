@@ -77,113 +77,131 @@ Input token_input(Oid type) {
   if (!HeapTupleIsValid(tuple)) return Input::other;
   const Oid input = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typinput;
   ReleaseSysCache(tuple);
-  HeapTuple proc = SearchSysCache1(PROCOID, ObjectIdGetDatum(input));
-  if (!HeapTupleIsValid(proc)) return Input::other;
-  bool null = true;
-  const Datum symbol = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &null);
-  const char *name = null ? "" : TextDatumGetCString(symbol);
-  const Input ours = strcmp(name, "redoubt_token_in") == 0         ? Input::sealed
-                     : strcmp(name, "redoubt_fpe_in") == 0         ? Input::text_format
-                     : strcmp(name, "redoubt_fpe_integer_in") == 0 ? Input::integer_format
-                                                                   : Input::other;
-  ReleaseSysCache(proc);
-  return ours;
+  const char *name = catalog_library_symbol(input);
+  if (name == nullptr) return Input::other;
+  return strcmp(name, "redoubt_token_in") == 0         ? Input::sealed
+         : strcmp(name, "redoubt_fpe_in") == 0         ? Input::text_format
+         : strcmp(name, "redoubt_fpe_integer_in") == 0 ? Input::integer_format
+                                                       : Input::other;
 }
 
+// One of the functions that were made with a type.  Whoever may create in the schema may put another one of that name
+// there once the function is gone; the privilege on a function that is not this library's counts as nobody's.
 // Not LookupFuncName: the current role may have no USAGE on the type's schema.
 Oid find_function(const char *schema, const char *name, Oid argument) {
   const oidvector *arguments = buildoidvector(&argument, 1);
-  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(arguments),
-                         ObjectIdGetDatum(get_namespace_oid(schema, false)));
+  const Oid found = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
+                                    PointerGetDatum(arguments), ObjectIdGetDatum(get_namespace_oid(schema, false)));
+  return OidIsValid(found) && catalog_library_symbol(found) != nullptr ? found : InvalidOid;
 }
 
 std::string_view text_view(Datum value) { return varlena_text(DatumGetTextPP(value)); }
 
-// A format is parsed once: nothing changes that column but a hand, and then the old
-// one stays behind, for a caller may be using it.
+[[noreturn]] void refuse_row(const TokenType *policy, const char *what) {
+  ereport(ERROR,
+          (errcode(ERRCODE_DATA_CORRUPTED),
+           errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
+           errhint("The row of redoubt.token_type was changed by hand; restore its %s.", what), errhidestmt(true)));
+  pg_unreachable();
+}
+
+// The format that a text says, made once and never freed; null where it says none.  Out of memory says none as well:
+// no exception may leave, because hooks come here.
+const Format *parse_format(std::string_view spec) noexcept try {
+  static constinit std::vector<std::pair<std::string, std::unique_ptr<Format>>> *parsed = nullptr;
+  if (parsed == nullptr) parsed = new std::vector<std::pair<std::string, std::unique_ptr<Format>>>();
+  for (const auto &[known, format] : *parsed)
+    if (known == spec) return format.get();
+  std::string problem;
+  std::unique_ptr<Format> format = Format::make(spec, problem);
+  if (format == nullptr) return nullptr;
+  parsed->emplace_back(std::string(spec), std::move(format));
+  return parsed->back().second.get();
+} catch (...) {
+  return nullptr;
+}
+
+// A format that was read stays behind when a hand changes the column, for a caller may be using it.
 void read_format(TokenType *policy, const CatalogRow &row) {
   bool null = false;
-  const Datum value = row.get(kFormat, &null);
+  const Datum value = own_value_or_null(row, kFormat, TEXTOID, &null);
   policy->format = nullptr;
   policy->is_integer = false;
   policy->key_version = 0;
   if (null) return;
   const std::string_view stored = text_view(value);
   const char *utf8 = pg_server_to_any(stored.data(), static_cast<int>(stored.size()), PG_UTF8);
-  const std::string_view spec(utf8, utf8 == stored.data() ? stored.size() : strlen(utf8));
-  static constinit std::vector<std::pair<std::string, std::unique_ptr<Format>>> *parsed = nullptr;  // never freed
-  if (parsed == nullptr) parsed = new std::vector<std::pair<std::string, std::unique_ptr<Format>>>();
-  for (const auto &[known, format] : *parsed)
-    if (known == spec) policy->format = format.get();
-  if (policy->format == nullptr) {
-    std::string problem;
-    std::unique_ptr<Format> format = Format::make(spec, problem);
-    if (format == nullptr)
-      throw Failure(ERRCODE_DATA_CORRUPTED, "the format of a token type is not readable",
-                    "The row of redoubt.token_type was changed by hand; restore its format.");
-    policy->format = format.get();
-    parsed->emplace_back(std::string(spec), std::move(format));
-  }
+  policy->format = parse_format({utf8, utf8 == stored.data() ? stored.size() : strlen(utf8)});
+  if (policy->format == nullptr) refuse_row(policy, "format");
   policy->is_integer = policy->format->is_integer();
-  const Datum version = row.get(kKeyVersion, &null);
-  if (!null) policy->key_version = DatumGetInt32(version);
+}
+
+// Tokens of method fpe have no room for their key's version, so it is the type's.
+void read_key(TokenType *policy, const CatalogRow &row, bool fpe) {
+  policy->key = *DatumGetName(own_value(row, kKey, NAMEOID));
+  bool null = false;
+  const Datum version = own_value_or_null(row, kKeyVersion, INT4OID, &null);
+  policy->key_version = null ? 0 : DatumGetInt32(version);
+  if (null ? fpe : policy->key_version < 1 || policy->key_version > kMaxKeyVersion) refuse_row(policy, "key_version");
 }
 
 void read_vaulting(TokenType *policy, const CatalogRow &row) {
   bool null = false;
-  policy->vaulted = text_view(row.get(kMethod, &null)) == "vault";
-  const Datum ttl = row.get(kTtl, &null);
+  const Datum ttl = own_value_or_null(row, kTtl, INTERVALOID, &null);
   policy->expires = !null;
-  if (!null) policy->ttl = *DatumGetIntervalP(ttl);
+  if (null) return;
+  policy->ttl = *DatumGetIntervalP(ttl);
+  Interval none = {};
+  if (!DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&none)))) refuse_row(policy, "ttl");
 }
 
 void read_row(TokenType *policy, const CatalogRow &row) {
-  bool null = false;
-  const pg_uuid_t *class_id = DatumGetUUIDP(row.get(kClassId, &null));
-  if (null) elog(ERROR, "token type %u has no class id", policy->type);
+  const pg_uuid_t *class_id = DatumGetUUIDP(own_value(row, kClassId, UUIDOID));
   memcpy(policy->class_id.data(), class_id->data, kClassIdSize);
-  policy->is_bytes = text_view(row.get(kBase, &null)) == "bytea";
-  policy->deterministic = DatumGetBool(row.get(kDeterministic, &null));
-  policy->key = *DatumGetName(row.get(kKey, &null));
+  const std::string_view method = text_view(own_value(row, kMethod, TEXTOID));
+  const std::string_view base = text_view(own_value(row, kBase, TEXTOID));
+  policy->vaulted = method == "vault";
+  policy->is_bytes = base == "bytea";
+  policy->deterministic = DatumGetBool(own_value(row, kDeterministic, BOOLOID));
 
   read_format(policy, row);
+  const bool fits =
+      policy->format == nullptr ? method == "sealed" || method == "vault" : method == "fpe" || method == "vault";
+  if (!fits) refuse_row(policy, "method and format");
+  if (base != (policy->is_integer ? "bigint" : policy->is_bytes && policy->format == nullptr ? "bytea" : "text"))
+    refuse_row(policy, "base");
+  read_key(policy, row, method == "fpe");
   read_vaulting(policy, row);
-  const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
-  const auto mask = mask_parse(text_view(row.get(kMask, &null)));
-  if (!normalize.ok() || !mask.ok())
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
-                    errhint("The row of redoubt.token_type was changed by hand; restore its normalize and mask.")));
+  const auto normalize = normalize_parse(text_view(own_value(row, kNormalize, TEXTOID)));
+  const auto mask = mask_parse(text_view(own_value(row, kMask, TEXTOID)));
+  if (!normalize.ok() || !mask.ok()) refuse_row(policy, "normalize and mask");
   policy->normalize = *normalize;
   policy->mask = *mask;
 
-  const Datum pattern = row.get(kPattern, &null);
-  if (policy->pattern != nullptr) pfree(policy->pattern);
-  policy->pattern = nullptr;
-  if (!null) {
-    MemoryContext old = MemoryContextSwitchTo(cache_context);
-    policy->pattern = DatumGetTextPCopy(pattern);
-    MemoryContextSwitchTo(old);
-  }
+  bool null = false;
+  const Datum pattern = own_value_or_null(row, kPattern, TEXTOID, &null);
+  if (null) return;
+  MemoryContext old = MemoryContextSwitchTo(cache_context);
+  policy->pattern = DatumGetTextPCopy(pattern);
+  MemoryContextSwitchTo(old);
 }
 
-void read_policy(TokenType *policy) {
+// Whoever has the entry at hand keeps what was read of it last where its row cannot be read any more.
+void read_policy(TokenType *entry) {
+  TokenType fresh = {};
+  TokenType *const policy = &fresh;
+  policy->type = entry->type;
   const std::uint64_t reading = generation;
   table_oid = catalog_relation("token_type");
-  policy->is_token_type = false;
   const Input input = token_input(policy->type);
   if (input != Input::other)
     catalog_scan("token_type", [policy, input](const CatalogRow &row) {
-      bool null = false;
-      if (DatumGetObjectId(row.get(kTyp, &null)) != policy->type) return;
+      if (DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)) != policy->type) return;
       read_row(policy, row);
       // The type's functions and its row must be of one family, or tokens would be read as what they are not.
       const bool agree = (policy->format != nullptr) == (input != Input::sealed) &&
                          policy->is_integer == (input == Input::integer_format);
-      if (!agree)
-        ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                        errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
-                        errhint("The row of redoubt.token_type was changed by hand; restore its format.")));
+      if (!agree) refuse_row(policy, "format");
       policy->is_token_type = true;
     });
   if (policy->is_token_type) {
@@ -204,6 +222,8 @@ void read_policy(TokenType *policy) {
                                                                                              : TEXTOID);
   }
   policy->generation = reading;  // a change that arrived meanwhile makes it stale again
+  if (entry->pattern != nullptr) pfree(entry->pattern);
+  *entry = fresh;
 }
 
 }  // namespace
@@ -241,9 +261,13 @@ bool token_type_any_vaulted() {
   vaulted_known = any_vaulted = true;  // unless the news comes while we look; and should looking fail
   table_oid = catalog_relation("token_type");
   bool any = false;
+  // Asked for every query, also for the one that mends a damaged table: a row that cannot be read counts as vaulted.
   catalog_scan("token_type", [&any](const CatalogRow &row) {
-    bool null = false;
-    any |= text_view(row.get(kMethod, &null)) == "vault";
+    const TupleDesc columns = row.descriptor;
+    const bool fits = columns->natts >= kMethod && TupleDescAttr(columns, kMethod - 1)->atttypid == TEXTOID;
+    bool null = true;
+    const Datum method = fits ? row.get(kMethod, &null) : static_cast<Datum>(0);
+    any |= null || text_view(method) == "vault";
   });
   any_vaulted = any;
   return any;
@@ -252,8 +276,7 @@ bool token_type_any_vaulted() {
 void token_type_each(void (*visit)(const TokenType *, void *), void *context) {
   List *types = NIL;
   catalog_scan("token_type", [&types](const CatalogRow &row) {
-    bool null = false;
-    types = lappend_oid(types, DatumGetObjectId(row.get(kTyp, &null)));
+    types = lappend_oid(types, DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)));
   });
   ListCell *cell = nullptr;
   foreach (cell, types) {

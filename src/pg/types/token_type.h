@@ -12,6 +12,7 @@
 namespace redoubt::pg {
 
 constexpr std::size_t kClassIdSize = 16;
+constexpr int kMaxKeyVersion = 0xffff;
 
 // The three functions whose EXECUTE privilege is the right to the operation.
 enum class Privilege : std::uint8_t { reveal, masked, tokenize };

@@ -134,24 +134,23 @@ uint64 execute(Statement statement, Datum *values, const char *nulls = nullptr) 
   return own_table_as_owner(relid, [=] { run_plan(statement, values, nulls); });
 }
 
-// A column that the table's definition has not null; but that can be altered.
-Datum column_of(HeapTuple tuple, AttrNumber column, TupleDesc descriptor) {
-  bool null = false;
-  const Datum value = heap_getattr(tuple, column, descriptor, &null);
-  if (null)
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("a row of redoubt.vault lacks a value"),
-                    errhint("The table was altered by hand."), errhidestmt(true)));
-  return value;
-}
-
-void copy_row(VaultRow *row, HeapTuple tuple, TupleDesc descriptor) {
+void copy_row(VaultRow *row, const CatalogRow &stored) {
   bool null = false;
   row->found = true;
-  row->token = DatumGetByteaPCopy(column_of(tuple, kTokenColumn, descriptor));
-  row->sealed = DatumGetByteaPCopy(column_of(tuple, kSealedColumn, descriptor));
-  row->disabled = DatumGetBool(column_of(tuple, kDisabledColumn, descriptor));
-  const Datum expires = heap_getattr(tuple, kExpiresColumn, descriptor, &null);
+  row->token = DatumGetByteaPCopy(own_value(stored, kTokenColumn, BYTEAOID));
+  row->sealed = DatumGetByteaPCopy(own_value(stored, kSealedColumn, BYTEAOID));
+  row->disabled = DatumGetBool(own_value(stored, kDisabledColumn, BOOLOID));
+  const Datum expires = own_value_or_null(stored, kExpiresColumn, TIMESTAMPTZOID, &null);
   row->expired = !null && DatumGetTimestampTz(expires) <= GetCurrentTimestamp();
+}
+
+// Opened for a scan by class id and token or fingerprint.
+Relation open_table(Oid relid) {
+  Relation table = table_open(relid, AccessShareLock);
+  own_column_require(RelationGetDescr(table), kClassIdColumn, UUIDOID);
+  own_column_require(RelationGetDescr(table), kTokenColumn, BYTEAOID);
+  own_column_require(RelationGetDescr(table), kFingerprintColumn, BYTEAOID);
+  return table;
 }
 
 Oid index_of(VaultBy by) {
@@ -169,7 +168,7 @@ VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, Transaction
   const Oid relid = vault_relation();
   if (!OidIsValid(relid)) return row;
   const Oid index = index_of(by);
-  Relation table = table_open(relid, AccessShareLock);
+  Relation table = open_table(relid);
   ScanKeyData keys[2];
   ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
   ScanKeyInit(&keys[1], by == VaultBy::token ? kTokenColumn : kFingerprintColumn, BTEqualStrategyNumber, F_BYTEAEQ,
@@ -183,7 +182,7 @@ VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, Transaction
   while (HeapTuple tuple = systable_getnext(scan)) {
     if (changing != nullptr && TransactionIdIsValid(dirty.xmin)) continue;  // being added by another
     if (changing != nullptr) *changing = dirty.xmax;
-    copy_row(&row, tuple, RelationGetDescr(table));
+    copy_row(&row, {tuple, RelationGetDescr(table)});
     break;
   }
   systable_endscan(scan);
@@ -264,7 +263,7 @@ uint64 vault_set_disabled(const ClassId &class_id, ArrayType *tokens, bool disab
 
 VaultPart vault_rows_of_other_keys(const ClassId &class_id, std::uint16_t version, const bytea *after, int limit) {
   VaultPart part = {};
-  Relation table = table_open(vault_relation(), AccessShareLock);
+  Relation table = open_table(vault_relation());
   Relation index = index_open(index_of(VaultBy::token), AccessShareLock);
   ScanKeyData keys[2];
   ScanKeyInit(&keys[0], kClassIdColumn, BTEqualStrategyNumber, F_UUID_EQ, uuid_datum(class_id));
@@ -274,11 +273,10 @@ VaultPart vault_rows_of_other_keys(const ClassId &class_id, std::uint16_t versio
   for (int looked = 0; looked < limit; ++looked) {
     CHECK_FOR_INTERRUPTS();
     HeapTuple tuple = systable_getnext_ordered(scan, ForwardScanDirection);
-    part.last =
-        HeapTupleIsValid(tuple) ? DatumGetByteaPCopy(column_of(tuple, kTokenColumn, RelationGetDescr(table))) : nullptr;
+    const CatalogRow row = {tuple, RelationGetDescr(table)};
+    part.last = HeapTupleIsValid(tuple) ? DatumGetByteaPCopy(own_value(row, kTokenColumn, BYTEAOID)) : nullptr;
     if (part.last == nullptr) break;
-    const bytea *head =
-        DatumGetByteaPSlice(column_of(tuple, kSealedColumn, RelationGetDescr(table)), 0, kVaultOverhead);
+    const bytea *head = DatumGetByteaPSlice(own_value(row, kSealedColumn, BYTEAOID), 0, kVaultOverhead);
     const auto sealed_by = vault_key_version(varlena_bytes(head));
     if (!sealed_by.ok() || *sealed_by != version) part.tokens = lappend(part.tokens, part.last);
   }
