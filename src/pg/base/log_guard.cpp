@@ -93,7 +93,7 @@ namespace redoubt::pg {
 
 void log_guard_install() {
   prev_emit_log = emit_log_hook;
-  emit_log_hook = redoubt_emit_log;
+  emit_log_hook = shielded<redoubt_emit_log, WARNING>;
 }
 
 void log_guard_mark() noexcept {

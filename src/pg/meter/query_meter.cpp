@@ -220,7 +220,7 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   meter->query = query;
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
-  meter->forget.func = query_meter_forget;
+  meter->forget.func = shielded<query_meter_forget, WARNING>;
   meter->forget.arg = meter;
   MemoryContextRegisterResetCallback(context, &meter->forget);
   meter->next = query_meters;

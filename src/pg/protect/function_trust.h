@@ -44,5 +44,10 @@ void function_trust_check(Oid function, const char *label);
 // adds owner and definition of this moment to the label.
 void function_trust_bind(const SecLabelStmt *statement);
 
+// What the module is told by events.h: functions, roles and casts; a change of labels, which is announced as one of
+// every relation.
+void function_trust_changed();
+void function_trust_relabelled(Oid relid);
+
 }  // namespace redoubt::pg
 #endif

@@ -13,10 +13,6 @@
 #include "pg/base/log_guard.h"
 #include "pg/base/shared_memory.h"
 
-extern "C" {
-static void disclosure_transaction_ended(XactEvent event, void *);
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -47,9 +43,6 @@ Summary *open_summary(Oid token_type, Operation op) {
   for (int i = 0; i < disclosure_summaries; ++i)
     if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
   if (disclosure_summaries == kMaxSummaries) disclosure_flush();
-  static bool registered = false;
-  if (!registered) RegisterXactCallback(disclosure_transaction_ended, nullptr);
-  registered = true;
   if (op == Operation::tokenize)
     audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
   else
@@ -70,11 +63,8 @@ Summary *open_summary(Oid token_type, Operation op) {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-[[gnu::hot]] static void disclosure_transaction_ended(XactEvent event, void *) {
-  using namespace redoubt::pg;
+[[gnu::hot]] void disclosure_transaction(XactEvent event) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
@@ -87,9 +77,6 @@ extern "C" {
       return;
   }
 }
-}
-
-namespace redoubt::pg {
 
 namespace {
 

@@ -42,5 +42,8 @@ inline void disclosure_flush() {
   if (disclosure_summaries > 0) disclosure_write_summaries();
 }
 
+// What the module is told by events.h.
+void disclosure_transaction(XactEvent event);
+
 }  // namespace redoubt::pg
 #endif

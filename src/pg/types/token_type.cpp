@@ -41,19 +41,14 @@ constinit bool vaulted_known = false;
 constinit bool any_vaulted = false;
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void token_type_relation_changed(Datum, Oid relid) {
-  using namespace redoubt::pg;
+void token_type_relation_changed(Oid relid) {
   if (OidIsValid(relid) && relid != table_oid && OidIsValid(table_oid)) return;
   ++generation;
   vaulted_known = false;
 }
-static void token_type_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
-}
+void token_type_catalog_changed() { ++generation; }
 
-namespace redoubt::pg {
 namespace {
 
 void cache_init() {
@@ -61,10 +56,6 @@ void cache_init() {
   cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
   carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, cache_context);
   HTAB *table = hash_table_make<Oid, TokenType>("redoubt policies", 64, cache_context);
-  CacheRegisterRelcacheCallback(token_type_relation_changed, 0);
-  CacheRegisterSyscacheCallback(TYPEOID, token_type_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(PROCOID, token_type_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(NAMESPACEOID, token_type_catalog_changed, 0);
   policies = table;
 }
 
@@ -121,8 +112,8 @@ void read_format(TokenType *policy, const CatalogRow &row) {
     if (format == nullptr)
       throw Failure(ERRCODE_DATA_CORRUPTED, "the format of a token type is not readable",
                     "The row of redoubt.token_type was changed by hand; restore its format.");
-    policy->format = format.get();
     parsed->emplace_back(std::string(spec), std::move(format));
+    policy->format = parsed->back().second.get();
   }
   policy->is_integer = policy->format->is_integer();
   const Datum version = row.get(kKeyVersion, &null);
@@ -146,7 +137,7 @@ void read_row(TokenType *policy, const CatalogRow &row) {
   policy->deterministic = DatumGetBool(row.get(kDeterministic, &null));
   policy->key = *DatumGetName(row.get(kKey, &null));
 
-  read_format(policy, row);
+  shield([policy, &row] { read_format(policy, row); });
   read_vaulting(policy, row);
   const auto normalize = normalize_parse(text_view(row.get(kNormalize, &null)));
   const auto mask = mask_parse(text_view(row.get(kMask, &null)));
