@@ -21,7 +21,7 @@ ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 SHLIB_LINK = -lstdc++ -lcrypto
-EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug
+EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
 
 # Every test but the servers that need another configuration, which are test/tap.
 REGRESS = $(filter-out redoubt--%,$(patsubst $(srcdir)/sql/%.sql,%,$(sort $(wildcard $(srcdir)/sql/*.sql))))
@@ -63,6 +63,15 @@ install-stripped: install-lib redoubt.so.debug
 install-debug: redoubt.so.debug
 	$(INSTALL_DATA) $< '$(installed_library).debug'
 .PHONY: install-stripped install-debug
+
+# The library that throws where it is told to, for test/tap/faults.pl: what gives PostgreSQL a function is compiled
+# anew with the points where it may throw (test/faults), the rest is linked as it is.
+FAULTY = $(patsubst $(srcdir)/%.cpp,%.o,$(shell grep -l -E 'shielded<|REDOUBT_WORKER' $(srcdir)/src/pg/*/*.cpp))
+faulty/redoubt.so: $(patsubst %,faulty/%,$(FAULTY)) faulty/test/faults/faults.o $(filter-out $(FAULTY),$(OBJS))
+	$(CC) $(CFLAGS) $(CFLAGS_SL) -shared -o $@ $^ $(LDFLAGS) $(SHLIB_LINK)
+faulty/%.o: $(srcdir)/%.cpp $(srcdir)/test/faults/fault_point.h
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -O1 -g0 $(CPPFLAGS) -include $(srcdir)/test/faults/fault_point.h -c -o $@ $<
 
 # The release as PGXN takes it: the last commit, without what .gitattributes leaves out.
 DIST_VERSION = $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' $(srcdir)/META.json)

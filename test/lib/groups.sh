@@ -371,6 +371,7 @@ group_style() {
   compare_uncovered
   run_per_file layers "$WORKSPACE/logs/layers.log" test/style/layers -- .
   run_per_file prose "$WORKSPACE/logs/prose.log" test/style/prose -- .
+  run_per_file boundary "$WORKSPACE/logs/boundary.log" test/style/boundary -- .
 }
 
 # compare_uncovered: redoubt.status() and the threat model name the same gaps.

@@ -405,7 +405,7 @@ void audit_trail_shmem_startup() {
     audit_flush_init(&shared->flush);
     pg_atomic_init_u32(&shared->told_settings, 0);
   }
-  if (!IsUnderPostmaster) on_shmem_exit(log_last_head, 0);
+  if (!IsUnderPostmaster) on_shmem_exit(shielded<log_last_head, WARNING>, 0);
 }
 
 HmacSha256 *audit_mac(KekRole role) noexcept {

@@ -1,17 +1,31 @@
 // boundary.h - where PostgreSQL's longjmp and C++'s exceptions meet.
 //
-// Two directions, one primitive each:
+// A function of this library fails in one of two ways, never in both:
 //
-//   entry<fn>  PostgreSQL calls us.  No C++ exception may cross back; every C++
-//              frame is gone before ereport() jumps.
-//   call(f)    We call PostgreSQL while objects with destructors are alive.  An
-//              ERROR raised under f arrives as a C++ exception (pg::Error) that
-//              carries the whole ErrorData, so SQLSTATE, detail, hint and
-//              context survive the round trip.
+//   It throws, and objects with destructors may be alive in it.  Then it calls PostgreSQL through
+//       call(f)      An ERROR raised under f arrives as a C++ exception (pg::Error) that carries the
+//                    whole ErrorData, so SQLSTATE, detail, hint and context survive the round trip.
+//   It raises (ereport), and plain data alone is alive in it.  Then the C++ in it that may throw runs in
+//       shield(f)    Every C++ frame under f is gone before ereport() jumps.
 //
-// pg::Error must reach entry<fn>, or a Subtransaction that rolls back.  After an
-// ERROR, LWLocks may still be held, InterruptHoldoffCount is zero and resources
-// are owned by an aborting transaction: swallowing it corrupts the backend.
+// What PostgreSQL calls by pointer is one more shield around the whole function, whatever it does:
+//       entry<fn>             an SQL function; made by REDOUBT_FUNCTION
+//       shielded<fn>          a hook, callback, provider, receiver; written where PostgreSQL is given the pointer
+//       shielded<fn, FATAL>   a callback whose news must not be lost: a backend that did not hear it ends
+//       shielded<fn, WARNING> a callback that must not fail (a memory context goes, a transaction or a process ends)
+//       REDOUBT_WORKER        the main function of a background worker
+//
+// Both are needed.  The shield at the leaf is the one that keeps order: an exception that passes a PG_TRY or a frame of
+// PostgreSQL's runs no PG_CATCH on its way.  So hooks that hold a PG_TRY shield what is inside of it as well.  The
+// shield around the whole is the last line: it puts PostgreSQL's stacks of handlers back, and a mistake here costs an
+// ERROR and not the server.  On the way without exceptions a shield is two loads.
+//
+// pg::Error must reach a shield, or a Subtransaction that rolls back.  After an ERROR, LWLocks may still be held,
+// InterruptHoldoffCount is zero and resources are owned by an aborting transaction: swallowing it corrupts the backend.
+//
+// `noexcept` says that no exception leaves a function.  PostgreSQL's ERROR may still jump past it.
+//
+// Covered by test/tap/faults.pl, which throws in each; test/style/boundary says where a shield is missing.
 #ifndef REDOUBT_PG_BASE_BOUNDARY_H
 #define REDOUBT_PG_BASE_BOUNDARY_H
 
@@ -96,30 +110,37 @@ inline ErrorData *take_error() noexcept {
 
 // What entry<fn> remembers once the C++ frames are gone.  Plain data only: the
 // jump out of raise() must skip no destructor.
-// Nothing but the flags is initialised: every call pays for this constructor.
+// Nothing is initialised before there is a failure: every call would pay for it.
 struct Outcome {
-  Outcome() noexcept { message[0] = hint[0] = '\0'; }
-  ErrorData *edata = nullptr;
-  int sqlstate = ERRCODE_INTERNAL_ERROR;
+  Outcome() noexcept {}  // NOLINT
+  ErrorData *edata;
+  int sqlstate;
   SourceLocation where;
   char message[240];
   char hint[200];
 
-  void set(int code, const char *text, const char *advice = "") noexcept {
+  void set(ErrorData *raised) noexcept { edata = raised; }
+  void set(int code, const char *text, const char *advice = "", SourceLocation thrown = SourceLocation()) noexcept {
+    edata = nullptr;
     sqlstate = code;
+    where = thrown;
     strlcpy(message, text, sizeof message);
     strlcpy(hint, advice, sizeof hint);
   }
   [[noreturn]] void raise() const {
+    report(ERROR);
+    pg_unreachable();
+  }
+  // Returns where `level` is below ERROR.  What PostgreSQL raised stays an ERROR.
+  void report(int level) const {
     if (edata != nullptr) ReThrowError(edata);
-    if (errstart(ERROR, TEXTDOMAIN)) {
+    if (errstart(level, TEXTDOMAIN)) {
       errcode(sqlstate);
-      errmsg_internal("%s", message[0] != '\0' ? message : "unrecognized C++ exception");
+      errmsg_internal("%s", message);
       if (hint[0] != '\0') errhint("%s", hint);
       errhidestmt(true);  // the statement may hold the plaintext that was refused
       errfinish(where.file, where.line, where.function);
     }
-    pg_unreachable();
   }
 };
 static_assert(std::is_trivially_destructible_v<Outcome>);
@@ -148,31 +169,91 @@ auto call(F &&f) -> std::invoke_result_t<F &> {
   throw std::bad_alloc();
 }
 
-// shield runs `f` and lets no exception out: any failure becomes an ERROR
-// raised after f's frames and the exception object are gone.
+namespace detail {
+
+// Runs `f`.  False: it threw, and what is in `outcome`; f's frames and the exception are gone, and the handlers are
+// what they were.
 template <typename F>
-auto shield(F &&f) -> std::invoke_result_t<F &> {
-  detail::Outcome outcome;
+bool survives(F &&f, Outcome &outcome) {
+  sigjmp_buf *const stack = PG_exception_stack;
+  ErrorContextCallback *const context = error_context_stack;
   try {
-    return f();
+    f();
+    return true;
   } catch (const Error &e) {
-    outcome.edata = e.edata();
+    outcome.set(e.edata());
   } catch (const Failure &e) {
-    outcome.set(e.sqlstate(), e.what(), e.hint());
-    outcome.where = e.where();
+    outcome.set(e.sqlstate(), e.what(), e.hint(), e.where());
   } catch (const std::bad_alloc &) {
     outcome.set(ERRCODE_OUT_OF_MEMORY, "out of memory");
   } catch (const std::exception &e) {
     outcome.set(ERRCODE_INTERNAL_ERROR, e.what());
   } catch (...) {
+    outcome.set(ERRCODE_INTERNAL_ERROR, "unrecognized C++ exception");
+  }
+  PG_exception_stack = stack;
+  error_context_stack = context;
+  return false;
+}
+
+}  // namespace detail
+
+// shield runs `f`, whose result is plain data, and lets no exception out: any failure becomes an ERROR.
+template <typename F>
+auto shield(F &&f) -> std::invoke_result_t<F &> {
+  using R = std::invoke_result_t<F &>;
+  static_assert(std::is_void_v<R> || std::is_trivially_copyable_v<R>, "return plain data (pointer, Datum, bool...)");
+  detail::Outcome outcome;
+  if constexpr (std::is_void_v<R>) {
+    if (detail::survives(f, outcome)) return;
+  } else {
+    R result{};
+    if (detail::survives([&] { result = f(); }, outcome)) return result;
   }
   outcome.raise();
+}
+
+// contain runs `f` where nothing may fail: what it throws becomes a WARNING.
+template <typename F>
+void contain(F &&f, int level = WARNING) {
+  static_assert(std::is_void_v<std::invoke_result_t<F &>>);
+  detail::Outcome outcome;
+  if (!detail::survives(f, outcome)) outcome.report(level);
 }
 
 template <Datum (*fn)(FunctionCallInfo)>
 inline Datum entry(FunctionCallInfo fcinfo) {
   return shield([fcinfo] { return fn(fcinfo); });
 }
+
+// Where a test build throws (test/faults); nothing otherwise.
+#ifndef REDOUBT_FAULT_POINT
+#define REDOUBT_FAULT_POINT(where)
+#endif
+
+namespace detail {
+
+template <auto fn, int level>
+struct Shielded;
+template <typename R, typename... Arguments, R (*fn)(Arguments...), int level>
+struct Shielded<fn, level> {
+  [[gnu::hot]] static R call(Arguments... arguments) {
+    const auto run = [&]() -> R {
+      REDOUBT_FAULT_POINT(__PRETTY_FUNCTION__);
+      return fn(arguments...);
+    };
+    if constexpr (level == ERROR)
+      return shield(run);
+    else
+      contain(run, level);
+  }
+};
+
+}  // namespace detail
+
+// shielded<fn> is the function to give to PostgreSQL in the place of `fn`.
+template <auto fn, int level = ERROR>
+inline constexpr auto shielded = detail::Shielded<fn, level>::call;
 
 // A subtransaction: the only legal place to stop a pg::Error.
 class Subtransaction {
@@ -220,5 +301,14 @@ class Subtransaction {
   static Datum name##_body(FunctionCallInfo fcinfo);                               \
   Datum name(PG_FUNCTION_ARGS) { return redoubt::pg::entry<name##_body>(fcinfo); } \
   static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)
+
+// REDOUBT_WORKER(name) { body } defines the main function of a background worker, of the argument `argument`.
+#define REDOUBT_WORKER(name)                                                  \
+  extern "C" {                                                                \
+  PGDLLEXPORT void name(Datum);                                               \
+  static void name##_body(Datum argument);                                    \
+  }                                                                           \
+  void name(Datum argument) { redoubt::pg::shielded<name##_body>(argument); } \
+  static void name##_body([[maybe_unused]] Datum argument)
 
 #endif

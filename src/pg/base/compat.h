@@ -16,6 +16,7 @@ extern "C" {
 #include "libpq/libpq-be.h"
 #include "parser/parse_relation.h"
 #include "postmaster/autovacuum.h"
+#include "postmaster/bgworker_internals.h"
 #include "utils/wait_event.h"
 }
 
@@ -364,6 +365,16 @@ inline void *compat_setting_memory(Size size) {
 #else
   return malloc(size);
 #endif
+}
+
+// Did the postmaster take a background worker of this name while it loaded libraries?
+inline bool compat_worker_is_registered(const char *name) noexcept {
+  const void *const end = &BackgroundWorkerList.head;  // the list is a circle from 18 on
+  for (const auto *node = BackgroundWorkerList.head.next; node != nullptr && node != end; node = node->next) {
+    const char *const worker = reinterpret_cast<const char *>(node) - offsetof(RegisteredBgWorker, rw_lnode);
+    if (strcmp(reinterpret_cast<const RegisteredBgWorker *>(worker)->rw_worker.bgw_name, name) == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace redoubt::pg

@@ -14,6 +14,7 @@
 // Covered by test/tap/log_content.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/error_origin.h"
 #include "pg/base/log_guard.h"
 
 namespace redoubt::pg {
@@ -39,13 +40,15 @@ bool statement_marked() noexcept {
 }
 
 // True where no value can be in the message: errors of these classes are about
-// the session, its privileges or the server.  What a function raises may quote
-// anything under any SQLSTATE; procedural languages have message domains of
-// their own.
+// the session, its privileges or the server, where PostgreSQL or this library
+// raised them.  What a function of a procedural language or of another extension
+// raises may quote anything under any SQLSTATE.
 bool quotes_nothing(const ErrorData *error) noexcept {
-  if (error->domain == nullptr || strcmp(error->domain, PG_TEXTDOMAIN("postgres")) != 0) return false;
-  if (error->elevel == LOG || error->elevel == LOG_SERVER_ONLY) return true;
+  // What a library in C logs, it was told to log (pgaudit, auto_explain); RAISE LOG has a domain of its own.
+  if (error->elevel == LOG || error->elevel == LOG_SERVER_ONLY)
+    return error->domain != nullptr && strcmp(error->domain, PG_TEXTDOMAIN("postgres")) == 0;
   if (error->elevel < ERROR) return false;  // the warnings of any code
+  if (error_origin(error) == ErrorOrigin::other) return false;
   switch (ERRCODE_TO_CATEGORY(error->sqlerrcode)) {
     case ERRCODE_INVALID_TRANSACTION_STATE:
     case ERRCODE_TRANSACTION_ROLLBACK:
@@ -93,7 +96,7 @@ namespace redoubt::pg {
 
 void log_guard_install() {
   prev_emit_log = emit_log_hook;
-  emit_log_hook = redoubt_emit_log;
+  emit_log_hook = shielded<redoubt_emit_log, WARNING>;
 }
 
 void log_guard_mark() noexcept {

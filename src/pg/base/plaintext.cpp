@@ -4,7 +4,6 @@
 #include "pg/base/plaintext.h"
 
 extern "C" {
-static void plaintext_transaction_event(XactEvent event, void *);
 static void plaintext_room_freed(void *freed);
 }
 
@@ -38,7 +37,6 @@ void wipe(std::string &text) noexcept {
 State &used_state() {
   if (state.buffers == nullptr) {
     state.buffers = new std::array<std::string, 2>();
-    RegisterXactCallback(plaintext_transaction_event, nullptr);
   }
   state.used = true;
   return state;
@@ -58,19 +56,6 @@ void wipe_buffers() noexcept {
 }  // namespace redoubt::pg
 
 extern "C" {
-static void plaintext_transaction_event(XactEvent event, void *) {
-  switch (event) {
-    case XACT_EVENT_COMMIT:
-    case XACT_EVENT_PARALLEL_COMMIT:
-    case XACT_EVENT_ABORT:
-    case XACT_EVENT_PARALLEL_ABORT:
-    case XACT_EVENT_PREPARE:
-      return redoubt::pg::wipe_buffers();
-    default:
-      return;
-  }
-}
-
 static void plaintext_room_freed(void *freed) {
   const auto *room = static_cast<redoubt::pg::Room *>(freed);
   OPENSSL_cleanse(VARDATA(room->value), room->size);
@@ -78,6 +63,19 @@ static void plaintext_room_freed(void *freed) {
 }
 
 namespace redoubt::pg {
+
+void plaintext_transaction(XactEvent event) {
+  switch (event) {
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PARALLEL_ABORT:
+    case XACT_EVENT_PREPARE:
+      return wipe_buffers();
+    default:
+      return;
+  }
+}
 
 std::string &plaintext_buffer(PlaintextStep step, std::size_t size) {
   std::string &text = (*used_state().buffers)[static_cast<std::size_t>(step)];
@@ -99,7 +97,8 @@ FormatBatch &plaintext_batch() {
 
 bytea *plaintext_room(std::size_t size) {
   auto *room = static_cast<Room *>(palloc(sizeof(Room)));
-  *room = {{plaintext_room_freed, room, nullptr}, static_cast<bytea *>(palloc(VARHDRSZ + size)), size};
+  *room = {
+      {shielded<plaintext_room_freed, WARNING>, room, nullptr}, static_cast<bytea *>(palloc(VARHDRSZ + size)), size};
   SET_VARSIZE(room->value, VARHDRSZ + size);
   MemoryContextRegisterResetCallback(CurrentMemoryContext, &room->callback);
   return room->value;

@@ -29,5 +29,8 @@ FormatBatch &plaintext_batch();
 bytea *plaintext_room(std::size_t size);
 bytea *plaintext_copy(std::span<const std::uint8_t> value);
 
+// What the module is told by events.h: the end of a transaction wipes the buffers.
+void plaintext_transaction(XactEvent event);
+
 }  // namespace redoubt::pg
 #endif

@@ -91,8 +91,8 @@ namespace redoubt::pg {
 void settings_define() {
   DefineCustomEnumVariable("redoubt.reveal", "What output of a token-typed column shows.",
                            "token, masked, plain, or auto: the most the current role is granted.", &setting_reveal,
-                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0, redoubt_check_reveal,
-                           redoubt_assign_reveal, nullptr);
+                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0,
+                           shielded<redoubt_check_reveal>, shielded<redoubt_assign_reveal, WARNING>, nullptr);
   DefineCustomBoolVariable("redoubt.superuser_access", "Lets superusers reveal and tokenize without a grant.", nullptr,
                            &setting_superuser_access, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.kek_file", "File that holds the key-encryption key (32 bytes or 64 hex digits).",

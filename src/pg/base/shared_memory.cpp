@@ -40,9 +40,9 @@ namespace redoubt::pg {
 void shared_memory_init(std::span<const SharedPart> all) {
   parts = all;
   prev_request = shmem_request_hook;
-  shmem_request_hook = redoubt_shmem_request;
+  shmem_request_hook = shielded<redoubt_shmem_request>;
   prev_startup = shmem_startup_hook;
-  shmem_startup_hook = redoubt_shmem_startup;
+  shmem_startup_hook = shielded<redoubt_shmem_startup>;
 }
 
 bool shared_memory_ready() noexcept { return locks != nullptr; }

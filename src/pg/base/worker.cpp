@@ -1,8 +1,10 @@
 // worker.cpp - how the background workers of the library are described to the postmaster.
 //
 // What each of them does is elsewhere: limits_worker.cpp, vault_sweep.cpp.
+// Covered by test/tap/neighbours.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/compat.h"
 #include "pg/base/worker.h"
 
 namespace redoubt::pg {
@@ -17,6 +19,15 @@ BackgroundWorker worker_description(const char *function, const char *name, BgWo
   strlcpy(worker.bgw_name, name, sizeof worker.bgw_name);
   strlcpy(worker.bgw_type, name, sizeof worker.bgw_type);
   return worker;
+}
+
+void worker_register(const BackgroundWorker &worker, const char *without) {
+  BackgroundWorker copy = worker;
+  RegisterBackgroundWorker(&copy);
+  if (compat_worker_is_registered(worker.bgw_name)) return;
+  ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                    errmsg("redoubt: no background worker is left for \"%s\": %s", worker.bgw_name, without),
+                    errhint("Raise max_worker_processes and restart the server.")));
 }
 
 }  // namespace redoubt::pg

@@ -67,13 +67,13 @@ constinit bool stale = false;
 constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
 
 }  // namespace
+
+void keys_relation_changed(Oid relid) {
+  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) stale = true;
+}
 }  // namespace redoubt::pg
 
 extern "C" {
-static void keys_relation_changed(Datum, Oid relid) {
-  using namespace redoubt::pg;
-  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) stale = true;
-}
 static void keys_wipe(int, Datum) {
   using namespace redoubt::pg;
   recent = {};
@@ -94,8 +94,7 @@ void cache_init() {
   if (cache != nullptr) return;
   static bool registered = false;  // the cache may have been wiped by a failed start
   if (!registered) {
-    on_proc_exit(keys_wipe, 0);
-    CacheRegisterRelcacheCallback(keys_relation_changed, 0);
+    on_proc_exit(shielded<keys_wipe, WARNING>, 0);
     registered = true;
   }
   ciphers = new CipherCache();

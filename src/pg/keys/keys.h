@@ -28,5 +28,8 @@ FormatCipher *keys_format_cipher(const TokenType *policy);
 // keys_vault_sealer is keys_sealer for the values of a vaulted type.
 VaultSealer *keys_vault_sealer(const TokenType *policy, std::uint16_t version);
 
+// What the module is told by events.h.
+void keys_relation_changed(Oid relid);
+
 }  // namespace redoubt::pg
 #endif

@@ -122,7 +122,7 @@ void limits_backend_init() {
   if (context == nullptr)
     context = AllocSetContextCreate(TopMemoryContext, "redoubt limit bindings", ALLOCSET_SMALL_SIZES);
   bindings = hash_table_make<BindingKey, Binding>("redoubt limit bindings", 32, context);
-  on_shmem_exit(redoubt_limits_backend_ends, static_cast<Datum>(0));
+  on_shmem_exit(shielded<redoubt_limits_backend_ends, WARNING>, static_cast<Datum>(0));
 }
 
 namespace {

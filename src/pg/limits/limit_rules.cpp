@@ -41,17 +41,12 @@ constinit uint64 generation = 1;       // moved on by invalidations
 constinit uint64 read_generation = 0;  // generation in which `rules` was read
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void limit_rules_relation_changed(Datum, Oid relid) {
-  using namespace redoubt::pg;
+void limit_rules_relation_changed(Oid relid) {
   if (!OidIsValid(relid) || !OidIsValid(relation) || relid == relation) ++generation;
 }
-static void limit_rules_roles_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
-}
+void limit_rules_roles_changed() { ++generation; }
 
-namespace redoubt::pg {
 namespace {
 
 // Rows found so far; grows by doubling in `context`.
@@ -128,9 +123,6 @@ void require_table() {
 
 void limit_rules_init() {
   if (context != nullptr) return;
-  CacheRegisterRelcacheCallback(limit_rules_relation_changed, 0);
-  CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, limit_rules_roles_changed, 0);
-  CacheRegisterSyscacheCallback(AUTHOID, limit_rules_roles_changed, 0);
   context = AllocSetContextCreate(TopMemoryContext, "redoubt limit rules", ALLOCSET_SMALL_SIZES);
 }
 

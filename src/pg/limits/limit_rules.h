@@ -42,8 +42,12 @@ Oid limit_rules_relation() noexcept;
 // other sessions arrive when PostgreSQL accepts invalidation messages.
 uint64 limit_rules_generation() noexcept;
 
-// Registers the invalidation callbacks, once per backend.
+// Makes room for the rules, once per backend.
 void limit_rules_init();
+
+// What the module is told by events.h: any relation; roles and memberships.
+void limit_rules_relation_changed(Oid relid);
+void limit_rules_roles_changed();
 
 // limit_rule_applies: the role is null, the login role itself or one it is a member of
 // (a superuser is not a member of everything); the type is null or the same; the

@@ -127,9 +127,11 @@ extern "C" {
 static void limit_statement_portal_ends(void *link) {
   redoubt::pg::remove_link(static_cast<redoubt::pg::Link *>(link));
 }
+}
 
-static void limit_statement_transaction_ends(XactEvent event, void *) {
-  using namespace redoubt::pg;
+namespace redoubt::pg {
+
+void limit_statement_transaction(XactEvent event) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
   while (limit_statement_messages > 0) {
     Link *link = links;
@@ -138,15 +140,12 @@ static void limit_statement_transaction_ends(XactEvent event, void *) {
     pfree(link);
   }
 }
-}
 
-namespace redoubt::pg {
 namespace {
 
 void init() {
   if (context != nullptr) return;
   MemoryContext made = AllocSetContextCreate(TopMemoryContext, "redoubt statements", ALLOCSET_DEFAULT_SIZES);
-  RegisterXactCallback(limit_statement_transaction_ends, nullptr);
   context = made;
 }
 
@@ -167,7 +166,7 @@ void add_link(Portal portal, TimestampTz began, Statement *statement) {
   limit_statement_messages += portal == nullptr ? 1 : 0;
   ++statement->links;
   if (portal == nullptr) return;
-  link->forget.func = limit_statement_portal_ends;
+  link->forget.func = shielded<limit_statement_portal_ends, WARNING>;
   link->forget.arg = link;
   MemoryContextRegisterResetCallback(where, &link->forget);
 }

@@ -56,5 +56,8 @@ bool limit_statement_take(int64 rule, uint32 n, uint64 most) noexcept;
 // limit_statement_give_back subtracts, stopping at zero.
 void limit_statement_give_back(int64 rule, uint32 n) noexcept;
 
+// What the module is told by events.h.
+void limit_statement_transaction(XactEvent event);
+
 }  // namespace redoubt::pg
 #endif

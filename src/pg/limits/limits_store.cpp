@@ -211,7 +211,7 @@ void limits_store_load() {
   if (limits.bucket != nullptr) pfree(limits.bucket);
   if (limits.usage != nullptr) pfree(limits.usage);
   if (loaded != Loaded::fine) (void)limits_store_save(true);
-  on_shmem_exit(redoubt_limits_server_ends, static_cast<Datum>(0));
+  on_shmem_exit(shielded<redoubt_limits_server_ends, WARNING>, static_cast<Datum>(0));
 }
 
 }  // namespace redoubt::pg

@@ -36,11 +36,7 @@ bool rest(long ms) {
 }  // namespace
 }  // namespace redoubt::pg
 
-extern "C" {
-PGDLLEXPORT void redoubt_worker_main(Datum);
-}
-
-void redoubt_worker_main(Datum) {
+REDOUBT_WORKER(redoubt_worker_main) {
   using namespace redoubt::pg;
   pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -62,9 +58,9 @@ void redoubt_worker_main(Datum) {
 namespace redoubt::pg {
 
 void limits_worker_register() {
-  BackgroundWorker worker =
+  const BackgroundWorker worker =
       worker_description("redoubt_worker_main", "redoubt limits", BgWorkerStart_ConsistentState, 1);
-  RegisterBackgroundWorker(&worker);
+  worker_register(worker, "limit counters are not saved, and a crash loses them");
 }
 
 }  // namespace redoubt::pg

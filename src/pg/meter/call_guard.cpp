@@ -154,9 +154,9 @@ void call_guard_check(Oid function) {
 
 void call_guard_install() {
   prev_needs_fmgr = needs_fmgr_hook;
-  needs_fmgr_hook = redoubt_needs_fmgr_hook;
+  needs_fmgr_hook = shielded<redoubt_needs_fmgr_hook>;
   prev_fmgr = fmgr_hook;
-  fmgr_hook = redoubt_fmgr;
+  fmgr_hook = shielded<redoubt_fmgr>;
 }
 
 }  // namespace redoubt::pg

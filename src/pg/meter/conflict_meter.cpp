@@ -104,7 +104,7 @@ ConflictMeter *make(ModifyTableState *state) {
   meter->modify = &state->ps;
   meter->source = source;
   meter->next_row = source->ExecProcNodeReal;
-  ExecSetExecProcNode(source, conflict_meter_next_row);
+  ExecSetExecProcNode(source, shielded<conflict_meter_next_row>);
   return meter;
 }
 

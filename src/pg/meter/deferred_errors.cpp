@@ -34,26 +34,17 @@ bool defers(Oid relid) {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-[[gnu::hot]] static void deferred_errors_end(XactEvent event, void *) {
-  using namespace redoubt::pg;
+[[gnu::hot]] void deferred_errors_transaction(XactEvent event) {
   if (event == XACT_EVENT_ABORT) {
     ListCell *cell = nullptr;
     foreach (cell, pending) limits_force(lfirst_oid(cell), Operation::read, 1);
   }
   pending = NIL;  // at PRE_COMMIT the deferred checks are through
 }
-}
-
-namespace redoubt::pg {
 
 void deferred_errors_note_table(Oid relid) {
   if (protected_relation(relid) == nullptr || !defers(relid)) return;
-  static bool registered = false;
-  if (!registered) RegisterXactCallback(deferred_errors_end, nullptr);
-  registered = true;
   MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
   for (int i = 0;; ++i) {
     const ProtectedRelation *relation = protected_relation(relid);

@@ -20,5 +20,8 @@ const List *deferred_errors_types();
 // To be called for ROLLBACK, which checks nothing.
 void deferred_errors_forget();
 
+// What the module is told by events.h.
+void deferred_errors_transaction(XactEvent event);
+
 }  // namespace redoubt::pg
 #endif

@@ -194,8 +194,10 @@ static void redoubt_ExplainOneQuery(Query *query, int options, IntoClause *into,
   explained = &current;
   PG_TRY();
   {
-    (prev_explain != nullptr ? prev_explain : redoubt_explain_standard)(query, options, into, state, text, parameters,
-                                                                        environment);
+    shield([=] {
+      (prev_explain != nullptr ? prev_explain : redoubt_explain_standard)(query, options, into, state, text, parameters,
+                                                                          environment);
+    });
   }
   PG_FINALLY();
   { explained = outer; }
@@ -209,10 +211,10 @@ namespace redoubt::pg {
 void explain_install() {
 #if PG_VERSION_NUM >= 180000
   prev_per_plan = explain_per_plan_hook;
-  explain_per_plan_hook = redoubt_explain_per_plan;
+  explain_per_plan_hook = shielded<redoubt_explain_per_plan>;
 #else
   prev_explain = ExplainOneQuery_hook;
-  ExplainOneQuery_hook = redoubt_ExplainOneQuery;
+  ExplainOneQuery_hook = shielded<redoubt_ExplainOneQuery>;
 #endif
 }
 

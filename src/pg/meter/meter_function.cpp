@@ -88,7 +88,7 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
   state->link = &states;
   if (states != nullptr) states->link = &state->next;
   states = state;
-  state->forget.func = meter_function_forget;
+  state->forget.func = shielded<meter_function_forget, WARNING>;
   state->forget.arg = state;
   MemoryContextRegisterResetCallback(info->fn_mcxt, &state->forget);
   info->fn_extra = state;

@@ -29,7 +29,7 @@ PlanFacts *make(PlannedStmt *plan) {
   PlanFacts **slot = plan_slot(plan);
   facts->plan = plan;
   facts->next = *slot;
-  facts->forget.func = plan_facts_forget;
+  facts->forget.func = shielded<plan_facts_forget, WARNING>;
   facts->forget.arg = facts;
   MemoryContextRegisterResetCallback(context, &facts->forget);
   *slot = facts;

@@ -113,11 +113,11 @@ void planner_end(PlannedStmt *plan) {
 
 void planner_hooks_install() {
   prev_relation_info = get_relation_info_hook;
-  get_relation_info_hook = redoubt_relation_info;
+  get_relation_info_hook = shielded<redoubt_relation_info>;
   prev_relation_stats = get_relation_stats_hook;
-  get_relation_stats_hook = redoubt_relation_stats;
+  get_relation_stats_hook = shielded<redoubt_relation_stats>;
   prev_index_stats = get_index_stats_hook;
-  get_index_stats_hook = redoubt_index_stats;
+  get_index_stats_hook = shielded<redoubt_index_stats>;
 }
 
 }  // namespace redoubt::pg

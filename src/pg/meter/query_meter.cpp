@@ -4,6 +4,7 @@
 // Covered by sql/reads.sql, sql/probes.sql, sql/explain.sql and test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/error_origin.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/meter/read_meter.h"
@@ -125,8 +126,7 @@ bool error_is_own() noexcept {
   MemoryContext caller = MemoryContextSwitchTo(CurTransactionContext);  // in PG_CATCH it is ErrorContext
   ErrorData *error = CopyErrorData();
   MemoryContextSwitchTo(caller);
-  const std::string_view file = error->filename != nullptr ? error->filename : "";
-  const bool own = file.ends_with(".cpp");  // the server's files are in C
+  const bool own = error_origin(error) == ErrorOrigin::redoubt;
   FreeErrorData(error);
   return own;
 }
@@ -220,7 +220,7 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   meter->query = query;
   meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
-  meter->forget.func = query_meter_forget;
+  meter->forget.func = shielded<query_meter_forget, WARNING>;
   meter->forget.arg = meter;
   MemoryContextRegisterResetCallback(context, &meter->forget);
   meter->next = query_meters;

@@ -118,8 +118,8 @@ namespace redoubt::pg {
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;
   meter->inner = query->dest;
-  meter->pub = {is_plain(meter->query, frame) ? read_meter_receive_plain : read_meter_receive, read_meter_startup,
-                read_meter_shutdown, read_meter_destroy, dest};
+  meter->pub = {is_plain(meter->query, frame) ? shielded<read_meter_receive_plain> : shielded<read_meter_receive>,
+                shielded<read_meter_startup>, shielded<read_meter_shutdown>, shielded<read_meter_destroy>, dest};
   query->dest = &meter->pub;
 }
 

@@ -14,17 +14,12 @@ constinit bool function_known = false;
 }  // namespace
 }  // namespace redoubt::pg
 
-extern "C" {
-static void meter_function_changed(Datum, int, uint32) { redoubt::pg::function_known = false; }
-}
-
 namespace redoubt::pg {
+
+void meter_function_changed() { function_known = false; }
 
 Oid meter_function_oid() {
   if (function_known) return function_oid;
-  static constinit bool registered = false;
-  if (!registered) CacheRegisterSyscacheCallback(PROCOID, meter_function_changed, 0);
-  registered = true;
   const Oid types[] = {ANYELEMENTOID, INTERNALOID};
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter")));
   function_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks

@@ -26,6 +26,9 @@ enum MeterFlags : std::uint16_t {
 // OID of redoubt.meter, or InvalidOid where the extension is not installed.
 Oid meter_function_oid();
 
+// What the module is told by events.h.
+void meter_function_changed();
+
 // meter_wrap returns a call of the meter around `expression` for the explicit counts of
 // `flow`, and a probe of each source in `probes` that has no such count; a null costs for
 // sources in flow.elsewhere.  Palloc'd in the current context.

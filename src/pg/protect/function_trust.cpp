@@ -48,26 +48,17 @@ void forget_all() noexcept {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void function_trust_changed(Datum, int, uint32) { redoubt::pg::forget_all(); }
-// A change of labels is announced as a change of every relation.
-static void function_trust_relabelled(Datum, Oid relid) {
-  if (!OidIsValid(relid)) redoubt::pg::forget_all();
-}
+void function_trust_changed() { forget_all(); }
+void function_trust_relabelled(Oid relid) {
+  if (!OidIsValid(relid)) forget_all();
 }
 
-namespace redoubt::pg {
 namespace {
 
 void cache_init() {
   if (cache != nullptr) return;
   cache = hash_table_make<Oid, TrustEntry>("redoubt function trust", 64, CacheMemoryContext);
-  CacheRegisterSyscacheCallback(PROCOID, function_trust_changed, 0);
-  CacheRegisterSyscacheCallback(AUTHOID, function_trust_changed, 0);
-  CacheRegisterSyscacheCallback(CASTSOURCETARGET, function_trust_changed, 0);
-  CacheRegisterRelcacheCallback(function_trust_relabelled, 0);
 }
 
 // "trusted <digest>" for what the function is now.

@@ -18,8 +18,8 @@ namespace redoubt::pg {
 bool function_is_trusted(Oid function);
 
 // True if making a value of the type may call functions, or lets others call them: a domain,
-// which may be given a check at any time, a range or enum of one's own, a built-in type whose input function raises notices,
-// or an array or row of one.
+// which may be given a check at any time, a range or enum of one's own, a built-in type whose input function raises
+// notices, or an array or row of one.
 bool type_runs_code(Oid type);
 
 // True if to_json and its kin call a function that is not trusted for a value of the type: a cast
@@ -43,6 +43,11 @@ void function_trust_check(Oid function, const char *label);
 // To be called after a SECURITY LABEL command: where it labelled a function as trusted,
 // adds owner and definition of this moment to the label.
 void function_trust_bind(const SecLabelStmt *statement);
+
+// What the module is told by events.h: functions, roles and casts; a change of labels, which is announced as one of
+// every relation.
+void function_trust_changed();
+void function_trust_relabelled(Oid relid);
 
 }  // namespace redoubt::pg
 #endif

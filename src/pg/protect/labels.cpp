@@ -121,7 +121,7 @@ static void redoubt_relabel(const ObjectAddress *object, const char *label) {
 
 namespace redoubt::pg {
 
-void labels_init() { register_label_provider(kProvider, redoubt_relabel); }
+void labels_init() { register_label_provider(kProvider, shielded<redoubt_relabel>); }
 
 List *labels_of_columns(Oid relid) { return relid < FirstNormalObjectId ? NIL : collect_labels(relid, relid, NIL); }
 

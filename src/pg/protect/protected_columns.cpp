@@ -37,20 +37,16 @@ void forget_all() {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void protected_relation_changed(Datum, Oid relid) {
-  using namespace redoubt::pg;
+void protected_relation_changed(Oid relid) {
   ++protected_generation;
+  if (relations == nullptr) return;
   if (!OidIsValid(relid) || relid == token_type_table) return forget_all();
   if (*front(relid) == relid) *front(relid) = InvalidOid;
   if (auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
     entry->valid = false;
 }
-}
 
-namespace redoubt::pg {
 namespace {
 
 // Entries found so far, in the current memory context.
@@ -264,7 +260,6 @@ void protected_columns_init() {
   if (relations != nullptr) return;
   cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
   relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, cache_context);
-  CacheRegisterRelcacheCallback(protected_relation_changed, 0);
 }
 
 const ProtectedRelation *protected_relation_find(Oid relid) {

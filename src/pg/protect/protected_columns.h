@@ -52,5 +52,8 @@ Oid protected_column_type(Oid relid, AttrNumber attno);
 // type) could be in any of them.
 bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied);
 
+// What the module is told by events.h.
+void protected_relation_changed(Oid relid);
+
 }  // namespace redoubt::pg
 #endif

@@ -18,11 +18,6 @@
 #include "pg/base/shared_memory.h"
 #include "pg/limits/lease.h"
 
-extern "C" {
-static void disclosure_transaction_ended(XactEvent event, void *);
-static void disclosure_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransactionId, void *);
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -61,15 +56,7 @@ const char *event_name(const Summary &summary) noexcept {
 }
 
 // Something is to be settled at the end of the statement.
-void set_pending() {
-  static bool registered = false;
-  if (!registered) {
-    RegisterXactCallback(disclosure_transaction_ended, nullptr);
-    RegisterSubXactCallback(disclosure_subtransaction_ended, nullptr);
-  }
-  registered = true;
-  disclosure_pending = true;
-}
+void set_pending() noexcept { disclosure_pending = true; }
 
 // Finds the statement's accumulator, writing the intent record when it is new.
 Summary *open_summary(Oid token_type, Operation op) {
@@ -137,11 +124,8 @@ void take(Oid token_type, Operation op, uint32 values) {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-[[gnu::hot]] static void disclosure_transaction_ended(XactEvent event, void *) {
-  using namespace redoubt::pg;
+[[gnu::hot]] void disclosure_transaction(XactEvent event) {
   switch (event) {
     case XACT_EVENT_PRE_COMMIT:
     case XACT_EVENT_PARALLEL_PRE_COMMIT:
@@ -155,14 +139,6 @@ extern "C" {
       return;
   }
 }
-
-// An error ended the statement, or a part of it that a function catches.
-static void disclosure_subtransaction_ended(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
-  if (event == SUBXACT_EVENT_ABORT_SUB) redoubt::pg::disclosure_give_back_all();
-}
-}
-
-namespace redoubt::pg {
 
 namespace {
 

@@ -50,6 +50,9 @@ inline void disclosure_flush() {
 // disclosure_give_back_all gives back what is leased: before a parallel query, whose workers charge for themselves.
 void disclosure_give_back_all() noexcept;
 
+// What the module is told by events.h.
+void disclosure_transaction(XactEvent event);
+
 // disclosure_give_back is a LeaseHolder.
 bool disclosure_give_back(Oid token_type, Operation op) noexcept;
 

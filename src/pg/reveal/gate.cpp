@@ -37,22 +37,14 @@ constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize"}
 constexpr const char *kFunction[kPrivileges] = {"redoubt.detokenize", "redoubt.mask", nullptr};
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void gate_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
-}
+void gate_catalog_changed() { ++generation; }
 
-namespace redoubt::pg {
 namespace {
 
 void cache_init() {
   if (decisions != nullptr) return;
   HTAB *table = hash_table_make<Decision::Key, Decision>("redoubt gate", 64, CacheMemoryContext);
-  CacheRegisterSyscacheCallback(PROCOID, gate_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(AUTHOID, gate_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, gate_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, gate_catalog_changed, 0);
   decisions = table;
 }
 

@@ -46,5 +46,8 @@ struct GateSnapshot;
 GateSnapshot *gate_snapshot();
 void gate_audit_changes(const GateSnapshot *before, const char *command);
 
+// What the module is told by events.h: functions, roles and memberships.
+void gate_catalog_changed();
+
 }  // namespace redoubt::pg
 #endif

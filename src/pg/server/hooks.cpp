@@ -77,8 +77,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   delivery_push(&frame);
   PG_TRY();
   {
-    plan = prev_planner ? prev_planner(query, text, allowed, parameters)
-                        : standard_planner(query, text, allowed, parameters);
+    plan = shield([=] { return (prev_planner ? prev_planner : standard_planner)(query, text, allowed, parameters); });
   }
   PG_FINALLY();
   { delivery_pop(&frame); }
@@ -107,20 +106,19 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   CallGuard *const guarded = call_guard_innermost;
   PG_TRY();
   {
-    PlanFacts *const facts = plan_facts(query->plannedstmt);
-    const bool own = vault_own_query && vault_is_own(query->plannedstmt);
-    if (facts->reads_vault && !own) vault_audit_query(query, eflags);
-    const bool around = delivery_calls_definition;
-    delivery_calls_definition = false;
-    call_guard_push(&guard, facts);
-    if (prev_start)
-      prev_start(query, eflags);
-    else
-      standard_ExecutorStart(query, eflags);
-    call_guard_pop(&guard);
-    facts->shows_tokens |= delivery_calls_definition;
-    delivery_calls_definition |= around;
-    if (facts->touches) query_meter_start(query, facts, eflags);
+    shield([=, &guard] {
+      PlanFacts *const facts = plan_facts(query->plannedstmt);
+      const bool own = vault_own_query && vault_is_own(query->plannedstmt);
+      if (facts->reads_vault && !own) vault_audit_query(query, eflags);
+      const bool around = delivery_calls_definition;
+      delivery_calls_definition = false;
+      call_guard_push(&guard, facts);
+      (prev_start ? prev_start : standard_ExecutorStart)(query, eflags);
+      call_guard_pop(&guard);
+      facts->shows_tokens |= delivery_calls_definition;
+      delivery_calls_definition |= around;
+      if (facts->touches) query_meter_start(query, facts, eflags);
+    });
   }
   PG_CATCH();
   {
@@ -149,10 +147,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   call_guard_push(&guard, plan_facts(plan));
   PG_TRY();
   {
-    if (prev_run)
-      prev_run(REDOUBT_RUN_ARGUMENTS);
-    else
-      standard_ExecutorRun(REDOUBT_RUN_ARGUMENTS);
+    shield([=] { (prev_run ? prev_run : standard_ExecutorRun)(REDOUBT_RUN_ARGUMENTS); });
   }
   PG_CATCH();
   {
@@ -195,10 +190,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   call_guard_push(&guard, plan_facts(query->plannedstmt));
   PG_TRY();
   {
-    if (prev_finish)
-      prev_finish(query);
-    else
-      standard_ExecutorFinish(query);
+    shield([=] { (prev_finish ? prev_finish : standard_ExecutorFinish)(query); });
   }
   PG_CATCH();
   {
@@ -227,7 +219,9 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   DeliveryFrame frame = delivery_frame_veto();
   delivery_push(&frame);
   PG_TRY();
-  { prev_end(query); }
+  {
+    shield([=] { prev_end(query); });
+  }
   PG_FINALLY();
   {
     delivery_pop(&frame);
@@ -248,11 +242,10 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   delivery_push(&frame);
   PG_TRY();
   {
-    if (prev_utility)
-      prev_utility(command.statement, text, read_only_tree, context, parameters, environment, dest, completion);
-    else
-      standard_ProcessUtility(command.statement, text, read_only_tree, context, parameters, environment, dest,
-                              completion);
+    shield([&] {
+      (prev_utility ? prev_utility : standard_ProcessUtility)(command.statement, text, read_only_tree, context,
+                                                              parameters, environment, dest, completion);
+    });
   }
   PG_CATCH();
   {
@@ -272,19 +265,19 @@ namespace redoubt::pg {
 
 void hooks_install() {
   prev_planner = planner_hook;
-  planner_hook = redoubt_planner;
+  planner_hook = shielded<redoubt_planner>;
   prev_object_access = object_access_hook;
-  object_access_hook = redoubt_object_access;
+  object_access_hook = shielded<redoubt_object_access>;
   prev_start = ExecutorStart_hook;
-  ExecutorStart_hook = redoubt_ExecutorStart;
+  ExecutorStart_hook = shielded<redoubt_ExecutorStart>;
   prev_run = ExecutorRun_hook;
-  ExecutorRun_hook = redoubt_ExecutorRun;
+  ExecutorRun_hook = shielded<redoubt_ExecutorRun>;
   prev_finish = ExecutorFinish_hook;
-  ExecutorFinish_hook = redoubt_ExecutorFinish;
+  ExecutorFinish_hook = shielded<redoubt_ExecutorFinish>;
   prev_end = ExecutorEnd_hook;
-  ExecutorEnd_hook = redoubt_ExecutorEnd;
+  ExecutorEnd_hook = shielded<redoubt_ExecutorEnd>;
   prev_utility = ProcessUtility_hook;
-  ProcessUtility_hook = redoubt_ProcessUtility;
+  ProcessUtility_hook = shielded<redoubt_ProcessUtility>;
   call_guard_install();
   leases_register(disclosure_give_back);
   leases_register(query_meters_give_back);

@@ -41,19 +41,14 @@ constinit bool vaulted_known = false;
 constinit bool any_vaulted = false;
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void token_type_relation_changed(Datum, Oid relid) {
-  using namespace redoubt::pg;
+void token_type_relation_changed(Oid relid) {
   if (OidIsValid(relid) && relid != table_oid && OidIsValid(table_oid)) return;
   ++generation;
   vaulted_known = false;
 }
-static void token_type_catalog_changed(Datum, int, uint32) { ++redoubt::pg::generation; }
-}
+void token_type_catalog_changed() { ++generation; }
 
-namespace redoubt::pg {
 namespace {
 
 void cache_init() {
@@ -61,10 +56,6 @@ void cache_init() {
   cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
   carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, cache_context);
   HTAB *table = hash_table_make<Oid, TokenType>("redoubt policies", 64, cache_context);
-  CacheRegisterRelcacheCallback(token_type_relation_changed, 0);
-  CacheRegisterSyscacheCallback(TYPEOID, token_type_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(PROCOID, token_type_catalog_changed, 0);
-  CacheRegisterSyscacheCallback(NAMESPACEOID, token_type_catalog_changed, 0);
   policies = table;
 }
 

@@ -86,5 +86,9 @@ bool type_meets_output(Oid type, Oid token_type);
 // value_refuse raises 22P02 for a refused value: type, reason and place.
 [[noreturn]] void value_refuse(const TokenType *policy, const Refusal &refusal);
 
+// What the module is told by events.h: any relation; types, functions and schemas.
+void token_type_relation_changed(Oid relid);
+void token_type_catalog_changed();
+
 }  // namespace redoubt::pg
 #endif

@@ -88,16 +88,12 @@ constinit Oid toast = InvalidOid;
 constinit bool relation_known = false;
 
 }  // namespace
-}  // namespace redoubt::pg
 
-extern "C" {
-static void vault_catalog_changed(Datum, int, uint32) {
-  redoubt::pg::relation_known = false;
-  ++redoubt::pg::protected_generation;
-}
+void vault_catalog_changed() {
+  relation_known = false;
+  ++protected_generation;
 }
 
-namespace redoubt::pg {
 namespace {
 
 Datum uuid_datum(const ClassId &class_id) { return PointerGetDatum(class_id.data()); }
@@ -201,12 +197,6 @@ Datum expiry(const TokenType *policy) {
 }  // namespace
 
 Oid vault_relation() {
-  static bool registered = false;
-  if (!registered) {
-    CacheRegisterSyscacheCallback(RELOID, vault_catalog_changed, 0);
-    CacheRegisterSyscacheCallback(NAMESPACEOID, vault_catalog_changed, 0);
-    registered = true;
-  }
   if (!relation_known) {
     relation_known = true;  // unless the news comes while we look
     const Oid found = catalog_relation("vault");

@@ -77,5 +77,8 @@ inline constinit bool vault_own_query = false;
 // vault_is_own tells whether a query is one that this file runs, and forgets that it was: the next is not.
 bool vault_is_own(const PlannedStmt *plan);
 
+// What the module is told by events.h: relations and schemas.
+void vault_catalog_changed();
+
 }  // namespace redoubt::pg
 #endif

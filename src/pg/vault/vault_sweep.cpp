@@ -115,12 +115,7 @@ bool visit(Oid database) {
 }  // namespace
 }  // namespace redoubt::pg
 
-extern "C" {
-PGDLLEXPORT void redoubt_sweep_launcher_main(Datum);
-PGDLLEXPORT void redoubt_sweep_main(Datum);
-}
-
-void redoubt_sweep_launcher_main(Datum) {
+REDOUBT_WORKER(redoubt_sweep_launcher_main) {
   using namespace redoubt::pg;
   pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -139,11 +134,11 @@ void redoubt_sweep_launcher_main(Datum) {
   proc_exit(1);  // the postmaster starts it again, unless it is shutting down
 }
 
-void redoubt_sweep_main(Datum database) {
+REDOUBT_WORKER(redoubt_sweep_main) {
   using namespace redoubt::pg;
   pqsignal(SIGTERM, die);
   BackgroundWorkerUnblockSignals();
-  BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+  BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
   // A database may have defaults for its users that are none for a sweep.
   for (const auto &[name, value] : kSettings) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
   const TimestampTz began = GetCurrentTimestamp();
@@ -167,9 +162,9 @@ void redoubt_sweep_main(Datum database) {
 namespace redoubt::pg {
 
 void vault_sweep_register() {
-  BackgroundWorker worker =
+  const BackgroundWorker worker =
       worker_description("redoubt_sweep_launcher_main", "redoubt sweep launcher", BgWorkerStart_RecoveryFinished, 60);
-  RegisterBackgroundWorker(&worker);
+  worker_register(worker, "expired values stay in redoubt.vault, though nobody can detokenize them");
 }
 
 }  // namespace redoubt::pg

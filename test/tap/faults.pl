@@ -1,0 +1,181 @@
+# faults.pl - no exception of C++ crosses PostgreSQL: one is thrown in every function that PostgreSQL is given a pointer
+# to, in a library built for that (test/faults), and each ends as the error that it is, with the server up, the session
+# usable and the next statement charged and answered as ever.
+#
+# Which functions there are is read out of the source: one without a way to reach it here fails the test.
+use strict;
+use warnings;
+use Cwd qw(getcwd);
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Utils;
+use RedoubtNode;
+use Test::More;
+
+my $root = "$FindBin::RealBin/../..";
+my $built = "$root/faulty/redoubt.so";
+system('make', '-s', '-j2', '-C', $root, "PG_CONFIG=" . ($ENV{PG_CONFIG} // 'pg_config'), 'faulty/redoubt.so') == 0 or die 'the library cannot be built';
+
+# In the session: function => the statement in which it is called.
+my %statement = (
+  redoubt_planner => 'SELECT 1',
+  redoubt_object_access => 'SELECT random()',
+  redoubt_ExecutorStart => 'SELECT 1',
+  redoubt_ExecutorRun => 'SELECT 1',
+  redoubt_ExecutorFinish => 'SELECT 1',
+  redoubt_ExecutorEnd => 'SELECT 1',
+  redoubt_ProcessUtility => 'CREATE TEMP TABLE t ()',
+  redoubt_ExplainOneQuery => 'EXPLAIN SELECT 1',
+  redoubt_relation_info => 'SELECT count(*) FROM person',
+  redoubt_relation_stats => 'SELECT count(*) FROM person WHERE id > 3',
+  redoubt_index_stats => q{SELECT count(*) FROM person WHERE lower(id::text) > '3'},
+  redoubt_relabel => q{SECURITY LABEL FOR redoubt ON COLUMN plain.mail IS 'redoubt.email_token'},
+  read_meter_receive => 'SELECT email, phone FROM person',
+  read_meter_receive_plain => 'SELECT email FROM person',
+  read_meter_startup => 'SELECT email FROM person',
+  read_meter_shutdown => 'SELECT email FROM person',
+  conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
+  redoubt_check_reveal => q{SET redoubt.reveal = 'masked'},
+  redoubt_transaction_ends => 'SELECT 1',
+);
+# The same where nothing may fail: a warning.
+my %warning = (
+  redoubt_assign_reveal => q{SET redoubt.reveal = 'token'},
+  redoubt_transaction_is_over => 'SELECT 1',
+  redoubt_emit_log => q{DO $$ BEGIN RAISE LOG 'for the log'; END $$},
+  plan_facts_forget => 'SELECT 2',
+  query_meter_forget => 'SELECT email FROM person',
+  meter_function_forget => 'SELECT string_agg(email::text, NULL) FROM person',
+  limit_statement_portal_ends => 'SELECT email FROM person',
+);
+# The same where a backend that did not hear it must not go on.
+my %fatal = (
+  redoubt_relation_changed => 'CREATE TEMP TABLE t (); DROP TABLE t',
+  redoubt_catalog_changed => 'CREATE TEMP TABLE t (); DROP TABLE t',
+);
+# At the end of a session.
+my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1);
+# In the postmaster and in workers, by the environment: at the start, at the stop, in a worker.
+my %start = (redoubt_load => 1, redoubt_shmem_request => 1, redoubt_shmem_startup => 1);
+my %stop = (log_last_head => 1, redoubt_limits_server_ends => 1);
+my %worker = (redoubt_worker_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
+# DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone.
+my %never = (read_meter_destroy => 1);
+
+my %reached = map { $_ => 1 } map { keys %$_ } \%statement, \%warning, \%fatal, \%exit, \%start, \%stop, \%worker, \%never;
+my %given;
+for my $file (glob "$root/src/pg/*/*.cpp") {
+  my $text = slurp_file($file);
+  $text =~ s{//.*}{}g;
+  $given{$1} = 1 while $text =~ /\bshielded<(\w+)[,>]/g;
+  $given{"$1_body"} = 1 while $text =~ /^REDOUBT_WORKER\((\w+)\)/mg;
+}
+delete $given{redoubt_explain_per_plan};    # from PostgreSQL 18 on, in the place of redoubt_ExplainOneQuery
+is_deeply([ sort keys %given ], [ sort keys %reached ], 'what PostgreSQL is given a pointer to is what is tried here');
+
+my $node = RedoubtNode->make('faults', people => 0, conf => [
+  "dynamic_library_path = '$root/faulty:\$libdir'", 'redoubt.sweep_interval = 1', 'log_min_messages = warning' ]);
+$node->people;
+$node->admin(<<~'SQL');
+  CREATE TABLE plain (mail text);
+  CREATE INDEX ON person (lower(id::text));
+  ANALYZE person;
+  SELECT redoubt.set_limit('public', 'redoubt.email_token', 'read', 1000000, NULL);
+  UPDATE pg_proc SET probin = 'redoubt' WHERE probin = '$libdir/redoubt';
+  CREATE FUNCTION fault(text, text) RETURNS void LANGUAGE c AS 'redoubt', 'redoubt_fault';
+  CREATE FUNCTION fault_fired() RETURNS boolean LANGUAGE c AS 'redoubt', 'redoubt_fault_fired';
+  SQL
+
+my %state = (bad_alloc => '53200', failure => 'XX001', other => 'XX000');
+my %said = (bad_alloc => 'out of memory', failure => 'a fault to order', other => 'unrecognized C\+\+ exception');
+
+# provoke NAME, KIND, SQL: orders the fault and runs SQL, and says whether it came, and what a reader then gets.
+sub provoke {
+  my ($name, $kind, $sql) = @_;
+  my ($out, $err) = ('', '');
+  $node->psql('postgres', <<~"SQL", stdout => \$out, stderr => \$err, on_error_stop => 0, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+    SET client_min_messages = warning;
+    SELECT fault('$name', '$kind');
+    $sql;
+    SELECT 'fired ' || fault_fired();
+    SELECT 'rows ' || count(*) FROM (SELECT email FROM person) p;
+    $sql;
+    SQL
+  return ($out, $err);
+}
+
+for my $name (sort keys %statement) {
+  for my $kind (qw(bad_alloc failure other)) {
+    my ($out, $err) = provoke($name, $kind, $statement{$name});
+    my @errors = $err =~ /^(?:psql:\S+ )?(?:ERROR|FATAL|PANIC): .*/mg;
+    ok(@errors == 1 && $errors[0] =~ /ERROR:  $state{$kind}: $said{$kind}/, "$name: $kind is an error")
+      or diag "$out\n$err";
+    like($out, qr/fired true.*rows 5/s, "$name: $kind was thrown, and the session goes on") or diag $err;
+  }
+}
+for my $name (sort keys %warning) {
+  for my $kind (qw(bad_alloc failure other)) {
+    my $log = $node->log_size;
+    my ($out, $err) = provoke($name, $kind, $warning{$name});
+    unlike($err, qr/ERROR|FATAL/, "$name: $kind is no error");
+    like($node->log_text($log), qr/WARNING:  $said{$kind}/, "$name: $kind is a warning");
+    like($out, qr/fired true.*rows 5/s, "$name: $kind was thrown, and the session goes on") or diag $err;
+  }
+}
+for my $name (sort keys %fatal) {
+  my ($out, $err) = provoke($name, 'bad_alloc', $fatal{$name});
+  like($err, qr/FATAL:  53200: out of memory/, "$name: ends the session");
+  is($node->admin('SELECT 1'), '1', "$name: and no other");
+}
+for my $name (sort keys %exit) {
+  my $log = $node->log_size;
+  $node->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM person');
+  $node->admin("SELECT redoubt.email_token('a\@example.com') FROM redoubt.token_types WHERE false; SELECT email FROM person; SELECT redoubt.token_info(email) FROM person; SELECT fault('$name', 'bad_alloc')");
+  like($node->log_text($log), qr/WARNING:  out of memory/, "$name: a warning in the log") if $name ne 'keys_wipe';
+  is($node->admin('SELECT 1'), '1', "$name: the server goes on");
+}
+
+for my $name (sort keys %worker) {
+  my $log = $node->log_size;
+  local $ENV{REDOUBT_FAULT} = "$name bad_alloc";
+  $node->restart;
+  my $waits = 0;
+  select undef, undef, undef, 0.1 while $node->log_text($log) !~ /ERROR:  out of memory/ && ++$waits < 600;
+  like($node->log_text($log), qr/ERROR:  out of memory/, "$name: the worker ends with an error");
+  is($node->admin('SELECT 1'), '1', "$name: the server goes on");
+}
+for my $name (sort keys %stop) {
+  my $log = $node->log_size;
+  local $ENV{REDOUBT_FAULT} = "$name failure";
+  $node->restart;
+  $node->stop;
+  like($node->log_text($log), qr/WARNING:  a fault to order.*database system is shut down/s, "$name: a warning, and the server ends in order");
+  delete $ENV{REDOUBT_FAULT};
+  $node->start;
+}
+for my $name (sort keys %start) {
+  my $log = $node->log_size;
+  $node->stop;
+  local $ENV{REDOUBT_FAULT} = "$name failure";
+  is($node->start(fail_ok => 1), 0, "$name: the server does not start");
+  like($node->log_text($log), qr/FATAL:  a fault to order/, "$name: and says why");
+  delete $ENV{REDOUBT_FAULT};
+  $node->start;
+}
+
+# A row of the extension's own that cannot be read.
+$node->admin(q{UPDATE pg_proc SET probin = '$libdir/redoubt' WHERE probin = 'redoubt' AND proname !~ '^fault'});
+$node->admin(<<~'SQL');
+  SELECT redoubt.create_token_type('card', method => 'fpe', format => 'card', mask => 'keep_last(4)');
+  CREATE TABLE pay (id integer, card redoubt.card);
+  UPDATE redoubt.token_type SET format = 'nonsense((' WHERE typ = 'redoubt.card'::regtype;
+  UPDATE pg_proc SET probin = 'redoubt' WHERE probin = '$libdir/redoubt';
+  SQL
+for my $sql ('SELECT * FROM pay', 'EXPLAIN SELECT * FROM pay', 'COPY pay TO stdout', 'CREATE TABLE copied AS SELECT * FROM pay', 'ALTER TABLE pay ALTER COLUMN card TYPE text',
+  q{SECURITY LABEL FOR redoubt ON COLUMN plain.mail IS 'redoubt.card'}, q{DO $$ BEGIN PERFORM * FROM pay; END $$}, 'DECLARE c CURSOR WITH HOLD FOR SELECT * FROM pay') {
+  $node->fails_with('', $sql, 'XX001', qr/format of a token type is not readable|policy of token type \S+ is not readable/, "a format that is none: $sql");
+}
+is($node->admin('SELECT count(*) FROM person'), '5', 'and other tables are read as before');
+
+unlike($node->log_text, qr/terminated by signal|terminate called/, 'no process crashed');
+done_testing();
