@@ -190,13 +190,13 @@ bool clusters_by_protected(Oid relid) {
 // committed by then.
 void note_clustered(Oid relid) {
   if (!clusters_by_protected(relid)) return;
-  touch_all(relid);
   if (setting_mode == static_cast<int>(Mode::enforce) &&
       (reinterpret_cast<const ClusterStmt *>(ddl_command->statement)->relation == nullptr ||
        get_rel_relispartition(relid)))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("table \"%s\" is clustered by a protected column", get_rel_name(relid)),
                     errhint("CLUSTER such tables one by one, by name; a partition while it is detached.")));
+  touch_all(relid);
   ddl_command->clustered = relid;
 }
 
@@ -322,7 +322,7 @@ void charge_domain(const StandingCode &code) {
     const auto *use = static_cast<const TypeUse *>(lfirst(cell));
     if (use->attno <= 0) continue;
     const Bitmapset *column = bms_make_singleton(use->attno - FirstLowInvalidHeapAttributeNumber);
-    charge_columns(use->relid, column, bms_is_empty(code.decides) && !OidIsValid(code.function) ? nullptr : column);
+    charge_columns(use->relid, column, bms_is_empty(code.decides) ? nullptr : column);
   }
 }
 
@@ -521,7 +521,7 @@ void ddl_function_called(Oid function) {
   if (is_harmless(function)) return;
   const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
   ereport(enforced ? ERROR : WARNING,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
            errmsg("function %s is not trusted with protected values", format_procedure(function)),
            errhint("A member of redoubt_admin can vouch for it: %s", function_vouch(function))));
 }

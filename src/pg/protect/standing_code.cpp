@@ -168,7 +168,8 @@ void read_constraint(StandingCode *code, const CatalogRow &row) {
            false,
            false};
   add(code, look_at(stored(row, Anum_pg_constraint_conbin)));
-  if (constraint->convalidated) code->decides = bms_copy(code->columns);
+  if (constraint->convalidated)
+    code->decides = OidIsValid(constraint->contypid) ? bms_make_singleton(kWhole) : bms_copy(code->columns);
   bool null = true;
   const Datum keys = row.get(Anum_pg_constraint_conkey, &null);
   if (null) return;
@@ -483,7 +484,7 @@ void standing_code_require(Oid relid, List *code) {
   if (!enforced && kek_available())
     audit_write({.event = "label", .operation = "unvouched", .detail = psprintf("table %s: %s", table, details)});
   ereport(enforced ? ERROR : WARNING,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
            errmsg("table \"%s\" would hand protected columns to code that is not trusted", table),
            errdetail_internal("%s", details),
            errhint("A member of redoubt_admin can vouch for it: %s", help)));

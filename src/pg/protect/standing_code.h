@@ -34,7 +34,7 @@ bool standing_code_read(Oid class_id, Oid object, StandingCode *code);
 // and its ancestors.  With `every_column`, any column counts as protected.  A List of StandingCode *.
 List *standing_code_of(Oid relid, bool every_column);
 
-// standing_code_require raises 55000 for each of `code` that gets a protected column of the table; warns and records
+// standing_code_require raises 42501 for each of `code` that gets a protected column of the table; warns and records
 // it instead unless redoubt.mode is enforce.
 void standing_code_require(Oid relid, List *code);
 

@@ -207,7 +207,7 @@ void utility_copy_opens(const List *tables) {
   foreach (cell, tables) {
     const auto *table = static_cast<const RangeTblEntry *>(lfirst(cell));
     if (table->rtekind != RTE_RELATION) continue;
-    if (!copy->is_from && (protected_relation(table->relid) != nullptr || statistics_table(table->relid)))
+    if (!copy->is_from && compat_copies_out(get_rel_relkind(table->relid)) && (protected_relation(table->relid) != nullptr || statistics_table(table->relid)))
       ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                       errmsg("the name of the table to copy has come to stand for a protected table"),
                       errhint("Run the command again.")));
