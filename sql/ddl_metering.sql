@@ -1,9 +1,6 @@
 --
--- DDL, maintenance and errors outside of queries: whatever hands protected values to a
--- function that is not trusted charges for them, once for every row; an error that may
--- quote a value costs one; a constraint that holds or not is a probe.
--- Maintenance that would show protected values to the owner's functions at somebody
--- else's expense is refused.
+-- DDL and errors outside of queries: a constraint that holds or not is a probe, an error that may quote a value costs a
+-- read.  Code that would get values is refused: see standing_code.sql.
 --
 -- Each line of figures: how often the function was called, then what was charged.
 --
@@ -29,8 +26,6 @@ CREATE STATISTICS none ON x, y FROM (VALUES (1, 2)) AS v(x, y);
 -- A sequence counts the calls: neither a rollback nor the rules of maintenance undo it.
 CREATE SEQUENCE calls;
 CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM nextval('ddl_test.calls'); RETURN true; END $$;
-CREATE FUNCTION copy(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM ddl_test.leak($1); RETURN $1; END $$;
-CREATE FUNCTION harmless(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT left($1, 1) $$;
 -- How often leak() was called, and what was charged, since the last time.
 CREATE FUNCTION figures() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -53,42 +48,18 @@ SELECT figures();
 
 -- --------------------------------------------------- expressions in ALTER TABLE
 
-BEGIN; ALTER TABLE person ADD CHECK (leak(email)); SELECT figures(); ROLLBACK;
-ALTER TABLE person ADD CONSTRAINT late CHECK (leak(email)) NOT VALID;
+ALTER TABLE person ADD CONSTRAINT late CHECK (length(email) > 1) NOT VALID;
 SELECT figures();
 ALTER TABLE person VALIDATE CONSTRAINT late;
 SELECT figures();
 ALTER TABLE person DROP CONSTRAINT late;
 BEGIN; ALTER TABLE person ADD CHECK (length(email) > 1); SELECT figures(); ROLLBACK;
 BEGIN; ALTER TABLE person ADD CHECK (leak(note)); SELECT figures(); ROLLBACK;
--- f(row), written three ways
-CREATE FUNCTION of_row(person) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ddl_test.leak($1.email); END $$;
-BEGIN; ALTER TABLE person ADD CHECK (of_row(person)); SELECT figures(); ROLLBACK;
-BEGIN; ALTER TABLE person ADD CHECK (person.of_row); SELECT figures(); ROLLBACK;
-BEGIN; ALTER TABLE person ADD CHECK ((person).of_row); SELECT figures(); ROLLBACK;
-DROP FUNCTION of_row(person);
--- operators that have another name in the grammar, or none
-CREATE FUNCTION compare(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ddl_test.leak($1); END $$;
-CREATE OPERATOR >= (FUNCTION = compare, LEFTARG = text, RIGHTARG = text);
-CREATE OPERATOR = (FUNCTION = compare, LEFTARG = text, RIGHTARG = text);
-SET search_path = ddl_test, pg_catalog;
-BEGIN; ALTER TABLE person ADD CHECK (email BETWEEN 'a' AND 'z'); SELECT figures(); ROLLBACK;
-BEGIN; ALTER TABLE person ADD CHECK (CASE email WHEN 'a' THEN true END); SELECT figures(); ROLLBACK;
-DROP OPERATOR >= (text, text); DROP OPERATOR = (text, text); DROP FUNCTION compare(text, text);
-SET search_path = ddl_test;
-BEGIN; ALTER TABLE person ALTER note TYPE text USING copy(email); SELECT figures(); ROLLBACK;
-BEGIN; ALTER TABLE person ADD COLUMN more text GENERATED ALWAYS AS (copy(email)) STORED; SELECT figures(); ROLLBACK;
--- a cast of or to a type of one's own
-CREATE DOMAIN leaky AS text CHECK (ddl_test.leak(VALUE));
-BEGIN; ALTER TABLE person ALTER email TYPE leaky; SELECT figures(); ROLLBACK;
-CREATE TYPE shape AS (id int, email text, note text);
-BEGIN; ALTER TABLE person OF shape; ALTER TYPE shape ALTER ATTRIBUTE email TYPE leaky CASCADE; SELECT figures(); ROLLBACK;
-DROP TYPE shape; DROP DOMAIN leaky;
 -- rows of a child that has the label, by a command on its parent
 BEGIN;
 CREATE TABLE parent (email text);
 ALTER TABLE person INHERIT parent;
-ALTER TABLE parent ADD CHECK (leak(email));
+ALTER TABLE parent ADD CHECK (length(email) > 1);
 SELECT figures();
 ROLLBACK;
 -- a column filled from a protected one is protected as it is
@@ -97,18 +68,6 @@ SELECT figures(); ROLLBACK;
 
 -- ------------------------------------------------------------------ partitions
 
--- A key that is an expression is evaluated several times for a row.
-CREATE TABLE measured (id int NOT NULL, email text, note text) PARTITION BY RANGE (copy(email));
-ALTER TABLE measured ATTACH PARTITION person FOR VALUES FROM ('v') TO ('w');
-SELECT figures();
-BEGIN; UPDATE person SET note = 'x'; SELECT figures(); ROLLBACK;
-ALTER TABLE measured DETACH PARTITION person;
-ALTER TABLE measured ATTACH PARTITION person DEFAULT;
-SELECT figures();
-CREATE TABLE other PARTITION OF measured FOR VALUES FROM ('x') TO ('y');
-SELECT figures();
-ALTER TABLE measured DETACH PARTITION person;
-DROP TABLE measured;
 -- a bound on the column itself is a question about its values
 CREATE TABLE listed (id int NOT NULL, email text, note text) PARTITION BY LIST (email);
 ALTER TABLE listed ATTACH PARTITION person FOR VALUES IN ('v1001');
@@ -121,14 +80,10 @@ CREATE DOMAIN address AS text;
 ALTER TABLE person ALTER email TYPE address;
 CREATE DOMAIN inner_address AS address;
 SELECT figures();
-ALTER DOMAIN address ADD CONSTRAINT c CHECK (leak(VALUE));
-SELECT figures();
-ALTER DOMAIN address DROP CONSTRAINT c;
-ALTER DOMAIN address ADD CONSTRAINT c CHECK (leak(VALUE)) NOT VALID;
+ALTER DOMAIN address ADD CONSTRAINT c CHECK (length(VALUE) > 0) NOT VALID;
 SELECT figures();
 ALTER DOMAIN address VALIDATE CONSTRAINT c;
 SELECT figures();
-ALTER DOMAIN address DROP CONSTRAINT c;
 ALTER DOMAIN address ADD CHECK (VALUE < 'v1010');
 SELECT figures();
 ALTER DOMAIN address ADD CHECK (VALUE::int > 0);
@@ -136,7 +91,7 @@ SELECT figures();
 -- of a domain over it
 ALTER TABLE person ALTER email TYPE inner_address;
 SELECT figures();
-ALTER DOMAIN address ADD CONSTRAINT c CHECK (leak(VALUE));
+ALTER DOMAIN address ADD CONSTRAINT d CHECK (length(VALUE) > 0);
 SELECT figures();
 ALTER TABLE person ALTER email TYPE text;
 SELECT figures();
@@ -145,58 +100,20 @@ DROP DOMAIN inner_address; DROP DOMAIN address;
 -- ------------------------------------------- indexes, statistics, maintenance
 
 VACUUM person;
-BEGIN; CREATE INDEX ON person (harmless(email)); SELECT figures(); ROLLBACK;
 BEGIN; CREATE INDEX ON person (lower(email)); SELECT figures(); ROLLBACK;
-BEGIN; CREATE INDEX ON person (id) WHERE leak(email); SELECT figures(); ROLLBACK;
--- an index is built of rows that this transaction has deleted, too
-BEGIN; DELETE FROM person; CREATE INDEX ON person (copy(email)); SELECT figures(); ROLLBACK;
--- the function is replaced after the index was made
-CREATE INDEX by_code ON person (harmless(email));
-CREATE OR REPLACE FUNCTION harmless(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM ddl_test.leak($1); RETURN 'v'; END $$;
-SELECT figures();
+BEGIN; CREATE INDEX ON person (id) WHERE length(email) > 1; SELECT figures(); ROLLBACK;
+BEGIN; CREATE UNIQUE INDEX ON person (lower(email)); SELECT figures(); ROLLBACK;
 ANALYZE person;
-SELECT figures();
-REINDEX INDEX by_code;
-SELECT figures();
 REINDEX TABLE person;
-SELECT figures();
-REINDEX SCHEMA ddl_test;
-SELECT figures();
 CLUSTER person USING person_pkey;
 SELECT figures();
-VACUUM FULL person;
+-- the order of rows tells of the key
+CREATE INDEX by_email ON person (lower(email));
+CLUSTER person USING by_email;
 SELECT figures();
-VACUUM person;
-SELECT figures();
-ALTER TABLE person SET UNLOGGED;
-SELECT figures();
-DROP INDEX by_code;
-CREATE STATISTICS of_code ON (copy(email)), note FROM person;
-ANALYZE person;
-SELECT figures();
--- by somebody else, who would pay for what the owner sees
-\c - postgres
-SET search_path = ddl_test;
-ANALYZE person;
-VACUUM ANALYZE person;
-VACUUM person;
-SET redoubt.mode = 'observe';
-ANALYZE person;
-RESET redoubt.mode;
-SECURITY LABEL FOR redoubt ON FUNCTION copy(text) IS 'trusted';
-ANALYZE person;
-SECURITY LABEL FOR redoubt ON FUNCTION copy(text) IS NULL;
-\c - regress_ddl_owner
-SET search_path = ddl_test;
-SET client_min_messages = warning;
-SELECT figures();
-DROP STATISTICS of_code;
-CREATE MATERIALIZED VIEW shown AS SELECT * FROM person;
-CREATE INDEX ON shown (copy(email));
-SELECT figures();
-REFRESH MATERIALIZED VIEW shown;
-SELECT figures();
-DROP MATERIALIZED VIEW shown;
+CLUSTER;
+BEGIN; CLUSTER person; SELECT figures(); ROLLBACK;
+DROP INDEX by_email;
 
 -- --------------------------------------------------------- extended statistics
 
@@ -292,9 +209,6 @@ SELECT figures();
 SELECT 'limited' WHERE redoubt.set_limit('regress_ddl_owner', 'redoubt.text_token', 'read', 10, '100 days') IS NOT NULL;
 \c - regress_ddl_owner
 SET search_path = ddl_test;
-ALTER TABLE person ADD CHECK (leak(email));
-CREATE INDEX ON person (copy(email));
-SELECT is_called FROM calls;
 -- errors use it up, and then admit nothing
 DO $$
 BEGIN

@@ -10,6 +10,7 @@ CREATE EXTENSION IF NOT EXISTS redoubt;
 CREATE ROLE regress_noreveal_app LOGIN;
 CREATE SCHEMA noreveal_test AUTHORIZATION regress_noreveal_app;
 GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.email_token), redoubt.reset_usage(regrole) TO regress_noreveal_app;
+GRANT SET ON PARAMETER redoubt.mode TO regress_noreveal_app;
 \c - regress_noreveal_app
 SET search_path = noreveal_test, redoubt;
 SET client_min_messages = warning;
@@ -122,6 +123,9 @@ RESET parallel_leader_participation;
 
 CREATE INDEX ON customer ((email::text));  -- text form is no constant of the token
 CREATE TABLE generated (email email_token, value text GENERATED ALWAYS AS (email::text) STORED);
+-- Code that stands on tables of tokens is trusted, or made where nothing is refused.
+SET redoubt.mode = observe;
+SET client_min_messages = error;
 -- A function that lies about its volatility changes nothing.
 CREATE FUNCTION lie_sql(email_token) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1::text';
 CREATE FUNCTION lie_plpgsql(email_token) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN (SELECT $1::text); END';
@@ -134,6 +138,8 @@ INSERT INTO sink SELECT 'generated, rewritten', a FROM generated;
 CREATE INDEX lying ON customer (lie_sql(email));
 CREATE STATISTICS lying_statistics ON lie_sql(email), lie_plpgsql(email) FROM customer;
 ANALYZE customer;
+RESET redoubt.mode;
+SET client_min_messages = warning;
 -- Literals folded while planning, at the top and inside functions.
 INSERT INTO sink VALUES ('folded sql', lie_sql('alice@example.com')), ('folded plpgsql', lie_plpgsql('alice@example.com'));
 PREPARE folded AS INSERT INTO sink VALUES ('folded prepared', lie_sql('alice@example.com'));
@@ -171,9 +177,13 @@ BEGIN
   INSERT INTO sink VALUES (TG_ARGV[0] || ' json', to_json(NEW)::text);
   RETURN NEW;
 END $$;
+SET redoubt.mode = observe;
+SET client_min_messages = error;
 CREATE TRIGGER t1 BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION copy_down('before');
 CREATE TRIGGER t2 AFTER INSERT ON watched FOR EACH ROW EXECUTE FUNCTION copy_down('after');
 CREATE CONSTRAINT TRIGGER t3 AFTER INSERT ON watched DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION copy_down('deferred');
+RESET redoubt.mode;
+SET client_min_messages = warning;
 INSERT INTO watched SELECT * FROM customer WHERE id = 1;
 SELECT * FROM leaks;
 TRUNCATE sink;
@@ -189,7 +199,11 @@ COPY watched FROM STDIN;
 COMMIT;
 SELECT * FROM leaks;
 TRUNCATE sink;
+SET redoubt.mode = observe;
+SET client_min_messages = error;
 CREATE RULE also AS ON UPDATE TO watched DO ALSO INSERT INTO sink VALUES ('rule', OLD.email::text);
+RESET redoubt.mode;
+SET client_min_messages = warning;
 UPDATE watched SET id = id + 1;
 SELECT * FROM leaks;
 TRUNCATE sink;

@@ -305,6 +305,13 @@ CREATE FUNCTION redoubt.explain_limit(role regrole, token_type regtype, operatio
 COMMENT ON FUNCTION redoubt.explain_limit(regrole, regtype, text)
     IS 'every limit that applies to a login role, through which membership, how it stands, and which is the strictest; one''s own, or any role''s for redoubt_admin and redoubt_auditor';
 
+CREATE FUNCTION redoubt.check_label("table" regclass)
+    RETURNS TABLE (relation regclass, object text, kind text, function regprocedure, statement text)
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'redoubt_check_label';
+COMMENT ON FUNCTION redoubt.check_label(regclass)
+    IS 'what would hand columns of a table to functions that are not trusted, and the statement that vouches for each';
+
 CREATE FUNCTION redoubt.sleepers(OUT pid integer, OUT role regrole, OUT token_type regtype, OUT operation text,
                          OUT "limit" bigint, OUT since timestamptz, OUT until timestamptz)
     RETURNS SETOF record
@@ -967,10 +974,8 @@ BEGIN
     AND d.classid NOT IN ('pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass);
   SELECT concat_ws(', ', users, string_agg('the label of ' || pg_describe_object(l.classoid, l.objoid, l.objsubid), ', ')) INTO users
   FROM pg_seclabel AS l
-  WHERE l.provider = 'redoubt'
-    -- A label of a function is its trust, and no name.
-    AND CASE WHEN l.objsubid <> 0
-             THEN to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ END;
+  WHERE l.provider = 'redoubt' AND l.classoid <> 'pg_proc'::regclass  -- functions are labelled as trusted
+    AND to_regtype(CASE cardinality(parse_ident(l.label)) WHEN 1 THEN 'redoubt.' ELSE '' END || l.label) = drop_token_type.typ;
   IF users <> '' THEN
     RAISE EXCEPTION 'cannot drop token type % because other objects depend on it', name
       USING ERRCODE = '2BP01', DETAIL = users, HINT = 'Change or drop these first.';

@@ -30,6 +30,9 @@ struct CatalogRow {
 // `visit` must keep plain data only, for it may be jumped over.
 template <typename Visit>
 void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit);
+// The same, and what the current command itself has changed so far.
+template <typename Visit>
+void catalog_scan_self(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit);
 // The same of all rows of redoubt.<table>; a missing table has none.
 template <typename Visit>
 void catalog_scan(const char *table, Visit &&visit);
@@ -59,12 +62,11 @@ enum class CallSite { result, argument };
 Oid called_token_type(FunctionCallInfo fcinfo, CallSite which);
 
 template <typename Visit>
-void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {
+void catalog_scan_as_of(Snapshot snapshot, Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {
   static_assert(std::is_trivially_destructible_v<std::remove_reference_t<Visit>>);
   Relation relation = table_open(table, AccessShareLock);
-  // No snapshot given: a fresh catalog snapshot.  GetLatestSnapshot() refuses to work in parallel mode.
   SysScanDesc scan =
-      systable_beginscan(relation, index, OidIsValid(index), nullptr, static_cast<int>(keys.size()), keys.data());
+      systable_beginscan(relation, index, OidIsValid(index), snapshot, static_cast<int>(keys.size()), keys.data());
   while (true) {
     HeapTuple tuple = systable_getnext(scan);
     if (!HeapTupleIsValid(tuple)) break;
@@ -72,6 +74,17 @@ void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&vis
   }
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
+}
+
+// No snapshot given: a fresh catalog snapshot.  GetLatestSnapshot() refuses to work in parallel mode.
+template <typename Visit>
+void catalog_scan(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {
+  catalog_scan_as_of(nullptr, table, index, keys, visit);
+}
+
+template <typename Visit>
+void catalog_scan_self(Oid table, Oid index, std::span<ScanKeyData> keys, Visit &&visit) {
+  catalog_scan_as_of(SnapshotSelf, table, index, keys, visit);
 }
 
 // The own tables are small (a row per key version, token type or limit), so a

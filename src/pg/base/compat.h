@@ -290,6 +290,15 @@ inline bool compat_quotes_names([[maybe_unused]] Oid function) {
 #endif
 }
 
+// What ExecutorCheckPerms_hook is called with; from 16 on the permissions come apart from the tables.
+#if PG_VERSION_NUM >= 160000
+#define REDOUBT_PERMISSION_PARAMETERS List *tables, List *permissions, bool raise
+#define REDOUBT_PERMISSION_ARGUMENTS tables, permissions, raise
+#else
+#define REDOUBT_PERMISSION_PARAMETERS List *tables, bool raise
+#define REDOUBT_PERMISSION_ARGUMENTS tables, raise
+#endif
+
 // ---- names, JSON
 
 // The parts of a possibly qualified name; an error where it is none.

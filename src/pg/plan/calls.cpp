@@ -16,6 +16,7 @@
 
 extern "C" {
 #include "catalog/pg_language_d.h"
+#include "parser/parse_coerce.h"
 }
 
 namespace redoubt::pg {
@@ -103,6 +104,27 @@ void foresee_type(PlanWalk *walk, Oid type) {
     if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid);
 }
 
+namespace {
+
+// Functions that to_json and its kin, and built-in functions in SQL, cast values of the type by.
+void foresee_casts(PlanWalk *walk, Oid type) {
+  if (!walk->last || type < FirstNormalObjectId) return;
+  check_stack_depth();
+  const Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) return foresee_casts(walk, element);
+  for (const Oid target : {JSONOID, JSONBOID, TEXTOID}) {
+    Oid cast = InvalidOid;
+    if (find_coercion_pathway(target, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast))
+      foresee_function(walk, cast);
+  }
+  if (!type_is_rowtype(base)) return;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
+  for (int i = 0; i < descriptor->natts; ++i)
+    if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_casts(walk, TupleDescAttr(descriptor, i)->atttypid);
+}
+
+}  // namespace
+
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
   foresee_function(walk, function);
@@ -111,6 +133,8 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (flow_explicit(flow) == 0 && probes == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
                                  (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
+    ListCell *cell = nullptr;
+    foreach (cell, arguments) foresee_casts(walk, exprType(static_cast<const Node *>(lfirst(cell))));
     meter_arguments(walk, scope_after(scope, flow.implicit), arguments, 0);
     meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
     return flow_paid(flow);

@@ -99,8 +99,10 @@ const Flow *kept_flow(const Flow &flow) {
 // CASE delivers one of its results.  A column that only decides which is still read, by
 // what comes out.
 Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
-  if (const FuncExpr *call = metered_call(reinterpret_cast<Node *>(node)); call != nullptr)
+  if (const FuncExpr *call = metered_call(reinterpret_cast<Node *>(node)); call != nullptr) {
+    foresee_function(walk, call->funcid);
     return bare_call_flow(walk, call);
+  }
   ExprScope inner = scope;
   Flow decides = kNoFlow;
   if (node->arg != nullptr) {

@@ -11,9 +11,9 @@
 
 namespace redoubt::pg {
 
-// function_is_trusted: built in and not volatile, of this library, leakproof, or labelled
-// as trusted and still what it was then.  Built-in volatile functions have side effects
-// that carry values away (pg_notify, set_config, lo_from_bytea...), and a few others quote
+// function_is_trusted: built in and not volatile, of this library, leakproof, of one of those extensions of
+// PostgreSQL's contrib that only compute, or labelled as trusted and still what it was then.  Built-in volatile
+// functions have side effects that carry values away (pg_notify, set_config, lo_from_bytea...), and a few others quote
 // what they are given in notices (to_regtype, xpath).  Cached.
 bool function_is_trusted(Oid function);
 
@@ -40,9 +40,12 @@ bool is_redoubt_function(Oid function);
 // Raises unless `label` is one that a function may carry.
 void function_trust_check(Oid function, const char *label);
 
-// To be called after a SECURITY LABEL command: where it labelled a function as trusted,
-// adds owner and definition of this moment to the label.
-void function_trust_bind(const SecLabelStmt *statement);
+// function_trust_bind adds owner and definition of this moment to the label of a function that was just labelled as
+// trusted.
+void function_trust_bind(Oid function);
+
+// True if the function is labelled, whether the label still fits or not, or leakproof: it is frozen then.
+bool function_is_vouched(Oid function);
 
 // What the module is told by events.h: functions, roles and casts; a change of labels, which is announced as one of
 // every relation.

@@ -14,12 +14,16 @@
 #include "pg/audit/kek.h"
 #include "pg/keys/keys.h"
 #include "pg/protect/labels.h"
+#include "pg/protect/standing_code.h"
 #include "pg/types/token_type.h"
 
 namespace redoubt::pg {
 namespace {
 
 constexpr const char *kProvider = "redoubt";
+
+// What the command at hand labels.
+constinit ObjectAddress labelled = {InvalidOid, InvalidOid, 0};
 
 // The token type a label names: `name`, `schema.name`; unqualified names are
 // looked up in schema redoubt.  `token` stands for the type of any text.
@@ -82,6 +86,19 @@ void check_token_type(const char *label) {
                     errhint("redoubt.token_types lists the token types.")));
 }
 
+// Code that is made on a table takes a lock that this one waits for: it then sees the label, or the label sees it.
+void lock_labelled(const ObjectAddress *object) {
+  if (object->classId == RelationRelationId) {
+    (void)find_all_inheritors(object->objectId, ShareUpdateExclusiveLock, nullptr);
+    return;
+  }
+  if (object->classId != TypeRelationId) return;
+  ListCell *cell = nullptr;
+  const List *uses = type_uses(object->objectId);
+  foreach (cell, uses)
+    (void)find_all_inheritors(static_cast<const TypeUse *>(lfirst(cell))->relid, ShareUpdateExclusiveLock, nullptr);
+}
+
 void check_label(const ObjectAddress *object, const char *label) {
   if (object->classId == ProcedureRelationId) return function_trust_check(object->objectId, label);
   if (object->classId == TypeRelationId && get_typtype(object->objectId) == TYPTYPE_DOMAIN)
@@ -116,6 +133,8 @@ static void redoubt_relabel(const ObjectAddress *object, const char *label) {
   if (kek_available())
     audit_write({.event = "label", .operation = label != nullptr ? "set" : "remove", .detail = detail});
   CacheInvalidateRelcacheAll();
+  lock_labelled(object);
+  labelled = *object;
 }
 }
 
@@ -141,7 +160,16 @@ void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
                  .token_type = token_type,
                  .operation = "derive",
                  .detail = getObjectDescription(&object, false)});
-  CacheInvalidateRelcacheAll();
+  // Partitions inherit the label.
+  ListCell *cell = nullptr;
+  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
+  foreach (cell, tables) CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
+}
+
+ObjectAddress labels_take_labelled() {
+  const ObjectAddress object = labelled;
+  labelled = {InvalidOid, InvalidOid, 0};
+  return object;
 }
 
 }  // namespace redoubt::pg

@@ -32,5 +32,8 @@ Oid label_domain_type(Oid domain);
 // not protected yet, and records it.
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type);
 
+// labels_take_labelled returns what the SECURITY LABEL command at hand has labelled, once; no class otherwise.
+ObjectAddress labels_take_labelled();
+
 }  // namespace redoubt::pg
 #endif

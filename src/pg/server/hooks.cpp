@@ -10,8 +10,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
-#include "pg/ddl/ddl_maintenance.h"
-#include "pg/ddl/derived_columns.h"
+#include "pg/ddl/ddl_command.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/base/delivery.h"
 #include "pg/reveal/disclosure.h"
@@ -45,6 +44,10 @@ constinit ExecutorRun_hook_type prev_run = nullptr;
 constinit ExecutorFinish_hook_type prev_finish = nullptr;
 constinit ExecutorEnd_hook_type prev_end = nullptr;
 constinit ProcessUtility_hook_type prev_utility = nullptr;
+constinit ExecutorCheckPerms_hook_type prev_check_perms = nullptr;
+
+// Executors that are being started: the permissions checked there are a plan's.
+constinit int starting = 0;
 
 // An error passes every frame on its way out; it is looked at once.
 constinit bool error_observed = false;
@@ -91,16 +94,24 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
                                                void *argument) {
   using namespace redoubt::pg;
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
-  if (access == OAT_DROP) return token_family_drop(class_id, object);
-  if (access != OAT_FUNCTION_EXECUTE) return;
+  if (access == OAT_DROP) token_family_drop(class_id, object);
+  if (access != OAT_FUNCTION_EXECUTE) return ddl_object_access(access, class_id, object, column, argument);
   delivery_note_function(object);
   call_guard_check(object);
-  if (compat_is_autovacuum()) ddl_meter_autovacuum(object);
+  if (ddl_command != nullptr && ddl_command->only_trusted) ddl_function_called(object);
+}
+
+// Called by the executor for each plan, and by COPY for the table that it opened.
+static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
+  using namespace redoubt::pg;
+  if (starting == 0 && ddl_command != nullptr && IsA(ddl_command->statement, CopyStmt)) utility_copy_opens(tables);
+  return prev_check_perms == nullptr || prev_check_perms(REDOUBT_PERMISSION_ARGUMENTS);
 }
 
 [[gnu::hot]] static void redoubt_ExecutorStart(QueryDesc *query, int eflags) {
   using namespace redoubt::pg;
   error_observed = false;
+  const int starting_before = starting;
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   CallGuard guard;
   CallGuard *const guarded = call_guard_innermost;
@@ -113,7 +124,9 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
       const bool around = delivery_calls_definition;
       delivery_calls_definition = false;
       call_guard_push(&guard, facts);
+      ++starting;
       (prev_start ? prev_start : standard_ExecutorStart)(query, eflags);
+      --starting;
       call_guard_pop(&guard);
       facts->shows_tokens |= delivery_calls_definition;
       delivery_calls_definition |= around;
@@ -123,6 +136,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   PG_CATCH();
   {
     call_guard_innermost = guarded;
+    starting = starting_before;
     observe_error(query->plannedstmt);
     PG_RE_THROW();
   }
@@ -168,7 +182,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
     if (meter.query != nullptr) {
       query_meter_finish(meter.query, query);
       const CommandDest dest = query->dest->mydest;
-      if (dest == DestIntoRel || dest == DestTransientRel) derived_columns_remember(meter.query->analysis);
+      if (dest == DestIntoRel || dest == DestTransientRel) ddl_command_filled(meter.query->analysis);
     }
   }
   if (outermost) disclosure_flush();
@@ -238,7 +252,10 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
   error_observed = false;
   delivery_set_ending(false);
-  UtilityCommand command = utility_begin(statement, &read_only_tree);
+  UtilityCommand command;
+  utility_begin(&command, statement, &read_only_tree);
+  const int starting_before = starting;
+  starting = 0;
   delivery_push(&frame);
   PG_TRY();
   {
@@ -250,12 +267,14 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   PG_CATCH();
   {
     delivery_pop(&frame);
+    starting = starting_before;
     utility_error(&command);
     observe_error(nullptr);
     PG_RE_THROW();
   }
   PG_END_TRY();
   delivery_pop(&frame);
+  starting = starting_before;
   utility_end(&command);
   if (outermost) disclosure_flush();
 }
@@ -268,6 +287,8 @@ void hooks_install() {
   planner_hook = shielded<redoubt_planner>;
   prev_object_access = object_access_hook;
   object_access_hook = shielded<redoubt_object_access>;
+  prev_check_perms = ExecutorCheckPerms_hook;
+  ExecutorCheckPerms_hook = shielded<redoubt_ExecutorCheckPerms>;
   prev_start = ExecutorStart_hook;
   ExecutorStart_hook = shielded<redoubt_ExecutorStart>;
   prev_run = ExecutorRun_hook;

@@ -5,10 +5,7 @@
 
 #include "pg/audit/audit_trail.h"
 #include "pg/base/compat.h"
-#include "pg/ddl/ddl_meter.h"
 #include "pg/base/delivery.h"
-#include "pg/ddl/derived_columns.h"
-#include "pg/protect/function_trust.h"
 #include "pg/audit/kek.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
@@ -93,14 +90,6 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
   return rewritten;
 }
 
-// COPY FROM quotes its input in the context of an error, also of a line that is
-// refused before any of its values has been tokenized.
-bool takes_plaintext(const CopyStmt *copy) {
-  if (!copy->is_from || copy->relation == nullptr) return false;
-  const Oid relid = RangeVarGetRelid(copy->relation, NoLock, true);
-  return OidIsValid(relid) && protected_relation(relid) != nullptr;
-}
-
 // Records that `member` joined or left a role that may reveal or tokenize, which
 // gives or takes that privilege as a GRANT on the function would.
 void audit_member(const char *group, const char *member, bool joins) {
@@ -141,42 +130,6 @@ void audit_membership(const Node *statement) {
       foreach (group, reinterpret_cast<const List *>(option->arg))
         audit_member(get_rolespec_name(static_cast<const RoleSpec *>(lfirst(group))), create->role, true);
     }
-  }
-}
-
-// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
-const TokenType *format_policy(Oid type) {
-  Oid base = getBaseType(type);
-  if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
-  const TokenType *policy = token_type_find(base);
-  return policy != nullptr && policy->format != nullptr ? policy : nullptr;
-}
-
-// ALTER COLUMN TYPE without USING assigns the old values, and what is assigned to a
-// format-preserving type is a token: plaintext would become a column of "tokens"
-// unseen.  What it is has to be said.
-void require_using(const AlterTableStmt *alter) {
-  const Oid relid = RangeVarGetRelid(alter->relation, NoLock, true);
-  ListCell *cell = nullptr;
-  foreach (cell, alter->cmds) {
-    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
-    if (command->subtype != AT_AlterColumnType || !OidIsValid(relid)) continue;
-    const auto *column = reinterpret_cast<const ColumnDef *>(command->def);
-    if (column->raw_default != nullptr) continue;
-    const AttrNumber number = get_attnum(relid, command->name);
-    const Type target = LookupTypeName(nullptr, column->typeName, nullptr, true);
-    if (target == nullptr) continue;
-    const Oid type = typeTypeId(target);
-    ReleaseSysCache(target);
-    const TokenType *policy = format_policy(type);
-    if (policy == nullptr || number == InvalidAttrNumber) continue;
-    const TokenType *before = format_policy(get_atttype(relid, number));
-    if (before != nullptr && before->type == policy->type) continue;
-    ereport(ERROR,
-            (errcode(ERRCODE_DATATYPE_MISMATCH),
-             errmsg("column \"%s\" cannot be given the token type %s without USING", command->name, policy->name),
-             errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
-                     quote_identifier(command->name), policy->name, quote_identifier(command->name))));
   }
 }
 
@@ -225,16 +178,14 @@ void load_statement(const Node *statement) {
 
 }  // namespace
 
-UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
-  UtilityCommand command = {statement, nullptr, "", nullptr, NIL, false};
+void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_only_tree) {
+  *command = {};
+  command->statement = statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
-  if (IsA(node, AlterTableStmt)) {
-    require_using(reinterpret_cast<const AlterTableStmt *>(node));
-  } else if (IsA(node, CopyStmt)) {
-    if (takes_plaintext(reinterpret_cast<const CopyStmt *>(node))) log_guard_mark();
+  if (IsA(node, CopyStmt)) {
     if (PlannedStmt *rewritten = rewrite_copy(statement)) {
-      command.statement = rewritten;
+      command->statement = rewritten;
       *read_only_tree = false;
     }
   } else if (IsA(node, DeclareCursorStmt)) {
@@ -242,23 +193,48 @@ UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree) {
     if (strcmp(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname, "_pg_dump_cursor") == 0)
       delivery_mark_dump();
   } else if (!creating_extension && may_change_gate(node)) {
-    command.privileges = gate_snapshot();
-    command.name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
+    command->privileges = gate_snapshot();
+    command->name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
-  if (IsA(node, CreatedbStmt)) command.copies = database_copy_begin(reinterpret_cast<const CreatedbStmt *>(node));
+  if (IsA(node, CreatedbStmt)) command->copies = database_copy_begin(reinterpret_cast<const CreatedbStmt *>(node));
   vault_audit_utility(node);
-  command.protection = derived_columns_begin(node);
-  command.quotable = ddl_meter(node);
-  return command;
+  ddl_command_begin(&command->ddl, command->statement->utilityStmt);
+  ddl_command = &command->ddl;
 }
 
-void utility_error(const UtilityCommand *command) noexcept { ddl_meter_error(command->quotable); }
+void utility_copy_opens(const List *tables) {
+  const auto *copy = reinterpret_cast<const CopyStmt *>(ddl_command->statement);
+  if (copy->relation == nullptr) return;
+  ListCell *cell = nullptr;
+  foreach (cell, tables) {
+    const auto *table = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (table->rtekind != RTE_RELATION) continue;
+    if (!copy->is_from && compat_copies_out(get_rel_relkind(table->relid)) &&
+        (protected_relation(table->relid) != nullptr || statistics_table(table->relid)))
+      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                      errmsg("the name of the table to copy has come to stand for a protected table"),
+                      errhint("Run the command again.")));
+    // COPY FROM quotes its input in the context of an error, also of a line that is refused before any of its values
+    // has been tokenized.
+    if (copy->is_from && ddl_copy_table(table->relid)) log_guard_mark();
+  }
+}
+
+void utility_error(UtilityCommand *command) noexcept { ddl_command_error(&command->ddl); }
 
 void utility_end(UtilityCommand *command) {
   const Node *node = command->statement->utilityStmt;
+  // The command stays at hand while its labels are set: an error here is charged as one of its own would be.
+  PG_TRY();
+  { ddl_command_end(&command->ddl); }
+  PG_CATCH();
+  {
+    ddl_command_error(&command->ddl);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+  ddl_command = command->ddl.outer;
   if (command->privileges != nullptr) gate_audit_changes(command->privileges, command->name);
-  derived_columns_end(node, command->protection);
-  if (IsA(node, SecLabelStmt)) function_trust_bind(reinterpret_cast<const SecLabelStmt *>(node));
   audit_settings(node);
   if (command->copies) database_copy_end(reinterpret_cast<const CreatedbStmt *>(node));
   audit_membership(node);

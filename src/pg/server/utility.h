@@ -4,7 +4,7 @@
 
 #include "pg/base/boundary.h"
 
-#include "pg/ddl/derived_columns.h"
+#include "pg/ddl/ddl_command.h"
 #include "pg/reveal/gate.h"
 
 namespace redoubt::pg {
@@ -12,22 +12,25 @@ namespace redoubt::pg {
 // What utility_begin prepared and utility_end needs.  Plain data on the
 // hook's C stack.
 struct UtilityCommand {
-  PlannedStmt *statement;                // to run: the given one, or a rewritten copy
-  GateSnapshot *privileges;              // of the gate, before a command that may change them; null otherwise
-  const char *name;                      // the command's name, for the audit trail
-  const ProtectionSnapshot *protection;  // of columns that the command may free; null otherwise
-  const List *quotable;                  // token types whose values an error may quote
-  bool copies;                           // a database that holds Redoubt
+  PlannedStmt *statement;    // to run: the given one, or a rewritten copy
+  GateSnapshot *privileges;  // of the gate, before a command that may change them; null otherwise
+  const char *name;          // the command's name, for the audit trail
+  bool copies;               // a database that holds Redoubt
+  DdlCommand ddl;            // what it does to protected columns
 };
 
 // utility_begin rewrites COPY <protected table> TO into COPY (SELECT ...) TO, so
 // that the rows are metered; notes the gate's privileges before a command that
 // may change them; recognises a dump.  Clears *read_only_tree where it made a
 // copy of the statement.
-UtilityCommand utility_begin(PlannedStmt *statement, bool *read_only_tree);
+void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_only_tree);
+
+// While COPY runs: the tables that it has opened, a List of RangeTblEntry.  Raises 55000 for one whose rows would leave
+// without being metered, because the table was another one when the command was rewritten.
+void utility_copy_opens(const List *tables);
 
 // For the error path: charges for the values that the message may carry.
-void utility_error(const UtilityCommand *command) noexcept;
+void utility_error(UtilityCommand *command) noexcept;
 
 // utility_end records what the command changed: grants on the gate, redoubt.*
 // settings.

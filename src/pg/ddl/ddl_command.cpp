@@ -1,0 +1,550 @@
+// ddl_command.cpp - see ddl_command.h.
+//
+// The hook is called before the command's own changes are visible, with few exceptions that are named below: what a
+// relation's protection was is still found, and what became of an object is read with SnapshotSelf.
+// Covered by sql/standing_code.sql, sql/ddl_metering.sql and test/isolation/specs/standing_code.spec.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/roles.h"
+#include "pg/base/settings.h"
+#include "pg/ddl/ddl_command.h"
+#include "pg/limits/limits.h"
+#include "pg/meter/deferred_errors.h"
+#include "pg/meter/query_meter.h"
+#include "pg/protect/function_trust.h"
+#include "pg/protect/labels.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_code.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "access/tableam.h"
+#include "catalog/dependency.h"
+#include "catalog/partition.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+}
+
+extern "C" {
+static bool ddl_command_names(Node *node, void *names) {
+  if (node == nullptr) return false;
+  if (IsA(node, ColumnRef)) {
+    auto *list = static_cast<List **>(names);
+    *list = lappend(*list, llast(reinterpret_cast<ColumnRef *>(node)->fields));
+    return false;
+  }
+  return raw_expression_tree_walker(node, redoubt::pg::tree_walker(ddl_command_names), names);
+}
+}
+
+namespace redoubt::pg {
+
+constinit DdlCommand *ddl_command = nullptr;
+
+// Columns that the command may take out of protection, or fills from protected ones.
+struct ProtectedBefore {
+  ProtectedBefore *next;
+  Oid relid;
+  AttrNumber attno;
+  Oid token_type;
+};
+
+namespace {
+
+// Of the new table's columns, the token type each holds values of.  Set at the end of the query that fills it, used at
+// the end of the command around.
+constinit int filled_columns = 0;
+constinit Oid filled[MaxTupleAttributeNumber] = {};
+
+class CommandMemory {
+ public:
+  explicit CommandMemory(const DdlCommand *command) noexcept : old_(MemoryContextSwitchTo(command->context)) {}
+  void leave() const noexcept { MemoryContextSwitchTo(old_); }
+
+ private:
+  MemoryContext old_;
+};
+
+void remember(List **list, Oid object) {
+  const CommandMemory memory(ddl_command);
+  *list = list_append_unique_oid(*list, object);
+  memory.leave();
+}
+
+bool runs(NodeTag tag) noexcept { return ddl_command != nullptr && nodeTag(ddl_command->statement) == tag; }
+
+// ---- charges
+
+void touch(Oid token_type) {
+  if (list_member_oid(ddl_command->quotable, token_type)) return;
+  limits_require_no_debt(token_type, Operation::read);
+  remember(&ddl_command->quotable, token_type);
+}
+
+// Calls visit(column) for each protected column of the relation; a charge in it may rebuild the registry's entry.
+template <typename Visit>
+void each_protected_column(Oid relid, Visit &&visit) {
+  for (int i = 0;; ++i) {
+    const ProtectedRelation *relation = protected_relation(relid);
+    if (relation == nullptr || i >= relation->size) return;
+    const ProtectedColumn column = relation->column[i];
+    visit(column);
+  }
+}
+
+bool holds(const Bitmapset *columns, AttrNumber attno) {
+  return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
+         bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
+}
+
+// Partitions share a column: one of the name is charged once in a command.
+bool probed_before(const char *name) {
+  ListCell *cell = nullptr;
+  foreach (cell, ddl_command->probed)
+    if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0) return true;
+  const CommandMemory memory(ddl_command);
+  ddl_command->probed = lappend(ddl_command->probed, pstrdup(name));
+  memory.leave();
+  return false;
+}
+
+// Errors may quote values of `used`; that the command succeeds tells of `decides`.
+void charge_columns(Oid relid, const Bitmapset *used, const Bitmapset *decides) {
+  if (list_member_oid(ddl_command->made, relid)) return;  // without rows
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    const Oid type = column.source.token_type;
+    if (holds(used, column.attno)) touch(type);
+    const char *name = get_attname(relid, column.attno, true);
+    if (holds(decides, column.attno) && name != nullptr && !probed_before(name))
+      limits_charge(type, Operation::probe, 1);
+  });
+}
+
+void touch_all(Oid relid) {
+  each_protected_column(relid, [](const ProtectedColumn &column) { touch(column.source.token_type); });
+}
+
+// A new bound is checked on the rows of the partition, and of the default partition.
+void charge_bound(Oid parent, Oid partition) {
+  const Bitmapset *key = partition_key_columns(parent);
+  if (bms_is_empty(key)) return;
+  List *tables = find_all_inheritors(partition, NoLock, nullptr);
+  if (const Oid rest = get_default_partition_oid(parent); OidIsValid(rest)) tables = lappend_oid(tables, rest);
+  ListCell *cell = nullptr;
+  foreach (cell, tables) {
+    const Bitmapset *columns = standing_code_columns(parent, lfirst_oid(cell), key);
+    charge_columns(lfirst_oid(cell), columns, columns);
+  }
+}
+
+uint64 count_rows(Oid relid) {
+  uint64 rows = 0;
+  Relation relation = table_open(relid, AccessShareLock);
+  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+  TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+  TupleTableSlot *slot = table_slot_create(relation, nullptr);
+  while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+    CHECK_FOR_INTERRUPTS();
+    ++rows;
+  }
+  ExecDropSingleTupleTableSlot(slot);
+  table_endscan(scan);
+  UnregisterSnapshot(snapshot);
+  table_close(relation, AccessShareLock);
+  return rows;
+}
+
+void charge_many(Oid token_type, uint64 probes) {
+  while (probes > 0) {
+    const auto some = static_cast<uint32>(std::min<uint64>(probes, PG_INT32_MAX));
+    limits_charge(token_type, Operation::probe, some);
+    probes -= some;
+  }
+}
+
+// The columns in the key of the index that the table is clustered by.
+Bitmapset *cluster_key(Oid relid) {
+  Oid index = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_index_indrelid, relid)};
+  catalog_scan(IndexRelationId, IndexIndrelidIndexId, keys, [&index](const CatalogRow &row) {
+    if (row.as<Form_pg_index>()->indisclustered) index = row.as<Form_pg_index>()->indexrelid;
+  });
+  StandingCode code = {};
+  return OidIsValid(index) && standing_code_read(RelationRelationId, index, &code) ? code.columns : nullptr;
+}
+
+bool clusters_by_protected(Oid relid) {
+  const Bitmapset *key = cluster_key(relid);
+  bool any = false;
+  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= holds(key, column.attno); });
+  return any;
+}
+
+// The order of rows is charged when they are there, still under the command's lock.  CLUSTER of many tables has
+// committed by then.
+void note_clustered(Oid relid) {
+  if (!clusters_by_protected(relid)) return;
+  if (setting_mode == static_cast<int>(Mode::enforce) &&
+      (reinterpret_cast<const ClusterStmt *>(ddl_command->statement)->relation == nullptr ||
+       get_rel_relispartition(relid)))
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("table \"%s\" is clustered by a protected column", get_rel_name(relid)),
+                    errhint("CLUSTER such tables one by one, by name; a partition while it is detached.")));
+  touch_all(relid);
+  ddl_command->clustered = relid;
+}
+
+void charge_clustered(Oid relid) {
+  const Bitmapset *key = cluster_key(relid);
+  const uint64 rows = count_rows(relid);
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (holds(key, column.attno)) charge_many(column.source.token_type, rows);
+  });
+}
+
+// ---- labels that follow values
+
+void add_before(Oid relid, AttrNumber attno, Oid token_type) {
+  for (const ProtectedBefore *known = ddl_command->before; known != nullptr; known = known->next)
+    if (known->relid == relid && known->attno == attno) return;
+  auto *column = static_cast<ProtectedBefore *>(MemoryContextAlloc(ddl_command->context, sizeof(ProtectedBefore)));
+  *column = {ddl_command->before, relid, attno, token_type};
+  ddl_command->before = column;
+}
+
+void remember_protected(Oid relid) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i)
+    if (!relation->column[i].borrowed)
+      add_before(relid, relation->column[i].attno, relation->column[i].source.token_type);
+}
+
+const AlterTableCmd *type_change(const char *column) {
+  if (!runs(T_AlterTableStmt) || column == nullptr) return nullptr;
+  ListCell *cell = nullptr;
+  foreach (cell, reinterpret_cast<const AlterTableStmt *>(ddl_command->statement)->cmds) {
+    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+    if (command->subtype == AT_AlterColumnType && strcmp(command->name, column) == 0) return command;
+  }
+  return nullptr;
+}
+
+// USING that mentions a protected column moves its values.  A name that is no column stands for the whole row.
+Oid moved_type(Oid relid, const AlterTableCmd *command) {
+  List *names = NIL;
+  ddl_command_names(reinterpret_cast<const ColumnDef *>(command->def)->raw_default, &names);
+  const ProtectedRelation *relation = protected_relation(relid);
+  ListCell *cell = nullptr;
+  foreach (cell, names) {
+    auto *name = static_cast<Node *>(lfirst(cell));
+    const AttrNumber attno = IsA(name, String) ? get_attnum(relid, strVal(name)) : InvalidAttrNumber;
+    for (int i = 0; relation != nullptr && i < relation->size; ++i)
+      if (attno == InvalidAttrNumber || relation->column[i].attno == attno)
+        return relation->column[i].source.token_type;
+  }
+  return InvalidOid;
+}
+
+// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
+const TokenType *format_of(Oid type) {
+  Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
+  const TokenType *found = token_type_find(base);
+  return found != nullptr && found->format != nullptr ? found : nullptr;
+}
+
+// ALTER COLUMN TYPE without USING assigns the old values, and what is assigned to a format-preserving type is a token:
+// plaintext would become a column of "tokens" unseen.  What it is has to be said.
+void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
+  if (reinterpret_cast<const ColumnDef *>(command->def)->raw_default != nullptr) return;
+  Oid type = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan_self(AttributeRelationId, AttributeRelidNumIndexId, keys, [&type, attno](const CatalogRow &row) {
+    if (row.as<Form_pg_attribute>()->attnum == attno) type = row.as<Form_pg_attribute>()->atttypid;
+  });
+  const TokenType *after = OidIsValid(type) ? format_of(type) : nullptr;
+  if (after == nullptr) return;
+  const TokenType *before = format_of(get_atttype(relid, attno));
+  if (before != nullptr && before->type == after->type) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_DATATYPE_MISMATCH),
+           errmsg("column \"%s\" cannot be given the token type %s without USING", command->name, after->name),
+           errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
+                   quote_identifier(command->name), after->name, quote_identifier(command->name))));
+}
+
+void column_altered(Oid relid, AttrNumber attno) {
+  if (!runs(T_AlterTableStmt)) return;
+  remember(&ddl_command->changed, relid);
+  remember_protected(relid);
+  const AlterTableCmd *change = type_change(get_attname(relid, attno, true));
+  if (change == nullptr) return;
+  require_using(relid, attno, change);
+  if (protected_relation(relid) == nullptr) return;
+  ddl_command->only_trusted = true;
+  touch_all(relid);
+  if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type)) add_before(relid, attno, token_type);
+}
+
+// ---- events
+
+bool inherits_now(Oid child, Oid parent) {
+  bool any = false;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_inherits_inhrelid, child)};
+  catalog_scan_self(InheritsRelationId, InheritsRelidSeqnoIndexId, keys,
+                    [&](const CatalogRow &row) { any |= row.as<Form_pg_inherits>()->inhparent == parent; });
+  return any;
+}
+
+// What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
+void inheritance_changed(Oid child, Oid parent) {
+  ListCell *cell = nullptr;
+  List *tables = find_all_inheritors(child, NoLock, nullptr);
+  if (!inherits_now(child, parent)) {
+    foreach (cell, tables) remember_protected(lfirst_oid(cell));
+    return;
+  }
+  CommandCounterIncrement();
+  foreach (cell, tables) standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+  charge_bound(parent, child);
+}
+
+// A domain's constraint is tried on the columns of the domain.
+void charge_domain(const StandingCode &code) {
+  ListCell *cell = nullptr;
+  const List *uses = type_uses(code.domain);
+  foreach (cell, uses) {
+    const auto *use = static_cast<const TypeUse *>(lfirst(cell));
+    if (use->attno <= 0) continue;
+    const Bitmapset *column = bms_make_singleton(use->attno - FirstLowInvalidHeapAttributeNumber);
+    charge_columns(use->relid, column, bms_is_empty(code.decides) ? nullptr : column);
+  }
+}
+
+void code_made(Oid class_id, Oid object, bool created) {
+  StandingCode code = {};
+  if (!standing_code_read(class_id, object, &code)) return;
+  if (created) standing_code_made(code);
+  if (ddl_command == nullptr || IsA(ddl_command->statement, RenameStmt)) return;
+  if (OidIsValid(code.domain)) return charge_domain(code);
+  const bool all = class_id == ConstraintRelationId && code.decides != nullptr;
+  if (class_id != ConstraintRelationId && class_id != RelationRelationId && class_id != AttrDefaultRelationId) return;
+  if (all && !created && !runs(T_AlterTableStmt)) return;
+  charge_columns(code.relid, code.columns, code.decides);
+}
+
+// The materialised view whose new contents the relation is made for: PostgreSQL calls it pg_temp_<OID>.
+Oid refreshed_by(Oid relid) {
+  Oid view = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_class_oid, relid)};
+  catalog_scan_self(RelationRelationId, ClassOidIndexId, keys, [&view](const CatalogRow &row) {
+    const char *name = NameStr(row.as<Form_pg_class>()->relname);
+    if (strncmp(name, "pg_temp_", 8) == 0) view = static_cast<Oid>(strtoul(name + 8, nullptr, 10));
+  });
+  return view;
+}
+
+void relation_made(Oid relid) {
+  if (ddl_command == nullptr) return;
+  remember(&ddl_command->made, relid);
+  if (OidIsValid(ddl_command->filled)) return;
+  if (runs(T_RefreshMatViewStmt)) {
+    ddl_command->filled = refreshed_by(relid);
+    if (OidIsValid(ddl_command->filled)) touch_all(ddl_command->filled);
+  } else if (runs(T_CreateTableAsStmt) || runs(T_ExplainStmt)) {
+    ddl_command->filled = relid;
+  }
+}
+
+// A function whose trust somebody relies on changes through an admin only.  A look-up still finds what it was.
+void function_changes(Oid function) {
+  if (!function_is_vouched(function) || is_redoubt_admin(GetUserId())) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+           errmsg("function %s is trusted with protected values and cannot be changed", format_procedure(function)),
+           errhint("A member of redoubt_admin may change it, or take the trust away: SECURITY LABEL FOR redoubt "
+                   "ON FUNCTION ... IS NULL.")));
+}
+
+Oid column_default(Oid relid, int attno) {
+  Oid found = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attrdef_adrelid, relid)};
+  catalog_scan_self(AttrDefaultRelationId, AttrDefaultIndexId, keys, [&found, attno](const CatalogRow &row) {
+    if (row.as<Form_pg_attrdef>()->adnum == attno) found = row.as<Form_pg_attrdef>()->oid;
+  });
+  return found;
+}
+
+void created(Oid class_id, Oid object, int column) {
+  if (class_id == ProcedureRelationId) return function_changes(object);
+  if (class_id == RelationRelationId && column > 0) {
+    if (ddl_command != nullptr) remember(&ddl_command->changed, object);
+    return;
+  }
+  // Of a column's expression, PostgreSQL tells the table and the column.
+  code_made(class_id, class_id == AttrDefaultRelationId ? column_default(object, column) : object, true);
+  if (class_id == RelationRelationId) relation_made(object);
+}
+
+void altered(Oid class_id, Oid object, int column, const ObjectAccessPostAlter *more) {
+  switch (class_id) {
+    case ProcedureRelationId:
+      return function_changes(object);
+    case InheritsRelationId:
+      if (ddl_command != nullptr) inheritance_changed(object, more->auxiliary_id);
+      return;
+    case RelationRelationId:
+      if (column > 0 && ddl_command != nullptr) column_altered(object, static_cast<AttrNumber>(column));
+      if (column == 0 && runs(T_ClusterStmt)) note_clustered(object);
+      return;
+    case PolicyRelationId:
+    case RewriteRelationId:
+    case TriggerRelationId:
+    case StatisticExtRelationId:
+      return code_made(class_id, object, true);
+    case ConstraintRelationId:  // VALIDATE
+      return code_made(class_id, object, runs(T_AlterTableStmt) || runs(T_AlterDomainStmt));
+    default:
+      return;
+  }
+}
+
+bool is_harmless(Oid function) {
+  if (function_is_trusted(function)) return true;
+  int arguments = 0;
+  Oid *types = nullptr;
+  get_func_signature(function, &types, &arguments);
+  return function < FirstNormalObjectId && arguments == 0;
+}
+
+void label_filled(Oid relid) {
+  const int n = filled_columns;
+  filled_columns = 0;
+  for (int i = 0; i < n; ++i) {
+    const auto attno = static_cast<AttrNumber>(i + 1);
+    if (OidIsValid(filled[i]) && !OidIsValid(protected_column_type(relid, attno)))
+      labels_derive(relid, attno, filled[i]);
+  }
+}
+
+void label_freed(const ProtectedBefore *before) {
+  for (; before != nullptr; before = before->next) {
+    if (!OidIsValid(get_atttype(before->relid, before->attno))) continue;  // dropped
+    if (OidIsValid(protected_column_type(before->relid, before->attno))) continue;
+    labels_derive(before->relid, before->attno, before->token_type);
+    remember(&ddl_command->changed, before->relid);
+  }
+}
+
+// A label that an admin has set, or taken away.
+void check_labelled() {
+  const ObjectAddress object = labels_take_labelled();
+  if (object.classId == RelationRelationId) return standing_code_check(object.objectId);
+  if (object.classId == TypeRelationId) return standing_code_check_type(object.objectId);
+  if (object.classId != ProcedureRelationId) return;
+  function_trust_bind(object.objectId);
+  CommandCounterIncrement();
+  if (!function_is_trusted(object.objectId)) standing_code_check_all(object.objectId);
+}
+
+void check_changed() {
+  ListCell *cell = nullptr;
+  List *changed = list_concat_unique_oid(list_copy(ddl_command->made), ddl_command->changed);
+  foreach (cell, changed) {
+    const Oid relid = lfirst_oid(cell);
+    const char kind = get_rel_relkind(relid);
+    if (kind == RELKIND_COMPOSITE_TYPE || protected_relation(relid) != nullptr) standing_code_check(relid);
+  }
+}
+
+}  // namespace
+
+void ddl_command_begin(DdlCommand *command, const Node *statement) {
+  *command = {};
+  command->statement = statement;
+  command->outer = ddl_command;
+  command->context = CurrentMemoryContext;
+  if (IsA(statement, CreateTableAsStmt) || IsA(statement, RefreshMatViewStmt) || IsA(statement, ExplainStmt))
+    filled_columns = 0;
+  if (IsA(statement, ConstraintsSetStmt)) command->quotable = list_copy(deferred_errors_types());
+  if (IsA(statement, TransactionStmt) &&
+      reinterpret_cast<const TransactionStmt *>(statement)->kind == TRANS_STMT_ROLLBACK)
+    deferred_errors_forget();
+}
+
+void ddl_command_error(DdlCommand *command) noexcept {
+  ddl_command = command->outer;
+  if (command->quotable == NIL || !error_may_carry_values()) return;
+  ListCell *cell = nullptr;
+  foreach (cell, command->quotable) limits_force(lfirst_oid(cell), Operation::read, 1);
+}
+
+void ddl_command_end(DdlCommand *command) {
+  const bool labels = IsA(command->statement, SecLabelStmt);
+  const bool fills = OidIsValid(command->filled) && filled_columns > 0;
+  if (labels || fills || command->before != nullptr || command->made != NIL || command->changed != NIL) {
+    CommandCounterIncrement();
+    if (labels) check_labelled();
+    if (fills) label_filled(command->filled);
+    label_freed(command->before);
+    CommandCounterIncrement();
+    if (fills) remember(&command->changed, command->filled);
+    check_changed();
+  }
+  if (OidIsValid(command->clustered)) charge_clustered(command->clustered);
+}
+
+void ddl_object_access(ObjectAccessType access, Oid class_id, Oid object, int column, void *argument) {
+  if (IsParallelWorker()) return;
+  switch (access) {
+    case OAT_POST_CREATE:
+      return created(class_id, object, column);
+    case OAT_POST_ALTER:
+      return altered(class_id, object, column, static_cast<const ObjectAccessPostAlter *>(argument));
+    case OAT_DROP:
+      // What PostgreSQL drops by itself, such as the objects of a session's temporary schema, goes.
+      if (class_id == ProcedureRelationId && argument != nullptr &&
+          (static_cast<const ObjectAccessDrop *>(argument)->dropflags & PERFORM_DELETION_INTERNAL) == 0)
+        function_changes(object);
+      return;
+    default:
+      return;
+  }
+}
+
+void ddl_function_called(Oid function) {
+  if (is_harmless(function)) return;
+  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
+  ereport(enforced ? ERROR : WARNING,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+           errmsg("function %s is not trusted with protected values", format_procedure(function)),
+           errhint("A member of redoubt_admin can vouch for it: %s", function_vouch(function))));
+}
+
+bool ddl_copy_table(Oid relid) {
+  if (protected_relation(relid) == nullptr) return false;
+  touch_all(relid);
+  deferred_errors_note_table(relid);
+  return true;
+}
+
+void ddl_command_filled(const PlanAnalysis *analysis) {
+  filled_columns = std::min(analysis->columns, MaxTupleAttributeNumber);
+  bool any = false;
+  for (int c = 0; c < filled_columns; ++c) {
+    filled[c] = InvalidOid;
+    for (int i = analysis->sources - 1; i >= 0; --i)
+      if (analysis->column[c].flow.count[i] != 0) filled[c] = analysis->source[i].token_type;
+    any |= OidIsValid(filled[c]);
+  }
+  // What follows builds the view's indexes of the new rows.
+  if (any && runs(T_RefreshMatViewStmt)) ddl_command->only_trusted = true;
+}
+
+}  // namespace redoubt::pg

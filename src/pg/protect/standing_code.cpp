@@ -1,0 +1,658 @@
+// standing_code.cpp - see standing_code.h.
+//
+// All is read from the catalogs, by OID, under the lock of the command at hand.  An object that a command has just
+// made is not visible to its own cached look-ups yet: rows of objects are read with SnapshotSelf.
+// Operator classes are not looked at: only superusers make them.
+// Covered by sql/standing_code.sql and test/isolation/specs/standing_code.spec.
+#include "pg/base/boundary.h"
+
+#include "pg/audit/audit_trail.h"
+#include "pg/audit/kek.h"
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/settings.h"
+#include "pg/protect/function_trust.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_code.h"
+
+extern "C" {
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_range.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "storage/lmgr.h"
+#include "utils/regproc.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// What an expression mentions, and the first function in it that is not trusted.
+struct Look {
+  int depth;  // of queries around the node at hand
+  Bitmapset *columns;
+  Oid function;
+};
+
+Oid type_untrusted(Oid type);
+
+void note(Look *look, Oid function) {
+  if (!OidIsValid(look->function)) look->function = function;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool standing_code_untrusted(Oid function, void *context) {
+  if (!redoubt::pg::function_is_trusted(function))
+    redoubt::pg::note(static_cast<redoubt::pg::Look *>(context), function);
+  return false;
+}
+static bool standing_code_walker(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  auto *look = static_cast<Look *>(context);
+  if (IsA(node, Query)) {
+    ++look->depth;
+    query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(standing_code_walker), context, 0);
+    --look->depth;
+    return false;
+  }
+  if (IsA(node, Var)) {
+    // The table's row is number 1; in rules and conditions of triggers the new row is number 2.
+    const auto *variable = reinterpret_cast<const Var *>(node);
+    if (static_cast<int>(variable->varlevelsup) == look->depth && (variable->varno == 1 || variable->varno == 2))
+      look->columns = bms_add_member(look->columns, variable->varattno - FirstLowInvalidHeapAttributeNumber);
+    return false;
+  }
+  check_functions_in_node(node, standing_code_untrusted, context);
+  if (IsA(node, CoerceToDomain)) note(look, type_untrusted(reinterpret_cast<CoerceToDomain *>(node)->resulttype));
+  if (IsA(node, FuncExpr)) note(look, type_untrusted(reinterpret_cast<FuncExpr *>(node)->funcresulttype));
+  return expression_tree_walker(node, tree_walker(standing_code_walker), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+Look look_at(Node *expression, int depth = 0) {
+  Look look = {depth, nullptr, InvalidOid};
+  standing_code_walker(expression, &look);
+  return look;
+}
+
+Node *stored(const CatalogRow &row, int attribute) {
+  bool null = true;
+  const Datum written = row.get(attribute, &null);
+  return null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
+}
+
+void add(StandingCode *code, const Look &look) {
+  code->columns = bms_add_members(code->columns, look.columns);
+  if (!OidIsValid(code->function)) code->function = look.function;
+}
+
+// The first function that is not trusted and that making a value of the type runs.
+Oid type_untrusted(Oid type) {
+  if (type < FirstNormalObjectId) return InvalidOid;
+  check_stack_depth();
+  Oid function = InvalidOid;
+  if (const char kind = get_typtype(type); kind == TYPTYPE_DOMAIN) {
+    ScanKeyData keys[] = {catalog_key(Anum_pg_constraint_contypid, type)};
+    catalog_scan(ConstraintRelationId, ConstraintTypidIndexId, keys, [&function](const CatalogRow &row) {
+      if (!OidIsValid(function)) function = look_at(stored(row, Anum_pg_constraint_conbin)).function;
+    });
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    const Oid base =
+        HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype : InvalidOid;
+    if (HeapTupleIsValid(tuple)) ReleaseSysCache(tuple);
+    return OidIsValid(function) ? function : type_untrusted(base);
+  } else if (kind == TYPTYPE_RANGE) {
+    HeapTuple tuple = SearchSysCache1(RANGETYPE, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    const auto *range = reinterpret_cast<Form_pg_range>(GETSTRUCT(tuple));
+    const Oid inner = range->rngsubtype;
+    for (const Oid of : {range->rngcanonical, range->rngsubdiff})
+      if (OidIsValid(of) && !function_is_trusted(of)) function = of;
+    ReleaseSysCache(tuple);
+    return OidIsValid(function) ? function : type_untrusted(inner);
+  }
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return type_untrusted(element);
+  const Oid row_of = get_typ_typrelid(type);
+  if (!OidIsValid(row_of)) return InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, row_of)};
+  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&function](const CatalogRow &row) {
+    const auto *attribute = row.as<Form_pg_attribute>();
+    if (attribute->attnum > 0 && !attribute->attisdropped && !OidIsValid(function))
+      function = type_untrusted(attribute->atttypid);
+  });
+  return function;
+}
+
+constexpr int kWhole = -FirstLowInvalidHeapAttributeNumber;
+int member(AttrNumber attno) noexcept { return attno - FirstLowInvalidHeapAttributeNumber; }
+
+// ---- one object of each kind.  Each fills in what its catalog's row says.
+
+void read_index(StandingCode *code, const CatalogRow &row) {
+  const auto *index = row.as<Form_pg_index>();
+  *code = {RelationRelationId,
+           index->indexrelid,
+           index->indrelid,
+           InvalidOid,
+           "index",
+           nullptr,
+           nullptr,
+           nullptr,
+           InvalidOid,
+           false,
+           false};
+  const Look expressions = look_at(stored(row, Anum_pg_index_indexprs));
+  const Look predicate = look_at(stored(row, Anum_pg_index_indpred));
+  add(code, expressions);
+  add(code, predicate);
+  code->decides = bms_copy(predicate.columns);
+  if (index->indisunique) code->decides = bms_add_members(code->decides, expressions.columns);
+  for (int i = 0; i < index->indnatts; ++i)
+    if (index->indkey.values[i] > 0) code->columns = bms_add_member(code->columns, member(index->indkey.values[i]));
+}
+
+void read_constraint(StandingCode *code, const CatalogRow &row) {
+  const auto *constraint = row.as<Form_pg_constraint>();
+  *code = {ConstraintRelationId,
+           constraint->oid,
+           constraint->conrelid,
+           constraint->contypid,
+           OidIsValid(constraint->contypid) ? "constraint of a domain" : "constraint",
+           pstrdup(NameStr(constraint->conname)),
+           nullptr,
+           nullptr,
+           InvalidOid,
+           false,
+           false};
+  add(code, look_at(stored(row, Anum_pg_constraint_conbin)));
+  if (constraint->convalidated)
+    code->decides = OidIsValid(constraint->contypid) ? bms_make_singleton(kWhole) : bms_copy(code->columns);
+  bool null = true;
+  const Datum keys = row.get(Anum_pg_constraint_conkey, &null);
+  if (null) return;
+  ArrayType *array = DatumGetArrayTypeP(keys);
+  const auto *key = reinterpret_cast<const int16 *>(ARR_DATA_PTR(array));
+  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i)
+    if (key[i] > 0) code->columns = bms_add_member(code->columns, member(key[i]));
+}
+
+void read_default(StandingCode *code, const CatalogRow &row) {
+  const auto *given = row.as<Form_pg_attrdef>();
+  *code = {AttrDefaultRelationId,
+           given->oid,
+           given->adrelid,
+           InvalidOid,
+           "generated column",
+           nullptr,
+           nullptr,
+           nullptr,
+           InvalidOid,
+           false,
+           false};
+  code->name = get_attname(given->adrelid, given->adnum, true);
+  add(code, look_at(stored(row, Anum_pg_attrdef_adbin)));
+}
+
+void read_statistics(StandingCode *code, const CatalogRow &row) {
+  const auto *statistics = row.as<Form_pg_statistic_ext>();
+  *code = {StatisticExtRelationId,
+           statistics->oid,
+           statistics->stxrelid,
+           InvalidOid,
+           "statistics",
+           pstrdup(NameStr(statistics->stxname)),
+           nullptr,
+           nullptr,
+           InvalidOid,
+           false,
+           true};
+  add(code, look_at(stored(row, Anum_pg_statistic_ext_stxexprs)));
+}
+
+void read_policy(StandingCode *code, const CatalogRow &row) {
+  const auto *policy = row.as<Form_pg_policy>();
+  *code = {PolicyRelationId, policy->oid, policy->polrelid, InvalidOid, "policy", pstrdup(NameStr(policy->polname)),
+           nullptr,          nullptr,     InvalidOid,       false,      true};
+  add(code, look_at(stored(row, Anum_pg_policy_polqual)));
+  add(code, look_at(stored(row, Anum_pg_policy_polwithcheck)));
+}
+
+void read_rule(StandingCode *code, const CatalogRow &row) {
+  const auto *rule = row.as<Form_pg_rewrite>();
+  *code = {RewriteRelationId, rule->oid, rule->ev_class, InvalidOid, "rule", pstrdup(NameStr(rule->rulename)),
+           nullptr,           nullptr,   InvalidOid,     true,       true};
+  if (rule->ev_type == '0' + CMD_SELECT) {  // a view's own
+    code->copies = false;
+    return;
+  }
+  add(code, look_at(stored(row, Anum_pg_rewrite_ev_qual)));
+  add(code, look_at(stored(row, Anum_pg_rewrite_ev_action), -1));
+}
+
+// A trigger gets rows as a whole.  One without rows or transition tables gets none.
+void read_trigger(StandingCode *code, const CatalogRow &row) {
+  const auto *trigger = row.as<Form_pg_trigger>();
+  *code = {TriggerRelationId, trigger->oid, trigger->tgrelid, InvalidOid, "trigger", pstrdup(NameStr(trigger->tgname)),
+           nullptr,           nullptr,      InvalidOid,       false,      false};
+  bool no_old = true;
+  bool no_new = true;
+  row.get(Anum_pg_trigger_tgoldtable, &no_old);
+  row.get(Anum_pg_trigger_tgnewtable, &no_new);
+  code->inherited = !no_old || !no_new;
+  add(code, look_at(stored(row, Anum_pg_trigger_tgqual)));
+  if (trigger->tgisinternal && trigger->tgfoid < FirstNormalObjectId) return;  // of a foreign or unique key
+  if (!code->inherited && !TRIGGER_FOR_ROW(trigger->tgtype)) return;
+  code->columns = bms_add_member(code->columns, kWhole);
+  if (trigger->tgfoid != F_SUPPRESS_REDUNDANT_UPDATES_TRIGGER && !function_is_trusted(trigger->tgfoid))
+    code->function = trigger->tgfoid;
+}
+
+using Reader = void (*)(StandingCode *, const CatalogRow &);
+
+struct Catalog {
+  Oid class_id;  // as object addresses have it
+  Oid catalog;   // that has the row
+  Oid index;     // by the object's OID
+  AttrNumber oid;
+  Oid index_by_table;  // that begins with the table's OID, or InvalidOid
+  AttrNumber table;
+  Reader read;
+};
+
+constexpr Catalog kCatalogs[] = {
+    {RelationRelationId, IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, IndexIndrelidIndexId,
+     Anum_pg_index_indrelid, read_index},
+    {ConstraintRelationId, ConstraintRelationId, ConstraintOidIndexId, Anum_pg_constraint_oid,
+     ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, read_constraint},
+    {AttrDefaultRelationId, AttrDefaultRelationId, AttrDefaultOidIndexId, Anum_pg_attrdef_oid, AttrDefaultIndexId,
+     Anum_pg_attrdef_adrelid, read_default},
+    {StatisticExtRelationId, StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
+     StatisticExtRelidIndexId, Anum_pg_statistic_ext_stxrelid, read_statistics},
+    {PolicyRelationId, PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, PolicyPolrelidPolnameIndexId,
+     Anum_pg_policy_polrelid, read_policy},
+    {RewriteRelationId, RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, RewriteRelRulenameIndexId,
+     Anum_pg_rewrite_ev_class, read_rule},
+    {TriggerRelationId, TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid, TriggerRelidNameIndexId,
+     Anum_pg_trigger_tgrelid, read_trigger},
+};
+
+// The name of a relation that the current command may have made.
+const char *relation_name(Oid relid) {
+  const char *name = "";
+  ScanKeyData keys[] = {catalog_key(Anum_pg_class_oid, relid)};
+  catalog_scan_self(RelationRelationId, ClassOidIndexId, keys,
+                    [&name](const CatalogRow &row) { name = pstrdup(NameStr(row.as<Form_pg_class>()->relname)); });
+  return name;
+}
+
+bool is_unvouched(const StandingCode &code) { return OidIsValid(code.function) || code.copies; }
+
+void read_all(List **into, Oid relid, bool ancestor) {
+  for (const Catalog &catalog : kCatalogs) {
+    ScanKeyData keys[] = {catalog_key(catalog.table, relid)};
+    catalog_scan(catalog.catalog, catalog.index_by_table, keys, [&](const CatalogRow &row) {
+      auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
+      catalog.read(code, row);
+      if (!is_unvouched(*code) || (ancestor && !code->inherited)) return;
+      if (code->name == nullptr) code->name = relation_name(code->object);
+      *into = lappend(*into, code);
+    });
+  }
+}
+
+// The expressions of a partition key are evaluated for rows of every partition beneath.
+void read_partition_key(List **into, Oid relid) {
+  HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return;
+  bool null = true;
+  const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
+  Node *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
+  ReleaseSysCache(tuple);
+  auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
+  *code = {PartitionedRelationId,
+           relid,
+           relid,
+           InvalidOid,
+           "partition key",
+           get_rel_name(relid),
+           nullptr,
+           nullptr,
+           InvalidOid,
+           false,
+           true};
+  add(code, look_at(expressions));
+  if (is_unvouched(*code)) *into = lappend(*into, code);
+}
+
+// Types of columns; what their constraints get is the column.
+void read_types(List **into, Oid relid) {
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&](const CatalogRow &row) {
+    const auto *attribute = row.as<Form_pg_attribute>();
+    if (attribute->attnum <= 0 || attribute->attisdropped) return;
+    const Oid function = type_untrusted(attribute->atttypid);
+    if (!OidIsValid(function)) return;
+    auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
+    *code = {TypeRelationId,
+             attribute->atttypid,
+             relid,
+             InvalidOid,
+             "type",
+             format_type_be(attribute->atttypid),
+             bms_make_singleton(member(attribute->attnum)),
+             nullptr,
+             function,
+             false,
+             false};
+    *into = lappend(*into, code);
+  });
+}
+
+void read_ancestors(List **into, Oid relid) {
+  check_stack_depth();
+  ListCell *cell = nullptr;
+  const List *parents = catalog_parents(relid);
+  foreach (cell, parents) {
+    read_all(into, lfirst_oid(cell), true);
+    read_partition_key(into, lfirst_oid(cell));
+    read_ancestors(into, lfirst_oid(cell));
+  }
+}
+
+// The first protected column of the table that the object gets, or 0.
+AttrNumber column_it_gets(const StandingCode &code, Oid relid) {
+  const ProtectedRelation *relation = protected_relation(relid);
+  if (relation == nullptr) return InvalidAttrNumber;
+  const AttrNumber first = relation->column[0].attno;
+  if (bms_is_member(kWhole, code.columns)) return first;
+  const Bitmapset *columns = standing_code_columns(code.relid, relid, code.columns);
+  relation = protected_relation(relid);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i)
+    if (bms_is_member(member(relation->column[i].attno), columns)) return relation->column[i].attno;
+  return InvalidAttrNumber;
+}
+
+const char *described(const StandingCode &code) { return psprintf("%s \"%s\"", code.kind, code.name); }
+
+const char *detail_of(const StandingCode &code, Oid relid, AttrNumber attno) {
+  const char *column = get_attname(relid, attno, true);
+  if (column == nullptr) column = "";
+  if (OidIsValid(code.function))
+    return psprintf("%s would hand column \"%s\" to function %s.", described(code), column,
+                    format_procedure_qualified(code.function));
+  return psprintf("%s would hand column \"%s\" to commands of its own.", described(code), column);
+}
+
+const char *help_of(const StandingCode &code) {
+  if (OidIsValid(code.function)) return function_vouch(code.function);
+  return psprintf(
+      "DROP RULE %s ON %s", quote_identifier(code.name),
+      quote_qualified_identifier(get_namespace_name(get_rel_namespace(code.relid)), get_rel_name(code.relid)));
+}
+
+const char *joined(const char *so_far, const char *more, const char *between) {
+  return so_far == nullptr ? more : psprintf("%s%s%s", so_far, between, more);
+}
+
+void lock_domain(Oid type) {
+  if (OidIsValid(type)) LockDatabaseObject(TypeRelationId, type, 0, ShareLock);
+}
+
+// A column becomes protected when its domain is labelled: that waits for code on the table, and the other way round.
+void lock_domains(Oid relid) {
+  List *domains = NIL;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&domains](const CatalogRow &row) {
+    const auto *attribute = row.as<Form_pg_attribute>();
+    if (attribute->attnum > 0 && attribute->atttypid >= FirstNormalObjectId)
+      domains = lappend_oid(domains, attribute->atttypid);
+  });
+  ListCell *cell = nullptr;
+  foreach (cell, domains) {
+    Oid type = lfirst_oid(cell);
+    if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
+    if (get_typtype(type) == TYPTYPE_DOMAIN) lock_domain(type);
+  }
+}
+
+void collect_uses(List **uses, List **seen, Oid type) {
+  check_stack_depth();
+  if (!OidIsValid(type) || list_member_oid(*seen, type)) return;
+  *seen = lappend_oid(*seen, type);
+  List *further = NIL;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_depend_refclassid, TypeRelationId),
+                        catalog_key(Anum_pg_depend_refobjid, type)};
+  catalog_scan(DependRelationId, DependReferenceIndexId, keys, [&](const CatalogRow &row) {
+    const auto *dependent = row.as<Form_pg_depend>();
+    if (dependent->classid == TypeRelationId) {
+      further = lappend_oid(further, dependent->objid);
+    } else if (dependent->classid == RelationRelationId && dependent->objsubid > 0) {
+      auto *use = static_cast<TypeUse *>(palloc(sizeof(TypeUse)));
+      *use = {dependent->objid, static_cast<AttrNumber>(dependent->objsubid)};
+      *uses = lappend(*uses, use);
+      further = lappend_oid(further, get_rel_type_id(dependent->objid));
+    } else {
+      StandingCode code = {};
+      if (!standing_code_read(dependent->classid, dependent->objid, &code)) return;
+      auto *use = static_cast<TypeUse *>(palloc(sizeof(TypeUse)));
+      *use = {code.relid, InvalidAttrNumber};
+      if (OidIsValid(code.relid)) *uses = lappend(*uses, use);
+      if (OidIsValid(code.domain)) further = lappend_oid(further, code.domain);
+    }
+  });
+  ListCell *cell = nullptr;
+  foreach (cell, further) collect_uses(uses, seen, lfirst_oid(cell));
+}
+
+}  // namespace
+
+const char *function_vouch(Oid function) {
+  return psprintf("SECURITY LABEL FOR redoubt ON %s %s IS 'trusted'",
+                  get_func_prokind(function) == PROKIND_PROCEDURE ? "PROCEDURE" : "FUNCTION",
+                  format_procedure_qualified(function));
+}
+
+bool standing_code_read(Oid class_id, Oid object, StandingCode *code) {
+  bool found = false;
+  for (const Catalog &catalog : kCatalogs) {
+    if (catalog.class_id != class_id) continue;
+    ScanKeyData keys[] = {catalog_key(catalog.oid, object)};
+    catalog_scan_self(catalog.catalog, catalog.index, keys, [&](const CatalogRow &row) {
+      catalog.read(code, row);
+      found = true;
+    });
+    if (found && code->name == nullptr) code->name = relation_name(object);
+  }
+  return found;
+}
+
+Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) {
+  if (from == relid) return bms_copy(columns);
+  Bitmapset *same = nullptr;
+  int next = -1;
+  while ((next = bms_next_member(columns, next)) >= 0) {
+    const auto attno = static_cast<AttrNumber>(next + FirstLowInvalidHeapAttributeNumber);
+    if (attno == 0) same = bms_add_member(same, kWhole);
+    const char *name = attno > 0 ? get_attname(from, attno, true) : nullptr;
+    const AttrNumber there = name != nullptr ? get_attnum(relid, name) : InvalidAttrNumber;
+    if (there > 0) same = bms_add_member(same, member(there));
+  }
+  return same;
+}
+
+bool standing_code_gets(const StandingCode &code, Oid relid) {
+  return is_unvouched(code) && column_it_gets(code, relid) != InvalidAttrNumber;
+}
+
+List *standing_code_of(Oid relid, bool every_column) {
+  List *all = NIL;
+  if (!every_column && protected_relation(relid) == nullptr) return NIL;
+  read_all(&all, relid, false);
+  read_partition_key(&all, relid);
+  read_types(&all, relid);
+  read_ancestors(&all, relid);
+  List *getting = NIL;
+  ListCell *cell = nullptr;
+  foreach (cell, all) {
+    auto *code = static_cast<StandingCode *>(lfirst(cell));
+    if (every_column ? !bms_is_empty(code->columns) : standing_code_gets(*code, relid))
+      getting = lappend(getting, code);
+  }
+  return getting;
+}
+
+void standing_code_require(Oid relid, List *code) {
+  const char *details = nullptr;
+  const char *help = nullptr;
+  ListCell *cell = nullptr;
+  foreach (cell, code) {
+    const auto *each = static_cast<const StandingCode *>(lfirst(cell));
+    const AttrNumber attno = column_it_gets(*each, relid);
+    if (!is_unvouched(*each) || attno == InvalidAttrNumber) continue;
+    details = joined(details, detail_of(*each, relid, attno), "\n");
+    help = joined(help, help_of(*each), "; ");
+  }
+  if (details == nullptr) return;
+  const char *table = relation_name(relid);
+  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
+  if (!enforced && kek_available())
+    audit_write({.event = "label", .operation = "unvouched", .detail = psprintf("table %s: %s", table, details)});
+  ereport(enforced ? ERROR : WARNING,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+           errmsg("table \"%s\" would hand protected columns to code that is not trusted", table),
+           errdetail_internal("%s", details), errhint("A member of redoubt_admin can vouch for it: %s", help)));
+}
+
+void standing_code_made(const StandingCode &code) {
+  if (!is_unvouched(code)) return;
+  StandingCode copy = code;
+  ListCell *cell = nullptr;
+  if (OidIsValid(code.domain)) {
+    lock_domain(code.domain);
+    const List *uses = type_uses(code.domain);
+    foreach (cell, uses) {
+      const auto *use = static_cast<const TypeUse *>(lfirst(cell));
+      copy.relid = use->relid;
+      copy.columns = bms_make_singleton(use->attno > 0 ? member(use->attno) : kWhole);
+      const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
+      ListCell *table = nullptr;
+      foreach (table, tables) standing_code_require(lfirst_oid(table), list_make1(&copy));
+    }
+  }
+  if (!OidIsValid(code.relid)) return;
+  lock_domains(code.relid);
+  const List *tables = code.inherited ? find_all_inheritors(code.relid, NoLock, nullptr) : list_make1_oid(code.relid);
+  foreach (cell, tables) standing_code_require(lfirst_oid(cell), list_make1(&copy));
+}
+
+void standing_code_check(Oid relid) {
+  ListCell *cell = nullptr;
+  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
+  foreach (cell, tables) standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+  if (const Oid row = get_rel_type_id(relid); OidIsValid(row)) standing_code_check_type(row);
+}
+
+void standing_code_check_type(Oid type) {
+  ListCell *cell = nullptr;
+  List *done = NIL;
+  const List *uses = type_uses(type);
+  foreach (cell, uses) {
+    const List *tables = find_all_inheritors(static_cast<const TypeUse *>(lfirst(cell))->relid, NoLock, nullptr);
+    ListCell *inner = nullptr;
+    foreach (inner, tables) {
+      if (list_member_oid(done, lfirst_oid(inner))) continue;
+      done = lappend_oid(done, lfirst_oid(inner));
+      standing_code_require(lfirst_oid(inner), standing_code_of(lfirst_oid(inner), false));
+    }
+  }
+}
+
+void standing_code_check_all(Oid function) {
+  List *tables = NIL;
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&tables](const CatalogRow &row) {
+    const auto *relation = row.as<Form_pg_class>();
+    if (relation->oid >= FirstNormalObjectId && protected_relation(relation->oid) != nullptr)
+      tables = lappend_oid(tables, relation->oid);
+  });
+  ListCell *cell = nullptr;
+  foreach (cell, tables) {
+    CHECK_FOR_INTERRUPTS();
+    List *by_it = NIL;
+    ListCell *inner = nullptr;
+    const List *all = standing_code_of(lfirst_oid(cell), false);
+    foreach (inner, all)
+      if (static_cast<const StandingCode *>(lfirst(inner))->function == function) by_it = lappend(by_it, lfirst(inner));
+    standing_code_require(lfirst_oid(cell), by_it);
+  }
+}
+
+List *type_uses(Oid type) {
+  List *uses = NIL;
+  List *seen = NIL;
+  collect_uses(&uses, &seen, type);
+  return uses;
+}
+
+Bitmapset *partition_key_columns(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool null = true;
+  const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
+  Bitmapset *columns =
+      null ? nullptr : look_at(static_cast<Node *>(stringToNode(TextDatumGetCString(written)))).columns;
+  const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
+  for (int i = 0; i < key->partnatts; ++i)
+    if (key->partattrs.values[i] > 0) columns = bms_add_member(columns, member(key->partattrs.values[i]));
+  ReleaseSysCache(tuple);
+  return columns;
+}
+
+}  // namespace redoubt::pg
+
+// check_label(table): what stands in the way of a label on any column of the table, and what vouches for it.
+REDOUBT_FUNCTION(redoubt_check_label) {
+  using namespace redoubt::pg;
+  call([fcinfo] {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    const Oid relid = PG_GETARG_OID(0);
+    List *all = NIL;
+    ListCell *cell = nullptr;
+    const List *tables = find_all_inheritors(relid, NoLock, nullptr);
+    foreach (cell, tables) {
+      const List *of_one = standing_code_of(lfirst_oid(cell), true);
+      ListCell *inner = nullptr;
+      foreach (inner, of_one) {
+        const auto *code = static_cast<const StandingCode *>(lfirst(inner));
+        bool known = false;
+        ListCell *before = nullptr;
+        foreach (before, all) {
+          const auto *other = static_cast<const StandingCode *>(lfirst(before));
+          known |= other->class_id == code->class_id && other->object == code->object && other->relid == code->relid;
+        }
+        if (!known) all = lappend(all, lfirst(inner));
+      }
+    }
+    foreach (cell, all) {
+      const auto *code = static_cast<const StandingCode *>(lfirst(cell));
+      Datum values[] = {ObjectIdGetDatum(code->relid), CStringGetTextDatum(code->name), CStringGetTextDatum(code->kind),
+                        ObjectIdGetDatum(code->function), CStringGetTextDatum(help_of(*code))};
+      bool nulls[] = {false, false, false, !OidIsValid(code->function), false};
+      tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+  });
+  return 0;
+}

@@ -1,0 +1,75 @@
+// standing_code.h - code that a table runs on its own rows, and whether somebody vouches for it.
+//
+// Indexes, constraints, generated columns, extended statistics, partition keys, policies, rules, triggers and the types
+// of columns hand values to functions long after they were made: at VACUUM, at the next INSERT of somebody else.
+// Nobody can be charged for that.  So a protected column goes to trusted functions only: what would hand it to another
+// one is refused when it is made, and a column on whose table such a thing stands is refused protection.
+#ifndef REDOUBT_PG_PROTECT_STANDING_CODE_H
+#define REDOUBT_PG_PROTECT_STANDING_CODE_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// One object that runs code on rows of a table.
+struct StandingCode {
+  Oid class_id;      // catalog of the object
+  Oid object;        // its OID there
+  Oid relid;         // table that it belongs to, or InvalidOid
+  Oid domain;        // domain that a constraint belongs to, or InvalidOid
+  const char *kind;  // "index", "trigger", ...
+  const char *name;
+  Bitmapset
+      *columns;  // attribute numbers that it mentions, less FirstLowInvalidHeapAttributeNumber; 0 is the whole row
+  Bitmapset *decides;  // those whose values decide whether the command succeeds
+  Oid function;        // the first that is not trusted, or InvalidOid
+  bool copies;         // a rule: its own commands get the values, without any function
+  bool inherited;      // runs on rows of children, too
+};
+
+// standing_code_read returns what the object is, as it is after the current command's own changes; palloc'd in the
+// current context.  False for an object that runs no code on rows.
+bool standing_code_read(Oid class_id, Oid object, StandingCode *code);
+
+// standing_code_of lists what would hand protected columns of the table to code that nobody vouches for: on the table
+// and its ancestors.  With `every_column`, any column counts as protected.  A List of StandingCode *.
+List *standing_code_of(Oid relid, bool every_column);
+
+// standing_code_require raises 42501 for each of `code` that gets a protected column of the table; warns and records
+// it instead unless redoubt.mode is enforce.
+void standing_code_require(Oid relid, List *code);
+
+// standing_code_check requires that of all code on the table, of its children, and of the tables that hold rows of it.
+void standing_code_check(Oid relid);
+
+// The same for each table with a column of the type, after the type was labelled.
+void standing_code_check_type(Oid type);
+
+// The same for every table in the database, after the trust in a function was taken away.
+void standing_code_check_all(Oid function);
+
+// standing_code_made decides on an object that was just made or changed.
+void standing_code_made(const StandingCode &code);
+
+// True if the object gets a protected column of the table.
+bool standing_code_gets(const StandingCode &code, Oid relid);
+
+// The columns of `relid` by the names that `columns` have in `from`; numbers as in StandingCode.
+Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns);
+
+// What depends on a type, on its arrays, domains and rows: columns and objects of tables.  Calls
+// visit(relid, attno); attno is 0 for other objects than columns.
+struct TypeUse {
+  Oid relid;
+  AttrNumber attno;
+};
+List *type_uses(Oid type);  // of TypeUse *
+
+// The key of a partitioned table; null where there is none.
+Bitmapset *partition_key_columns(Oid relid);
+
+// The statement that vouches for a function.
+const char *function_vouch(Oid function);
+
+}  // namespace redoubt::pg
+#endif
