@@ -129,12 +129,13 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
                Flow flow) {
   foresee_function(walk, function);
   foresee_type(walk, type);
+  ListCell *cell = nullptr;
+  if (function < FirstNormalObjectId)
+    foreach (cell, arguments) foresee_casts(walk, exprType(static_cast<const Node *>(lfirst(cell))));
   const std::uint32_t probes = handed_probes(walk, scope, flow);
   if (flow_explicit(flow) == 0 && probes == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
                                  (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
-    ListCell *cell = nullptr;
-    foreach (cell, arguments) foresee_casts(walk, exprType(static_cast<const Node *>(lfirst(cell))));
     meter_arguments(walk, scope_after(scope, flow.implicit), arguments, 0);
     meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
     return flow_paid(flow);
