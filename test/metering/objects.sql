@@ -1,5 +1,7 @@
 -- objects.sql - what cases.tsv mentions and setup.sql does not make.
 \set ON_ERROR_STOP 1
+-- Code that is not trusted stands on some of the tables: what it gets is charged, where it was made with leave.
+set redoubt.mode = 'observe'; set client_min_messages = error;
 create function redoubt.counts(out units numeric, out probes numeric) language sql as
   $$select sum(charged) filter (where operation = 'read'), sum(charged) filter (where operation = 'probe') from redoubt.usage$$;
 create table fk_child(id int primary key, e text references chk(email));

@@ -53,6 +53,7 @@ struct ProtectedBefore {
   Oid relid;
   AttrNumber attno;
   Oid token_type;
+  bool moved;  // values of the type were put there in the clear
 };
 
 namespace {
@@ -210,11 +211,11 @@ void charge_clustered(Oid relid) {
 
 // ---- labels that follow values
 
-void add_before(Oid relid, AttrNumber attno, Oid token_type) {
+void add_before(Oid relid, AttrNumber attno, Oid token_type, bool moved) {
   for (const ProtectedBefore *known = ddl_command->before; known != nullptr; known = known->next)
-    if (known->relid == relid && known->attno == attno) return;
+    if (known->relid == relid && known->attno == attno && known->moved == moved) return;
   auto *column = static_cast<ProtectedBefore *>(MemoryContextAlloc(ddl_command->context, sizeof(ProtectedBefore)));
-  *column = {ddl_command->before, relid, attno, token_type};
+  *column = {ddl_command->before, relid, attno, token_type, moved};
   ddl_command->before = column;
 }
 
@@ -222,7 +223,7 @@ void remember_protected(Oid relid) {
   const ProtectedRelation *relation = protected_relation(relid);
   for (int i = 0; relation != nullptr && i < relation->size; ++i)
     if (!relation->column[i].borrowed)
-      add_before(relid, relation->column[i].attno, relation->column[i].source.token_type);
+      add_before(relid, relation->column[i].attno, relation->column[i].source.token_type, false);
 }
 
 const AlterTableCmd *type_change(const char *column) {
@@ -289,7 +290,8 @@ void column_altered(Oid relid, AttrNumber attno) {
   if (protected_relation(relid) == nullptr) return;
   ddl_command->only_trusted = true;
   touch_all(relid);
-  if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type)) add_before(relid, attno, token_type);
+  if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
+    add_before(relid, attno, token_type, true);
 }
 
 // ---- events
@@ -381,6 +383,15 @@ Oid column_default(Oid relid, int attno) {
   return found;
 }
 
+// Where a child keeps the column as its own, it loses the protection that it had from the parent.
+void column_dropped(Oid relid) {
+  if (!runs(T_AlterTableStmt) || protected_relation(relid) == nullptr) return;
+  ListCell *cell = nullptr;
+  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
+  foreach (cell, tables)
+    if (lfirst_oid(cell) != relid) remember_protected(lfirst_oid(cell));
+}
+
 void created(Oid class_id, Oid object, int column) {
   if (class_id == ProcedureRelationId) return function_changes(object);
   if (class_id == RelationRelationId && column > 0) {
@@ -433,10 +444,20 @@ void label_filled(Oid relid) {
   }
 }
 
+// A column of a row type may be protected by the tokens in it alone, beside which a field holds values in the clear.
+bool still_protected(const ProtectedBefore &before) {
+  bool any = false;
+  each_protected_column(before.relid, [&](const ProtectedColumn &column) {
+    any |= column.attno == before.attno && !(before.moved && column.source.is_token &&
+                                             !type_is_tokens(get_atttype(before.relid, before.attno)));
+  });
+  return any;
+}
+
 void label_freed(const ProtectedBefore *before) {
   for (; before != nullptr; before = before->next) {
     if (!OidIsValid(get_atttype(before->relid, before->attno))) continue;  // dropped
-    if (OidIsValid(protected_column_type(before->relid, before->attno))) continue;
+    if (still_protected(*before)) continue;
     labels_derive(before->relid, before->attno, before->token_type);
     remember(&ddl_command->changed, before->relid);
   }
@@ -508,6 +529,7 @@ void ddl_object_access(ObjectAccessType access, Oid class_id, Oid object, int co
     case OAT_POST_ALTER:
       return altered(class_id, object, column, static_cast<const ObjectAccessPostAlter *>(argument));
     case OAT_DROP:
+      if (class_id == RelationRelationId && column > 0 && ddl_command != nullptr) column_dropped(object);
       // What PostgreSQL drops by itself, such as the objects of a session's temporary schema, goes.
       if (class_id == ProcedureRelationId && argument != nullptr &&
           (static_cast<const ObjectAccessDrop *>(argument)->dropflags & PERFORM_DELETION_INTERNAL) == 0)

@@ -9,6 +9,7 @@
 #include "pg/meter/deferred_errors.h"
 #include "pg/limits/limits.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/protect/table_code.h"
 
 extern "C" {
 #include "utils/reltrigger.h"
@@ -22,13 +23,13 @@ constinit List *pending = NIL;
 bool defers(Oid relid) {
   bool any = false;
   ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(relid, AccessShareLock, nullptr);
+  const List *tables = table_parts(relid);
   foreach (cell, tables) {
-    Relation relation = try_relation_open(lfirst_oid(cell), NoLock);
+    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
     if (relation == nullptr) continue;
     for (int i = 0; relation->trigdesc != nullptr && i < relation->trigdesc->numtriggers; ++i)
       any |= relation->trigdesc->triggers[i].tgdeferrable;
-    relation_close(relation, NoLock);
+    relation_close(relation, AccessShareLock);
   }
   return any;
 }

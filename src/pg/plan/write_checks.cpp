@@ -12,6 +12,7 @@
 #include "pg/base/compat.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/table_code.h"
 
 extern "C" {
 #include "catalog/pg_trigger.h"
@@ -157,6 +158,15 @@ bool has_valid_check(Oid relid, const char *name) {
   return found;
 }
 
+// The columns that a partitioned table puts its rows into partitions by.
+Bitmapset *key_columns(Relation relation) {
+  const PartitionKey key = RelationGetPartitionKey(relation);
+  Bitmapset *columns = columns_read(relation, reinterpret_cast<Node *>(key->partexprs), 1);
+  for (int i = 0; i < key->partnatts; ++i)
+    if (key->partattrs[i] != 0) columns = bms_add_member(columns, key->partattrs[i]);
+  return columns;
+}
+
 // `known` is a table whose valid checks the row has passed before, or InvalidOid.
 Told table_tells(const WrittenRow &row, Oid relid, Oid known) {
   Relation relation = try_relation_open(relid, AccessShareLock);
@@ -173,15 +183,15 @@ Told table_tells(const WrittenRow &row, Oid relid, Oid known) {
     auto *bounds = reinterpret_cast<Node *>(RelationGetPartitionQual(relation));
     told.by_end |= columns_tell(row, relation, columns_read(relation, bounds, 1), known == relid);
   }
+  if (row.command != CMD_DELETE && relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+    told.by_end |= columns_tell(row, relation, key_columns(relation), row.command == CMD_UPDATE && known == relid);
   relation_close(relation, AccessShareLock);
   return told;
 }
 
 // The table, or the partitions that the row may be put into.
 void add_tables(Told *told, const WrittenRow &row, Oid relid, Oid known) {
-  const List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
-                           ? find_all_inheritors(relid, AccessShareLock, nullptr)
-                           : list_make1_oid(relid);
+  const List *tables = table_parts(relid);
   ListCell *cell = nullptr;
   foreach (cell, tables) told_add(told, table_tells(row, lfirst_oid(cell), known));
 }

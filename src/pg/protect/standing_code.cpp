@@ -159,7 +159,7 @@ void read_index(StandingCode *code, const CatalogRow &row) {
   add(code, expressions);
   add(code, predicate);
   code->decides = bms_copy(predicate.columns);
-  if (index->indisunique) code->decides = bms_add_members(code->decides, expressions.columns);
+  if (index->indisunique || index->indisexclusion) code->decides = bms_add_members(code->decides, expressions.columns);
   for (int i = 0; i < index->indnatts; ++i)
     if (index->indkey.values[i] > 0) code->columns = bms_add_member(code->columns, member(index->indkey.values[i]));
 }

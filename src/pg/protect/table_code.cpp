@@ -6,6 +6,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/hash_table.h"
 #include "pg/protect/function_trust.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -200,11 +201,85 @@ Bitmapset *maintenance_columns(Relation relation, Oid function) {
   return code.columns;
 }
 
+namespace {
+
+struct Parts {
+  Oid relid;  // hash key
+  std::uint64_t generation;
+  List *tables;  // OIDs, in CacheMemoryContext
+};
+constinit HTAB *parts_cache = nullptr;
+
+bool has_own_index_expression(Relation relation) {
+  bool found = false;
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+    found |= !index->rd_rel->relispartition &&
+             (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL);
+    index_close(index, AccessShareLock);
+  }
+  return found;
+}
+
+int checks(Relation relation) noexcept {
+  const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+  return constraints != nullptr ? constraints->num_check : 0;
+}
+
+// Has a partition anything besides what it inherits?
+bool has_code_of_its_own(Relation relation, int inherited_checks) {
+  if (relation->rd_rel->relkind != RELKIND_RELATION || checks(relation) > inherited_checks) return true;
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+    if (!triggers->triggers[i].tgisclone) return true;
+  return has_own_index_expression(relation);
+}
+
+List *find_parts(Oid relid) {
+  List *parts = list_make1_oid(relid);
+  Relation root = try_relation_open(relid, AccessShareLock);
+  if (root == nullptr) return parts;
+  const int inherited = checks(root);
+  ListCell *cell = nullptr;
+  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
+  foreach (cell, tables) {
+    CHECK_FOR_INTERRUPTS();
+    Relation relation = lfirst_oid(cell) != relid ? try_relation_open(lfirst_oid(cell), AccessShareLock) : nullptr;
+    if (relation == nullptr) continue;
+    if (has_code_of_its_own(relation, inherited)) parts = lappend_oid(parts, lfirst_oid(cell));
+    relation_close(relation, AccessShareLock);  // and its lock
+  }
+  relation_close(root, AccessShareLock);
+  return parts;
+}
+
+}  // namespace
+
+List *table_parts(Oid relid) {
+  if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE) return list_make1_oid(relid);
+  protected_columns_init();
+  if (parts_cache == nullptr) parts_cache = hash_table_make<Oid, Parts>("redoubt partitions", 16, CacheMemoryContext);
+  const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
+  if (const auto *known = static_cast<Parts *>(hash_search(parts_cache, &relid, HASH_FIND, nullptr));
+      known != nullptr && known->generation == reading)
+    return list_copy(known->tables);
+  List *parts = find_parts(relid);
+  MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+  List *kept = list_copy(parts);
+  MemoryContextSwitchTo(old);
+  bool found = false;
+  auto *entry = static_cast<Parts *>(hash_search(parts_cache, &relid, HASH_ENTER, &found));
+  if (found) list_free(entry->tables);
+  entry->tables = kept;
+  entry->generation = reading;
+  return parts;
+}
+
 TableCode table_code(Oid relid, CmdType command) {
   TableCode code = {};
-  List *tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE
-                     ? find_all_inheritors(relid, AccessShareLock, nullptr)
-                     : list_make1_oid(relid);
+  const List *tables = table_parts(relid);
   ListCell *cell = nullptr;
   foreach (cell, tables) {
     Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);

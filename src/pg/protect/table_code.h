@@ -15,6 +15,11 @@ struct TableCode {
       *cascaded;  // attribute numbers whose new values a foreign key copies into a column that does not protect them
 };
 
+// table_parts lists the table itself and, of its partitions, those that have something of their own: triggers, checks,
+// expressions of indexes, partitions, or a foreign server.  A row meets nothing in the others that it does not meet in
+// these.  Remembered until a relation changes, so that a statement opens none of the others.  Palloc'd.
+List *table_parts(Oid relid);
+
 // table_code looks at the table and, if it is partitioned, at its partitions, for
 // commands of the kind.  Palloc'd in the current context.
 TableCode table_code(Oid relid, CmdType command);
