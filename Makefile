@@ -72,6 +72,7 @@ faulty/redoubt.so: $(patsubst %,faulty/%,$(FAULTY)) faulty/test/faults/faults.o 
 faulty/%.o: $(srcdir)/%.cpp $(srcdir)/test/faults/fault_point.h
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -O1 -g0 $(CPPFLAGS) -include $(srcdir)/test/faults/fault_point.h -c -o $@ $<
+-include $(patsubst %.o,faulty/%.d,$(FAULTY)) faulty/test/faults/faults.d
 
 # The release as PGXN takes it: the last commit, without what .gitattributes leaves out.
 DIST_VERSION = $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' $(srcdir)/META.json)

@@ -200,6 +200,26 @@ not an address
 \set VERBOSITY default
 SELECT count(*) FROM holder;
 
+-- ----------------------------------------------------------------- types that are none
+-- regtype takes any number: what is no type is said to be none, what is no token type, that.
+RESET ROLE;
+CREATE FUNCTION refusal(sql text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE sql;
+  RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+  RETURN sqlstate || ' ' || sqlerrm;
+END $$;
+SELECT call, refusal(format('SELECT redoubt.' || call, 0)) AS zero, refusal(format('SELECT redoubt.' || call, 4000000000)) AS unknown,
+  left(refusal(format('SELECT redoubt.' || call, 25)), 5) AS "text"
+FROM unnest(ARRAY[
+  $$tokenize('a', %s::regtype)$$, $$detokenize('a', %s::regtype)$$, $$mask('a', %s::regtype)$$,
+  $$tokenize(ARRAY['a'], %s::regtype)$$, $$detokenize(ARRAY['a'], %s::regtype)$$, $$mask(ARRAY['a'], %s::regtype)$$,
+  $$vault_token('a', %s::regtype)$$, $$vault_token(ARRAY['a'], %s::regtype)$$, $$find_token('a', %s::regtype)$$,
+  $$forget('a', %s::regtype)$$, $$forget_value(%s::regtype, 'a')$$, $$disable_tokens(%s::regtype)$$, $$enable_tokens(%s::regtype)$$,
+  $$remove_type(%s::regtype)$$, $$drop_token_type(%s::regtype)$$]) AS call;
+DROP FUNCTION refusal;
+
 -- ----------------------------------------------------------------- ends
 RESET ROLE;
 RESET search_path;

@@ -5,10 +5,23 @@
 #define REDOUBT_TEST_FAULTS_FAULT_POINT_H
 
 namespace redoubt::pg {
-// `where` is the compiler's description of the function.
-void fault_point(const char *where);
+
+// Throws what was ordered for the function that `where` describes: before the function runs; but after it where it must
+// not fail, since what it takes out of a list would stay in there.
+class FaultPoint {
+ public:
+  explicit FaultPoint(const char *where);
+  ~FaultPoint() noexcept(false);
+  FaultPoint(const FaultPoint &) = delete;
+  FaultPoint &operator=(const FaultPoint &) = delete;
+
+ private:
+  bool due_;
+};
+
 }  // namespace redoubt::pg
 
-#define REDOUBT_FAULT_POINT(where) ::redoubt::pg::fault_point(where)
+#define REDOUBT_FAULT_POINT(where) \
+  const ::redoubt::pg::FaultPoint fault_point { where }
 
 #endif

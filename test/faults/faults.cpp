@@ -19,24 +19,34 @@ void ask_environment() {
   if (wanted != nullptr && sscanf(wanted, "%63s %63s", armed, kind) != 2) armed[0] = '\0';
 }
 
-// `where` ends in "... = name; int level = 21]".
+// `where` holds "Shielded<name, level>", and the namespaces of the name where it has any.
 bool is_at(const char *where, const char *name) {
   const char *found = strstr(where, name);
-  while (found != nullptr && (found[strlen(name)] != ';' || (found[-1] != ' ' && found[-1] != ':')))
+  while (found != nullptr && (found[strlen(name)] != ',' || (found[-1] != '<' && found[-1] != ':')))
     found = strstr(found + 1, name);
   return found != nullptr;
 }
 
-}  // namespace
-
-void fault_point(const char *where) {
-  ask_environment();
-  if (armed[0] == '\0' || !is_at(where, armed)) return;
-  armed[0] = '\0';
+[[noreturn]] void fire() {
   fired = true;
   if (strcmp(kind, "bad_alloc") == 0) throw std::bad_alloc();
   if (strcmp(kind, "failure") == 0) throw Failure(ERRCODE_DATA_CORRUPTED, "a fault to order", "It was ordered.");
   throw 17;
+}
+
+}  // namespace
+
+FaultPoint::FaultPoint(const char *where) : due_(false) {
+  ask_environment();
+  if (armed[0] == '\0' || !is_at(where, armed)) return;
+  armed[0] = '\0';
+  static_assert(WARNING == 19);
+  due_ = strstr(where, ", 19>") != nullptr;
+  if (!due_) fire();
+}
+
+FaultPoint::~FaultPoint() noexcept(false) {
+  if (due_) fire();
 }
 
 }  // namespace redoubt::pg

@@ -278,6 +278,7 @@ group_package() {
 group_tap() {
   heading 'TAP tests (prove)'
   need_extension || return 0
+  neighbours_ensure
   local log=$WORKSPACE/logs/tap.log status=0 file
   as_user timeout --kill-after=30 $((1500 * PATIENCE)) make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
     'PROVE_TESTS=test/tap/*.pl' PROVE_FLAGS='--verbose --timer' >"$log" 2>&1 || status=$?

@@ -81,6 +81,21 @@ packages_ensure() {
   fi
 }
 
+# neighbours_ensure: installs the extensions that test/tap/neighbours.pl loads beside Redoubt, where this PostgreSQL is
+# Debian's and Debian has them.  What cannot be had is skipped there, and said.
+neighbours_ensure() {
+  local version package missing=()
+  version=$("$PG_CONFIG" --version | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
+  [[ $PG_CONFIG == /usr/lib/postgresql/* ]] && command -v apt-get >/dev/null || return 0
+  for package in pgaudit cron partman hypopg pg-qualstats pg-wait-sampling set-user plpgsql-check; do
+    package=postgresql-$version-$package
+    [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == *' installed' ]] ||
+      ! apt-cache show "$package" >/dev/null 2>&1 || missing+=("$package")
+  done
+  # A subshell, because nobody able to install is no reason to stop here.
+  ((${#missing[@]} == 0)) || (apt_get install -y --no-install-recommends "${missing[@]}") >/dev/null 2>&1 || true
+}
+
 # fuzzer_usable: true when clang can link a libFuzzer target.
 fuzzer_usable() {
   command -v clang++ >/dev/null || return 1

