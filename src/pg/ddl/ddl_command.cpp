@@ -212,8 +212,11 @@ void charge_clustered(Oid relid) {
 // ---- labels that follow values
 
 void add_before(Oid relid, AttrNumber attno, Oid token_type, bool moved) {
-  for (const ProtectedBefore *known = ddl_command->before; known != nullptr; known = known->next)
-    if (known->relid == relid && known->attno == attno && known->moved == moved) return;
+  for (ProtectedBefore *known = ddl_command->before; known != nullptr; known = known->next) {
+    if (known->relid != relid || known->attno != attno) continue;
+    known->moved |= moved;
+    return;
+  }
   auto *column = static_cast<ProtectedBefore *>(MemoryContextAlloc(ddl_command->context, sizeof(ProtectedBefore)));
   *column = {ddl_command->before, relid, attno, token_type, moved};
   ddl_command->before = column;
@@ -388,8 +391,11 @@ void column_dropped(Oid relid) {
   if (!runs(T_AlterTableStmt) || protected_relation(relid) == nullptr) return;
   ListCell *cell = nullptr;
   const List *tables = find_all_inheritors(relid, NoLock, nullptr);
-  foreach (cell, tables)
-    if (lfirst_oid(cell) != relid) remember_protected(lfirst_oid(cell));
+  foreach (cell, tables) {
+    if (lfirst_oid(cell) == relid) continue;
+    remember_protected(lfirst_oid(cell));
+    CacheInvalidateRelcacheByRelid(lfirst_oid(cell));  // what it inherits is looked up again
+  }
 }
 
 void created(Oid class_id, Oid object, int column) {
@@ -448,8 +454,8 @@ void label_filled(Oid relid) {
 bool still_protected(const ProtectedBefore &before) {
   bool any = false;
   each_protected_column(before.relid, [&](const ProtectedColumn &column) {
-    any |= column.attno == before.attno && !(before.moved && column.source.is_token &&
-                                             !type_is_tokens(get_atttype(before.relid, before.attno)));
+    any |= column.attno == before.attno &&
+           !(before.moved && column.source.is_token && !type_is_tokens(get_atttype(before.relid, before.attno)));
   });
   return any;
 }
