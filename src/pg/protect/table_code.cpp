@@ -33,12 +33,6 @@ static bool table_code_walker(Node *node, void *context) {
     return true;
   return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_walker), context);
 }
-static bool table_code_is(Oid function, void *wanted) { return function == *static_cast<Oid *>(wanted); }
-static bool table_code_calls_walker(Node *node, void *wanted) {
-  if (node == nullptr) return false;
-  if (check_functions_in_node(node, table_code_is, wanted)) return true;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_calls_walker), wanted);
-}
 }
 
 namespace redoubt::pg {
@@ -187,19 +181,6 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user) {
 }
 
 bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
-
-Bitmapset *maintenance_columns(Relation relation, Oid function) {
-  TableCode code = {};
-  const auto add = [&](Node *expression) {
-    if (!OidIsValid(function) || table_code_calls_walker(expression, &function)) add_columns(&code, expression);
-  };
-  each_index_expression(relation, add);
-  ListCell *cell = nullptr;
-  const List *statistics = RelationGetStatExtList(relation);
-  foreach (cell, statistics) add(statistics_expressions(lfirst_oid(cell)));
-  if (code.row_trigger) code.columns = bms_add_range(code.columns, 1, RelationGetNumberOfAttributes(relation));
-  return code.columns;
-}
 
 namespace {
 

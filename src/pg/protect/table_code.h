@@ -24,12 +24,6 @@ List *table_parts(Oid relid);
 // commands of the kind.  Palloc'd in the current context.
 TableCode table_code(Oid relid, CmdType command);
 
-// What maintenance (ANALYZE, REINDEX, CLUSTER, VACUUM FULL, a rewrite) evaluates on every row
-// of one table or materialised view: expressions and predicates of its indexes, expressions
-// of its extended statistics.  The attribute numbers that untrusted functions are given
-// there; only of calls to `function`, unless that is InvalidOid.
-Bitmapset *maintenance_columns(Relation relation, Oid function);
-
 // Columns that untrusted functions are given by row-level security policies which apply to
 // `user` reading the table.
 Bitmapset *rls_policy_columns(Oid relid, Oid user);
