@@ -18,7 +18,7 @@ PG_CXXFLAGS = -std=c++20 $(OPTIMIZE) -Wall -Wextra $(WERROR) -Wno-register -Wno-
               -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP
 # Some of these flags, and of those that PostgreSQL was built with, only g++ knows.
 ifneq ($(findstring clang,$(CXX)),)
-PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes
+PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 SHLIB_LINK = -lstdc++ -lcrypto
 EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
