@@ -5,6 +5,7 @@
 # other files of test/lib build on it.
 
 # How many times as long as usual everything may take, on a slow machine or server.
+# shellcheck disable=SC2034  # groups.sh reads it
 PATIENCE=${REDOUBT_PATIENCE:-1}
 
 # heading TEXT: a line that the eye finds when scrolling through a CI log.
