@@ -127,6 +127,8 @@ CREATE VIEW v_records AS SELECT r.* FROM region, records(region.id) AS r(id int,
 CREATE FUNCTION joined(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT coalesce($1, '') || coalesce($2, '')$$;
 CREATE AGGREGATE chain(text) (sfunc = joined, stype = text, combinefunc = joined, parallel = safe);
 
+-- Code that is not trusted stands on protected tables where it was made with leave: then what it gets is charged.
+SET redoubt.mode = 'observe';
 CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE '% %', old.email, new.id; RETURN new; END$$;
 CREATE TRIGGER tell BEFORE UPDATE ON client FOR EACH ROW EXECUTE FUNCTION tell();
 CREATE TRIGGER tell BEFORE UPDATE ON person FOR EACH ROW EXECUTE FUNCTION tell();
