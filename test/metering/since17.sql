@@ -1,5 +1,7 @@
 -- since17.sql - the objects of since17.tsv.
 \set ON_ERROR_STOP 1
+-- As in setup.sql.
+set redoubt.mode = 'observe'; set client_min_messages = error;
 create table m17(id int primary key, email text, x int);
 security label for redoubt on column m17.email is 'text_token';
 insert into m17 select i, 'm' || i, 0 from generate_series(1, 100) i;

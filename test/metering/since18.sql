@@ -1,5 +1,7 @@
 -- since18.sql - the objects of since18.tsv.
 \set ON_ERROR_STOP 1
+-- As in setup.sql.
+set redoubt.mode = 'observe'; set client_min_messages = error;
 create table v18(id int primary key, email text, v text generated always as (upper(email)) virtual,
                  n int generated always as (id * 2) virtual);
 security label for redoubt on column v18.email is 'text_token';
