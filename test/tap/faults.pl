@@ -68,6 +68,12 @@ my %worker = (redoubt_worker_main_body => 1, redoubt_sweep_launcher_main_body =>
 # DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone.
 my %never = (read_meter_destroy => 1);
 
+# From PostgreSQL 18 on there is another hook for EXPLAIN.
+my ($version) = (run_command([ 'pg_config', '--version' ]))[0] =~ /(\d+)/;
+my ($explains, $unused) = qw(redoubt_ExplainOneQuery redoubt_explain_per_plan);
+($explains, $unused) = ($unused, $explains) if $version >= 18;
+$statement{$explains} = delete $statement{redoubt_ExplainOneQuery};
+
 my %reached = map { $_ => 1 } map { keys %$_ } \%statement, \%warning, \%fatal, \%exit, \%start, \%stop, \%worker, \%never;
 my %given;
 for my $file (glob "$root/src/pg/*/*.cpp") {
@@ -76,7 +82,7 @@ for my $file (glob "$root/src/pg/*/*.cpp") {
   $given{$1} = 1 while $text =~ /\bshielded<(\w+)[,>]/g;
   $given{"$1_body"} = 1 while $text =~ /^REDOUBT_WORKER\((\w+)\)/mg;
 }
-delete $given{redoubt_explain_per_plan};    # from PostgreSQL 18 on, in the place of redoubt_ExplainOneQuery
+delete $given{$unused};
 is_deeply([ sort keys %given ], [ sort keys %reached ], 'what PostgreSQL is given a pointer to is what is tried here');
 
 # PostgreSQL looks for its folders from where its program is: a copy of the programs, with the libraries and the shared
