@@ -22,7 +22,7 @@ _PG_init(void)
 	for (int i = 0; i < 5; i++)
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	/* PostgreSQL 18 takes more of the 64 itself. */
-	for (int i = 0; i < (PG_VERSION_NUM >= 180000 ? 20 : 30); i++)
+	for (int i = 0; i < (PG_VERSION_NUM >= 180000 ? 10 : 30); i++)
 		CacheRegisterSyscacheCallback(PROCOID, catalog_changed, (Datum) 0);
 }
 
