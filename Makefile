@@ -43,6 +43,10 @@ ifeq ($(shell test $(MAJORVERSION) -lt 16 && echo old), old)
 override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
+# What is not on the way of a value: -O3 makes it larger, and no faster that anybody would see.
+$(filter src/pg/plan/% src/pg/ddl/% src/pg/protect/% src/pg/audit/% src/pg/server/% src/pg/vault/% src/pg/keys/%, $(OBJS)): \
+  override CXXFLAGS += -O2
+
 -include $(OBJS:.o=.d)
 
 # The installed library is a twentieth of what is built: its debug symbols are left in redoubt.so.debug, which a
