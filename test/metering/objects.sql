@@ -118,3 +118,6 @@ insert into contact_log select i, 'c' || i || '@example.com', 2000 + i % 30 from
 grant all on contact, contact_log, contact_log_1, contact_log_2 to app; analyze contact, contact_log;
 create table many(id int primary key, email text); security label for redoubt on column many.email is 'text_token';
 insert into many select i, 'b' || i from generate_series(1, 4000) i; grant select on many to app; analyze many;
+create table key_p(id int primary key, email text) partition by range (id); security label for redoubt on column key_p.email is 'text_token';
+create table key_p1 partition of key_p for values from (0) to (50); create table key_p2 partition of key_p for values from (50) to (1000);
+insert into key_p select i, 'p' || i from generate_series(1, 100) i; grant select on key_p to app; analyze key_p;

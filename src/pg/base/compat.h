@@ -219,30 +219,12 @@ inline bool compat_is_virtual(Oid relid, AttrNumber attno) {
 #endif
 }
 
-// True for ALTER COLUMN ... SET EXPRESSION, which evaluates an expression for every row; 17.
-inline bool compat_sets_expression(const AlterTableCmd *command) {
-#if PG_VERSION_NUM >= 170000
-  return command->subtype == AT_SetExpression;
-#else
-  (void)command;
-  return false;
-#endif
-}
-
 // True where COPY relation TO copies the rows of such a relation; from 18 on also a materialized view's.
 inline bool compat_copies_out(char relkind) {
 #if PG_VERSION_NUM >= 180000
   return relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW;
 #else
   return relkind == RELKIND_RELATION;
-#endif
-}
-
-inline bool compat_owns_type(Oid type, Oid role) {
-#if PG_VERSION_NUM >= 160000
-  return object_ownercheck(TypeRelationId, type, role);
-#else
-  return pg_type_ownercheck(type, role);
 #endif
 }
 
@@ -346,14 +328,6 @@ inline int compat_process_number(const PGPROC *process) noexcept {
   return GetNumberFromPGProc(process);
 #else
   return process->pgprocno;
-#endif
-}
-
-inline bool compat_is_autovacuum() {
-#if PG_VERSION_NUM >= 170000
-  return AmAutoVacuumWorkerProcess();
-#else
-  return IsAutoVacuumWorkerProcess();
 #endif
 }
 

@@ -11,19 +11,6 @@ namespace {
 
 constinit EventHandlers handlers = {};
 
-bool is_over(XactEvent event) noexcept {
-  switch (event) {
-    case XACT_EVENT_COMMIT:
-    case XACT_EVENT_PARALLEL_COMMIT:
-    case XACT_EVENT_ABORT:
-    case XACT_EVENT_PARALLEL_ABORT:
-    case XACT_EVENT_PREPARE:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -45,19 +32,32 @@ static void redoubt_subtransaction_ends(SubXactEvent event, SubTransactionId, Su
 
 [[gnu::hot]] static void redoubt_transaction_ends(XactEvent event, void *) {
   using namespace redoubt::pg;
-  if (!is_over(event))
+  if (!transaction_is_over(event))
     for (const auto handler : handlers.transaction) handler(event);
 }
 
 // One that fails leaves the others to run.
 [[gnu::hot]] static void redoubt_transaction_is_over(XactEvent event, void *) {
   using namespace redoubt::pg;
-  if (is_over(event))
+  if (transaction_is_over(event))
     for (const auto handler : handlers.transaction) contain([handler, event] { handler(event); });
 }
 }
 
 namespace redoubt::pg {
+
+bool transaction_is_over(XactEvent event) noexcept {
+  switch (event) {
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PARALLEL_ABORT:
+    case XACT_EVENT_PREPARE:
+      return true;
+    default:
+      return false;
+  }
+}
 
 void events_init(const EventHandlers &all) {
   handlers = all;

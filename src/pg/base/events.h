@@ -23,6 +23,9 @@ struct CatalogChanged {
 // fail, and no catalog be read.
 using TransactionEvent = void (*)(XactEvent event);
 
+// At COMMIT, PREPARE and ABORT, in parallel workers too.
+bool transaction_is_over(XactEvent event) noexcept;
+
 // A part of a transaction is rolled back.  Nothing may fail.
 using SubtransactionAborts = void (*)();
 

@@ -1,6 +1,7 @@
 // plaintext.cpp - see plaintext.h.
 #include "pg/base/boundary.h"
 
+#include "pg/base/events.h"
 #include "pg/base/plaintext.h"
 
 extern "C" {
@@ -65,16 +66,7 @@ static void plaintext_room_freed(void *freed) {
 namespace redoubt::pg {
 
 void plaintext_transaction(XactEvent event) {
-  switch (event) {
-    case XACT_EVENT_COMMIT:
-    case XACT_EVENT_PARALLEL_COMMIT:
-    case XACT_EVENT_ABORT:
-    case XACT_EVENT_PARALLEL_ABORT:
-    case XACT_EVENT_PREPARE:
-      return wipe_buffers();
-    default:
-      return;
-  }
+  if (transaction_is_over(event)) wipe_buffers();
 }
 
 std::string &plaintext_buffer(PlaintextStep step, std::size_t size) {

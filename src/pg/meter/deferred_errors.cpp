@@ -22,15 +22,10 @@ constinit List *pending = NIL;
 
 bool defers(Oid relid) {
   bool any = false;
-  ListCell *cell = nullptr;
-  const List *tables = table_parts(relid);
-  foreach (cell, tables) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (relation == nullptr) continue;
-    for (int i = 0; relation->trigdesc != nullptr && i < relation->trigdesc->numtriggers; ++i)
-      any |= relation->trigdesc->triggers[i].tgdeferrable;
-    relation_close(relation, AccessShareLock);
-  }
+  each_table_part(relid, [&](Relation part) {
+    for (int i = 0; part->trigdesc != nullptr && i < part->trigdesc->numtriggers; ++i)
+      any |= part->trigdesc->triggers[i].tgdeferrable;
+  });
   return any;
 }
 

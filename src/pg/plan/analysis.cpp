@@ -82,7 +82,8 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
     Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
     flow.paid = node_flow_paid(&top, static_cast<AttrNumber>(position));
     if (target->resjunk) {
-      if (target->ressortgroupref != 0) analysis->row_decides |= flow_decides(flow);  // sorted by an index, perhaps
+      // Sorted by an index, perhaps.
+      if (target->ressortgroupref != 0 && !is_sorted(plan->planTree)) analysis->row_decides |= flow_decides(flow);
       continue;
     }
     analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)),

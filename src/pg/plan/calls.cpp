@@ -15,7 +15,6 @@
 #include "pg/protect/protected_columns.h"
 
 extern "C" {
-#include "catalog/pg_language_d.h"
 #include "parser/parse_coerce.h"
 }
 
@@ -187,20 +186,12 @@ bool consumes_named(const PlanWalk *walk, const FuncExpr *call, const Flow &flow
   return true;
 }
 
-bool is_in_c(Oid function) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) return true;
-  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
-  ReleaseSysCache(tuple);
-  return language == ClanguageId || language == INTERNALlanguageId;
-}
-
 // What a function in C makes its tokens of cannot be seen, so its result is a source.  All other
 // languages read by queries, which are charged.
 void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
   if (call->funcid < FirstNormalObjectId || call->funcresulttype < FirstNormalObjectId) return;
   const CarriedTokens *carried = type_carried(call->funcresulttype);
-  if (carried->size == 0 || is_redoubt_function(call->funcid) || !is_in_c(call->funcid)) return;
+  if (carried->size == 0 || is_redoubt_function(call->funcid) || !function_is_in_c(call->funcid)) return;
   for (int i = 0; i < carried->size; ++i)
     flow_add(flow, source_flow(walk, {call->funcid, InvalidAttrNumber, carried->item[i].token_type, true},
                                carried->item[i].count));

@@ -10,9 +10,6 @@
 #include "pg/plan/walk.h"
 
 extern "C" {
-#include "access/genam.h"
-#include "catalog/pg_am_d.h"
-#include "commands/defrem.h"
 #include "optimizer/optimizer.h"
 }
 
@@ -72,6 +69,18 @@ Growth *limit_growth(const PlanWalk *walk, const NodeFlow &first, const NodeFlow
   return growth;
 }
 
+// The rows that a step makes of the work table as it is now.  Only looks: nothing is put in, or missed.
+NodeFlow look_at_step(PlanWalk *walk, RecursiveUnion *plan) {
+  const bool unmetered = walk->analysis->unmetered;
+  walk->last = false;
+  walk->memo.clear();
+  const NodeFlow step = walk_plan(walk, innerPlan(plan));
+  walk->memo.clear();
+  walk->last = true;
+  walk->analysis->unmetered = unmetered;
+  return step;
+}
+
 // Each step pays for what it adds to such a value.  A value of n others pays for those that it has besides the first
 // of them, with what each holds before the first step: whatever the steps put together in the end, there was a step
 // that put it there, and the row it is in pays for the value that all began with.
@@ -84,11 +93,7 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, No
   for (int k = 0; k < size; ++k)
     for (std::uint32_t rest = growth[k].beyond; rest != 0; rest &= rest - 1)
       table->column[k].count[std::countr_zero(rest)] = growth[k].first.count[std::countr_zero(rest)];
-  walk->last = false;  // only looking
-  walk->memo.clear();
-  const NodeFlow step = walk_plan(walk, innerPlan(plan));
-  walk->memo.clear();
-  walk->last = true;
+  const NodeFlow step = look_at_step(walk, plan);
   *table = grown;
   for (int k = 0; k < size; ++k) {
     Flow added = node_flow_column(&step, static_cast<AttrNumber>(k + 1));
@@ -105,104 +110,13 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, No
 // each step when it is made.
 void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
   if (!walk->last || table->implicit == 0) return;
-  const bool unmetered = walk->analysis->unmetered;
   const std::uint32_t before = std::exchange(table->implicit, 0);
-  walk->last = false;  // only looking
-  walk->memo.clear();
-  const std::uint32_t step = walk_plan(walk, innerPlan(plan)).implicit;
-  walk->memo.clear();
-  walk->last = true;
-  walk->analysis->unmetered = unmetered;
+  const std::uint32_t step = look_at_step(walk, plan).implicit;
   table->implicit = before;
   meter_kept(walk, &innerPlan(plan), step);
 }
 
 }  // namespace
-
-namespace {
-
-// The column of a table that a column of the plan's rows is, as it is.
-struct BaseColumn {
-  Index rti;  // 0: it is none
-  AttrNumber attno;
-};
-
-BaseColumn base_column(const Plan *plan, AttrNumber position) {
-  if (plan == nullptr || position < 1 || position > list_length(plan->targetlist)) return {0, 0};
-  const auto *value =
-      reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(plan->targetlist, position - 1))->expr);
-  while (is_meter(value)) value = metered(value);
-  if (!IsA(value, Var)) return {0, 0};
-  const auto *variable = reinterpret_cast<const Var *>(value);
-  if (variable->varattno < 1) return {0, 0};
-  if (variable->varno == OUTER_VAR) return base_column(outerPlan(plan), variable->varattno);
-  if (variable->varno == INNER_VAR) return base_column(innerPlan(plan), variable->varattno);
-  if (variable->varno == INDEX_VAR) {
-    if (!IsA(plan, IndexOnlyScan)) return {0, 0};
-    const List *columns = reinterpret_cast<const IndexOnlyScan *>(plan)->indextlist;
-    if (variable->varattno > list_length(columns)) return {0, 0};
-    const Expr *column = static_cast<const TargetEntry *>(list_nth(columns, variable->varattno - 1))->expr;
-    if (!IsA(column, Var)) return {0, 0};
-    variable = reinterpret_cast<const Var *>(column);
-    return {static_cast<Index>(variable->varno), variable->varattno};
-  }
-  if (IsA(plan, SubqueryScan))
-    return base_column(reinterpret_cast<const SubqueryScan *>(plan)->subplan, variable->varattno);
-  return {static_cast<Index>(variable->varno), variable->varattno};
-}
-
-// Are rows of the index told apart as DISTINCT, GROUP BY and ORDER BY tell values of its columns apart, with no null?
-bool is_key(Relation relation, Relation index, const Bitmapset *columns) {
-  const Form_pg_index form = index->rd_index;
-  if (!form->indisunique || !form->indimmediate || !form->indisvalid) return false;
-  if (RelationGetIndexPredicate(index) != NIL) return false;
-  for (int i = 0; i < form->indnkeyatts; ++i) {
-    const AttrNumber attno = form->indkey.values[i];
-    if (attno < 1 || !bms_is_member(attno, columns)) return false;
-    const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(relation), attno - 1);
-    if (!attribute->attnotnull || index->rd_indcollation[i] != attribute->attcollation) return false;
-    const Oid usual = GetDefaultOpClass(attribute->atttypid, BTREE_AM_OID);
-    if (!OidIsValid(usual) || get_opclass_family(usual) != index->rd_opfamily[i]) return false;
-  }
-  return true;
-}
-
-bool holds_key(PlanWalk *walk, Index rti, const Bitmapset *columns) {
-  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_RELATION) return false;
-  Relation relation = try_relation_open(entry->relid, AccessShareLock);
-  if (relation == nullptr) return false;
-  bool found = false;
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = found ? nullptr : try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (index == nullptr) continue;
-    found = is_key(relation, index, columns);
-    relation_close(index, AccessShareLock);
-  }
-  relation_close(relation, AccessShareLock);
-  return found;
-}
-
-}  // namespace
-
-// Keys that determine a row of a table leave nothing for its other columns to decide.
-std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
-                          Keys looked_at) {
-  std::uint32_t mask = 0;
-  for (int i = 0; i < n; ++i) {
-    const Flow flow = node_flow_column(rows, keys[i]);
-    if (flow_decides(flow) == 0) continue;
-    const BaseColumn column = base_column(input, keys[i]);
-    Bitmapset *others = nullptr;  // of the same table
-    for (int k = 0; column.rti != 0 && k < (looked_at == Keys::in_turn ? i : n); ++k)
-      if (const BaseColumn other = base_column(input, keys[k]); k != i && other.rti == column.rti)
-        others = bms_add_member(others, other.attno);
-    if (others == nullptr || flow.implicit != 0 || !holds_key(walk, column.rti, others)) mask |= flow_decides(flow);
-  }
-  return mask;
-}
 
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
   Plan *plan = &agg->plan;

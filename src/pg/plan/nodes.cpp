@@ -53,11 +53,16 @@ NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *ta
   return rows;
 }
 
-std::uint32_t order_decides(const NodeFlow *rows, const List *targets) {
+bool is_sorted(const Plan *plan) {
+  while (IsA(plan, Limit) || IsA(plan, LockRows)) plan = outerPlan(plan);
+  return IsA(plan, Sort) || IsA(plan, IncrementalSort);
+}
+
+std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan) {
   std::uint32_t mask = 0;
   ListCell *cell = nullptr;
-  foreach (cell, targets)
-    if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
+  foreach (cell, plan->targetlist)
+    if (!is_sorted(plan) && static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
       mask |= flow_decides(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
   return mask;
 }
@@ -202,14 +207,15 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       // From 18 on the second term is an input of its own, before it is appended to the first.
       const NodeFlow terms[] = {inputs->outer, inputs->inner};
       inputs->outer = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
-      return key_decides(walk, rows, nullptr, reinterpret_cast<SetOp *>(plan)->numCols,
+      return key_decides(walk, rows, innerPlan(plan) != nullptr ? plan : outerPlan(plan),
+                         reinterpret_cast<SetOp *>(plan)->numCols,
                          compat_set_op_columns(reinterpret_cast<SetOp *>(plan)), Keys::together);
     }
     case T_GatherMerge:
       return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<GatherMerge *>(plan)->numCols,
                          reinterpret_cast<GatherMerge *>(plan)->sortColIdx, Keys::in_turn);
     case T_Limit:
-      return rows->order | order_decides(rows, outerPlan(plan)->targetlist) |
+      return rows->order | order_decides(rows, outerPlan(plan)) |
              walk_quals(
                  walk, *scope,
                  list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
@@ -240,7 +246,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
                                   walk_pruning(walk, *scope, compat_append_pruning(walk->plan, merge)), false);
       scope->outer = &inputs->outer;
       return inputs->outer.implicit |
-             key_decides(walk, &inputs->outer, nullptr, merge->numCols, merge->sortColIdx, Keys::in_turn);
+             key_decides(walk, &inputs->outer, plan, merge->numCols, merge->sortColIdx, Keys::in_turn);
     }
     case T_RecursiveUnion:
       inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));

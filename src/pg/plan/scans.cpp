@@ -13,6 +13,10 @@
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/table_code.h"
 
+extern "C" {
+#include "optimizer/optimizer.h"
+}
+
 namespace redoubt::pg {
 
 bool is_base_scan(const Plan *plan) {
@@ -165,7 +169,52 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, For
   return mask;
 }
 
-// Another extension's node: what it reads is known from its relations and children only.
+// A column of rows that another extension's node makes in a way of its own: the column of a table where the parser has
+// said so, or else anything.
+Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
+  ListCell *cell = nullptr;
+  foreach (cell, scan->scan.plan.targetlist) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    const auto *variable = reinterpret_cast<const Var *>(target->expr);
+    if (!IsA(variable, Var) || variable->varno != INDEX_VAR || variable->varattno != attno) continue;
+    for (Index rti = 1; rti <= static_cast<Index>(list_length(walk->plan->rtable)); ++rti)
+      if (const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+          entry->rtekind == RTE_RELATION && entry->relid == target->resorigtbl)
+        return relation_flow(walk, rti, target->resorigcol);
+  }
+  return everything(walk);
+}
+
+// The last column that the node's expressions take from such rows.
+int highest_index(const CustomScan *scan) {
+  int highest = 0;
+  ListCell *cell = nullptr;
+  const List *variables =
+      pull_var_clause(reinterpret_cast<Node *>(list_concat_copy(scan->scan.plan.targetlist, scan->scan.plan.qual)),
+                      PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+  foreach (cell, variables)
+    if (const auto *variable = static_cast<const Var *>(lfirst(cell)); variable->varno == INDEX_VAR)
+      highest = std::max<int>(highest, variable->varattno);
+  return highest;
+}
+
+// Are the columns that the node computes with those of its relations?  Where it has plans below, or none of the
+// relations, its variables mean what the extension wants.
+bool reads_its_relations(const PlanWalk *walk, CustomScan *scan) {
+  if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
+  ListCell *cell = nullptr;
+  const List *variables = pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
+                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+  foreach (cell, variables) {
+    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
+    if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
+        rt_fetch(static_cast<Index>(rti), walk->plan->rtable)->rtekind != RTE_RELATION)
+      return false;
+  }
+  return true;
+}
+
+// Another extension's node: what it reads is known from its relations and children, and what its target list carries.
 std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, CustomScan *scan) {
   std::uint32_t mask = 0;
   ListCell *cell = nullptr;
@@ -174,14 +223,17 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Cust
   int rti = -1;
   while ((rti = bms_next_member(scan->custom_relids, rti)) >= 0)
     mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
-  if (scan->custom_scan_tlist != NIL) {
+  if (scan->scan.scanrelid != 0 && scan->custom_scan_tlist == NIL) return mask;
+  if (reads_its_relations(walk, scan)) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
-    node_flow_set_elsewhere(&inputs->index, ~0U);
-    // Its Vars may mean the children's columns: then nothing is known of them.
-    if (scan->custom_plans != NIL)
-      inputs->index = node_flow_uniform(everything(walk), list_length(scan->custom_scan_tlist));
-    scope->index = &inputs->index;
+  } else {
+    mask |= everything(walk).implicit;
+    inputs->index = node_flow_uniform(kNoFlow, std::max(list_length(scan->custom_scan_tlist), highest_index(scan)));
+    for (int i = 0; i < inputs->index.size; ++i)
+      inputs->index.column[i] = custom_column(walk, scan, static_cast<AttrNumber>(i + 1));
   }
+  node_flow_set_elsewhere(&inputs->index, ~0U);
+  scope->index = &inputs->index;
   return mask;
 }
 
@@ -223,7 +275,7 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
     case T_SubqueryScan: {
       const Plan *subplan = reinterpret_cast<SubqueryScan *>(plan)->subplan;
       scan_rows(scope, inputs, walk_plan(walk, const_cast<Plan *>(subplan)), relid);
-      return inputs->scan.implicit | order_decides(&inputs->scan, subplan->targetlist);
+      return inputs->scan.implicit | order_decides(&inputs->scan, subplan);
     }
     case T_CteScan: {
       const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;

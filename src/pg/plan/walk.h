@@ -1,9 +1,10 @@
 // plan/walk.h - what the parts of plan analysis share.
 //
-// plan/nodes.cpp knows plan nodes, plan/scans.cpp scans, plan/grouping.cpp nodes that put rows together,
-// plan/indexes.cpp how indexes are used, plan/writes.cpp what a ModifyTable moves; plan/expressions.cpp knows
-// expressions, plan/calls.cpp calls, plan/aggregates.cpp aggregates, plan/subplans.cpp subqueries and plan/columns.cpp
-// where values come from. Everything is palloc'd in the current memory context.
+// plan/nodes.cpp knows plan nodes, plan/scans.cpp scans, plan/grouping.cpp nodes that put rows together and
+// plan/row_keys.cpp what their keys decide, plan/indexes.cpp how indexes are used, plan/writes.cpp what a ModifyTable
+// moves; plan/expressions.cpp knows expressions, plan/calls.cpp calls, plan/aggregates.cpp aggregates,
+// plan/subplans.cpp subqueries and plan/columns.cpp where values come from. Everything is palloc'd in the current
+// memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
@@ -30,6 +31,8 @@ struct RelationFacts {
   int columns;       // attribute numbers go up to this
   const int *first;  // place of the first entry of an attribute number in `column`, plus 1; 0: none
   const int *next;   // and of the one after the entry at a place
+  bool keys_known;
+  List *keys;  // of Bitmapset: the columns of each primary key, or unique one without nulls
 };
 
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
@@ -117,8 +120,10 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged = false);
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged = false);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+// Do the rows come from a sort as they are?  Then that has said what decides on their order.
+bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
-std::uint32_t order_decides(const NodeFlow *rows, const List *targets);
+std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan);
 
 // plan/scans.cpp
 bool is_scan(const Plan *plan);
@@ -134,15 +139,17 @@ std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set);
 void walk_policies(PlanWalk *walk, Plan *plan);
 
 // plan/grouping.cpp
-// What sort, group and distinct keys look at decides which rows there are, or their order.
-enum class Keys { together, in_turn };  // distinct or grouped rows; sorted ones, where a later key decides among equals
-// `input` is the plan that makes `rows`.
-std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
-                          Keys looked_at);
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
 std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
 NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan);
+
+// plan/row_keys.cpp
+// What sort, group and distinct keys look at decides which rows there are, or their order.
+enum class Keys { together, in_turn };  // distinct or grouped rows; sorted ones, where a later key decides among equals
+// `input` is the plan that makes `rows`, or a node that takes them from several.
+std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
+                          Keys looked_at);
 
 // plan/indexes.cpp
 // Conditions of an index scan: as written, of which nothing is evaluated, and as executed.

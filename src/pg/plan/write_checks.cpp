@@ -168,9 +168,8 @@ Bitmapset *key_columns(Relation relation) {
 }
 
 // `known` is a table whose valid checks the row has passed before, or InvalidOid.
-Told table_tells(const WrittenRow &row, Oid relid, Oid known) {
-  Relation relation = try_relation_open(relid, AccessShareLock);
-  if (relation == nullptr) return {};
+Told table_tells(const WrittenRow &row, Relation relation, Oid known) {
+  const Oid relid = RelationGetRelid(relation);
   Told told = {triggers_tell(row, relation), 0};
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
   for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
@@ -185,15 +184,12 @@ Told table_tells(const WrittenRow &row, Oid relid, Oid known) {
   }
   if (row.command != CMD_DELETE && relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
     told.by_end |= columns_tell(row, relation, key_columns(relation), row.command == CMD_UPDATE && known == relid);
-  relation_close(relation, AccessShareLock);
   return told;
 }
 
 // The table, or the partitions that the row may be put into.
 void add_tables(Told *told, const WrittenRow &row, Oid relid, Oid known) {
-  const List *tables = table_parts(relid);
-  ListCell *cell = nullptr;
-  foreach (cell, tables) told_add(told, table_tells(row, lfirst_oid(cell), known));
+  each_table_part(relid, [&](Relation part) { told_add(told, table_tells(row, part, known)); });
 }
 
 // Whether a policy or view looks at a row before or after it is changed, if at all.

@@ -88,11 +88,18 @@ const char *bound_label(Oid function) {
   return psprintf("%s %s", kTrusted, hex);
 }
 
+Oid language_of(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return INTERNALlanguageId;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  ReleaseSysCache(tuple);
+  return language;
+}
+
 // Is the function's body looked at when it runs, under a search_path that the caller sets?
 bool finds_by_callers_path(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(tuple)) return false;
-  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
   bool text_only = false;  // no body that was parsed when it was made
   SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &text_only);
   bool null = true;
@@ -105,7 +112,7 @@ bool finds_by_callers_path(Oid function) {
     for (int i = 0; i < n; ++i) sets_path |= pg_strncasecmp(TextDatumGetCString(setting[i]), "search_path=", 12) == 0;
   }
   ReleaseSysCache(tuple);
-  return language != ClanguageId && language != INTERNALlanguageId && text_only && !sets_path;
+  return !function_is_in_c(function) && text_only && !sets_path;
 }
 
 bool is_plain_function(Oid function) {
@@ -279,6 +286,11 @@ bool input_tells(Oid type) noexcept {
 }
 
 }  // namespace
+
+bool function_is_in_c(Oid function) {
+  const Oid language = language_of(function);
+  return language == ClanguageId || language == INTERNALlanguageId;
+}
 
 bool function_is_trusted(Oid function) {
   if (function < FirstNormalObjectId)

@@ -17,6 +17,9 @@ namespace redoubt::pg {
 // what they are given in notices (to_regtype, xpath).  Cached.
 bool function_is_trusted(Oid function);
 
+// True for a function in C, which only a superuser can make, and for one that does not exist.
+bool function_is_in_c(Oid function);
+
 // True if making a value of the type may call functions, or lets others call them: a domain,
 // which may be given a check at any time, a range or enum of one's own, a built-in type whose input function raises
 // notices, or an array or row of one.

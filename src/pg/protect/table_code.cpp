@@ -33,6 +33,13 @@ static bool table_code_walker(Node *node, void *context) {
     return true;
   return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_walker), context);
 }
+
+static bool table_code_is(Oid function, void *wanted) { return function == *static_cast<Oid *>(wanted); }
+static bool table_code_finder(Node *node, void *wanted) {
+  if (node == nullptr) return false;
+  return check_functions_in_node(node, table_code_is, wanted) ||
+         expression_tree_walker(node, redoubt::pg::tree_walker(table_code_finder), wanted);
+}
 }
 
 namespace redoubt::pg {
@@ -50,34 +57,59 @@ void add_columns(TableCode *code, Node *expression) {
   }
 }
 
-// Calls visit(expression) for what the table's indexes compute and select by.
+// Calls visit(index) for each index of the table.
 template <typename Visit>
-void each_index_expression(Relation relation, Visit &&visit) {
+void each_index(Relation relation, Visit &&visit) {
   ListCell *cell = nullptr;
   const List *indexes = RelationGetIndexList(relation);
   foreach (cell, indexes) {
     Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    visit(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)));
-    visit(reinterpret_cast<Node *>(RelationGetIndexPredicate(index)));
+    visit(index);
     index_close(index, AccessShareLock);
   }
 }
 
-// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
-void add_quoted_arrays(TableCode *code, Relation relation) {
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    const Form_pg_index form = index->rd_index;
-    for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i) {
-      const AttrNumber attno = form->indkey.values[i];
-      if (attno <= 0) continue;
-      const Oid type = TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid;
-      if (OidIsValid(get_element_type(getBaseType(type)))) code->columns = bms_add_member(code->columns, attno);
-    }
-    index_close(index, AccessShareLock);
+// Calls visit(expression) for what the table computes of a row that is written: constraints, generated columns, bounds
+// and keys of partitions, indexes.  The table's Vars are those of entry 1 of a range table.
+template <typename Visit>
+void each_expression(Relation relation, Visit &&visit) {
+  const TupleDesc descriptor = RelationGetDescr(relation);
+  const TupleConstr *constraints = descriptor->constr;
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
+    visit(static_cast<Node *>(stringToNode(constraints->check[i].ccbin)));
+  for (int i = 0; compat_has_generated(constraints) && i < descriptor->natts; ++i)
+    if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
+      visit(build_column_default(relation, i + 1));
+  if (relation->rd_rel->relispartition) visit(reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
+  if (const PartitionKey key = RelationGetPartitionKey(relation); key != nullptr)
+    visit(reinterpret_cast<Node *>(key->partexprs));
+  each_index(relation, [&visit](Relation index) {
+    visit(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)));
+    visit(reinterpret_cast<Node *>(RelationGetIndexPredicate(index)));
+  });
+}
+
+// Calls visit(trigger, condition), where the condition is null for a trigger without one.
+template <typename Visit>
+void each_trigger(Relation relation, Visit &&visit) {
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+    const Trigger &trigger = triggers->triggers[i];
+    visit(trigger, trigger.tgqual != nullptr ? static_cast<Node *>(stringToNode(trigger.tgqual)) : nullptr);
   }
+}
+
+// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
+Bitmapset *quoted_arrays(Relation relation, Relation index) {
+  Bitmapset *columns = nullptr;
+  const Form_pg_index form = index->rd_index;
+  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i) {
+    const AttrNumber attno = form->indkey.values[i];
+    if (attno <= 0) continue;
+    const Oid type = TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid;
+    if (OidIsValid(get_element_type(getBaseType(type)))) columns = bms_add_member(columns, attno);
+  }
+  return columns;
 }
 
 bool fires(const Trigger &trigger, CmdType command) {
@@ -128,32 +160,17 @@ void add_cascades(TableCode *code, Relation relation, List *path) {
   }
 }
 
-// A trusted trigger may have a condition that is not.
-bool when_calls_untrusted(const Trigger &trigger) {
-  return trigger.tgqual != nullptr && calls_untrusted(static_cast<Node *>(stringToNode(trigger.tgqual)));
-}
-
 void add_table(TableCode *code, Relation relation, CmdType command) {
   code->foreign |= relation->rd_rel->relkind == RELKIND_FOREIGN_TABLE;
-  const TriggerDesc *triggers = relation->trigdesc;
-  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    code->row_trigger |= fires(triggers->triggers[i], command) || when_calls_untrusted(triggers->triggers[i]);
+  // A trusted trigger may have a condition that is not.
+  each_trigger(relation, [&](const Trigger &trigger, Node *condition) {
+    code->row_trigger |= fires(trigger, command) || calls_untrusted(condition);
+  });
   if (command == CMD_DELETE) return;
   if (command != CMD_INSERT) add_cascades(code, relation, list_make1_oid(RelationGetRelid(relation)));
-
-  const TupleDesc descriptor = RelationGetDescr(relation);
-  const TupleConstr *constraints = descriptor->constr;
-  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
-    add_columns(code, static_cast<Node *>(stringToNode(constraints->check[i].ccbin)));
-  for (int i = 0; compat_has_generated(constraints) && i < descriptor->natts; ++i)
-    if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
-      add_columns(code, build_column_default(relation, i + 1));
-  if (relation->rd_rel->relispartition) add_columns(code, reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
-  each_index_expression(relation, [code](Node *expression) { add_columns(code, expression); });
-  add_quoted_arrays(code, relation);
-  ListCell *cell = nullptr;
-  if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)  // to find the partition of a row
-    foreach (cell, RelationGetPartitionKey(relation)->partexprs) add_columns(code, static_cast<Node *>(lfirst(cell)));
+  each_expression(relation, [code](Node *expression) { add_columns(code, expression); });
+  each_index(relation,
+             [&](Relation index) { code->columns = bms_join(code->columns, quoted_arrays(relation, index)); });
 }
 
 }  // namespace
@@ -191,19 +208,6 @@ struct Parts {
 };
 constinit HTAB *parts_cache = nullptr;
 
-bool has_own_index_expression(Relation relation) {
-  bool found = false;
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    found |= !index->rd_rel->relispartition &&
-             (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL);
-    index_close(index, AccessShareLock);
-  }
-  return found;
-}
-
 int checks(Relation relation) noexcept {
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
   return constraints != nullptr ? constraints->num_check : 0;
@@ -211,11 +215,15 @@ int checks(Relation relation) noexcept {
 
 // Has a partition anything besides what it inherits?
 bool has_code_of_its_own(Relation relation, int inherited_checks) {
-  if (relation->rd_rel->relkind != RELKIND_RELATION || checks(relation) > inherited_checks) return true;
+  bool own = relation->rd_rel->relkind != RELKIND_RELATION || checks(relation) > inherited_checks;
   const TriggerDesc *triggers = relation->trigdesc;
-  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    if (!triggers->triggers[i].tgisclone) return true;
-  return has_own_index_expression(relation);
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) own |= !triggers->triggers[i].tgisclone;
+  each_index(relation, [&](Relation index) {
+    own |= !index->rd_rel->relispartition &&
+           (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL ||
+            quoted_arrays(relation, index) != nullptr);
+  });
+  return own;
 }
 
 List *find_parts(Oid relid) {
@@ -260,15 +268,18 @@ List *table_parts(Oid relid) {
 
 TableCode table_code(Oid relid, CmdType command) {
   TableCode code = {};
-  const List *tables = table_parts(relid);
-  ListCell *cell = nullptr;
-  foreach (cell, tables) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (relation == nullptr) continue;
-    add_table(&code, relation, command);
-    relation_close(relation, AccessShareLock);
-  }
+  each_table_part(relid, [&](Relation part) { add_table(&code, part, command); });
   return code;
+}
+
+bool table_calls(Oid relid, Oid function) {
+  bool found = false;
+  const auto look = [&](Node *expression) { found |= table_code_finder(expression, &function); };
+  each_table_part(relid, [&](Relation part) {
+    each_expression(part, look);
+    each_trigger(part, [&](const Trigger &, Node *condition) { look(condition); });
+  });
+  return found;
 }
 
 }  // namespace redoubt::pg

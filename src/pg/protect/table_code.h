@@ -7,12 +7,12 @@
 namespace redoubt::pg {
 
 struct TableCode {
-  bool row_trigger;    // an untrusted row trigger sees the whole row, old and new
-  bool foreign;        // rows go to a foreign server
-  Bitmapset *columns;  // attribute numbers that untrusted functions are given by constraints, generated
-                       // columns, partition keys, expression and partial indexes
-  Bitmapset
-      *cascaded;  // attribute numbers whose new values a foreign key copies into a column that does not protect them
+  bool row_trigger;     // an untrusted row trigger sees the whole row, old and new
+  bool foreign;         // rows go to a foreign server
+  Bitmapset *columns;   // attribute numbers that untrusted functions are given by constraints, generated
+                        // columns, partition keys, expression and partial indexes
+  Bitmapset *cascaded;  // attribute numbers whose new values a foreign key copies into a column that does not protect
+                        // them
 };
 
 // table_parts lists the table itself and, of its partitions, those that have something of their own: triggers, checks,
@@ -20,9 +20,25 @@ struct TableCode {
 // these.  Remembered until a relation changes, so that a statement opens none of the others.  Palloc'd.
 List *table_parts(Oid relid);
 
+// each_table_part calls visit(relation) for each of table_parts.
+template <typename Visit>
+void each_table_part(Oid relid, Visit &&visit) {
+  const List *tables = table_parts(relid);
+  ListCell *cell = nullptr;
+  foreach (cell, tables) {
+    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (relation == nullptr) continue;
+    visit(relation);
+    relation_close(relation, AccessShareLock);
+  }
+}
+
 // table_code looks at the table and, if it is partitioned, at its partitions, for
 // commands of the kind.  Palloc'd in the current context.
 TableCode table_code(Oid relid, CmdType command);
+
+// True if what the table runs on its rows calls the function: an expression, or the condition of a trigger.
+bool table_calls(Oid relid, Oid function);
 
 // Columns that untrusted functions are given by row-level security policies which apply to
 // `user` reading the table.

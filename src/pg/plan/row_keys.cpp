@@ -1,0 +1,192 @@
+// plan/row_keys.cpp - what the keys of sorts, groups and set operations decide.
+//
+// Where the keys of a node contain a key of a table, rows that are equal in it are one row of the table, and its other
+// columns have nothing left to decide: neither whether two rows are the same, nor which comes first.
+// Invariant: that is so only for columns that all come from the same row.  Of set operations, branch by branch.
+// Covered by test/metering and sql/probes.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+
+extern "C" {
+#include "access/genam.h"
+#include "catalog/pg_am_d.h"
+#include "commands/defrem.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// The column of a table that a column of a plan's rows is, as it is.
+struct BaseColumn {
+  List *rows;  // whose row it is of: numbers in the range table, one for each branch; NIL: it is of none
+  AttrNumber attno;
+};
+
+// The column of the table that a partition's column is; a table itself otherwise.
+BaseColumn of_table(const PlanWalk *walk, Index rti, AttrNumber attno) {
+  while (walk->parent[rti] != 0 &&
+         rt_fetch(walk->parent[rti], walk->plan->rtable)->relkind == RELKIND_PARTITIONED_TABLE) {
+    const AppendRelInfo *child = nullptr;
+    ListCell *cell = nullptr;
+    foreach (cell, walk->plan->appendRelations)
+      if (static_cast<const AppendRelInfo *>(lfirst(cell))->child_relid == rti)
+        child = static_cast<const AppendRelInfo *>(lfirst(cell));
+    if (child == nullptr || attno > child->num_child_cols || child->parent_colnos[attno - 1] == 0) return {};
+    rti = child->parent_relid;
+    attno = child->parent_colnos[attno - 1];
+  }
+  return {list_make1_int(static_cast<int>(rti)), attno};
+}
+
+const List *branches_of(const Plan *plan) {
+  if (IsA(plan, Append)) return reinterpret_cast<const Append *>(plan)->appendplans;
+  if (IsA(plan, MergeAppend)) return reinterpret_cast<const MergeAppend *>(plan)->mergeplans;
+  if (IsA(plan, SetOp) && innerPlan(plan) != nullptr) return list_make2(outerPlan(plan), innerPlan(plan));  // 18
+  return NIL;
+}
+
+BaseColumn base_column(const PlanWalk *walk, const Plan *plan, AttrNumber position);
+
+// A column that is the same one of the same table in every branch.
+BaseColumn of_branches(const PlanWalk *walk, const List *branches, AttrNumber position) {
+  BaseColumn column = {};
+  const auto relid = [walk](int rti) { return rt_fetch(static_cast<Index>(rti), walk->plan->rtable)->relid; };
+  bool same = true;  // partitions of one table
+  ListCell *cell = nullptr;
+  foreach (cell, branches) {
+    const BaseColumn other = base_column(walk, static_cast<const Plan *>(lfirst(cell)), position);
+    if (other.rows == NIL) return {};
+    if (column.rows == NIL) column.attno = other.attno;
+    const int rti = linitial_int(column.rows == NIL ? other.rows : column.rows);
+    if (other.attno != column.attno || relid(linitial_int(other.rows)) != relid(rti)) return {};
+    same &= list_length(other.rows) == 1 && linitial_int(other.rows) == rti;
+    column.rows = list_concat(column.rows, other.rows);
+  }
+  if (same && column.rows != NIL) column.rows = list_make1_int(linitial_int(column.rows));
+  return column;
+}
+
+BaseColumn base_column(const PlanWalk *walk, const Plan *plan, AttrNumber position) {
+  if (plan == nullptr || position < 1 || position > list_length(plan->targetlist)) return {};
+  check_stack_depth();
+  const auto *value =
+      reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(plan->targetlist, position - 1))->expr);
+  while (is_meter(value)) value = metered(value);
+  if (!IsA(value, Var)) return {};
+  const auto *variable = reinterpret_cast<const Var *>(value);
+  if (variable->varattno < 1) return {};
+  if (const List *branches = branches_of(plan); branches != NIL) return of_branches(walk, branches, variable->varattno);
+  if (variable->varno == OUTER_VAR) return base_column(walk, outerPlan(plan), variable->varattno);
+  if (variable->varno == INNER_VAR) return base_column(walk, innerPlan(plan), variable->varattno);
+  if (variable->varno == INDEX_VAR) {
+    if (!IsA(plan, IndexOnlyScan)) return {};
+    const List *columns = reinterpret_cast<const IndexOnlyScan *>(plan)->indextlist;
+    if (variable->varattno > list_length(columns)) return {};
+    const Expr *column = static_cast<const TargetEntry *>(list_nth(columns, variable->varattno - 1))->expr;
+    if (!IsA(column, Var)) return {};
+    variable = reinterpret_cast<const Var *>(column);
+  } else if (IsA(plan, SubqueryScan)) {
+    return base_column(walk, reinterpret_cast<const SubqueryScan *>(plan)->subplan, variable->varattno);
+  }
+  return of_table(walk, static_cast<Index>(variable->varno), variable->varattno);
+}
+
+// The columns of an index by which DISTINCT, GROUP BY and ORDER BY tell its rows apart, with no null; or null.
+Bitmapset *key_of(Relation relation, Relation index) {
+  const Form_pg_index form = index->rd_index;
+  if (!form->indisunique || !form->indimmediate || !form->indisvalid) return nullptr;
+  if (RelationGetIndexPredicate(index) != NIL) return nullptr;
+  Bitmapset *columns = nullptr;
+  for (int i = 0; i < form->indnkeyatts; ++i) {
+    const AttrNumber attno = form->indkey.values[i];
+    if (attno < 1) return nullptr;
+    const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(relation), attno - 1);
+    if (!attribute->attnotnull || index->rd_indcollation[i] != attribute->attcollation) return nullptr;
+    const Oid usual = GetDefaultOpClass(attribute->atttypid, BTREE_AM_OID);
+    if (!OidIsValid(usual) || get_opclass_family(usual) != index->rd_opfamily[i]) return nullptr;
+    columns = bms_add_member(columns, attno);
+  }
+  return columns;
+}
+
+// The keys of an entry of the range table, each a set of columns.
+const List *keys_of(PlanWalk *walk, Index rti) {
+  RelationFacts *facts = &walk->relation[rti];
+  if (facts->keys_known) return facts->keys;
+  facts->keys_known = true;
+  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+  if (entry->rtekind != RTE_RELATION ||
+      (entry->relkind != RELKIND_RELATION && entry->relkind != RELKIND_PARTITIONED_TABLE))
+    return NIL;
+  Relation relation = try_relation_open(entry->relid, AccessShareLock);
+  if (relation == nullptr) return NIL;
+  MemoryContext old = MemoryContextSwitchTo(walk->memory);
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (index == nullptr) continue;
+    if (Bitmapset *key = key_of(relation, index); key != nullptr) facts->keys = lappend(facts->keys, key);
+    relation_close(index, AccessShareLock);
+  }
+  MemoryContextSwitchTo(old);
+  relation_close(relation, AccessShareLock);
+  return facts->keys;
+}
+
+// Columns among the keys of a node that are of the same row.
+struct KeyColumns {
+  List *rows;
+  Bitmapset *columns;
+};
+
+// Is the column determined by others of its row?
+bool is_determined(PlanWalk *walk, const KeyColumns &known, AttrNumber attno) {
+  ListCell *cell = nullptr;
+  const List *keys = keys_of(walk, static_cast<Index>(linitial_int(known.rows)));
+  foreach (cell, keys) {
+    const auto *key = static_cast<const Bitmapset *>(lfirst(cell));
+    if (!bms_is_member(attno, key) && bms_is_subset(key, known.columns)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
+                          Keys looked_at) {
+  std::uint32_t all = 0;
+  for (int i = 0; i < n; ++i) all |= flow_decides(node_flow_column(rows, keys[i]));
+  if (all == 0) return 0;
+  auto *known = static_cast<KeyColumns *>(palloc0(sizeof(KeyColumns) * static_cast<Size>(n)));
+  auto *column = static_cast<BaseColumn *>(palloc0(sizeof(BaseColumn) * static_cast<Size>(n)));
+  int tables = 0;
+  const auto known_of = [&](const BaseColumn &of) {
+    int t = 0;
+    while (t < tables && !equal(known[t].rows, of.rows)) ++t;
+    if (t == tables) known[tables++].rows = of.rows;
+    return &known[t];
+  };
+  const auto note = [&](int i) {
+    if (column[i].rows == NIL) return;
+    KeyColumns *of = known_of(column[i]);
+    of->columns = bms_add_member(of->columns, column[i].attno);
+  };
+  for (int i = 0; i < n; ++i) {
+    column[i] = base_column(walk, input, keys[i]);
+    if (looked_at == Keys::together) note(i);
+  }
+  std::uint32_t mask = 0;
+  for (int i = 0; i < n; ++i) {
+    const Flow flow = node_flow_column(rows, keys[i]);
+    const bool determined =
+        flow.implicit == 0 && column[i].rows != NIL && is_determined(walk, *known_of(column[i]), column[i].attno);
+    if (!determined) mask |= flow_decides(flow);
+    if (looked_at == Keys::in_turn) note(i);
+  }
+  return mask;
+}
+
+}  // namespace redoubt::pg
