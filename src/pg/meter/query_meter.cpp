@@ -53,7 +53,8 @@ void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
 
 void admit(const PlanAnalysis *analysis) {
   each_type(analysis, ~0U, [](Oid type) { limits_require_no_debt(type, Operation::read); });
-  each_type(analysis, analysis->statement_decides, [](Oid type) { limits_require_no_debt(type, Operation::probe); });
+  each_type(analysis, analysis->statement_decides | analysis->row_decides,
+            [](Oid type) { limits_require_no_debt(type, Operation::probe); });
 }
 
 // A meter and its arrays in one piece.
@@ -219,9 +220,9 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   // That there is no row, or how many were changed, is an answer as well.
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
   // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
-  if (counted && (!meter->told || dest == DestNone))
-    for (std::uint32_t rest = meter->analysis->statement_decides; rest != 0; rest &= rest - 1)
-      charge_end(meter, std::countr_zero(rest));
+  std::uint32_t told = counted && (!meter->told || dest == DestNone) ? meter->analysis->statement_decides : 0;
+  if (dest == DestNone) told |= meter->analysis->row_decides;
+  for (; told != 0; told &= told - 1) charge_end(meter, std::countr_zero(told));
   meter->told = true;
   if (meter->analysis->runs != 0) [[unlikely]]
     charge_runs(meter, dest);

@@ -89,9 +89,10 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
     analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)),
                                              flow_explicit(flow), 0, 0};
     analysis->row_decides |= flow.implicit;
+    analysis->statement_decides |= flow.implicit;
   }
+  analysis->statement_decides |= top.implicit;
   analysis->row_decides |= node_flow_decides(top);
-  analysis->statement_decides |= analysis->row_decides;
 }
 
 // What is known of an output column from its type alone, looked up once for all runs of the plan.

@@ -33,8 +33,8 @@ struct PlanAnalysis {
   int columns;               // of the rows that leave; junk left out
   OutputColumn *column;
   int values;                       // bits in the columns' `carries` together
-  std::uint32_t row_decides;        // implicit flow into an output row
-  std::uint32_t statement_decides;  // implicit flow anywhere in the statement
+  std::uint32_t row_decides;        // implicit flow into an output row, its place included
+  std::uint32_t statement_decides;  // implicit flow anywhere in the statement: into whether there is a row
   std::uint32_t runs;               // decided that a subquery is run, as EXPLAIN ANALYZE and statistics tell
   std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
   int foreseen;                     // functions of the plan that are not trusted

@@ -117,7 +117,7 @@ struct NodeFlow {
   int size;
   Flow *column;
   std::uint32_t implicit;  // sources that decided which rows there are
-  std::uint32_t order;     // and of which an index may have decided in what order
+  std::uint32_t order;     // and those that may have decided on no more than their order
 };
 
 // All that decided on the rows, or may have decided on their order.

@@ -1,4 +1,6 @@
-// memo.cpp - see memo.h.
+// plan/memo.cpp - see plan/memo.h.
+//
+// Covered by test/tap/planning.pl.
 #include "pg/base/boundary.h"
 
 #include "pg/plan/memo.h"

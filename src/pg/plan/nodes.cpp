@@ -198,11 +198,15 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       return walk_window(walk, scope, reinterpret_cast<WindowAgg *>(plan));
     case T_Sort:
     case T_IncrementalSort:
-      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Sort *>(plan)->numCols,
-                         reinterpret_cast<Sort *>(plan)->sortColIdx, Keys::in_turn);
-    case T_Unique:
-      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Unique *>(plan)->numCols,
-                         reinterpret_cast<Unique *>(plan)->uniqColIdx, Keys::together);
+      inputs->sorted = key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Sort *>(plan)->numCols,
+                                   reinterpret_cast<Sort *>(plan)->sortColIdx, Keys::in_turn);
+      return 0;
+    case T_Unique: {
+      const auto *unique = reinterpret_cast<Unique *>(plan);
+      const bool alike = unique->numCols == list_length(plan->targetlist);
+      return (alike ? 0 : rows->order) |  // the first of those that are equal in some columns
+             key_decides(walk, rows, outerPlan(plan), unique->numCols, unique->uniqColIdx, Keys::together);
+    }
     case T_SetOp: {
       // From 18 on the second term is an input of its own, before it is appended to the first.
       const NodeFlow terms[] = {inputs->outer, inputs->inner};
@@ -212,8 +216,9 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
                          compat_set_op_columns(reinterpret_cast<SetOp *>(plan)), Keys::together);
     }
     case T_GatherMerge:
-      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<GatherMerge *>(plan)->numCols,
-                         reinterpret_cast<GatherMerge *>(plan)->sortColIdx, Keys::in_turn);
+      inputs->sorted = key_decides(walk, rows, outerPlan(plan), reinterpret_cast<GatherMerge *>(plan)->numCols,
+                                   reinterpret_cast<GatherMerge *>(plan)->sortColIdx, Keys::in_turn);
+      return 0;
     case T_Limit:
       return rows->order | order_decides(rows, outerPlan(plan)) |
              walk_quals(
@@ -245,8 +250,8 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       inputs->outer = walk_pruned(walk, merge->mergeplans,
                                   walk_pruning(walk, *scope, compat_append_pruning(walk->plan, merge)), false);
       scope->outer = &inputs->outer;
-      return inputs->outer.implicit |
-             key_decides(walk, &inputs->outer, plan, merge->numCols, merge->sortColIdx, Keys::in_turn);
+      inputs->sorted = key_decides(walk, &inputs->outer, plan, merge->numCols, merge->sortColIdx, Keys::in_turn);
+      return inputs->outer.implicit;
     }
     case T_RecursiveUnion:
       inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));
@@ -364,9 +369,10 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
   if (has_grouping_sets(plan)) node_flow_set_elsewhere(&rows, inputs.outer.implicit | filters);
   rows.implicit = decides;
+  rows.order = inputs.sorted;
   if (!IsA(plan, Sort) && !IsA(plan, Agg))
-    rows.order = inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
-                 (is_base_scan(plan) ? partition_decides(walk, plan, false) : 0);
+    rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
+                  (is_base_scan(plan) ? partition_decides(walk, plan, false) : 0);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

@@ -112,6 +112,7 @@ inline Oid copied_type(const Flow &flow, const Source &source) {
 // What a plan node is given: the rows of its inputs, and what its own index and relation hold.
 struct Inputs {
   NodeFlow outer, inner, index, scan;
+  std::uint32_t sorted;  // by the node, as these sources say
 };
 
 // plan/nodes.cpp
