@@ -290,6 +290,9 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
   const bool is_short = taken.name.slots <= short_;
   const Status status = is_short ? crypt_short(direction, cipher, taken) : crypt_long(direction, cipher, taken);
   if (status != Status::ok) return {Status::crypto_failure, 0, "encryption failed"};
+  std::array<std::array<char32_t, kFormatMaxCharacters>, 2> characters;
+  for (const Letter letter : {kSmall, kCapital})
+    alphabets_[letter].characters(taken.name.numerals(), characters[letter].data());
   out.resize(in.size() + kUtf8Most * taken.name.slots);
   char *to = out.data();
   std::size_t from = 0;
@@ -298,8 +301,7 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
     to = std::copy(in.begin() + static_cast<std::ptrdiff_t>(from), in.begin() + static_cast<std::ptrdiff_t>(end), to);
   };
   const auto put_letters = [&](std::size_t end) {
-    for (; letter < end; ++letter)
-      to = utf8_write(to, alphabets_[taken.letter[letter]].character(taken.name.numeral[letter]));
+    for (; letter < end; ++letter) to = utf8_write(to, characters[taken.letter[letter]][letter]);
   };
   for (const FormatScan::Run run : taken.name.all_runs()) {
     if (is_short && letter == taken.slots_before) break;
