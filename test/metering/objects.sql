@@ -116,3 +116,5 @@ create table contact_log(id int, email text check (email like '%@%'), year int) 
 create table contact_log_1 partition of contact_log for values from (2000) to (2020); create table contact_log_2 partition of contact_log for values from (2020) to (2030);
 insert into contact_log select i, 'c' || i || '@example.com', 2000 + i % 30 from generate_series(1, 100) i;
 grant all on contact, contact_log, contact_log_1, contact_log_2 to app; analyze contact, contact_log;
+create table many(id int primary key, email text); security label for redoubt on column many.email is 'text_token';
+insert into many select i, 'b' || i from generate_series(1, 4000) i; grant select on many to app; analyze many;

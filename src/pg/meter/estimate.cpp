@@ -26,12 +26,14 @@ struct Factors {
 
 struct Estimate {
   const PlannedStmt *plan;
+  const PlanAnalysis *analysis;
+  ProbeTree<double> probes;
   VisitCharge visit;
   void *to;
-  bool in_workers;     // the nodes at hand are run by parallel workers
-  bool workers_meter;  // a meter was met there
-  double times;        // evaluations of the expression at hand
-  double input;        // evaluations of the arguments of aggregates in it
+  bool in_workers = false;     // the nodes at hand are run by parallel workers
+  bool workers_meter = false;  // a meter was met there
+  double times = 0;            // evaluations of the expression at hand
+  double input = 0;            // evaluations of the arguments of aggregates in it
 };
 
 void estimate_plan(Estimate *estimate, const Plan *plan, Factors factors);
@@ -56,17 +58,17 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
   const auto *node = reinterpret_cast<const Node *>(call);
   Oid token_type = InvalidOid;
   Operation operation = Operation::read;
-  if (const int flags = meter_of(node); flags >= 0) {
+  if (const MeterSpec *meter = meter_spec(node); meter != nullptr) {
     estimate->workers_meter |= estimate->in_workers;
-    for (const MeterItem &item : meter_items(node)) {
+    for (const MeterItem &item : std::span(meter->item, meter->items)) {
       if (item.operation == Operation::probe) {
-        // Those that the answer is charged with, see meter_function.h.
-        double answer = (flags & kMeterFirst) != 0 ? 1 : 0;
-        if ((flags & kMeterAnswer) != 0 && (flags & kMeterRows) == 0) answer = estimate->times;
-        estimate->visit(estimate->to, item.token_type, Operation::probe, std::max(estimate->times - answer, 0.0));
+        const PlanAnalysis *analysis = estimate->analysis;
+        const Oid *type = std::find(analysis->type, analysis->type + analysis->types, item.token_type);
+        if (type != analysis->type + analysis->types)
+          estimate->probes.ask(meter->point, static_cast<int>(type - analysis->type), estimate->times);
         continue;
       }
-      const bool revealed = item.is_token && (flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
+      const bool revealed = item.is_token && (meter->flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
       estimate->visit(estimate->to, item.token_type, revealed ? read_revealed_as(item.token_type) : Operation::read,
                       estimate->times * item.count);
     }
@@ -243,19 +245,16 @@ void visit_nothing(void *, Oid, Operation, double) {}
 
 }  // namespace
 
-void plan_estimate(const PlannedStmt *plan, VisitCharge visit, void *to) {
-  Estimate estimate = {};
-  estimate.plan = plan;
-  estimate.visit = visit;
-  estimate.to = to;
+void plan_estimate(const PlannedStmt *plan, const PlanAnalysis *analysis, VisitCharge visit, void *to) {
+  Estimate estimate = {plan, analysis, {analysis, palloc0(ProbeTree<double>::size(analysis))}, visit, to};
   estimate_plan(&estimate, plan->planTree, {1, 1, 1});
+  for (int i = 0; i < analysis->types; ++i)
+    visit(to, analysis->type[i], Operation::probe, estimate.probes.answer(i).below);
 }
 
-bool plan_meters_in_workers(const PlannedStmt *plan) {
+bool plan_meters_in_workers(const PlannedStmt *plan, const PlanAnalysis *analysis) {
   if (!plan->parallelModeNeeded) return false;
-  Estimate estimate = {};
-  estimate.plan = plan;
-  estimate.visit = visit_nothing;
+  Estimate estimate = {plan, analysis, {analysis, palloc0(ProbeTree<double>::size(analysis))}, visit_nothing, nullptr};
   estimate_plan(&estimate, plan->planTree, {1, 1, 1});
   return estimate.workers_meter;
 }

@@ -50,8 +50,12 @@ constinit ExplainOneQuery_hook_type prev_explain = nullptr;
 struct Entry {
   Oid token_type;
   Operation operation;
-  double expected;
+  double answer;  // expected: values, or probes that the answer asks for
+  double below;   // probes that the points below the answer ask for
+  double beside;  // for conflicts
   double charged;
+
+  double expected() const noexcept { return std::max(answer, below) + beside; }
 };
 
 struct Entries {
@@ -70,21 +74,34 @@ Entry *entry_of(Entries *entries, Oid token_type, Operation operation) {
     std::copy_n(entries->entry, entries->size, grown);
     *entries = {entries->size, capacity, grown};
   }
-  entries->entry[entries->size] = {token_type, operation, 0, 0};
+  entries->entry[entries->size] = {token_type, operation, 0, 0, 0, 0};
   return &entries->entry[entries->size++];
 }
 
-void expect(void *entries, Oid token_type, Operation operation, double values) {
-  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->expected += values;
+void expect_of_answer(void *entries, Oid token_type, Operation operation, double values) {
+  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->answer += values;
+}
+
+void expect_below(void *entries, Oid token_type, Operation operation, double values) {
+  if (values <= 0) return;
+  Entry *entry = entry_of(static_cast<Entries *>(entries), token_type, operation);
+  (operation == Operation::probe ? entry->below : entry->answer) += values;
+}
+
+void expect_beside(void *entries, Oid token_type, Operation operation, double values) {
+  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->beside += values;
 }
 
 void charged(void *entries, Oid token_type, Operation operation, double values) {
   if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->charged += values;
 }
 
-// Of what the plan will charge itself, what is not counted by its meters.
+// Of what meters have charged, the values; and of what the plan will charge itself, what is not counted by meters.
+void expect_values(void *entries, Oid token_type, Operation operation, double values) {
+  if (operation != Operation::probe) expect_of_answer(entries, token_type, operation, values);
+}
 void expect_revealed(void *entries, Oid token_type, Operation operation, double values) {
-  if (operation != Operation::read && operation != Operation::probe) expect(entries, token_type, operation, values);
+  if (operation != Operation::read) expect_values(entries, token_type, operation, values);
 }
 
 double rows_out(const ExplainState *state, const QueryDesc *query) {
@@ -105,7 +122,7 @@ void print_text(ExplainState *state, const Entries &entries, bool knows_reads) {
   for (int i = 0; i < entries.size; ++i) {
     const Entry &entry = entries.entry[i];
     appendStringInfo(&line, "%s%s %s x %.0f", i > 0 ? ", " : "", operation_name(entry.operation),
-                     type_name(entry.token_type), entry.expected);
+                     type_name(entry.token_type), entry.expected());
     if (state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads)))
       appendStringInfo(&line, " (charged %.0f)", entry.charged);
   }
@@ -119,7 +136,7 @@ void print_properties(ExplainState *state, const Entries &entries, bool knows_re
     ExplainOpenGroup("Charge", nullptr, true, state);
     ExplainPropertyText("Operation", operation_name(entry.operation), state);
     ExplainPropertyText("Token Type", type_name(entry.token_type), state);
-    ExplainPropertyFloat("Values", nullptr, entry.expected, 0, state);
+    ExplainPropertyFloat("Values", nullptr, entry.expected(), 0, state);
     if (state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads)))
       ExplainPropertyFloat("Values Charged", nullptr, entry.charged, 0, state);
     ExplainCloseGroup("Charge", nullptr, true, state);
@@ -131,20 +148,25 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   QueryMeter *meter = query_meter_of(plan);
   if (meter == nullptr) return;
   const QueryDesc *query = query_meter_query(meter);
-  const bool in_workers = plan_meters_in_workers(plan);
+  const PlanAnalysis *analysis = meter->analysis;
+  const bool in_workers = plan_meters_in_workers(plan, analysis);
   Entries entries = {};
   Entries done = {};
   if (state->analyze) {
     query_meter_charged(meter, charged, &done);
-    meter_each_charge(query->estate->es_query_cxt, true, charged, &done);
+    meter_each_charge(query->estate->es_query_cxt, charged, &done);
   }
-  query_meter_expected(meter, into != nullptr ? DestIntoRel : DestRemote, rows_out(state, query), expect, &entries);
+  const CommandDest dest = into != nullptr ? DestIntoRel : DestRemote;
+  query_meter_expected(meter, dest, rows_out(state, query), expect_of_answer, &entries);
+  query_meter_conflicts(meter, expect_beside, &entries);
   if (state->analyze && !in_workers) {
     // What meters in the middle have charged is what they charge whoever runs the query.
-    meter_each_charge(query->estate->es_query_cxt, false, expect, &entries);
-    plan_estimate(plan, expect_revealed, &entries);
+    meter_each_charge(query->estate->es_query_cxt, expect_values, &entries);
+    for (int i = 0; i < analysis->types; ++i)
+      expect_below(&entries, analysis->type[i], Operation::probe, static_cast<double>(meter->probes.answer(i).below));
+    plan_estimate(plan, analysis, expect_revealed, &entries);
   } else {
-    plan_estimate(plan, expect, &entries);
+    plan_estimate(plan, analysis, expect_below, &entries);
   }
   for (int i = 0; i < done.size; ++i)
     entry_of(&entries, done.entry[i].token_type, done.entry[i].operation)->charged = done.entry[i].charged;

@@ -21,9 +21,8 @@ struct MeterState {
   MeterState *next;
   MeterState **link;  // what points here
   MemoryContext context;
+  QueryMeter *query;  // null until it is known, and in parallel workers
   Oid type;
-  std::uint64_t rows;
-  std::uint64_t answer[kMaxSources];  // probes that the answer need not pay again
   MeterSpec spec;
   Lease lease[kMaxSources];
   MemoryContextCallback forget;
@@ -53,16 +52,16 @@ namespace {
 
 // Before the row is handed on, so that an error after it does not save the charge.
 void charge_probe(MeterState *state, int i) {
-  const std::uint16_t flags = state->spec.flags;
-  ProbeCover *cover = nullptr;
-  if ((flags & (kMeterFirst | kMeterAnswer)) != 0)
-    cover = query_meter_cover(state->context, state->spec.item[i].token_type);
-  if ((flags & kMeterAnswer) != 0 && cover != nullptr && state->rows <= cover->covered) return;
-  lease_take(&state->lease[i], 1);
-  if (cover == nullptr || ((flags & kMeterAnswer) == 0 && state->rows > 1)) return;
-  ++cover->covered;
-  // What is written is no more than told at the end, once.
-  if ((flags & kMeterRows) == 0 || ((flags & kMeterFirst) != 0 && state->rows == 1)) ++state->answer[i];
+  if (state->query == nullptr) state->query = query_meter_in(state->context);
+  std::uint32_t probes = 1;
+  if (QueryMeter *query = state->query; query != nullptr) {
+    const PlanAnalysis *analysis = query->analysis;
+    const Oid *type = std::find(analysis->type, analysis->type + analysis->types, state->spec.item[i].token_type);
+    if (type != analysis->type + analysis->types)
+      probes = static_cast<std::uint32_t>(
+          query->probes.ask(state->spec.point, static_cast<int>(type - analysis->type), probes));
+  }
+  if (probes > 0) lease_take(&state->lease[i], probes);
 }
 
 MeterState *make_state(FunctionCallInfo fcinfo) {
@@ -102,7 +101,6 @@ void charge(MeterState *state, Datum value, bool null) {
     elements = 0;
   else if ((spec.flags & kMeterMany) != 0)
     elements = value_elements(value, state->type);
-  ++state->rows;
   for (int i = 0; i < spec.items; ++i) {
     if (spec.item[i].operation == Operation::probe) {
       charge_probe(state, i);
@@ -119,11 +117,10 @@ void charge(MeterState *state, Datum value, bool null) {
 
 }  // namespace
 
-void meter_each_charge(MemoryContext context, bool answer, VisitCharge visit, void *to) {
+void meter_each_charge(MemoryContext context, VisitCharge visit, void *to) {
   for (const MeterState *state = states; state != nullptr; state = state->next)
     for (int i = 0; state->context == context && i < state->spec.items; ++i)
-      visit(to, state->lease[i].token_type, state->lease[i].operation,
-            static_cast<double>(state->lease[i].taken - (answer ? 0 : state->answer[i])));
+      visit(to, state->lease[i].token_type, state->lease[i].operation, static_cast<double>(state->lease[i].taken));
 }
 
 bool meters_give_back(Oid token_type, Operation operation) noexcept {

@@ -12,8 +12,8 @@
 namespace redoubt::pg {
 
 // meter_each_charge calls `visit` with what the meters whose state is in `context` (the
-// query's) have charged in this process; without `answer`, not what the answer need not pay again.
-void meter_each_charge(MemoryContext context, bool answer, VisitCharge visit, void *to);
+// query's) have charged in this process.
+void meter_each_charge(MemoryContext context, VisitCharge visit, void *to);
 
 // meter_refund_query gives back what meters whose state is in `context` (the query's)
 // hold ahead.  Atomics only.

@@ -44,6 +44,9 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
   copy->foreseen_function =
       static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
   std::copy_n(analysis->foreseen_function, analysis->foreseen, copy->foreseen_function);
+  const Size points = static_cast<Size>(analysis->points) + 1;
+  copy->above = static_cast<MeterPoint *>(MemoryContextAlloc(context, sizeof(MeterPoint) * points));
+  std::copy_n(analysis->above, points, copy->above);
   if (analysis->columns == 0) return copy;
   const Size bytes = sizeof(OutputColumn) * static_cast<Size>(analysis->columns);
   copy->column = static_cast<OutputColumn *>(MemoryContextAlloc(context, bytes));

@@ -56,44 +56,33 @@ void admit(const PlanAnalysis *analysis) {
   each_type(analysis, analysis->statement_decides, [](Oid type) { limits_require_no_debt(type, Operation::probe); });
 }
 
-ProbeCover *cover_of(QueryMeter *query, Oid token_type) noexcept {
-  for (int i = 0; i < query->covers; ++i)
-    if (query->cover[i].token_type == token_type) return &query->cover[i];
-  query->cover[query->covers] = {token_type, 0, 0};
-  return &query->cover[query->covers++];
-}
-
 // A meter and its arrays in one piece.
 QueryMeter *allocate(MemoryContext context, const PlanAnalysis *analysis) {
   const auto sources = static_cast<Size>(analysis->sources);
+  const auto types = static_cast<Size>(analysis->types);
   const Size budgets_at = MAXALIGN(sizeof(QueryMeter));
-  const Size covers_at = budgets_at + MAXALIGN(sizeof(MeteredBudget) * 2 * sources);
-  const Size columns_at = covers_at + MAXALIGN(sizeof(ProbeCover) * sources);
+  const Size probes_at = budgets_at + MAXALIGN(sizeof(MeteredBudget) * 2 * sources);
+  const Size ended_at = probes_at + ProbeTree<std::uint64_t>::size(analysis);
+  const Size columns_at = ended_at + sizeof(std::uint64_t) * types;
   auto *memory = static_cast<char *>(
       MemoryContextAlloc(context, columns_at + sizeof(MeteredColumn) * static_cast<Size>(analysis->values)));
-  auto *meter = new (memory) QueryMeter{};
+  memset(memory + probes_at, 0, columns_at - probes_at);
+  auto *meter = new (memory) QueryMeter{.analysis = analysis, .probes = {analysis, memory + probes_at}};
   meter->budget = reinterpret_cast<MeteredBudget *>(memory + budgets_at);
-  meter->cover = reinterpret_cast<ProbeCover *>(memory + covers_at);
+  meter->ended = reinterpret_cast<std::uint64_t *>(memory + ended_at);
   meter->column = reinterpret_cast<MeteredColumn *>(memory + columns_at);
   return meter;
 }
 
-// Of what decides on the statement's rows, the sources whose probe its answer has not paid for yet; counts it as paid.
-std::uint32_t unpaid_answer(QueryMeter *meter) noexcept {
-  std::uint32_t unpaid = 0;
-  for (int i = 0; i < meter->analysis->sources; ++i)
-    if ((meter->analysis->statement_decides & 1U << i) != 0 &&
-        query_meter_uncovered(meter, meter->analysis->source[i].token_type, 1) != 0)
-      unpaid |= 1U << i;
-  return unpaid;
+// How a run ended is an answer that the values of a source have decided on: is it still to be paid for?
+bool answer_is_unpaid(QueryMeter *meter, int source) noexcept {
+  return meter->probes.ask(kAnswer, meter->analysis->type_of[source], 1) != 0;
 }
 
-void visit_conflicts(const QueryMeter *meter, VisitCharge visit, void *to) {
-  for (const ConflictMeter *conflict = meter->conflicts; conflict != nullptr; conflict = conflict->next)
-    for (int i = 0; i < conflict->prices; ++i) {
-      const Lease &lease = conflict->price[i].lease;
-      visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
-    }
+void charge_end(QueryMeter *meter, int source) {
+  if (!answer_is_unpaid(meter, source)) return;
+  limits_charge(meter->analysis->source[source].token_type, Operation::probe, 1);
+  ++meter->ended[meter->analysis->type_of[source]];
 }
 
 struct Paid {
@@ -109,15 +98,14 @@ void note_paid(void *to, Oid token_type, Operation, double values) {
 // Which parts of a statement were run is a probe where nothing else is paid for the values that decided it.
 void charge_runs(QueryMeter *meter, CommandDest dest) {
   const PlanAnalysis *analysis = meter->analysis;
-  std::uint32_t unpaid = analysis->runs & ~meter->probed;
+  std::uint32_t unpaid = analysis->runs;
   for (int c = 0; leaves(dest) && c < analysis->columns; ++c) unpaid &= ~analysis->column[c].carries;
   for (; unpaid != 0; unpaid &= unpaid - 1) {
     const int i = std::countr_zero(unpaid);
     Paid paid = {analysis->source[i].token_type, false};
     query_meter_charged(meter, note_paid, &paid);
-    meter_each_charge(meter->estate->es_query_cxt, true, note_paid, &paid);
-    if (!paid.any) limits_charge(paid.token_type, Operation::probe, 1);
-    meter->probed |= 1U << i;
+    meter_each_charge(meter->estate->es_query_cxt, note_paid, &paid);
+    if (!paid.any) charge_end(meter, i);
   }
 }
 
@@ -143,17 +131,8 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   const Oid token_type = query->analysis->source[source].token_type;
   for (int i = 0; i < query->budgets; ++i)
     if (query->budget[i].lease.token_type == token_type && query->budget[i].lease.operation == operation) return i;
-  query->budget[query->budgets] = {lease_make(token_type, operation), 0, 0};
+  query->budget[query->budgets] = {lease_make(token_type, operation), query->analysis->type_of[source], 0, 0};
   return query->budgets++;
-}
-
-std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept {
-  ProbeCover *cover = cover_of(query, token_type);
-  cover->answered += probes;
-  if (cover->answered <= cover->covered) return 0;
-  const std::uint64_t missing = std::min<std::uint64_t>(probes, cover->answered - cover->covered);
-  cover->covered = cover->answered;
-  return static_cast<std::uint32_t>(missing);
 }
 
 [[gnu::hot]] void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
@@ -218,7 +197,6 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   QueryMeter *const meter = allocate(context, analysis);
   meter->estate = query->estate;
   meter->query = query;
-  meter->analysis = analysis;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
   meter->forget.func = shielded<query_meter_forget, WARNING>;
   meter->forget.arg = meter;
@@ -241,11 +219,9 @@ std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint
   // That there is no row, or how many were changed, is an answer as well.
   const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
   // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
-  if (counted && (!meter->told || dest == DestNone)) {
-    const std::uint32_t told = unpaid_answer(meter);
-    charge_probes(meter->analysis, told);
-    meter->probed |= told;
-  }
+  if (counted && (!meter->told || dest == DestNone))
+    for (std::uint32_t rest = meter->analysis->statement_decides; rest != 0; rest &= rest - 1)
+      charge_end(meter, std::countr_zero(rest));
   meter->told = true;
   if (meter->analysis->runs != 0) [[unlikely]]
     charge_runs(meter, dest);
@@ -283,8 +259,9 @@ void query_meter_error(const QueryDesc *query) noexcept {
   if (!error_may_carry_values()) {
     // That the statement did not end is an answer; one that Redoubt refuses has been charged.
     if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
-    for (std::uint32_t rest = meter->told ? 0 : unpaid_answer(meter); rest != 0; rest &= rest - 1)
-      limits_force(meter->analysis->source[std::countr_zero(rest)].token_type, Operation::probe, 1);
+    for (std::uint32_t rest = meter->told ? 0 : meter->analysis->statement_decides; rest != 0; rest &= rest - 1)
+      if (const int i = std::countr_zero(rest); answer_is_unpaid(meter, i))
+        limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
     return;
   }
   for (int i = 0; i < meter->analysis->sources; ++i)
@@ -292,12 +269,9 @@ void query_meter_error(const QueryDesc *query) noexcept {
                  std::max<std::uint16_t>(meter->analysis->held[i], 1));
 }
 
-ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept {
-  for (QueryMeter *query = query_meters; query != nullptr; query = query->next) {
-    if (query->estate->es_query_cxt != context) continue;
-    for (int i = 0; i < query->analysis->sources; ++i)
-      if (query->analysis->source[i].token_type == token_type) return cover_of(query, token_type);
-  }
+QueryMeter *query_meter_in(MemoryContext context) noexcept {
+  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
+    if (query->estate->es_query_cxt == context) return query;
   return nullptr;
 }
 
@@ -314,10 +288,17 @@ void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
     const Lease &lease = meter->budget[i].lease;
     visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
   }
-  const PlanAnalysis *analysis = meter->analysis;
-  for (int i = 0; i < analysis->sources; ++i)
-    visit(to, analysis->source[i].token_type, Operation::probe, (meter->probed & 1U << i) != 0 ? 1 : 0);
-  visit_conflicts(meter, visit, to);
+  for (int i = 0; i < meter->analysis->types; ++i)
+    visit(to, meter->analysis->type[i], Operation::probe, static_cast<double>(meter->ended[i]));
+  query_meter_conflicts(meter, visit, to);
+}
+
+void query_meter_conflicts(const QueryMeter *meter, VisitCharge visit, void *to) {
+  for (const ConflictMeter *conflict = meter->conflicts; conflict != nullptr; conflict = conflict->next)
+    for (int i = 0; i < conflict->prices; ++i) {
+      const Lease &lease = conflict->price[i].lease;
+      visit(to, lease.token_type, lease.operation, static_cast<double>(lease.taken));
+    }
 }
 
 void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to) {
@@ -337,7 +318,6 @@ void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, Visi
     const double once = told && (analysis->statement_decides & 1U << i) != 0 ? 1 : 0;
     visit(to, analysis->source[i].token_type, Operation::probe, once);
   }
-  visit_conflicts(meter, visit, to);
 }
 
 }  // namespace redoubt::pg

@@ -10,12 +10,14 @@
 #include "pg/meter/conflict_meter.h"
 #include "pg/limits/lease.h"
 #include "pg/meter/plan_cache.h"
+#include "pg/meter/probe_tree.h"
 
 namespace redoubt::pg {
 
 // A budget that rows are charged to.
 struct MeteredBudget {
   Lease lease;
+  int type;              // its place in the analysis
   std::uint32_t fixed;   // values in every row
   std::uint32_t wanted;  // values in the row at hand
 };
@@ -33,31 +35,23 @@ struct MeteredColumn {
   int budget;
 };
 
-// Probes of a token type that rows inside a query have paid for its answer.
-struct ProbeCover {
-  Oid token_type;
-  std::uint64_t covered;
-  std::uint64_t answered;  // of the answer, so far
-};
-
 struct QueryMeter {
-  QueryMeter *next;
-  const EState *estate;
-  const QueryDesc *query;
+  QueryMeter *next = nullptr;
+  const EState *estate = nullptr;
+  const QueryDesc *query = nullptr;
   const PlanAnalysis *analysis;
-  bool explain_only;
-  bool told;             // the probe for "no row" is settled
-  std::uint32_t probed;  // and was charged for these sources
-  int covers;
-  ProbeCover *cover;  // room for one per source
-  int budgets;
-  MeteredBudget *budget;  // room for two per source
-  bool single;            // one budget, one column, and nothing else in a row
-  std::uint32_t instead;  // a bit per source: a row in which all its values are null is a probe of it
-  int columns;
-  MeteredColumn *column;  // room for every source that an output column carries
-  ConflictMeter *conflicts;
-  MemoryContextCallback forget;
+  bool explain_only = false;
+  bool told = false;  // the probe for "no row" is settled
+  ProbeTree<std::uint64_t> probes;
+  std::uint64_t *ended = nullptr;  // by token type of the analysis: probes charged for how a run has ended
+  int budgets = 0;
+  MeteredBudget *budget = nullptr;  // room for two per source
+  bool single = false;              // one budget, one column, and nothing else in a row
+  std::uint32_t instead = 0;        // a bit per source: a row in which all its values are null is a probe of it
+  int columns = 0;
+  MeteredColumn *column = nullptr;  // room for every source that an output column carries
+  ConflictMeter *conflicts = nullptr;
+  MemoryContextCallback forget = {};
 };
 
 inline constinit QueryMeter *query_meters = nullptr;  // of this backend, innermost first
@@ -75,13 +69,9 @@ void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, b
 // query_meter_budget returns the place of the budget that values or probes of a source are charged to.
 int query_meter_budget(QueryMeter *query, int source, Operation operation) noexcept;
 
-// query_meter_uncovered returns, of `probes` more of the answer, those that are not paid for yet, and counts them as
-// paid.
-std::uint32_t query_meter_uncovered(QueryMeter *query, Oid token_type, std::uint32_t probes) noexcept;
-
-// query_meter_cover returns that of the query whose memory context this is, or null: in a
-// parallel worker there is none.
-ProbeCover *query_meter_cover(MemoryContext context, Oid token_type) noexcept;
+// query_meter_in returns the meter of the query whose memory context this is, or null: in a parallel worker there is
+// none.
+QueryMeter *query_meter_in(MemoryContext context) noexcept;
 
 // query_meter_finish charges what a finished run told besides its rows: that there was none, a count.  Remembers the
 // columns of a table it filled.
@@ -106,7 +96,10 @@ const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept;
 // query_meter_charged tells what a run has been charged by this process, without meters in its plan.
 void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to);
 
-// query_meter_expected tells what `rows` rows would be charged, sent to `dest` of this session.  Ends
+// query_meter_conflicts tells what of that was charged for conflicts, beside all other probes.
+void query_meter_conflicts(const QueryMeter *meter, VisitCharge visit, void *to);
+
+// query_meter_expected tells what `rows` rows of the answer would be charged, sent to `dest` of this session.  Ends
 // the use of `meter` for a run.
 void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, VisitCharge visit, void *to);
 

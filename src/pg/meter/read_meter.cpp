@@ -46,7 +46,7 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0 && meter->budget[i].lease.operation == Operation::probe)
       meter->budget[i].wanted =
-          query_meter_uncovered(meter, meter->budget[i].lease.token_type, meter->budget[i].wanted);
+          static_cast<std::uint32_t>(meter->probes.ask(kAnswer, meter->budget[i].type, meter->budget[i].wanted));
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
 }

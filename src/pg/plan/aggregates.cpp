@@ -200,7 +200,7 @@ static bool plan_aggregates_find(Node *node, void *context) {
     find->walk->last = last;
     find->walk->analysis->unmetered = unmetered;
     const bool metered = carries_out(aggregate->aggfnoid, input, aggregate->aggsplit);
-    if (aggregate->aggfilter == nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args))
+    if ((aggregate->aggfilter == nullptr || aggregate->args == NIL) && keeps_rows(aggregate->aggfnoid, aggregate->args))
       find->kept |= kept_probes(find->scope->taken | input.implicit, input, metered);
     if (metered) {
       const bool again = bms_is_member(aggregate->aggtransno, find->disclosing);
@@ -241,10 +241,9 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
   const std::uint32_t decides = scope.taken | input.implicit;
   const bool carried = carries_out(aggregate->aggfnoid, input, aggregate->aggsplit);
   if (!scope.foreign && aggregate->aggfilter != nullptr && keeps_rows(aggregate->aggfnoid, aggregate->args)) {
-    const std::uint32_t probes = kept_probes(decides, input, carried) & ~scope.kept;
-    const std::uint16_t flags = aggregate->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0;
-    meter_handed(walk, aggregate->args, probes, flags);
-    if (aggregate->args == NIL) meter_filter(walk, &aggregate->aggfilter, probes, flags);
+    ExprScope filtered = scope;
+    filtered.sometimes = true;
+    meter_handed(walk, filtered, aggregate->args, kept_probes(decides, input, carried));
   }
   const bool shared = bms_is_member(aggregate->aggtransno, scope.disclosing);
   if (!scope.foreign && (carried || (shared && flow_explicit(input) != 0))) {

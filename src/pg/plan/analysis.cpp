@@ -14,110 +14,60 @@ namespace {
 
 constexpr int kMaxWalks = 20000;  // more than columns and parameters of any plan take
 
+// The sources of labelled columns in a value.
+std::uint32_t labelled(const PlanAnalysis *analysis, const Flow &flow) {
+  std::uint32_t mask = flow_explicit(flow);
+  for (int i = 0; i < analysis->sources; ++i)
+    if (analysis->source[i].is_token) mask &= ~(1U << i);
+  return mask;
+}
+
 NodeFlow walk_all(PlanWalk *walk) {
   walk->memo.clear();
   for (int i = 0; i < walk->subplans; ++i) {
     walk->context = walk->called[i];
     walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
+    walk->subplan_open[i] = std::exchange(walk->open, NIL);
   }
   walk->context = 0;
-  return walk_plan(walk, walk->plan->planTree);
+  return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
-// Values of labelled columns per token type: what a row of this branch costs.
-std::uint32_t labelled_cost(const PlanWalk *walk, const Flow &flow, Oid token_type) {
-  std::uint32_t cost = 0;
-  for (int i = 0; i < walk->analysis->sources; ++i)
-    if (walk->analysis->source[i].token_type == token_type && !walk->analysis->source[i].is_token)
-      cost += flow.count[i];
-  return cost;
+// A UNION ALL whose rows leave as they are, as a list of plans; NIL for any other plan.  A LIMIT takes no row more than
+// it hands on, but for those that an OFFSET skips.
+List *top_branches(const PlannedStmt *plan) {
+  const Plan *root = plan->planTree;
+  if (IsA(root, Limit) && reinterpret_cast<const Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
+  const bool is_union = plan->commandType == CMD_SELECT && IsA(root, Append) && root->qual == NIL;
+  return is_union ? reinterpret_cast<const Append *>(root)->appendplans : NIL;
 }
 
-bool cost_differs(const PlanWalk *walk, const Flow &a, const Flow &b) {
-  for (int i = 0; i < walk->analysis->sources; ++i) {
-    const Oid type = walk->analysis->source[i].token_type;
-    if (labelled_cost(walk, a, type) != labelled_cost(walk, b, type)) return true;
-  }
-  return false;
-}
-
-// A UNION ALL, or a table of several parts, whose rows leave as they are.  Null for any other plan.
-Append *top_union(const PlannedStmt *plan) {
-  Plan *root = plan->planTree;
-  if (plan->commandType != CMD_SELECT) return nullptr;
-  // A LIMIT takes no row more than it hands on, but for those that an OFFSET skips.
-  if (IsA(root, Limit) && reinterpret_cast<Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
-  if (!IsA(root, Append) || root->qual != NIL) return nullptr;
-  return reinterpret_cast<Append *>(root);
-}
-
-bool is_of_parts(const PlannedStmt *plan, const Append *append) {
-  int rti = -1;
-  while ((rti = bms_next_member(append->apprelids, rti)) >= 0)
-    if (rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind == RTE_RELATION) return true;
-  return false;
-}
-
-// Where other values decided on the rows of one branch than on those of another, each pays for its own.
-void meter_branch_probes(PlanWalk *walk, Append *append, const NodeFlow *branch, const NodeFlow *top) {
-  const auto decides = [&](int i) { return node_flow_decides(branch[i]); };
-  bool differs = false;
-  bool null_tells = false;  // in a column that is charged for at the top, which sees to that as well
-  std::uint32_t all = 0;
-  for (int i = 0; i < list_length(append->appendplans); ++i) {
-    differs |= decides(i) != decides(0);
-    all |= decides(i);
-    for (int k = 0; k < top->size; ++k)
-      null_tells |= flow_explicit(top->column[k]) != 0 &&
-                    (node_flow_column(&branch[i], static_cast<AttrNumber>(k + 1)).elsewhere & decides(i)) != 0;
-  }
-  if (!differs || null_tells || node_flow_decides(*top) != all || is_of_parts(walk->plan, append)) return;
-  ListCell *cell = nullptr;
-  foreach (cell, append->appendplans) {
-    auto *plan = static_cast<Plan *>(lfirst(cell));
-    const int i = foreach_current_index(cell);
-    const std::uint32_t probes = flow_probes(decides(i), node_flow_column(&branch[i], 0));
-    if (probes != 0 || i == 0) meter_branch(walk, &plan, probes);  // of the first, for branches_pay
-    lfirst(cell) = plan;
-  }
-}
-
-bool branches_pay(const Append *append) {
-  ListCell *cell = nullptr;
-  foreach (cell, append->appendplans)
-    if (has_row_meter(static_cast<const Plan *>(lfirst(cell)), kMeterBranch)) return true;
-  return false;
-}
-
-// UNION ALL at the top of protected and other values: each branch pays for its own rows,
-// where the maximum over the branches would charge every row.
+// Where a column of one branch holds other labelled values than that of another, each branch pays for its own: the
+// answer would pay for the dearest in every row.
 void meter_branches(PlanWalk *walk, NodeFlow *top) {
-  Append *append = top_union(walk->plan);
-  if (append == nullptr) return;
-  if (!walk->inject) {
-    if (branches_pay(append)) top->implicit = top->order = 0;
-    return;
-  }
-  const int n = list_length(append->appendplans);
-  auto *branch = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
-  for (int i = 0; i < n; ++i) branch[i] = walk_plan(walk, static_cast<Plan *>(list_nth(append->appendplans, i)));
-  for (int column = 0; column < top->size; ++column) {
-    const auto flow = [&](int i) { return node_flow_column(&branch[i], static_cast<AttrNumber>(column + 1)); };
-    bool differs = false;
-    for (int i = 1; i < n; ++i) differs |= cost_differs(walk, flow(0), flow(i));
-    if (!differs) continue;
-    ListCell *cell = nullptr;
-    foreach (cell, append->appendplans) {
-      auto *plan = static_cast<Plan *>(lfirst(cell));
-      const int i = foreach_current_index(cell);
+  List *branches = walk->inject ? top_branches(walk->plan) : NIL;
+  const auto n = static_cast<Size>(list_length(branches));
+  auto *rows = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * (n + 1)));
+  for (Size i = 0; i < n; ++i)
+    rows[i] = walk_plan(walk, static_cast<Plan *>(list_nth(branches, static_cast<int>(i))), true);
+  for (int column = 0; n > 0 && column < top->size; ++column) {
+    const auto flow = [&](Size i) { return node_flow_column(&rows[i], static_cast<AttrNumber>(column + 1)); };
+    std::uint32_t all = 0;
+    std::uint32_t each = ~0U;
+    for (Size i = 0; i < n; ++i) {
+      all |= labelled(walk->analysis, flow(i));
+      each &= labelled(walk->analysis, flow(i));
+    }
+    if (all == each) continue;
+    for (Size i = 0; i < n; ++i) {
       Flow value = flow(i);
-      value.elsewhere &= node_flow_decides(branch[i]);
+      value.elsewhere &= node_flow_decides(rows[i]);
+      ListCell *cell = list_nth_cell(branches, static_cast<int>(i));
+      auto *plan = static_cast<Plan *>(lfirst(cell));
       meter_target(walk, &plan, column, value, 0);
       lfirst(cell) = plan;
     }
-    flow_clear_explicit(&top->column[column]);
   }
-  meter_branch_probes(walk, append, branch, top);
 }
 
 void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
@@ -154,6 +104,24 @@ void describe_types(PlanAnalysis *analysis) {
       if (kept && type_carries(column->type, source.token_type)) column->stays |= 1U << i;
       if (type_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
     }
+  }
+}
+
+void describe_probes(PlanWalk *walk) {
+  PlanAnalysis *analysis = walk->analysis;
+  for (int i = 0; i < analysis->sources; ++i) {
+    Oid *const end = analysis->type + analysis->types;
+    Oid *const found = std::find(analysis->type, end, analysis->source[i].token_type);
+    if (found == end) analysis->type[analysis->types++] = analysis->source[i].token_type;
+    analysis->type_of[i] = static_cast<int>(found - analysis->type);
+  }
+  analysis->points = static_cast<int>(walk->points);
+  analysis->above = static_cast<MeterPoint *>(palloc0(sizeof(MeterPoint) * (walk->points + 1)));
+  ListCell *cell = nullptr;
+  foreach (cell, walk->found) {
+    const auto *meter = static_cast<const MeterSpec *>(lfirst(cell));
+    // The rows of a point below go on upwards.
+    if (meter->above > meter->point && meter->above <= walk->points) analysis->above[meter->point] = meter->above;
   }
 }
 
@@ -204,6 +172,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
   walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
   walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
+  walk.subplan_open = static_cast<List **>(palloc0(sizeof(List *) * static_cast<Size>(walk.subplans + 1)));
   walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
   walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
   walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
@@ -240,6 +209,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   NodeFlow top = walk_all(&walk);
   meter_branches(&walk, &top);
   describe_output(analysis, plan, top);
+  describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
   analysis->foreseen_function =
       static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));

@@ -9,6 +9,7 @@
 #define REDOUBT_PG_PLAN_ANALYSIS_H
 
 #include "pg/plan/flow.h"
+#include "pg/plan/meter_node.h"
 
 namespace redoubt::pg {
 
@@ -24,7 +25,12 @@ struct OutputColumn {
 struct PlanAnalysis {
   int sources;
   Source source[kMaxSources];
-  int columns;  // of the rows that leave; junk left out
+  int types;  // token types of the sources
+  Oid type[kMaxSources];
+  int type_of[kMaxSources];  // by source: the place of its token type
+  int points;                // where rows are counted as probes, besides the answer
+  MeterPoint *above;         // by point: larger, or kAnswer
+  int columns;               // of the rows that leave; junk left out
   OutputColumn *column;
   int values;                       // bits in the columns' `carries` together
   std::uint32_t row_decides;        // implicit flow into an output row

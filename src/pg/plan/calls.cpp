@@ -137,7 +137,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
                                  (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
     meter_arguments(walk, scope_after(scope, flow.implicit), arguments, 0);
-    meter_handed(walk, arguments, probes, scope.charged ? kMeterAnswer : kMeterFirst);
+    meter_handed(walk, scope, arguments, probes);
     return flow_paid(flow);
   }
   if (flow_explicit(flow) == 0) return flow;
@@ -224,16 +224,17 @@ Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call) {
 }
 
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
-  if (const int flags = meter_of(reinterpret_cast<Node *>(call)); flags >= 0) {
+  if (const MeterSpec *meter = meter_spec(reinterpret_cast<Node *>(call)); meter != nullptr) {
+    meter_found(walk, meter);
     Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
-    if ((flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
+    if ((meter->flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
     return flow;
   }
   if (is_bare_call(walk, scope, reinterpret_cast<Node *>(call))) {
     const Flow result = bare_call_flow(walk, call);
     foresee_function(walk, call->funcid);
     if (!call->funcretset)  // sets: plan/nodes.cpp
-      meter_call(walk, call, handed_probes(walk, scope, kNoFlow), scope.charged ? kMeterAnswer : kMeterFirst);
+      meter_call(walk, scope, call, handed_probes(walk, scope, kNoFlow));
     return result;
   }
   Flow flow = list_flow(walk, scope, call->args);
@@ -262,7 +263,7 @@ namespace {
 Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
   List *list = list_make1(*argument);
   meter_arguments(walk, scope, list, flags);
-  meter_handed(walk, list, handed_probes(walk, scope, flow), scope.charged ? kMeterAnswer : kMeterFirst);
+  meter_handed(walk, scope, list, handed_probes(walk, scope, flow));
   *argument = static_cast<Expr *>(linitial(list));
   return flow_paid(flow);
 }
@@ -303,7 +304,7 @@ Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node) {
   const std::uint32_t probes = handed_probes(walk, scope, flow);
   if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
   meter_arguments(walk, scope_after(scope, flow.implicit), node->args, 0);
-  meter_handed(walk, node->args, probes, scope.charged ? kMeterAnswer : kMeterFirst);
+  meter_handed(walk, scope, node->args, probes);
   return flow_paid(flow);
 }
 

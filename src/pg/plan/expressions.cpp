@@ -76,14 +76,13 @@ Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list,
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, list) {
-    result.add(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
-    if (cell == list_head(list)) paid = result.flow.paid;
-    if (computed == Computed::in_turn) own.rows |= flow_decides(result.flow);
+    const Flow value = walk_expression(walk, own, static_cast<Node *>(lfirst(cell)));
+    result.add(value);
+    if (computed == Computed::all || cell == list_head(list)) paid |= value.paid;
+    if (computed == Computed::in_turn) own = scope_if(own, flow_decides(result.flow));
   }
-  if (computed == Computed::in_turn)
-    result.flow.paid = paid;  // with the first
-  else
-    result.copies = false;  // which one it is has been found out from all
+  result.flow.paid = paid;
+  if (computed == Computed::all) result.copies = false;  // which one it is has been found out from all
   return result.chosen();
 }
 
@@ -101,6 +100,8 @@ const Flow *kept_flow(const Flow &flow) {
 Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   if (const FuncExpr *call = metered_call(reinterpret_cast<Node *>(node)); call != nullptr) {
     foresee_function(walk, call->funcid);
+    const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
+    meter_found(walk, meter_spec(reinterpret_cast<const Node *>(when->expr)));
     return bare_call_flow(walk, call);
   }
   ExprScope inner = scope;
@@ -116,7 +117,7 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   foreach (cell, node->args) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
-    inner.rows |= flow_decides(decides);  // that a result is computed tells
+    inner = scope_if(inner, flow_decides(decides));  // that a result is computed tells
     result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
   }
   result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
@@ -186,7 +187,7 @@ Flow condition_flow(PlanWalk *walk, const ExprScope &scope, const BoolExpr *cond
   foreach (cell, condition->args) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
     if (cell == list_head(condition->args)) paid = flow.paid;
-    own.rows |= flow_decides(flow);
+    own = scope_if(own, flow_decides(flow));
   }
   flow.paid = paid;
   return flow;
@@ -382,9 +383,9 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
   key.rows = scope.rows;
   key.context = walk->context;
   key.taken = scope.taken;
-  key.kept = scope.kept;
   key.flags = (scope.foreign ? 1U : 0U) | (scope.charged ? 2U : 0U) | (scope.input_paid ? 4U : 0U) |
-              (walk->index_condition ? 8U : 0U) | (walk->last ? 16U : 0U) | (scope.disclosing != nullptr ? 32U : 0U);
+              (walk->index_condition ? 8U : 0U) | (walk->last ? 16U : 0U) | (scope.disclosing != nullptr ? 32U : 0U) |
+              (scope.sometimes ? 64U : 0U);
   return key;
 }
 

@@ -59,7 +59,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
     if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
   }
   into->implicit |= other.implicit;
-  into->paid |= other.paid;
+  into->paid &= other.paid;
   into->mixed = mixed;
   into->pure = pure;
   into->elsewhere |= other.elsewhere;
@@ -69,19 +69,32 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
 
 NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sources) {
   NodeFlow result = {true, false, 0, nullptr, 0, 0};
+  for (int i = 0; i < n; ++i)
+    if (nodes[i].valid) {
+      result.implicit |= nodes[i].implicit;
+      result.order |= nodes[i].order;
+    }
+  // A row of one alternative is paid for, too, where only another's are decided on.
+  const auto paid = [&](const NodeFlow &node, const Flow &flow) {
+    return flow.paid | (node_flow_decides(result) & ~(node_flow_decides(node) | flow.implicit));
+  };
   bool first = true;
   for (int i = 0; i < n; ++i) {
     if (!nodes[i].valid) continue;
-    result.implicit |= nodes[i].implicit;
-    result.order |= nodes[i].order;
     if (first) {
       result.size = nodes[i].size;
       result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));
-      std::copy_n(nodes[i].column, result.size, result.column);
+      for (int k = 0; k < result.size; ++k) {
+        result.column[k] = nodes[i].column[k];
+        result.column[k].paid = paid(nodes[i], nodes[i].column[k]);
+      }
       first = false;
     } else {
-      for (int k = 0; k < std::min(result.size, nodes[i].size); ++k)
+      for (int k = 0; k < std::min(result.size, nodes[i].size); ++k) {
+        const std::uint32_t both = result.column[k].paid & paid(nodes[i], nodes[i].column[k]);
         flow_alternative(&result.column[k], nodes[i].column[k], sources);
+        result.column[k].paid = both;
+      }
     }
   }
   return result;

@@ -56,7 +56,7 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
 inline void flow_max(Flow *into, const Flow &other) noexcept {
   for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
   into->implicit |= other.implicit;
-  into->paid |= other.paid;
+  into->paid &= other.paid;
   into->pure = into->pure && other.pure;
   into->mixed |= other.mixed;
   into->elsewhere |= other.elsewhere;

@@ -33,7 +33,7 @@ std::uint32_t walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *pl
   foreach (cell, functions)
     if (IsA(lfirst(cell), WindowFunc)) kept |= window_kept_rows(walk, scope, static_cast<WindowFunc *>(lfirst(cell)));
   meter_rows(walk, &plan->lefttree, input);
-  meter_kept(walk, &plan->lefttree, kept, 0);
+  meter_kept(walk, &plan->lefttree, kept);
   return kept;
 }
 
@@ -45,21 +45,6 @@ bool sorts_again(const Agg *agg) {
   ListCell *cell = nullptr;
   foreach (cell, agg->chain) sorted += sorts(static_cast<const Agg *>(lfirst(cell))) ? 1 : 0;
   return sorted > 1;
-}
-
-// Is there a row of the result without one of the input?
-bool answers_for_nothing(const Agg *agg) {
-  if (agg->numCols == 0) return true;
-  const auto has_empty_set = [](const Agg *part) {
-    ListCell *cell = nullptr;
-    foreach (cell, part->groupingSets)
-      if (lfirst(cell) == NIL) return true;
-    return false;
-  };
-  bool empty = has_empty_set(agg);
-  ListCell *cell = nullptr;
-  foreach (cell, agg->chain) empty |= has_empty_set(static_cast<const Agg *>(lfirst(cell)));
-  return empty;
 }
 
 // The sources of a column of a recursion that its steps may put more of into one value than a count says.
@@ -129,7 +114,7 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
   walk->last = true;
   walk->analysis->unmetered = unmetered;
   table->implicit = before;
-  meter_kept(walk, &innerPlan(plan), step, 0);
+  meter_kept(walk, &innerPlan(plan), step);
 }
 
 }  // namespace
@@ -146,8 +131,7 @@ BaseColumn base_column(const Plan *plan, AttrNumber position) {
   if (plan == nullptr || position < 1 || position > list_length(plan->targetlist)) return {0, 0};
   const auto *value =
       reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(plan->targetlist, position - 1))->expr);
-  while (meter_of(value) >= 0)
-    value = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(value)->args));
+  while (is_meter(value)) value = metered(value);
   if (!IsA(value, Var)) return {0, 0};
   const auto *variable = reinterpret_cast<const Var *>(value);
   if (variable->varattno < 1) return {0, 0};
@@ -237,13 +221,8 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
     scope->input_paid = true;
     meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
   }
-  const bool answers = answers_for_nothing(agg);
-  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit))
-    meter_kept(walk, &plan->lefttree, kept, answers && agg->aggsplit == AGGSPLIT_SIMPLE ? kMeterFirst : 0);
-  scope->kept = kept;
-  if (answers) return mask | kept;
-  scope->spent = kept;
-  return mask;
+  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_kept(walk, &plan->lefttree, kept);
+  return mask | kept;
 }
 
 std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
@@ -253,8 +232,7 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
       key_decides(walk, rows, outerPlan(&window->plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
       key_decides(walk, rows, outerPlan(&window->plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
   scope->taken |= keys;
-  scope->kept = scope->spent = walk_window_input(walk, *scope, &window->plan);
-  return keys | walk_quals(walk, *scope, window->runCondition) |
+  return keys | walk_window_input(walk, *scope, &window->plan) | walk_quals(walk, *scope, window->runCondition) |
          walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
 }
 

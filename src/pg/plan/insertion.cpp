@@ -50,13 +50,49 @@ bool meter_is_due(PlanWalk *walk) noexcept {
   return walk->inject && walk->last;
 }
 
+namespace {
+
+// Puts the points that rows come from below this one.  What is computed for some rows only is beside the others of its
+// node: each row goes through one of them.
+MeterPoint next_point(PlanWalk *walk, bool sometimes) {
+  const MeterPoint point = ++walk->points;
+  ListCell *cell = nullptr;
+  foreach (cell, walk->open)
+    if (!sometimes && foreach_current_index(cell) >= walk->open_below) {
+      static_cast<MeterSpec *>(lfirst(cell))->above = point;
+      walk->open = foreach_delete_current(walk->open, cell);
+    }
+  return point;
+}
+
+// A meter of probes at a point of its own.
+Expr *probe_meter(PlanWalk *walk, Expr *expression, std::uint32_t mask, std::uint16_t flags, bool sometimes) {
+  const MeterPoint point = next_point(walk, sometimes);
+  Expr *meter =
+      meter_wrap(expression, kNoFlow, mask, walk->analysis->source, flags | kMeterKeeps | kMeterProbes, point);
+  walk->open = lappend(walk->open, meter_spec(reinterpret_cast<const Node *>(meter)));
+  return meter;
+}
+
+Expr *value_meter(const PlanWalk *walk, Expr *expression, const Flow &flow, std::uint16_t flags) {
+  return meter_wrap(expression, flow, 0, walk->analysis->source, flags, kAnswer);
+}
+
+}  // namespace
+
+void meter_found(PlanWalk *walk, const MeterSpec *meter) {
+  if (!walk->last || walk->inject || (meter->flags & kMeterProbes) == 0) return;
+  walk->points = std::max(walk->points, meter->point);
+  walk->found = lappend(walk->found, const_cast<MeterSpec *>(meter));
+}
+
 void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags) {
   const auto target_at = [&] { return static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position)); };
-  if (flow_explicit(flow) == 0 || meter_of(reinterpret_cast<Node *>(target_at()->expr)) >= 0) return;
+  if (flow_explicit(flow) == 0 || is_meter(reinterpret_cast<Node *>(target_at()->expr))) return;
   if (!meter_is_due(walk)) return;
   if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
   TargetEntry *target = target_at();
-  target->expr = meter_wrap(target->expr, flow, 0, walk->analysis->source, flags | flow_flags(flow));
+  target->expr = value_meter(walk, target->expr, flow, flags | flow_flags(flow));
 }
 
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
@@ -70,8 +106,8 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
     if (flow_explicit(flow) == 0) continue;
     flow.elsewhere &= scope.charged ? 0 : scope.rows | walk->context | flow.implicit;
     if (!meter_is_due(walk)) return;
-    Expr *metered = meter_wrap(target != nullptr ? target->expr : reinterpret_cast<Expr *>(node), flow, 0,
-                               walk->analysis->source, flags | flow_flags(flow));
+    Expr *const value = target != nullptr ? target->expr : reinterpret_cast<Expr *>(node);
+    Expr *metered = value_meter(walk, value, flow, flags | flow_flags(flow));
     if (target != nullptr)
       target->expr = metered;
     else
@@ -79,15 +115,18 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
   }
 }
 
+namespace {
+
+// Has a column of the plan a meter with kMeterRows for values (flags: 0) or probes (kMeterProbes)?  Another may have
+// put a Result above it, through which every row goes.
 bool has_row_meter(const Plan *plan, std::uint16_t flags) {
   bool other = false;
   ListCell *cell = nullptr;
   foreach (cell, plan->targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    const int found = meter_of(reinterpret_cast<const Node *>(target->expr));
-    if (found < 0 || (found & kMeterRows) == 0) continue;
-    const int probes = (flags & kMeterBranch) != 0 ? kMeterBranch : kMeterProbes;
-    if ((found & probes) == (flags & probes)) return true;
+    const MeterSpec *found = meter_spec(reinterpret_cast<const Node *>(target->expr));
+    if (found == nullptr || (found->flags & kMeterRows) == 0) continue;
+    if ((found->flags & kMeterProbes) == flags) return true;
     other = true;
   }
   const bool passes = other && IsA(plan, Result) && plan->lefttree != nullptr && plan->qual == NIL &&
@@ -95,12 +134,10 @@ bool has_row_meter(const Plan *plan, std::uint16_t flags) {
   return passes && has_row_meter(plan->lefttree, flags);
 }
 
-namespace {
-
-// Puts one meter with kMeterRows around some column of the plan at *slot, where there is none that counts the same.
-void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes, std::uint16_t meter) {
-  if (has_row_meter(*slot, meter & (kMeterProbes | kMeterBranch))) return;
-  if (!meter_is_due(walk)) return;
+// The column of the plan at *slot to put a meter with kMeterRows around, or null where there is one that counts the
+// same, or none is to be put in.
+Expr **row_meter_place(PlanWalk *walk, Plan **slot, std::uint16_t flags) {
+  if (has_row_meter(*slot, flags) || !meter_is_due(walk)) return nullptr;
   if ((*slot)->targetlist == NIL) {  // a count of rows
     Const *zero = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true);
     (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
@@ -109,40 +146,38 @@ void meter_each_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t
   ListCell *cell = nullptr;
   int position = 0;
   foreach (cell, (*slot)->targetlist) {
-    if (meter_of(static_cast<Node *>(static_cast<void *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) < 0) break;
+    if (!is_meter(reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) break;
     ++position;
   }
   if (position == list_length((*slot)->targetlist) || !is_projection_capable_plan(*slot)) {
     *slot = result_above(walk, *slot);
     position = 0;
   }
-  auto *target = static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position));
-  target->expr = meter_wrap(target->expr, flow, probes, walk->analysis->source, meter);
+  return &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr;
 }
 
 // Is the expression a meter of probes, or one of values around it?
 bool has_probe_meter(const Node *expression) {
-  for (int flags = 0; (flags = meter_of(expression)) >= 0;
-       expression = static_cast<const Node *>(linitial(reinterpret_cast<const FuncExpr *>(expression)->args)))
-    if ((flags & kMeterProbes) != 0) return true;
+  for (const MeterSpec *spec = nullptr; (spec = meter_spec(expression)) != nullptr; expression = metered(expression))
+    if ((spec->flags & kMeterProbes) != 0) return true;
   return false;
 }
 
 }  // namespace
 
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
-  if (flow_explicit(flow) != 0) meter_each_row(walk, slot, flow, 0, kMeterKeeps | kMeterRows);
+  if (flow_explicit(flow) == 0) return;
+  if (Expr **place = row_meter_place(walk, slot, 0); place != nullptr)
+    *place = value_meter(walk, *place, flow, kMeterKeeps | kMeterRows);
 }
 
-void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags) {
-  if (mask != 0) meter_each_row(walk, slot, kNoFlow, mask, flags | kMeterKeeps | kMeterRows | kMeterProbes);
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
+  if (mask == 0) return;
+  if (Expr **place = row_meter_place(walk, slot, kMeterProbes); place != nullptr)
+    *place = probe_meter(walk, *place, mask, kMeterRows, false);
 }
 
-void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
-  meter_each_row(walk, slot, kNoFlow, mask, kMeterKeeps | kMeterRows | kMeterProbes | kMeterBranch);
-}
-
-void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags) {
+void meter_handed(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t mask) {
   if (mask == 0 || arguments == NIL) return;
   const auto value_of = [](void *cell) {
     auto *node = static_cast<Node *>(cell);
@@ -153,8 +188,7 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
     if (has_probe_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))))) return;
   if (!meter_is_due(walk)) return;
   cell = list_head(arguments);
-  Expr *metered =
-      meter_wrap(value_of(lfirst(cell)), kNoFlow, mask, walk->analysis->source, flags | kMeterKeeps | kMeterProbes);
+  Expr *metered = probe_meter(walk, value_of(lfirst(cell)), mask, 0, scope.sometimes);
   if (IsA(lfirst(cell), TargetEntry))
     static_cast<TargetEntry *>(lfirst(cell))->expr = metered;
   else
@@ -164,35 +198,24 @@ void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint
 namespace {
 
 // True, for a probe of each source in `mask`.
-Expr *metered_true(const PlanWalk *walk, std::uint32_t mask, std::uint16_t flags) {
-  return meter_wrap(reinterpret_cast<Expr *>(makeBoolConst(true, false)), kNoFlow, mask, walk->analysis->source,
-                    flags | kMeterKeeps | kMeterProbes);
+Expr *metered_true(PlanWalk *walk, std::uint32_t mask, bool sometimes) {
+  return probe_meter(walk, reinterpret_cast<Expr *>(makeBoolConst(true, false)), mask, 0, sometimes);
 }
 
 }  // namespace
 
-void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags) {
+void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask) {
   if (mask == 0) return;
-  const auto *metered = reinterpret_cast<const BoolExpr *>(*filter);
-  if (IsA(metered, BoolExpr) && metered->boolop == AND_EXPR &&
-      meter_of(static_cast<const Node *>(llast(metered->args))) >= 0)
-    return;
+  if (*conditions != NIL && is_meter(static_cast<const Node *>(llast(*conditions)))) return;
   if (!meter_is_due(walk)) return;
-  *filter = makeBoolExpr(AND_EXPR, list_make2(*filter, metered_true(walk, mask, flags)), -1);
+  *conditions = lappend(*conditions, metered_true(walk, mask, false));
 }
 
-void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags) {
-  if (mask == 0) return;
-  if (*conditions != NIL && meter_of(static_cast<const Node *>(llast(*conditions))) >= 0) return;
-  if (!meter_is_due(walk)) return;
-  *conditions = lappend(*conditions, metered_true(walk, mask, flags));
-}
-
-void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags) {
+void meter_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t mask) {
   if (mask == 0 || !meter_is_due(walk)) return;
   auto *when = static_cast<CaseWhen *>(palloc0(sizeof(CaseWhen)));
   NodeSetTag(when, T_CaseWhen);
-  when->expr = metered_true(walk, mask, flags);
+  when->expr = metered_true(walk, mask, scope.sometimes);
   when->result = static_cast<Expr *>(copyObjectImpl(call));
   when->location = -1;
   CaseExpr metered = {};
@@ -236,7 +259,7 @@ const FuncExpr *metered_call(const Node *expression) {
   if (!IsA(expression, CaseExpr)) return nullptr;
   const auto *node = reinterpret_cast<const CaseExpr *>(expression);
   const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
-  if (node->arg != nullptr || meter_of(reinterpret_cast<const Node *>(when->expr)) < 0) return nullptr;
+  if (node->arg != nullptr || !is_meter(reinterpret_cast<const Node *>(when->expr))) return nullptr;
   const Expr *made = when->result;
   if (IsA(made, FieldSelect)) made = reinterpret_cast<const FieldSelect *>(made)->arg;
   return reinterpret_cast<const FuncExpr *>(made);

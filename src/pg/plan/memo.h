@@ -16,7 +16,7 @@ struct MemoKey {
   const Node *expression;
   const Plan *plan;                              // that computes it
   const void *outer, *index, *scan, *case_test;  // what variables in it mean
-  std::uint32_t rows, context, taken, kept;      // what decides that it is computed
+  std::uint32_t rows, context, taken;            // what decides that it is computed
   std::uint32_t flags;
 };
 

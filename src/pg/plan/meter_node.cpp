@@ -12,9 +12,6 @@ constinit Oid function_oid = InvalidOid;
 constinit bool function_known = false;
 
 }  // namespace
-}  // namespace redoubt::pg
-
-namespace redoubt::pg {
 
 void meter_function_changed() { function_known = false; }
 
@@ -27,12 +24,13 @@ Oid meter_function_oid() {
   return function_oid;
 }
 
-Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags) {
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags,
+                 MeterPoint point) {
   const Oid function = meter_function_oid();
   if (!OidIsValid(function))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
                     errhint("Create the extension again.")));
-  MeterSpec spec = {flags, 0, {}};
+  MeterSpec spec = {flags, 0, point, kAnswer, {}};
   for (int i = 0; i < kMaxSources; ++i)
     if (flow.count[i] != 0)
       spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token,
@@ -52,18 +50,12 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const
   return reinterpret_cast<Expr *>(call);  // as an implicit cast, EXPLAIN does not show it
 }
 
-int meter_of(const Node *expression) {
-  if (expression == nullptr || !IsA(expression, FuncExpr)) return -1;
+MeterSpec *meter_spec(const Node *expression) {
+  if (expression == nullptr || !IsA(expression, FuncExpr)) return nullptr;
   const auto *call = reinterpret_cast<const FuncExpr *>(expression);
-  if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return -1;
+  if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return nullptr;
   const auto *argument = static_cast<const Const *>(lsecond(call->args));
-  return reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)))->flags;
-}
-
-std::span<const MeterItem> meter_items(const Node *meter) {
-  const auto *argument = static_cast<const Const *>(lsecond(reinterpret_cast<const FuncExpr *>(meter)->args));
-  const auto *spec = reinterpret_cast<const MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)));
-  return {spec->item, spec->items};
+  return reinterpret_cast<MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)));
 }
 
 }  // namespace redoubt::pg

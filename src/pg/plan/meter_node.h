@@ -11,17 +11,18 @@ namespace redoubt::pg {
 
 // How a meter counts one evaluation; bits.
 enum MeterFlags : std::uint16_t {
-  kMeterPure = 1,      // a null holds no value and is free, see MeterItem
-  kMeterMany = 2,      // counts are per element of arrays
-  kMeterKeeps = 4,     // pays for a copy that is made: the value itself stays protected
-  kMeterReveals = 8,   // tokens that an output function is about to reveal are left to it
-  kMeterRows = 16,     // pays for something of the row other than the value it is around
-  kMeterProbes = 32,   // counts the row as a probe of the columns that decided on it
-  kMeterFirst = 64,    // the first row's probes are those of the answer, too: it need not pay again
-  kMeterAnswer = 128,  // it is a row of the answer, about to be written or handed to a function: its
-                       // probes are those of the answer, and of all such meters of that row
-  kMeterBranch = 256,  // pays for the rows of a branch of a UNION ALL, which need not pay at the top
+  kMeterPure = 1,     // a null holds no value and is free, see MeterItem
+  kMeterMany = 2,     // counts are per element of arrays
+  kMeterKeeps = 4,    // pays for a copy that is made: the value itself stays protected
+  kMeterReveals = 8,  // tokens that an output function is about to reveal are left to it
+  kMeterRows = 16,    // pays for something of the row other than the value it is around
+  kMeterProbes = 32,  // counts the row as a probe of the columns that decided on it
 };
+
+// Where rows are counted as probes.  Points make a tree: rows that pass one go on to the point above, which asks for
+// no more than it counts beyond what those below it have asked for.  The answer of the statement is on top.
+using MeterPoint = std::uint32_t;
+constexpr MeterPoint kAnswer = 0;
 
 // OID of redoubt.meter, or InvalidOid where the extension is not installed.
 Oid meter_function_oid();
@@ -30,9 +31,10 @@ Oid meter_function_oid();
 void meter_function_changed();
 
 // meter_wrap returns a call of the meter around `expression` for the explicit counts of
-// `flow`, and a probe of each source in `probes` that has no such count; a null costs for
+// `flow`, and a probe of each source in `probes` that has no such count, at `point`; a null costs for
 // sources in flow.elsewhere.  Palloc'd in the current context.
-Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags);
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags,
+                 MeterPoint point);
 
 // meter_of returns the flags of a meter put into a plan by meter_wrap, or -1 for any
 // other expression.
@@ -47,18 +49,26 @@ struct MeterItem {
   Operation operation;  // read or probe
 };
 
-// meter_items returns what a meter (meter_of >= 0) charges for.
-std::span<const MeterItem> meter_items(const Node *meter);
-
 // The second argument of the call: the contents of a varlena, in a Const whose type is internal.
 struct MeterSpec {
   std::uint16_t flags;
   std::uint16_t items;
+  MeterPoint point;  // of its probes
+  MeterPoint above;  // the point that counts the same rows next; larger, or kAnswer
   MeterItem item[kMaxSources];
 };
-static_assert(sizeof(MeterItem) == 8 && offsetof(MeterSpec, item) == 4);
+static_assert(sizeof(MeterItem) == 8 && offsetof(MeterSpec, item) == 12);
 constexpr Size meter_spec_size(int items) noexcept {
   return offsetof(MeterSpec, item) + sizeof(MeterItem) * static_cast<Size>(items);
+}
+
+// meter_spec returns what a meter put into a plan by meter_wrap charges for, or null for any other expression.
+MeterSpec *meter_spec(const Node *expression);
+inline bool is_meter(const Node *expression) { return meter_spec(expression) != nullptr; }
+
+// What a meter is around.
+inline Node *metered(const Node *meter) {
+  return static_cast<Node *>(linitial(reinterpret_cast<const FuncExpr *>(meter)->args));
 }
 
 }  // namespace redoubt::pg

@@ -11,11 +11,11 @@
 
 namespace redoubt::pg {
 
-NodeFlow walk_branches(PlanWalk *walk, const List *plans) {
+NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   auto *branches = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(list_length(plans) + 1)));
   int n = 0;
   ListCell *cell = nullptr;
-  foreach (cell, plans) branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)));
+  foreach (cell, plans) branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
   return node_flow_alternatives(branches, n, walk->analysis->source);
 }
 
@@ -26,7 +26,7 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
   ListCell *cell = nullptr;
   foreach (cell, quals) {
     mask |= flow_decides(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
-    own.rows = scope.rows | (mask & ~scope.kept);
+    own.rows = scope.rows | mask;
   }
   walk->analysis->statement_decides |= mask;
   return mask;
@@ -112,10 +112,10 @@ std::uint32_t walk_pruning(PlanWalk *walk, const ExprScope &scope, const Partiti
 }
 
 // The plans of an Append, of which `mask` decides which are run.
-NodeFlow walk_pruned(PlanWalk *walk, const List *plans, std::uint32_t mask) {
+NodeFlow walk_pruned(PlanWalk *walk, const List *plans, std::uint32_t mask, bool charged) {
   const std::uint32_t context = walk->context;
   walk->context |= mask;
-  const NodeFlow rows = walk_branches(walk, plans);
+  const NodeFlow rows = walk_branches(walk, plans, charged);
   walk->context = context;
   return rows;
 }
@@ -143,27 +143,19 @@ std::uint32_t *stops_of(PlanWalk *walk, const Plan *plan) {
   return &walk->stops[plan->plan_node_id];
 }
 
-// Is each row of the plan charged for anyway, one by one: as a row of the result, or as one written?
-bool is_charged_for(const PlanWalk *walk, const Plan *plan) {
-  if (plan == walk->written) return true;
-  if (walk->plan->commandType != CMD_SELECT) return false;
-  const Plan *top = walk->plan->planTree;
-  while (top != nullptr && top != plan) {
-    const bool passes = IsA(top, Gather) || IsA(top, LockRows) ||
-                        (IsA(top, Limit) && reinterpret_cast<const Limit *>(top)->limitOffset == nullptr) ||
-                        (IsA(top, Result) && reinterpret_cast<const ::Result *>(top)->resconstantqual == nullptr);
-    if (!passes || top->qual != NIL) return false;
-    top = outerPlan(top);
-  }
-  return top == plan;
+// Does the node let out every row that its input is asked for, as it is?
+bool passes_rows_on(const Plan *plan) {
+  if (plan->qual != NIL) return false;
+  return IsA(plan, Gather) || IsA(plan, LockRows) || IsA(plan, Append) ||
+         (IsA(plan, Limit) && reinterpret_cast<const Limit *>(plan)->limitOffset == nullptr) ||
+         (IsA(plan, Result) && reinterpret_cast<const ::Result *>(plan)->resconstantqual == nullptr);
 }
 
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
-std::uint32_t walk_locks(PlanWalk *walk, ExprScope *scope, Plan *plan) {
-  if (is_charged_for(walk, plan)) return 0;
-  const std::uint32_t decides = node_flow_decides(*scope->outer);
-  meter_kept(walk, &outerPlan(plan), decides, kMeterFirst);
-  scope->kept = scope->spent = decides;
+std::uint32_t walk_locks(PlanWalk *walk, const ExprScope &scope, Plan *plan, bool charged) {
+  if (charged) return 0;
+  const std::uint32_t decides = node_flow_decides(*scope.outer);
+  meter_kept(walk, &outerPlan(plan), decides);
   return decides;
 }
 
@@ -177,7 +169,7 @@ std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan, bool named) {
 }
 
 // What the node itself adds to what decides on its rows.
-std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan, bool charged) {
   const NodeFlow *rows = &inputs->outer;
   switch (nodeTag(plan)) {
     case T_NestLoop:
@@ -230,10 +222,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
         bare |= expression_returns_set(value) && is_bare_call(walk, *scope, value);
         if (expression_returns_set(value)) mask |= set_decides(walk, *scope, value);
       }
-      if (bare) {  // called for each row that is taken in
-        scope->kept = scope->spent = scope->rows | walk->context;
-        meter_kept(walk, &outerPlan(plan), scope->kept, kMeterFirst);
-      }
+      if (bare) meter_kept(walk, &outerPlan(plan), scope->rows | walk->context);  // called for each row taken in
       return mask;
     }
     case T_Result:
@@ -241,13 +230,14 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
     case T_Append:
       inputs->outer =
           walk_pruned(walk, reinterpret_cast<Append *>(plan)->appendplans,
-                      walk_pruning(walk, *scope, compat_append_pruning(walk->plan, reinterpret_cast<Append *>(plan))));
+                      walk_pruning(walk, *scope, compat_append_pruning(walk->plan, reinterpret_cast<Append *>(plan))),
+                      charged && passes_rows_on(plan));
       scope->outer = &inputs->outer;
       return inputs->outer.implicit;
     case T_MergeAppend: {
       const auto *merge = reinterpret_cast<MergeAppend *>(plan);
-      inputs->outer =
-          walk_pruned(walk, merge->mergeplans, walk_pruning(walk, *scope, compat_append_pruning(walk->plan, merge)));
+      inputs->outer = walk_pruned(walk, merge->mergeplans,
+                                  walk_pruning(walk, *scope, compat_append_pruning(walk->plan, merge)), false);
       scope->outer = &inputs->outer;
       return inputs->outer.implicit |
              key_decides(walk, &inputs->outer, nullptr, merge->numCols, merge->sortColIdx, Keys::in_turn);
@@ -257,7 +247,7 @@ std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan 
       scope->outer = &inputs->outer;
       return 0;
     case T_LockRows:
-      return walk_locks(walk, scope, plan);
+      return walk_locks(walk, *scope, plan, charged);
     default:  // Material, Memoize, Gather: rows pass as they are
       return 0;
   }
@@ -296,13 +286,13 @@ bool is_upper(const Plan *plan) {
 }
 
 NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
-  const std::uint32_t charged = walk_writes(walk, modify, &rows);
+  walk_writes(walk, modify, &rows);
   const int n = list_length(modify->returningLists);
   auto *returned = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
   for (int i = 0; i < n; ++i)
     returned[i] = walk_target_list(walk, scope, static_cast<List *>(list_nth(modify->returningLists, i)));
   NodeFlow result = node_flow_alternatives(returned, n, walk->analysis->source);
-  result.implicit = rows.implicit & ~charged;
+  result.implicit = rows.implicit;
   walk->analysis->statement_decides |= rows.implicit;
   return result;
 }
@@ -311,10 +301,9 @@ bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan
 
 }  // namespace
 
-NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
-  NodeFlow nothing = {};
-  if (plan == nullptr) return nothing;
-  check_stack_depth();
+namespace {
+
+NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   walk->largest_node_id = std::max(walk->largest_node_id, plan->plan_node_id);
   ExprScope scope = {};
   scope.plan = plan;
@@ -322,10 +311,11 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   foreach (cell, plan->initPlan) walk_initplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
-  if (IsA(plan, ModifyTable) && plan == walk->plan->planTree) walk->written = outerPlan(plan);
+  // Rows that a command writes are charged for as those of an answer are.
+  const bool written = IsA(plan, ModifyTable) && plan == walk->plan->planTree;
   const std::uint32_t context = walk->context;
   walk->context |= walk_gate(walk, scope, plan);
-  inputs.outer = walk_plan(walk, outerPlan(plan));
+  inputs.outer = walk_plan(walk, outerPlan(plan), written || (charged && passes_rows_on(plan)));
   walk->context = context;
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop))
@@ -351,29 +341,38 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan) {
   }
   if (is_base_scan(plan)) decides |= partition_decides(walk, plan, true);
   scope.rows = scope.taken = decides;
-  decides |= is_scan(plan) ? walk_scan(walk, &scope, &inputs, plan) : walk_upper(walk, &scope, &inputs, plan);
+  decides |= is_scan(plan) ? walk_scan(walk, &scope, &inputs, plan) : walk_upper(walk, &scope, &inputs, plan, charged);
   walk->analysis->statement_decides |= decides;
   if (IsA(plan, NestLoop)) {
     const std::uint32_t stops = decides & ~inputs.outer.implicit;
     walk->changed |= (stops & ~*stops_of(walk, plan)) != 0;
     *stops_of(walk, plan) |= stops;
   }
-  decides &= ~scope.spent;
-  scope.rows = scope.taken = decides & ~scope.kept;
+  scope.rows = scope.taken = decides;
   if (is_join(plan)) extend_rows(plan, &inputs, decides);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
-  scope.charged = is_charged_for(walk, plan);
+  scope.charged = charged;
   if (is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
   if (has_grouping_sets(plan)) node_flow_set_elsewhere(&rows, inputs.outer.implicit | filters);
-  for (int i = 0; i < rows.size; ++i) rows.column[i].implicit &= ~scope.spent;
   rows.implicit = decides;
   if (!IsA(plan, Sort) && !IsA(plan, Agg))
     rows.order = inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
                  (is_base_scan(plan) ? partition_decides(walk, plan, false) : 0);
   walk->analysis->statement_decides |= decides;
+  return rows;
+}
+
+}  // namespace
+
+NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged) {
+  if (plan == nullptr) return {};
+  check_stack_depth();
+  const int open_above = std::exchange(walk->open_below, list_length(walk->open));
+  const NodeFlow rows = walk_node(walk, plan, charged);
+  walk->open_below = open_above;
   return rows;
 }
 

@@ -229,6 +229,7 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
       const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
       if (id < 1 || id > walk->subplans) return 0;
       scan_rows(scope, inputs, walk->subplan[id - 1], relid);
+      walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
       if (is_scanned_twice(walk, id - 1, plan)) set_elsewhere(&inputs->scan);
       walk_called(walk, id, walk->context);
       return inputs->scan.implicit;

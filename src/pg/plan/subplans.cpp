@@ -33,7 +33,7 @@ namespace {
 void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
   ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
   auto *root = static_cast<Plan *>(lfirst(cell));
-  meter_kept(walk, &root, flow_kept_probes(value.implicit, value), kMeterFirst);
+  meter_kept(walk, &root, flow_kept_probes(value.implicit, value));
   lfirst(cell) = root;
 }
 

@@ -9,6 +9,7 @@
 
 #include "pg/plan/analysis.h"
 #include "pg/plan/memo.h"
+#include "pg/plan/meter_node.h"
 #include "pg/protect/protected_columns.h"
 
 namespace redoubt::pg {
@@ -44,7 +45,11 @@ struct PlanWalk {
   int *initplan;          // the subplan that computes a parameter when it is first looked at, from 1; by parameter
   int nodes;
   std::uint32_t *stops;  // decides how far the rows of a nested loop's inner plan are asked for; by plan_node_id
-  const Plan *written;   // whose rows the command itself is charged for
+  MeterPoint points;     // made so far
+  List *found;           // the specs of those that are in the plan already
+  List *open;            // the specs of those that have no point above them yet, in order
+  List **subplan_open;   // the same at the end of each subplan
+  int open_below;        // how many of them there were before the plan node at hand and what is below it
   bool index_condition;  // compared by operator class members, called by the index
   int params;
   Flow *param;
@@ -76,10 +81,9 @@ struct ExprScope {
   bool foreign;                 // evaluated by a foreign server
   const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
   bool charged;                 // each row of the plan is charged for as a whole
-  std::uint32_t rows;           // decided on the rows at hand, and is not paid for
+  bool sometimes;               // for some of the rows only, as a condition says
+  std::uint32_t rows;           // decided on the rows at hand
   std::uint32_t taken;          // the same of the rows that the plan takes in
-  std::uint32_t kept;           // paid for with every row that the plan takes in
-  std::uint32_t spent;          // and so with every row that it lets out
   bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
@@ -87,6 +91,13 @@ struct ExprScope {
 inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
   ExprScope after = scope;
   after.rows |= mask;
+  return after;
+}
+
+// The same for what is computed only where a condition, of which `mask` decides, says so.
+inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
+  ExprScope after = scope_after(scope, mask);
+  after.sometimes = true;
   return after;
 }
 
@@ -101,8 +112,9 @@ struct Inputs {
 };
 
 // plan/nodes.cpp
-NodeFlow walk_plan(PlanWalk *walk, Plan *plan);
-NodeFlow walk_branches(PlanWalk *walk, const List *plans);
+// `charged` where each row of the plan is charged for one by one: as a row of the answer, or as one written.
+NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged = false);
+NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged = false);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
@@ -245,8 +257,7 @@ Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow 
 bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno);
 
 // plan/writes.cpp
-// Returns what was charged with every row.
-std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
+void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
 
 // plan/insertion.cpp: meters at points of a plan.
 // Puts a meter around a target list entry of the plan at *slot; inserts a Result node
@@ -257,26 +268,21 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
 // Is a meter that is not there to be put in now?  Where the plan was looked through before, it is missing.
 bool meter_is_due(PlanWalk *walk) noexcept;
-// Has a column of the plan a meter with kMeterRows for values (flags: 0), probes (kMeterProbes) or a branch's
-// (kMeterBranch)?  Another may have put a Result above it, through which every row goes.
-bool has_row_meter(const Plan *plan, std::uint16_t flags);
 // Charges `flow` for every row of the plan at *slot.
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
-// Charges a probe of the sources in `mask` for every row of the plan at *slot; flags: 0 or kMeterFirst.
-void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask, std::uint16_t flags);
-// The same for a branch of a UNION ALL, marked so (kMeterBranch) even if `mask` is empty.
-void meter_branch(PlanWalk *walk, Plan **slot, std::uint32_t mask);
+// Charges a probe of the sources in `mask` for every row of the plan at *slot.
+void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask);
 // The same for every evaluation of an argument list.
-void meter_handed(PlanWalk *walk, List *arguments, std::uint32_t mask, std::uint16_t flags);
-// The same for every row that the filter of an aggregate without arguments lets pass.
-void meter_filter(PlanWalk *walk, Expr **filter, std::uint32_t mask, std::uint16_t flags);
+void meter_handed(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t mask);
 // The same for every row that satisfies a list of conditions.
-void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask, std::uint16_t flags);
+void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask);
 // The same for every time that a call without arguments is made: the node becomes CASE WHEN <meter> THEN <call> END.
-void meter_call(PlanWalk *walk, FuncExpr *call, std::uint32_t mask, std::uint16_t flags);
+void meter_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t mask);
 // A field of a record that a call metered so returns, which EXPLAIN can name of the call only: becomes
 // (ROW(CASE WHEN <meter> THEN <call>.field END)).field.
 void meter_field(FieldSelect *select);
+// Notes a meter that is in the plan already.
+void meter_found(PlanWalk *walk, const MeterSpec *meter);
 // The call in a CASE that meter_call made, or nothing for any other expression.
 const FuncExpr *metered_call(const Node *expression);
 

@@ -279,8 +279,8 @@ Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow 
 }
 
 bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno) {
-  if (const auto *node = reinterpret_cast<const Node *>(value); meter_of(node) >= 0)
-    value = static_cast<const Expr *>(linitial(reinterpret_cast<const FuncExpr *>(value)->args));
+  if (const auto *node = reinterpret_cast<const Node *>(value); is_meter(node))
+    value = reinterpret_cast<const Expr *>(metered(node));
   if (!IsA(value, Var)) return false;
   const auto *variable = reinterpret_cast<const Var *>(value);
   if (!IS_SPECIAL_VARNO(variable->varno))

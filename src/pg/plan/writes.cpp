@@ -106,9 +106,9 @@ std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
 
 // EXCLUDED's value of the same column: paid for as written, if at all, when the row was proposed.
 bool is_proposed_value(const Expr *value, AttrNumber attno, const Target &target) {
-  if (const auto *node = reinterpret_cast<const Node *>(value);
-      meter_of(node) >= 0 && (meter_of(node) & kMeterRows) != 0)
-    value = static_cast<const Expr *>(linitial(reinterpret_cast<const FuncExpr *>(value)->args));
+  const auto *node = reinterpret_cast<const Node *>(value);
+  if (const MeterSpec *meter = meter_spec(node); meter != nullptr && (meter->flags & kMeterRows) != 0)
+    value = reinterpret_cast<const Expr *>(metered(node));
   if (!IsA(value, Var) || target.code.row_trigger || bms_is_member(attno, target.code.columns)) return false;
   const auto *variable = reinterpret_cast<const Var *>(value);
   return variable->varno == INNER_VAR && variable->varattno == attno;
@@ -142,10 +142,10 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
 void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
   if (flow_explicit(seen) == 0 || set == NIL) return;
   auto *entry = static_cast<TargetEntry *>(linitial(set));
-  const int flags = meter_of(reinterpret_cast<Node *>(entry->expr));
-  if (flags >= 0 && (flags & kMeterRows) != 0) return;
+  const MeterSpec *meter = meter_spec(reinterpret_cast<Node *>(entry->expr));
+  if (meter != nullptr && (meter->flags & kMeterRows) != 0) return;
   if (meter_is_due(walk))
-    entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterKeeps | kMeterRows);
+    entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterKeeps | kMeterRows, kAnswer);
 }
 
 Target make_target(PlanWalk *walk, const ModifyTable *modify, Index rti, CmdType row) {
@@ -195,13 +195,13 @@ Told walk_conflict(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, 
   told.by_each = flow_probes(told.by_each, paid);
   told.by_end = flow_probes(told.by_end, paid);
   meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, target));
-  meter_conditions(walk, reinterpret_cast<List **>(&modify->onConflictWhere), told.by_each, kMeterFirst);
+  meter_conditions(walk, reinterpret_cast<List **>(&modify->onConflictWhere), told.by_each);
   return told;
 }
 
 }  // namespace
 
-std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
+void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
   Plan **child = &outerPlan(modify);
   ExprScope scope = {};
   scope.plan = &modify->plan;
@@ -255,14 +255,7 @@ std::uint32_t walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *s
   told.by_end = flow_probes(told.by_end, charged);
   walk->analysis->statement_decides |= decides | told.by_end;
   walk->analysis->row_decides |= told.by_end;
-  if (used == 0) return 0;
-  // Of a command on its own the number of rows is the answer, or what it returns of them.
-  std::uint16_t flags = 0;
-  if (&modify->plan == walk->plan->planTree)
-    flags = modify->returningLists == NIL ? kMeterAnswer | kMeterFirst : kMeterAnswer;
-  const std::uint32_t probes = flow_probes(decides, charged);
-  meter_kept(walk, child, probes, flags);
-  return probes;
+  if (used > 0) meter_kept(walk, child, flow_probes(decides, charged));
 }
 
 }  // namespace redoubt::pg
