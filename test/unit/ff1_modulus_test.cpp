@@ -126,8 +126,9 @@ TEST(Ff1Modulus, EstimatesQuotientsOfEveryLength) {
           std::array<std::uint8_t, 16> s = {};
           for (std::size_t k = 0; k < d; ++k) s[k] = static_cast<std::uint8_t>(y >> (8 * (d - 1 - k)));
           ASSERT_TRUE(modulus.reduce(s.data(), nullptr) == y % m) << n;
-          if (d == 12 && n <= 64)
+          if (d == 12 && n <= 64) {
             ASSERT_TRUE(Ff1Modulus64(ff1_low(m)).reduce(static_cast<std::uint32_t>(y >> 64), ff1_low(y)) == y % m) << n;
+          }
         }
       }
     }
