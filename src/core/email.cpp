@@ -89,23 +89,30 @@ Refusal check_domain(std::string_view address, std::size_t begin) noexcept {
   return {};
 }
 
-// kPlain marks what needs no look at its neighbours: 1 in a local part, 2 in a domain, dots included.
+// kPlain marks what needs no look at its neighbours: 1 in a local part, 2 in a domain, dots included, 4 in one without
+// capitals.
+constexpr unsigned kInDomain = 2;
+constexpr unsigned kInLowerDomain = 4;
 constexpr std::array<std::uint8_t, 256> kPlain = [] {
   std::array<std::uint8_t, 256> table{};
-  for (unsigned c = 0x21; c < 0x7F; ++c)
+  for (unsigned c = 0x21; c < 0x7F; ++c) {
+    const bool in_domain = is_domain_ascii(static_cast<char>(c)) || c == '.';
+    const bool lower = in_domain && !(c >= 'A' && c <= 'Z');
     table[c] =
-        static_cast<std::uint8_t>((kSpecial[c] ? 0 : 1) | (is_domain_ascii(static_cast<char>(c)) || c == '.' ? 2 : 0));
+        static_cast<std::uint8_t>((kSpecial[c] ? 0 : 1) | (in_domain ? kInDomain : 0) | (lower ? kInLowerDomain : 0));
+  }
   return table;
 }();
 
 // is_plain_address accepts, without a branch per character, the addresses that nearly all are: ASCII, unquoted, in
-// bounds.  What it does not accept may still be an address; what it accepts, the checks above accept.
-bool is_plain_address(std::string_view address, std::size_t sign) noexcept {
+// bounds, with a domain of the class given.  What it does not accept may still be an address; what it accepts, the
+// checks above accept.
+bool is_plain_address(std::string_view address, std::size_t sign, unsigned domain_class) noexcept {
   const std::size_t domain_size = address.size() - sign - 1;
   if (sign == 0 || sign > kLocalMax || domain_size == 0 || domain_size > kLabelMax) return false;
   unsigned local = 1;
   for (const char c : address.substr(0, sign)) local &= kPlain[static_cast<unsigned char>(c)];
-  unsigned domain = 2;
+  unsigned domain = domain_class;
   unsigned empty_label = 0;
   char before = '.';  // an empty label is a dot, or the end, behind a dot
   for (const char c : address.substr(sign + 1)) {
@@ -121,7 +128,7 @@ bool is_plain_address(std::string_view address, std::size_t sign) noexcept {
 Refusal email_split(std::string_view address, EmailParts &parts) noexcept {
   const std::size_t sign = address.rfind('@');
   if (sign == std::string_view::npos) return {Status::malformed, 0, "no @ sign"};
-  if (is_plain_address(address, sign)) {
+  if (is_plain_address(address, sign, kInDomain)) {
     parts = {address.substr(0, sign), address.substr(sign + 1)};
     return {};
   }
@@ -132,16 +139,9 @@ Refusal email_split(std::string_view address, EmailParts &parts) noexcept {
   return refusal;
 }
 
-bool email_normalize_plain(std::string_view text, std::string &out) {
+bool email_is_normal(std::string_view text) noexcept {
   const std::size_t sign = text.find('@');  // of a plain address the only one
-  if (sign == std::string_view::npos || !is_plain_address(text, sign)) return false;
-  out.assign(text);
-  char *const domain = out.data() + sign + 1;
-  for (std::size_t at = 0; at < text.size() - sign - 1; ++at) {
-    const bool upper = static_cast<unsigned char>(domain[at] - 'A') < 26;
-    domain[at] = static_cast<char>(domain[at] + (upper ? 'a' - 'A' : 0));  // without a branch
-  }
-  return true;
+  return sign != std::string_view::npos && is_plain_address(text, sign, kInLowerDomain);
 }
 
 Refusal email_normalize(std::string &text) {

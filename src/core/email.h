@@ -37,10 +37,10 @@ struct EmailParts {
 //                 "label longer than 63 characters"
 Refusal email_split(std::string_view address, EmailParts &parts) noexcept;
 
-// email_normalize_plain does in one pass what normalising does to the addresses that nearly all are:
-// ASCII, unquoted, no white space around, a domain of at most 63 octets.  False: not such an address,
-// `out` is unchanged and the long way has to tell what it is.
-bool email_normalize_plain(std::string_view text, std::string &out);
+// email_is_normal tells, in one pass, that normalising would leave the text as it is, of the addresses that nearly all
+// are: ASCII, unquoted, no white space around, a domain of at most 63 octets without capitals.  False: the long way has
+// to tell what it is.
+bool email_is_normal(std::string_view text) noexcept;
 
 // email_normalize trims `text` (well-formed, NFC) and lower-cases the domain where it is
 // all ASCII; an internationalised domain, and every local part, is kept as given: only the

@@ -156,6 +156,27 @@ constexpr Uint128 ff1_subtract(Uint128 x, Uint128 y, Uint128 modulus) noexcept {
   return x - y + (ff1_join(mask, mask) & modulus);
 }
 
+// Ff1Quotient estimates y / m from the 64 most significant bits of y alone, where the quotient fits a word: y is
+// 64 + `low` bits wide.  With n the length of m in bits and k = n - 1 - low, reciprocal lies in
+// (2^(63+n)/m - 2, 2^(63+n)/m], so y/m exceeds high·reciprocal/2^(64+k) by less than 2^-k (the low bits of y) plus
+// 2^(1-k) (the reciprocal): with k >= 3, y less estimate·m lies in [0, 2m).
+struct Ff1Quotient {
+  std::uint64_t reciprocal = 0;  // 0: not for this m
+  unsigned shift = 0;            // k
+
+  constexpr Ff1Quotient() noexcept = default;
+  // `most`: one bit less than what remainders are computed in, so that 2m fits.
+  constexpr Ff1Quotient(Uint128 m, unsigned n, unsigned low, unsigned most) noexcept {
+    if (n < low + 4 || n > low + 64 || n > most) return;
+    reciprocal = Ff1Divisor2(m << (128 - n)).reciprocal >> 1 | std::uint64_t{1} << 63;
+    shift = n - 1 - low;
+  }
+  constexpr bool usable() const noexcept { return reciprocal != 0; }
+  constexpr std::uint64_t estimate(std::uint64_t high) const noexcept {
+    return ff1_high(Uint128{high} * reciprocal) >> shift;
+  }
+};
+
 // Each modulus below reads y from the cipher output S (step 6.iii-iv) and offers
 //   reduce(s, s2)  y mod modulus; s is the block R, s2 the next one (read only where d > 16).
 
@@ -181,12 +202,18 @@ struct Ff1Modulus64 {
   using Half = std::uint64_t;
   std::uint64_t modulus = 0;
   Ff1Divisor divisor;
+  Ff1Quotient quotient;
 
   constexpr Ff1Modulus64() noexcept = default;
-  constexpr explicit Ff1Modulus64(std::uint64_t m) noexcept : modulus(m), divisor(m) {}
+  constexpr explicit Ff1Modulus64(std::uint64_t m) noexcept
+      : modulus(m), divisor(m), quotient(m, static_cast<unsigned>(std::bit_width(m)), 32, 63) {}
 
   constexpr std::uint64_t reduce(std::uint32_t y_high, std::uint64_t y_low) const noexcept {
     const Uint128 y = ff1_join(y_high, y_low);
+    if (quotient.usable()) {  // a property of the plan
+      const std::uint64_t r = y_low - quotient.estimate(static_cast<std::uint64_t>(y >> 32)) * modulus;
+      return r - (ff1_mask(r >= modulus) & modulus);
+    }
     const Uint128 shifted = y << divisor.shift;  // loses bits only when the shift exceeds 32
     std::uint64_t remainder = ff1_high(shifted);
     if (divisor.shift >= 32) {  // a property of the plan: modulus <= 2^32
@@ -207,6 +234,7 @@ struct Ff1Modulus128 {
   using Half = Uint128;
   Uint128 modulus = 0;
   Ff1Divisor2 divisor;
+  Ff1Quotient quotient;
   unsigned shift = 0;   // 0 .. 79
   unsigned y_bits = 0;  // 8·d
 
@@ -215,6 +243,7 @@ struct Ff1Modulus128 {
     assert(m != 0);
     shift = static_cast<unsigned>(ff1_high(m) != 0 ? std::countl_zero(ff1_high(m)) : 64 + std::countl_zero(ff1_low(m)));
     divisor = Ff1Divisor2(m << shift);
+    quotient = Ff1Quotient(m, 128 - shift, y_bits - 64, 127);
   }
 
   // reduce takes y = y2·2^128 + y10, below 2^y_bits.
@@ -232,9 +261,15 @@ struct Ff1Modulus128 {
     return remainder >> shift;
   }
   Uint128 reduce(const std::uint8_t *s, const std::uint8_t *s2) const noexcept {
-    const Uint128 r = ff1_join(ff1_load_be64(s), ff1_load_be64(s + 8));
-    if (y_bits == 160) return reduce(static_cast<std::uint32_t>(r >> 96), r << 32 | ff1_load_be32(s2));
-    return reduce(0, r >> (128 - y_bits));
+    const Uint128 block = ff1_join(ff1_load_be64(s), ff1_load_be64(s + 8));
+    const bool long_y = y_bits == 160;
+    const Uint128 y10 = long_y ? block << 32 | ff1_load_be32(s2) : block >> (128 - y_bits);
+    if (!quotient.usable()) return reduce(long_y ? static_cast<std::uint32_t>(block >> 96) : 0, y10);
+    // The estimate does not wait for the second block of S.
+    const std::uint64_t q = quotient.estimate(ff1_high(block));
+    const Uint128 r = y10 - Uint128{q} * ff1_low(modulus) - ff1_join(q * ff1_high(modulus), 0);
+    const std::uint64_t mask = ff1_mask(r >= modulus);
+    return r - (ff1_join(mask, mask) & modulus);
   }
 };
 

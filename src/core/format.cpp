@@ -234,7 +234,10 @@ void Format::fill(Side side, std::string_view in, const FormatScan &scan, char *
       }
       for (; i < run.count; ++i) to[i] = static_cast<char>(first + numeral[i]);
     } else {
-      for (std::size_t i = 0; i < run.count; ++i) to[i] = static_cast<char>(alphabet.character(numeral[i]));
+      std::array<char32_t, kFormatMaxCharacters> characters;
+      alphabet.characters({numeral, run.count}, characters.data());
+      std::transform(characters.begin(), characters.begin() + run.count, to,
+                     [](char32_t c) { return static_cast<char>(c); });
     }
     numeral += run.count;
   }
@@ -254,7 +257,10 @@ void Format::put_together(Side side, std::string_view in, const FormatScan &scan
   const std::uint16_t *numeral = scan.numeral;
   for (const FormatScan::Run run : scan.all_runs()) {
     out.append(in.substr(from, run.offset - from));
-    for (unsigned i = 0; i < run.count; ++i) utf8_append(out, alphabets_[run.alphabet].character(*numeral++));
+    std::array<char32_t, kFormatMaxCharacters> characters;
+    alphabets_[run.alphabet].characters({numeral, run.count}, characters.data());
+    for (const char32_t c : std::span(characters).first(run.count)) utf8_append(out, c);
+    numeral += run.count;
     from = run.end();
   }
   out.append(in.substr(from));

@@ -30,6 +30,7 @@ bool FormatAlphabet::add(char32_t first, char32_t last, bool every_second) {
   radix_ += count;
   ascii_ = ascii_ && last < 0x80;
   make_lanes();
+  make_steps();
   return true;
 }
 
@@ -78,14 +79,55 @@ bool FormatAlphabet::find_beyond(char32_t c, std::uint16_t &numeral) const noexc
   return found != 0;
 }
 
-char32_t FormatAlphabet::character_beyond(std::uint16_t numeral) const noexcept {
+// The runs lie in the order of their numerals.
+void FormatAlphabet::make_steps() {
+  const auto line = [](const Run &run) {
+    const auto of = static_cast<std::uint16_t>(static_cast<std::uint32_t>(run.first) - (run.numeral << run.shift));
+    return Line{Eight{} + of, Eight{} - static_cast<std::uint16_t>(run.shift)};
+  };
+  steps_.clear();
+  last_ = line(runs_[0]);
+  for (const Run &run : std::span(runs_).subspan(1)) {
+    const Line next = line(run);
+    const Signed first = Signed{} + static_cast<std::int16_t>(run.numeral - 0x8000U);
+    steps_.push_back({first, {last_.offset ^ next.offset, last_.every_second ^ next.every_second}});
+    last_ = next;
+  }
+}
+
+char32_t FormatAlphabet::character(std::uint16_t numeral) const noexcept {
   std::uint32_t value = 0;
-  for (const Run &run : beyond_) {
+  for (const Run &run : runs_) {
     const std::uint32_t place = numeral - run.numeral;
     const std::uint32_t mask = 0U - static_cast<std::uint32_t>(place < run.count);
     value |= mask & (static_cast<std::uint32_t>(run.first) + (place << run.shift));
   }
   return value;
+}
+
+void FormatAlphabet::characters(std::span<const std::uint16_t> numerals, char32_t *out) const noexcept {
+  if (!beyond_.empty()) {
+    for (const std::uint16_t numeral : numerals) *out++ = character(numeral);
+    return;
+  }
+  while (!numerals.empty()) {
+    const std::size_t count = std::min<std::size_t>(numerals.size(), 8);
+    Eight n = {};
+    if (count == 8)
+      std::memcpy(&n, numerals.data(), sizeof n);
+    else
+      for (std::size_t i = 0; i < count; ++i) n[i] = numerals[i];
+    const auto biased = reinterpret_cast<Signed>(n ^ 0x8000);
+    Line line = last_;
+    for (const Step &step : steps_) {
+      const auto before = reinterpret_cast<Eight>(biased < step.first);
+      line.offset ^= before & step.change.offset;
+      line.every_second ^= before & step.change.every_second;
+    }
+    const Eight c = n + (n & line.every_second) + line.offset;
+    for (std::size_t i = 0; i < count; ++i) *out++ = c[i];
+    numerals = numerals.subspan(count);
+  }
 }
 
 bool FormatAlphabet::overlaps(const FormatAlphabet &other) const noexcept {

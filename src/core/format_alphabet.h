@@ -1,6 +1,6 @@
 // format_alphabet.h - FormatAlphabet: the characters one place of a format may hold, in numeral order.
 //
-// What it is: a character class, asked about one character at a time, as matching a format does.
+// What it is: a character class, asked about one character at a time, as matching a format does, and giving back many.
 // What it is not: Ff1Alphabet, which turns whole texts of one alphabet into numerals and back.
 // Invariant: every character has one numeral.  No memory is addressed by a value, and asking takes time by the number
 // of runs of consecutive characters (or of every second one, as small letters and capitals take turns in Unicode)
@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <vector>
 
 namespace redoubt {
@@ -53,18 +54,10 @@ class FormatAlphabet {
   }
 
   // character is the inverse; 0 for a numeral that is not below radix().
-  char32_t character(std::uint16_t numeral) const noexcept {
-    Eight value = {};
-    for (const std::vector<Lanes> &of_size : lanes_) {
-      for (const Lanes &lanes : of_size) {
-        const Eight place = numeral - lanes.numeral;
-        const auto mask = reinterpret_cast<Eight>(place <= lanes.last);
-        value |= mask & (lanes.first + place + (place & lanes.every_second));
-      }
-    }
-    const char32_t in_plane = any_of(value);
-    return beyond_.empty() ? in_plane : in_plane | character_beyond(numeral);
-  }
+  char32_t character(std::uint16_t numeral) const noexcept;
+
+  // characters sets out[i] to the character of numerals[i], below radix(): eight are looked up side by side.
+  void characters(std::span<const std::uint16_t> numerals, char32_t *out) const noexcept;
 
   // overlaps: do the two share a character?
   bool overlaps(const FormatAlphabet &other) const noexcept;
@@ -91,6 +84,7 @@ class FormatAlphabet {
   };
 
   typedef std::uint16_t Eight __attribute__((vector_size(16)));
+  typedef std::int16_t Signed __attribute__((vector_size(16)));
 
   // Eight runs of the plane; where there are fewer, the first of them again, whose answer is the same.  A distance to
   // a character before the run, and half of an odd one, are beyond `last` modulo 2^16 as well.
@@ -115,13 +109,26 @@ class FormatAlphabet {
     return static_cast<std::uint16_t>(any | any >> 16);
   }
 
+  // Line is how numerals become characters: n + (n & every_second) + offset, modulo 2^16.
+  struct Line {
+    Eight offset = {};
+    Eight every_second = {};
+  };
+  // Step is where a run begins: by what the line of numerals below `first` differs from that of the others.
+  struct Step {
+    Signed first;  // less 2^15, as SSE2 compares signed numbers
+    Line change;
+  };
+
   bool find_beyond(char32_t c, std::uint16_t &numeral) const noexcept;
-  char32_t character_beyond(std::uint16_t numeral) const noexcept;
   void make_lanes();
+  void make_steps();
 
   std::vector<Run> runs_;
   std::array<std::vector<Lanes>, 3> lanes_;  // runs of characters of one, two and three bytes
   std::vector<Run> beyond_;                  // and of four
+  std::vector<Step> steps_;                  // for each run but the first
+  Line last_;                                // of the last run
   std::uint32_t radix_ = 0;
   bool ascii_ = true;
 };

@@ -41,12 +41,6 @@ struct Symbols {
   std::size_t count = 0;
   std::array<std::uint16_t, kMostHidden> numeral;
 
-  // append: false where there is no more room.
-  bool append(std::uint16_t symbol) noexcept {
-    if (count == numeral.size()) return false;
-    numeral[count++] = symbol;
-    return true;
-  }
   std::span<std::uint16_t> all() noexcept { return {numeral.data(), count}; }
 };
 
@@ -55,25 +49,24 @@ constexpr char character_of(std::uint16_t symbol) noexcept {
 }
 
 // symbol_of is the inverse; kRadix for any other character.  No branch: which symbols a token has is random.
-constexpr std::uint16_t symbol_of(char c) noexcept {
-  const unsigned letter = static_cast<unsigned char>(c) - unsigned{'a'};
-  const unsigned digit = static_cast<unsigned char>(c) - unsigned{'0'};
-  const unsigned of_letter = 0U - static_cast<unsigned>(letter < 26);
-  const unsigned of_digit = 0U - static_cast<unsigned>(digit < 10);
-  return static_cast<std::uint16_t>((of_letter & letter) | (of_digit & (digit + 26)) |
-                                    (~(of_letter | of_digit) & kRadix));
+constexpr std::uint8_t symbol_of(char c) noexcept {
+  const auto letter = static_cast<std::uint8_t>(c - 'a');
+  const auto digit = static_cast<std::uint8_t>(c - '0');
+  return letter < 26 ? letter : digit < 10 ? static_cast<std::uint8_t>(digit + 26) : std::uint8_t{kRadix};
 }
 
 // append_symbols appends those of a text.  False: another character, or too many.
 bool append_symbols(std::string_view text, Symbols &symbols) noexcept {
   if (text.size() > symbols.numeral.size() - symbols.count) return false;
-  unsigned most = 0;
-  for (const char c : text) {
-    const std::uint16_t symbol = symbol_of(c);
-    most = std::max<unsigned>(most, symbol);
-    symbols.numeral[symbols.count++] = symbol;
+  std::uint16_t *const to = symbols.numeral.data() + symbols.count;
+  std::uint8_t bad = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::uint8_t symbol = symbol_of(text[i]);
+    bad |= static_cast<std::uint8_t>(symbol == kRadix);
+    to[i] = symbol;
   }
-  return most < kRadix;
+  symbols.count += text.size();
+  return bad == 0;
 }
 
 // write_symbols appends the characters of symbols to a text.
@@ -90,24 +83,28 @@ constexpr std::uint16_t single_of(unsigned char octet) noexcept {
   return octet == '@' ? kSign : static_cast<std::uint16_t>(kRadix);
 }
 
-// encode appends the code of `text`, padded.  False: more than `most` symbols, or a control character.
+// encode sets `symbols` to the code of `text`, padded.  False: more than `most` symbols, or a control character.
 bool encode(std::string_view text, std::size_t least, std::size_t most, Symbols &symbols) noexcept {
+  if (text.size() > most) return false;
+  std::array<std::uint16_t, 2 * kMostHidden> code;
+  std::size_t count = 0;
   for (const char c : text) {
     const auto octet = static_cast<unsigned char>(c);
     const std::uint16_t single = single_of(octet);
     if (single < kRadix) {
-      if (!symbols.append(single)) return false;
+      code[count++] = single;
       continue;
     }
     if (octet < kFirstOctet) return false;
     const unsigned place = octet - unsigned{kFirstOctet};
-    if (!symbols.append(static_cast<std::uint16_t>(kPairs + place / kRadix)) ||
-        !symbols.append(static_cast<std::uint16_t>(place % kRadix)))
-      return false;
+    code[count++] = static_cast<std::uint16_t>(kPairs + place / kRadix);
+    code[count++] = static_cast<std::uint16_t>(place % kRadix);
   }
-  const std::size_t padded = std::max(least, (symbols.count + kStep - 1) / kStep * kStep);
+  const std::size_t padded = std::max(least, (count + kStep - 1) / kStep * kStep);
   if (padded > most) return false;
-  while (symbols.count < padded) symbols.numeral[symbols.count++] = kEnd;
+  std::copy_n(code.begin(), count, symbols.numeral.begin());
+  std::fill(symbols.numeral.begin() + count, symbols.numeral.begin() + padded, kEnd);
+  symbols.count = padded;
   return true;
 }
 
@@ -166,9 +163,9 @@ Refusal read_hidden(std::string_view token, Symbols &symbols) {
   const std::size_t sign = token.find('@');
   if (token.size() > kFormatEmailMax || !token.ends_with(kHiddenDomain) || sign >= token.size() - kHiddenDomain.size())
     return refusal;
-  for (std::string_view rest = token.substr(0, token.size() - kHiddenDomain.size()); !rest.empty();) {
-    std::size_t part = 0;
-    while (part < rest.size() && rest[part] != '@' && rest[part] != '.') ++part;
+  if (!append_symbols(token.substr(0, sign), symbols)) return kNoLocal;
+  for (std::string_view rest = token.substr(sign + 1, token.size() - kHiddenDomain.size() - sign - 1); !rest.empty();) {
+    const std::size_t part = std::min(rest.find('.'), rest.size());
     if (!append_symbols(rest.substr(0, part), symbols)) return kNoLocal;
     rest.remove_prefix(std::min(part + 1, rest.size()));
   }

@@ -160,30 +160,44 @@ bool FormatName::parse(std::string_view arguments, std::string &problem) {
 }
 
 Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
-  scan.name.clear();
+  FormatScan &name = scan.name;
+  name.clear();
   std::size_t position = 1;
   bool in_word = false;
+  // The run at hand: letters of one case.
+  std::size_t begin = 0;
+  std::size_t count = 0;
+  Letter of = kSmall;
+  const auto end_run = [&](std::size_t end) {
+    if (count == 0) return;
+    std::fill_n(scan.letter.data() + name.slots, count, of);
+    name.add_run(begin, end - begin, count, of);
+    scan.bytes_end = end;
+    scan.tweak_end = name.tweak_size;
+    count = 0;
+  };
   for (std::size_t at = 0; at < text.size(); ++position) {
-    const CodePoint c = utf8_decode(text, at);
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const CodePoint c = lead < 0x80 ? CodePoint{lead, 1} : utf8_decode(text, at);
     if (c.size == 0) return {Status::malformed, position, "invalid UTF-8"};
     if (position > kFormatMaxCharacters) return {Status::out_of_range, position, "too long"};
-    std::uint16_t small = 0;
-    std::uint16_t capital = 0;
-    const bool is_small = alphabets_[kSmall].find(c.value, small);
-    const bool is_capital = !is_small && alphabets_[kCapital].find(c.value, capital);  // tokens show which, too
-    if (is_small || is_capital) {
+    std::uint16_t numeral = 0;
+    const bool is_small = alphabets_[kSmall].find(c.value, numeral);
+    if (is_small || alphabets_[kCapital].find(c.value, numeral)) {  // tokens show which, too
+      const Letter letter = is_small ? kSmall : kCapital;
+      if (letter != of) end_run(at);
       if (!in_word) {
-        scan.slots_before = scan.name.slots;
+        scan.slots_before = name.slots;
         scan.bytes_before = at;
-        scan.tweak_before = scan.name.tweak_size;
+        scan.tweak_before = name.tweak_size;
       }
-      scan.letter[scan.name.slots] = is_small ? kSmall : kCapital;
-      scan.name.add_slot(is_small ? small : capital, at, c.size, is_small ? kSmall : kCapital);
-      scan.bytes_end = at + c.size;
-      scan.tweak_end = scan.name.tweak_size;
+      if (count == 0) begin = at;
+      of = letter;
+      name.numeral[name.slots + count++] = numeral;
       in_word = true;
     } else if (is_separator(c.value)) {
-      scan.name.keep(text.substr(at, c.size));
+      end_run(at);
+      name.keep(text.substr(at, c.size));
       in_word = false;
     } else {
       return {Status::malformed, position,
@@ -192,8 +206,9 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
     }
     at += c.size;
   }
+  end_run(text.size());
   if (text.empty()) return {Status::out_of_range, 0, "too short"};
-  if (scan.name.slots == 0) return {Status::malformed, 0, "no letter"};
+  if (name.slots == 0) return {Status::malformed, 0, "no letter"};
   return {};
 }
 
@@ -290,6 +305,9 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
   const bool is_short = taken.name.slots <= short_;
   const Status status = is_short ? crypt_short(direction, cipher, taken) : crypt_long(direction, cipher, taken);
   if (status != Status::ok) return {Status::crypto_failure, 0, "encryption failed"};
+  std::array<std::array<char32_t, kFormatMaxCharacters>, 2> characters;
+  for (const Letter letter : {kSmall, kCapital})
+    alphabets_[letter].characters(taken.name.numerals(), characters[letter].data());
   out.resize(in.size() + kUtf8Most * taken.name.slots);
   char *to = out.data();
   std::size_t from = 0;
@@ -298,8 +316,7 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
     to = std::copy(in.begin() + static_cast<std::ptrdiff_t>(from), in.begin() + static_cast<std::ptrdiff_t>(end), to);
   };
   const auto put_letters = [&](std::size_t end) {
-    for (; letter < end; ++letter)
-      to = utf8_write(to, alphabets_[taken.letter[letter]].character(taken.name.numeral[letter]));
+    for (; letter < end; ++letter) to = utf8_write(to, characters[taken.letter[letter]][letter]);
   };
   for (const FormatScan::Run run : taken.name.all_runs()) {
     if (is_short && letter == taken.slots_before) break;

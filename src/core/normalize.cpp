@@ -121,7 +121,10 @@ Result<NormalizeSpec> normalize_parse(std::string_view spec) noexcept {
 }
 
 Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction nfc, std::string &out) {
-  if (spec.kind == NormalizeKind::email && email_normalize_plain(utf8, out)) return {};
+  if (spec.kind == NormalizeKind::email && email_is_normal(utf8)) {
+    out.assign(utf8);
+    return {};
+  }
   out.clear();
   Refusal refusal;
   if (is_ascii(utf8)) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <vector>
@@ -98,7 +99,39 @@ TEST(Ff1Modulus, TwoWords) {
     for (std::size_t k = 0; k < 16; ++k) bytes[19 - k] = static_cast<std::uint8_t>(low >> (8 * k));
     for (std::size_t k = 0; k < 4; ++k) bytes[3 - k] = static_cast<std::uint8_t>(high >> (8 * k));
     test::Bn y = test::bn_from_bytes(bytes);
-    ASSERT_TRUE(modulus.reduce(high, low) == mod(y, m)) << i;
+    const Uint128 expected = mod(y, m);
+    ASSERT_TRUE(modulus.reduce(high, low) == expected) << i;
+    // S is the first d bytes of two blocks.
+    std::array<std::uint8_t, 32> s = {};
+    std::copy(bytes.end() - static_cast<std::ptrdiff_t>(d), bytes.end(), s.begin());
+    ASSERT_TRUE(modulus.reduce(s.data(), s.data() + 16) == expected) << i;
+  }
+}
+
+// Where a quotient is estimated, y next to a multiple of m is the worst case.
+TEST(Ff1Modulus, EstimatesQuotientsOfEveryLength) {
+  std::mt19937_64 random(7);
+  for (const std::size_t d : {std::size_t{12}, std::size_t{16}}) {
+    const Uint128 most = ~Uint128{0} >> (128 - 8 * d);
+    for (unsigned n = 49; n <= 8 * d; ++n) {
+      for (int i = 0; i < 2000; ++i) {
+        const Uint128 top = Uint128{1} << (n - 1);
+        const Uint128 m = i == 0 ? top : i == 1 ? top + (top - 1) : top | (ff1_join(random(), random()) & (top - 1));
+        const Ff1Modulus128 modulus(m, d);
+        ASSERT_TRUE(modulus.quotient.usable() == (n >= 8 * d - 60 && n < 128)) << n;
+        const Uint128 multiple = most / m * m;
+        const Uint128 some = (ff1_join(random(), random()) & most) / m * m;
+        for (const Uint128 y : {most, multiple, multiple - 1, some, some - 1, some + m - 1, m, m - 1}) {
+          if (y > most) continue;
+          std::array<std::uint8_t, 16> s = {};
+          for (std::size_t k = 0; k < d; ++k) s[k] = static_cast<std::uint8_t>(y >> (8 * (d - 1 - k)));
+          ASSERT_TRUE(modulus.reduce(s.data(), nullptr) == y % m) << n;
+          if (d == 12 && n <= 64) {
+            ASSERT_TRUE(Ff1Modulus64(ff1_low(m)).reduce(static_cast<std::uint32_t>(y >> 64), ff1_low(y)) == y % m) << n;
+          }
+        }
+      }
+    }
   }
 }
 

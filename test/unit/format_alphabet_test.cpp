@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -39,6 +40,11 @@ struct Alphabet {
       const char32_t expected = n < characters.size() ? characters[n] : U'\0';
       ASSERT_EQ(made.character(static_cast<std::uint16_t>(n)), expected) << n;
     }
+    std::vector<std::uint16_t> all(characters.size());
+    std::iota(all.begin(), all.end(), std::uint16_t{0});
+    std::vector<char32_t> made_of_all(all.size());
+    made.characters(all, made_of_all.data());
+    ASSERT_EQ(made_of_all, characters);
   }
 };
 

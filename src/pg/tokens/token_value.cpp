@@ -6,6 +6,7 @@
 // Covered by sql/token_types.sql, sql/reveal.sql and sql/hostile_input.sql.
 #include "pg/base/boundary.h"
 
+#include "core/email.h"
 #include "core/random.h"
 #include "core/unicode_text.h"
 #include "pg/reveal/disclosure.h"
@@ -193,11 +194,14 @@ bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> val
 }
 
 std::string_view value_checked(const TokenType *policy, const char *text, std::size_t length) {
-  // ASCII is the same in every encoding, and these two normalisers leave it where it is.
+  // ASCII is the same in every encoding, and what these normalisers leave of most of it lies there already.
   const NormalizeKind kind = policy->normalize.kind;
-  if (policy->pattern == nullptr && (kind == NormalizeKind::none || kind == NormalizeKind::trim) &&
-      is_ascii({text, length}))
-    return kind == NormalizeKind::trim ? trim_white_space({text, length}) : std::string_view(text, length);
+  const std::string_view given(text, length);
+  if (policy->pattern == nullptr) {
+    if (kind == NormalizeKind::email && email_is_normal(given)) return given;
+    if ((kind == NormalizeKind::none || kind == NormalizeKind::trim) && is_ascii(given))
+      return kind == NormalizeKind::trim ? trim_white_space(given) : given;
+  }
   char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
   const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
   check_pattern(policy, value);

@@ -187,6 +187,8 @@ const struct {
     {"16_digits_tweak_40", {kDigits, 16, 40}},
     {"12_radix_36", {kRadix36, 12, 0}},
     {"24_radix_36", {kRadix36, 24, 0}},
+    {"32_radix_36", {kRadix36, 32, 0}},
+    {"40_radix_36", {kRadix36, 40, 0}},
     {"40_radix_62", {kRadix62, 40, 0}},
     {"12_greek", {kGreek, 12, 0}},
 };
