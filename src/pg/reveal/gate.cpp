@@ -211,11 +211,8 @@ void match_message(const TokenType *policy, void *context) {
   }
 }
 
-// aclcheck_error() is where PostgreSQL says "permission denied for function";
-// it holds no locks when it does, so the catalog can be read.
-void record_denial(const ErrorData *error, const PlannedStmt *plan) {
-  if (error->funcname == nullptr || strcmp(error->funcname, "aclcheck_error") != 0 || error->message == nullptr) return;
-  Search search = {error->message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
+void record_denial(const char *message, const PlannedStmt *plan) {
+  Search search = {message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
   token_type_each(match_message, &search);
   if (search.matches == 0) return;
   const Oid type = search.matches == 1 ? search.policy->type : InvalidOid;  // a guess is no record
@@ -229,28 +226,25 @@ void record_denial(const ErrorData *error, const PlannedStmt *plan) {
 
 }  // namespace
 
-void gate_audit_denied(const PlannedStmt *plan) {
-  if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !kek_available() || !IsTransactionState()) return;
-  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+// aclcheck_error() is where PostgreSQL says "permission denied for function"; it holds no locks when it does, so the
+// catalogs can be read afterwards.
+ErrorData *gate_refusal() {
+  if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !kek_available() || !IsTransactionState()) return nullptr;
+  // Goes with the subtransaction that the error ends.
+  MemoryContext old = MemoryContextSwitchTo(CurTransactionContext);
   ErrorData *const error = CopyErrorData();
-  sigjmp_buf *const stack = PG_exception_stack;
-  ErrorContextCallback *const context = error_context_stack;
-  sigjmp_buf jump;
-  if (sigsetjmp(jump, 0) == 0) {
-    PG_exception_stack = &jump;
-    record_denial(error, plan);
-    PG_exception_stack = stack;
-    error_context_stack = context;
-    MemoryContextSwitchTo(old);
-    FreeErrorData(error);
-    return;
+  if (error->funcname != nullptr && strcmp(error->funcname, "aclcheck_error") == 0 && error->message != nullptr) {
+    FlushErrorState();
+    return error;
   }
-  // Recording failed: the error that is in flight must stay the one reported.
-  PG_exception_stack = stack;
-  error_context_stack = context;
+  FreeErrorData(error);
   MemoryContextSwitchTo(old);
-  FlushErrorState();
-  ReThrowError(error);
+  return nullptr;
+}
+
+void gate_refused(ErrorData *refusal, const PlannedStmt *plan) {
+  record_denial(refusal->message, plan);
+  ReThrowError(refusal);
 }
 
 struct GateSnapshot {
