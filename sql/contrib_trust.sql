@@ -46,10 +46,14 @@ CREATE FUNCTION own_plpgsql(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTAB
 SELECT charged($$SELECT id FROM person WHERE own(email, 'person7@example.com') AND id = 7$$) AS inlined,
        charged($$SELECT id FROM person WHERE own_plpgsql(email, 'person7@example.com')$$) AS not_inlined;
 
--- Functions of an extension that no superuser owns are not trusted.
+-- A function that no superuser owns is not trusted, whatever extension it is of.
 \c - postgres
 SET search_path = contrib_test, pg_catalog;
 ALTER FUNCTION similarity_op(text, text) OWNER TO regress_contrib_owner;
 \c - regress_contrib_reader
 SET search_path = contrib_test, pg_catalog;
 SELECT charged($$SELECT id FROM person WHERE email % 'person7@example.com'$$) AS trgm;
+\c - postgres
+SET client_min_messages = warning;
+DROP SCHEMA contrib_test CASCADE;
+DROP ROLE regress_contrib_owner, regress_contrib_reader;

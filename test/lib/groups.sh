@@ -345,6 +345,16 @@ clang_format_14() {
   return 1
 }
 
+# extension_commands: how clang would compile the extension, for clang-tidy, in TREE/build-tidy.
+extension_commands() {
+  as_user mkdir -p build-tidy
+  as_user make -Bn "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ all |
+    perl -MJSON::PP -e '
+      my @commands = map { chomp; m{^clang\+\+ .* -c -o \S+ (src/pg/\S+\.cpp)$} ? { directory => $ARGV[0], file => $1, command => $_ } : () } <STDIN>;
+      print encode_json(\@commands)' "$TREE" |
+    as_user tee build-tidy/compile_commands.json >/dev/null
+}
+
 group_style() {
   heading 'Style'
   local files scripts tool
@@ -363,6 +373,9 @@ group_style() {
     mapfile -t files < <(cd "$TREE" && find src/core -name '*.cpp' | sort)
     run_per_file clang-tidy "$WORKSPACE/logs/clang-tidy.log" clang-tidy --quiet -p build \
       --extra-arg=-Wno-unknown-warning-option -- "${files[@]}"
+    extension_commands
+    mapfile -t files < <(cd "$TREE" && find src/pg -name '*.cpp' | sort)
+    run_per_file 'clang-tidy, extension' "$WORKSPACE/logs/clang-tidy-pg.log" clang-tidy --quiet -p build-tidy -- "${files[@]}"
   fi
   mapfile -t scripts < <(shell_scripts | sort)
   if command -v shellcheck >/dev/null; then

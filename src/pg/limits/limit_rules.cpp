@@ -189,7 +189,7 @@ const char *limit_rate_problem(const GcraRate &rate) noexcept {
 }
 
 bool interval_ns(const Interval *interval, uint64 *ns) noexcept {
-  constexpr auto kLongest = static_cast<__int128>(kLongestDays * kUsPerDay);
+  constexpr auto kLongest = static_cast<__int128>(kLongestDays) * kUsPerDay;
   if (interval->month != 0) return false;
   const __int128 us = static_cast<__int128>(interval->day) * static_cast<__int128>(kUsPerDay) + interval->time;
   if (us < 0 || us > kLongest) return false;

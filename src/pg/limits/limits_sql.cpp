@@ -49,11 +49,19 @@ void require_token_type(Oid type) {
                     errhint("Limits are set per token type; null stands for all of them.")));
 }
 
-// The OID, which `require` has seen, or InvalidOid where the argument is null.
-Oid oid_or_any(FunctionCallInfo fcinfo, int argument, void (*require)(Oid) = [](Oid) {}) {
-  if (PG_ARGISNULL(argument)) return InvalidOid;
-  require(PG_GETARG_OID(argument));
-  return PG_GETARG_OID(argument);
+// A null argument is InvalidOid: every role, every type.
+Oid oid_or_any(FunctionCallInfo fcinfo, int argument) {
+  return PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
+}
+
+Oid role_or_any(FunctionCallInfo fcinfo, int argument) {
+  if (!PG_ARGISNULL(argument)) require_role(PG_GETARG_OID(argument));
+  return oid_or_any(fcinfo, argument);
+}
+
+Oid token_type_or_any(FunctionCallInfo fcinfo, int argument) {
+  if (!PG_ARGISNULL(argument)) require_token_type(PG_GETARG_OID(argument));
+  return oid_or_any(fcinfo, argument);
 }
 
 }  // namespace
@@ -122,8 +130,8 @@ uint64 window_ns(const Window &per) {
 // Arguments 0 to 8 of set_limit, checked.
 LimitRule rule_arguments(FunctionCallInfo fcinfo, const Window &per) {
   LimitRule rule = {};
-  rule.role = oid_or_any(fcinfo, 0, require_role);
-  rule.type = oid_or_any(fcinfo, 1, require_token_type);
+  rule.role = role_or_any(fcinfo, 0);
+  rule.type = token_type_or_any(fcinfo, 1);
   rule.operation = limits_operation_argument(fcinfo, 2);
   rule.rate.max_values = static_cast<uint64>(positive_argument(fcinfo, 3, "max_values"));
   rule.rate.per_ns = window_ns(per);
@@ -343,7 +351,7 @@ REDOUBT_FUNCTION(redoubt_drop_limit_per) {
 REDOUBT_FUNCTION(redoubt_lift_suspension) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Oid role = oid_or_any(fcinfo, 0, require_role);
+  const Oid role = role_or_any(fcinfo, 0);
   audit_limit_command("lift_suspension", InvalidOid, -1, role_text(role));
   if (!OidIsValid(role)) PG_RETURN_INT32(buckets_lift_all());
   int lifted = buckets_lift(role, kEveryRule);
@@ -357,7 +365,7 @@ REDOUBT_FUNCTION(redoubt_lift_suspension) {
 REDOUBT_FUNCTION(redoubt_reset_usage) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Oid role = oid_or_any(fcinfo, 0, require_role);
+  const Oid role = role_or_any(fcinfo, 0);
   audit_limit_command("reset_usage", InvalidOid, -1, role_text(role));
   UsageEntry **entries = nullptr;
   const int count = usage_entries(&entries);
