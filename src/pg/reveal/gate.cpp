@@ -28,9 +28,12 @@ struct Decision {
   bool allowed;
 };
 
-constinit HTAB *decisions = nullptr;
-constinit std::uint64_t generation = 1;
-constinit const Decision *recent[kPrivileges] = {};  // the decision used last, per privilege
+struct State {
+  HTAB *decisions = nullptr;
+  std::uint64_t generation = 1;
+  const Decision *recent[kPrivileges] = {};  // the decision used last, per privilege
+};
+constinit State state;
 
 constexpr const char *kVerb[kPrivileges] = {"reveal", "reveal masked", "tokenize"};
 constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize"};
@@ -38,14 +41,14 @@ constexpr const char *kFunction[kPrivileges] = {"redoubt.detokenize", "redoubt.m
 
 }  // namespace
 
-void gate_catalog_changed() { ++generation; }
+void gate_catalog_changed() { ++state.generation; }
 
 namespace {
 
 void cache_init() {
-  if (decisions != nullptr) return;
+  if (state.decisions != nullptr) return;
   HTAB *table = hash_table_make<Decision::Key, Decision>("redoubt gate", 64, CacheMemoryContext);
-  decisions = table;
+  state.decisions = table;
 }
 
 // Does `role` act with the privileges of `grantee`?  A superuser is a part of
@@ -104,20 +107,20 @@ bool gate_allows(const TokenType *policy, Privilege privilege, Oid role) {
   const Decision::Key key = {policy->gate[p], role};
   const auto fresh = [&key](const Decision *decision) {
     return decision->key.function == key.function && decision->key.role == key.role &&
-           decision->generation == generation && decision->superuser_access == setting_superuser_access;
+           decision->generation == state.generation && decision->superuser_access == setting_superuser_access;
   };
-  if (recent[p] != nullptr && fresh(recent[p])) return recent[p]->allowed;
-  if (decisions == nullptr) cache_init();
+  if (state.recent[p] != nullptr && fresh(state.recent[p])) return state.recent[p]->allowed;
+  if (state.decisions == nullptr) cache_init();
   bool found = false;
-  auto *decision = static_cast<Decision *>(hash_search(decisions, &key, HASH_ENTER, &found));
+  auto *decision = static_cast<Decision *>(hash_search(state.decisions, &key, HASH_ENTER, &found));
   if (!found) decision->generation = 0;
   if (!fresh(decision)) {
-    const std::uint64_t reading = generation;
+    const std::uint64_t reading = state.generation;
     decision->allowed = decide(key.function, role);
     decision->superuser_access = setting_superuser_access;
     decision->generation = reading;
   }
-  recent[p] = decision;
+  state.recent[p] = decision;
   return decision->allowed;
 }
 
