@@ -62,6 +62,14 @@ SELECT set_limit('regress_limits_app', 'email_token', 'reveal', 10, '1 hour', on
 SELECT set_limit('regress_limits_app', 'email_token', 'reveal', 10, '1 hour', on_excess => 'throttle', max_delay => '-1 s');
 SELECT set_limit('regress_limits_app', 'int4', 'reveal', 10, '1 hour');
 SELECT set_limit('regress_limits_nobody', 'email_token', 'reveal', 10, '1 hour');
+-- 0 is no role and no type; null is every one.
+SELECT set_limit('regress_limits_app', 0::regtype, 'reveal', 10, '1 hour');
+SELECT set_limit('regress_limits_app', 0::regtype, 'reveal', 10, 'statement');
+SELECT set_limit(0::regrole, 'email_token', 'reveal', 10, '1 hour');
+SELECT explain_limit(0::regrole, 'email_token', 'reveal');
+SELECT explain_limit('regress_limits_app', 0::regtype, 'reveal');
+SELECT lift_suspension(0::regrole);
+SELECT reset_usage(0::regrole);
 SELECT set_limit('regress_limits_app', NULL, 'tokenize', 1000000, '1 day') > 0 AS set;
 SELECT set_limit('regress_limits_app', NULL, 'tokenize', 2000000, '1 day', on_excess => 'log', shared => true) > 0 AS replaced;
 SELECT set_limit('regress_limits_group', 'email_token', 'reveal', 10, '1 day', burst => 5) > 0 AS set;

@@ -108,8 +108,8 @@ SELECT metering_test.spent();
 
 -- ------------------------------------------------------------------ the meter
 
-SELECT redoubt.meter(email, '\x00000100000000000100') FROM metering_test.legacy;
-SELECT count(*) FROM metering_test.legacy WHERE metering_test.seen(redoubt.meter(email, '\x00000100000000000100'));
+SELECT redoubt.meter(email, '\x00000100000000000100'::bytea) FROM metering_test.legacy;
+SELECT count(*) FROM metering_test.legacy WHERE metering_test.seen(redoubt.meter(email, '\x00000100000000000100'::bytea));
 -- It does not show in plans.
 EXPLAIN (COSTS off, VERBOSE) SELECT count(*) FROM metering_test.legacy WHERE metering_test.quiet(email);
 

@@ -139,7 +139,7 @@ GRANT redoubt_admin TO regress_off_reader;
 SET ROLE redoubt_admin;
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'redoubt limits';
 SELECT redoubt.meter(email, '\x00000000'::bytea) FROM person;
-SELECT redoubt.meter_statistics(ARRAY[1], 1, 1::smallint, NULL);
+SELECT redoubt.meter_statistics(ARRAY[1], 1, 1::smallint, NULL::text);
 SELECT figures();
 
 -- --------------------------------------------------------------- role juggling

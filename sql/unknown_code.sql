@@ -85,14 +85,17 @@ CREATE FUNCTION survives(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN f
 SELECT max(survives(email)) FROM cust;
 SELECT seen() <= (regexp_match(spent(), 'read (\d+)'))[1]::int AS paid_for;
 
--- What only the planner places has no callers.
-SELECT redoubt.meter(1, '\x00000100a040000001000006');
-SELECT redoubt.meter(1, NULL);
-SELECT redoubt.meter_statistics(1, 1, NULL, NULL);
+-- What only the planner places has no callers.  (For a literal without a type, some minor releases find no such function,
+-- others no value of type internal.)
+CREATE FUNCTION refused(statement text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN EXECUTE statement; RETURN false;
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN RETURN true; END $$;
+SELECT refused($$SELECT redoubt.meter(1, '\x00000100a040000001000006')$$);
+SELECT refused($$SELECT redoubt.meter(1, NULL)$$);
+SELECT refused($$SELECT redoubt.meter_statistics(1, 1, NULL, NULL)$$);
 CREATE AGGREGATE forged(int) (sfunc = redoubt.meter, stype = int);
 CREATE OPERATOR ##> (FUNCTION = redoubt.meter, LEFTARG = int, RIGHTARG = bytea);
-CREATE TABLE forged (n int CHECK (redoubt.meter(n, '\x00') > 0));
-CREATE DOMAIN forged AS int CHECK (redoubt.meter(value, '\x00') > 0);
+SELECT refused($$CREATE TABLE forged (n int CHECK (redoubt.meter(n, '\x00') > 0))$$);
+SELECT refused($$CREATE DOMAIN forged AS int CHECK (redoubt.meter(value, '\x00') > 0)$$);
 SELECT has_function_privilege('redoubt.meter(anyelement, internal)', 'EXECUTE') AS asked_of_who_runs_a_plan;
 
 \c - postgres

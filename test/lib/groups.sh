@@ -345,6 +345,20 @@ clang_format_14() {
   return 1
 }
 
+# extension_commands FILE...: how clang would compile the files of the extension, for clang-tidy, in TREE/build-tidy.
+# Fails unless that is known of each: clang-tidy passes over a file that it has no command for.
+extension_commands() {
+  as_user mkdir -p build-tidy
+  # shellcheck disable=SC2016  # perl expands it
+  as_user make -Bn "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ all |
+    as_user perl -MJSON::PP -e '
+      my ($tree, @wanted) = @ARGV;
+      my %command = map { chomp; m{^clang\+\+ .* -c -o \S+ (\S+\.cpp)$} ? ($1 => $_) : () } <STDIN>;
+      open my $out, ">", "build-tidy/compile_commands.json" or die "compile_commands.json: $!";
+      print $out encode_json([map { { directory => $tree, file => $_, command => $command{$_} // die "no command for $_\n" } } @wanted]);
+      close $out or die "compile_commands.json: $!"' "$TREE" "$@"
+}
+
 group_style() {
   heading 'Style'
   local files scripts tool
@@ -363,6 +377,12 @@ group_style() {
     mapfile -t files < <(cd "$TREE" && find src/core -name '*.cpp' | sort)
     run_per_file clang-tidy "$WORKSPACE/logs/clang-tidy.log" clang-tidy --quiet -p build \
       --extra-arg=-Wno-unknown-warning-option -- "${files[@]}"
+    mapfile -t files < <(cd "$TREE" && find src/pg -name '*.cpp' | sort)
+    if extension_commands "${files[@]}"; then
+      run_per_file 'clang-tidy, extension' "$WORKSPACE/logs/clang-tidy-pg.log" clang-tidy --quiet -p build-tidy -- "${files[@]}"
+    else
+      counts_add 'clang-tidy, extension' 0 1 0
+    fi
   fi
   mapfile -t scripts < <(shell_scripts | sort)
   if command -v shellcheck >/dev/null; then

@@ -29,12 +29,16 @@ struct Name {
 enum RoleSlot : int { kSession, kCurrent, kAuthenticated, kRoleSlots };
 constexpr int kTypeSlots = 16;
 
-constinit Name roles[kRoleSlots] = {};
-constinit Name types[kTypeSlots] = {};
-constinit int next_type_slot = 0;
-constinit Name database = {};
-constinit char client_address[64] = "";
-constinit bool client_known = false;
+// Names that this process has seen.
+struct State {
+  Name roles[kRoleSlots] = {};
+  Name types[kTypeSlots] = {};
+  int next_type_slot = 0;
+  Name database = {};
+  char client_address[64] = "";
+  bool client_known = false;
+};
+constinit State state;
 
 void remember(Name &slot, Oid oid, const char *name) {
   slot.oid = oid;
@@ -44,11 +48,11 @@ void remember(Name &slot, Oid oid, const char *name) {
 std::string_view role_name(RoleSlot slot, Oid role, bool catalog) {
   if (catalog) {
     char *name = GetUserNameFromId(role, true);
-    remember(roles[slot], role, name);
+    remember(state.roles[slot], role, name);
     if (name != nullptr) pfree(name);
-    return roles[slot].text;
+    return state.roles[slot].text;
   }
-  for (const Name &known : roles) {
+  for (const Name &known : state.roles) {
     if (known.oid == role && known.text[0] != '\0') return known.text;
   }
   // Nothing was looked up yet in this process, but the client said who it logs in as.
@@ -60,11 +64,12 @@ std::string_view role_name(RoleSlot slot, Oid role, bool catalog) {
 
 std::string_view type_name(Oid type, bool catalog) {
   if (!OidIsValid(type)) return "";
-  Name *slot = std::find_if(std::begin(types), std::end(types), [&](const Name &known) { return known.oid == type; });
-  if (!catalog) return slot != std::end(types) ? std::string_view(slot->text) : "";
-  if (slot == std::end(types)) {
-    slot = &types[next_type_slot];
-    next_type_slot = (next_type_slot + 1) % kTypeSlots;
+  Name *slot = std::find_if(std::begin(state.types), std::end(state.types),
+                            [&](const Name &known) { return known.oid == type; });
+  if (!catalog) return slot != std::end(state.types) ? std::string_view(slot->text) : "";
+  if (slot == std::end(state.types)) {
+    slot = &state.types[state.next_type_slot];
+    state.next_type_slot = (state.next_type_slot + 1) % kTypeSlots;
   }
   char *name = format_type_extended(type, -1, FORMAT_TYPE_INVALID_AS_NULL | FORMAT_TYPE_FORCE_QUALIFY);
   remember(*slot, type, name);
@@ -73,27 +78,27 @@ std::string_view type_name(Oid type, bool catalog) {
 }
 
 std::string_view database_name(bool catalog) {
-  if (catalog && database.text[0] == '\0' && OidIsValid(MyDatabaseId)) {  // cannot be renamed while in use
+  if (catalog && state.database.text[0] == '\0' && OidIsValid(MyDatabaseId)) {  // cannot be renamed while in use
     char *name = get_database_name(MyDatabaseId);
-    remember(database, MyDatabaseId, name);
+    remember(state.database, MyDatabaseId, name);
     if (name != nullptr) pfree(name);
   }
-  if (database.text[0] != '\0') return database.text;
+  if (state.database.text[0] != '\0') return state.database.text;
   if (MyProcPort != nullptr && MyProcPort->database_name != nullptr) return MyProcPort->database_name;
   return "";
 }
 
 std::string_view client() {
-  if (!client_known && MyProcPort != nullptr) {
+  if (!state.client_known && MyProcPort != nullptr) {
     const SockAddr &address = MyProcPort->raddr;
     if ((address.addr.ss_family != AF_INET && address.addr.ss_family != AF_INET6) ||
-        pg_getnameinfo_all(&address.addr, static_cast<int>(address.salen), client_address, sizeof client_address,
-                           nullptr, 0, NI_NUMERICHOST) != 0) {
-      client_address[0] = '\0';
+        pg_getnameinfo_all(&address.addr, static_cast<int>(address.salen), state.client_address,
+                           sizeof state.client_address, nullptr, 0, NI_NUMERICHOST) != 0) {
+      state.client_address[0] = '\0';
     }
-    client_known = true;
+    state.client_known = true;
   }
-  return client_address;
+  return state.client_address;
 }
 
 // In English whatever lc_messages says, unlike GetBackendTypeDesc.

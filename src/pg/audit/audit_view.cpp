@@ -46,7 +46,7 @@ AuditRange list_segments(std::uint64_t after = 0) {
 
 // The descriptor of a segment, closed by the transaction at the latest; -1 if there is no such file.
 int open_segment(std::uint64_t segment) {
-  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK | PG_BINARY);
+  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK);
   if (fd < 0 && errno != ENOENT) raise_unreadable(segment);
   return fd;
 }

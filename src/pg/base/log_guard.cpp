@@ -23,9 +23,12 @@ namespace {
 constexpr std::uint32_t kMarks = 256;  // direct-mapped; 0 = empty
 
 constinit emit_log_hook_type prev_emit_log = nullptr;
-constinit TimestampTz marked_statement = 0;
-constinit std::uint32_t marks[kMarks] = {};
-constinit const char *marked_text = nullptr;  // the text hashed last, in that statement; never dereferenced
+struct State {
+  TimestampTz marked_statement = 0;
+  const char *marked_text = nullptr;  // the text hashed last, in that statement; never dereferenced
+  std::uint32_t marks[kMarks] = {};
+};
+constinit State state;
 
 std::uint32_t statement_hash() noexcept {
   const auto *text = reinterpret_cast<const unsigned char *>(debug_query_string);
@@ -33,10 +36,10 @@ std::uint32_t statement_hash() noexcept {
 }
 
 bool statement_marked() noexcept {
-  if (marked_statement != 0 && marked_statement == GetCurrentStatementStartTimestamp()) return true;
+  if (state.marked_statement != 0 && state.marked_statement == GetCurrentStatementStartTimestamp()) return true;
   if (debug_query_string == nullptr) return false;
   const std::uint32_t hash = statement_hash();
-  return marks[hash % kMarks] == hash;
+  return state.marks[hash % kMarks] == hash;
 }
 
 // True where no value can be in the message: errors of these classes are about
@@ -101,12 +104,12 @@ void log_guard_install() {
 
 void log_guard_mark() noexcept {
   const TimestampTz now = GetCurrentStatementStartTimestamp();
-  if (marked_statement == now && marked_text == debug_query_string) return;
-  marked_statement = now;
-  marked_text = debug_query_string;
+  if (state.marked_statement == now && state.marked_text == debug_query_string) return;
+  state.marked_statement = now;
+  state.marked_text = debug_query_string;
   if (debug_query_string == nullptr) return;
   const std::uint32_t hash = statement_hash();
-  marks[hash % kMarks] = hash;
+  state.marks[hash % kMarks] = hash;
 }
 
 }  // namespace redoubt::pg

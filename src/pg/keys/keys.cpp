@@ -58,32 +58,35 @@ struct RecentCipher {
   FormatCipher *cipher;  // null: none
 };
 
-constinit SealerCache *cache = nullptr;
-constinit CipherCache *ciphers = nullptr;
-constinit VaultCache *vaults = nullptr;
-constinit RecentSealer recent = {};
-constinit RecentCipher recent_cipher = {};
-constinit bool stale = false;
-constinit Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
+struct State {
+  SealerCache *cache = nullptr;
+  CipherCache *ciphers = nullptr;
+  VaultCache *vaults = nullptr;
+  RecentSealer recent = {};
+  RecentCipher recent_cipher = {};
+  bool stale = false;
+  Oid table_oid = InvalidOid;  // of redoubt.key, as last seen
+};
+constinit State state;
 
 }  // namespace
 
 void keys_relation_changed(Oid relid) {
-  if (!OidIsValid(relid) || relid == table_oid || !OidIsValid(table_oid)) stale = true;
+  if (!OidIsValid(relid) || relid == state.table_oid || !OidIsValid(state.table_oid)) state.stale = true;
 }
 }  // namespace redoubt::pg
 
 extern "C" {
 static void keys_wipe(int, Datum) {
   using namespace redoubt::pg;
-  recent = {};
-  recent_cipher = {};
-  delete cache;
-  cache = nullptr;
-  delete ciphers;
-  ciphers = nullptr;
-  delete vaults;
-  vaults = nullptr;
+  state.recent = {};
+  state.recent_cipher = {};
+  delete state.cache;
+  state.cache = nullptr;
+  delete state.ciphers;
+  state.ciphers = nullptr;
+  delete state.vaults;
+  state.vaults = nullptr;
 }
 }
 
@@ -91,34 +94,34 @@ namespace redoubt::pg {
 namespace {
 
 void cache_init() {
-  if (cache != nullptr) return;
+  if (state.cache != nullptr) return;
   static bool registered = false;  // the cache may have been wiped by a failed start
   if (!registered) {
     on_proc_exit(shielded<keys_wipe, WARNING>, 0);
     registered = true;
   }
-  ciphers = new CipherCache();
-  vaults = new VaultCache();
-  cache = new SealerCache();
+  state.ciphers = new CipherCache();
+  state.vaults = new VaultCache();
+  state.cache = new SealerCache();
 }
 
 WrappedKey read_key(const char *name, int version) {
-  table_oid = catalog_relation("key");
+  state.table_oid = catalog_relation("key");
   return key_store_read(name, version);
 }
 
 void forget_stale() {
-  if (!stale) return;
-  recent = {};
-  recent_cipher = {};
-  cache->clear();
-  ciphers->clear();
-  vaults->clear();
-  stale = false;
+  if (!state.stale) return;
+  state.recent = {};
+  state.recent_cipher = {};
+  state.cache->clear();
+  state.ciphers->clear();
+  state.vaults->clear();
+  state.stale = false;
 }
 
 CachedSealer *find_cached(const TokenType *policy, std::uint16_t version) noexcept {
-  for (const auto &entry : *cache)
+  for (const auto &entry : *state.cache)
     if ((version == 0 ? entry->current : entry->version == version) && entry->class_id == policy->class_id &&
         strcmp(NameStr(entry->key), NameStr(policy->key)) == 0)
       return entry.get();
@@ -131,9 +134,9 @@ CachedSealer *add_sealer(const TokenType *policy, const WrappedKey &wrapped, boo
   auto sealer = TokenSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id,
                                   static_cast<std::uint16_t>(wrapped.version));
   if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
-  cache->push_back(std::unique_ptr<CachedSealer>(new CachedSealer{
+  state.cache->push_back(std::unique_ptr<CachedSealer>(new CachedSealer{
       policy->key, policy->class_id, static_cast<std::uint16_t>(wrapped.version), current, std::move(*sealer)}));
-  return cache->back().get();
+  return state.cache->back().get();
 }
 
 // Makes version `version` of a key; K1 comes from `previous` unless null.
@@ -154,7 +157,7 @@ bool store_key(const char *name, int version, const WrappedKey *previous) {
   std::array<std::uint8_t, kWrappedSize> wrapped;
   make_wrapped(previous, wrapped);
   const bool inserted = call([name, version, &wrapped] { return key_store_insert(name, version, wrapped); });
-  stale = true;
+  state.stale = true;
   if (!inserted) return false;
   call([name, version] {
     audit_write({.event = "key", .operation = version == 1 ? "create_key" : "rotate_key", .detail = name});
@@ -217,11 +220,11 @@ WrappedKey find_key(const char *name, std::uint16_t version) {
 TokenSealer *keys_sealer(const TokenType *policy, std::uint16_t version) {
   cache_init();
   forget_stale();
-  if (recent.entry != nullptr && recent.policy == policy && recent.version == version &&
-      recent.generation == policy->generation)
-    return &recent.entry->sealer;
+  if (state.recent.entry != nullptr && state.recent.policy == policy && state.recent.version == version &&
+      state.recent.generation == policy->generation)
+    return &state.recent.entry->sealer;
   if (CachedSealer *hit = find_cached(policy, version)) {
-    recent = {policy, policy->generation, version, hit};
+    state.recent = {policy, policy->generation, version, hit};
     return &hit->sealer;
   }
 
@@ -233,7 +236,7 @@ TokenSealer *keys_sealer(const TokenType *policy, std::uint16_t version) {
 VaultSealer *keys_vault_sealer(const TokenType *policy, std::uint16_t version) {
   cache_init();
   forget_stale();
-  for (const CachedVault &entry : *vaults)
+  for (const CachedVault &entry : *state.vaults)
     if ((version == 0 ? entry.current : entry.version == version) && entry.class_id == policy->class_id &&
         strcmp(NameStr(entry.key), NameStr(policy->key)) == 0)
       return entry.sealer.get();
@@ -245,21 +248,21 @@ VaultSealer *keys_vault_sealer(const TokenType *policy, std::uint16_t version) {
   const auto found = static_cast<std::uint16_t>(wrapped.version);
   auto sealer = VaultSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id, found);
   if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
-  vaults->push_back(
+  state.vaults->push_back(
       {policy->key, policy->class_id, found, version == 0, std::make_unique<VaultSealer>(*std::move(sealer))});
-  return vaults->back().sealer.get();
+  return state.vaults->back().sealer.get();
 }
 
 FormatCipher *keys_format_cipher(const TokenType *policy) {
   cache_init();
   forget_stale();
-  if (recent_cipher.cipher != nullptr && recent_cipher.policy == policy &&
-      recent_cipher.generation == policy->generation)
-    return recent_cipher.cipher;
-  for (const CachedCipher &entry : *ciphers)
+  if (state.recent_cipher.cipher != nullptr && state.recent_cipher.policy == policy &&
+      state.recent_cipher.generation == policy->generation)
+    return state.recent_cipher.cipher;
+  for (const CachedCipher &entry : *state.ciphers)
     if (entry.version == policy->key_version && entry.class_id == policy->class_id &&
         strcmp(NameStr(entry.key), NameStr(policy->key)) == 0) {
-      recent_cipher = {policy, policy->generation, entry.cipher.get()};
+      state.recent_cipher = {policy, policy->generation, entry.cipher.get()};
       return entry.cipher.get();
     }
 
@@ -281,8 +284,8 @@ FormatCipher *keys_format_cipher(const TokenType *policy) {
   const bool done = format_key(key.span().last<kKeySize>(), policy->class_id, derived);
   std::unique_ptr<FormatCipher> cipher = done ? FormatCipher::make(derived.span(), policy->class_id) : nullptr;
   if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
-  ciphers->push_back({policy->key, policy->class_id, policy->key_version, std::move(cipher)});
-  return ciphers->back().cipher.get();
+  state.ciphers->push_back({policy->key, policy->class_id, policy->key_version, std::move(cipher)});
+  return state.ciphers->back().cipher.get();
 }
 
 }  // namespace redoubt::pg

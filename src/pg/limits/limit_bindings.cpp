@@ -15,9 +15,12 @@
 namespace redoubt::pg {
 namespace {
 
-constinit MemoryContext context = nullptr;
-constinit HTAB *bindings = nullptr;
-constinit Binding *recent[kOperations] = {};  // the last binding used, per operation
+struct State {
+  MemoryContext context = nullptr;
+  HTAB *bindings = nullptr;
+  Binding *recent[kOperations] = {};  // the last binding used, per operation
+};
+constinit State state;
 
 enum class Role : char { none, charged, watched };  // of a rule in a binding
 
@@ -49,7 +52,7 @@ void find_rules(const BindingKey &key, Binding *into) {
       role[i] = Role::watched;
     count += role[i] == Role::none ? 0 : 1;
   }
-  into->rule = static_cast<BoundRule *>(MemoryContextAllocZero(context, sizeof(BoundRule) * count + 1));
+  into->rule = static_cast<BoundRule *>(MemoryContextAllocZero(state.context, sizeof(BoundRule) * count + 1));
   into->rules = copy_rules(rules, role, Role::charged, key.subject, into->rule);
   into->watched = copy_rules(rules, role, Role::watched, key.subject, into->rule + into->rules);
   pfree(role);
@@ -108,7 +111,7 @@ extern "C" {
 static void redoubt_limits_backend_ends(int, Datum) {
   using namespace redoubt::pg;
   HASH_SEQ_STATUS status;
-  hash_seq_init(&status, bindings);
+  hash_seq_init(&status, state.bindings);
   while (const auto *binding = static_cast<Binding *>(hash_seq_search(&status))) unpin(binding);
 }
 }
@@ -116,12 +119,12 @@ static void redoubt_limits_backend_ends(int, Datum) {
 namespace redoubt::pg {
 
 void limits_backend_init() {
-  if (bindings != nullptr) return;
+  if (state.bindings != nullptr) return;
   require_preloaded();
   limit_rules_init();
-  if (context == nullptr)
-    context = AllocSetContextCreate(TopMemoryContext, "redoubt limit bindings", ALLOCSET_SMALL_SIZES);
-  bindings = hash_table_make<BindingKey, Binding>("redoubt limit bindings", 32, context);
+  if (state.context == nullptr)
+    state.context = AllocSetContextCreate(TopMemoryContext, "redoubt limit bindings", ALLOCSET_SMALL_SIZES);
+  state.bindings = hash_table_make<BindingKey, Binding>("redoubt limit bindings", 32, state.context);
   on_shmem_exit(shielded<redoubt_limits_backend_ends, WARNING>, static_cast<Datum>(0));
 }
 
@@ -137,13 +140,13 @@ Binding *find_or_bind(const BindingKey &key) {
   limits_backend_init();
   require_chargeable(key);
   bool found = false;
-  auto *binding = static_cast<Binding *>(hash_search(bindings, &key, HASH_ENTER, &found));
+  auto *binding = static_cast<Binding *>(hash_search(state.bindings, &key, HASH_ENTER, &found));
   if (!found) {
     *binding = {};
     binding->key = key;
   }
   if (binding->generation != limit_rules_generation()) bind(binding);
-  recent[key.operation] = binding;
+  state.recent[key.operation] = binding;
   return binding;
 }
 
@@ -157,15 +160,15 @@ Binding *find_or_bind(const BindingKey &key) {
 
 [[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation) {
   const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
-  Binding *const binding = key.operation < kOperations ? recent[key.operation] : nullptr;
+  Binding *const binding = key.operation < kOperations ? state.recent[key.operation] : nullptr;
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
   return find_or_bind(key);
 }
 
 Binding *limit_binding_cached(Oid subject, Oid type, Operation operation) noexcept {
-  if (bindings == nullptr) return nullptr;
+  if (state.bindings == nullptr) return nullptr;
   const BindingKey key = {subject, type, static_cast<uint32>(operation)};
-  auto *binding = static_cast<Binding *>(hash_search(bindings, &key, HASH_FIND, nullptr));
+  auto *binding = static_cast<Binding *>(hash_search(state.bindings, &key, HASH_FIND, nullptr));
   return binding != nullptr && binding->generation != 0 ? binding : nullptr;
 }
 

@@ -33,19 +33,23 @@ constexpr uint64 kUsPerDay = USECS_PER_DAY;
 constexpr uint64 kLongestDays = 36525;  // a hundred years
 constexpr uint64 kDefaultMaxDelayNs = 10'000'000'000;
 
-constinit MemoryContext context = nullptr;
-constinit LimitRule *rules = nullptr;
-constinit int rule_count = 0;
-constinit Oid relation = InvalidOid;   // of redoubt.limit_rule, as last seen
-constinit uint64 generation = 1;       // moved on by invalidations
-constinit uint64 read_generation = 0;  // generation in which `rules` was read
+// The rules as this backend read them last.
+struct State {
+  MemoryContext context = nullptr;
+  LimitRule *rules = nullptr;
+  int rule_count = 0;
+  Oid relation = InvalidOid;   // of redoubt.limit_rule, as last seen
+  uint64 generation = 1;       // moved on by invalidations
+  uint64 read_generation = 0;  // generation in which `rules` was read
+};
+constinit State state;
 
 }  // namespace
 
 void limit_rules_relation_changed(Oid relid) {
-  if (!OidIsValid(relid) || !OidIsValid(relation) || relid == relation) ++generation;
+  if (!OidIsValid(relid) || !OidIsValid(state.relation) || relid == state.relation) ++state.generation;
 }
-void limit_rules_roles_changed() { ++generation; }
+void limit_rules_roles_changed() { ++state.generation; }
 
 namespace {
 
@@ -113,7 +117,7 @@ void collect(Collector *into, const LimitRule &rule) {
 // A table that is missing although the extension is there means that someone took it
 // away; that must not lift every limit.
 void require_table() {
-  if (OidIsValid(relation) || !OidIsValid(get_extension_oid("redoubt", true))) return;
+  if (OidIsValid(state.relation) || !OidIsValid(get_extension_oid("redoubt", true))) return;
   ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the table redoubt.limit_rule is missing"),
                   errhint("Limits cannot be enforced without it; restore it, or create the extension again."),
                   errhidestmt(true)));
@@ -122,33 +126,33 @@ void require_table() {
 }  // namespace
 
 void limit_rules_init() {
-  if (context != nullptr) return;
-  context = AllocSetContextCreate(TopMemoryContext, "redoubt limit rules", ALLOCSET_SMALL_SIZES);
+  if (state.context != nullptr) return;
+  state.context = AllocSetContextCreate(TopMemoryContext, "redoubt limit rules", ALLOCSET_SMALL_SIZES);
 }
 
 std::span<const LimitRule> limit_rules() {
   limit_rules_init();
-  if (read_generation == generation) return {rules, static_cast<std::size_t>(rule_count)};
+  if (state.read_generation == state.generation) return {state.rules, static_cast<std::size_t>(state.rule_count)};
 
-  const uint64 reading = generation;  // a change that arrives meanwhile makes this reading stale
-  relation = catalog_relation("limit_rule");
+  const uint64 reading = state.generation;  // a change that arrives meanwhile makes this reading stale
+  state.relation = catalog_relation("limit_rule");
   require_table();
   Collector found = {static_cast<LimitRule *>(palloc(sizeof(LimitRule) * 16)), 0, 16};
   catalog_scan("limit_rule", [&found](const CatalogRow &row) { collect(&found, read_rule(row)); });
 
   const Size size = sizeof(LimitRule) * static_cast<Size>(found.count);
-  auto *copy = static_cast<LimitRule *>(MemoryContextAlloc(context, size + 1));
+  auto *copy = static_cast<LimitRule *>(MemoryContextAlloc(state.context, size + 1));
   memcpy(copy, found.rule, size);
   pfree(found.rule);
-  if (rules != nullptr) pfree(rules);
-  rules = copy;
-  rule_count = found.count;
-  read_generation = reading;
-  return {rules, static_cast<std::size_t>(rule_count)};
+  if (state.rules != nullptr) pfree(state.rules);
+  state.rules = copy;
+  state.rule_count = found.count;
+  state.read_generation = reading;
+  return {state.rules, static_cast<std::size_t>(state.rule_count)};
 }
 
-Oid limit_rules_relation() noexcept { return relation; }
-uint64 limit_rules_generation() noexcept { return generation; }
+Oid limit_rules_relation() noexcept { return state.relation; }
+uint64 limit_rules_generation() noexcept { return state.generation; }
 
 namespace {
 bool covers(const LimitRule &rule, Oid login_role, Oid type) {
@@ -174,7 +178,7 @@ const char *on_excess_problem(const LimitRule &rule) noexcept {
 }
 
 BucketKey limit_bucket_key(const LimitRule &rule, Oid login_role) noexcept {
-  return {MyDatabaseId, relation, rule.shared ? InvalidOid : login_role, BucketKind::own, rule.id};
+  return {MyDatabaseId, state.relation, rule.shared ? InvalidOid : login_role, BucketKind::own, rule.id};
 }
 
 const char *limit_rate_problem(const GcraRate &rate) noexcept {
@@ -189,7 +193,7 @@ const char *limit_rate_problem(const GcraRate &rate) noexcept {
 }
 
 bool interval_ns(const Interval *interval, uint64 *ns) noexcept {
-  constexpr auto kLongest = static_cast<__int128>(kLongestDays * kUsPerDay);
+  constexpr auto kLongest = static_cast<__int128>(kLongestDays) * kUsPerDay;
   if (interval->month != 0) return false;
   const __int128 us = static_cast<__int128>(interval->day) * static_cast<__int128>(kUsPerDay) + interval->time;
   if (us < 0 || us > kLongest) return false;

@@ -42,13 +42,6 @@ struct Link {
   MemoryContextCallback forget;  // of the portal
 };
 
-constinit Slot *slots = nullptr;  // one per backend
-constinit Slot *slot = nullptr;   // this backend's; in a parallel worker its leader's
-constinit MemoryContext context = nullptr;
-constinit Link *links = nullptr;
-constinit Statement *loaded = nullptr;
-constinit uint64 generation = 1;
-
 // What `loaded` was found by; valid while it is set.
 struct Place {
   Portal portal;
@@ -57,7 +50,17 @@ struct Place {
   bool operator==(const Place &) const = default;
 };
 constexpr Place kNowhere = {nullptr, nullptr, DT_NOBEGIN};
-constinit Place loaded_for = kNowhere;
+
+struct State {
+  Slot *slots = nullptr;  // one per backend
+  Slot *slot = nullptr;   // this backend's; in a parallel worker its leader's
+  MemoryContext context = nullptr;
+  Link *links = nullptr;
+  Statement *loaded = nullptr;
+  Place loaded_for = kNowhere;
+  uint64 generation = 1;
+};
+constinit State state;
 
 Slot *find_slot() {
   require_preloaded();
@@ -65,31 +68,32 @@ Slot *find_slot() {
   if (owner == nullptr) elog(ERROR, "a parallel worker has no leader");
   const int number = compat_process_number(owner);
   if (number < 0 || number >= MaxBackends) elog(ERROR, "a process of another kind cannot be charged per statement");
-  return &slots[number];
+  return &state.slots[number];
 }
 
 // ---- counts in and out of the slot
 
 void unload() noexcept {
-  if (loaded == nullptr) return;
+  if (state.loaded == nullptr) return;
   for (int i = 0; i < kRules; ++i)
-    loaded->count[i] = {pg_atomic_read_u64(&slot->count[i].rule), pg_atomic_read_u64(&slot->count[i].taken)};
-  loaded = nullptr;
+    state.loaded->count[i] = {pg_atomic_read_u64(&state.slot->count[i].rule),
+                              pg_atomic_read_u64(&state.slot->count[i].taken)};
+  state.loaded = nullptr;
 }
 
 void load(Statement *statement) noexcept {
   unload();
   for (int i = 0; i < kRules; ++i) {
-    pg_atomic_write_u64(&slot->count[i].rule, statement->count[i].rule);
-    pg_atomic_write_u64(&slot->count[i].taken, statement->count[i].taken);
+    pg_atomic_write_u64(&state.slot->count[i].rule, statement->count[i].rule);
+    pg_atomic_write_u64(&state.slot->count[i].taken, statement->count[i].taken);
   }
-  loaded = statement;
-  ++generation;
+  state.loaded = statement;
+  ++state.generation;
 }
 
 pg_atomic_uint64 *find_count(int64 rule) noexcept {
-  if (slot == nullptr) return nullptr;
-  for (auto &count : slot->count)
+  if (state.slot == nullptr) return nullptr;
+  for (auto &count : state.slot->count)
     if (pg_atomic_read_u64(&count.rule) == static_cast<uint64>(rule)) return &count.taken;
   return nullptr;
 }
@@ -105,18 +109,18 @@ pg_atomic_uint64 *find_count(int64 rule) noexcept {
 
 void release(Statement *statement) noexcept {
   if (--statement->links > 0) return;
-  if (loaded == statement) loaded = nullptr;
+  if (state.loaded == statement) state.loaded = nullptr;
   pfree(statement);
 }
 
 void remove_link(Link *link) noexcept {
-  for (Link **at = &links; *at != nullptr; at = &(*at)->next)
+  for (Link **at = &state.links; *at != nullptr; at = &(*at)->next)
     if (*at == link) {
       *at = link->next;
       break;
     }
   limit_statement_messages -= link->portal == nullptr ? 1 : 0;
-  loaded_for = kNowhere;  // another portal may come to lie at the same address
+  state.loaded_for = kNowhere;  // another portal may come to lie at the same address
   release(link->statement);
 }
 
@@ -134,7 +138,7 @@ namespace redoubt::pg {
 void limit_statement_transaction(XactEvent event) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
   while (limit_statement_messages > 0) {
-    Link *link = links;
+    Link *link = state.links;
     while (link->portal != nullptr) link = link->next;
     remove_link(link);
     pfree(link);
@@ -144,25 +148,25 @@ void limit_statement_transaction(XactEvent event) {
 namespace {
 
 void init() {
-  if (context != nullptr) return;
+  if (state.context != nullptr) return;
   MemoryContext made = AllocSetContextCreate(TopMemoryContext, "redoubt statements", ALLOCSET_DEFAULT_SIZES);
-  context = made;
+  state.context = made;
 }
 
 Link *find_link(Portal portal, TimestampTz began) noexcept {
-  for (Link *link = links; link != nullptr; link = link->next)
+  for (Link *link = state.links; link != nullptr; link = link->next)
     if (link->portal == portal && (portal != nullptr || link->began == began)) return link;
   return nullptr;
 }
 
 void add_link(Portal portal, TimestampTz began, Statement *statement) {
-  MemoryContext where = portal != nullptr ? portal->portalContext : context;
+  MemoryContext where = portal != nullptr ? portal->portalContext : state.context;
   auto *link = static_cast<Link *>(MemoryContextAllocZero(where, sizeof(Link)));
   link->portal = portal;
   link->began = began;
   link->statement = statement;
-  link->next = links;
-  links = link;
+  link->next = state.links;
+  state.links = link;
   limit_statement_messages += portal == nullptr ? 1 : 0;
   ++statement->links;
   if (portal == nullptr) return;
@@ -187,7 +191,7 @@ Statement *find_or_make(Portal portal, TimestampTz began) {
   if (portal != nullptr)
     if (Statement *statement = take_over(portal)) return statement;
   init();
-  auto *statement = static_cast<Statement *>(MemoryContextAllocZero(context, sizeof(Statement)));
+  auto *statement = static_cast<Statement *>(MemoryContextAllocZero(state.context, sizeof(Statement)));
   add_link(portal, began, statement);
   return statement;
 }
@@ -196,18 +200,18 @@ Statement *find_or_make(Portal portal, TimestampTz began) {
 // added and all that belonged to it belongs to this one.  Workers may be running.
 void join(Portal cursor) {
   const Link *const link = find_link(cursor, 0);
-  if (link == nullptr) return add_link(cursor, 0, loaded);
+  if (link == nullptr) return add_link(cursor, 0, state.loaded);
   Statement *const other = link->statement;
-  if (other == loaded) return;
+  if (other == state.loaded) return;
   for (int i = 0; i < kRules && other->count[i].rule != 0; ++i) {
     const auto rule = static_cast<int64>(other->count[i].rule);
     limit_statement_reserve(rule);
     pg_atomic_fetch_add_u64(find_count(rule), static_cast<int64>(other->count[i].taken));
   }
-  for (Link *each = links; each != nullptr; each = each->next) {
+  for (Link *each = state.links; each != nullptr; each = each->next) {
     if (each->statement != other) continue;
-    each->statement = loaded;
-    ++loaded->links;
+    each->statement = state.loaded;
+    ++state.loaded->links;
   }
   pfree(other);
 }
@@ -218,9 +222,9 @@ Size limit_statement_shmem_size() { return mul_size(sizeof(Slot), static_cast<Si
 
 void limit_statement_shmem_startup() {
   bool found = false;
-  slots = static_cast<Slot *>(ShmemInitStruct("redoubt statements", limit_statement_shmem_size(), &found));
+  state.slots = static_cast<Slot *>(ShmemInitStruct("redoubt statements", limit_statement_shmem_size(), &found));
   if (found) return;
-  for (Slot &each : std::span(slots, static_cast<std::size_t>(MaxBackends)))
+  for (Slot &each : std::span(state.slots, static_cast<std::size_t>(MaxBackends)))
     for (auto &count : each.count) {
       pg_atomic_init_u64(&count.rule, 0);
       pg_atomic_init_u64(&count.taken, 0);
@@ -228,16 +232,16 @@ void limit_statement_shmem_startup() {
 }
 
 void limit_statement_load() {
-  if (slot == nullptr) slot = find_slot();
+  if (state.slot == nullptr) state.slot = find_slot();
   if (IsParallelWorker()) return;  // the leader has loaded it
   const Portal portal = delivery_portal();
   const Place place = {portal, delivery_outermost() ? nullptr : ActivePortal,
                        portal == nullptr ? GetCurrentStatementStartTimestamp() : 0};
-  if (loaded != nullptr && loaded_for == place) return;
+  if (state.loaded != nullptr && state.loaded_for == place) return;
   Statement *const statement = find_or_make(place.portal, place.began);
-  if (loaded != statement) load(statement);
+  if (state.loaded != statement) load(statement);
   if (place.cursor != nullptr && place.cursor != place.portal) join(place.cursor);
-  loaded_for = place;
+  state.loaded_for = place;
 }
 
 void limit_statement_join(const char *cursor) {
@@ -246,10 +250,10 @@ void limit_statement_join(const char *cursor) {
   if (PortalIsValid(portal) && !IsParallelWorker()) join(portal);
 }
 
-uint64 limit_statement_generation() noexcept { return generation; }
+uint64 limit_statement_generation() noexcept { return state.generation; }
 
 void limit_statement_reserve(int64 rule) {
-  for (auto &count : slot->count) {
+  for (auto &count : state.slot->count) {
     uint64 owner = pg_atomic_read_u64(&count.rule);
     if (owner == 0 && pg_atomic_compare_exchange_u64(&count.rule, &owner, static_cast<uint64>(rule))) return;
     if (owner == static_cast<uint64>(rule)) return;

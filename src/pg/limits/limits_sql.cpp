@@ -33,22 +33,35 @@ void require_argument(FunctionCallInfo fcinfo, int argument, const char *name) {
   ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
 }
 
-Oid oid_or_any(FunctionCallInfo fcinfo, int argument) {
-  return PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
-}
-
-// Names come from regrole and regtype input, but those take numbers as well.
+// Names come from regrole and regtype input, but those take numbers as well, 0 among them: no role and no type, where
+// null is every one.
 void require_role(Oid role) {
-  if (OidIsValid(role) && !SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role with OID %u does not exist", role)));
+  if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role with OID %u does not exist", role),
+                    errhint("The view pg_roles lists the roles.")));
 }
 
 void require_token_type(Oid type) {
-  if (OidIsValid(type) && token_type_find(type) == nullptr)
+  if (!OidIsValid(type) || token_type_find(type) == nullptr)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("type %s is not a token type",
                            format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID | FORMAT_TYPE_FORCE_QUALIFY)),
                     errhint("Limits are set per token type; null stands for all of them.")));
+}
+
+// A null argument is InvalidOid: every role, every type.
+Oid oid_or_any(FunctionCallInfo fcinfo, int argument) {
+  return PG_ARGISNULL(argument) ? InvalidOid : PG_GETARG_OID(argument);
+}
+
+Oid role_or_any(FunctionCallInfo fcinfo, int argument) {
+  if (!PG_ARGISNULL(argument)) require_role(PG_GETARG_OID(argument));
+  return oid_or_any(fcinfo, argument);
+}
+
+Oid token_type_or_any(FunctionCallInfo fcinfo, int argument) {
+  if (!PG_ARGISNULL(argument)) require_token_type(PG_GETARG_OID(argument));
+  return oid_or_any(fcinfo, argument);
 }
 
 }  // namespace
@@ -117,10 +130,8 @@ uint64 window_ns(const Window &per) {
 // Arguments 0 to 8 of set_limit, checked.
 LimitRule rule_arguments(FunctionCallInfo fcinfo, const Window &per) {
   LimitRule rule = {};
-  rule.role = oid_or_any(fcinfo, 0);
-  require_role(rule.role);
-  rule.type = oid_or_any(fcinfo, 1);
-  require_token_type(rule.type);
+  rule.role = role_or_any(fcinfo, 0);
+  rule.type = token_type_or_any(fcinfo, 1);
   rule.operation = limits_operation_argument(fcinfo, 2);
   rule.rate.max_values = static_cast<uint64>(positive_argument(fcinfo, 3, "max_values"));
   rule.rate.per_ns = window_ns(per);
@@ -340,8 +351,7 @@ REDOUBT_FUNCTION(redoubt_drop_limit_per) {
 REDOUBT_FUNCTION(redoubt_lift_suspension) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Oid role = oid_or_any(fcinfo, 0);
-  require_role(role);
+  const Oid role = role_or_any(fcinfo, 0);
   audit_limit_command("lift_suspension", InvalidOid, -1, role_text(role));
   if (!OidIsValid(role)) PG_RETURN_INT32(buckets_lift_all());
   int lifted = buckets_lift(role, kEveryRule);
@@ -355,8 +365,7 @@ REDOUBT_FUNCTION(redoubt_lift_suspension) {
 REDOUBT_FUNCTION(redoubt_reset_usage) {
   using namespace redoubt::pg;
   require_preloaded();
-  const Oid role = oid_or_any(fcinfo, 0);
-  require_role(role);
+  const Oid role = role_or_any(fcinfo, 0);
   audit_limit_command("reset_usage", InvalidOid, -1, role_text(role));
   UsageEntry **entries = nullptr;
   const int count = usage_entries(&entries);

@@ -91,7 +91,7 @@ bool read_all(int fd, void *data, Size size) noexcept {
 }
 
 bool write_file(const Header &header, const SavedLimits &limits) {
-  const int fd = OpenTransientFile(kTemporary, O_CREAT | O_WRONLY | O_TRUNC | PG_BINARY);
+  const int fd = OpenTransientFile(kTemporary, O_CREAT | O_WRONLY | O_TRUNC);
   if (fd < 0) return transfer_failed("create", kTemporary);
   const bool whole = write_all(fd, &header, sizeof header) &&
                      write_all(fd, limits.bucket, sizeof(SavedBucket) * limits.buckets) &&
@@ -118,7 +118,7 @@ bool read_records(int fd, const Header &header, uint64 size, SavedLimits *limits
 }
 
 Loaded read_file(SavedLimits *limits) {
-  const int fd = OpenTransientFile(kFile, O_RDONLY | O_NONBLOCK | PG_BINARY);
+  const int fd = OpenTransientFile(kFile, O_RDONLY | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT ? Loaded::absent : Loaded::damaged;
   Header header = {};
   struct stat status = {};

@@ -28,9 +28,12 @@ struct Decision {
   bool allowed;
 };
 
-constinit HTAB *decisions = nullptr;
-constinit std::uint64_t generation = 1;
-constinit const Decision *recent[kPrivileges] = {};  // the decision used last, per privilege
+struct State {
+  HTAB *decisions = nullptr;
+  std::uint64_t generation = 1;
+  const Decision *recent[kPrivileges] = {};  // the decision used last, per privilege
+};
+constinit State state;
 
 constexpr const char *kVerb[kPrivileges] = {"reveal", "reveal masked", "tokenize"};
 constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize"};
@@ -38,14 +41,14 @@ constexpr const char *kFunction[kPrivileges] = {"redoubt.detokenize", "redoubt.m
 
 }  // namespace
 
-void gate_catalog_changed() { ++generation; }
+void gate_catalog_changed() { ++state.generation; }
 
 namespace {
 
 void cache_init() {
-  if (decisions != nullptr) return;
+  if (state.decisions != nullptr) return;
   HTAB *table = hash_table_make<Decision::Key, Decision>("redoubt gate", 64, CacheMemoryContext);
-  decisions = table;
+  state.decisions = table;
 }
 
 // Does `role` act with the privileges of `grantee`?  A superuser is a part of
@@ -104,20 +107,20 @@ bool gate_allows(const TokenType *policy, Privilege privilege, Oid role) {
   const Decision::Key key = {policy->gate[p], role};
   const auto fresh = [&key](const Decision *decision) {
     return decision->key.function == key.function && decision->key.role == key.role &&
-           decision->generation == generation && decision->superuser_access == setting_superuser_access;
+           decision->generation == state.generation && decision->superuser_access == setting_superuser_access;
   };
-  if (recent[p] != nullptr && fresh(recent[p])) return recent[p]->allowed;
-  if (decisions == nullptr) cache_init();
+  if (state.recent[p] != nullptr && fresh(state.recent[p])) return state.recent[p]->allowed;
+  if (state.decisions == nullptr) cache_init();
   bool found = false;
-  auto *decision = static_cast<Decision *>(hash_search(decisions, &key, HASH_ENTER, &found));
+  auto *decision = static_cast<Decision *>(hash_search(state.decisions, &key, HASH_ENTER, &found));
   if (!found) decision->generation = 0;
   if (!fresh(decision)) {
-    const std::uint64_t reading = generation;
+    const std::uint64_t reading = state.generation;
     decision->allowed = decide(key.function, role);
     decision->superuser_access = setting_superuser_access;
     decision->generation = reading;
   }
-  recent[p] = decision;
+  state.recent[p] = decision;
   return decision->allowed;
 }
 
@@ -211,11 +214,8 @@ void match_message(const TokenType *policy, void *context) {
   }
 }
 
-// aclcheck_error() is where PostgreSQL says "permission denied for function";
-// it holds no locks when it does, so the catalog can be read.
-void record_denial(const ErrorData *error, const PlannedStmt *plan) {
-  if (error->funcname == nullptr || strcmp(error->funcname, "aclcheck_error") != 0 || error->message == nullptr) return;
-  Search search = {error->message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
+void record_denial(const char *message, const PlannedStmt *plan) {
+  Search search = {message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
   token_type_each(match_message, &search);
   if (search.matches == 0) return;
   const Oid type = search.matches == 1 ? search.policy->type : InvalidOid;  // a guess is no record
@@ -229,28 +229,25 @@ void record_denial(const ErrorData *error, const PlannedStmt *plan) {
 
 }  // namespace
 
-void gate_audit_denied(const PlannedStmt *plan) {
-  if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !kek_available() || !IsTransactionState()) return;
-  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+// aclcheck_error() is where PostgreSQL says "permission denied for function"; it holds no locks when it does, so the
+// catalogs can be read afterwards.
+ErrorData *gate_refusal() {
+  if (geterrcode() != ERRCODE_INSUFFICIENT_PRIVILEGE || !kek_available() || !IsTransactionState()) return nullptr;
+  // Goes with the subtransaction that the error ends.
+  MemoryContext old = MemoryContextSwitchTo(CurTransactionContext);
   ErrorData *const error = CopyErrorData();
-  sigjmp_buf *const stack = PG_exception_stack;
-  ErrorContextCallback *const context = error_context_stack;
-  sigjmp_buf jump;
-  if (sigsetjmp(jump, 0) == 0) {
-    PG_exception_stack = &jump;
-    record_denial(error, plan);
-    PG_exception_stack = stack;
-    error_context_stack = context;
-    MemoryContextSwitchTo(old);
-    FreeErrorData(error);
-    return;
+  if (error->funcname != nullptr && strcmp(error->funcname, "aclcheck_error") == 0 && error->message != nullptr) {
+    FlushErrorState();
+    return error;
   }
-  // Recording failed: the error that is in flight must stay the one reported.
-  PG_exception_stack = stack;
-  error_context_stack = context;
+  FreeErrorData(error);
   MemoryContextSwitchTo(old);
-  FlushErrorState();
-  ReThrowError(error);
+  return nullptr;
+}
+
+void gate_refused(ErrorData *refusal, const PlannedStmt *plan) {
+  record_denial(refusal->message, plan);
+  ReThrowError(refusal);
 }
 
 struct GateSnapshot {

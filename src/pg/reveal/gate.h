@@ -32,12 +32,15 @@ void gate_require_implicit(const TokenType *policy, Privilege privilege);
 // gate_holds_any tells whether `role` holds any privilege on any token type.
 bool gate_holds_any(Oid role);
 
-// gate_audit_denied is for the error path of a hook: where the error in flight
-// is PostgreSQL's own refusal of EXECUTE on one of the gate's functions, it
-// records the denial.  The caller re-throws that error afterwards.
-// `plan` is the plan that was refused, null where the refusal came from elsewhere (a
-// procedural language's expression): then the record may name no type.
-void gate_audit_denied(const PlannedStmt *plan);
+// What PostgreSQL refuses itself, EXECUTE on one of the gate's functions, is recorded by the hook that the error
+// passes, in two steps, because a catch block is no place to read catalogs in.
+// gate_refusal, in the catch block: where the error in flight is a refusal of PostgreSQL's, takes it out of flight and
+// returns it; else returns null, and the caller re-throws.
+// gate_refused, once the catch block is left: records the denial if the function is the gate's, and raises the refusal
+// again, or the error that came in its way.  `plan` is the plan that was refused, null where the refusal came from
+// elsewhere (a procedural language's expression): then the record may name no type.
+ErrorData *gate_refusal();
+[[noreturn]] void gate_refused(ErrorData *refusal, const PlannedStmt *plan);
 
 // A text of every gate function's privileges, to compare before and after a
 // command; palloc'd.  gate_audit_changes writes an event per function whose

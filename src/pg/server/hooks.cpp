@@ -52,10 +52,10 @@ constinit int starting = 0;
 // An error passes every frame on its way out; it is looked at once.
 constinit bool error_observed = false;
 
-void observe_error(const PlannedStmt *plan) {
-  if (error_observed) return;
+ErrorData *observe_error() {
+  if (error_observed) return nullptr;
   error_observed = true;
-  gate_audit_denied(plan);
+  return gate_refusal();
 }
 
 // A CREATE TABLE AS or REFRESH must not have workers that reveal: they cannot
@@ -115,6 +115,7 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   CallGuard guard;
   CallGuard *const guarded = call_guard_innermost;
+  ErrorData *refusal = nullptr;
   PG_TRY();
   {
     shield([=, &guard] {
@@ -137,10 +138,11 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   {
     call_guard_innermost = guarded;
     starting = starting_before;
-    observe_error(query->plannedstmt);
-    PG_RE_THROW();
+    refusal = observe_error();
+    if (refusal == nullptr) PG_RE_THROW();
   }
   PG_END_TRY();
+  if (refusal != nullptr) gate_refused(refusal, query->plannedstmt);
 }
 
 [[gnu::hot]] static void redoubt_ExecutorRun(REDOUBT_RUN_PARAMETERS) {
@@ -159,6 +161,7 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   delivery_push(&frame);
   CallGuard guard;
   call_guard_push(&guard, plan_facts(plan));
+  ErrorData *refusal = nullptr;
   PG_TRY();
   {
     shield([=] { (prev_run ? prev_run : standard_ExecutorRun)(REDOUBT_RUN_ARGUMENTS); });
@@ -170,10 +173,11 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
     plan->parallelModeNeeded = parallel;
     if (metered) read_meter_detach(&meter, query);
     query_meter_error(query);
-    observe_error(nullptr);
-    PG_RE_THROW();
+    refusal = observe_error();
+    if (refusal == nullptr) PG_RE_THROW();
   }
   PG_END_TRY();
+  if (refusal != nullptr) gate_refused(refusal, nullptr);
   call_guard_pop(&guard);
   delivery_pop(&frame);
   plan->parallelModeNeeded = parallel;
@@ -257,6 +261,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   const int starting_before = starting;
   starting = 0;
   delivery_push(&frame);
+  ErrorData *refusal = nullptr;
   PG_TRY();
   {
     shield([&] {
@@ -269,10 +274,11 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
     delivery_pop(&frame);
     starting = starting_before;
     utility_error(&command);
-    observe_error(nullptr);
-    PG_RE_THROW();
+    refusal = observe_error();
+    if (refusal == nullptr) PG_RE_THROW();
   }
   PG_END_TRY();
+  if (refusal != nullptr) gate_refused(refusal, nullptr);
   delivery_pop(&frame);
   starting = starting_before;
   utility_end(&command);

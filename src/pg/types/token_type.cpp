@@ -31,32 +31,36 @@ enum : int {
   kTtl
 };
 
-constinit HTAB *policies = nullptr;
-constinit HTAB *carried = nullptr;
-constinit MemoryContext cache_context = nullptr;
-constinit std::uint64_t generation = 1;
-constinit const TokenType *recent = nullptr;  // the entry found last
-constinit Oid table_oid = InvalidOid;         // of redoubt.token_type, as last seen
-constinit bool vaulted_known = false;
-constinit bool any_vaulted = false;
+// What this backend remembers of the table and the types.
+struct State {
+  HTAB *policies = nullptr;
+  HTAB *carried = nullptr;
+  MemoryContext cache_context = nullptr;
+  std::uint64_t generation = 1;
+  const TokenType *recent = nullptr;  // the entry found last
+  Oid table_oid = InvalidOid;         // of redoubt.token_type, as last seen
+  bool vaulted_known = false;
+  bool any_vaulted = false;
+};
+constinit State state;
 
 }  // namespace
 
 void token_type_relation_changed(Oid relid) {
-  if (OidIsValid(relid) && relid != table_oid && OidIsValid(table_oid)) return;
-  ++generation;
-  vaulted_known = false;
+  if (OidIsValid(relid) && relid != state.table_oid && OidIsValid(state.table_oid)) return;
+  ++state.generation;
+  state.vaulted_known = false;
 }
-void token_type_catalog_changed() { ++generation; }
+void token_type_catalog_changed() { ++state.generation; }
 
 namespace {
 
 void cache_init() {
-  if (policies != nullptr) return;
-  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
-  carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, cache_context);
-  HTAB *table = hash_table_make<Oid, TokenType>("redoubt policies", 64, cache_context);
-  policies = table;
+  if (state.policies != nullptr) return;
+  state.cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
+  state.carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, state.cache_context);
+  HTAB *table = hash_table_make<Oid, TokenType>("redoubt policies", 64, state.cache_context);
+  state.policies = table;
 }
 
 // Which of this library's input functions a type has: a row of token_type alone
@@ -172,7 +176,7 @@ void read_row(TokenType *policy, const CatalogRow &row) {
   bool null = false;
   const Datum pattern = own_value_or_null(row, kPattern, TEXTOID, &null);
   if (null) return;
-  MemoryContext old = MemoryContextSwitchTo(cache_context);
+  MemoryContext old = MemoryContextSwitchTo(state.cache_context);
   policy->pattern = DatumGetTextPCopy(pattern);
   MemoryContextSwitchTo(old);
 }
@@ -182,8 +186,8 @@ void read_policy(TokenType *entry) {
   TokenType fresh = {};
   TokenType *const policy = &fresh;
   policy->type = entry->type;
-  const std::uint64_t reading = generation;
-  table_oid = catalog_relation("token_type");
+  const std::uint64_t reading = state.generation;
+  state.table_oid = catalog_relation("token_type");
   const Input input = token_input(policy->type);
   if (input != Input::other)
     catalog_scan("token_type", [policy, input](const CatalogRow &row) {
@@ -221,17 +225,17 @@ void read_policy(TokenType *entry) {
 
 const TokenType *token_type_find(Oid type) {
   if (type < FirstNormalObjectId) return nullptr;
-  if (recent != nullptr && recent->type == type && recent->generation == generation)
-    return recent->is_token_type ? recent : nullptr;
-  if (policies == nullptr) cache_init();
+  if (state.recent != nullptr && state.recent->type == type && state.recent->generation == state.generation)
+    return state.recent->is_token_type ? state.recent : nullptr;
+  if (state.policies == nullptr) cache_init();
   bool found = false;
-  auto *policy = static_cast<TokenType *>(hash_search(policies, &type, HASH_ENTER, &found));
+  auto *policy = static_cast<TokenType *>(hash_search(state.policies, &type, HASH_ENTER, &found));
   if (!found) {
     policy->generation = 0;
     policy->pattern = nullptr;
   }
-  if (policy->generation != generation) read_policy(policy);
-  recent = policy;
+  if (policy->generation != state.generation) read_policy(policy);
+  state.recent = policy;
   return policy->is_token_type ? policy : nullptr;
 }
 
@@ -249,9 +253,9 @@ const TokenType *token_type_require(Oid type) {
 
 bool token_type_any_vaulted() {
   cache_init();
-  if (vaulted_known) return any_vaulted;
-  vaulted_known = any_vaulted = true;  // unless the news comes while we look; and should looking fail
-  table_oid = catalog_relation("token_type");
+  if (state.vaulted_known) return state.any_vaulted;
+  state.vaulted_known = state.any_vaulted = true;  // unless the news comes while we look; and should looking fail
+  state.table_oid = catalog_relation("token_type");
   bool any = false;
   // Asked for every query, also for the one that mends a damaged table: a row that cannot be read counts as vaulted.
   catalog_scan("token_type", [&any](const CatalogRow &row) {
@@ -261,7 +265,7 @@ bool token_type_any_vaulted() {
     const Datum method = fits ? row.get(kMethod, &null) : static_cast<Datum>(0);
     any |= null || text_view(method) == "vault";
   });
-  any_vaulted = any;
+  state.any_vaulted = any;
   return any;
 }
 
@@ -328,12 +332,12 @@ bool type_is_tokens(Oid type) {
 const CarriedTokens *type_carried(Oid type) {
   static const CarriedTokens nothing = {};
   if (type < FirstNormalObjectId) return &nothing;
-  if (policies == nullptr) cache_init();
+  if (state.policies == nullptr) cache_init();
   bool found = false;
-  auto *entry = static_cast<CarriedTokens *>(hash_search(carried, &type, HASH_ENTER, &found));
+  auto *entry = static_cast<CarriedTokens *>(hash_search(state.carried, &type, HASH_ENTER, &found));
   if (!found) entry->generation = 0;
-  if (entry->generation != generation) {
-    const std::uint64_t reading = generation;
+  if (entry->generation != state.generation) {
+    const std::uint64_t reading = state.generation;
     CarriedTokens fresh = {};
     fresh.type = type;
     collect_carried(type, &fresh, 0);

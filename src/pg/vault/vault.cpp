@@ -228,7 +228,10 @@ std::span<Numbered> by_fingerprint(const TokenType *policy, std::span<const Datu
   }
   const std::span<Numbered> all(made, values.size());
   if (policy->deterministic)
-    std::ranges::sort(all, {}, [](const Numbered &value) -> const Fingerprint & { return value.fingerprint; });
+    std::ranges::sort(all, [](const Numbered &a, const Numbered &b) {
+      CHECK_FOR_INTERRUPTS();  // an array may have millions
+      return a.fingerprint < b.fingerprint;
+    });
   return all;
 }
 

@@ -82,15 +82,18 @@ constexpr StatementText kText[kStatements] = {
 };
 #undef VAULT_IS
 
-constinit SPIPlanPtr plans[kStatements] = {};
-constinit Oid relation = InvalidOid;
-constinit Oid toast = InvalidOid;
-constinit bool relation_known = false;
+struct State {
+  SPIPlanPtr plans[kStatements] = {};
+  Oid relation = InvalidOid;
+  Oid toast = InvalidOid;
+  bool relation_known = false;
+};
+constinit State state;
 
 }  // namespace
 
 void vault_catalog_changed() {
-  relation_known = false;
+  state.relation_known = false;
   ++protected_generation;
 }
 
@@ -108,15 +111,16 @@ Oid toast_of(Oid relid) {
 
 void run_plan(Statement statement, Datum *values, const char *nulls) {
   const StatementText &text = kText[statement];
-  if (plans[statement] == nullptr) {
+  if (state.plans[statement] == nullptr) {
     SPIPlanPtr plan = SPI_prepare(text.sql, text.arguments, const_cast<Oid *>(text.types));
     if (plan == nullptr || SPI_keepplan(plan) != 0) elog(ERROR, "could not prepare a statement on redoubt.vault");
-    plans[statement] = plan;
+    state.plans[statement] = plan;
   }
   vault_own_query = true;
   PG_TRY();
   {
-    if (SPI_execute_plan(plans[statement], values, nulls, false, 0) < 0) elog(ERROR, "could not write redoubt.vault");
+    if (SPI_execute_plan(state.plans[statement], values, nulls, false, 0) < 0)
+      elog(ERROR, "could not write redoubt.vault");
   }
   PG_FINALLY();
   { vault_own_query = false; }
@@ -197,17 +201,17 @@ Datum expiry(const TokenType *policy) {
 }  // namespace
 
 Oid vault_relation() {
-  if (!relation_known) {
-    relation_known = true;  // unless the news comes while we look
+  if (!state.relation_known) {
+    state.relation_known = true;  // unless the news comes while we look
     const Oid found = catalog_relation("vault");
-    toast = toast_of(found);
-    relation = found;
+    state.toast = toast_of(found);
+    state.relation = found;
   }
-  return relation;
+  return state.relation;
 }
 
 bool vault_holds(Oid relid) {
-  return OidIsValid(relid) && OidIsValid(vault_relation()) && (relid == relation || relid == toast);
+  return OidIsValid(relid) && OidIsValid(vault_relation()) && (relid == state.relation || relid == state.toast);
 }
 
 bool vault_is_own(const PlannedStmt *plan) {
