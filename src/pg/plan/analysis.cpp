@@ -216,7 +216,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
-  if (!inject) describe_types(analysis);
+  describe_types(analysis);
   for (MemoryContext context : scratch)
     if (context != nullptr) MemoryContextDelete(context);
   return analysis;
