@@ -20,12 +20,21 @@ namespace {
 
 constinit List *pending = NIL;
 
+// May the table have triggers?  Cheaper than to open it.
+bool has_triggers(Oid relid) {
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool has = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relhastriggers;
+  ReleaseSysCache(tuple);
+  return has;
+}
+
 bool defers(Oid relid) {
   bool any = false;
   ListCell *cell = nullptr;
   const List *tables = table_parts(relid);
   foreach (cell, tables) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    Relation relation = has_triggers(lfirst_oid(cell)) ? try_relation_open(lfirst_oid(cell), AccessShareLock) : nullptr;
     if (relation == nullptr) continue;
     for (int i = 0; relation->trigdesc != nullptr && i < relation->trigdesc->numtriggers; ++i)
       any |= relation->trigdesc->triggers[i].tgdeferrable;
