@@ -249,6 +249,18 @@ SET redoubt.reveal = 'plain';
 SELECT email FROM legacy \g /dev/null
 SELECT spent();
 
+-- A column that is labelled after a statement was planned and before it runs: a SQL function plans all of its body first.
+\c - postgres
+SET search_path = reads_test, redoubt;
+CREATE FUNCTION label_phone() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$BEGIN SECURITY LABEL FOR redoubt ON COLUMN reads_test.legacy.phone IS 'redoubt.phone_token'; END$$;
+CREATE FUNCTION labels_and_reads() RETURNS SETOF text LANGUAGE sql AS 'SELECT reads_test.label_phone(); SELECT email || phone FROM reads_test.legacy';
+GRANT EXECUTE ON FUNCTION label_phone(), labels_and_reads() TO regress_reads_app;
+\c - regress_reads_app
+SET search_path = reads_test, redoubt;
+SELECT labels_and_reads() \g /dev/null
+SELECT spent();
+
 \pset tuples_only off
 \pset format aligned
 \c - postgres

@@ -1,7 +1,9 @@
 // plan_cache.cpp - see plan_cache.h.
 //
-// Invariant: an entry is in its slot's list from the moment that it is whole until the plan's memory goes,
-// of which a reset callback tells.  So none outlives its plan, and a plan has one.
+// Invariant: an analysis that is kept describes the plan as it runs.  One that the planner hook made is kept where no
+// meter was put in after it and no library is called after ours; it is dropped when any relation has changed since.
+// An entry is in its slot's list from the moment that it is whole until the plan's memory goes, of which a reset
+// callback tells.  So none outlives its plan, and a plan has one.
 // Backend-local, no locks.
 // Covered by test/metering and sql/reads.sql.
 #include "pg/base/boundary.h"
@@ -28,6 +30,7 @@ PlanFacts *make(PlannedStmt *plan) {
   auto *facts = static_cast<PlanFacts *>(MemoryContextAllocZero(context, sizeof(PlanFacts)));
   PlanFacts **slot = plan_slot(plan);
   facts->plan = plan;
+  facts->tree = plan->planTree;
   facts->next = *slot;
   facts->forget.func = shielded<plan_facts_forget, WARNING>;
   facts->forget.arg = facts;
@@ -59,6 +62,13 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
 PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
   protected_columns_init();
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
+  if (known != nullptr && known->tree != plan->planTree) {
+    known->tree = plan->planTree;
+    known->analysis = nullptr;
+    known->shows_tokens = false;
+  }
+  // A column may have been labelled since the statement was planned.
+  if (known != nullptr && known->from_planner) known->analysis = nullptr;
   const bool touches = (known != nullptr && known->analysis != nullptr) || plan_touches_protected(plan);
   const bool reads_vault = vault_watched(plan);
   const bool shows_tokens = (known != nullptr && known->shows_tokens) || delivery_shows_tokens(plan);
@@ -66,8 +76,17 @@ PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
   facts->touches = touches;
   facts->reads_vault = reads_vault;
   facts->shows_tokens = shows_tokens;
+  facts->from_planner = false;
   facts->generation = reading;
   return facts;
+}
+
+void plan_facts_analyzed(PlanFacts *facts, const PlanAnalysis *analysis) {
+  if (analysis->unmetered || facts->generation != protected_generation) return;
+  const bool at_hand =
+      GetMemoryChunkContext(const_cast<PlanAnalysis *>(analysis)) == GetMemoryChunkContext(facts->plan);
+  facts->analysis = at_hand ? analysis : keep(facts->plan, analysis);
+  facts->from_planner = true;
 }
 
 const PlanAnalysis *plan_analysis(PlanFacts *facts) {

@@ -105,10 +105,13 @@ int planner_begin(Query *query, int options) {
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }
 
-void planner_end(PlannedStmt *plan) {
+void planner_end(PlannedStmt *plan, bool as_it_is) {
   if (!IsTransactionState()) return;
   statistics_guard(plan);
-  if (plan_facts(plan)->touches) (void)plan_analyze(plan, true);
+  PlanFacts *const facts = plan_facts(plan);
+  if (!facts->touches) return;
+  const PlanAnalysis *analysis = plan_analyze(plan, true);
+  if (as_it_is) plan_facts_analyzed(facts, analysis);
 }
 
 void planner_hooks_install() {

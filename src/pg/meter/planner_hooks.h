@@ -13,8 +13,9 @@ namespace redoubt::pg {
 // planner_begin is called with the query to be planned, and may change it.  It returns the options to plan with.
 int planner_begin(Query *query, int options);
 
-// planner_end puts meters into the finished plan, in the memory context that holds it.
-void planner_end(PlannedStmt *plan);
+// planner_end puts meters into the finished plan, in the memory context that holds it.  `as_it_is`: no other library
+// changes the plan from here until it runs.
+void planner_end(PlannedStmt *plan, bool as_it_is);
 
 // Installs the hooks that the planner calls on its way.  Call while preloading.
 void planner_hooks_install();

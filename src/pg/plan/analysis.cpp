@@ -191,8 +191,9 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   }
 
   MemoryContext scratch[2] = {};
-  // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.
-  if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) > 1) {
+  // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.  A table and
+  // its partitions are no join.
+  if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) - list_length(plan->appendRelations) > 1) {
     // A walk still looks at rows that the one before has described, so two contexts take turns.
     for (MemoryContext &context : scratch)
       context = AllocSetContextCreate(walk.memory, "redoubt plan walk", ALLOCSET_DEFAULT_SIZES);
@@ -218,7 +219,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
-  if (!inject) describe_types(analysis);
+  describe_types(analysis);
   for (MemoryContext context : scratch)
     if (context != nullptr) MemoryContextDelete(context);
   return analysis;

@@ -40,7 +40,7 @@ struct PlanAnalysis {
   int foreseen;                     // functions of the plan that are not trusted
   Oid *foreseen_function;
   bool conflicts;     // ON CONFLICT looks for rows of a table with protected columns
-  bool unmetered;     // a point in the middle has no meter
+  bool unmetered;     // a point in the middle had no meter when the plan was looked through
   bool beyond_count;  // a value may hold more than a count can say
 };
 

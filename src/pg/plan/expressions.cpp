@@ -393,8 +393,16 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
 
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (node == nullptr) return kNoFlow;
-  check_stack_depth();
   CHECK_FOR_INTERRUPTS();
+  // A column, or a target list entry that is one: most of what there is in a wide table.
+  if (IsA(node, TargetEntry) && IsA(reinterpret_cast<TargetEntry *>(node)->expr, Var))
+    node = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr);
+  if (IsA(node, Var)) {
+    const Flow flow = variable_flow(walk, scope, reinterpret_cast<Var *>(node));
+    if (walk->last && flow_explicit(flow) != 0) note_held(walk->analysis, flow, node);
+    return flow;
+  }
+  check_stack_depth();
   const bool remembered = walk->nesting > 0 && has_parts(node);
   MemoKey key;
   if (remembered) {

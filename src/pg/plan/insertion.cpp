@@ -46,7 +46,7 @@ Plan *result_above(PlanWalk *walk, Plan *plan) {
 }  // namespace
 
 bool meter_is_due(PlanWalk *walk) noexcept {
-  if (!walk->inject) walk->analysis->unmetered = true;
+  walk->analysis->unmetered = true;
   return walk->inject && walk->last;
 }
 

@@ -72,6 +72,17 @@ const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
   return nullptr;
 }
 
+bool is_before(const ProtectedColumn &a, const ProtectedColumn &b) noexcept { return a.attno < b.attno; }
+
+// The entries of one column.
+std::span<const ProtectedColumn> entries(const ProtectedRelation *relation, AttrNumber attno) noexcept {
+  if (relation == nullptr) return {};
+  ProtectedColumn key = {};
+  key.attno = attno;
+  const auto range = std::equal_range(relation->column, relation->column + relation->size, key, is_before);
+  return {range.first, range.second};
+}
+
 // The label of a domain, or of a domain that it is over.
 Oid domain_label(Oid type) {
   while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
@@ -84,20 +95,24 @@ Oid domain_label(Oid type) {
   return InvalidOid;
 }
 
-Oid column_label(const List *labels, AttrNumber attno) noexcept {
+// Token types by number of the column; InvalidOid where it has no label.
+Oid *column_labels(Oid relid, int columns) {
+  auto *label = static_cast<Oid *>(palloc0(sizeof(Oid) * static_cast<Size>(columns + 1)));
   ListCell *cell = nullptr;
-  foreach (cell, labels)
-    if (const auto *label = static_cast<const LabelledColumn *>(lfirst(cell)); label->attno == attno)
-      return label->token_type;
-  return InvalidOid;
+  const List *labels = labels_of_columns(relid);
+  foreach (cell, labels) {
+    const auto *labelled = static_cast<const LabelledColumn *>(lfirst(cell));
+    if (labelled->attno > 0 && labelled->attno <= columns && !OidIsValid(label[labelled->attno]))
+      label[labelled->attno] = labelled->token_type;
+  }
+  return label;
 }
 
-void add_column(Found *found, Oid relid, const List *labels, const FormData_pg_attribute *attribute) {
+void add_column(Found *found, Oid relid, Oid label, const FormData_pg_attribute *attribute) {
   const AttrNumber attno = attribute->attnum;
   const Oid type = attribute->atttypid;
   const bool is_array = is_array_type(type);
   const Oid element = is_array ? get_element_type(getBaseType(type)) : type;
-  Oid label = column_label(labels, attno);
   if (!OidIsValid(label)) label = domain_label(element);
   if (OidIsValid(label)) return add(found, {attno, 1, is_array, false, {relid, attno, label, false}});
 
@@ -178,9 +193,8 @@ void join_ancestors(Found *found, Oid relid) {
       ProtectedColumn *column = &found->column[i];
       if (parent == nullptr || column->borrowed) continue;
       const AttrNumber attno = get_attnum(parent->relid, get_attname(relid, column->attno, false));
-      for (int k = 0; k < parent->size; ++k)
-        if (parent->column[k].attno == attno && parent->column[k].source.token_type == column->source.token_type)
-          column->source = parent->column[k].source;
+      for (const ProtectedColumn &above : entries(parent, attno))
+        if (above.source.token_type == column->source.token_type) column->source = above.source;
     }
   }
 }
@@ -215,9 +229,10 @@ Found read_columns(Oid relid) {
   if (kind != RELKIND_VIEW && kind != RELKIND_INDEX && kind != RELKIND_PARTITIONED_INDEX && kind != RELKIND_SEQUENCE &&
       kind != RELKIND_TOASTVALUE) {
     const TupleDesc descriptor = RelationGetDescr(relation);
-    const List *labels = labels_of_columns(relid);
+    const Oid *label = column_labels(relid, descriptor->natts);
     for (int i = 0; i < descriptor->natts; ++i)
-      if (!TupleDescAttr(descriptor, i)->attisdropped) add_column(&found, relid, labels, TupleDescAttr(descriptor, i));
+      if (!TupleDescAttr(descriptor, i)->attisdropped)
+        add_column(&found, relid, label[i + 1], TupleDescAttr(descriptor, i));
     add_generated(&found, relation);
     join_ancestors(&found, relid);
   }
@@ -246,6 +261,7 @@ void rebuild(ProtectedRelation *entry) {
   if (found.size > 0) {
     const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found.size);
     entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(cache_context, bytes));
+    std::stable_sort(found.column, found.column + found.size, is_before);  // generated ones came last
     memcpy(entry->column, found.column, bytes);
   }
   MemoryContextSwitchTo(old);
@@ -283,19 +299,15 @@ const ProtectedRelation *protected_relation_find(Oid relid) {
 }
 
 Oid protected_column_type(Oid relid, AttrNumber attno) {
-  const ProtectedRelation *relation = protected_relation(relid);
-  for (int i = 0; relation != nullptr && i < relation->size; ++i)
-    if (relation->column[i].attno == attno) return relation->column[i].source.token_type;
-  return InvalidOid;
+  const auto found = entries(protected_relation(relid), attno);
+  return found.empty() ? InvalidOid : found.front().source.token_type;
 }
 
 bool column_keeps(Oid relid, AttrNumber attno, const Source &source, Oid copied) {
-  const ProtectedRelation *relation = protected_relation(relid);
   bool kept = false;
   bool labelled = false;
-  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
-    const ProtectedColumn &column = relation->column[i];
-    if (column.attno != attno || column.borrowed || column.source.token_type != source.token_type) continue;
+  for (const ProtectedColumn &column : entries(protected_relation(relid), attno)) {
+    if (column.borrowed || column.source.token_type != source.token_type) continue;
     kept = true;
     labelled |= !column.source.is_token;
   }

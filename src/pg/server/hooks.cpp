@@ -38,6 +38,8 @@ namespace redoubt::pg {
 namespace {
 
 constinit planner_hook_type prev_planner = nullptr;
+constinit planner_hook_type own_planner = nullptr;  // no other library comes after it, where it is planner_hook
+constinit ExecutorStart_hook_type own_start = nullptr;
 constinit object_access_hook_type prev_object_access = nullptr;
 constinit ExecutorStart_hook_type prev_start = nullptr;
 constinit ExecutorRun_hook_type prev_run = nullptr;
@@ -85,7 +87,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
   PG_FINALLY();
   { delivery_pop(&frame); }
   PG_END_TRY();
-  planner_end(plan);
+  planner_end(plan, planner_hook == own_planner && ExecutorStart_hook == own_start);
   return plan;
 }
 
@@ -149,7 +151,8 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   using namespace redoubt::pg;
   PlannedStmt *const plan = query->plannedstmt;
   const bool outermost = delivery_outermost();
-  DeliveryFrame frame = delivery_frame_query(query, plan_facts(plan)->shows_tokens);
+  PlanFacts *const facts = plan_facts(plan);
+  DeliveryFrame frame = delivery_frame_query(query, facts->shows_tokens);
   ReadMeter meter;
   error_observed = false;
   if (plan->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
@@ -160,7 +163,7 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   if (parallel && needs_serial(&frame)) plan->parallelModeNeeded = false;
   delivery_push(&frame);
   CallGuard guard;
-  call_guard_push(&guard, plan_facts(plan));
+  call_guard_push(&guard, facts);
   ErrorData *refusal = nullptr;
   PG_TRY();
   {
@@ -290,13 +293,13 @@ namespace redoubt::pg {
 
 void hooks_install() {
   prev_planner = planner_hook;
-  planner_hook = shielded<redoubt_planner>;
+  planner_hook = own_planner = shielded<redoubt_planner>;
   prev_object_access = object_access_hook;
   object_access_hook = shielded<redoubt_object_access>;
   prev_check_perms = ExecutorCheckPerms_hook;
   ExecutorCheckPerms_hook = shielded<redoubt_ExecutorCheckPerms>;
   prev_start = ExecutorStart_hook;
-  ExecutorStart_hook = shielded<redoubt_ExecutorStart>;
+  ExecutorStart_hook = own_start = shielded<redoubt_ExecutorStart>;
   prev_run = ExecutorRun_hook;
   ExecutorRun_hook = shielded<redoubt_ExecutorRun>;
   prev_finish = ExecutorFinish_hook;
