@@ -53,7 +53,20 @@ ALTER FUNCTION similarity_op(text, text) OWNER TO regress_contrib_owner;
 \c - regress_contrib_reader
 SET search_path = contrib_test, pg_catalog;
 SELECT charged($$SELECT id FROM person WHERE email % 'person7@example.com'$$) AS trgm;
+
+-- Nor those of an extension that PostgreSQL let somebody else create: he may move and drop what is in it.
+\c - postgres
+SET client_min_messages = warning;
+DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_contrib_owner', current_database()); END $$;
+\c - regress_contrib_owner
+CREATE EXTENSION fuzzystrmatch SCHEMA contrib_test;
+SELECT extowner::regrole, (SELECT proowner = 10 FROM pg_proc WHERE oid = 'contrib_test.levenshtein(text, text)'::regprocedure) AS functions_are_superusers
+FROM pg_extension WHERE extname = 'fuzzystrmatch';
+\c - regress_contrib_reader
+SET search_path = contrib_test, pg_catalog;
+SELECT charged($$SELECT id FROM person WHERE levenshtein(email, 'person7@example.com') < 1$$) AS of_another;
 \c - postgres
 SET client_min_messages = warning;
 DROP SCHEMA contrib_test CASCADE;
+DROP OWNED BY regress_contrib_owner;
 DROP ROLE regress_contrib_owner, regress_contrib_reader;

@@ -37,8 +37,8 @@ void give_back_row(ConflictMeter *meter) noexcept {
 
 // The row before is through.
 void settle(ConflictMeter *meter) {
-  double fresh = conflicts_so_far(meter) - meter->counted;
-  meter->counted += fresh;
+  auto fresh = static_cast<std::int64_t>(conflicts_so_far(meter) - meter->counted);
+  meter->counted += static_cast<double>(fresh);
   if (fresh < 1) return give_back_row(meter);
   if (!meter->row_paid) ++fresh;  // another extension took the function in front of the node away
   for (; fresh > 1; --fresh) pay_row(meter);

@@ -62,10 +62,12 @@ Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
     return makeVar(values->varno, static_cast<AttrNumber>(attno), type, -1, InvalidOid, values->varlevelsup);
   };
   const bool slot = table == StatisticRelationId && values->varattno != 0;
-  const auto object = table == StatisticRelationId ? Anum_pg_statistic_starelid : Anum_pg_statistic_ext_data_stxoid;
+  static_assert(Anum_pg_statistic_starelid == Anum_pg_statistic_ext_data_stxoid,
+                "the object is the first column of both");
   Expr *attnum = slot ? reinterpret_cast<Expr *>(column(Anum_pg_statistic_staattnum, INT2OID))
                       : reinterpret_cast<Expr *>(makeNullConst(INT2OID, -1, InvalidOid));
-  List *arguments = list_make4(values, column(object, OIDOID), attnum, makeNullConst(INTERNALOID, -1, InvalidOid));
+  List *arguments = list_make4(values, column(Anum_pg_statistic_starelid, OIDOID), attnum,
+                               makeNullConst(INTERNALOID, -1, InvalidOid));
   return reinterpret_cast<Node *>(makeFuncExpr(rewrite->function, values->vartype, arguments, values->varcollid,
                                                values->varcollid, COERCE_EXPLICIT_CALL));
 }

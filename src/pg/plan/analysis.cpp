@@ -33,13 +33,22 @@ NodeFlow walk_all(PlanWalk *walk) {
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
+// Is it a table of several parts?  Their columns hold the same values.
+bool is_of_parts(const PlannedStmt *plan, const Append *append) {
+  int rti = -1;
+  while ((rti = bms_next_member(append->apprelids, rti)) >= 0)
+    if (rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind == RTE_RELATION) return true;
+  return false;
+}
+
 // A UNION ALL whose rows leave as they are, as a list of plans; NIL for any other plan.  A LIMIT takes no row more than
 // it hands on, but for those that an OFFSET skips.
 List *top_branches(const PlannedStmt *plan) {
   const Plan *root = plan->planTree;
   if (IsA(root, Limit) && reinterpret_cast<const Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
-  const bool is_union = plan->commandType == CMD_SELECT && IsA(root, Append) && root->qual == NIL;
-  return is_union ? reinterpret_cast<const Append *>(root)->appendplans : NIL;
+  if (plan->commandType != CMD_SELECT || !IsA(root, Append) || root->qual != NIL) return NIL;
+  const auto *append = reinterpret_cast<const Append *>(root);
+  return is_of_parts(plan, append) ? NIL : append->appendplans;
 }
 
 // Where a column of one branch holds other labelled values than that of another, each branch pays for its own: the
@@ -125,6 +134,13 @@ void describe_probes(PlanWalk *walk) {
     // The rows of a point below go on upwards.
     if (meter->above > meter->point && meter->above <= walk->points) analysis->above[meter->point] = meter->above;
   }
+}
+
+Oid *oid_array(const List *list) {
+  auto *array = static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(list_length(list) + 1)));
+  ListCell *cell = nullptr;
+  foreach (cell, list) array[foreach_current_index(cell)] = lfirst_oid(cell);
+  return array;
 }
 
 bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
@@ -214,9 +230,9 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_output(analysis, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
-  analysis->foreseen_function =
-      static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
-  foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
+  analysis->foreseen_function = oid_array(walk.foreseen);
+  analysis->trusted = list_length(walk.relied);
+  analysis->trusted_function = oid_array(walk.relied);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
   describe_types(analysis);

@@ -27,6 +27,8 @@ struct Flow {
   bool pure;                         // an unmodified copy of one column or row: null means no value
   bool many;                         // an array or holding one: the counts are per element
   bool mixed;                        // one of several values, which may be of anyone's choice
+
+  bool operator==(const Flow &) const = default;
 };
 static_assert(std::is_trivially_copyable_v<Flow>);
 

@@ -158,7 +158,7 @@ NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &i
     const Growth *growth = limit_growth(walk, outer, table, &rows);
     bool same =
         table->valid && table->size == rows.size && table->implicit == rows.implicit && table->order == rows.order;
-    for (int i = 0; same && i < rows.size; ++i) same = memcmp(&rows.column[i], &table->column[i], sizeof(Flow)) == 0;
+    for (int i = 0; same && i < rows.size; ++i) same = rows.column[i] == table->column[i];
     if (!same) walk->changed = true;
     *table = rows;
     meter_growth(walk, plan, growth, table);

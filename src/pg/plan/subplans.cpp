@@ -18,7 +18,7 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   flow_max(param, flow);
   if (fresh) param->pure = flow.pure;
   param->paid = 0;
-  if (memcmp(&before, param, sizeof before) != 0) walk->changed = true;
+  if (before != *param) walk->changed = true;
 }
 
 void walk_called(PlanWalk *walk, int id, std::uint32_t mask) {

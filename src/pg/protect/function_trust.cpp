@@ -15,6 +15,7 @@
 extern "C" {
 #include "parser/parse_coerce.h"
 #include "catalog/pg_cast.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_language.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -56,6 +57,7 @@ void forget_all() noexcept {
 }  // namespace
 
 void function_trust_changed() { forget_all(); }
+std::uint64_t function_trust_generation() noexcept { return trust_generation; }
 void function_trust_relabelled(Oid relid) {
   if (!OidIsValid(relid)) forget_all();
 }
@@ -142,6 +144,19 @@ bool implemented_here(Oid function) {
 constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext", "cube",    "fuzzystrmatch", "hstore",
                                     "intarray",  "isn",        "ltree",  "pg_trgm", "seg",           "unaccent"};
 
+// The name of an extension that a superuser owns; null for any other.  PostgreSQL lets others create these extensions,
+// too, and then move or drop what is in them.
+const char *name_of_superusers(Oid extension) {
+  const char *name = nullptr;
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(extension));
+  catalog_scan(ExtensionRelationId, ExtensionOidIndexId, {&key, 1}, [&name](const CatalogRow &row) {
+    const auto *form = row.as<Form_pg_extension>();
+    if (superuser_arg(form->extowner)) name = pstrdup(NameStr(form->extname));
+  });
+  return name;
+}
+
 // In C, a superuser's, not volatile, and a member of one of them: only a superuser can make such a function.
 bool is_of_contrib(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -151,7 +166,7 @@ bool is_of_contrib(Oid function) {
       form->prolang == ClanguageId && form->provolatile != PROVOLATILE_VOLATILE && superuser_arg(form->proowner);
   ReleaseSysCache(tuple);
   const Oid extension = plain ? getExtensionOfObject(ProcedureRelationId, function) : InvalidOid;
-  const char *name = OidIsValid(extension) ? get_extension_name(extension) : nullptr;
+  const char *name = OidIsValid(extension) ? name_of_superusers(extension) : nullptr;
   if (name == nullptr) return false;
   return std::any_of(std::begin(kContrib), std::end(kContrib),
                      [name](const char *known) { return strcmp(name, known) == 0; });

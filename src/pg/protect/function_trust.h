@@ -53,6 +53,8 @@ bool function_is_vouched(Oid function);
 // What the module is told by events.h: functions, roles and casts; a change of labels, which is announced as one of
 // every relation.
 void function_trust_changed();
+// Moves on with whatever may change what is trusted.
+std::uint64_t function_trust_generation() noexcept;
 void function_trust_relabelled(Oid relid);
 
 }  // namespace redoubt::pg

@@ -70,7 +70,8 @@ List *collect_labels(Oid relid, Oid ancestor, List *into) {
     auto *column = static_cast<LabelledColumn *>(lfirst(cell));
     if (ancestor != relid) {
       const char *name = get_attname(ancestor, column->attno, true);
-      column->attno = name != nullptr ? get_attnum(relid, name) : InvalidAttrNumber;
+      column->attno = InvalidAttrNumber;
+      if (name != nullptr) column->attno = get_attnum(relid, name);
       if (column->attno <= 0) continue;
     }
     into = lappend(into, column);

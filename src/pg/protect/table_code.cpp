@@ -266,9 +266,47 @@ List *table_parts(Oid relid) {
   return parts;
 }
 
+namespace {
+
+struct CodeKey {
+  Oid relid;
+  CmdType command;
+};
+struct CodeEntry {
+  CodeKey key;
+  std::uint64_t relations;  // protected_generation
+  std::uint64_t trust;      // function_trust_generation
+  TableCode code;           // sets in CacheMemoryContext
+};
+constinit HTAB *code_cache = nullptr;
+
+TableCode copy_code(const TableCode &code) {
+  return {code.row_trigger, code.foreign, bms_copy(code.columns), bms_copy(code.cascaded)};
+}
+
+}  // namespace
+
 TableCode table_code(Oid relid, CmdType command) {
+  protected_columns_init();
+  if (code_cache == nullptr)
+    code_cache = hash_table_make<CodeKey, CodeEntry>("redoubt code of tables", 16, CacheMemoryContext);
+  const std::uint64_t relations = protected_generation;  // a change that arrives meanwhile makes this stale
+  const std::uint64_t trust = function_trust_generation();
+  const CodeKey key = {relid, command};
+  const auto *known = static_cast<CodeEntry *>(hash_search(code_cache, &key, HASH_FIND, nullptr));
+  if (known != nullptr && known->relations == relations && known->trust == trust) return copy_code(known->code);
   TableCode code = {};
   each_table_part(relid, [&](Relation part) { add_table(&code, part, command); });
+  MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+  const TableCode kept = copy_code(code);
+  MemoryContextSwitchTo(old);
+  bool found = false;
+  auto *entry = static_cast<CodeEntry *>(hash_search(code_cache, &key, HASH_ENTER, &found));
+  if (found) {
+    bms_free(entry->code.columns);
+    bms_free(entry->code.cascaded);
+  }
+  *entry = {key, relations, trust, kept};
   return code;
 }
 
