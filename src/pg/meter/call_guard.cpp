@@ -44,7 +44,8 @@ extern "C" {
 [[gnu::hot]] static bool redoubt_needs_fmgr_hook(Oid function) {
   using namespace redoubt::pg;
   if (prev_needs_fmgr != nullptr && prev_needs_fmgr(function)) return true;
-  return call_guard_watches() && function >= FirstNormalObjectId && !function_is_trusted(function);
+  // Also of one that is trusted: it is looked at whenever it is called whether it still is.
+  return call_guard_watches() && function >= FirstNormalObjectId && !function_is_in_c(function);
 }
 
 static void redoubt_fmgr(FmgrHookEventType event, FmgrInfo *info, Datum *kept) {
@@ -58,7 +59,10 @@ static void redoubt_fmgr(FmgrHookEventType event, FmgrInfo *info, Datum *kept) {
   if (event == FHET_START) {
     CallGuard *const guard =
         call_guard_watches() && !function_is_trusted(info->fn_oid) ? call_guard_innermost : nullptr;
-    if (guard != nullptr) guard->in_function = true;
+    if (guard != nullptr) {
+      if (info->fn_expr != nullptr) call_guard_check(info->fn_oid);  // no trigger or the like, which no plan foresees
+      guard->in_function = true;
+    }
     if (call != nullptr)
       call->guard = guard;
     else

@@ -6,7 +6,8 @@
 // to run; while a statement is reading protected values, one that is neither trusted nor foreseen is refused.
 //
 // What a foreseen function runs itself is its own business: it has been given only what was paid for.  fmgr's hook says
-// when one is entered and left.  Functions in C are not refused, because only a superuser can make them.
+// when one is entered and left.  It also says when one is called that was trusted and may not be any more, as under a
+// cursor that stays open.  Functions in C are not refused, because only a superuser can make them.
 #ifndef REDOUBT_PG_METER_CALL_GUARD_H
 #define REDOUBT_PG_METER_CALL_GUARD_H
 

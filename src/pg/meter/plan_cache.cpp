@@ -44,13 +44,9 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
   MemoryContext context = GetMemoryChunkContext(plan);
   auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
   *copy = *analysis;
-  const auto copy_of = [context](const Oid *functions, int n) {
-    auto *array = static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * static_cast<Size>(n + 1)));
-    std::copy_n(functions, n, array);
-    return array;
-  };
-  copy->foreseen_function = copy_of(analysis->foreseen_function, analysis->foreseen);
-  copy->trusted_function = copy_of(analysis->trusted_function, analysis->trusted);
+  copy->foreseen_function =
+      static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
+  std::copy_n(analysis->foreseen_function, analysis->foreseen, copy->foreseen_function);
   const Size points = static_cast<Size>(analysis->points) + 1;
   copy->above = static_cast<MeterPoint *>(MemoryContextAlloc(context, sizeof(MeterPoint) * points));
   std::copy_n(analysis->above, points, copy->above);

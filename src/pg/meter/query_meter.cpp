@@ -5,11 +5,9 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/error_origin.h"
-#include "pg/base/settings.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/meter/read_meter.h"
-#include "pg/protect/function_trust.h"
 
 extern "C" {
 static void query_meter_forget(void *argument) {
@@ -138,20 +136,6 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   return query->budgets++;
 }
 
-void query_meter_require_trust(QueryMeter *meter) {
-  if (meter->trust == function_trust_generation()) [[likely]]
-    return;
-  const std::uint64_t trust = function_trust_generation();
-  const PlanAnalysis *analysis = meter->analysis;
-  for (int i = 0; i < analysis->trusted; ++i)
-    if (const Oid function = analysis->trusted_function[i];
-        !function_is_trusted(function) && setting_mode == static_cast<int>(Mode::enforce))
-      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                      errmsg("function %s is no longer trusted with protected values", format_procedure(function)),
-                      errhint("Run the statement again, or open the cursor again.")));
-  meter->trust = trust;
-}
-
 [[gnu::hot]] void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
@@ -214,7 +198,6 @@ void query_meter_require_trust(QueryMeter *meter) {
   QueryMeter *const meter = allocate(context, analysis);
   meter->estate = query->estate;
   meter->query = query;
-  meter->trust = function_trust_generation();
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
   meter->forget.func = shielded<query_meter_forget, WARNING>;
   meter->forget.arg = meter;

@@ -41,7 +41,6 @@ struct QueryMeter {
   const QueryDesc *query = nullptr;
   const PlanAnalysis *analysis;
   bool explain_only = false;
-  std::uint64_t trust = 0;  // function_trust_generation when the trust that the plan relies on was last seen
   bool told = false;        // the probe for "no row" is settled
   ProbeTree<std::uint64_t> probes;
   std::uint64_t *ended = nullptr;  // by token type of the analysis: probes charged for how a run has ended
@@ -63,10 +62,6 @@ void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags);
 
 // query_meter_find returns the meter of a query, null where it has none.
 QueryMeter *query_meter_find(const EState *estate) noexcept;
-
-// query_meter_require_trust raises 42501 where a function that the plan gives protected values without a meter is not
-// trusted any more: a cursor may stay open for long.
-void query_meter_require_trust(QueryMeter *meter);
 
 // query_meter_prepare sets a meter up for one run: the settings and the destination decide what is charged.
 void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed);

@@ -111,11 +111,9 @@ namespace redoubt::pg {
   meter->inner = nullptr;
   meter->frame = frame;
   meter->query = query_meter_find(query->estate);
-  if (meter->query != nullptr) {
-    query_meter_require_trust(meter->query);
+  if (meter->query != nullptr)
     query_meter_prepare(meter->query, query->dest->mydest, delivery_makes_text(query),
                         delivery_store_is_printed(frame));
-  }
   const CommandDest dest = query->dest->mydest;
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;

@@ -136,13 +136,6 @@ void describe_probes(PlanWalk *walk) {
   }
 }
 
-Oid *oid_array(const List *list) {
-  auto *array = static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(list_length(list) + 1)));
-  ListCell *cell = nullptr;
-  foreach (cell, list) array[foreach_current_index(cell)] = lfirst_oid(cell);
-  return array;
-}
-
 bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
   const auto full = [](const std::uint16_t *count) { return std::find(count, count + kMaxSources, kMaxFlowCount); };
   if (full(analysis.held) != analysis.held + kMaxSources) return true;
@@ -230,9 +223,9 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_output(analysis, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
-  analysis->foreseen_function = oid_array(walk.foreseen);
-  analysis->trusted = list_length(walk.relied);
-  analysis->trusted_function = oid_array(walk.relied);
+  analysis->foreseen_function =
+      static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
+  foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
   analysis->beyond_count = is_beyond_count(*analysis);
   describe_types(analysis);

@@ -39,8 +39,6 @@ struct PlanAnalysis {
   std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
   int foreseen;                     // functions of the plan that are not trusted
   Oid *foreseen_function;
-  int trusted;  // those that are, of anyone's: the plan gives them protected values without a meter
-  Oid *trusted_function;
   bool conflicts;     // ON CONFLICT looks for rows of a table with protected columns
   bool unmetered;     // a point in the middle had no meter when the plan was looked through
   bool beyond_count;  // a value may hold more than a count can say

@@ -78,9 +78,8 @@ static bool plan_foresee_walker(Node *node, void *walk) {
 namespace redoubt::pg {
 
 void foresee_function(PlanWalk *walk, Oid function) {
-  if (!walk->last || function < FirstNormalObjectId) return;
-  List **functions = function_is_trusted(function) ? &walk->relied : &walk->foreseen;
-  *functions = list_append_unique_oid(*functions, function);
+  if (!walk->last || function < FirstNormalObjectId || function_is_trusted(function)) return;
+  walk->foreseen = list_append_unique_oid(walk->foreseen, function);
 }
 
 void foresee_type(PlanWalk *walk, Oid type) {

@@ -65,7 +65,6 @@ struct PlanWalk {
   int largest_node_id;
   MemoryContext memory;     // what outlives a walk
   List *foreseen;           // OIDs, see foresee_function
-  List *relied;             // the same of those that are trusted
   int walks;                // begun so far
   Index *parent;            // the table that a range table entry is a partition or child of, by number; 0: none
   RelationFacts *relation;  // by number in the range table
@@ -176,7 +175,7 @@ enum class Computed { all, in_turn };
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed);
 
 // plan/calls.cpp
-// Notes a function that the executor will be asked to call, trusted or not; and those in the checks of domains
+// Notes a function that the executor will be asked to call where it is not trusted; and those in the checks of domains
 // that a value of the type may be made of.
 void foresee_function(PlanWalk *walk, Oid function);
 void foresee_type(PlanWalk *walk, Oid type);
