@@ -41,7 +41,7 @@ struct QueryMeter {
   const QueryDesc *query = nullptr;
   const PlanAnalysis *analysis;
   bool explain_only = false;
-  bool told = false;        // the probe for "no row" is settled
+  bool told = false;  // the probe for "no row" is settled
   ProbeTree<std::uint64_t> probes;
   std::uint64_t *ended = nullptr;  // by token type of the analysis: probes charged for how a run has ended
   int budgets = 0;

@@ -239,8 +239,7 @@ struct WrittenRow {
   int columns;
   std::uint32_t *held;   // the sources in each column before
   std::uint32_t *holds;  // and after, but for those that are paid for by writing it
-  Bitmapset *written;    // columns that the command names
-  Bitmapset *changed;    // those of them that are not what they were
+  Bitmapset *written;    // columns that the command sets
 };
 
 // What sources a modifying node tells of besides the values that it writes.
@@ -256,13 +255,11 @@ inline void told_add(Told *told, const Told &other) noexcept {
 
 // The row before anything is set: empty, or what was there.
 WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti);
-void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same);
+void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources);
 // `moved_below` is the partitioned table that an UPDATE moves rows in, or InvalidOid; `options` are those of
 // `options_rti`, which may be a partition.
 Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
                        const List *options, Index options_rti);
-// Is a value in the rows of `plan` the column that it is written to, as it was?
-bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno);
 
 // plan/writes.cpp
 void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);

@@ -3,8 +3,8 @@
 //
 // CHECK constraints, the bounds of partitions, WITH CHECK of policies and CHECK OPTION of views are looked at for every
 // row; one that fails is an error, so a statement that ends tells that all were passed.  A check tells of the columns
-// that it reads, unless it was passed before and none of them has changed.  What the reader has written there himself
-// is no news to him, and so is what he has paid for.  What a trigger does, row by row, tells of the columns that its
+// that it reads, unless an UPDATE sets none of them and it is valid.  What the reader has written there himself is no
+// news to him, and so is what he has paid for.  What a trigger does, row by row, tells of the columns that its
 // condition reads, also where its function is trusted.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
@@ -62,7 +62,7 @@ std::uint32_t columns_tell(const WrittenRow &row, Relation relation, const Bitma
     const AttrNumber own = column_of_row(row, relation, attno);
     if (own <= 0) continue;
     mask |= row.holds[own];
-    changed |= bms_is_member(own, row.changed);
+    changed |= bms_is_member(own, row.written);
   }
   return changed || !passed_before ? mask : 0;
 }
@@ -97,7 +97,7 @@ void add_variable(Condition *condition, const Var *variable, bool only_changed) 
   int attno = -1;
   while ((attno = bms_next_member(columns, attno)) >= 0) {
     const AttrNumber own = column_of_row(row, condition->relation, attno);
-    if (own <= 0 || (only_changed && !bms_is_member(own, row.changed))) continue;
+    if (own <= 0 || (only_changed && !bms_is_member(own, row.written))) continue;
     if (only_changed || variable->varno == PRS2_OLD_VARNO) condition->mask |= row.held[own];
     if (only_changed || variable->varno == PRS2_NEW_VARNO) condition->mask |= row.holds[own];
   }
@@ -145,18 +145,6 @@ std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
   return condition.mask;
 }
 
-// A partition inherits checks under their names.
-bool has_valid_check(Oid relid, const char *name) {
-  Relation relation = OidIsValid(relid) ? try_relation_open(relid, AccessShareLock) : nullptr;
-  if (relation == nullptr) return false;
-  bool found = false;
-  const TupleConstr *constraints = RelationGetDescr(relation)->constr;
-  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
-    found |= constraints->check[i].ccvalid && strcmp(constraints->check[i].ccname, name) == 0;
-  relation_close(relation, AccessShareLock);
-  return found;
-}
-
 // The columns that a partitioned table puts its rows into partitions by.
 Bitmapset *key_columns(Relation relation) {
   const PartitionKey key = RelationGetPartitionKey(relation);
@@ -166,29 +154,28 @@ Bitmapset *key_columns(Relation relation) {
   return columns;
 }
 
-// `known` is a table whose valid checks the row has passed before, or InvalidOid.
-Told table_tells(const WrittenRow &row, Relation relation, Oid known) {
-  const Oid relid = RelationGetRelid(relation);
+Told table_tells(const WrittenRow &row, Relation relation) {
+  const bool update = row.command == CMD_UPDATE;
   Told told = {triggers_tell(row, relation), 0};
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
   for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
     const ConstrCheck &check = constraints->check[i];
     if (!compat_is_enforced(check)) continue;
     const Bitmapset *columns = columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin)), 1);
-    told.by_end |= columns_tell(row, relation, columns, has_valid_check(known, check.ccname));
+    told.by_end |= columns_tell(row, relation, columns, update && check.ccvalid);
   }
   if (row.command != CMD_DELETE && relation->rd_rel->relispartition) {
     auto *bounds = reinterpret_cast<Node *>(RelationGetPartitionQual(relation));
-    told.by_end |= columns_tell(row, relation, columns_read(relation, bounds, 1), known == relid);
+    told.by_end |= columns_tell(row, relation, columns_read(relation, bounds, 1), update);
   }
   if (row.command != CMD_DELETE && relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-    told.by_end |= columns_tell(row, relation, key_columns(relation), row.command == CMD_UPDATE && known == relid);
+    told.by_end |= columns_tell(row, relation, key_columns(relation), update);
   return told;
 }
 
 // The table, or the partitions that the row may be put into.
-void add_tables(Told *told, const WrittenRow &row, Oid relid, Oid known) {
-  each_table_part(relid, [&](Relation part) { told_add(told, table_tells(row, part, known)); });
+void add_tables(Told *told, const WrittenRow &row, Oid relid) {
+  each_table_part(relid, [&](Relation part) { told_add(told, table_tells(row, part)); });
 }
 
 // Whether a policy or view looks at a row before or after it is changed, if at all.
@@ -234,7 +221,7 @@ std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const Written
 }  // namespace
 
 WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti) {
-  WrittenRow row = {command, rt_fetch(rti, walk->plan->rtable)->relid, 0, nullptr, nullptr, nullptr, nullptr};
+  WrittenRow row = {command, rt_fetch(rti, walk->plan->rtable)->relid, 0, nullptr, nullptr, nullptr};
   if (Relation relation = try_relation_open(row.relid, AccessShareLock); relation != nullptr) {
     row.columns = RelationGetNumberOfAttributes(relation);
     relation_close(relation, AccessShareLock);
@@ -247,54 +234,27 @@ WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti) {
   return row;
 }
 
-void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources, bool same) {
+void written_row_set(WrittenRow *row, AttrNumber attno, std::uint32_t sources) {
   if (attno <= 0 || attno > row->columns) return;
   row->written = bms_add_member(row->written, attno);
-  if (same) return;
   row->holds[attno] = sources;
-  row->changed = bms_add_member(row->changed, attno);
 }
 
 Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow &row, Oid moved_below,
                        const List *options, Index options_rti) {
   Told told = {};
-  const bool update = row.command == CMD_UPDATE;
-  add_tables(&told, row, row.relid, update ? row.relid : InvalidOid);
-  if (update && OidIsValid(moved_below)) {  // taken out of one partition and put into another
+  add_tables(&told, row, row.relid);
+  if (row.command == CMD_UPDATE && OidIsValid(moved_below)) {  // taken out of one partition and put into another
     WrittenRow moved = row;
     moved.command = CMD_DELETE;
-    add_tables(&told, moved, row.relid, row.relid);
+    add_tables(&told, moved, row.relid);
     moved.command = CMD_INSERT;
-    add_tables(&told, moved, moved_below, moved_below);
+    add_tables(&told, moved, moved_below);
   }
   ListCell *cell = nullptr;
   foreach (cell, options)
     told.by_end |= option_tells(walk, scope, row, static_cast<const WithCheckOption *>(lfirst(cell)), options_rti);
   return told;
-}
-
-bool is_column_itself(const Plan *plan, const Expr *value, Index rti, AttrNumber attno) {
-  if (const auto *node = reinterpret_cast<const Node *>(value); is_meter(node))
-    value = reinterpret_cast<const Expr *>(metered(node));
-  if (!IsA(value, Var)) return false;
-  const auto *variable = reinterpret_cast<const Var *>(value);
-  if (!IS_SPECIAL_VARNO(variable->varno))
-    return static_cast<Index>(variable->varno) == rti && variable->varattno == attno;
-  const auto below = [&](const Plan *from) {
-    if (from == nullptr || variable->varattno < 1 || variable->varattno > list_length(from->targetlist)) return false;
-    const auto *entry = static_cast<const TargetEntry *>(list_nth(from->targetlist, variable->varattno - 1));
-    return is_column_itself(from, entry->expr, rti, attno);
-  };
-  if (variable->varno == INNER_VAR) return below(innerPlan(plan));
-  if (variable->varno != OUTER_VAR) return false;
-  // Rows of one relation come from one branch.
-  const List *branches = IsA(plan, Append)        ? reinterpret_cast<const Append *>(plan)->appendplans
-                         : IsA(plan, MergeAppend) ? reinterpret_cast<const MergeAppend *>(plan)->mergeplans
-                                                  : NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, branches)
-    if (below(static_cast<const Plan *>(lfirst(cell)))) return true;
-  return below(outerPlan(plan));
 }
 
 }  // namespace redoubt::pg

@@ -81,8 +81,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
                                    : entry->resno;
       const Flow out = escapes(walk, flow, target, attno);
       flow_max(&rest, out);
-      const bool same = target.row.command == CMD_UPDATE && is_column_itself(*child, entry->expr, target.rti, attno);
-      written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
+      written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out));
     }
     rest.pure = flow.pure;
     rest.paid = flow_surely_paid(flow);
@@ -128,9 +127,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     const Flow out = escapes(walk, flow, *target, attno);
     mask |= flow_probes(flow.implicit, out);
-    const bool same =
-        target->row.command == CMD_UPDATE && is_column_itself(scope.plan, entry->expr, target->rti, attno);
-    written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out), same);
+    written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out));
     if (flow_explicit(out) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
     meter_arguments(walk, scope_after(scope, node_flow_decides(*scope.outer)), list_make1(entry), 0);
