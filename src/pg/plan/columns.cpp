@@ -42,6 +42,8 @@ const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
   auto *next = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->size)));
   for (int i = facts->size - 1; i >= 0; --i) next[i] = std::exchange(first[column[i].attno], i + 1);
   MemoryContextSwitchTo(old);
+  facts->source =
+      static_cast<int *>(MemoryContextAllocZero(walk->memory, sizeof(int) * static_cast<Size>(facts->size)));
   facts->column = column;
   facts->first = first;
   facts->next = next;
@@ -152,19 +154,21 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
   const RelationFacts *facts = relation_facts(walk, rti);
   int columns = 0;
-  bool many = false;
-  const auto add = [&](const ProtectedColumn &column) {
-    flow_add(&flow, source_flow(walk, column.source, column.count));
-    many |= column.is_array;
+  const auto add = [&](int at) {
+    const ProtectedColumn &column = facts->column[at];
+    int &source = facts->source[at];
+    if (source == 0) source = source_index(walk, column.source) + 1;
+    std::uint16_t &count = flow.count[source - 1];
+    count = static_cast<std::uint16_t>(std::min<int>(count + column.count, kMaxFlowCount));
+    flow.many |= column.is_array;
     ++columns;
   };
   if (attno == 0)
-    for (int i = 0; i < facts->size; ++i) add(facts->column[i]);
+    for (int i = 0; i < facts->size; ++i) add(i);
   else if (attno <= facts->columns)
-    for (int at = facts->first[attno]; at != 0; at = facts->next[at - 1]) add(facts->column[at - 1]);
+    for (int at = facts->first[attno]; at != 0; at = facts->next[at - 1]) add(at - 1);
   flow.pure = columns == 1 || (attno == 0 && columns > 0);
   if (attno == 0) flow.row_of = entry->relid;
-  flow.many = many;
   flow_set_elsewhere(&flow, walk->repeated);
   return flow;
 }

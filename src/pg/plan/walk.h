@@ -31,6 +31,7 @@ struct RelationFacts {
   int columns;       // attribute numbers go up to this
   const int *first;  // place of the first entry of an attribute number in `column`, plus 1; 0: none
   const int *next;   // and of the one after the entry at a place
+  int *source;       // by place: that of the entry's source in the analysis, plus 1; 0: not looked up yet
   bool keys_known;
   List *keys;  // of Bitmapset: the columns of each primary key, or unique one without nulls
 };

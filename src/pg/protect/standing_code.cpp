@@ -487,7 +487,8 @@ Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) 
     const auto attno = static_cast<AttrNumber>(next + FirstLowInvalidHeapAttributeNumber);
     if (attno == 0) same = bms_add_member(same, kWhole);
     const char *name = attno > 0 ? get_attname(from, attno, true) : nullptr;
-    const int there = name != nullptr ? get_attnum(relid, name) : InvalidAttrNumber;
+    AttrNumber there = InvalidAttrNumber;
+    if (name != nullptr) there = get_attnum(relid, name);
     if (there > 0) same = bms_add_member(same, member(there));
   }
   return same;
