@@ -69,6 +69,20 @@ for my $order ('before', 'after') {
   is($node->ask('regress_clerk', 'SELECT count(body) FROM (SELECT body FROM note ORDER BY id LIMIT 7) n'), '7', "$order: rows that do not leave");
   $node->ask('regress_clerk', 'SELECT body FROM note ORDER BY id LIMIT 7');
   is($read->() - $before, 7, "$order: 7 labelled values were charged");
+
+  # A custom scan that says nothing of what it reads is charged by what its target list carries.
+  my $hidden = sub {
+    my ($query, $values, $name) = @_;
+    my $at = $read->();
+    my $rows = $node->ask('regress_clerk', "SET crowd.hide = on; $query");
+    my $charged = $read->() - $at;
+    ok($rows ne '' && $charged == $values, "$order: hidden, $name: $values") or diag "charged $charged: $rows";
+  };
+  if ($order eq 'after') {
+    $hidden->('SELECT id FROM note ORDER BY id LIMIT 4', 0, 'another column');
+    $hidden->('SELECT id, body FROM note ORDER BY id LIMIT 4', 4, 'a labelled column');
+    $hidden->('SELECT upper(body) FROM note ORDER BY id LIMIT 4', 4, 'an expression');
+  }
   $node->admin(q{SELECT redoubt.set_limit('regress_clerk', 'redoubt.email_token', 'read', 10, '1 hour')});
   is($node->ask('regress_clerk', 'SELECT count(*) FROM (SELECT body FROM note LIMIT 1) n'), '1', "$order: under a limit");
   $node->fails_with('regress_clerk', 'SELECT body FROM note', '53400', qr/limit/, "$order: over a limit");
