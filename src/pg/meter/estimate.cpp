@@ -62,10 +62,8 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
     estimate->workers_meter |= estimate->in_workers;
     for (const MeterItem &item : std::span(meter->item, meter->items)) {
       if (item.operation == Operation::probe) {
-        const PlanAnalysis *analysis = estimate->analysis;
-        const Oid *type = std::find(analysis->type, analysis->type + analysis->types, item.token_type);
-        if (type != analysis->type + analysis->types)
-          estimate->probes.ask(meter->point, static_cast<int>(type - analysis->type), estimate->times);
+        if (const int type = plan_type(estimate->analysis, item.token_type); type >= 0)
+          estimate->probes.ask(meter->point, type, estimate->times);
         continue;
       }
       const bool revealed = item.is_token && (meter->flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);

@@ -55,11 +55,8 @@ void charge_probe(MeterState *state, int i) {
   if (state->query == nullptr) state->query = query_meter_in(state->context);
   std::uint32_t probes = 1;
   if (QueryMeter *query = state->query; query != nullptr) {
-    const PlanAnalysis *analysis = query->analysis;
-    const Oid *type = std::find(analysis->type, analysis->type + analysis->types, state->spec.item[i].token_type);
-    if (type != analysis->type + analysis->types)
-      probes = static_cast<std::uint32_t>(
-          query->probes.ask(state->spec.point, static_cast<int>(type - analysis->type), probes));
+    if (const int type = plan_type(query->analysis, state->spec.item[i].token_type); type >= 0)
+      probes = static_cast<std::uint32_t>(query->probes.ask(state->spec.point, type, probes));
   }
   if (probes > 0) lease_take(&state->lease[i], probes);
 }

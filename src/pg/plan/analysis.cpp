@@ -53,13 +53,14 @@ List *top_branches(const PlannedStmt *plan) {
 
 // Where a column of one branch holds other labelled values than that of another, each branch pays for its own: the
 // answer would pay for the dearest in every row.
-void meter_branches(PlanWalk *walk, NodeFlow *top) {
+void meter_branches(PlanWalk *walk, int columns) {
   List *branches = walk->inject ? top_branches(walk->plan) : NIL;
+  if (branches == NIL) return;
   const auto n = static_cast<Size>(list_length(branches));
   auto *rows = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * (n + 1)));
   for (Size i = 0; i < n; ++i)
     rows[i] = walk_plan(walk, static_cast<Plan *>(list_nth(branches, static_cast<int>(i))), true);
-  for (int column = 0; n > 0 && column < top->size; ++column) {
+  for (int column = 0; column < columns; ++column) {
     const auto flow = [&](Size i) { return node_flow_column(&rows[i], static_cast<AttrNumber>(column + 1)); };
     std::uint32_t all = 0;
     std::uint32_t each = ~0U;
@@ -121,10 +122,9 @@ void describe_types(PlanAnalysis *analysis) {
 void describe_probes(PlanWalk *walk) {
   PlanAnalysis *analysis = walk->analysis;
   for (int i = 0; i < analysis->sources; ++i) {
-    Oid *const end = analysis->type + analysis->types;
-    Oid *const found = std::find(analysis->type, end, analysis->source[i].token_type);
-    if (found == end) analysis->type[analysis->types++] = analysis->source[i].token_type;
-    analysis->type_of[i] = static_cast<int>(found - analysis->type);
+    const Oid type = analysis->source[i].token_type;
+    if (plan_type(analysis, type) < 0) analysis->type[analysis->types++] = type;
+    analysis->type_of[i] = plan_type(analysis, type);
   }
   analysis->points = static_cast<int>(walk->points);
   analysis->above = static_cast<MeterPoint *>(palloc0(sizeof(MeterPoint) * (walk->points + 1)));
@@ -167,6 +167,12 @@ bool plan_touches_protected(const PlannedStmt *plan) {
   return false;
 }
 
+int plan_type(const PlanAnalysis *analysis, Oid token_type) noexcept {
+  const Oid *end = analysis->type + analysis->types;
+  const Oid *found = std::find(static_cast<const Oid *>(analysis->type), end, token_type);
+  return found != end ? static_cast<int>(found - analysis->type) : -1;
+}
+
 bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
   const Oid *end = analysis->foreseen_function + analysis->foreseen;
   return std::find(static_cast<const Oid *>(analysis->foreseen_function), end, function) != end;
@@ -191,12 +197,14 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.memory = CurrentMemoryContext;
   const Size entries = static_cast<Size>(list_length(plan->rtable)) + 1;
   walk.parent = static_cast<Index *>(palloc0(sizeof(Index) * entries));
+  walk.child = static_cast<const AppendRelInfo **>(palloc0(sizeof(AppendRelInfo *) * entries));
   walk.relation = static_cast<RelationFacts *>(palloc0(sizeof(RelationFacts) * entries));
   ListCell *cell = nullptr;
   foreach (cell, plan->appendRelations) {
     const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
-    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION)
-      walk.parent[child->child_relid] = child->parent_relid;
+    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind != RTE_RELATION) continue;
+    walk.parent[child->child_relid] = child->parent_relid;
+    walk.child[child->child_relid] = child;
   }
 
   MemoryContext scratch[2] = {};
@@ -218,8 +226,8 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   }
   walk.last = true;
   analysis->unmetered = false;  // walks before this one did not know all that parameters hold
-  NodeFlow top = walk_all(&walk);
-  meter_branches(&walk, &top);
+  const NodeFlow top = walk_all(&walk);
+  meter_branches(&walk, top.size);
   describe_output(analysis, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);

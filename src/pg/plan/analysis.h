@@ -44,6 +44,9 @@ struct PlanAnalysis {
   bool beyond_count;  // a value may hold more than a count can say
 };
 
+// plan_type: the place of a token type of the statement's sources, or -1.
+int plan_type(const PlanAnalysis *analysis, Oid token_type) noexcept;
+
 // plan_foresees: is the function one that the analysis found in the plan, and put meters before?
 bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept;
 

@@ -41,9 +41,8 @@ const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
   auto *first = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->columns + 1)));
   auto *next = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->size)));
   for (int i = facts->size - 1; i >= 0; --i) next[i] = std::exchange(first[column[i].attno], i + 1);
+  facts->source = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->size)));
   MemoryContextSwitchTo(old);
-  facts->source =
-      static_cast<int *>(MemoryContextAllocZero(walk->memory, sizeof(int) * static_cast<Size>(facts->size)));
   facts->column = column;
   facts->first = first;
   facts->next = next;

@@ -84,18 +84,16 @@ NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sour
     if (first) {
       result.size = nodes[i].size;
       result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));
-      for (int k = 0; k < result.size; ++k) {
-        result.column[k] = nodes[i].column[k];
-        result.column[k].paid = paid(nodes[i], nodes[i].column[k]);
-      }
-      first = false;
-    } else {
-      for (int k = 0; k < std::min(result.size, nodes[i].size); ++k) {
-        const std::uint32_t both = result.column[k].paid & paid(nodes[i], nodes[i].column[k]);
-        flow_alternative(&result.column[k], nodes[i].column[k], sources);
-        result.column[k].paid = both;
-      }
     }
+    for (int k = 0; k < std::min(result.size, nodes[i].size); ++k) {
+      Flow column = nodes[i].column[k];
+      column.paid = paid(nodes[i], column);
+      if (first)
+        result.column[k] = column;
+      else
+        flow_alternative(&result.column[k], column, sources);
+    }
+    first = false;
   }
   return result;
 }

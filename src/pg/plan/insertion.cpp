@@ -56,12 +56,10 @@ namespace {
 // node: each row goes through one of them.
 MeterPoint next_point(PlanWalk *walk, bool sometimes) {
   const MeterPoint point = ++walk->points;
+  if (sometimes) return point;
   ListCell *cell = nullptr;
-  foreach (cell, walk->open)
-    if (!sometimes && foreach_current_index(cell) >= walk->open_below) {
-      static_cast<MeterSpec *>(lfirst(cell))->above = point;
-      walk->open = foreach_delete_current(walk->open, cell);
-    }
+  for_each_from(cell, walk->open, walk->open_below) static_cast<MeterSpec *>(lfirst(cell))->above = point;
+  walk->open = list_truncate(walk->open, walk->open_below);
   return point;
 }
 

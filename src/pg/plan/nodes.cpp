@@ -61,8 +61,9 @@ bool is_sorted(const Plan *plan) {
 std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan) {
   std::uint32_t mask = 0;
   ListCell *cell = nullptr;
+  if (is_sorted(plan)) return 0;
   foreach (cell, plan->targetlist)
-    if (!is_sorted(plan) && static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
+    if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
       mask |= flow_decides(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
   return mask;
 }
@@ -309,10 +310,6 @@ NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify
 }
 
 bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
-
-}  // namespace
-
-namespace {
 
 NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   walk->largest_node_id = std::max(walk->largest_node_id, plan->plan_node_id);

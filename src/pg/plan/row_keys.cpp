@@ -28,12 +28,8 @@ struct BaseColumn {
 BaseColumn of_table(const PlanWalk *walk, Index rti, AttrNumber attno) {
   while (walk->parent[rti] != 0 &&
          rt_fetch(walk->parent[rti], walk->plan->rtable)->relkind == RELKIND_PARTITIONED_TABLE) {
-    const AppendRelInfo *child = nullptr;
-    ListCell *cell = nullptr;
-    foreach (cell, walk->plan->appendRelations)
-      if (static_cast<const AppendRelInfo *>(lfirst(cell))->child_relid == rti)
-        child = static_cast<const AppendRelInfo *>(lfirst(cell));
-    if (child == nullptr || attno > child->num_child_cols || child->parent_colnos[attno - 1] == 0) return {};
+    const AppendRelInfo *child = walk->child[rti];
+    if (attno > child->num_child_cols || child->parent_colnos[attno - 1] == 0) return {};
     rti = child->parent_relid;
     attno = child->parent_colnos[attno - 1];
   }

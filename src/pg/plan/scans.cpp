@@ -185,13 +185,16 @@ Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
   return everything(walk);
 }
 
+List *variables_of(List *expressions) {
+  return pull_var_clause(reinterpret_cast<Node *>(expressions),
+                         PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+}
+
 // The last column that the node's expressions take from such rows.
 int highest_index(const CustomScan *scan) {
   int highest = 0;
   ListCell *cell = nullptr;
-  const List *variables =
-      pull_var_clause(reinterpret_cast<Node *>(list_concat_copy(scan->scan.plan.targetlist, scan->scan.plan.qual)),
-                      PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+  const List *variables = variables_of(list_concat_copy(scan->scan.plan.targetlist, scan->scan.plan.qual));
   foreach (cell, variables)
     if (const auto *variable = static_cast<const Var *>(lfirst(cell)); variable->varno == INDEX_VAR)
       highest = std::max<int>(highest, variable->varattno);
@@ -203,8 +206,7 @@ int highest_index(const CustomScan *scan) {
 bool reads_its_relations(const PlanWalk *walk, CustomScan *scan) {
   if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
   ListCell *cell = nullptr;
-  const List *variables = pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
-                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+  const List *variables = variables_of(scan->custom_scan_tlist);
   foreach (cell, variables) {
     const int rti = static_cast<const Var *>(lfirst(cell))->varno;
     if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||

@@ -64,11 +64,12 @@ struct PlanWalk {
   const Plan **cte_scan;   // by subplan: a node that scans it
   bool *scanned_twice;     // by subplan
   int largest_node_id;
-  MemoryContext memory;     // what outlives a walk
-  List *foreseen;           // OIDs, see foresee_function
-  int walks;                // begun so far
-  Index *parent;            // the table that a range table entry is a partition or child of, by number; 0: none
-  RelationFacts *relation;  // by number in the range table
+  MemoryContext memory;         // what outlives a walk
+  List *foreseen;               // OIDs, see foresee_function
+  int walks;                    // begun so far
+  Index *parent;                // the table that a range table entry is a partition or child of, by number; 0: none
+  const AppendRelInfo **child;  // what says so, and which of its columns are which
+  RelationFacts *relation;      // by number in the range table
   FlowMemo memo;
   int nesting;  // of the expression at hand in others
 };

@@ -90,14 +90,6 @@ const char *bound_label(Oid function) {
   return psprintf("%s %s", kTrusted, hex);
 }
 
-Oid language_of(Oid function) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) return INTERNALlanguageId;
-  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
-  ReleaseSysCache(tuple);
-  return language;
-}
-
 // Is the function's body looked at when it runs, under a search_path that the caller sets?
 bool finds_by_callers_path(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -303,7 +295,10 @@ bool input_tells(Oid type) noexcept {
 }  // namespace
 
 bool function_is_in_c(Oid function) {
-  const Oid language = language_of(function);
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return true;
+  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
+  ReleaseSysCache(tuple);
   return language == ClanguageId || language == INTERNALlanguageId;
 }
 
