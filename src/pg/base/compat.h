@@ -115,13 +115,12 @@ inline const List *compat_merge_conditions(const ModifyTable *plan) {
 #endif
 }
 
-// What JSON_TABLE was given besides its document (PASSING); 17.
-inline List *compat_passed_values(const TableFunc *function) {
+// What JSON_TABLE was given besides its document (PASSING); 17.  Null before.
+inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #if PG_VERSION_NUM >= 170000
-  return function->passingvalexprs;
+  return &function->passingvalexprs;
 #else
-  (void)function;
-  return NIL;
+  return nullptr;
 #endif
 }
 
@@ -233,15 +232,6 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
   return object_ownercheck(RelationRelationId, relid, role);
 #else
   return pg_class_ownercheck(relid, role);
-#endif
-}
-
-// An anti join that keeps the rows of its inner plan; 16.
-inline bool compat_is_right_anti([[maybe_unused]] JoinType type) {
-#if PG_VERSION_NUM >= 160000
-  return type == JOIN_RIGHT_ANTI;
-#else
-  return false;
 #endif
 }
 

@@ -145,7 +145,21 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   std::uint32_t pays = 0;  // sources of which every row has a value, or whose null is all that decided
   for (int c = 0; c < analysis->columns; ++c) {
     const OutputColumn &column = analysis->column[c];
-    pays |= flow_surely_paid(column.flow);
+    // A call has charged for what it returned, and a null is none.
+    for (std::uint32_t rest = column.flow.paid & analysis->row_decides; rest != 0; rest &= rest - 1) {
+      const int i = std::countr_zero(rest);
+      meter->instead |= 1U << i;
+      meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
+                                         static_cast<std::uint8_t>(i),
+                                         column.type,
+                                         1,
+                                         false,
+                                         true,
+                                         false,
+                                         false,
+                                         true,
+                                         0};
+    }
     for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
       const int i = std::countr_zero(rest);
       const bool stays = (column.stays & 1U << i) != 0;
@@ -156,7 +170,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
       const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
       const int budget = query_meter_budget(meter, i, Operation::read);
       const bool null_is_free = column.flow.pure || column.flow.many;
-      if (null_is_free && (column.flow.elsewhere & 1U << i) != 0)
+      if (null_is_free)
         meter->instead |= 1U << i;
       else
         pays |= 1U << i;
@@ -169,6 +183,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
                                            column.flow.pure,
                                            revealable,
                                            !stays,
+                                           false,
                                            budget};
       else
         meter->budget[budget].fixed += column.flow.count[i];
@@ -179,7 +194,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   for (int i = 0; i < analysis->sources; ++i)
     if ((probes & 1U << i) != 0)
       meter->budget[query_meter_budget(meter, i, Operation::probe)].fixed += (meter->instead & 1U << i) != 0 ? 0 : 1;
-  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0;
+  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0 && meter->instead == 0;
 }
 
 [[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
@@ -307,6 +322,7 @@ void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, Visi
   query_meter_prepare(meter, dest, dest == DestRemote, true);
   for (int i = 0; i < meter->columns; ++i) {
     const MeteredColumn &column = meter->column[i];
+    if (column.charged) continue;
     const Oid type = meter->budget[column.budget].lease.token_type;
     const bool to_reader = dest == DestRemote || !column.as_text;
     const bool revealed = column.revealable && to_reader && read_is_revealed(type);

@@ -32,6 +32,7 @@ struct MeteredColumn {
   bool pure;
   bool revealable;  // tokens: where an output function reveals them, it charges instead
   bool as_text;     // made into text by the query, not by whom it is handed to
+  bool charged;     // by the call that made it
   int budget;
 };
 

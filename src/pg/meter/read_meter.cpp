@@ -28,6 +28,7 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
 
 // Asked for every row, because a row can change the setting or the role (set_config).
 [[gnu::always_inline]] inline bool pays_itself(const QueryMeter *meter, const MeteredColumn &column) {
+  if (column.charged) return true;
   return column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
          read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader());
 }

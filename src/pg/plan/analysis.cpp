@@ -14,14 +14,6 @@ namespace {
 
 constexpr int kMaxWalks = 20000;  // more than columns and parameters of any plan take
 
-// The sources of labelled columns in a value.
-std::uint32_t labelled(const PlanAnalysis *analysis, const Flow &flow) {
-  std::uint32_t mask = flow_explicit(flow);
-  for (int i = 0; i < analysis->sources; ++i)
-    if (analysis->source[i].is_token) mask &= ~(1U << i);
-  return mask;
-}
-
 NodeFlow walk_all(PlanWalk *walk) {
   walk->memo.clear();
   for (int i = 0; i < walk->subplans; ++i) {
@@ -31,53 +23,6 @@ NodeFlow walk_all(PlanWalk *walk) {
   }
   walk->context = 0;
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
-}
-
-// Is it a table of several parts?  Their columns hold the same values.
-bool is_of_parts(const PlannedStmt *plan, const Append *append) {
-  int rti = -1;
-  while ((rti = bms_next_member(append->apprelids, rti)) >= 0)
-    if (rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind == RTE_RELATION) return true;
-  return false;
-}
-
-// A UNION ALL whose rows leave as they are, as a list of plans; NIL for any other plan.  A LIMIT takes no row more than
-// it hands on, but for those that an OFFSET skips.
-List *top_branches(const PlannedStmt *plan) {
-  const Plan *root = plan->planTree;
-  if (IsA(root, Limit) && reinterpret_cast<const Limit *>(root)->limitOffset == nullptr) root = outerPlan(root);
-  if (plan->commandType != CMD_SELECT || !IsA(root, Append) || root->qual != NIL) return NIL;
-  const auto *append = reinterpret_cast<const Append *>(root);
-  return is_of_parts(plan, append) ? NIL : append->appendplans;
-}
-
-// Where a column of one branch holds other labelled values than that of another, each branch pays for its own: the
-// answer would pay for the dearest in every row.
-void meter_branches(PlanWalk *walk, int columns) {
-  List *branches = walk->inject ? top_branches(walk->plan) : NIL;
-  if (branches == NIL) return;
-  const auto n = static_cast<Size>(list_length(branches));
-  auto *rows = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * (n + 1)));
-  for (Size i = 0; i < n; ++i)
-    rows[i] = walk_plan(walk, static_cast<Plan *>(list_nth(branches, static_cast<int>(i))), true);
-  for (int column = 0; column < columns; ++column) {
-    const auto flow = [&](Size i) { return node_flow_column(&rows[i], static_cast<AttrNumber>(column + 1)); };
-    std::uint32_t all = 0;
-    std::uint32_t each = ~0U;
-    for (Size i = 0; i < n; ++i) {
-      all |= labelled(walk->analysis, flow(i));
-      each &= labelled(walk->analysis, flow(i));
-    }
-    if (all == each) continue;
-    for (Size i = 0; i < n; ++i) {
-      Flow value = flow(i);
-      value.elsewhere &= node_flow_decides(rows[i]);
-      ListCell *cell = list_nth_cell(branches, static_cast<int>(i));
-      auto *plan = static_cast<Plan *>(lfirst(cell));
-      meter_target(walk, &plan, column, value, 0);
-      lfirst(cell) = plan;
-    }
-  }
 }
 
 void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
@@ -90,7 +35,7 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
   foreach (cell, targets) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
     Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
-    flow.paid = node_flow_paid(&top, static_cast<AttrNumber>(position));
+    if (OidIsValid(get_element_type(exprType(reinterpret_cast<const Node *>(target->expr))))) flow.paid = 0;
     if (target->resjunk) {
       // Sorted by an index, perhaps.
       if (target->ressortgroupref != 0 && !is_sorted(plan->planTree)) analysis->row_decides |= flow_decides(flow);
@@ -192,19 +137,14 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.subplan_open = static_cast<List **>(palloc0(sizeof(List *) * static_cast<Size>(walk.subplans + 1)));
   walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
   walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
-  walk.cte_scan = static_cast<const Plan **>(palloc0(sizeof(Plan *) * static_cast<Size>(walk.subplans + 1)));
-  walk.scanned_twice = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(walk.subplans + 1)));
   walk.memory = CurrentMemoryContext;
   const Size entries = static_cast<Size>(list_length(plan->rtable)) + 1;
-  walk.parent = static_cast<Index *>(palloc0(sizeof(Index) * entries));
   walk.child = static_cast<const AppendRelInfo **>(palloc0(sizeof(AppendRelInfo *) * entries));
   walk.relation = static_cast<RelationFacts *>(palloc0(sizeof(RelationFacts) * entries));
   ListCell *cell = nullptr;
   foreach (cell, plan->appendRelations) {
     const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
-    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind != RTE_RELATION) continue;
-    walk.parent[child->child_relid] = child->parent_relid;
-    walk.child[child->child_relid] = child;
+    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION) walk.child[child->child_relid] = child;
   }
 
   MemoryContext scratch[2] = {};
@@ -227,14 +167,14 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.last = true;
   analysis->unmetered = false;  // walks before this one did not know all that parameters hold
   const NodeFlow top = walk_all(&walk);
-  meter_branches(&walk, top.size);
   describe_output(analysis, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
   analysis->foreseen_function =
       static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
   foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
-  for (int c = 0; c < analysis->columns; ++c) analysis->values += std::popcount(analysis->column[c].carries);
+  for (int c = 0; c < analysis->columns; ++c)
+    analysis->values += std::popcount(analysis->column[c].carries | analysis->column[c].flow.paid);
   analysis->beyond_count = is_beyond_count(*analysis);
   describe_types(analysis);
   for (MemoryContext context : scratch)

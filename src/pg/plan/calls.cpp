@@ -216,10 +216,8 @@ Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call) {
 
 Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   if (const MeterSpec *meter = meter_spec(reinterpret_cast<Node *>(call)); meter != nullptr) {
-    meter_found(walk, meter);
-    Flow flow = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
-    if ((meter->flags & kMeterKeeps) == 0 && !walk->index_condition) return flow_paid(flow);
-    return flow;
+    meter_found(walk, meter);  // whoever asked for it asks again, and finds it
+    return walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
   }
   if (is_bare_call(walk, scope, reinterpret_cast<Node *>(call))) {
     const Flow result = bare_call_flow(walk, call);
@@ -229,10 +227,6 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
     return result;
   }
   Flow flow = list_flow(walk, scope, call->args);
-  // A row of unnest(ARRAY[a, b]) holds one of them.
-  if (const auto *array = static_cast<const ArrayExpr *>(call->args != NIL ? linitial(call->args) : nullptr);
-      call->funcid == F_UNNEST_ANYARRAY && IsA(array, ArrayExpr) && !array->multidims)
-    flow = alternatives_flow(walk, scope, array->elements, Computed::all);
   if (describes_token(call)) {
     flow_clear_explicit(&flow);
     return flow;

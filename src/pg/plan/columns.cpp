@@ -17,12 +17,6 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// The table whose partitions and children share its rows.
-Index root_of(const PlanWalk *walk, Index rti) {
-  while (walk->parent[rti] != 0) rti = walk->parent[rti];
-  return rti;
-}
-
 // Entries of the protected columns of a range table entry by attribute number.
 const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
   RelationFacts *facts = &walk->relation[rti];
@@ -49,22 +43,6 @@ const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
   return facts;
 }
 
-// May two values of the source be of different rows of one table?  What has no column of its own may.
-bool is_repeated(PlanWalk *walk, const Source &source) {
-  if (source.attno == InvalidAttrNumber) return true;
-  Index found = 0;
-  for (Index rti = 1; rti <= static_cast<Index>(list_length(walk->plan->rtable)); ++rti) {
-    const RelationFacts *facts = relation_facts(walk, rti);
-    bool holds = false;
-    for (int i = 0; i < facts->size; ++i) holds |= source_is(facts->column[i].source, source);
-    if (!holds) continue;
-    const Index root = root_of(walk, rti);
-    if (found != 0 && found != root) return true;
-    found = root;
-  }
-  return false;
-}
-
 int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
   for (int i = 0; i < analysis->sources; ++i)
@@ -75,7 +53,6 @@ int source_index(PlanWalk *walk, const Source &wanted) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
   analysis->source[analysis->sources] = wanted;
-  if (is_repeated(walk, wanted)) walk->repeated |= 1U << analysis->sources;
   return analysis->sources++;
 }
 
@@ -116,7 +93,7 @@ Flow partition_flow(PlanWalk *walk, Index rti) {
   if (relation_facts(walk, rti)->size == 0) return flow;
   if (!facts->partition_known) {
     const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
-    const Index parent = walk->parent[rti];
+    const Index parent = parent_of(walk, rti);
     ListCell *cell = nullptr;
     // Where every source is one of a table above, what is above was looked at for that.
     if (parent != 0 && !has_source_of_its_own(*facts, relid)) {
@@ -126,8 +103,9 @@ Flow partition_flow(PlanWalk *walk, Index rti) {
       foreach (cell, ancestors) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
     }
     if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) {
-      const bool expanded = std::find(walk->parent, walk->parent + list_length(walk->plan->rtable) + 1, rti) !=
-                            walk->parent + list_length(walk->plan->rtable) + 1;
+      bool expanded = false;
+      for (Index child = 1; child <= static_cast<Index>(list_length(walk->plan->rtable)); ++child)
+        expanded |= parent_of(walk, child) == rti;
       const List *tables = expanded ? list_make1_oid(relid) : find_all_inheritors(relid, AccessShareLock, nullptr);
       foreach (cell, tables) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
     }
@@ -167,8 +145,6 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   else if (attno <= facts->columns)
     for (int at = facts->first[attno]; at != 0; at = facts->next[at - 1]) add(at - 1);
   flow.pure = columns == 1 || (attno == 0 && columns > 0);
-  if (attno == 0) flow.row_of = entry->relid;
-  flow_set_elsewhere(&flow, walk->repeated);
   return flow;
 }
 
@@ -182,11 +158,8 @@ Flow everything(PlanWalk *walk) {
 
 Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) {
   switch (variable->varno) {
-    case OUTER_VAR: {
-      Flow flow = node_flow_column(scope.outer, variable->varattno);
-      flow.paid = node_flow_paid(scope.outer, variable->varattno);
-      return flow;
-    }
+    case OUTER_VAR:
+      return node_flow_column(scope.outer, variable->varattno);
     case INNER_VAR:
       return node_flow_column(scope.inner, variable->varattno);
     case INDEX_VAR:

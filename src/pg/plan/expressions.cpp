@@ -62,8 +62,6 @@ struct OneOf {
   Flow chosen() const noexcept {
     Flow one = flow;
     one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
-    one.mixed = true;
-    if (one.pure) flow_set_elsewhere(&one, ~0U);
     return one;
   }
 };
@@ -72,16 +70,13 @@ struct OneOf {
 
 Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
   OneOf result;
-  std::uint32_t paid = 0;
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, list) {
     const Flow value = walk_expression(walk, own, static_cast<Node *>(lfirst(cell)));
     result.add(value);
-    if (computed == Computed::all || cell == list_head(list)) paid |= value.paid;
     if (computed == Computed::in_turn) own = scope_if(own, flow_decides(result.flow));
   }
-  result.flow.paid = paid;
   if (computed == Computed::all) result.copies = false;  // which one it is has been found out from all
   return result.chosen();
 }
@@ -124,14 +119,12 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
   for (int i = 0; i < kMaxSources; ++i)
     if (result.flow.count[i] == 0 && decides.count[i] != 0) result.flow.count[i] = 1;
   result.flow.implicit |= flow_decides(decides);
-  result.flow.paid = 0;  // one of them is computed
   return result.chosen();
 }
 
 // Columns are computed until a pair differs.
 Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareExpr *compare) {
   Flow flow = kNoFlow;
-  std::uint32_t paid = 0;
   ExprScope own = scope;
   ListCell *left = nullptr;
   ListCell *right = nullptr;
@@ -139,10 +132,8 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareEx
   forboth(left, compare->largs, right, compare->rargs) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(right))));
-    if (left == list_head(compare->largs)) paid = flow.paid;
     own.rows |= flow_decides(flow);
   }
-  flow.paid = paid;
   return flow;
 }
 
@@ -160,14 +151,12 @@ namespace {
 // Subscripts of null are not computed.
 Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, const SubscriptingRef *subscript) {
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(subscript->refexpr));
-  const std::uint32_t paid = flow.paid;
   ExprScope own = scope;
   own.rows |= flow_decides(flow);
   flow_add(&flow, list_flow(walk, own, subscript->refupperindexpr));
   flow_add(&flow, list_flow(walk, own, subscript->reflowerindexpr));
   flow_add(&flow, walk_expression(walk, own, reinterpret_cast<Node *>(subscript->refassgnexpr)));
   flow.many = flow.many && type_nests(subscript->refrestype);
-  flow.paid = paid;
   return flow;
 }
 
@@ -181,15 +170,12 @@ Flow table_flow(PlanWalk *walk, const ExprScope &scope, TableFunc *table) {
 // AND and OR: those before it decide whether one is computed.
 Flow condition_flow(PlanWalk *walk, const ExprScope &scope, const BoolExpr *condition) {
   Flow flow = kNoFlow;
-  std::uint32_t paid = 0;
   ExprScope own = scope;
   ListCell *cell = nullptr;
   foreach (cell, condition->args) {
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
-    if (cell == list_head(condition->args)) paid = flow.paid;
     own = scope_if(own, flow_decides(flow));
   }
-  flow.paid = paid;
   return flow;
 }
 
@@ -201,28 +187,21 @@ Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, ArrayCoerceExpr *
   inner.case_test = kept_flow(element);
   Flow flow = walk_expression(walk, inner, reinterpret_cast<Node *>(cast->elemexpr));
   flow.many = array.many;
-  flow.paid = array.paid;  // elements, of which there may be none
   return flow;
 }
 
-// A field of a row: of the whole row of a table, or of a column of another table's row type.
+// A field of a row: of the whole row of a table, or any field of another row.
 Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
   const auto *row = reinterpret_cast<Var *>(select->arg);
-  const bool base = IsA(select->arg, Var) && !IS_SPECIAL_VARNO(row->varno) &&
-                    (scope.scan == nullptr || static_cast<Index>(row->varno) != scope.scan_relid);
-  if (base && row->varattno == 0) return relation_flow(walk, static_cast<Index>(row->varno), select->fieldnum);
+  if (IsA(select->arg, Var) && !IS_SPECIAL_VARNO(row->varno) && row->varattno == 0 &&
+      (scope.scan == nullptr || static_cast<Index>(row->varno) != scope.scan_relid))
+    return relation_flow(walk, static_cast<Index>(row->varno), select->fieldnum);
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(select->arg));
   auto *argument = reinterpret_cast<Node *>(select->arg);
   if (metered_call(argument) != nullptr && exprType(argument) == RECORDOID) meter_field(select);
   flow.many = flow.many && !is_fixed_size(select->resulttype);
-  const bool whole = flow.pure && OidIsValid(flow.row_of);
   flow.pure = false;
-  if (!base && !whole) return flow;
-  const Oid row_of = whole ? flow.row_of : get_typ_typrelid(getBaseType(row->vartype));
-  for (int i = 0; i < walk->analysis->sources; ++i) {
-    const Source &source = walk->analysis->source[i];
-    if (source.relid == row_of && source.attno != select->fieldnum) flow.count[i] = 0;
-  }
+  flow.paid = 0;
   return flow;
 }
 
@@ -255,9 +234,8 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     case T_NullTest: {
       const auto *test = reinterpret_cast<NullTest *>(node);
       const Flow argument = walk_expression(walk, scope, reinterpret_cast<Node *>(test->arg));
-      // A row is tested for nulls in it, which only a table's are sure to be of columns.
-      const bool computed = test->argisrow && !OidIsValid(argument.row_of);
-      flow.implicit = !argument.pure || computed ? flow_decides(argument) : argument.implicit;
+      // A row is tested for nulls in it.
+      flow.implicit = !argument.pure || test->argisrow ? flow_decides(argument) : argument.implicit;
       return flow;
     }
     case T_FuncExpr:
@@ -278,6 +256,7 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
         if (first.count[i] == 0 && result.count[i] != 0) first.count[i] = 1;
       first.implicit |= flow_decides(result);
       first.pure = false;
+      first.paid = 0;
       return first;
     }
     case T_ScalarArrayOpExpr: {
@@ -383,9 +362,8 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
   key.rows = scope.rows;
   key.context = walk->context;
   key.taken = scope.taken;
-  key.flags = (scope.foreign ? 1U : 0U) | (scope.charged ? 2U : 0U) | (scope.input_paid ? 4U : 0U) |
-              (walk->index_condition ? 8U : 0U) | (walk->last ? 16U : 0U) | (scope.disclosing != nullptr ? 32U : 0U) |
-              (scope.sometimes ? 64U : 0U);
+  key.flags = (scope.foreign ? 1U : 0U) | (walk->index_condition ? 8U : 0U) | (walk->last ? 16U : 0U) |
+              (scope.disclosing != nullptr ? 32U : 0U) | (scope.sometimes ? 64U : 0U);
   return key;
 }
 

@@ -32,18 +32,12 @@ Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
     flow = node->column[attno - 1];
   else if (attno == 0)
     for (int i = 0; i < node->size; ++i) flow_add(&flow, node->column[i]);
-  flow.paid = 0;
   return flow;
 }
 
-void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept {
-  for (int i = 0; rows->valid && i < (rows->uniform ? 1 : rows->size); ++i) flow_set_elsewhere(&rows->column[i], mask);
-}
-
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
-  // A null that comes from elsewhere is no value either.
+  // A null of the one or the other is no value.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
-  const bool mixed = into->mixed || other.mixed || flow_explicit(*into) != flow_explicit(other);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
   for (int i = 0; i < kMaxSources; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
   for (int i = 0; i < kMaxSources; ++i) {
@@ -60,10 +54,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   }
   into->implicit |= other.implicit;
   into->paid &= other.paid;
-  into->mixed = mixed;
   into->pure = pure;
-  into->elsewhere |= other.elsewhere;
-  if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }
 
@@ -74,10 +65,6 @@ NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sour
       result.implicit |= nodes[i].implicit;
       result.order |= nodes[i].order;
     }
-  // A row of one alternative is paid for, too, where only another's are decided on.
-  const auto paid = [&](const NodeFlow &node, const Flow &flow) {
-    return flow.paid | (node_flow_decides(result) & ~(node_flow_decides(node) | flow.implicit));
-  };
   bool first = true;
   for (int i = 0; i < n; ++i) {
     if (!nodes[i].valid) continue;
@@ -86,12 +73,10 @@ NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sour
       result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));
     }
     for (int k = 0; k < std::min(result.size, nodes[i].size); ++k) {
-      Flow column = nodes[i].column[k];
-      column.paid = paid(nodes[i], column);
       if (first)
-        result.column[k] = column;
+        result.column[k] = nodes[i].column[k];
       else
-        flow_alternative(&result.column[k], column, sources);
+        flow_alternative(&result.column[k], nodes[i].column[k], sources);
     }
     first = false;
   }

@@ -21,12 +21,9 @@ constexpr std::uint32_t kMaxCost = 1U << 28;  // of one value; more than an arra
 struct Flow {
   std::uint16_t count[kMaxSources];  // explicit: values of each source in here
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
-  std::uint32_t paid;                // sources charged as read on the way, whenever this is computed
-  std::uint32_t elsewhere;           // of these sources another value may have decided than the one that is null here
-  Oid row_of;                        // of a pure flow: the relation that it is a whole row of
+  std::uint32_t paid;                // sources that a call has charged for, of which this is the result as it is
   bool pure;                         // an unmodified copy of one column or row: null means no value
   bool many;                         // an array or holding one: the counts are per element
-  bool mixed;                        // one of several values, which may be of anyone's choice
 
   bool operator==(const Flow &) const = default;
 };
@@ -47,10 +44,8 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
   for (int i = 0; i < kMaxSources; ++i)
     into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
   into->implicit |= other.implicit;
-  into->paid |= other.paid;
-  into->elsewhere |= other.elsewhere;
+  into->paid = 0;
   into->pure = false;
-  into->mixed |= other.mixed;
   into->many |= other.many;
 }
 
@@ -60,16 +55,12 @@ inline void flow_max(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid &= other.paid;
   into->pure = into->pure && other.pure;
-  into->mixed |= other.mixed;
-  into->elsewhere |= other.elsewhere;
-  if (into->row_of != other.row_of) into->row_of = InvalidOid;
   into->many |= other.many;
 }
 
 // The values were charged for already, or turned into something that is none.
 inline void flow_clear_explicit(Flow *flow) noexcept {
   std::fill(std::begin(flow->count), std::end(flow->count), std::uint16_t{0});
-  flow->elsewhere = 0;
   flow->pure = flow->many = false;
 }
 
@@ -77,32 +68,16 @@ inline void flow_clear_explicit(Flow *flow) noexcept {
 inline Flow flow_paid(const Flow &arguments) noexcept {
   Flow flow = kNoFlow;
   flow.implicit = arguments.implicit;
-  flow.paid = arguments.paid | flow_explicit(arguments);
-  flow.elsewhere = arguments.elsewhere;
+  flow.paid = flow_explicit(arguments);
   return flow;
 }
-
-// What was paid for it, null or not.
-inline std::uint32_t flow_surely_paid(const Flow &flow) noexcept { return flow.paid & ~flow.elsewhere; }
 
 // All that decided: explicit values become implicit.
 inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_explicit(flow) | flow.implicit; }
 
 // Of the sources in `mask`, those that a row handed over with `flow` is a probe of: a value
-// that is there itself, or was charged as read, is none besides.  Where it is null, its meter sees to it.
-inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept {
-  return mask & ~(flow_explicit(flow) | flow.paid);
-}
-
-// The same where `flow` is kept without a meter, as an element of an array.
-inline std::uint32_t flow_kept_probes(std::uint32_t mask, const Flow &flow) noexcept {
-  return flow_probes(mask, flow) | (mask & flow.elsewhere & flow_explicit(flow));
-}
-
-// A null in place of `flow` may be of another row, or of none, than those that the sources in `mask` decided on.
-inline void flow_set_elsewhere(Flow *flow, std::uint32_t mask) noexcept {
-  flow->elsewhere |= mask & flow_explicit(*flow);
-}
+// that is metered itself is none besides.  Where it is null, its meter sees to it.
+inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept { return mask & ~flow_explicit(flow); }
 
 // Raises while enforcing: a value may hold kMaxFlowCount values of a source, and nobody knows how many more.
 void flow_refuse_beyond_count();
@@ -128,18 +103,8 @@ inline std::uint32_t node_flow_decides(const NodeFlow &rows) noexcept { return r
 // Rows of `size` columns, each of the same flow.
 NodeFlow node_flow_uniform(const Flow &flow, int size);
 
-// The flow of a node's column, or of all of them (attno 0), without what was paid for it; nothing for a null node.
+// The flow of a node's column, or of all of them (attno 0); nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
-
-// What was paid for a column, where each row of the node is charged for as a whole.
-inline std::uint32_t node_flow_paid(const NodeFlow *node, AttrNumber attno) noexcept {
-  return node != nullptr && node->valid && !node->uniform && attno > 0 && attno <= node->size
-             ? node->column[attno - 1].paid
-             : 0;
-}
-
-// flow_set_elsewhere for each column.
-void node_flow_set_elsewhere(NodeFlow *rows, std::uint32_t mask) noexcept;
 
 // Like flow_max, but where one alternative holds values of one source and the other of
 // another source of the same token type, the result holds one of them, not both.

@@ -9,40 +9,8 @@
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
 
-extern "C" {
-#include "optimizer/optimizer.h"
-}
-
 namespace redoubt::pg {
 namespace {
-
-// The input of window aggregates that carry it out is paid for once per input row: a
-// moving frame evaluates the arguments again and again.  So are the probes of rows that they keep, which it returns.
-std::uint32_t walk_window_input(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
-  Flow input = kNoFlow;
-  ListCell *cell = nullptr;
-  List *functions = pull_var_clause(reinterpret_cast<Node *>(plan->targetlist),
-                                    PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_PLACEHOLDERS);
-  foreach (cell, functions)
-    if (IsA(lfirst(cell), WindowFunc))
-      flow_add(&input, window_input(walk, scope, static_cast<WindowFunc *>(lfirst(cell))));
-  std::uint32_t kept = 0;
-  foreach (cell, functions)
-    if (IsA(lfirst(cell), WindowFunc)) kept |= window_kept_rows(walk, scope, static_cast<WindowFunc *>(lfirst(cell)));
-  meter_rows(walk, &plan->lefttree, input);
-  meter_kept(walk, &plan->lefttree, kept);
-  return kept;
-}
-
-// Grouping sets that one order does not serve sort their input again and evaluate the
-// arguments of aggregates again: those are paid for once per input row, as a window's are.
-bool sorts_again(const Agg *agg) {
-  const auto sorts = [](const Agg *set) { return set->aggstrategy == AGG_SORTED || set->aggstrategy == AGG_PLAIN; };
-  int sorted = sorts(agg) ? 1 : 0;
-  ListCell *cell = nullptr;
-  foreach (cell, agg->chain) sorted += sorts(static_cast<const Agg *>(lfirst(cell))) ? 1 : 0;
-  return sorted > 1;
-}
 
 // The sources of a column of a recursion that its steps may put more of into one value than a count says.
 struct Growth {
@@ -102,7 +70,7 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, No
       added.count[i] = static_cast<std::uint16_t>(std::max(more, 0));
     }
     added.pure = false;
-    meter_target(walk, &innerPlan(plan), k, added, kMeterKeeps);
+    meter_target(walk, &innerPlan(plan), k, added, 0);
   }
 }
 
@@ -121,7 +89,6 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
   Plan *plan = &agg->plan;
   const NodeFlow *rows = scope->outer;
-  scope->disclosing = disclosing_aggregates(walk, *scope, plan);
   std::uint32_t mask = key_decides(walk, rows, outerPlan(plan), agg->numCols, agg->grpColIdx, Keys::together);
   ListCell *cell = nullptr;
   foreach (cell, agg->chain) {
@@ -129,14 +96,11 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
     mask |= key_decides(walk, rows, outerPlan(plan), set->numCols, set->grpColIdx, Keys::together);
   }
   scope->taken |= mask | rows->order;  // the keys decide where a row is kept
-  const auto [kept, ordered] = kept_rows(walk, *scope, plan);
-  if (ordered) mask |= rows->order;
-  if (sorts_again(agg)) {
-    scope->input_paid = true;
-    meter_rows(walk, &plan->lefttree, disclosed_input(walk, *scope, plan));
-  }
-  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_kept(walk, &plan->lefttree, kept);
-  return mask | kept;
+  const TakenRows taken = taken_rows(walk, *scope, plan);
+  scope->disclosing = taken.disclosing;
+  if (taken.ordered) mask |= rows->order;
+  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_kept(walk, &plan->lefttree, taken.decides);
+  return mask | taken.decides;
 }
 
 std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
@@ -146,7 +110,9 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
       key_decides(walk, rows, outerPlan(&window->plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
       key_decides(walk, rows, outerPlan(&window->plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
   scope->taken |= keys;
-  return keys | walk_window_input(walk, *scope, &window->plan) | walk_quals(walk, *scope, window->runCondition) |
+  const std::uint32_t kept = taken_rows(walk, *scope, &window->plan).decides;
+  meter_kept(walk, &outerPlan(window), kept);
+  return keys | kept | walk_quals(walk, *scope, window->runCondition) |
          walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
 }
 

@@ -66,14 +66,21 @@ MeterPoint next_point(PlanWalk *walk, bool sometimes) {
 // A meter of probes at a point of its own.
 Expr *probe_meter(PlanWalk *walk, Expr *expression, std::uint32_t mask, std::uint16_t flags, bool sometimes) {
   const MeterPoint point = next_point(walk, sometimes);
-  Expr *meter =
-      meter_wrap(expression, kNoFlow, mask, walk->analysis->source, flags | kMeterKeeps | kMeterProbes, point);
+  Expr *meter = meter_wrap(expression, kNoFlow, mask, walk->analysis->source, flags | kMeterProbes, point);
   walk->open = lappend(walk->open, meter_spec(reinterpret_cast<const Node *>(meter)));
   return meter;
 }
 
-Expr *value_meter(const PlanWalk *walk, Expr *expression, const Flow &flow, std::uint16_t flags) {
-  return meter_wrap(expression, flow, 0, walk->analysis->source, flags, kAnswer);
+// Is the expression a meter of values (flags: 0) or probes (kMeterProbes), with or without others in between?
+bool has_meter(const Node *expression, std::uint16_t flags) {
+  for (const MeterSpec *spec = nullptr; (spec = meter_spec(expression)) != nullptr; expression = metered(expression))
+    if ((spec->flags & (kMeterProbes | kMeterRows)) == flags) return true;
+  return false;
+}
+
+Expr *value_meter(const PlanWalk *walk, Expr *expression, const Flow &flow, std::uint32_t decides,
+                  std::uint16_t flags) {
+  return meter_wrap(expression, flow, decides & flow_explicit(flow), walk->analysis->source, flags, kAnswer);
 }
 
 }  // namespace
@@ -84,13 +91,13 @@ void meter_found(PlanWalk *walk, const MeterSpec *meter) {
   walk->found = lappend(walk->found, const_cast<MeterSpec *>(meter));
 }
 
-void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags) {
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides) {
   const auto target_at = [&] { return static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position)); };
   if (flow_explicit(flow) == 0 || is_meter(reinterpret_cast<Node *>(target_at()->expr))) return;
   if (!meter_is_due(walk)) return;
   if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
   TargetEntry *target = target_at();
-  target->expr = value_meter(walk, target->expr, flow, flags | flow_flags(flow));
+  target->expr = value_meter(walk, target->expr, flow, decides, flow_flags(flow));
 }
 
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
@@ -100,12 +107,13 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
     auto *node = static_cast<Node *>(lfirst(cell));
     auto *target = IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node) : nullptr;
     if (target != nullptr && target->resjunk) continue;
-    Flow flow = walk_expression(walk, scope, node);
+    const Flow flow = walk_expression(walk, scope, node);
     if (flow_explicit(flow) == 0) continue;
-    flow.elsewhere &= scope.charged ? 0 : scope.rows | walk->context | flow.implicit;
-    if (!meter_is_due(walk)) return;
     Expr *const value = target != nullptr ? target->expr : reinterpret_cast<Expr *>(node);
-    Expr *metered = value_meter(walk, value, flow, flags | flow_flags(flow));
+    if (has_meter(reinterpret_cast<const Node *>(value), 0)) continue;
+    if (!meter_is_due(walk)) return;
+    Expr *metered =
+        value_meter(walk, value, flow, scope.rows | walk->context | flow.implicit, flags | flow_flags(flow));
     if (target != nullptr)
       target->expr = metered;
     else
@@ -154,19 +162,12 @@ Expr **row_meter_place(PlanWalk *walk, Plan **slot, std::uint16_t flags) {
   return &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr;
 }
 
-// Is the expression a meter of probes, or one of values around it?
-bool has_probe_meter(const Node *expression) {
-  for (const MeterSpec *spec = nullptr; (spec = meter_spec(expression)) != nullptr; expression = metered(expression))
-    if ((spec->flags & kMeterProbes) != 0) return true;
-  return false;
-}
-
 }  // namespace
 
 void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
   if (flow_explicit(flow) == 0) return;
   if (Expr **place = row_meter_place(walk, slot, 0); place != nullptr)
-    *place = value_meter(walk, *place, flow, kMeterKeeps | kMeterRows);
+    *place = value_meter(walk, *place, flow, 0, kMeterRows);
 }
 
 void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
@@ -183,7 +184,7 @@ void meter_handed(PlanWalk *walk, const ExprScope &scope, List *arguments, std::
   };
   ListCell *cell = nullptr;
   foreach (cell, arguments)
-    if (has_probe_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))))) return;
+    if (has_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))), kMeterProbes)) return;
   if (!meter_is_due(walk)) return;
   cell = list_head(arguments);
   Expr *metered = probe_meter(walk, value_of(lfirst(cell)), mask, 0, scope.sometimes);

@@ -24,7 +24,7 @@ Oid meter_function_oid() {
   return function_oid;
 }
 
-Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags,
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
                  MeterPoint point) {
   const Oid function = meter_function_oid();
   if (!OidIsValid(function))
@@ -33,9 +33,9 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const
   MeterSpec spec = {flags, 0, point, kAnswer, {}};
   for (int i = 0; i < kMaxSources; ++i)
     if (flow.count[i] != 0)
-      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token,
-                                 (flow.elsewhere & 1U << i) != 0, Operation::read};
-    else if ((probes & 1U << i) != 0)
+      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token, (decides & 1U << i) != 0,
+                                 Operation::read};
+    else if ((decides & 1U << i) != 0)
       spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, false, Operation::probe};
   const Size size = meter_spec_size(spec.items);
   auto *bytes = static_cast<bytea *>(palloc0(VARHDRSZ + size));

@@ -13,10 +13,9 @@ namespace redoubt::pg {
 enum MeterFlags : std::uint16_t {
   kMeterPure = 1,     // a null holds no value and is free, see MeterItem
   kMeterMany = 2,     // counts are per element of arrays
-  kMeterKeeps = 4,    // pays for a copy that is made: the value itself stays protected
-  kMeterReveals = 8,  // tokens that an output function is about to reveal are left to it
-  kMeterRows = 16,    // pays for something of the row other than the value it is around
-  kMeterProbes = 32,  // counts the row as a probe of the columns that decided on it
+  kMeterReveals = 4,  // tokens that an output function is about to reveal are left to it
+  kMeterRows = 8,     // pays for something of the row other than the value it is around
+  kMeterProbes = 16,  // counts the row as a probe of the columns that decided on it
 };
 
 // Where rows are counted as probes.  Points make a tree: rows that pass one go on to the point above, which asks for
@@ -31,14 +30,10 @@ Oid meter_function_oid();
 void meter_function_changed();
 
 // meter_wrap returns a call of the meter around `expression` for the explicit counts of
-// `flow`, and a probe of each source in `probes` that has no such count, at `point`; a null costs for
-// sources in flow.elsewhere.  Palloc'd in the current context.
-Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t probes, const Source *sources, std::uint16_t flags,
+// `flow`, of which a null costs as much where the source is in `decides`, and a probe of each source in `decides` that
+// has no such count, at `point`.  Palloc'd in the current context.
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
                  MeterPoint point);
-
-// meter_of returns the flags of a meter put into a plan by meter_wrap, or -1 for any
-// other expression.
-int meter_of(const Node *expression);
 
 // One token type that a meter charges for.
 struct MeterItem {

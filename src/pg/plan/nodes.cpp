@@ -46,9 +46,7 @@ NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *ta
   int i = 0;
   ListCell *cell = nullptr;
   foreach (cell, targets) {
-    rows.column[i] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
-    if (!scope.charged || !computes_for_each_row(scope.plan)) rows.column[i].paid = 0;
-    ++i;
+    rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
   }
   return rows;
 }
@@ -75,22 +73,6 @@ std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std:
   ExprScope pairs = scope;
   pairs.rows |= clauses;
   return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
-}
-
-// A row without a partner has nulls in its place: they tell of the values that decided that there is none.
-void extend_rows(const Plan *join, Inputs *inputs, std::uint32_t decides) {
-  const JoinType type = reinterpret_cast<const Join *>(join)->jointype;
-  if (type == JOIN_LEFT || type == JOIN_FULL || type == JOIN_ANTI) node_flow_set_elsewhere(&inputs->inner, decides);
-  if (type == JOIN_RIGHT || type == JOIN_FULL || compat_is_right_anti(type))
-    node_flow_set_elsewhere(&inputs->outer, decides);
-}
-
-bool is_join(const Plan *plan) { return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin); }
-
-// Groups of a set leave the columns of the others null.
-bool has_grouping_sets(const Plan *plan) {
-  return IsA(plan, Agg) && (reinterpret_cast<const Agg *>(plan)->groupingSets != NIL ||
-                            reinterpret_cast<const Agg *>(plan)->chain != NIL);
 }
 
 // The executor computes what partitions are compared with, before their scans do.  Returns what decides which of them
@@ -319,11 +301,9 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   foreach (cell, plan->initPlan) walk_initplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
-  // Rows that a command writes are charged for as those of an answer are.
-  const bool written = IsA(plan, ModifyTable) && plan == walk->plan->planTree;
   const std::uint32_t context = walk->context;
   walk->context |= walk_gate(walk, scope, plan);
-  inputs.outer = walk_plan(walk, outerPlan(plan), written || (charged && passes_rows_on(plan)));
+  inputs.outer = walk_plan(walk, outerPlan(plan), charged && passes_rows_on(plan));
   walk->context = context;
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop))
@@ -357,14 +337,12 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
     *stops_of(walk, plan) |= stops;
   }
   scope.rows = scope.taken = decides;
-  if (is_join(plan)) extend_rows(plan, &inputs, decides);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
-  scope.charged = charged;
   if (is_base_scan(plan)) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
-  if (has_grouping_sets(plan)) node_flow_set_elsewhere(&rows, inputs.outer.implicit | filters);
+  for (int i = 0; i < rows.size && !(charged && computes_for_each_row(plan)); ++i) rows.column[i].paid = 0;
   rows.implicit = decides;
   rows.order = inputs.sorted;
   if (!IsA(plan, Sort) && !IsA(plan, Agg))

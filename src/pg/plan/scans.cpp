@@ -72,22 +72,6 @@ void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index rel
   scope->scan_relid = relid;
 }
 
-// Its rows may decide on each other.
-void set_elsewhere(NodeFlow *rows) {
-  const Flow *column = rows->column;
-  if (!rows->valid) return;
-  rows->column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(rows->size + 1)));
-  std::copy_n(column, rows->size, rows->column);
-  node_flow_set_elsewhere(rows, ~0U);
-}
-
-bool is_scanned_twice(PlanWalk *walk, int subplan, const Plan *scan) {
-  if (walk->cte_scan[subplan] == nullptr) walk->cte_scan[subplan] = scan;
-  if (walk->cte_scan[subplan] != scan && !walk->scanned_twice[subplan])
-    walk->scanned_twice[subplan] = walk->changed = true;
-  return walk->scanned_twice[subplan];
-}
-
 std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
   Flow flow = kNoFlow;
   std::uint32_t decides = 0;
@@ -127,10 +111,17 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
   if ((runs_code || flow.many) && flow_explicit(flow) != 0) {
     List *document = list_make1(scan->tablefunc->docexpr);
     meter_arguments(walk, *scope, document, runs_code ? 0 : kMeterReveals);
-    scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
     // Columns are given what was passed by expressions of their own.
-    if (flow.many) meter_arguments(walk, *scope, compat_passed_values(scan->tablefunc), kMeterReveals);
-    flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
+    List **const given = compat_passed_values(scan->tablefunc);
+    List *const passed = flow.many && given != nullptr ? std::exchange(*given, NIL) : NIL;
+    meter_arguments(walk, *scope, passed, kMeterReveals);
+    // What columns hold besides.
+    scan->tablefunc->docexpr = nullptr;
+    Flow rest = children_flow(walk, scope_after(*scope, flow_decides(flow)), reinterpret_cast<Node *>(scan->tablefunc));
+    rest.implicit |= flow.implicit;
+    flow = rest;
+    scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
+    if (passed != NIL) *given = passed;
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
   return flow_decides(flow);
@@ -159,7 +150,6 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, For
     ExprScope remote = *scope;
     remote.foreign = true;
     inputs->index = walk_target_list(walk, remote, scan->fdw_scan_tlist);
-    if (scan->scan.scanrelid == 0) node_flow_set_elsewhere(&inputs->index, ~0U);  // joined there
     scope->index = &inputs->index;
   }
   // The conditions of a join made by the foreign server cannot be seen.
@@ -234,7 +224,6 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Cust
     for (int i = 0; i < inputs->index.size; ++i)
       inputs->index.column[i] = custom_column(walk, scan, static_cast<AttrNumber>(i + 1));
   }
-  node_flow_set_elsewhere(&inputs->index, ~0U);
   scope->index = &inputs->index;
   return mask;
 }
@@ -284,14 +273,12 @@ std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *
       if (id < 1 || id > walk->subplans) return 0;
       scan_rows(scope, inputs, walk->subplan[id - 1], relid);
       walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
-      if (is_scanned_twice(walk, id - 1, plan)) set_elsewhere(&inputs->scan);
       walk_called(walk, id, walk->context);
       return inputs->scan.implicit;
     }
     case T_WorkTableScan: {
       const int id = reinterpret_cast<WorkTableScan *>(plan)->wtParam;
       if (id < walk->params) scan_rows(scope, inputs, walk->work_table[id], relid);
-      set_elsewhere(&inputs->scan);  // of the step before
       return inputs->scan.implicit;
     }
     case T_FunctionScan:

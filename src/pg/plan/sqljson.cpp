@@ -38,12 +38,9 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const CompatE
       meter_arguments(walk, handed, document, flags);
       *json.document = static_cast<Node *>(linitial(document));
     }
-    flow = flow_paid(flow);
-    flow.paid = 0;  // where the document is null, nothing else is computed
-    return flow;
+    return flow_paid(flow);
   }
   flow.many = false;
-  flow.paid = 0;
   return flow;
 }
 

@@ -17,7 +17,6 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   const bool fresh = flow_decides(before) == 0;
   flow_max(param, flow);
   if (fresh) param->pure = flow.pure;
-  param->paid = 0;
   if (before != *param) walk->changed = true;
 }
 
@@ -33,7 +32,7 @@ namespace {
 void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
   ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
   auto *root = static_cast<Plan *>(lfirst(cell));
-  meter_kept(walk, &root, flow_kept_probes(value.implicit, value));
+  meter_kept(walk, &root, value.implicit);
   lfirst(cell) = root;
 }
 
@@ -59,15 +58,10 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     value.implicit |= node_flow_decides(*rows);
     return value;
   };
-  const auto scalar = [&](int position) {
-    Flow value = column(position);
-    flow_set_elsewhere(&value, ~0U);  // there may be no row
-    return value;
-  };
   const auto set_each = [&](const List *params) {
     int position = 1;
     ListCell *cell = nullptr;
-    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), scalar(position++));
+    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), column(position++));
   };
   const auto set_all = [&](const Flow &value) {
     ListCell *cell = nullptr;
@@ -78,20 +72,18 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   switch (subplan->subLinkType) {
     case EXPR_SUBLINK:
       set_each(subplan->setParam);
-      return scalar(1);
+      return column(1);
     case MULTIEXPR_SUBLINK:
     case ROWCOMPARE_SUBLINK:
       set_each(subplan->setParam);
       set_each(subplan->paramIds);
       if (subplan->testexpr != nullptr) flow = walk_expression(walk, compared, subplan->testexpr);
-      flow.paid = 0;
       return flow;
     case ARRAY_SUBLINK:
       flow = column(1);
       keep_rows(walk, subplan, flow);
       flow.many = flow_explicit(flow) != 0;
       flow.pure = false;
-      flow_set_elsewhere(&flow, ~0U);
       break;
     case ANY_SUBLINK:
     case ALL_SUBLINK:
@@ -106,7 +98,6 @@ Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
     case CTE_SUBLINK:
       return flow;
   }
-  flow.paid = 0;  // by comparisons with rows of which there may be none
   set_all(flow);
   return flow;
 }

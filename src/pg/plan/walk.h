@@ -60,19 +60,20 @@ struct PlanWalk {
   NodeFlow *work_table;  // by parameter
   int subplans;
   NodeFlow *subplan;
-  std::uint32_t repeated;  // sources of which values from different rows may meet
-  const Plan **cte_scan;   // by subplan: a node that scans it
-  bool *scanned_twice;     // by subplan
   int largest_node_id;
   MemoryContext memory;         // what outlives a walk
   List *foreseen;               // OIDs, see foresee_function
   int walks;                    // begun so far
-  Index *parent;                // the table that a range table entry is a partition or child of, by number; 0: none
-  const AppendRelInfo **child;  // what says so, and which of its columns are which
+  const AppendRelInfo **child;  // by number in the range table: what it is a partition or child of, or null
   RelationFacts *relation;      // by number in the range table
   FlowMemo memo;
   int nesting;  // of the expression at hand in others
 };
+
+// The table that an entry of the range table is a partition or child of; 0: none.
+inline Index parent_of(const PlanWalk *walk, Index rti) {
+  return walk->child[rti] != nullptr ? walk->child[rti]->parent_relid : 0;
+}
 
 // Where an expression is evaluated.
 struct ExprScope {
@@ -85,11 +86,9 @@ struct ExprScope {
   const Flow *case_test;        // what a CaseTestExpr stands for
   bool foreign;                 // evaluated by a foreign server
   const Bitmapset *disclosing;  // transition states (aggtransno) whose input is paid for
-  bool charged;                 // each row of the plan is charged for as a whole
   bool sometimes;               // for some of the rows only, as a condition says
   std::uint32_t rows;           // decided on the rows at hand
   std::uint32_t taken;          // the same of the rows that the plan takes in
-  bool input_paid;              // with the rows below: their arguments are evaluated several times
 };
 
 // The same scope where `mask` decided on the rows besides.
@@ -215,23 +214,13 @@ Flow later_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 // plan/aggregates.cpp
 Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate);
 Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
-// The input of a window aggregate that carries it out, or nothing.
-Flow window_input(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
-// aggtransno of the plan's aggregates that carry their input out.
-Bitmapset *disclosing_aggregates(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
-
-// The input of the plan's aggregates that carry it out, but for those with a FILTER.
-Flow disclosed_input(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
-
-// What the plan's aggregates that keep their input rows, but for those with a FILTER, tell of
-// the columns in scope.taken, and by their own order.
-struct KeptRows {
-  std::uint32_t probes;  // of each row
-  bool ordered;          // a result of any of the plan's aggregates tells in what order the rows come in
+// What becomes of the rows that a plan's aggregates or window functions take in.
+struct TakenRows {
+  std::uint32_t decides;  // of the sources that decided on a row, those that a result keeping the row is a probe of
+  bool ordered;           // a result tells in what order the rows come in
+  Bitmapset *disclosing;  // transition states whose input is carried out
 };
-KeptRows kept_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
-// The probes of a window aggregate.
-std::uint32_t window_kept_rows(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
 
 // plan/write_checks.cpp: what a row tells by passing the checks of its table, and by its triggers.
 // A row as a command leaves it, by attribute number.
@@ -268,8 +257,9 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
 
 // plan/insertion.cpp: meters at points of a plan.
 // Puts a meter around a target list entry of the plan at *slot; inserts a Result node
-// where the plan node there does not compute its target list.  A null costs as a value for sources in flow.elsewhere.
-void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint16_t flags);
+// where the plan node there does not compute its target list.  The value stays where it is; a null costs as one for
+// sources that decided on the row.
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides);
 // Replaces the expressions of an argument list that carry values by metered ones.  A null costs as a value where
 // another one may have decided on the rows of the scope.
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);

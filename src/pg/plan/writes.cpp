@@ -84,9 +84,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
       written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out));
     }
     rest.pure = flow.pure;
-    rest.paid = flow_surely_paid(flow);
-    rest.elsewhere = flow.elsewhere & decides;
-    meter_target(walk, child, position, rest, kMeterKeeps);
+    meter_target(walk, child, position, rest, decides);
     flow_add(&charged, rest);
     ++value;
   }
@@ -141,8 +139,7 @@ void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
   auto *entry = static_cast<TargetEntry *>(linitial(set));
   const MeterSpec *meter = meter_spec(reinterpret_cast<Node *>(entry->expr));
   if (meter != nullptr && (meter->flags & kMeterRows) != 0) return;
-  if (meter_is_due(walk))
-    entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterKeeps | kMeterRows, kAnswer);
+  if (meter_is_due(walk)) entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterRows, kAnswer);
 }
 
 Target make_target(PlanWalk *walk, const ModifyTable *modify, Index rti, CmdType row) {
