@@ -97,14 +97,6 @@ const PartitionPruneInfo *compat_append_pruning(const PlannedStmt *plan, const A
 #endif
 }
 
-inline const AttrNumber *compat_set_op_columns(const SetOp *plan) {
-#if PG_VERSION_NUM >= 180000
-  return plan->cmpColIdx;
-#else
-  return plan->dupColIdx;
-#endif
-}
-
 // The conditions by which a MERGE tells that a row is NOT MATCHED BY SOURCE, one per target; 17.
 inline const List *compat_merge_conditions(const ModifyTable *plan) {
 #if PG_VERSION_NUM >= 170000

@@ -86,9 +86,9 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
 
 }  // namespace
 
-std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
-  Plan *plan = &agg->plan;
-  const NodeFlow *rows = scope->outer;
+std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const auto *agg = reinterpret_cast<Agg *>(plan);
+  const NodeFlow *rows = &inputs->outer;
   std::uint32_t mask = key_decides(walk, rows, outerPlan(plan), agg->numCols, agg->grpColIdx, Keys::together);
   ListCell *cell = nullptr;
   foreach (cell, agg->chain) {
@@ -103,25 +103,26 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg) {
   return mask | taken.decides;
 }
 
-std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window) {
-  const NodeFlow *rows = scope->outer;
+std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const auto *window = reinterpret_cast<WindowAgg *>(plan);
+  const NodeFlow *rows = &inputs->outer;
   const std::uint32_t keys =
       rows->order |
-      key_decides(walk, rows, outerPlan(&window->plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
-      key_decides(walk, rows, outerPlan(&window->plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
+      key_decides(walk, rows, outerPlan(plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
+      key_decides(walk, rows, outerPlan(plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
   scope->taken |= keys;
-  const std::uint32_t kept = taken_rows(walk, *scope, &window->plan).decides;
-  meter_kept(walk, &outerPlan(window), kept);
-  return keys | kept | walk_quals(walk, *scope, window->runCondition) |
-         walk_quals(walk, *scope, list_make2(window->startOffset, window->endOffset));
+  const std::uint32_t kept = taken_rows(walk, *scope, plan).decides;
+  meter_kept(walk, &outerPlan(plan), kept);
+  return keys | kept;
 }
 
-NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan) {
-  const NodeFlow terms[] = {outer, inner};
+std::uint32_t walk_recursion(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *node) {
+  auto *plan = reinterpret_cast<RecursiveUnion *>(node);
+  const NodeFlow terms[] = {inputs->outer, inputs->inner};
   NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
   NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
   if (table != nullptr) {
-    const Growth *growth = limit_growth(walk, outer, table, &rows);
+    const Growth *growth = limit_growth(walk, inputs->outer, table, &rows);
     bool same =
         table->valid && table->size == rows.size && table->implicit == rows.implicit && table->order == rows.order;
     for (int i = 0; same && i < rows.size; ++i) same = rows.column[i] == table->column[i];
@@ -130,7 +131,8 @@ NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &i
     meter_growth(walk, plan, growth, table);
     meter_steps(walk, plan, table);
   }
-  return rows;
+  inputs->outer = rows;
+  return 0;
 }
 
 }  // namespace redoubt::pg

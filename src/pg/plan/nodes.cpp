@@ -1,8 +1,9 @@
-// plan/nodes.cpp - the flow of one plan node and of all below it, from the scans up.
+// plan/nodes.cpp - the engine: the flow of one plan node and of all below it, from the scans up.
 //
-// Scans are in plan/scans.cpp, nodes that put rows together in plan/grouping.cpp; plan/analysis.cpp walks the whole
-// plan, as often as it has to. Invariant: a node type that is not known here is taken to hold and to depend on every
-// protected value of the statement. Covered by test/metering.
+// The kinds of node are in plan/node_table; what only some of them do is here, in plan/scans.cpp and in
+// plan/grouping.cpp.  plan/analysis.cpp walks the whole plan, as often as it has to. Invariant: a node of a kind that
+// is not in the table is taken to hold and to depend on every protected value of the statement.
+// Covered by test/metering.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
@@ -32,22 +33,11 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
   return mask;
 }
 
-namespace {
-
-// Is its target list computed once for each row that it lets out, whatever comes in?
-bool computes_for_each_row(const Plan *plan) {
-  return !IsA(plan, Agg) && !IsA(plan, WindowAgg) && !IsA(plan, ProjectSet) && !IsA(plan, ModifyTable);
-}
-
-}  // namespace
-
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets) {
   NodeFlow rows = node_flow_uniform(kNoFlow, list_length(targets));
   int i = 0;
   ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
-  }
+  foreach (cell, targets) rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
   return rows;
 }
 
@@ -67,13 +57,6 @@ std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan) {
 }
 
 namespace {
-
-// The other conditions of a join see the pairs that `clauses` let pass.
-std::uint32_t walk_join(PlanWalk *walk, const ExprScope &scope, Plan *plan, std::uint32_t clauses) {
-  ExprScope pairs = scope;
-  pairs.rows |= clauses;
-  return clauses | walk_quals(walk, pairs, reinterpret_cast<Join *>(plan)->joinqual);
-}
 
 // The executor computes what partitions are compared with, before their scans do.  Returns what decides which of them
 // are run.
@@ -99,27 +82,72 @@ std::uint32_t walk_pruning(PlanWalk *walk, const ExprScope &scope, const Partiti
   return mask;
 }
 
-// The plans of an Append, of which `mask` decides which are run.
-NodeFlow walk_pruned(PlanWalk *walk, const List *plans, std::uint32_t mask, bool charged) {
+}  // namespace
+
+std::uint32_t walk_append(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const PartitionPruneInfo *pruning =
+      IsA(plan, Append) ? compat_append_pruning(walk->plan, reinterpret_cast<Append *>(plan))
+                        : compat_append_pruning(walk->plan, reinterpret_cast<MergeAppend *>(plan));
   const std::uint32_t context = walk->context;
-  walk->context |= mask;
-  const NodeFlow rows = walk_branches(walk, plans, charged);
+  walk->context |= walk_pruning(walk, *scope, pruning);
+  inputs->outer = walk_branches(walk, member_of<List *>(plan, plan_kind(plan)->plans),
+                                inputs->charged && passes_rows_on(plan));
   walk->context = context;
-  return rows;
+  return inputs->outer.implicit;
 }
 
-// What decides that the input of a node is run, before it has a row.
-std::uint32_t walk_gate(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
-  if (IsA(plan, Result))
-    return walk_quals(walk, scope, reinterpret_cast<List *>(reinterpret_cast<::Result *>(plan)->resconstantqual));
-  if (IsA(plan, Memoize))  // rows that it has already are not made again
-    return flow_decides(
-        walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<Memoize *>(plan)->param_exprs)));
+std::uint32_t walk_limit(PlanWalk *, ExprScope *, Inputs *inputs, Plan *plan) {
+  return inputs->outer.order | order_decides(&inputs->outer, outerPlan(plan));
+}
+
+// The first of those that are equal in some columns.
+std::uint32_t walk_unique(PlanWalk *, ExprScope *, Inputs *inputs, Plan *plan) {
+  return reinterpret_cast<Unique *>(plan)->numCols == list_length(plan->targetlist) ? 0 : inputs->outer.order;
+}
+
+// From 18 on the second term is an input of its own, before it is appended to the first.
+std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *) {
+  const NodeFlow terms[] = {inputs->outer, inputs->inner};
+  inputs->outer = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
   return 0;
 }
 
-// What decides how far the rows of a nested loop's inner plan are asked for, as the last walk has found out.
-std::uint32_t *stops_of(PlanWalk *walk, const Plan *plan) {
+// A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
+std::uint32_t walk_locks(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
+  if (inputs->charged) return 0;
+  const std::uint32_t decides = node_flow_decides(inputs->outer);
+  meter_kept(walk, &outerPlan(plan), decides);
+  return decides;
+}
+
+// Sets in a target list.
+std::uint32_t walk_sets(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *plan) {
+  std::uint32_t mask = 0;
+  bool bare = false;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->targetlist) {
+    auto *value = reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr);
+    if (!expression_returns_set(value)) continue;
+    bare |= is_bare_call(walk, *scope, value);
+    mask |= set_decides(walk, *scope, value);
+  }
+  if (bare) meter_kept(walk, &outerPlan(plan), scope->rows | walk->context);  // called for each row taken in
+  return mask;
+}
+
+namespace {
+
+// What an expression, or a list of conditions, of a node decides.
+std::uint32_t member_decides(PlanWalk *walk, const ExprScope &scope, const Plan *plan, Member member) {
+  auto *node = member != 0 ? member_of(plan, member) : nullptr;
+  if (node == nullptr) return 0;
+  return walk_quals(walk, scope, IsA(node, List) ? reinterpret_cast<List *>(node) : list_make1(node));
+}
+
+// What a nested loop hands to its inner plan, and what decides how far the rows of that are asked for, as the last walk
+// has found out.
+void walk_loop(PlanWalk *walk, const ExprScope &scope, const NestLoop *loop) {
+  const Plan *plan = &loop->join.plan;
   if (plan->plan_node_id >= walk->nodes) {
     const int nodes = plan->plan_node_id + 64;
     auto *grown = static_cast<std::uint32_t *>(
@@ -128,23 +156,13 @@ std::uint32_t *stops_of(PlanWalk *walk, const Plan *plan) {
     walk->stops = grown;
     walk->nodes = nodes;
   }
-  return &walk->stops[plan->plan_node_id];
-}
-
-// Does the node let out every row that its input is asked for, as it is?
-bool passes_rows_on(const Plan *plan) {
-  if (plan->qual != NIL) return false;
-  return IsA(plan, Gather) || IsA(plan, LockRows) || IsA(plan, Append) ||
-         (IsA(plan, Limit) && reinterpret_cast<const Limit *>(plan)->limitOffset == nullptr) ||
-         (IsA(plan, Result) && reinterpret_cast<const ::Result *>(plan)->resconstantqual == nullptr);
-}
-
-// A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
-std::uint32_t walk_locks(PlanWalk *walk, const ExprScope &scope, Plan *plan, bool charged) {
-  if (charged) return 0;
-  const std::uint32_t decides = node_flow_decides(*scope.outer);
-  meter_kept(walk, &outerPlan(plan), decides);
-  return decides;
+  ListCell *cell = nullptr;
+  foreach (cell, loop->nestParams) {
+    const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
+    walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
+  }
+  walk->context |= walk->stops[plan->plan_node_id];
+  if (loop->nestParams != NIL) walk->context |= scope.outer->implicit;
 }
 
 // Who names a partition itself is told of each of its rows that it is within the bounds; of the rows of a table, those
@@ -157,126 +175,18 @@ std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan, bool named) {
 }
 
 // What the node itself adds to what decides on its rows.
-std::uint32_t walk_upper(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan, bool charged) {
-  const NodeFlow *rows = &inputs->outer;
-  switch (nodeTag(plan)) {
-    case T_NestLoop:
-      return walk_quals(walk, *scope, reinterpret_cast<Join *>(plan)->joinqual);
-    case T_MergeJoin:
-      return walk_join(walk, *scope, plan, walk_quals(walk, *scope, reinterpret_cast<MergeJoin *>(plan)->mergeclauses));
-    case T_HashJoin:
-      return walk_join(walk, *scope, plan,
-                       walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashclauses) |
-                           walk_quals(walk, *scope, reinterpret_cast<HashJoin *>(plan)->hashkeys));
-    case T_Hash: {
-      ExprScope own = *scope;
-      return walk_quals(walk, own, reinterpret_cast<Hash *>(plan)->hashkeys);
-    }
-    case T_Agg:
-      return walk_aggregation(walk, scope, reinterpret_cast<Agg *>(plan));
-    case T_Group:
-      return key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Group *>(plan)->numCols,
-                         reinterpret_cast<Group *>(plan)->grpColIdx, Keys::together);
-    case T_WindowAgg:
-      return walk_window(walk, scope, reinterpret_cast<WindowAgg *>(plan));
-    case T_Sort:
-    case T_IncrementalSort:
-      inputs->sorted = key_decides(walk, rows, outerPlan(plan), reinterpret_cast<Sort *>(plan)->numCols,
-                                   reinterpret_cast<Sort *>(plan)->sortColIdx, Keys::in_turn);
-      return 0;
-    case T_Unique: {
-      const auto *unique = reinterpret_cast<Unique *>(plan);
-      const bool alike = unique->numCols == list_length(plan->targetlist);
-      return (alike ? 0 : rows->order) |  // the first of those that are equal in some columns
-             key_decides(walk, rows, outerPlan(plan), unique->numCols, unique->uniqColIdx, Keys::together);
-    }
-    case T_SetOp: {
-      // From 18 on the second term is an input of its own, before it is appended to the first.
-      const NodeFlow terms[] = {inputs->outer, inputs->inner};
-      inputs->outer = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
-      return key_decides(walk, rows, innerPlan(plan) != nullptr ? plan : outerPlan(plan),
-                         reinterpret_cast<SetOp *>(plan)->numCols,
-                         compat_set_op_columns(reinterpret_cast<SetOp *>(plan)), Keys::together);
-    }
-    case T_GatherMerge:
-      inputs->sorted = key_decides(walk, rows, outerPlan(plan), reinterpret_cast<GatherMerge *>(plan)->numCols,
-                                   reinterpret_cast<GatherMerge *>(plan)->sortColIdx, Keys::in_turn);
-      return 0;
-    case T_Limit:
-      return rows->order | order_decides(rows, outerPlan(plan)) |
-             walk_quals(
-                 walk, *scope,
-                 list_make2(reinterpret_cast<Limit *>(plan)->limitCount, reinterpret_cast<Limit *>(plan)->limitOffset));
-    case T_ProjectSet: {
-      std::uint32_t mask = 0;
-      bool bare = false;
-      ListCell *cell = nullptr;
-      foreach (cell, plan->targetlist) {
-        auto *value = reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr);
-        bare |= expression_returns_set(value) && is_bare_call(walk, *scope, value);
-        if (expression_returns_set(value)) mask |= set_decides(walk, *scope, value);
-      }
-      if (bare) meter_kept(walk, &outerPlan(plan), scope->rows | walk->context);  // called for each row taken in
-      return mask;
-    }
-    case T_Result:
-      return walk_gate(walk, *scope, plan);
-    case T_Append:
-      inputs->outer =
-          walk_pruned(walk, reinterpret_cast<Append *>(plan)->appendplans,
-                      walk_pruning(walk, *scope, compat_append_pruning(walk->plan, reinterpret_cast<Append *>(plan))),
-                      charged && passes_rows_on(plan));
-      scope->outer = &inputs->outer;
-      return inputs->outer.implicit;
-    case T_MergeAppend: {
-      const auto *merge = reinterpret_cast<MergeAppend *>(plan);
-      inputs->outer = walk_pruned(walk, merge->mergeplans,
-                                  walk_pruning(walk, *scope, compat_append_pruning(walk->plan, merge)), false);
-      scope->outer = &inputs->outer;
-      inputs->sorted = key_decides(walk, &inputs->outer, plan, merge->numCols, merge->sortColIdx, Keys::in_turn);
-      return inputs->outer.implicit;
-    }
-    case T_RecursiveUnion:
-      inputs->outer = walk_recursion(walk, inputs->outer, inputs->inner, reinterpret_cast<RecursiveUnion *>(plan));
-      scope->outer = &inputs->outer;
-      return 0;
-    case T_LockRows:
-      return walk_locks(walk, *scope, plan, charged);
-    default:  // Material, Memoize, Gather: rows pass as they are
-      return 0;
+std::uint32_t walk_own(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan, const PlanKind &kind) {
+  std::uint32_t decides = kind.transfer != nullptr ? kind.transfer(walk, scope, inputs, plan) : 0;
+  if (kind.keys.count != 0) {
+    const Plan *input = outerPlan(plan) != nullptr && innerPlan(plan) == nullptr ? outerPlan(plan) : plan;
+    const std::uint32_t keys =
+        key_decides(walk, &inputs->outer, input, member_of<int>(plan, kind.keys.count),
+                    member_of<const AttrNumber *>(plan, kind.keys.columns), kind.keys.looked_at);
+    (kind.keys.looked_at == Keys::in_turn ? inputs->sorted : decides) |= keys;
   }
-}
-
-// The rest of the plan nodes that are known, named one by one: where a later version puts a
-// new one among them, its place does not make it known.
-bool is_upper(const Plan *plan) {
-  switch (nodeTag(plan)) {
-    case T_Result:
-    case T_ProjectSet:
-    case T_Append:
-    case T_MergeAppend:
-    case T_RecursiveUnion:
-    case T_NestLoop:
-    case T_MergeJoin:
-    case T_HashJoin:
-    case T_Material:
-    case T_Memoize:
-    case T_Sort:
-    case T_IncrementalSort:
-    case T_Group:
-    case T_Agg:
-    case T_WindowAgg:
-    case T_Unique:
-    case T_Gather:
-    case T_GatherMerge:
-    case T_Hash:
-    case T_SetOp:
-    case T_LockRows:
-    case T_Limit:
-      return true;
-    default:
-      return false;
-  }
+  for (const Member member : kind.each_row)
+    decides |= member_decides(walk, scope_after(*scope, decides), plan, member);
+  return decides;
 }
 
 NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
@@ -291,63 +201,60 @@ NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify
   return result;
 }
 
-bool is_bitmap(const Plan *plan) { return IsA(plan, BitmapIndexScan) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr); }
-
 NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   walk->largest_node_id = std::max(walk->largest_node_id, plan->plan_node_id);
+  const PlanKind *kind = plan_kind(plan);
   ExprScope scope = {};
   scope.plan = plan;
   ListCell *cell = nullptr;
   foreach (cell, plan->initPlan) walk_initplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
 
   Inputs inputs = {};
+  inputs.charged = charged;
   const std::uint32_t context = walk->context;
-  walk->context |= walk_gate(walk, scope, plan);
+  const std::uint32_t gate = kind != nullptr ? member_decides(walk, scope, plan, kind->gate) : 0;
+  walk->context |= gate;
   inputs.outer = walk_plan(walk, outerPlan(plan), charged && passes_rows_on(plan));
   walk->context = context;
   scope.outer = &inputs.outer;
-  if (IsA(plan, NestLoop))
-    foreach (cell, reinterpret_cast<NestLoop *>(plan)->nestParams) {
-      const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
-      walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
-    }
-  if (IsA(plan, NestLoop)) {
-    walk->context |= *stops_of(walk, plan);
-    if (reinterpret_cast<NestLoop *>(plan)->nestParams != NIL) walk->context |= inputs.outer.implicit;
-  }
+  if (IsA(plan, NestLoop)) walk_loop(walk, scope, reinterpret_cast<const NestLoop *>(plan));
   inputs.inner = walk_plan(walk, innerPlan(plan));
   walk->context = context;
   scope.inner = &inputs.inner;
-  if (is_bitmap(plan)) return walk_bitmap(walk, scope, plan);
-  if (IsA(plan, ModifyTable)) return walk_modify(walk, scope, reinterpret_cast<ModifyTable *>(plan), inputs.outer);
-
-  std::uint32_t decides = inputs.outer.implicit | inputs.inner.implicit;
-  if (!is_scan(plan) && !is_upper(plan)) {
+  if (kind == nullptr) {
     const Flow flow = everything(walk);
     walk->analysis->statement_decides |= flow.implicit;
     return node_flow_uniform(flow, list_length(plan->targetlist));
   }
-  if (is_base_scan(plan)) decides |= partition_decides(walk, plan, true);
+  if (kind->role == NodeRole::bitmap) return walk_bitmap(walk, scope, plan);
+  if (kind->role == NodeRole::writes)
+    return walk_modify(walk, scope, reinterpret_cast<ModifyTable *>(plan), inputs.outer);
+
+  const bool table = kind->role == NodeRole::table;
+  std::uint32_t decides = inputs.outer.implicit | inputs.inner.implicit | gate;
+  if (table) decides |= partition_decides(walk, plan, true);
   scope.rows = scope.taken = decides;
-  decides |= is_scan(plan) ? walk_scan(walk, &scope, &inputs, plan) : walk_upper(walk, &scope, &inputs, plan, charged);
+  decides |= walk_own(walk, &scope, &inputs, plan, *kind);
   walk->analysis->statement_decides |= decides;
   if (IsA(plan, NestLoop)) {
-    const std::uint32_t stops = decides & ~inputs.outer.implicit;
-    walk->changed |= (stops & ~*stops_of(walk, plan)) != 0;
-    *stops_of(walk, plan) |= stops;
+    std::uint32_t *stops = &walk->stops[plan->plan_node_id];
+    const std::uint32_t own = decides & ~inputs.outer.implicit;
+    walk->changed |= (own & ~*stops) != 0;
+    *stops |= own;
   }
   scope.rows = scope.taken = decides;
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
-  if (is_base_scan(plan)) walk_policies(walk, plan);
+  if (table) walk_policies(walk, plan);
   NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
-  for (int i = 0; i < rows.size && !(charged && computes_for_each_row(plan)); ++i) rows.column[i].paid = 0;
+  if (!charged || (kind->traits & kOtherRows) != 0)
+    for (int i = 0; i < rows.size; ++i) rows.column[i].paid = 0;
   rows.implicit = decides;
   rows.order = inputs.sorted;
-  if (!IsA(plan, Sort) && !IsA(plan, Agg))
+  if ((kind->traits & kReorders) == 0)
     rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
-                  (is_base_scan(plan) ? partition_decides(walk, plan, false) : 0);
+                  (table ? partition_decides(walk, plan, false) : 0);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

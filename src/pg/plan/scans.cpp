@@ -19,38 +19,6 @@ extern "C" {
 
 namespace redoubt::pg {
 
-bool is_base_scan(const Plan *plan) {
-  switch (nodeTag(plan)) {
-    case T_SeqScan:
-    case T_SampleScan:
-    case T_IndexScan:
-    case T_IndexOnlyScan:
-    case T_BitmapHeapScan:
-    case T_TidScan:
-    case T_TidRangeScan:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool is_scan(const Plan *plan) {
-  switch (nodeTag(plan)) {
-    case T_SubqueryScan:
-    case T_FunctionScan:
-    case T_ValuesScan:
-    case T_TableFuncScan:
-    case T_CteScan:
-    case T_NamedTuplestoreScan:
-    case T_WorkTableScan:
-    case T_ForeignScan:
-    case T_CustomScan:
-      return true;
-    default:
-      return is_base_scan(plan);
-  }
-}
-
 std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set) {
   if (!expression_returns_set(set)) return walk_expression(walk, scope, set).implicit;
   if (IsA(set, FuncExpr)) set = reinterpret_cast<Node *>(reinterpret_cast<FuncExpr *>(set)->args);
@@ -72,7 +40,10 @@ void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index rel
   scope->scan_relid = relid;
 }
 
-std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, FunctionScan *scan) {
+}  // namespace
+
+std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  auto *scan = reinterpret_cast<FunctionScan *>(plan);
   Flow flow = kNoFlow;
   std::uint32_t decides = 0;
   ListCell *cell = nullptr;
@@ -99,7 +70,8 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
   return decides;
 }
 
-std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, TableFuncScan *scan) {
+std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  auto *scan = reinterpret_cast<TableFuncScan *>(plan);
   Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   bool runs_code = exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
   ListCell *cell = nullptr;
@@ -127,7 +99,8 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
   return flow_decides(flow);
 }
 
-std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ValuesScan *scan) {
+std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  auto *scan = reinterpret_cast<ValuesScan *>(plan);
   const int n = list_length(scan->values_lists);
   auto *rows = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
   for (int i = 0; i < n; ++i) {
@@ -140,8 +113,9 @@ std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Valu
   return 0;
 }
 
-std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, ForeignScan *scan) {
-  std::uint32_t mask = walk_quals(walk, *scope, scan->fdw_recheck_quals);
+std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  auto *scan = reinterpret_cast<ForeignScan *>(plan);
+  std::uint32_t mask = 0;
   // Parameters are sent to the foreign server, which is disclosing them.
   if (const Flow sent = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->fdw_exprs));
       flow_explicit(sent) != 0)
@@ -158,6 +132,8 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, For
     mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
   return mask;
 }
+
+namespace {
 
 // A column of rows that another extension's node makes in a way of its own: the column of a table where the parser has
 // said so, or else anything.
@@ -206,8 +182,11 @@ bool reads_its_relations(const PlanWalk *walk, CustomScan *scan) {
   return true;
 }
 
+}  // namespace
+
 // Another extension's node: what it reads is known from its relations and children, and what its target list carries.
-std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, CustomScan *scan) {
+std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  auto *scan = reinterpret_cast<CustomScan *>(plan);
   std::uint32_t mask = 0;
   ListCell *cell = nullptr;
   foreach (cell, scan->custom_plans) mask |= walk_plan(walk, static_cast<Plan *>(lfirst(cell))).implicit;
@@ -228,72 +207,54 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Cust
   return mask;
 }
 
-}  // namespace
+std::uint32_t walk_index_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *plan) {
+  const auto *scan = reinterpret_cast<IndexScan *>(plan);
+  std::uint32_t mask =
+      index_itself(walk, scan->scan.scanrelid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
+  mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual);
+  index_recheck(walk, *scope, scan->indexqualorig);
+  return mask | index_quals(walk, *scope, scan->indexorderbyorig, scan->indexorderby);
+}
 
-std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
-  const Index relid = reinterpret_cast<Scan *>(plan)->scanrelid;
-  switch (nodeTag(plan)) {
-    case T_IndexScan: {
-      const auto *scan = reinterpret_cast<IndexScan *>(plan);
-      std::uint32_t mask = index_itself(walk, relid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
-      mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual);
-      index_recheck(walk, *scope, scan->indexqualorig);
-      return mask | index_quals(walk, *scope, scan->indexorderbyorig, scan->indexorderby);
-    }
-    case T_IndexOnlyScan: {
-      const auto *scan = reinterpret_cast<IndexOnlyScan *>(plan);
-      walk->index_condition = true;
-      inputs->index = walk_target_list(walk, *scope, scan->indextlist);
-      walk->index_condition = false;
-      scope->index = &inputs->index;
-      std::uint32_t mask = index_itself(walk, relid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
-      mask |= index_quals(walk, *scope, scan->indexqual, scan->indexqual);
-      return mask | index_quals(walk, *scope, scan->indexorderby, scan->indexorderby);
-    }
-    case T_BitmapHeapScan: {
-      const auto *scan = reinterpret_cast<BitmapHeapScan *>(plan);
-      const std::uint32_t mask = index_quals(walk, *scope, scan->bitmapqualorig, NIL);
-      index_recheck(walk, *scope, scan->bitmapqualorig);
-      return mask;
-    }
-    case T_TidScan:
-      return walk_quals(walk, *scope, reinterpret_cast<TidScan *>(plan)->tidquals);
-    case T_TidRangeScan:
-      return walk_quals(walk, *scope, reinterpret_cast<TidRangeScan *>(plan)->tidrangequals);
-    case T_SampleScan:
-      return flow_decides(
-          walk_expression(walk, *scope, reinterpret_cast<Node *>(reinterpret_cast<SampleScan *>(plan)->tablesample)));
-    case T_SubqueryScan: {
-      const Plan *subplan = reinterpret_cast<SubqueryScan *>(plan)->subplan;
-      scan_rows(scope, inputs, walk_plan(walk, const_cast<Plan *>(subplan)), relid);
-      return inputs->scan.implicit | order_decides(&inputs->scan, subplan);
-    }
-    case T_CteScan: {
-      const int id = reinterpret_cast<CteScan *>(plan)->ctePlanId;
-      if (id < 1 || id > walk->subplans) return 0;
-      scan_rows(scope, inputs, walk->subplan[id - 1], relid);
-      walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
-      walk_called(walk, id, walk->context);
-      return inputs->scan.implicit;
-    }
-    case T_WorkTableScan: {
-      const int id = reinterpret_cast<WorkTableScan *>(plan)->wtParam;
-      if (id < walk->params) scan_rows(scope, inputs, walk->work_table[id], relid);
-      return inputs->scan.implicit;
-    }
-    case T_FunctionScan:
-      return walk_function_scan(walk, scope, inputs, reinterpret_cast<FunctionScan *>(plan));
-    case T_TableFuncScan:
-      return walk_table_function(walk, scope, inputs, reinterpret_cast<TableFuncScan *>(plan));
-    case T_ValuesScan:
-      return walk_values(walk, scope, inputs, reinterpret_cast<ValuesScan *>(plan));
-    case T_ForeignScan:
-      return walk_foreign(walk, scope, inputs, reinterpret_cast<ForeignScan *>(plan));
-    case T_CustomScan:
-      return walk_custom(walk, scope, inputs, reinterpret_cast<CustomScan *>(plan));
-    default:  // SeqScan, NamedTuplestoreScan
-      return 0;
-  }
+std::uint32_t walk_index_only_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const auto *scan = reinterpret_cast<IndexOnlyScan *>(plan);
+  walk->index_condition = true;
+  inputs->index = walk_target_list(walk, *scope, scan->indextlist);
+  walk->index_condition = false;
+  scope->index = &inputs->index;
+  std::uint32_t mask =
+      index_itself(walk, scan->scan.scanrelid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
+  mask |= index_quals(walk, *scope, scan->indexqual, scan->indexqual);
+  return mask | index_quals(walk, *scope, scan->indexorderby, scan->indexorderby);
+}
+
+std::uint32_t walk_bitmap_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *plan) {
+  List *quals = reinterpret_cast<BitmapHeapScan *>(plan)->bitmapqualorig;
+  const std::uint32_t mask = index_quals(walk, *scope, quals, NIL);
+  index_recheck(walk, *scope, quals);
+  return mask;
+}
+
+std::uint32_t walk_subquery(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const auto *scan = reinterpret_cast<SubqueryScan *>(plan);
+  scan_rows(scope, inputs, walk_plan(walk, scan->subplan), scan->scan.scanrelid);
+  return inputs->scan.implicit | order_decides(&inputs->scan, scan->subplan);
+}
+
+std::uint32_t walk_cte(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const auto *scan = reinterpret_cast<CteScan *>(plan);
+  const int id = scan->ctePlanId;
+  if (id < 1 || id > walk->subplans) return 0;
+  scan_rows(scope, inputs, walk->subplan[id - 1], scan->scan.scanrelid);
+  walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
+  walk_called(walk, id, walk->context);
+  return inputs->scan.implicit;
+}
+
+std::uint32_t walk_work_table(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
+  const auto *scan = reinterpret_cast<WorkTableScan *>(plan);
+  if (scan->wtParam < walk->params) scan_rows(scope, inputs, walk->work_table[scan->wtParam], scan->scan.scanrelid);
+  return inputs->scan.implicit;
 }
 
 // A row-level security policy that names an untrusted function is paid for with every row

@@ -1,6 +1,6 @@
 // plan/walk.h - what the parts of plan analysis share.
 //
-// plan/nodes.cpp knows plan nodes, plan/scans.cpp scans, plan/grouping.cpp nodes that put rows together and
+// plan/nodes.cpp walks plan nodes, whose kinds plan/node_table lists, plan/scans.cpp knows scans, plan/grouping.cpp nodes that put rows together and
 // plan/row_keys.cpp what their keys decide, plan/indexes.cpp how indexes are used, plan/writes.cpp what a ModifyTable
 // moves; plan/expressions.cpp knows expressions, plan/calls.cpp calls, plan/aggregates.cpp aggregates,
 // plan/subplans.cpp subqueries and plan/columns.cpp where values come from. Everything is palloc'd in the current
@@ -11,6 +11,7 @@
 #include "pg/plan/analysis.h"
 #include "pg/plan/memo.h"
 #include "pg/plan/meter_node.h"
+#include "pg/plan/node_table.h"
 #include "pg/protect/protected_columns.h"
 
 namespace redoubt::pg {
@@ -114,10 +115,11 @@ inline Oid copied_type(const Flow &flow, const Source &source) {
 struct Inputs {
   NodeFlow outer, inner, index, scan;
   std::uint32_t sorted;  // by the node, as these sources say
+  bool charged;          // each row that the node lets out is charged for one by one, as a row of the answer
 };
 
 // plan/nodes.cpp
-// `charged` where each row of the plan is charged for one by one: as a row of the answer, or as one written.
+// `charged` where each row of the plan is charged for one by one, as a row of the answer.
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged = false);
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged = false);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
@@ -126,13 +128,12 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
 bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
 std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan);
+NodeTransfer walk_append, walk_limit, walk_unique, walk_set_operation, walk_locks, walk_sets;
 
 // plan/scans.cpp
-bool is_scan(const Plan *plan);
-// A scan of one table.
-bool is_base_scan(const Plan *plan);
-// Sets what Vars of the scan mean, and returns what decided on the rows.
-std::uint32_t walk_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan);
+// They set what Vars of the scan mean.
+NodeTransfer walk_index_scan, walk_index_only_scan, walk_bitmap_scan, walk_subquery, walk_cte, walk_work_table,
+    walk_function_scan, walk_table_function, walk_values, walk_foreign, walk_custom;
 // How many rows a set has is decided by what it is made from.  (That a function returns tokens
 // says nothing about their number.)
 std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set);
@@ -141,14 +142,9 @@ std::uint32_t set_decides(PlanWalk *walk, const ExprScope &scope, Node *set);
 void walk_policies(PlanWalk *walk, Plan *plan);
 
 // plan/grouping.cpp
-// What the node itself adds to what decides on its rows.
-std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Agg *agg);
-std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, WindowAgg *window);
-NodeFlow walk_recursion(PlanWalk *walk, const NodeFlow &outer, const NodeFlow &inner, RecursiveUnion *plan);
+NodeTransfer walk_aggregation, walk_window, walk_recursion;
 
 // plan/row_keys.cpp
-// What sort, group and distinct keys look at decides which rows there are, or their order.
-enum class Keys { together, in_turn };  // distinct or grouped rows; sorted ones, where a later key decides among equals
 // `input` is the plan that makes `rows`, or a node that takes them from several.
 std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
                           Keys looked_at);
