@@ -1,8 +1,8 @@
 // compat.h - where PostgreSQL's versions differ: 15 to 18, one source.
 //
 // Everything that has to be written differently for another major version is here, under
-// a name that says what it does; no other file asks for PG_VERSION_NUM, but explain.cpp,
-// whose hook is another one from 18 on.  What exists in
+// a name that says what it does; no other file asks for PG_VERSION_NUM, but the tables of nodes
+// and expressions in floor `plan`, and explain.cpp, whose hook is another one from 18 on.  What exists in
 // some versions only answers "nothing" in the others (an empty list, false), so callers
 // need no condition either.  Nothing here decides anything about protection.
 // Covered by test/compat, which builds and tests with each version.
@@ -114,68 +114,6 @@ inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #else
   return nullptr;
 #endif
-}
-
-// What an expression node that not every version has is for the flow of values.
-struct CompatExpression {
-  enum Kind {
-    unknown,
-    leaf,    // holds no value of a column
-    value,   // is the value of `first`
-    either,  // two forms of one value, `first` and `second`
-    json     // made from `document` and `arguments`, in a type that may run code
-  } kind;
-  Node *first;
-  Node *second;
-  Node **document;
-  List *arguments;
-};
-
-inline CompatExpression compat_expression(Node *node) {
-  CompatExpression found = {CompatExpression::unknown, nullptr, nullptr, nullptr, NIL};
-  switch (nodeTag(node)) {
-#if PG_VERSION_NUM >= 160000
-    case T_JsonValueExpr:
-      found.kind = CompatExpression::either;
-      found.first = reinterpret_cast<Node *>(reinterpret_cast<JsonValueExpr *>(node)->raw_expr);
-      found.second = reinterpret_cast<Node *>(reinterpret_cast<JsonValueExpr *>(node)->formatted_expr);
-      break;
-    case T_JsonConstructorExpr: {
-      auto *constructor = reinterpret_cast<JsonConstructorExpr *>(node);
-      found.kind = CompatExpression::json;
-      if (constructor->func != nullptr) found.document = reinterpret_cast<Node **>(&constructor->func);
-      found.arguments = constructor->args;
-      break;
-    }
-    case T_JsonIsPredicate:
-      found.kind = CompatExpression::json;
-      found.document = &reinterpret_cast<JsonIsPredicate *>(node)->expr;
-      break;
-#endif
-#if PG_VERSION_NUM >= 170000
-    case T_JsonExpr:
-      found.kind = CompatExpression::json;
-      found.document = &reinterpret_cast<JsonExpr *>(node)->formatted_expr;
-      found.arguments = reinterpret_cast<JsonExpr *>(node)->passing_values;
-      break;
-    case T_JsonBehavior:  // a default: the server refuses columns in it
-      found.kind = CompatExpression::value;
-      found.first = reinterpret_cast<JsonBehavior *>(node)->expr;
-      break;
-    case T_MergeSupportFunc:
-      found.kind = CompatExpression::leaf;
-      break;
-#endif
-#if PG_VERSION_NUM >= 180000
-    case T_ReturningExpr:
-      found.kind = CompatExpression::value;
-      found.first = reinterpret_cast<Node *>(reinterpret_cast<ReturningExpr *>(node)->retexpr);
-      break;
-#endif
-    default:
-      break;
-  }
-  return found;
 }
 
 // ---- tables

@@ -13,6 +13,7 @@
 #include "pg/meter/meter_function.h"
 #include "pg/meter/estimate.h"
 #include "pg/meter/read_meter.h"
+#include "pg/plan/node_table.h"
 #include "pg/types/token_type.h"
 
 namespace redoubt::pg {
@@ -123,97 +124,44 @@ double relation_rows(const Estimate *estimate, const Scan *scan) {
 }
 
 // Rows that the conditions of a node see.
-double rows_in(const Estimate *estimate, const Plan *plan, const Factors &factors) {
-  const double out = plan->plan_rows * factors.share;
+double rows_in(const Estimate *estimate, const Plan *plan, const PlanKind *kind, const Factors &factors) {
   double in = 0;
-  switch (nodeTag(plan)) {
-    case T_SeqScan:
-    case T_SampleScan:
-    case T_TidScan:
-    case T_TidRangeScan:
-      in = relation_rows(estimate, reinterpret_cast<const Scan *>(plan));
-      break;
-    case T_SubqueryScan:
-      in = reinterpret_cast<const SubqueryScan *>(plan)->subplan->plan_rows * factors.share;
-      break;
-    default:
-      if (outerPlan(plan) != nullptr) in = outerPlan(plan)->plan_rows * factors.share;
-      break;
-  }
-  return std::max(in, out) * factors.loops * factors.fraction;
+  if (kind != nullptr && (kind->traits & kReadsTable) != 0)
+    in = relation_rows(estimate, reinterpret_cast<const Scan *>(plan));
+  else if (IsA(plan, SubqueryScan))
+    in = reinterpret_cast<const SubqueryScan *>(plan)->subplan->plan_rows * factors.share;
+  else if (outerPlan(plan) != nullptr)
+    in = outerPlan(plan)->plan_rows * factors.share;
+  return std::max(in, plan->plan_rows * factors.share) * factors.loops * factors.fraction;
 }
 
-bool reads_all_input(const Plan *plan) {
-  return IsA(plan, Sort) || IsA(plan, Hash) || IsA(plan, ModifyTable) ||
+bool reads_all_input(const Plan *plan, const PlanKind *kind) {
+  return (kind != nullptr && (kind->traits & kReadsAll) != 0) ||
          (IsA(plan, Agg) && reinterpret_cast<const Agg *>(plan)->aggstrategy != AGG_SORTED);
 }
 
-void estimate_list(Estimate *estimate, const List *plans, const Factors &factors) {
+// What kinds of node evaluate besides target list and conditions, and plans that are neither outer nor inner.  (Of ON
+// CONFLICT nothing: the planner expects no conflict.)
+void estimate_own(Estimate *estimate, const Plan *plan, const PlanKind &kind, const Factors &factors, double in) {
+  const double seen = IsA(plan, NestLoop) ? in * innerPlan(plan)->plan_rows : in;
+  for (const Member member : kind.each_row)
+    if (member != 0) estimate_expressions(estimate, member_of(plan, member), seen, seen);
+  for (const Member member : {kind.each_run, kind.gate})
+    if (member != 0) estimate_expressions(estimate, member_of(plan, member), factors.loops, factors.loops);
+  auto *below = kind.plans != 0 ? member_of(plan, kind.plans) : nullptr;
+  if (below == nullptr) return;
   ListCell *cell = nullptr;
+  const List *plans = IsA(below, List) ? reinterpret_cast<const List *>(below) : list_make1(below);
   foreach (cell, plans) estimate_plan(estimate, static_cast<const Plan *>(lfirst(cell)), factors);
 }
 
-// What kinds of node evaluate besides target list and conditions.
-void estimate_own(Estimate *estimate, const Plan *plan, const Factors &factors, double in) {
-  const double runs = factors.loops;
-  switch (nodeTag(plan)) {
-    case T_IndexScan:
-      return estimate_expressions(estimate, reinterpret_cast<const IndexScan *>(plan)->indexqual, runs, runs);
-    case T_IndexOnlyScan:
-      return estimate_expressions(estimate, reinterpret_cast<const IndexOnlyScan *>(plan)->indexqual, runs, runs);
-    case T_BitmapIndexScan:
-      return estimate_expressions(estimate, reinterpret_cast<const BitmapIndexScan *>(plan)->indexqual, runs, runs);
-    case T_FunctionScan: {
-      const auto *scan = reinterpret_cast<const FunctionScan *>(plan);
-      ListCell *cell = nullptr;
-      foreach (cell, scan->functions)
-        estimate_expressions(estimate, static_cast<const RangeTblFunction *>(lfirst(cell))->funcexpr, runs, runs);
-      return;
-    }
-    case T_TableFuncScan:
-      return estimate_expressions(estimate, reinterpret_cast<const TableFuncScan *>(plan)->tablefunc, runs, runs);
-    case T_ValuesScan:
-      return estimate_expressions(estimate, reinterpret_cast<const ValuesScan *>(plan)->values_lists, runs, runs);
-    case T_NestLoop: {
-      const double pairs = in * innerPlan(plan)->plan_rows;
-      return estimate_expressions(estimate, reinterpret_cast<const Join *>(plan)->joinqual, pairs, pairs);
-    }
-    case T_MergeJoin:
-    case T_HashJoin:
-      return estimate_expressions(estimate, reinterpret_cast<const Join *>(plan)->joinqual, in, in);
-    case T_ForeignScan:
-      return estimate_expressions(estimate, reinterpret_cast<const ForeignScan *>(plan)->fdw_exprs, runs, runs);
-    case T_SubqueryScan:
-      return estimate_plan(estimate, reinterpret_cast<const SubqueryScan *>(plan)->subplan, factors);
-    case T_Append:
-      return estimate_list(estimate, reinterpret_cast<const Append *>(plan)->appendplans, factors);
-    case T_MergeAppend:
-      return estimate_list(estimate, reinterpret_cast<const MergeAppend *>(plan)->mergeplans, factors);
-    case T_BitmapAnd:
-      return estimate_list(estimate, reinterpret_cast<const BitmapAnd *>(plan)->bitmapplans, factors);
-    case T_BitmapOr:
-      return estimate_list(estimate, reinterpret_cast<const BitmapOr *>(plan)->bitmapplans, factors);
-    case T_CustomScan:
-      return estimate_list(estimate, reinterpret_cast<const CustomScan *>(plan)->custom_plans, factors);
-    case T_ModifyTable: {
-      const auto *modify = reinterpret_cast<const ModifyTable *>(plan);
-      estimate_expressions(estimate, modify->returningLists, in, in);
-      ListCell *cell = nullptr;
-      foreach (cell, modify->mergeActionLists) estimate_expressions(estimate, lfirst(cell), in, in);
-      return;  // ON CONFLICT: the planner expects no conflict
-    }
-    default:
-      return;
-  }
-}
-
-void estimate_children(Estimate *estimate, const Plan *plan, Factors factors) {
+void estimate_children(Estimate *estimate, const Plan *plan, const PlanKind *kind, Factors factors) {
   const Plan *outer = outerPlan(plan);
   if (outer == nullptr) return;
   const bool gathers = IsA(plan, Gather) || IsA(plan, GatherMerge);
   const bool in_workers = std::exchange(estimate->in_workers, estimate->in_workers || gathers);
   Factors below = factors;
-  if (reads_all_input(plan)) below.fraction = 1;
+  if (reads_all_input(plan, kind)) below.fraction = 1;
   if (IsA(plan, Limit)) below.fraction *= std::min(1.0, plan->plan_rows / std::max(outer->plan_rows, 1.0));
   if (gathers) below.share = std::max(1.0, plan->plan_rows / std::max(outer->plan_rows, 1.0));
   estimate_plan(estimate, outer, below);
@@ -229,14 +177,15 @@ void estimate_children(Estimate *estimate, const Plan *plan, Factors factors) {
 void estimate_plan(Estimate *estimate, const Plan *plan, Factors factors) {
   if (plan == nullptr) return;
   check_stack_depth();
-  const double in = rows_in(estimate, plan, factors);
+  const PlanKind *kind = plan_kind(plan);
+  const double in = rows_in(estimate, plan, kind, factors);
   const double out = plan->plan_rows * factors.loops * factors.fraction * factors.share;
   ListCell *cell = nullptr;
   foreach (cell, plan->initPlan) estimate_expressions(estimate, lfirst(cell), 1, 1);
   estimate_expressions(estimate, plan->targetlist, out, in);
   estimate_expressions(estimate, plan->qual, in, in);
-  estimate_own(estimate, plan, factors, in);
-  estimate_children(estimate, plan, factors);
+  if (kind != nullptr) estimate_own(estimate, plan, *kind, factors, in);
+  estimate_children(estimate, plan, kind, factors);
 }
 
 void visit_nothing(void *, Oid, Operation, double) {}

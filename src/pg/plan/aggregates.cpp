@@ -175,11 +175,12 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
 
 }  // namespace
 
-Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate) {
-  return call_flow(walk, scope, call_of(aggregate));
+Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  return call_flow(walk, scope, call_of(reinterpret_cast<Aggref *>(node)));
 }
 
-Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function) {
+Flow window_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  auto *function = reinterpret_cast<WindowFunc *>(node);
   if (function->winagg) return call_flow(walk, scope, call_of(function));
   foresee_call(walk, function->winfnoid);
   const Flow input = input_flow(walk, scope, call_of(function));

@@ -214,12 +214,13 @@ Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call) {
   return flow;
 }
 
-Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
-  if (const MeterSpec *meter = meter_spec(reinterpret_cast<Node *>(call)); meter != nullptr) {
+Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  auto *call = reinterpret_cast<FuncExpr *>(node);
+  if (const MeterSpec *meter = meter_spec(node); meter != nullptr) {
     meter_found(walk, meter);  // whoever asked for it asks again, and finds it
     return walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
   }
-  if (is_bare_call(walk, scope, reinterpret_cast<Node *>(call))) {
+  if (is_bare_call(walk, scope, node)) {
     const Flow result = bare_call_flow(walk, call);
     foresee_function(walk, call->funcid);
     if (!call->funcretset)  // sets: plan/nodes.cpp
@@ -237,9 +238,15 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   return flow;
 }
 
-Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments) {
-  const Flow flow = list_flow(walk, scope, arguments);
-  return walk_call(walk, scope, function, type, false, arguments, flow);
+Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  if (auto *call = reinterpret_cast<ScalarArrayOpExpr *>(node); IsA(node, ScalarArrayOpExpr)) {
+    set_sa_opfuncid(call);
+    return walk_call(walk, scope, call->opfuncid, BOOLOID, false, call->args, list_flow(walk, scope, call->args));
+  }
+  auto *call = reinterpret_cast<OpExpr *>(node);
+  set_opfuncid(call);
+  return walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args,
+                   list_flow(walk, scope, call->args));
 }
 
 namespace {
@@ -255,7 +262,8 @@ Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Fl
 
 }  // namespace
 
-Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
+Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  auto *cast = reinterpret_cast<CoerceViaIO *>(node);
   Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
   foresee_type(walk, cast->resulttype);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
@@ -273,7 +281,8 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast) {
   return flow;
 }
 
-Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
+Flow domain_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  auto *cast = reinterpret_cast<CoerceToDomain *>(node);
   foresee_type(walk, cast->resulttype);
   const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
@@ -282,15 +291,47 @@ Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast) {
 }
 
 // What parses a document tells of it by warnings.
-Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node) {
-  const Flow flow = children_flow(walk, scope, reinterpret_cast<Node *>(node));
+Flow xml_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *xml = reinterpret_cast<XmlExpr *>(node);
+  const Flow flow = children_flow(walk, scope, node);
   const bool parses =
-      node->op == IS_XMLPARSE || node->op == IS_DOCUMENT || node->op == IS_XMLSERIALIZE || node->op == IS_XMLROOT;
+      xml->op == IS_XMLPARSE || xml->op == IS_DOCUMENT || xml->op == IS_XMLSERIALIZE || xml->op == IS_XMLROOT;
   const std::uint32_t probes = handed_probes(walk, scope, flow);
   if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
-  meter_arguments(walk, scope_after(scope, flow.implicit), node->args, 0);
-  meter_handed(walk, scope, node->args, probes);
+  meter_arguments(walk, scope_after(scope, flow.implicit), xml->args, 0);
+  meter_handed(walk, scope, xml->args, probes);
   return flow_paid(flow);
+}
+
+// SQL/JSON: a document and what else is given.  Making a value of the type asked for may run code, and a text may hold
+// all elements of an array.
+Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const ExpressionKind *kind = expression_kind(node);
+  auto *document = reinterpret_cast<Node **>(reinterpret_cast<char *>(node) + kind->part[0]);
+  List *arguments = kind->part[1] != 0 ? member_of<List *>(node, kind->part[1]) : NIL;
+  const Oid type = exprType(node);
+  // What the document holds decides which of its defaults are computed.
+  Flow flow = children_flow(walk, scope_after(scope, flow_decides(walk_expression(walk, scope, *document))), node);
+  foresee_type(walk, type);
+  if (flow_explicit(flow) == 0) return flow;
+  Oid input = InvalidOid;
+  Oid parameter = InvalidOid;
+  getTypeInputInfo(type, &input, &parameter);
+  bool runs_code = type_runs_code(type) || !function_is_trusted(input);
+  List *given = *document != nullptr ? list_make1(*document) : NIL;
+  ListCell *cell = nullptr;
+  foreach (cell, list_concat_copy(given, arguments))
+    runs_code |= type_casts_to_json(exprType(static_cast<Node *>(lfirst(cell))));
+  if (runs_code || (flow.many && !is_fixed_size(type))) {
+    const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
+    const ExprScope handed = scope_after(scope, flow.implicit);
+    meter_arguments(walk, handed, arguments, flags);
+    meter_arguments(walk, handed, given, flags);
+    if (given != NIL) *document = static_cast<Node *>(linitial(given));
+    return flow_paid(flow);
+  }
+  flow.many = false;
+  return flow;
 }
 
 }  // namespace redoubt::pg

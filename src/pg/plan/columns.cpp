@@ -156,7 +156,8 @@ Flow everything(PlanWalk *walk) {
   return flow;
 }
 
-Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable) {
+Flow variable_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *variable = reinterpret_cast<const Var *>(node);
   switch (variable->varno) {
     case OUTER_VAR:
       return node_flow_column(scope.outer, variable->varattno);

@@ -1,14 +1,15 @@
-// plan/expressions.cpp - the flow of one expression, by its kind.
+// plan/expressions.cpp - the flow of one expression.
 //
-// The rules: a value computed from protected values holds all of them, unless it is one
-// of several (CASE, COALESCE, GREATEST).  What is called, and what becomes of the arguments, is in plan/calls.cpp;
-// variables are in plan/columns.cpp, subqueries in plan/subplans.cpp.
-// Invariant: kinds that are not named here are for plan/sqljson.cpp, which refuses those it does not know.
+// The kinds of expression are in plan/expression_table.  The rules: a value computed from protected values holds all of
+// them, unless it is one of several (CASE, COALESCE, GREATEST).  What is called, and what becomes of the arguments, is
+// in plan/calls.cpp; variables are in plan/columns.cpp, subqueries in plan/subplans.cpp.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/plan/expression_table.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
 
 namespace redoubt::pg {
@@ -62,26 +63,35 @@ struct OneOf {
   Flow chosen() const noexcept {
     Flow one = flow;
     one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    one.paid = 0;
     return one;
   }
 };
 
-}  // namespace
-
-Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed) {
-  OneOf result;
+// The parts of an expression, put together as the row of its kind says.
+Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const ExpressionKind &kind) {
+  Flow together = kNoFlow;
+  OneOf one;
   ExprScope own = scope;
-  ListCell *cell = nullptr;
-  foreach (cell, list) {
-    const Flow value = walk_expression(walk, own, static_cast<Node *>(lfirst(cell)));
-    result.add(value);
-    if (computed == Computed::in_turn) own = scope_if(own, flow_decides(result.flow));
+  const auto add = [&](void *part) {
+    const Flow value = walk_expression(walk, own, static_cast<Node *>(part));
+    flow_add(&together, value);
+    one.add(value);
+    if (kind.combine == Combine::in_turn || kind.combine == Combine::first_of)
+      own = scope_if(own, flow_decides(together));
+  };
+  for (const Member member : kind.part) {
+    auto *part = member != 0 ? member_of(node, member) : nullptr;
+    ListCell *cell = nullptr;
+    if (part != nullptr && IsA(part, List))
+      foreach (cell, reinterpret_cast<List *>(part)) add(lfirst(cell));
+    else if (part != nullptr)
+      add(part);
   }
-  if (computed == Computed::all) result.copies = false;  // which one it is has been found out from all
-  return result.chosen();
+  if (kind.combine == Combine::all || kind.combine == Combine::in_turn) return together;
+  if (kind.combine == Combine::one_of) one.copies = false;  // which one it is has been found out from all
+  return one.chosen();
 }
-
-namespace {
 
 // At an address of its own, by which the memo knows it.
 const Flow *kept_flow(const Flow &flow) {
@@ -90,10 +100,47 @@ const Flow *kept_flow(const Flow &flow) {
   return copy;
 }
 
+}  // namespace
+
+Flow parameter_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *param = reinterpret_cast<Param *>(node);
+  if (param->paramkind != PARAM_EXEC || param->paramid >= walk->params) return kNoFlow;
+  walk->analysis->runs |= scope.rows;  // a subquery is run where it is asked for
+  walk_called(walk, walk->initplan[param->paramid], scope.rows | walk->context);
+  return walk->param[param->paramid];
+}
+
+Flow case_test_flow(PlanWalk *, const ExprScope &scope, Node *) {
+  return scope.case_test != nullptr ? *scope.case_test : kNoFlow;
+}
+
+Flow null_test_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *test = reinterpret_cast<NullTest *>(node);
+  const Flow argument = walk_expression(walk, scope, reinterpret_cast<Node *>(test->arg));
+  Flow flow = kNoFlow;
+  // Of a row, the nulls in it are tested.
+  flow.implicit = !argument.pure || test->argisrow ? flow_decides(argument) : argument.implicit;
+  return flow;
+}
+
+// NULLIF: the first argument or null.
+Flow null_if_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  Flow first = walk_expression(walk, scope, static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)));
+  const Flow result = operator_flow(walk, scope, node);
+  if (flow_explicit(result) == 0) return result;
+  for (int i = 0; i < kMaxSources; ++i)
+    if (first.count[i] == 0 && result.count[i] != 0) first.count[i] = 1;
+  first.implicit |= flow_decides(result);
+  first.pure = false;
+  first.paid = 0;
+  return first;
+}
+
 // CASE delivers one of its results.  A column that only decides which is still read, by
 // what comes out.
-Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
-  if (const FuncExpr *call = metered_call(reinterpret_cast<Node *>(node)); call != nullptr) {
+Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
+  auto *node = reinterpret_cast<CaseExpr *>(expression);
+  if (const FuncExpr *call = metered_call(expression); call != nullptr) {
     foresee_function(walk, call->funcid);
     const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
     meter_found(walk, meter_spec(reinterpret_cast<const Node *>(when->expr)));
@@ -123,7 +170,8 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, CaseExpr *node) {
 }
 
 // Columns are computed until a pair differs.
-Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareExpr *compare) {
+Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *compare = reinterpret_cast<const RowCompareExpr *>(node);
   Flow flow = kNoFlow;
   ExprScope own = scope;
   ListCell *left = nullptr;
@@ -137,8 +185,6 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, const RowCompareEx
   return flow;
 }
 
-}  // namespace
-
 bool type_nests(Oid type) {
   const Oid base = getBaseType(type);
   const char kind = get_typtype(base);
@@ -146,40 +192,20 @@ bool type_nests(Oid type) {
          kind == TYPTYPE_MULTIRANGE;
 }
 
-namespace {
-
-// Subscripts of null are not computed.
-Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, const SubscriptingRef *subscript) {
-  Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(subscript->refexpr));
-  ExprScope own = scope;
-  own.rows |= flow_decides(flow);
-  flow_add(&flow, list_flow(walk, own, subscript->refupperindexpr));
-  flow_add(&flow, list_flow(walk, own, subscript->reflowerindexpr));
-  flow_add(&flow, walk_expression(walk, own, reinterpret_cast<Node *>(subscript->refassgnexpr)));
-  flow.many = flow.many && type_nests(subscript->refrestype);
+Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  Flow flow = parts_flow(walk, scope, node, *expression_kind(node));
+  flow.many = flow.many && type_nests(reinterpret_cast<const SubscriptingRef *>(node)->refrestype);
   return flow;
 }
 
 // What a document holds decides which defaults of an XMLTABLE are computed.
-Flow table_flow(PlanWalk *walk, const ExprScope &scope, TableFunc *table) {
-  ExprScope own = scope;
-  own.rows |= flow_decides(walk_expression(walk, scope, table->docexpr));
-  return children_flow(walk, own, reinterpret_cast<Node *>(table));
+Flow table_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const Flow document = walk_expression(walk, scope, reinterpret_cast<TableFunc *>(node)->docexpr);
+  return children_flow(walk, scope_after(scope, flow_decides(document)), node);
 }
 
-// AND and OR: those before it decide whether one is computed.
-Flow condition_flow(PlanWalk *walk, const ExprScope &scope, const BoolExpr *condition) {
-  Flow flow = kNoFlow;
-  ExprScope own = scope;
-  ListCell *cell = nullptr;
-  foreach (cell, condition->args) {
-    flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
-    own = scope_if(own, flow_decides(flow));
-  }
-  return flow;
-}
-
-Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, ArrayCoerceExpr *cast) {
+Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *cast = reinterpret_cast<ArrayCoerceExpr *>(node);
   const Flow array = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
   Flow element = array;
   element.many = false;
@@ -191,7 +217,8 @@ Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, ArrayCoerceExpr *
 }
 
 // A field of a row: of the whole row of a table, or any field of another row.
-Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
+Flow field_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  auto *select = reinterpret_cast<FieldSelect *>(node);
   const auto *row = reinterpret_cast<Var *>(select->arg);
   if (IsA(select->arg, Var) && !IS_SPECIAL_VARNO(row->varno) && row->varattno == 0 &&
       (scope.scan == nullptr || static_cast<Index>(row->varno) != scope.scan_relid))
@@ -205,150 +232,26 @@ Flow field_flow(PlanWalk *walk, const ExprScope &scope, FieldSelect *select) {
   return flow;
 }
 
+namespace {
+
 Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  Flow flow = kNoFlow;
-  switch (nodeTag(node)) {
-    case T_Const:
-      return flow;
-    case T_Var:
-      return variable_flow(walk, scope, reinterpret_cast<Var *>(node));
-    case T_Param: {
-      const auto *param = reinterpret_cast<Param *>(node);
-      if (param->paramkind != PARAM_EXEC || param->paramid >= walk->params) return flow;
-      walk->analysis->runs |= scope.rows;  // a subquery is run where it is asked for
-      walk_called(walk, walk->initplan[param->paramid], scope.rows | walk->context);
-      return walk->param[param->paramid];
-    }
-    case T_GroupingFunc:
-      return flow;  // says which grouping set the row is of, and evaluates nothing
-    case T_CaseTestExpr:
-      return scope.case_test != nullptr ? *scope.case_test : flow;
-    case T_RelabelType:
-      return walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg));
-    case T_CollateExpr:
-      return walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<CollateExpr *>(node)->arg));
-    case T_TargetEntry:
-      return walk_expression(walk, scope, reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr));
-    case T_WithCheckOption:
-      return walk_expression(walk, scope, reinterpret_cast<WithCheckOption *>(node)->qual);
-    case T_NullTest: {
-      const auto *test = reinterpret_cast<NullTest *>(node);
-      const Flow argument = walk_expression(walk, scope, reinterpret_cast<Node *>(test->arg));
-      // A row is tested for nulls in it.
-      flow.implicit = !argument.pure || test->argisrow ? flow_decides(argument) : argument.implicit;
-      return flow;
-    }
-    case T_FuncExpr:
-      return function_flow(walk, scope, reinterpret_cast<FuncExpr *>(node));
-    case T_OpExpr:
-    case T_DistinctExpr: {
-      auto *call = reinterpret_cast<OpExpr *>(node);
-      set_opfuncid(call);
-      return operator_flow(walk, scope, call->opfuncid, call->opresulttype, call->args);
-    }
-    case T_NullIfExpr: {  // the first argument or null
-      auto *call = reinterpret_cast<OpExpr *>(node);
-      set_opfuncid(call);
-      Flow first = walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
-      const Flow result = operator_flow(walk, scope, call->opfuncid, call->opresulttype, call->args);
-      if (flow_explicit(result) == 0) return result;
-      for (int i = 0; i < kMaxSources; ++i)
-        if (first.count[i] == 0 && result.count[i] != 0) first.count[i] = 1;
-      first.implicit |= flow_decides(result);
-      first.pure = false;
-      first.paid = 0;
-      return first;
-    }
-    case T_ScalarArrayOpExpr: {
-      auto *call = reinterpret_cast<ScalarArrayOpExpr *>(node);
-      set_sa_opfuncid(call);
-      return operator_flow(walk, scope, call->opfuncid, BOOLOID, call->args);
-    }
-    case T_CoerceViaIO:
-      return io_cast_flow(walk, scope, reinterpret_cast<CoerceViaIO *>(node));
-    case T_CoerceToDomain:
-      return domain_flow(walk, scope, reinterpret_cast<CoerceToDomain *>(node));
-    case T_ArrayCoerceExpr:
-      return array_coerce_flow(walk, scope, reinterpret_cast<ArrayCoerceExpr *>(node));
-    case T_BoolExpr:
-      return condition_flow(walk, scope, reinterpret_cast<BoolExpr *>(node));
-    case T_CaseExpr:
-      return case_flow(walk, scope, reinterpret_cast<CaseExpr *>(node));
-    case T_CoalesceExpr:
-      return alternatives_flow(walk, scope, reinterpret_cast<CoalesceExpr *>(node)->args, Computed::in_turn);
-    case T_MinMaxExpr:
-      return alternatives_flow(walk, scope, reinterpret_cast<MinMaxExpr *>(node)->args, Computed::all);
-    case T_FieldSelect:
-      return field_flow(walk, scope, reinterpret_cast<FieldSelect *>(node));
-    case T_SubscriptingRef:
-      return subscript_flow(walk, scope, reinterpret_cast<SubscriptingRef *>(node));
-    case T_Aggref:
-      return aggregate_flow(walk, scope, reinterpret_cast<Aggref *>(node));
-    case T_WindowFunc:
-      return window_flow(walk, scope, reinterpret_cast<WindowFunc *>(node));
-    case T_SubPlan:
-      return walk_subplan(walk, scope, reinterpret_cast<SubPlan *>(node));
-    case T_RowCompareExpr:
-      return row_compare_flow(walk, scope, reinterpret_cast<RowCompareExpr *>(node));
-    case T_TableFunc:
-      return table_flow(walk, scope, reinterpret_cast<TableFunc *>(node));
-    case T_List:
-      return list_flow(walk, scope, reinterpret_cast<List *>(node));
-    case T_AlternativeSubPlan:
-    case T_ArrayExpr:
-    case T_BooleanTest:
-    case T_CaseWhen:
-    case T_CoerceToDomainValue:
-    case T_ConvertRowtypeExpr:
-    case T_CurrentOfExpr:
-    case T_FieldStore:
-    case T_InferenceElem:
-    case T_NamedArgExpr:
-    case T_NextValueExpr:
-    case T_PlaceHolderVar:
-    case T_RowExpr:
-    case T_SQLValueFunction:
-    case T_SetToDefault:
-    case T_TableSampleClause:
-      return children_flow(walk, scope, node);
-    case T_XmlExpr:
-      return xml_flow(walk, scope, reinterpret_cast<XmlExpr *>(node));
-    default:
-      return later_flow(walk, scope, node);
-  }
+  const ExpressionKind *kind = expression_kind(node);
+  if (kind == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("a statement that reads protected columns holds an expression of unknown kind %d",
+                           static_cast<int>(nodeTag(node))),
+                    errhint("This version of Redoubt does not know how values pass through it.")));
+  if (kind->transfer != nullptr) return kind->transfer(walk, scope, node);
+  if (kind->combine == Combine::leaf) return kNoFlow;
+  if (kind->combine == Combine::value) return walk_expression(walk, scope, member_of(node, kind->part[0]));
+  return kind->part[0] != 0 ? parts_flow(walk, scope, node, *kind) : children_flow(walk, scope, node);
 }
 
 // Values that can be in one value are in one message, if a function complains of it.
-void note_held(PlanAnalysis *analysis, const Flow &flow, Node *node) {
-  switch (nodeTag(node)) {
-    case T_Var:
-    case T_Param:
-    case T_FuncExpr:
-    case T_OpExpr:
-    case T_CoerceViaIO:
-    case T_ArrayExpr:
-    case T_RowExpr:
-    case T_XmlExpr:
-      break;
-    default:
-      return;
-  }
-  if (exprType(node) == BOOLOID) return;
+void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
+  if (!walk->last || flow_explicit(flow) == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
+  PlanAnalysis *analysis = walk->analysis;
   for (int i = 0; i < analysis->sources; ++i) analysis->held[i] = std::max(analysis->held[i], flow.count[i]);
-}
-
-// Is it worth remembering?  Leaves are as fast to look at.
-bool has_parts(const Node *node) noexcept {
-  switch (nodeTag(node)) {
-    case T_Const:
-    case T_Var:
-    case T_Param:
-    case T_CaseTestExpr:
-    case T_List:
-      return false;
-    default:
-      return true;
-  }
 }
 
 MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node) noexcept {
@@ -376,12 +279,13 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (IsA(node, TargetEntry) && IsA(reinterpret_cast<TargetEntry *>(node)->expr, Var))
     node = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr);
   if (IsA(node, Var)) {
-    const Flow flow = variable_flow(walk, scope, reinterpret_cast<Var *>(node));
-    if (walk->last && flow_explicit(flow) != 0) note_held(walk->analysis, flow, node);
+    const Flow flow = variable_flow(walk, scope, node);
+    note_held(walk, flow, node);
     return flow;
   }
   check_stack_depth();
-  const bool remembered = walk->nesting > 0 && has_parts(node);
+  // What has no parts, or is no expression itself, is as fast to look at.
+  const bool remembered = walk->nesting > 0 && !IsA(node, Const) && !IsA(node, Param) && !IsA(node, List);
   MemoKey key;
   if (remembered) {
     key = memo_key(walk, scope, node);
@@ -390,7 +294,7 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   ++walk->nesting;
   const Flow flow = expression_flow(walk, scope, node);
   --walk->nesting;
-  if (walk->last && flow_explicit(flow) != 0) note_held(walk->analysis, flow, node);
+  note_held(walk, flow, node);
   if (remembered) walk->memo.add(key, flow);
   return flow;
 }

@@ -107,8 +107,7 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   const auto *window = reinterpret_cast<WindowAgg *>(plan);
   const NodeFlow *rows = &inputs->outer;
   const std::uint32_t keys =
-      rows->order |
-      key_decides(walk, rows, outerPlan(plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
+      rows->order | key_decides(walk, rows, outerPlan(plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
       key_decides(walk, rows, outerPlan(plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
   scope->taken |= keys;
   const std::uint32_t kept = taken_rows(walk, *scope, plan).decides;

@@ -85,13 +85,13 @@ std::uint32_t walk_pruning(PlanWalk *walk, const ExprScope &scope, const Partiti
 }  // namespace
 
 std::uint32_t walk_append(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
-  const PartitionPruneInfo *pruning =
-      IsA(plan, Append) ? compat_append_pruning(walk->plan, reinterpret_cast<Append *>(plan))
-                        : compat_append_pruning(walk->plan, reinterpret_cast<MergeAppend *>(plan));
+  const PartitionPruneInfo *pruning = IsA(plan, Append)
+                                          ? compat_append_pruning(walk->plan, reinterpret_cast<Append *>(plan))
+                                          : compat_append_pruning(walk->plan, reinterpret_cast<MergeAppend *>(plan));
   const std::uint32_t context = walk->context;
   walk->context |= walk_pruning(walk, *scope, pruning);
-  inputs->outer = walk_branches(walk, member_of<List *>(plan, plan_kind(plan)->plans),
-                                inputs->charged && passes_rows_on(plan));
+  inputs->outer =
+      walk_branches(walk, member_of<List *>(plan, plan_kind(plan)->plans), inputs->charged && passes_rows_on(plan));
   walk->context = context;
   return inputs->outer.implicit;
 }
@@ -179,13 +179,11 @@ std::uint32_t walk_own(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *p
   std::uint32_t decides = kind.transfer != nullptr ? kind.transfer(walk, scope, inputs, plan) : 0;
   if (kind.keys.count != 0) {
     const Plan *input = outerPlan(plan) != nullptr && innerPlan(plan) == nullptr ? outerPlan(plan) : plan;
-    const std::uint32_t keys =
-        key_decides(walk, &inputs->outer, input, member_of<int>(plan, kind.keys.count),
-                    member_of<const AttrNumber *>(plan, kind.keys.columns), kind.keys.looked_at);
+    const std::uint32_t keys = key_decides(walk, &inputs->outer, input, member_of<int>(plan, kind.keys.count),
+                                           member_of<const AttrNumber *>(plan, kind.keys.columns), kind.keys.looked_at);
     (kind.keys.looked_at == Keys::in_turn ? inputs->sorted : decides) |= keys;
   }
-  for (const Member member : kind.each_row)
-    decides |= member_decides(walk, scope_after(*scope, decides), plan, member);
+  for (const Member member : kind.each_row) decides |= member_decides(walk, scope_after(*scope, decides), plan, member);
   return decides;
 }
 

@@ -38,7 +38,8 @@ void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
 
 }  // namespace
 
-Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
+Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const auto *subplan = reinterpret_cast<SubPlan *>(node);
   walk->analysis->runs |= scope.rows;
   ListCell *parameter = nullptr;
   ListCell *argument = nullptr;
@@ -107,7 +108,7 @@ void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   ListCell *cell = nullptr;
   foreach (cell, subplan->setParam)
     if (const int id = lfirst_int(cell); id < walk->params) walk->initplan[id] = subplan->plan_id;
-  (void)walk_subplan(walk, scope, subplan);
+  (void)subplan_flow(walk, scope, reinterpret_cast<Node *>(subplan));
 }
 
 }  // namespace redoubt::pg

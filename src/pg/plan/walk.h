@@ -1,14 +1,15 @@
 // plan/walk.h - what the parts of plan analysis share.
 //
-// plan/nodes.cpp walks plan nodes, whose kinds plan/node_table lists, plan/scans.cpp knows scans, plan/grouping.cpp nodes that put rows together and
-// plan/row_keys.cpp what their keys decide, plan/indexes.cpp how indexes are used, plan/writes.cpp what a ModifyTable
-// moves; plan/expressions.cpp knows expressions, plan/calls.cpp calls, plan/aggregates.cpp aggregates,
-// plan/subplans.cpp subqueries and plan/columns.cpp where values come from. Everything is palloc'd in the current
-// memory context.
+// plan/nodes.cpp walks plan nodes, whose kinds plan/node_table lists, plan/scans.cpp knows scans, plan/grouping.cpp
+// nodes that put rows together and plan/row_keys.cpp what their keys decide, plan/indexes.cpp how indexes are used,
+// plan/writes.cpp what a ModifyTable moves; plan/expressions.cpp walks expressions, whose kinds plan/expression_table
+// lists, plan/calls.cpp knows calls, plan/aggregates.cpp aggregates, plan/subplans.cpp subqueries and plan/columns.cpp
+// where values come from. Everything is palloc'd in the current memory context.
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
 #include "pg/plan/analysis.h"
+#include "pg/plan/expression_table.h"
 #include "pg/plan/memo.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/node_table.h"
@@ -167,20 +168,15 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
 // All that the expression's children hold.
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list);
-// One of the list; where they are computed in turn, those before it decide whether it is.
-enum class Computed { all, in_turn };
-Flow alternatives_flow(PlanWalk *walk, const ExprScope &scope, const List *list, Computed computed);
+ExpressionTransfer parameter_flow, case_test_flow, null_test_flow, null_if_flow, case_flow, row_compare_flow,
+    subscript_flow, table_flow, array_coerce_flow, field_flow;
 
 // plan/calls.cpp
 // Notes a function that the executor will be asked to call where it is not trusted; and those in the checks of domains
 // that a value of the type may be made of.
 void foresee_function(PlanWalk *walk, Oid function);
 void foresee_type(PlanWalk *walk, Oid type);
-Flow function_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
-Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, List *arguments);
-Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, CoerceViaIO *cast);
-Flow domain_flow(PlanWalk *walk, const ExprScope &scope, CoerceToDomain *cast);
-Flow xml_flow(PlanWalk *walk, const ExprScope &scope, XmlExpr *node);
+ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_flow, json_flow;
 // Is it a call of somebody's own without arguments, which tells by being made?
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
 // What it returns, where it is paid for.
@@ -195,21 +191,17 @@ Flow source_flow(PlanWalk *walk, const Source &source, int count);
 Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
 // Everything protected in the relations of the statement.
 Flow everything(PlanWalk *walk);
-Flow variable_flow(PlanWalk *walk, const ExprScope &scope, const Var *variable);
+ExpressionTransfer variable_flow;
 
 // plan/subplans.cpp
 void walk_set_param(PlanWalk *walk, int id, const Flow &flow);
-Flow walk_subplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
+ExpressionTransfer subplan_flow;
 void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
 // The sources in `mask` decide that the subplan is run, or how far.
 void walk_called(PlanWalk *walk, int id, std::uint32_t mask);
 
-// plan/sqljson.cpp: an expression that not every version has; raises 0A000 for unknown ones.
-Flow later_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
-
 // plan/aggregates.cpp
-Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Aggref *aggregate);
-Flow window_flow(PlanWalk *walk, const ExprScope &scope, WindowFunc *function);
+ExpressionTransfer aggregate_flow, window_flow;
 // What becomes of the rows that a plan's aggregates or window functions take in.
 struct TakenRows {
   std::uint32_t decides;  // of the sources that decided on a row, those that a result keeping the row is a probe of
