@@ -39,6 +39,13 @@ std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const 
   return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
 }
 
+// Meters arguments that are handed to what may disclose them.  Returns the flow of the result.
+Flow hand_over(PlanWalk *walk, const ExprScope &scope, List *arguments, const Flow &flow, std::uint16_t flags) {
+  meter_arguments(walk, scope_after(scope, flow.implicit), arguments, flags);
+  meter_call(walk, scope, arguments, handed_probes(walk, scope, flow));
+  return flow_paid(flow);
+}
+
 // Text as it is stored, or put together from that: its words are nobody's choice.
 bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const Flow flow = walk_expression(walk, scope, node);
@@ -131,13 +138,10 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   ListCell *cell = nullptr;
   if (function < FirstNormalObjectId)
     foreach (cell, arguments) foresee_casts(walk, exprType(static_cast<const Node *>(lfirst(cell))));
-  const std::uint32_t probes = handed_probes(walk, scope, flow);
-  if (flow_explicit(flow) == 0 && probes == 0) return flow;
+  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
                                  (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
-    meter_arguments(walk, scope_after(scope, flow.implicit), arguments, 0);
-    meter_handed(walk, scope, arguments, probes);
-    return flow_paid(flow);
+    return hand_over(walk, scope, arguments, flow, 0);
   }
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {
@@ -224,7 +228,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     const Flow result = bare_call_flow(walk, call);
     foresee_function(walk, call->funcid);
     if (!call->funcretset)  // sets: plan/nodes.cpp
-      meter_call(walk, scope, call, handed_probes(walk, scope, kNoFlow));
+      meter_bare_call(walk, scope, call, handed_probes(walk, scope, kNoFlow));
     return result;
   }
   Flow flow = list_flow(walk, scope, call->args);
@@ -251,13 +255,12 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 
 namespace {
 
-// Meters a single argument that is no list.
-Flow meter_one(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
+// The same for a single argument that is no list.
+Flow hand_over(PlanWalk *walk, const ExprScope &scope, Expr **argument, const Flow &flow, std::uint16_t flags) {
   List *list = list_make1(*argument);
-  meter_arguments(walk, scope, list, flags);
-  meter_handed(walk, scope, list, handed_probes(walk, scope, flow));
+  const Flow result = hand_over(walk, scope, list, flow, flags);
   *argument = static_cast<Expr *>(linitial(list));
-  return flow_paid(flow);
+  return result;
 }
 
 }  // namespace
@@ -276,7 +279,7 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const auto trusted = [](Oid function) { return function < FirstNormalObjectId || function_is_trusted(function); };
   const bool domain = type_runs_code(cast->resulttype);
   if (flow.many || domain || !trusted(output) || !trusted(input))
-    return meter_one(walk, scope, &cast->arg, flow, kMeterReveals);
+    return hand_over(walk, scope, &cast->arg, flow, kMeterReveals);
   flow.pure = false;
   return flow;
 }
@@ -287,7 +290,7 @@ Flow domain_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(cast->arg));
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (!DomainHasConstraints(cast->resulttype)) return flow;
-  return meter_one(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
+  return hand_over(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
 }
 
 // What parses a document tells of it by warnings.
@@ -296,11 +299,8 @@ Flow xml_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const Flow flow = children_flow(walk, scope, node);
   const bool parses =
       xml->op == IS_XMLPARSE || xml->op == IS_DOCUMENT || xml->op == IS_XMLSERIALIZE || xml->op == IS_XMLROOT;
-  const std::uint32_t probes = handed_probes(walk, scope, flow);
-  if (!parses || (flow_explicit(flow) == 0 && probes == 0)) return flow;
-  meter_arguments(walk, scope_after(scope, flow.implicit), xml->args, 0);
-  meter_handed(walk, scope, xml->args, probes);
-  return flow_paid(flow);
+  if (!parses || (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0)) return flow;
+  return hand_over(walk, scope, xml->args, flow, 0);
 }
 
 // SQL/JSON: a document and what else is given.  Making a value of the type asked for may run code, and a text may hold

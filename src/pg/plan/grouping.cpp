@@ -81,7 +81,7 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
   const std::uint32_t before = std::exchange(table->implicit, 0);
   const std::uint32_t step = look_at_step(walk, plan).implicit;
   table->implicit = before;
-  meter_kept(walk, &innerPlan(plan), step);
+  meter_row(walk, &innerPlan(plan), kNoFlow, step);
 }
 
 }  // namespace
@@ -99,7 +99,7 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs,
   const TakenRows taken = taken_rows(walk, *scope, plan);
   scope->disclosing = taken.disclosing;
   if (taken.ordered) mask |= rows->order;
-  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_kept(walk, &plan->lefttree, taken.decides);
+  if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_row(walk, &plan->lefttree, kNoFlow, taken.decides);
   return mask | taken.decides;
 }
 
@@ -111,7 +111,7 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
       key_decides(walk, rows, outerPlan(plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
   scope->taken |= keys;
   const std::uint32_t kept = taken_rows(walk, *scope, plan).decides;
-  meter_kept(walk, &outerPlan(plan), kept);
+  meter_row(walk, &outerPlan(plan), kNoFlow, kept);
   return keys | kept;
 }
 

@@ -63,27 +63,31 @@ MeterPoint next_point(PlanWalk *walk, bool sometimes) {
   return point;
 }
 
-// A meter of probes at a point of its own.
-Expr *probe_meter(PlanWalk *walk, Expr *expression, std::uint32_t mask, std::uint16_t flags, bool sometimes) {
-  const MeterPoint point = next_point(walk, sometimes);
-  Expr *meter = meter_wrap(expression, kNoFlow, mask, walk->analysis->source, flags | kMeterProbes, point);
-  walk->open = lappend(walk->open, meter_spec(reinterpret_cast<const Node *>(meter)));
-  return meter;
+// A meter around an expression, for the values in `flow` and probes of the sources in `probes`, which are at a point of
+// their own.  A null costs as a value of a source in `tells`.
+void put_meter(PlanWalk *walk, Expr **expression, const Flow &flow, std::uint32_t tells, std::uint32_t probes,
+               std::uint16_t flags, bool sometimes = false) {
+  if (probes != 0) flags |= kMeterProbes;
+  const MeterPoint point = probes != 0 ? next_point(walk, sometimes) : kAnswer;
+  const std::uint32_t decides = (tells & flow_explicit(flow)) | probes;
+  *expression = meter_wrap(*expression, flow, decides, walk->analysis->source, flags, point);
+  if (probes != 0) walk->open = lappend(walk->open, meter_spec(reinterpret_cast<const Node *>(*expression)));
 }
 
-// Is the expression a meter of values (flags: 0) or probes (kMeterProbes), with or without others in between?
-bool has_meter(const Node *expression, std::uint16_t flags) {
-  for (const MeterSpec *spec = nullptr; (spec = meter_spec(expression)) != nullptr; expression = metered(expression))
-    if ((spec->flags & (kMeterProbes | kMeterRows)) == flags) return true;
-  return false;
-}
-
-Expr *value_meter(const PlanWalk *walk, Expr *expression, const Flow &flow, std::uint32_t decides,
-                  std::uint16_t flags) {
-  return meter_wrap(expression, flow, decides & flow_explicit(flow), walk->analysis->source, flags, kAnswer);
+// What an entry of a list of arguments or of a target list computes.
+Expr **expression_of(ListCell *cell) {
+  return IsA(lfirst(cell), TargetEntry) ? &static_cast<TargetEntry *>(lfirst(cell))->expr
+                                        : reinterpret_cast<Expr **>(&lfirst(cell));
 }
 
 }  // namespace
+
+bool has_meter(const Expr *expression, std::uint16_t flags) {
+  const auto *node = reinterpret_cast<const Node *>(expression);
+  for (const MeterSpec *spec = nullptr; (spec = meter_spec(node)) != nullptr; node = metered(node))
+    if ((spec->flags & (kMeterProbes | kMeterRows)) == flags) return true;
+  return false;
+}
 
 void meter_found(PlanWalk *walk, const MeterSpec *meter) {
   if (!walk->last || walk->inject || (meter->flags & kMeterProbes) == 0) return;
@@ -91,13 +95,17 @@ void meter_found(PlanWalk *walk, const MeterSpec *meter) {
   walk->found = lappend(walk->found, const_cast<MeterSpec *>(meter));
 }
 
+void meter_value(PlanWalk *walk, Expr **value, const Flow &flow, std::uint32_t decides, std::uint16_t flags) {
+  if (flow_explicit(flow) == 0 || has_meter(*value, flags & kMeterRows) || !meter_is_due(walk)) return;
+  // What is paid for besides the value itself is there where that is null.
+  put_meter(walk, value, flow, decides, 0, flags | ((flags & kMeterRows) != 0 ? 0 : flow_flags(flow)));
+}
+
 void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides) {
-  const auto target_at = [&] { return static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position)); };
-  if (flow_explicit(flow) == 0 || is_meter(reinterpret_cast<Node *>(target_at()->expr))) return;
-  if (!meter_is_due(walk)) return;
+  const auto target = [&] { return &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr; };
+  if (flow_explicit(flow) == 0 || is_meter(reinterpret_cast<Node *>(*target())) || !meter_is_due(walk)) return;
   if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
-  TargetEntry *target = target_at();
-  target->expr = value_meter(walk, target->expr, flow, decides, flow_flags(flow));
+  put_meter(walk, target(), flow, decides, 0, flow_flags(flow));
 }
 
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
@@ -105,45 +113,33 @@ void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, st
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
     auto *node = static_cast<Node *>(lfirst(cell));
-    auto *target = IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node) : nullptr;
-    if (target != nullptr && target->resjunk) continue;
+    if (IsA(node, TargetEntry) && reinterpret_cast<TargetEntry *>(node)->resjunk) continue;
     const Flow flow = walk_expression(walk, scope, node);
-    if (flow_explicit(flow) == 0) continue;
-    Expr *const value = target != nullptr ? target->expr : reinterpret_cast<Expr *>(node);
-    if (has_meter(reinterpret_cast<const Node *>(value), 0)) continue;
-    if (!meter_is_due(walk)) return;
-    Expr *metered =
-        value_meter(walk, value, flow, scope.rows | walk->context | flow.implicit, flags | flow_flags(flow));
-    if (target != nullptr)
-      target->expr = metered;
-    else
-      lfirst(cell) = metered;
+    meter_value(walk, expression_of(cell), flow, scope.rows | walk->context | flow.implicit, flags);
   }
 }
 
 namespace {
 
-// Has a column of the plan a meter with kMeterRows for values (flags: 0) or probes (kMeterProbes)?  Another may have
+// Has a column of the plan a meter of its rows, for values (flags: 0) or probes (kMeterProbes)?  Another may have
 // put a Result above it, through which every row goes.
 bool has_row_meter(const Plan *plan, std::uint16_t flags) {
   bool other = false;
   ListCell *cell = nullptr;
   foreach (cell, plan->targetlist) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    const MeterSpec *found = meter_spec(reinterpret_cast<const Node *>(target->expr));
-    if (found == nullptr || (found->flags & kMeterRows) == 0) continue;
-    if ((found->flags & kMeterProbes) == flags) return true;
-    other = true;
+    const Expr *value = static_cast<const TargetEntry *>(lfirst(cell))->expr;
+    if (has_meter(value, flags | kMeterRows)) return true;
+    other |= has_meter(value, (flags ^ kMeterProbes) | kMeterRows);
   }
-  const bool passes = other && IsA(plan, Result) && plan->lefttree != nullptr && plan->qual == NIL &&
-                      reinterpret_cast<const ::Result *>(plan)->resconstantqual == nullptr;
-  return passes && has_row_meter(plan->lefttree, flags);
+  return other && IsA(plan, Result) && plan->lefttree != nullptr && passes_rows_on(plan) &&
+         has_row_meter(plan->lefttree, flags);
 }
 
-// The column of the plan at *slot to put a meter with kMeterRows around, or null where there is one that counts the
-// same, or none is to be put in.
-Expr **row_meter_place(PlanWalk *walk, Plan **slot, std::uint16_t flags) {
-  if (has_row_meter(*slot, flags) || !meter_is_due(walk)) return nullptr;
+}  // namespace
+
+void meter_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes) {
+  if (flow_explicit(flow) == 0 && probes == 0) return;
+  if (has_row_meter(*slot, probes != 0 ? kMeterProbes : 0) || !meter_is_due(walk)) return;
   if ((*slot)->targetlist == NIL) {  // a count of rows
     Const *zero = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(0), false, true);
     (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
@@ -159,62 +155,23 @@ Expr **row_meter_place(PlanWalk *walk, Plan **slot, std::uint16_t flags) {
     *slot = result_above(walk, *slot);
     position = 0;
   }
-  return &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr;
+  Expr **place = &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr;
+  put_meter(walk, place, flow, 0, probes, kMeterRows);
 }
 
-}  // namespace
-
-void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow) {
-  if (flow_explicit(flow) == 0) return;
-  if (Expr **place = row_meter_place(walk, slot, 0); place != nullptr)
-    *place = value_meter(walk, *place, flow, 0, kMeterRows);
-}
-
-void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask) {
-  if (mask == 0) return;
-  if (Expr **place = row_meter_place(walk, slot, kMeterProbes); place != nullptr)
-    *place = probe_meter(walk, *place, mask, kMeterRows, false);
-}
-
-void meter_handed(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t mask) {
-  if (mask == 0 || arguments == NIL) return;
-  const auto value_of = [](void *cell) {
-    auto *node = static_cast<Node *>(cell);
-    return IsA(node, TargetEntry) ? reinterpret_cast<TargetEntry *>(node)->expr : reinterpret_cast<Expr *>(node);
-  };
+void meter_call(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t probes) {
+  if (probes == 0 || arguments == NIL) return;
   ListCell *cell = nullptr;
   foreach (cell, arguments)
-    if (has_meter(reinterpret_cast<const Node *>(value_of(lfirst(cell))), kMeterProbes)) return;
-  if (!meter_is_due(walk)) return;
-  cell = list_head(arguments);
-  Expr *metered = probe_meter(walk, value_of(lfirst(cell)), mask, 0, scope.sometimes);
-  if (IsA(lfirst(cell), TargetEntry))
-    static_cast<TargetEntry *>(lfirst(cell))->expr = metered;
-  else
-    lfirst(cell) = metered;
+    if (has_meter(*expression_of(cell), kMeterProbes)) return;
+  if (meter_is_due(walk)) put_meter(walk, expression_of(list_head(arguments)), kNoFlow, 0, probes, 0, scope.sometimes);
 }
 
-namespace {
-
-// True, for a probe of each source in `mask`.
-Expr *metered_true(PlanWalk *walk, std::uint32_t mask, bool sometimes) {
-  return probe_meter(walk, reinterpret_cast<Expr *>(makeBoolConst(true, false)), mask, 0, sometimes);
-}
-
-}  // namespace
-
-void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask) {
-  if (mask == 0) return;
-  if (*conditions != NIL && is_meter(static_cast<const Node *>(llast(*conditions)))) return;
-  if (!meter_is_due(walk)) return;
-  *conditions = lappend(*conditions, metered_true(walk, mask, false));
-}
-
-void meter_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t mask) {
-  if (mask == 0 || !meter_is_due(walk)) return;
-  auto *when = static_cast<CaseWhen *>(palloc0(sizeof(CaseWhen)));
-  NodeSetTag(when, T_CaseWhen);
-  when->expr = metered_true(walk, mask, scope.sometimes);
+void meter_bare_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t probes) {
+  if (probes == 0 || !meter_is_due(walk)) return;
+  auto *when = makeNode(CaseWhen);
+  when->expr = reinterpret_cast<Expr *>(makeBoolConst(true, false));
+  put_meter(walk, &when->expr, kNoFlow, 0, probes, 0, scope.sometimes);
   when->result = static_cast<Expr *>(copyObjectImpl(call));
   when->location = -1;
   CaseExpr metered = {};

@@ -116,7 +116,7 @@ std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Pl
 std::uint32_t walk_locks(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
   if (inputs->charged) return 0;
   const std::uint32_t decides = node_flow_decides(inputs->outer);
-  meter_kept(walk, &outerPlan(plan), decides);
+  meter_row(walk, &outerPlan(plan), kNoFlow, decides);
   return decides;
 }
 
@@ -131,7 +131,7 @@ std::uint32_t walk_sets(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *plan) 
     bare |= is_bare_call(walk, *scope, value);
     mask |= set_decides(walk, *scope, value);
   }
-  if (bare) meter_kept(walk, &outerPlan(plan), scope->rows | walk->context);  // called for each row taken in
+  if (bare) meter_row(walk, &outerPlan(plan), kNoFlow, scope->rows | walk->context);  // called for each row taken in
   return mask;
 }
 

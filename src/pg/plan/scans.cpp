@@ -269,7 +269,7 @@ void walk_policies(PlanWalk *walk, Plan *plan) {
   int attno = -1;
   while ((attno = bms_next_member(columns, attno)) >= 0)
     flow_add(&flow, relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
-  meter_rows(walk, &plan, flow);
+  meter_row(walk, &plan, flow, 0);
 }
 
 }  // namespace redoubt::pg

@@ -32,7 +32,7 @@ namespace {
 void keep_rows(PlanWalk *walk, const SubPlan *subplan, const Flow &value) {
   ListCell *cell = list_nth_cell(walk->plan->subplans, subplan->plan_id - 1);
   auto *root = static_cast<Plan *>(lfirst(cell));
-  meter_kept(walk, &root, value.implicit);
+  meter_row(walk, &root, kNoFlow, value.implicit);
   lfirst(cell) = root;
 }
 

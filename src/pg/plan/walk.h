@@ -244,31 +244,33 @@ Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow 
 void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
 
 // plan/insertion.cpp: meters at points of a plan.
-// Puts a meter around a target list entry of the plan at *slot; inserts a Result node
-// where the plan node there does not compute its target list.  The value stays where it is; a null costs as one for
-// sources that decided on the row.
-void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides);
-// Replaces the expressions of an argument list that carry values by metered ones.  A null costs as a value where
-// another one may have decided on the rows of the scope.
-void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
 // Is a meter that is not there to be put in now?  Where the plan was looked through before, it is missing.
 bool meter_is_due(PlanWalk *walk) noexcept;
-// Charges `flow` for every row of the plan at *slot.
-void meter_rows(PlanWalk *walk, Plan **slot, const Flow &flow);
-// Charges a probe of the sources in `mask` for every row of the plan at *slot.
-void meter_kept(PlanWalk *walk, Plan **slot, std::uint32_t mask);
-// The same for every evaluation of an argument list.
-void meter_handed(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t mask);
-// The same for every row that satisfies a list of conditions.
-void meter_conditions(PlanWalk *walk, List **conditions, std::uint32_t mask);
-// The same for every time that a call without arguments is made: the node becomes CASE WHEN <meter> THEN <call> END.
-void meter_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t mask);
+// Is the expression a meter of values (flags: 0) or probes (kMeterProbes), of rows or not (kMeterRows), with or without
+// others in between?
+bool has_meter(const Expr *expression, std::uint16_t flags);
+
+// A value: puts a meter for `flow` around it.  A null costs as a value for sources in `decides`.
+void meter_value(PlanWalk *walk, Expr **value, const Flow &flow, std::uint32_t decides, std::uint16_t flags);
+// The same for a target list entry of the plan at *slot; inserts a Result node where the plan node there does not
+// compute its target list.
+void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides);
+// The same for each of a list of arguments, or of a target list, that holds values.
+void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags);
+
+// A row: charges `flow`, or a probe of each source in `probes`, for every row of the plan at *slot.
+void meter_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t probes);
+
+// A call: charges a probe of each source in `probes` every time that its arguments are evaluated.
+void meter_call(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t probes);
+// The same for a call without arguments: the node becomes CASE WHEN <meter> THEN <call> END.
+void meter_bare_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t probes);
 // A field of a record that a call metered so returns, which EXPLAIN can name of the call only: becomes
 // (ROW(CASE WHEN <meter> THEN <call>.field END)).field.
 void meter_field(FieldSelect *select);
 // Notes a meter that is in the plan already.
 void meter_found(PlanWalk *walk, const MeterSpec *meter);
-// The call in a CASE that meter_call made, or nothing for any other expression.
+// The call in a CASE that meter_bare_call made, or nothing for any other expression.
 const FuncExpr *metered_call(const Node *expression);
 
 }  // namespace redoubt::pg

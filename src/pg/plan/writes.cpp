@@ -103,9 +103,8 @@ std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
 
 // EXCLUDED's value of the same column: paid for as written, if at all, when the row was proposed.
 bool is_proposed_value(const Expr *value, AttrNumber attno, const Target &target) {
-  const auto *node = reinterpret_cast<const Node *>(value);
-  if (const MeterSpec *meter = meter_spec(node); meter != nullptr && (meter->flags & kMeterRows) != 0)
-    value = reinterpret_cast<const Expr *>(metered(node));
+  while (is_meter(reinterpret_cast<const Node *>(value)) && !has_meter(value, 0))
+    value = reinterpret_cast<const Expr *>(metered(reinterpret_cast<const Node *>(value)));
   if (!IsA(value, Var) || target.code.row_trigger || bms_is_member(attno, target.code.columns)) return false;
   const auto *variable = reinterpret_cast<const Var *>(value);
   return variable->varno == INNER_VAR && variable->varattno == attno;
@@ -131,15 +130,6 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
     meter_arguments(walk, scope_after(scope, node_flow_decides(*scope.outer)), list_make1(entry), 0);
   }
   return mask;
-}
-
-// ON CONFLICT DO UPDATE: the table's own code sees the row that was there.
-void meter_conflict_rows(PlanWalk *walk, List *set, const Flow &seen) {
-  if (flow_explicit(seen) == 0 || set == NIL) return;
-  auto *entry = static_cast<TargetEntry *>(linitial(set));
-  const MeterSpec *meter = meter_spec(reinterpret_cast<Node *>(entry->expr));
-  if (meter != nullptr && (meter->flags & kMeterRows) != 0) return;
-  if (meter_is_due(walk)) entry->expr = meter_wrap(entry->expr, seen, 0, walk->analysis->source, kMeterRows, kAnswer);
 }
 
 Target make_target(PlanWalk *walk, const ModifyTable *modify, Index rti, CmdType row) {
@@ -188,8 +178,11 @@ Told walk_conflict(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, 
   flow_add(&paid, proposed);
   told.by_each = flow_probes(told.by_each, paid);
   told.by_end = flow_probes(told.by_end, paid);
-  meter_conflict_rows(walk, modify->onConflictSet, seen_by_code(walk, target));
-  meter_conditions(walk, reinterpret_cast<List **>(&modify->onConflictWhere), told.by_each);
+  // The table's own code sees the row that was there.
+  if (modify->onConflictSet != NIL)
+    meter_value(walk, &static_cast<TargetEntry *>(linitial(modify->onConflictSet))->expr, seen_by_code(walk, target), 0,
+                kMeterRows);
+  meter_call(walk, scope, modify->onConflictSet, told.by_each);
   return told;
 }
 
@@ -244,12 +237,12 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     walk->analysis->statement_decides |= conflict.by_each;
     told.by_end |= conflict.by_end;
   }
-  meter_rows(walk, child, seen);
+  meter_row(walk, child, seen, 0);
   decides |= told.by_each;
   told.by_end = flow_probes(told.by_end, charged);
   walk->analysis->statement_decides |= decides | told.by_end;
   walk->analysis->row_decides |= told.by_end;
-  if (used > 0) meter_kept(walk, child, flow_probes(decides, charged));
+  if (used > 0) meter_row(walk, child, kNoFlow, flow_probes(decides, charged));
 }
 
 }  // namespace redoubt::pg
