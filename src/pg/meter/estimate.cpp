@@ -188,22 +188,14 @@ void estimate_plan(Estimate *estimate, const Plan *plan, Factors factors) {
   estimate_children(estimate, plan, kind, factors);
 }
 
-void visit_nothing(void *, Oid, Operation, double) {}
-
 }  // namespace
 
-void plan_estimate(const PlannedStmt *plan, const PlanAnalysis *analysis, VisitCharge visit, void *to) {
+bool plan_estimate(const PlannedStmt *plan, const PlanAnalysis *analysis, VisitCharge visit, void *to) {
   Estimate estimate = {plan, analysis, {analysis, palloc0(ProbeTree<double>::size(analysis))}, visit, to};
   estimate_plan(&estimate, plan->planTree, {1, 1, 1});
   for (int i = 0; i < analysis->types; ++i)
     visit(to, analysis->type[i], Operation::probe, estimate.probes.answer(i).below);
-}
-
-bool plan_meters_in_workers(const PlannedStmt *plan, const PlanAnalysis *analysis) {
-  if (!plan->parallelModeNeeded) return false;
-  Estimate estimate = {plan, analysis, {analysis, palloc0(ProbeTree<double>::size(analysis))}, visit_nothing, nullptr};
-  estimate_plan(&estimate, plan->planTree, {1, 1, 1});
-  return estimate.workers_meter;
+  return plan->parallelModeNeeded && estimate.workers_meter;
 }
 
 }  // namespace redoubt::pg

@@ -11,11 +11,9 @@ namespace redoubt::pg {
 
 // plan_estimate visits the meters of a plan that Redoubt has been through, and its calls of
 // detokenize, mask and the functions that tokenize, each with the values it will charge; and the probes that the points
-// of the plan will ask for, together.
-void plan_estimate(const PlannedStmt *plan, const PlanAnalysis *analysis, VisitCharge visit, void *to);
-
-// True if parallel workers run meters of the plan: what those charge is not known to the leader.
-bool plan_meters_in_workers(const PlannedStmt *plan, const PlanAnalysis *analysis);
+// of the plan will ask for, together.  Returns true if parallel workers run meters of the plan: what those charge is
+// not known to the leader.
+bool plan_estimate(const PlannedStmt *plan, const PlanAnalysis *analysis, VisitCharge visit, void *to);
 
 }  // namespace redoubt::pg
 #endif

@@ -96,6 +96,8 @@ void charged(void *entries, Oid token_type, Operation operation, double values) 
   if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->charged += values;
 }
 
+void expect_nothing(void *, Oid, Operation, double) {}
+
 // Of what meters have charged, the values; and of what the plan will charge itself, what is not counted by meters.
 void expect_values(void *entries, Oid token_type, Operation operation, double values) {
   if (operation != Operation::probe) expect_of_answer(entries, token_type, operation, values);
@@ -149,7 +151,7 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   if (meter == nullptr) return;
   const QueryDesc *query = query_meter_query(meter);
   const PlanAnalysis *analysis = meter->analysis;
-  const bool in_workers = plan_meters_in_workers(plan, analysis);
+  const bool in_workers = plan_estimate(plan, analysis, expect_nothing, nullptr);
   Entries entries = {};
   Entries done = {};
   if (state->analyze) {
@@ -164,9 +166,9 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
     meter_each_charge(query->estate->es_query_cxt, expect_values, &entries);
     for (int i = 0; i < analysis->types; ++i)
       expect_below(&entries, analysis->type[i], Operation::probe, static_cast<double>(meter->probes.answer(i).below));
-    plan_estimate(plan, analysis, expect_revealed, &entries);
+    (void)plan_estimate(plan, analysis, expect_revealed, &entries);
   } else {
-    plan_estimate(plan, analysis, expect_below, &entries);
+    (void)plan_estimate(plan, analysis, expect_below, &entries);
   }
   for (int i = 0; i < done.size; ++i)
     entry_of(&entries, done.entry[i].token_type, done.entry[i].operation)->charged = done.entry[i].charged;

@@ -89,11 +89,17 @@ void foresee_function(PlanWalk *walk, Oid function) {
   walk->foreseen = list_append_unique_oid(walk->foreseen, function);
 }
 
-void foresee_type(PlanWalk *walk, Oid type) {
+void foresee_type(PlanWalk *walk, Oid type, bool casts) {
   if (!walk->last || type < FirstNormalObjectId) return;
   check_stack_depth();
+  for (const Oid target : {JSONOID, JSONBOID, TEXTOID}) {
+    Oid cast = InvalidOid;
+    if (casts && find_coercion_pathway(target, type, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC &&
+        OidIsValid(cast))
+      foresee_function(walk, cast);
+  }
   if (get_typtype(type) == TYPTYPE_DOMAIN) {
-    if (DomainHasConstraints(type)) {
+    if (!casts && DomainHasConstraints(type)) {
       auto *domain = static_cast<DomainConstraintRef *>(palloc(sizeof(DomainConstraintRef)));  // called back at a reset
       InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
       ListCell *cell = nullptr;
@@ -101,35 +107,14 @@ void foresee_type(PlanWalk *walk, Oid type) {
         plan_foresee_walker(
             reinterpret_cast<Node *>(static_cast<const DomainConstraintState *>(lfirst(cell))->check_expr), walk);
     }
-    return foresee_type(walk, getBaseType(type));
+    return foresee_type(walk, getBaseType(type), casts);
   }
-  if (const Oid element = get_element_type(type); OidIsValid(element)) return foresee_type(walk, element);
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return foresee_type(walk, element, casts);
   if (!type_is_rowtype(type)) return;
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
   for (int i = 0; i < descriptor->natts; ++i)
-    if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid);
+    if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid, casts);
 }
-
-namespace {
-
-// Functions that to_json and its kin, and built-in functions in SQL, cast values of the type by.
-void foresee_casts(PlanWalk *walk, Oid type) {
-  if (!walk->last || type < FirstNormalObjectId) return;
-  check_stack_depth();
-  const Oid base = getBaseType(type);
-  if (const Oid element = get_element_type(base); OidIsValid(element)) return foresee_casts(walk, element);
-  for (const Oid target : {JSONOID, JSONBOID, TEXTOID}) {
-    Oid cast = InvalidOid;
-    if (find_coercion_pathway(target, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast))
-      foresee_function(walk, cast);
-  }
-  if (!type_is_rowtype(base)) return;
-  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
-  for (int i = 0; i < descriptor->natts; ++i)
-    if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_casts(walk, TupleDescAttr(descriptor, i)->atttypid);
-}
-
-}  // namespace
 
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
@@ -137,7 +122,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   foresee_type(walk, type);
   ListCell *cell = nullptr;
   if (function < FirstNormalObjectId)
-    foreach (cell, arguments) foresee_casts(walk, exprType(static_cast<const Node *>(lfirst(cell))));
+    foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
                                  (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {

@@ -50,35 +50,24 @@ Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
 
 namespace {
 
-// One of several values.
-struct OneOf {
-  Flow flow = kNoFlow;
-  bool copies = true;  // each is a column as it is, or holds no value at all
-
-  void add(const Flow &value) noexcept {
-    copies = copies && (flow_decides(value) == 0 || value.pure);
-    flow_max(&flow, value);
-  }
-  // Where no protected value decides which, a copy is delivered or a value of nobody's: a null is none.
-  Flow chosen() const noexcept {
-    Flow one = flow;
-    one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
-    one.paid = 0;
-    return one;
-  }
-};
+// What is one of several values.  Where no protected value decides which, a copy is delivered or a value of nobody's: a
+// null is none.
+Flow chosen(Flow alternatives) noexcept {
+  alternatives.pure = alternatives.pure && alternatives.implicit == 0 && flow_explicit(alternatives) != 0;
+  alternatives.paid = 0;
+  return alternatives;
+}
 
 // The parts of an expression, put together as the row of its kind says.
 Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const ExpressionKind &kind) {
-  Flow together = kNoFlow;
-  OneOf one;
+  Flow all = kNoFlow;
+  Flow one = kNoFlow;
   ExprScope own = scope;
   const auto add = [&](void *part) {
     const Flow value = walk_expression(walk, own, static_cast<Node *>(part));
-    flow_add(&together, value);
-    one.add(value);
-    if (kind.combine == Combine::in_turn || kind.combine == Combine::first_of)
-      own = scope_if(own, flow_decides(together));
+    flow_add(&all, value);
+    flow_alternative(&one, value, walk->analysis->source);
+    own = scope_if(own, flow_decides(all));
   };
   for (const Member member : kind.part) {
     auto *part = member != 0 ? member_of(node, member) : nullptr;
@@ -88,9 +77,7 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
     else if (part != nullptr)
       add(part);
   }
-  if (kind.combine == Combine::all || kind.combine == Combine::in_turn) return together;
-  if (kind.combine == Combine::one_of) one.copies = false;  // which one it is has been found out from all
-  return one.chosen();
+  return kind.combine == Combine::one_of ? chosen(one) : all;
 }
 
 // At an address of its own, by which the memo knows it.
@@ -154,19 +141,22 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
     flow_add(&decides, test);
     inner.rows |= flow_decides(decides);
   }
-  OneOf result;
+  Flow result = kNoFlow;
+  const auto add = [&](Expr *value) {
+    flow_alternative(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(value)), walk->analysis->source);
+  };
   ListCell *cell = nullptr;
   foreach (cell, node->args) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner = scope_if(inner, flow_decides(decides));  // that a result is computed tells
-    result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
+    add(when->result);
   }
-  result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
+  add(node->defresult);
   for (int i = 0; i < kMaxSources; ++i)
-    if (result.flow.count[i] == 0 && decides.count[i] != 0) result.flow.count[i] = 1;
-  result.flow.implicit |= flow_decides(decides);
-  return result.chosen();
+    if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
+  result.implicit |= flow_decides(decides);
+  return chosen(result);
 }
 
 // Columns are computed until a pair differs.

@@ -3,7 +3,7 @@
 // A source is a protected column, or an expression that makes tokens out of the
 // analysis' sight.  A flow says of one value how many values of each source can be
 // in it, and which sources decided that it exists at all.  Joining two flows
-// (flow_add, flow_max) never lowers a count: the analysis over-counts where it does
+// (flow_add, flow_alternative) never lowers a count: the analysis over-counts where it does
 // not know, it never under-counts.
 // Covered by test/metering.
 #ifndef REDOUBT_PG_PLAN_FLOW_H
@@ -46,15 +46,6 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid = 0;
   into->pure = false;
-  into->many |= other.many;
-}
-
-// The result is one or the other.
-inline void flow_max(Flow *into, const Flow &other) noexcept {
-  for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
-  into->implicit |= other.implicit;
-  into->paid &= other.paid;
-  into->pure = into->pure && other.pure;
   into->many |= other.many;
 }
 
@@ -106,7 +97,7 @@ NodeFlow node_flow_uniform(const Flow &flow, int size);
 // The flow of a node's column, or of all of them (attno 0); nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
 
-// Like flow_max, but where one alternative holds values of one source and the other of
+// The result is one or the other.  Where one alternative holds values of one source and the other of
 // another source of the same token type, the result holds one of them, not both.
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept;
 

@@ -34,6 +34,17 @@ NodeFlow same_everywhere(const Flow &flow) {
   return rows;
 }
 
+// May making a value of one of the types run code?
+bool run_code(PlanWalk *walk, const List *types) {
+  bool any = false;
+  ListCell *cell = nullptr;
+  foreach (cell, types) {
+    any |= type_runs_code(lfirst_oid(cell));
+    foresee_type(walk, lfirst_oid(cell));
+  }
+  return any;
+}
+
 void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index relid) {
   inputs->scan = rows;
   scope->scan = &inputs->scan;
@@ -55,13 +66,7 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
       continue;
     }
     // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
-    bool runs_code = false;
-    ListCell *type = nullptr;
-    foreach (type, function->funccoltypes) {
-      runs_code |= type_runs_code(lfirst_oid(type));
-      foresee_type(walk, lfirst_oid(type));
-    }
-    if (runs_code && IsA(function->funcexpr, FuncExpr))
+    if (run_code(walk, function->funccoltypes) && IsA(function->funcexpr, FuncExpr))
       meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
     flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
     decides |= set_decides(walk, *scope, function->funcexpr);
@@ -73,12 +78,8 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
 std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   auto *scan = reinterpret_cast<TableFuncScan *>(plan);
   Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
-  bool runs_code = exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
-  ListCell *cell = nullptr;
-  foreach (cell, scan->tablefunc->coltypes) {
-    runs_code |= type_runs_code(lfirst_oid(cell));
-    foresee_type(walk, lfirst_oid(cell));
-  }
+  const bool runs_code = run_code(walk, scan->tablefunc->coltypes) ||
+                         exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
   // A column of a domain, or an array that any of the rows may hold an element of.
   if ((runs_code || flow.many) && flow_explicit(flow) != 0) {
     List *document = list_make1(scan->tablefunc->docexpr);

@@ -14,9 +14,7 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   if (id < 0 || id >= walk->params) return;
   Flow *param = &walk->param[id];
   const Flow before = *param;
-  const bool fresh = flow_decides(before) == 0;
-  flow_max(param, flow);
-  if (fresh) param->pure = flow.pure;
+  flow_alternative(param, flow, walk->analysis->source);
   if (before != *param) walk->changed = true;
 }
 

@@ -173,9 +173,10 @@ ExpressionTransfer parameter_flow, case_test_flow, null_test_flow, null_if_flow,
 
 // plan/calls.cpp
 // Notes a function that the executor will be asked to call where it is not trusted; and those in the checks of domains
-// that a value of the type may be made of.
+// that a value of the type may be made of, or those by which to_json and its kin, and built-in functions in SQL, cast
+// it.
 void foresee_function(PlanWalk *walk, Oid function);
-void foresee_type(PlanWalk *walk, Oid type);
+void foresee_type(PlanWalk *walk, Oid type, bool casts = false);
 ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_flow, json_flow;
 // Is it a call of somebody's own without arguments, which tells by being made?
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
