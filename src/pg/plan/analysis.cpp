@@ -89,6 +89,23 @@ bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
   });
 }
 
+// The others are marks of the executor's own: those of a ModifyTable, a Gather or a recursive union, which is a subplan.
+bool has_values_in_params(const PlannedStmt *plan) noexcept {
+  ListCell *cell = nullptr;
+  foreach (cell, plan->paramExecTypes)
+    if (OidIsValid(lfirst_oid(cell))) return true;
+  return false;
+}
+
+// Entries of the range table that rows are taken from, with all parts of a table as one.
+int relations_joined(const PlannedStmt *plan) noexcept {
+  int relations = -list_length(plan->appendRelations);
+  ListCell *cell = nullptr;
+  foreach (cell, plan->rtable)
+    if (static_cast<const RangeTblEntry *>(lfirst(cell))->rtekind != RTE_RESULT) ++relations;
+  return relations;
+}
+
 bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
 
 }  // namespace
@@ -149,8 +166,8 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
 
   MemoryContext scratch[2] = {};
   // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.  A table and
-  // its partitions are no join.
-  if (walk.params > 0 || walk.subplans > 0 || list_length(plan->rtable) - list_length(plan->appendRelations) > 1) {
+  // its partitions are no join, nor is the row of a VALUES that is written to a table.
+  if (has_values_in_params(plan) || walk.subplans > 0 || relations_joined(plan) > 1) {
     // A walk still looks at rows that the one before has described, so two contexts take turns.
     for (MemoryContext &context : scratch)
       context = AllocSetContextCreate(walk.memory, "redoubt plan walk", ALLOCSET_DEFAULT_SIZES);

@@ -49,17 +49,20 @@ std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *or
 // implies; and a scan of the whole index is there for its order, which the keys decide, unless
 // nothing of its rows is used but their number.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
-  const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (protected_relation(entry->relid) == nullptr) return 0;
-  Relation relation = try_relation_open(index, AccessShareLock);
-  if (relation == nullptr) return 0;  // made up for EXPLAIN by another extension
-  std::uint32_t mask = index_expression(walk, rti, RelationGetIndexPredicate(relation));
-  if (ordered) {
-    mask |= index_expression(walk, rti, RelationGetIndexExpressions(relation));
-    const Form_pg_index form = relation->rd_index;
-    for (int i = 0; i < form->indnkeyatts; ++i)
-      if (form->indkey.values[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, form->indkey.values[i]));
-  }
+  if (protected_relation(rt_fetch(rti, walk->plan->rtable)->relid) == nullptr) return 0;
+  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+  if (!HeapTupleIsValid(tuple)) return 0;  // made up for EXPLAIN by another extension
+  std::uint32_t mask = 0;
+  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+  for (int i = 0; ordered && i < form->indnkeyatts; ++i)
+    if (form->indkey.values[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, form->indkey.values[i]));
+  const bool computes = !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) ||
+                        (ordered && !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr));
+  ReleaseSysCache(tuple);
+  Relation relation = computes ? try_relation_open(index, AccessShareLock) : nullptr;
+  if (relation == nullptr) return mask;
+  mask |= index_expression(walk, rti, RelationGetIndexPredicate(relation));
+  if (ordered) mask |= index_expression(walk, rti, RelationGetIndexExpressions(relation));
   relation_close(relation, AccessShareLock);
   return mask;
 }

@@ -202,7 +202,7 @@ std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const Written
                            Index rti) {
   const Looks looks = option_looks(option->kind, row.command);
   if (looks == Looks::never) return 0;
-  Relation relation = try_relation_open(rt_fetch(rti, walk->plan->rtable)->relid, AccessShareLock);
+  Relation relation = try_relation_open(rt_fetch(rti, walk->plan->rtable)->relid, NoLock);  // the statement has one
   if (relation == nullptr) return 0;
   // Other tables that it reads, in a subquery.
   std::uint32_t mask =
@@ -214,7 +214,7 @@ std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const Written
   else
     while ((attno = bms_next_member(columns, attno)) >= 0)
       mask |= flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
-  relation_close(relation, AccessShareLock);
+  relation_close(relation, NoLock);
   return mask;
 }
 
@@ -222,9 +222,9 @@ std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const Written
 
 WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti) {
   WrittenRow row = {command, rt_fetch(rti, walk->plan->rtable)->relid, 0, nullptr, nullptr, nullptr};
-  if (Relation relation = try_relation_open(row.relid, AccessShareLock); relation != nullptr) {
-    row.columns = RelationGetNumberOfAttributes(relation);
-    relation_close(relation, AccessShareLock);
+  if (HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(row.relid)); HeapTupleIsValid(tuple)) {
+    row.columns = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
+    ReleaseSysCache(tuple);
   }
   const Size size = sizeof(std::uint32_t) * static_cast<Size>(row.columns + 1);
   row.held = static_cast<std::uint32_t *>(palloc0(size));

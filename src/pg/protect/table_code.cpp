@@ -213,26 +213,41 @@ int checks(Relation relation) noexcept {
   return constraints != nullptr ? constraints->num_check : 0;
 }
 
+// Has any index of the table an expression, or a key that an error quotes?  Those that a partition inherits are left
+// out.
+bool indexes_have_code(Relation relation, bool inherited_too) {
+  bool any = false;
+  each_index(relation, [&](Relation index) {
+    any |= (inherited_too || !index->rd_rel->relispartition) &&
+           (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL ||
+            quoted_arrays(relation, index) != nullptr);
+  });
+  return any;
+}
+
+bool has_code(Relation relation) {
+  return relation->rd_rel->relkind != RELKIND_RELATION || relation->rd_rel->relispartition || checks(relation) > 0 ||
+         compat_has_generated(RelationGetDescr(relation)->constr) || relation->trigdesc != nullptr ||
+         indexes_have_code(relation, true);
+}
+
 // Has a partition anything besides what it inherits?
 bool has_code_of_its_own(Relation relation, int inherited_checks) {
   bool own = relation->rd_rel->relkind != RELKIND_RELATION || checks(relation) > inherited_checks;
   const TriggerDesc *triggers = relation->trigdesc;
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) own |= !triggers->triggers[i].tgisclone;
-  each_index(relation, [&](Relation index) {
-    own |= !index->rd_rel->relispartition &&
-           (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL ||
-            quoted_arrays(relation, index) != nullptr);
-  });
-  return own;
+  return own || indexes_have_code(relation, false);
 }
 
 List *find_parts(Oid relid) {
-  List *parts = list_make1_oid(relid);
-  Relation root = try_relation_open(relid, AccessShareLock);
-  if (root == nullptr) return parts;
+  Relation root = try_relation_open(relid, NoLock);
+  if (root == nullptr) return NIL;
+  List *parts = has_code(root) ? list_make1_oid(relid) : NIL;
   const int inherited = checks(root);
+  const bool partitioned = root->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+  relation_close(root, NoLock);
   ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
+  const List *tables = partitioned ? find_all_inheritors(relid, NoLock, nullptr) : NIL;
   foreach (cell, tables) {
     CHECK_FOR_INTERRUPTS();
     Relation relation = lfirst_oid(cell) != relid ? try_relation_open(lfirst_oid(cell), AccessShareLock) : nullptr;
@@ -240,16 +255,14 @@ List *find_parts(Oid relid) {
     if (has_code_of_its_own(relation, inherited)) parts = lappend_oid(parts, lfirst_oid(cell));
     relation_close(relation, AccessShareLock);  // and its lock
   }
-  relation_close(root, AccessShareLock);
   return parts;
 }
 
 }  // namespace
 
 List *table_parts(Oid relid) {
-  if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE) return list_make1_oid(relid);
   protected_columns_init();
-  if (parts_cache == nullptr) parts_cache = hash_table_make<Oid, Parts>("redoubt partitions", 16, CacheMemoryContext);
+  if (parts_cache == nullptr) parts_cache = hash_table_make<Oid, Parts>("redoubt parts of tables", 64, CacheMemoryContext);
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
   if (const auto *known = static_cast<Parts *>(hash_search(parts_cache, &relid, HASH_FIND, nullptr));
       known != nullptr && known->generation == reading)

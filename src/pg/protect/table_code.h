@@ -15,9 +15,10 @@ struct TableCode {
                         // them
 };
 
-// table_parts lists the table itself and, of its partitions, those that have something of their own: triggers, checks,
-// expressions of indexes, partitions, or a foreign server.  A row meets nothing in the others that it does not meet in
-// these.  Remembered until a relation changes, so that a statement opens none of the others.  Palloc'd.
+// table_parts lists, of the table and its partitions, those that have something of their own: triggers, checks,
+// generated columns, expressions of indexes, a key or bounds of partitions, or a foreign server.  A row meets nothing in
+// the others that it does not meet in these.  Remembered until a relation changes, so that a statement opens none of the
+// others.  Palloc'd.  The caller holds a lock on the table.
 List *table_parts(Oid relid);
 
 // each_table_part calls visit(relation) for each of table_parts.
@@ -26,15 +27,16 @@ void each_table_part(Oid relid, Visit &&visit) {
   const List *tables = table_parts(relid);
   ListCell *cell = nullptr;
   foreach (cell, tables) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    const LOCKMODE lock = lfirst_oid(cell) == relid ? NoLock : AccessShareLock;
+    Relation relation = try_relation_open(lfirst_oid(cell), lock);
     if (relation == nullptr) continue;
     visit(relation);
-    relation_close(relation, AccessShareLock);
+    relation_close(relation, lock);
   }
 }
 
 // table_code looks at the table and, if it is partitioned, at its partitions, for
-// commands of the kind.  Palloc'd in the current context.
+// commands of the kind.  Palloc'd in the current context.  The caller holds a lock on the table.
 TableCode table_code(Oid relid, CmdType command);
 
 // True if what the table runs on its rows calls the function: an expression, or the condition of a trigger.
