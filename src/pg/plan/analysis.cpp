@@ -89,7 +89,8 @@ bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
   });
 }
 
-// The others are marks of the executor's own: those of a ModifyTable, a Gather or a recursive union, which is a subplan.
+// The others are marks of the executor's own: those of a ModifyTable, a Gather or a recursive union, which is a
+// subplan.
 bool has_values_in_params(const PlannedStmt *plan) noexcept {
   ListCell *cell = nullptr;
   foreach (cell, plan->paramExecTypes)

@@ -45,15 +45,18 @@ const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
 
 int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
-  for (int i = 0; i < analysis->sources; ++i)
-    if (source_is(analysis->source[i], wanted)) return i;
+  // Columns of one table after the other have sources of which one comes after the other.
+  for (int n = 0, i = walk->latest_source; n < analysis->sources; ++n) {
+    i = i + 1 < analysis->sources ? i + 1 : 0;
+    if (source_is(analysis->source[i], wanted)) return walk->latest_source = i;
+  }
   if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
     return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token});
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
   analysis->source[analysis->sources] = wanted;
-  return analysis->sources++;
+  return walk->latest_source = analysis->sources++;
 }
 
 // The sources in the columns of the range table entry that rows are put into partitions of `ancestor` by.

@@ -50,8 +50,8 @@ constexpr ExpressionKind kKinds[] = {
     {.tag = T_NullTest, .combine = transfer, .transfer = null_test_flow},
     {.tag = T_RowCompareExpr, .combine = transfer, .transfer = row_compare_flow},
     {.tag = T_CaseExpr, .combine = transfer, .transfer = case_flow},
-    {.tag = T_CoalesceExpr, .combine = Combine::one_of, .part = {AT(CoalesceExpr, args)}},
-    {.tag = T_MinMaxExpr, .combine = all},  // which one it is tells of the others
+    {.tag = T_CoalesceExpr, .combine = Combine::first_of, .part = {AT(CoalesceExpr, args)}},
+    {.tag = T_MinMaxExpr, .combine = Combine::one_of, .part = {AT(MinMaxExpr, args)}},
     // parts of rows and arrays
     {.tag = T_FieldSelect, .combine = transfer, .transfer = field_flow},
     {.tag = T_SubscriptingRef, .combine = in_turn,  // subscripts of null are not computed

@@ -20,12 +20,13 @@ using ExpressionTransfer = Flow(PlanWalk *walk, const ExprScope &scope, Node *no
 
 // How the parts make up the value.
 enum class Combine : std::uint8_t {
-  leaf,     // it has none that hold values
-  value,    // it is the value of its only part
-  all,      // it holds all of them, each of which is computed
-  in_turn,  // it holds all of them, and those before decide whether the next is computed
-  one_of,   // it is one of them, and those before decide whether the next is computed
-  transfer  // as the transfer function says
+  leaf,      // it has none that hold values
+  value,     // it is the value of its only part
+  all,       // it holds all of them, each of which is computed
+  in_turn,   // it holds all of them, and those before decide whether the next is computed
+  one_of,    // it is one of them, found out from all
+  first_of,  // it is one of them, and those before decide whether the next is computed
+  transfer   // as the transfer function says
 };
 
 struct ExpressionKind {

@@ -50,24 +50,35 @@ Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
 
 namespace {
 
-// What is one of several values.  Where no protected value decides which, a copy is delivered or a value of nobody's: a
-// null is none.
-Flow chosen(Flow alternatives) noexcept {
-  alternatives.pure = alternatives.pure && alternatives.implicit == 0 && flow_explicit(alternatives) != 0;
-  alternatives.paid = 0;
-  return alternatives;
-}
+// One of several values.
+struct OneOf {
+  Flow flow = kNoFlow;
+  bool copies = true;  // each is a column as it is, or holds no value at all
+
+  void add(const Flow &value) noexcept {
+    copies = copies && (flow_decides(value) == 0 || value.pure);
+    flow_max(&flow, value);
+  }
+  // Where no protected value decides which, a copy is delivered or a value of nobody's: a null is none.
+  Flow chosen() const noexcept {
+    Flow one = flow;
+    one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
+    one.paid = 0;
+    return one;
+  }
+};
 
 // The parts of an expression, put together as the row of its kind says.
 Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const ExpressionKind &kind) {
-  Flow all = kNoFlow;
-  Flow one = kNoFlow;
+  Flow together = kNoFlow;
+  OneOf one;
   ExprScope own = scope;
   const auto add = [&](void *part) {
     const Flow value = walk_expression(walk, own, static_cast<Node *>(part));
-    flow_add(&all, value);
-    flow_alternative(&one, value, walk->analysis->source);
-    own = scope_if(own, flow_decides(all));
+    flow_add(&together, value);
+    one.add(value);
+    if (kind.combine == Combine::in_turn || kind.combine == Combine::first_of)
+      own = scope_if(own, flow_decides(together));
   };
   for (const Member member : kind.part) {
     auto *part = member != 0 ? member_of(node, member) : nullptr;
@@ -77,7 +88,9 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
     else if (part != nullptr)
       add(part);
   }
-  return kind.combine == Combine::one_of ? chosen(one) : all;
+  if (kind.combine == Combine::all || kind.combine == Combine::in_turn) return together;
+  if (kind.combine == Combine::one_of) one.copies = false;  // which one it is has been found out from all
+  return one.chosen();
 }
 
 // At an address of its own, by which the memo knows it.
@@ -141,22 +154,19 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
     flow_add(&decides, test);
     inner.rows |= flow_decides(decides);
   }
-  Flow result = kNoFlow;
-  const auto add = [&](Expr *value) {
-    flow_alternative(&result, walk_expression(walk, inner, reinterpret_cast<Node *>(value)), walk->analysis->source);
-  };
+  OneOf result;
   ListCell *cell = nullptr;
   foreach (cell, node->args) {
     auto *when = static_cast<CaseWhen *>(lfirst(cell));
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner = scope_if(inner, flow_decides(decides));  // that a result is computed tells
-    add(when->result);
+    result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
   }
-  add(node->defresult);
+  result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(node->defresult)));
   for (int i = 0; i < kMaxSources; ++i)
-    if (result.count[i] == 0 && decides.count[i] != 0) result.count[i] = 1;
-  result.implicit |= flow_decides(decides);
-  return chosen(result);
+    if (result.flow.count[i] == 0 && decides.count[i] != 0) result.flow.count[i] = 1;
+  result.flow.implicit |= flow_decides(decides);
+  return result.chosen();
 }
 
 // Columns are computed until a pair differs.
@@ -239,9 +249,13 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 
 // Values that can be in one value are in one message, if a function complains of it.
 void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
-  if (!walk->last || flow_explicit(flow) == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
-  PlanAnalysis *analysis = walk->analysis;
-  for (int i = 0; i < analysis->sources; ++i) analysis->held[i] = std::max(analysis->held[i], flow.count[i]);
+  const std::uint32_t mask = walk->last ? flow_explicit(flow) : 0;
+  if (mask == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
+  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    std::uint16_t &held = walk->analysis->held[i];
+    held = std::max(held, flow.count[i]);
+  }
 }
 
 MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node) noexcept {

@@ -36,11 +36,12 @@ Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
 }
 
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
+  const bool same = flow_holds_same(*into, other);  // as a column of several partitions does
   // A null of the one or the other is no value.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
-  for (int i = 0; i < kMaxSources; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
-  for (int i = 0; i < kMaxSources; ++i) {
+  for (int i = 0; i < kMaxSources && !same; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
+  for (int i = 0; i < kMaxSources && !same; ++i) {
     int missing = other.count[i] - into->count[i];
     for (int k = 0; k < kMaxSources && missing > 0; ++k) {
       if (excess[k] == 0 || sources[k].token_type != sources[i].token_type ||

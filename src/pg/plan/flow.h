@@ -3,7 +3,7 @@
 // A source is a protected column, or an expression that makes tokens out of the
 // analysis' sight.  A flow says of one value how many values of each source can be
 // in it, and which sources decided that it exists at all.  Joining two flows
-// (flow_add, flow_alternative) never lowers a count: the analysis over-counts where it does
+// (flow_add, flow_max) never lowers a count: the analysis over-counts where it does
 // not know, it never under-counts.
 // Covered by test/metering.
 #ifndef REDOUBT_PG_PLAN_FLOW_H
@@ -31,21 +31,39 @@ static_assert(std::is_trivially_copyable_v<Flow>);
 
 constexpr Flow kNoFlow = {};
 
-// A bit per source with a count.
+inline bool flow_holds_same(const Flow &a, const Flow &b) noexcept {
+  return std::memcmp(a.count, b.count, sizeof a.count) == 0;
+}
+
+// A bit per source with a count.  Most flows have few or none, so four are looked at as one.
 inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
   std::uint32_t mask = 0;
-  for (int i = 0; i < kMaxSources; ++i)
-    if (flow.count[i] != 0) mask |= 1U << i;
+  for (int i = 0; i < kMaxSources; i += 4) {
+    std::uint64_t four = 0;
+    std::memcpy(&four, &flow.count[i], sizeof four);
+    for (int k = i; four != 0 && k < i + 4; ++k) mask |= (flow.count[k] != 0 ? 1U : 0U) << k;
+  }
   return mask;
 }
 
 // Both values are in the result.
 inline void flow_add(Flow *into, const Flow &other) noexcept {
-  for (int i = 0; i < kMaxSources; ++i)
+  for (std::uint32_t rest = flow_explicit(other); rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
     into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
+  }
   into->implicit |= other.implicit;
   into->paid = 0;
   into->pure = false;
+  into->many |= other.many;
+}
+
+// The result is one or the other.
+inline void flow_max(Flow *into, const Flow &other) noexcept {
+  for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
+  into->implicit |= other.implicit;
+  into->paid &= other.paid;
+  into->pure = into->pure && other.pure;
   into->many |= other.many;
 }
 
@@ -97,7 +115,7 @@ NodeFlow node_flow_uniform(const Flow &flow, int size);
 // The flow of a node's column, or of all of them (attno 0); nothing for a null node.
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno);
 
-// The result is one or the other.  Where one alternative holds values of one source and the other of
+// Like flow_max, but where one alternative holds values of one source and the other of
 // another source of the same token type, the result holds one of them, not both.
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept;
 

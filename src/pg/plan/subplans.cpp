@@ -14,7 +14,9 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   if (id < 0 || id >= walk->params) return;
   Flow *param = &walk->param[id];
   const Flow before = *param;
-  flow_alternative(param, flow, walk->analysis->source);
+  const bool fresh = flow_decides(before) == 0;
+  flow_max(param, flow);
+  if (fresh) param->pure = flow.pure;
   if (before != *param) walk->changed = true;
 }
 

@@ -62,6 +62,7 @@ struct PlanWalk {
   NodeFlow *work_table;  // by parameter
   int subplans;
   NodeFlow *subplan;
+  int latest_source;  // that was looked for
   int largest_node_id;
   MemoryContext memory;         // what outlives a walk
   List *foreseen;               // OIDs, see foresee_function

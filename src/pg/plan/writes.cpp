@@ -80,7 +80,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
                                    ? static_cast<AttrNumber>(list_nth_int(target.columns, value))
                                    : entry->resno;
       const Flow out = escapes(walk, flow, target, attno);
-      flow_alternative(&rest, out, walk->analysis->source);
+      flow_max(&rest, out);
       written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out));
     }
     rest.pure = flow.pure;

@@ -262,7 +262,8 @@ List *find_parts(Oid relid) {
 
 List *table_parts(Oid relid) {
   protected_columns_init();
-  if (parts_cache == nullptr) parts_cache = hash_table_make<Oid, Parts>("redoubt parts of tables", 64, CacheMemoryContext);
+  if (parts_cache == nullptr)
+    parts_cache = hash_table_make<Oid, Parts>("redoubt parts of tables", 64, CacheMemoryContext);
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
   if (const auto *known = static_cast<Parts *>(hash_search(parts_cache, &relid, HASH_FIND, nullptr));
       known != nullptr && known->generation == reading)
