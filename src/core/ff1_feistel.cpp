@@ -158,7 +158,8 @@ bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, s
   for (std::size_t step = 0; step < kRounds; ++step) {
     const std::size_t round = round_number(kDirection, step);
     const Words2 mark = single_byte(mark_, round);
-    const Modulus modulus = moduli[round % 2];
+    // A copy is what a loop keeps in registers; for one value, it would be made ten times for nothing.
+    const std::conditional_t<kMost == 1, const Modulus &, const Modulus> modulus = moduli[round % 2];
 
     // Step 6.i-ii: the CBC-MAC of Q's last blocks.
     if (two_blocks) {
