@@ -2,6 +2,7 @@
 #include "core/ff1_feistel.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <type_traits>
 #include <utility>
@@ -41,7 +42,8 @@ std::size_t round_number(Ff1Direction direction, std::size_t step) noexcept {
 }  // namespace
 
 Ff1Feistel::Width Ff1Feistel::width() const noexcept {
-  constexpr std::array<Width, 4> kWidths = {Width::word, Width::word, Width::two_words, Width::wide};
+  constexpr std::array<Width, std::variant_size_v<Moduli>> kWidths = {Width::word, Width::word, Width::word,
+                                                                      Width::two_words, Width::wide};
   return kWidths[moduli_.index()];
 }
 
@@ -60,7 +62,9 @@ void Ff1Feistel::set_moduli(std::uint32_t radix) {
 
   const auto word = [&](std::size_t i) { return moduli[i][0]; };
   const auto two_words = [&](std::size_t i) { return ff1_join(moduli[i].size() > 1 ? moduli[i][1] : 0, moduli[i][0]); };
-  if (d_ == 8) {
+  if (d_ == 8 && std::has_single_bit(radix)) {
+    moduli_ = Pair<Ff1ModulusBinary>{Ff1ModulusBinary(word(0)), Ff1ModulusBinary(word(1))};
+  } else if (d_ == 8) {
     moduli_ = Pair<Ff1ModulusShort>{Ff1ModulusShort(word(0)), Ff1ModulusShort(word(1))};
   } else if (half_words_ == 1) {
     moduli_ = Pair<Ff1Modulus64>{Ff1Modulus64(word(0)), Ff1Modulus64(word(1))};
@@ -154,7 +158,8 @@ bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, s
   for (std::size_t step = 0; step < kRounds; ++step) {
     const std::size_t round = round_number(kDirection, step);
     const Words2 mark = single_byte(mark_, round);
-    const Modulus modulus = moduli[round % 2];
+    // A copy is what a loop keeps in registers; for one value, it would be made ten times for nothing.
+    const std::conditional_t<kMost == 1, const Modulus &, const Modulus> modulus = moduli[round % 2];
 
     // Step 6.i-ii: the CBC-MAC of Q's last blocks.
     if (two_blocks) {
@@ -176,8 +181,9 @@ bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, s
 
     // Steps 6.iv-vi: c = NUM(A) + y to encrypt, NUM(B) - y to decrypt.
     for (std::size_t i = 0; i < count; ++i) {
-      const Half y = modulus.reduce(&r[16 * i], &s2[kMayBeLong ? 16 * i : 0]);
-      target[i] = kEncrypting ? ff1_add(target[i], y, modulus.modulus) : ff1_subtract(target[i], y, modulus.modulus);
+      const std::uint8_t *const more = &s2[kMayBeLong ? 16 * i : 0];
+      target[i] =
+          kEncrypting ? modulus.add(target[i], &r[16 * i], more) : modulus.subtract(target[i], &r[16 * i], more);
     }
     std::swap(source, target);  // steps 6.viii-ix; ten swaps leave each half in its place
   }
@@ -202,8 +208,10 @@ bool Ff1Feistel::run_pair(Ff1Direction direction, const Ff1Lane *lanes, std::siz
 template <>
 bool Ff1Feistel::run(Ff1Direction direction, const Ff1Lane *lanes, std::size_t lane_step, std::uint64_t *left,
                      std::uint64_t *right, std::size_t count) const noexcept {
-  return d_ == 8 ? run_pair<Ff1ModulusShort>(direction, lanes, lane_step, left, right, count)
-                 : run_pair<Ff1Modulus64>(direction, lanes, lane_step, left, right, count);
+  if (d_ != 8) return run_pair<Ff1Modulus64>(direction, lanes, lane_step, left, right, count);
+  return std::holds_alternative<Pair<Ff1ModulusBinary>>(moduli_)
+             ? run_pair<Ff1ModulusBinary>(direction, lanes, lane_step, left, right, count)
+             : run_pair<Ff1ModulusShort>(direction, lanes, lane_step, left, right, count);
 }
 
 template <>

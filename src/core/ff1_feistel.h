@@ -77,8 +77,8 @@ class Ff1Feistel {
   // The moduli radix^u (even rounds) and radix^v (odd rounds).
   template <typename Modulus>
   using Pair = std::array<Modulus, 2>;
-  using Moduli =
-      std::variant<Pair<Ff1ModulusShort>, Pair<Ff1Modulus64>, Pair<Ff1Modulus128>, std::vector<Ff1ModulusWide>>;
+  using Moduli = std::variant<Pair<Ff1ModulusBinary>, Pair<Ff1ModulusShort>, Pair<Ff1Modulus64>, Pair<Ff1Modulus128>,
+                              std::vector<Ff1ModulusWide>>;
 
   void set_moduli(std::uint32_t radix);
   template <Ff1Direction kDirection, std::size_t kMost, typename Modulus>

@@ -156,6 +156,24 @@ constexpr Uint128 ff1_subtract(Uint128 x, Uint128 y, Uint128 modulus) noexcept {
   return x - y + (ff1_join(mask, mask) & modulus);
 }
 
+// ff1_add_loose and ff1_subtract_loose: the same for y < 2·modulus, where that fits a Half.  What y has to reach for
+// each subtraction (or addition) of the modulus does not wait for y: a round waits for nothing but y.
+template <typename Half>
+constexpr Half ff1_masked(bool condition, Half x) noexcept {
+  return (Half{0} - Half{condition}) & x;
+}
+template <typename Half>
+constexpr Half ff1_add_loose(Half x, Half y, Half modulus) noexcept {
+  const Half once = modulus - x;  // 1 .. modulus
+  const Half twice = once + modulus;
+  return x + y - ff1_masked(y >= once, modulus) - ff1_masked(y >= twice, modulus);
+}
+template <typename Half>
+constexpr Half ff1_subtract_loose(Half x, Half y, Half modulus) noexcept {
+  const Half twice = x + modulus;
+  return x - y + ff1_masked(y > x, modulus) + ff1_masked(y > twice, modulus);
+}
+
 // Ff1Quotient estimates y / m from the 64 most significant bits of y alone, where the quotient fits a word: y is
 // 64 + `low` bits wide.  With n the length of m in bits and k = n - 1 - low, reciprocal lies in
 // (2^(63+n)/m - 2, 2^(63+n)/m], so y/m exceeds high·reciprocal/2^(64+k) by less than 2^-k (the low bits of y) plus
@@ -177,8 +195,27 @@ struct Ff1Quotient {
   }
 };
 
-// Each modulus below reads y from the cipher output S (step 6.iii-iv) and offers
-//   reduce(s, s2)  y mod modulus; s is the block R, s2 the next one (read only where d > 16).
+// Each modulus below reads y from the cipher output S (step 6.iii-iv); s is the block R, s2 the next one (read only
+// where d > 16).  It offers
+//   add(x, s, s2)       (x + y) mod modulus, for x < modulus
+//   subtract(x, s, s2)  (x - y) mod modulus
+//   reduce(...)         y mod modulus, for tests of the arithmetic alone
+
+// Ff1ModulusBinary: radix^m is a power of two, and d = 8.
+struct Ff1ModulusBinary {
+  using Half = std::uint64_t;
+  std::uint64_t mask = 0;  // modulus - 1
+
+  constexpr Ff1ModulusBinary() noexcept = default;
+  constexpr explicit Ff1ModulusBinary(std::uint64_t m) noexcept : mask(m - 1) { assert(std::has_single_bit(m)); }
+
+  std::uint64_t add(std::uint64_t x, const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    return (x + ff1_load_be64(s)) & mask;
+  }
+  std::uint64_t subtract(std::uint64_t x, const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    return (x - ff1_load_be64(s)) & mask;
+  }
+};
 
 // Ff1ModulusShort: d = 8, so y is 64 bits and radix^m <= 2^32.  Barrett's reduction.
 struct Ff1ModulusShort {
@@ -189,12 +226,21 @@ struct Ff1ModulusShort {
   constexpr Ff1ModulusShort() noexcept = default;
   constexpr explicit Ff1ModulusShort(std::uint64_t m) noexcept : modulus(m), reciprocal(ff1_low(ff1_join(1, 0) / m)) {}
 
+  // loose is y mod modulus, or that and the modulus: 2^64/m - 1 < reciprocal <= 2^64/m, so the quotient is short by one
+  // at most.
+  constexpr std::uint64_t loose(std::uint64_t y) const noexcept {
+    return y - ff1_high(Uint128{y} * reciprocal) * modulus;
+  }
   constexpr std::uint64_t reduce(std::uint64_t y) const noexcept {
-    // 2^64/m - 1 < reciprocal <= 2^64/m, so the quotient is short by one at most.
-    const std::uint64_t r = y - ff1_high(Uint128{y} * reciprocal) * modulus;
+    const std::uint64_t r = loose(y);
     return r - (ff1_mask(r >= modulus) & modulus);
   }
-  std::uint64_t reduce(const std::uint8_t *s, const std::uint8_t *) const noexcept { return reduce(ff1_load_be64(s)); }
+  std::uint64_t add(std::uint64_t x, const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    return ff1_add_loose(x, loose(ff1_load_be64(s)), modulus);
+  }
+  std::uint64_t subtract(std::uint64_t x, const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    return ff1_subtract_loose(x, loose(ff1_load_be64(s)), modulus);
+  }
 };
 
 // Ff1Modulus64: d = 12, so y is 96 bits; 2^16 < radix^m < 2^64.
@@ -208,10 +254,14 @@ struct Ff1Modulus64 {
   constexpr explicit Ff1Modulus64(std::uint64_t m) noexcept
       : modulus(m), divisor(m), quotient(m, static_cast<unsigned>(std::bit_width(m)), 32, 63) {}
 
+  // loose is y mod modulus, or that and the modulus, by the first 64 bits of y and the last; with a quotient alone.
+  constexpr std::uint64_t loose(std::uint64_t y_first, std::uint64_t y_last) const noexcept {
+    return y_last - quotient.estimate(y_first) * modulus;
+  }
   constexpr std::uint64_t reduce(std::uint32_t y_high, std::uint64_t y_low) const noexcept {
     const Uint128 y = ff1_join(y_high, y_low);
     if (quotient.usable()) {  // a property of the plan
-      const std::uint64_t r = y_low - quotient.estimate(static_cast<std::uint64_t>(y >> 32)) * modulus;
+      const std::uint64_t r = loose(static_cast<std::uint64_t>(y >> 32), y_low);
       return r - (ff1_mask(r >= modulus) & modulus);
     }
     const Uint128 shifted = y << divisor.shift;  // loses bits only when the shift exceeds 32
@@ -224,8 +274,13 @@ struct Ff1Modulus64 {
     divisor.divide_normal(remainder, ff1_low(shifted));
     return remainder >> divisor.shift;
   }
-  std::uint64_t reduce(const std::uint8_t *s, const std::uint8_t *) const noexcept {
-    return reduce(ff1_load_be32(s), ff1_load_be64(s + 4));
+  std::uint64_t add(std::uint64_t x, const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    if (!quotient.usable()) return ff1_add(x, reduce(ff1_load_be32(s), ff1_load_be64(s + 4)), modulus);
+    return ff1_add_loose(x, loose(ff1_load_be64(s), ff1_load_be64(s + 4)), modulus);
+  }
+  std::uint64_t subtract(std::uint64_t x, const std::uint8_t *s, const std::uint8_t *) const noexcept {
+    if (!quotient.usable()) return ff1_subtract(x, reduce(ff1_load_be32(s), ff1_load_be64(s + 4)), modulus);
+    return ff1_subtract_loose(x, loose(ff1_load_be64(s), ff1_load_be64(s + 4)), modulus);
   }
 };
 
@@ -260,16 +315,34 @@ struct Ff1Modulus128 {
     divisor.divide(remainder, ff1_low(low));
     return remainder >> shift;
   }
+  // reduce reads y from S.
   Uint128 reduce(const std::uint8_t *s, const std::uint8_t *s2) const noexcept {
+    if (quotient.usable()) {  // a property of the plan
+      const Uint128 r = loose(s, s2);
+      return r - ff1_masked(r >= modulus, modulus);
+    }
     const Uint128 block = ff1_join(ff1_load_be64(s), ff1_load_be64(s + 8));
-    const bool long_y = y_bits == 160;
-    const Uint128 y10 = long_y ? block << 32 | ff1_load_be32(s2) : block >> (128 - y_bits);
-    if (!quotient.usable()) return reduce(long_y ? static_cast<std::uint32_t>(block >> 96) : 0, y10);
-    // The estimate does not wait for the second block of S.
-    const std::uint64_t q = quotient.estimate(ff1_high(block));
-    const Uint128 r = y10 - Uint128{q} * ff1_low(modulus) - ff1_join(q * ff1_high(modulus), 0);
-    const std::uint64_t mask = ff1_mask(r >= modulus);
-    return r - (ff1_join(mask, mask) & modulus);
+    return y_bits == 160 ? reduce(static_cast<std::uint32_t>(block >> 96), block << 32 | ff1_load_be32(s2))
+                         : reduce(0, block >> (128 - y_bits));
+  }
+  Uint128 add(Uint128 x, const std::uint8_t *s, const std::uint8_t *s2) const noexcept {
+    return quotient.usable() ? ff1_add_loose(x, loose(s, s2), modulus) : ff1_add(x, reduce(s, s2), modulus);
+  }
+  Uint128 subtract(Uint128 x, const std::uint8_t *s, const std::uint8_t *s2) const noexcept {
+    return quotient.usable() ? ff1_subtract_loose(x, loose(s, s2), modulus) : ff1_subtract(x, reduce(s, s2), modulus);
+  }
+
+ private:
+  // loose is y mod modulus, or that and the modulus; with a quotient alone.  Of 160 bits of y the last 128 are looked
+  // at: what is subtracted leaves a number below them.  The estimate does not wait for the second block of S.
+  Uint128 loose(const std::uint8_t *s, const std::uint8_t *s2) const noexcept {
+    const std::uint64_t first = ff1_load_be64(s);
+    const std::uint64_t q = quotient.estimate(first);
+    const Uint128 multiple = Uint128{q} * ff1_low(modulus) + ff1_join(q * ff1_high(modulus), 0);
+    if (y_bits == 160)
+      return ff1_join(ff1_load_be64(s + 4), std::uint64_t{ff1_load_be32(s + 12)} << 32 | ff1_load_be32(s2)) - multiple;
+    if (y_bits == 128) return ff1_join(first, ff1_load_be64(s + 8)) - multiple;
+    return ff1_join(first >> 32, ff1_load_be64(s + 4)) - multiple;
   }
 };
 

@@ -59,6 +59,34 @@ TEST(Ff1Modulus, DividesByOneWord) {
   }
 }
 
+// check_sums compares add() and subtract() of the output `s` of the cipher, which stands for y, with those of y mod m.
+template <typename Modulus, typename Half>
+void check_sums(const Modulus &modulus, Half x, const std::uint8_t *s, const std::uint8_t *s2, Half y, Half m) {
+  for (const Half at : {x, Half{0}, y, m - 1, m - 1 - y}) {
+    ASSERT_TRUE(modulus.add(at, s, s2) == ff1_add(at, y, m));
+    ASSERT_TRUE(modulus.subtract(at, s, s2) == ff1_subtract(at, y, m));
+  }
+}
+
+// be64 is the number's eight bytes as the cipher puts them out.
+std::array<std::uint8_t, 8> be64(std::uint64_t number) {
+  std::array<std::uint8_t, 8> bytes;
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(number >> (8 * (7 - i)));
+  return bytes;
+}
+
+TEST(Ff1Modulus, Binary) {
+  Words words(8);
+  for (unsigned bits = 1; bits <= 32; ++bits) {
+    const std::uint64_t m = std::uint64_t{1} << bits;
+    for (int i = 0; i < 1000; ++i) {
+      const std::uint64_t y = words.next();
+      ASSERT_NO_FATAL_FAILURE(
+          check_sums(Ff1ModulusBinary(m), words.next() % m, be64(y).data(), nullptr, std::uint64_t{y % m}, m));
+    }
+  }
+}
+
 TEST(Ff1Modulus, Short) {
   Words words(2);
   for (int i = 0; i < 200000; ++i) {
@@ -67,6 +95,7 @@ TEST(Ff1Modulus, Short) {
     const Ff1ModulusShort modulus(m);
     for (const std::uint64_t y : {words.next(), kMax, kMax / m * m, kMax / m * m - 1, m, m - 1}) {
       ASSERT_EQ(modulus.reduce(y), y % m) << m;
+      ASSERT_NO_FATAL_FAILURE(check_sums(modulus, words.next() % m, be64(y).data(), nullptr, std::uint64_t{y % m}, m));
     }
   }
 }
@@ -105,6 +134,7 @@ TEST(Ff1Modulus, TwoWords) {
     std::array<std::uint8_t, 32> s = {};
     std::copy(bytes.end() - static_cast<std::ptrdiff_t>(d), bytes.end(), s.begin());
     ASSERT_TRUE(modulus.reduce(s.data(), s.data() + 16) == expected) << i;
+    ASSERT_NO_FATAL_FAILURE(check_sums(modulus, words.next2() % m, s.data(), s.data() + 16, expected, m)) << i;
   }
 }
 
@@ -126,8 +156,14 @@ TEST(Ff1Modulus, EstimatesQuotientsOfEveryLength) {
           std::array<std::uint8_t, 16> s = {};
           for (std::size_t k = 0; k < d; ++k) s[k] = static_cast<std::uint8_t>(y >> (8 * (d - 1 - k)));
           ASSERT_TRUE(modulus.reduce(s.data(), nullptr) == y % m) << n;
+          const Uint128 x = ff1_join(random(), random()) % m;
+          ASSERT_NO_FATAL_FAILURE(check_sums(modulus, x, s.data(), nullptr, Uint128{y % m}, m)) << n;
           if (d == 12 && n <= 64) {
-            ASSERT_TRUE(Ff1Modulus64(ff1_low(m)).reduce(static_cast<std::uint32_t>(y >> 64), ff1_low(y)) == y % m) << n;
+            const Ff1Modulus64 word(ff1_low(m));
+            ASSERT_TRUE(word.reduce(static_cast<std::uint32_t>(y >> 64), ff1_low(y)) == y % m) << n;
+            ASSERT_NO_FATAL_FAILURE(
+                check_sums(word, ff1_low(x), s.data(), nullptr, static_cast<std::uint64_t>(y % m), ff1_low(m)))
+                << n;
           }
         }
       }

@@ -52,11 +52,17 @@ struct Shared {                    // the first five fields: kAuditLock
 };
 static_assert(std::is_trivially_copyable_v<Shared>);
 
-constinit Shared *shared = nullptr;
-
-// This process's descriptor of the current segment.
-constinit int segment_fd = -1;
-constinit std::uint64_t segment_fd_number = 0;
+struct State {
+  Shared *shared = nullptr;
+  int segment_fd = -1;  // this process's descriptor of the current segment, and the segment's number
+  std::uint64_t segment_fd_number = 0;
+  bool descriptor_reserved = false;     // one descriptor for the life of the process, as fd.h asks
+  std::uint32_t seen_settings = 0;      // settings_word() as this process has last looked at it
+  const char *logged_action = nullptr;  // what log_not_recorded said last
+  int logged_error = 0;
+  HmacSha256 *macs[2] = {};  // by KekRole; never freed: no static destructors
+};
+constinit State state;
 
 // What failed, in words for a message; nullptr = nothing.
 struct WriteFailure {
@@ -75,17 +81,16 @@ struct Notes {
 bool durable() { return setting_audit_durability == static_cast<int>(Durability::sync); }
 
 void close_segment_fd() noexcept {
-  if (segment_fd >= 0) close(segment_fd);
-  segment_fd = -1;
+  if (state.segment_fd >= 0) close(state.segment_fd);
+  state.segment_fd = -1;
 }
 
 void adopt_segment_fd(int fd, std::uint64_t number) noexcept {
-  static bool reserved = false;  // one descriptor for the life of the process, as fd.h asks
-  if (!reserved) ReserveExternalFD();
-  reserved = true;
+  if (!state.descriptor_reserved) ReserveExternalFD();
+  state.descriptor_reserved = true;
   close_segment_fd();
-  segment_fd = fd;
-  segment_fd_number = number;
+  state.segment_fd = fd;
+  state.segment_fd_number = number;
 }
 
 // Writes the whole line at `offset`, or none of it.
@@ -134,14 +139,14 @@ struct Seen {
 
 Seen look() noexcept {
   LWLockAcquire(shared_lock(kAuditLock), LW_SHARED);
-  const Seen seen = {shared->open, shared->head.segment};
+  const Seen seen = {state.shared->open, state.shared->head.segment};
   LWLockRelease(shared_lock(kAuditLock));
   return seen;
 }
 
 AuditMark written() noexcept {
   LWLockAcquire(shared_lock(kAuditLock), LW_SHARED);
-  const AuditMark mark = {shared->head.segment, shared->offset};
+  const AuditMark mark = {state.shared->head.segment, state.shared->offset};
   LWLockRelease(shared_lock(kAuditLock));
   return mark;
 }
@@ -161,17 +166,17 @@ WriteFailure begin_segment(HmacSha256 &mac, int fd, AuditHead last, std::int64_t
   if (!size.ok()) return {"authenticate the header of", EIO};
   if (const WriteFailure failure = write_line(fd, {line, *size}, 0)) return failure;
 
-  if (shared->open) {
+  if (state.shared->open) {
     notes.closed = true;
-    notes.closed_head = shared->head;
+    notes.closed_head = state.shared->head;
   }
   notes.opened = true;
   notes.opened_head = next;
   notes.torn_bytes = torn_bytes;
-  shared->head = next;
-  shared->offset = *size;
-  shared->open = true;
-  shared->overhang = false;
+  state.shared->head = next;
+  state.shared->offset = *size;
+  state.shared->open = true;
+  state.shared->overhang = false;
   return {};
 }
 
@@ -187,9 +192,10 @@ WriteFailure make_segment(HmacSha256 &mac, const Seen &seen, std::int64_t time_m
   const int fd = audit_segment_create(number);
   if (fd < 0) return {"create a segment of", errno};
 
-  if (!seen.open) audit_flush_begin(&shared->flush, {last.segment, 0});
+  if (!seen.open) audit_flush_begin(&state.shared->flush, {last.segment, 0});
   LWLockAcquire(shared_lock(kAuditLock), LW_EXCLUSIVE);
-  const WriteFailure failure = begin_segment(mac, fd, seen.open ? shared->head : last, time_ms, torn_bytes, notes);
+  const WriteFailure failure =
+      begin_segment(mac, fd, seen.open ? state.shared->head : last, time_ms, torn_bytes, notes);
   LWLockRelease(shared_lock(kAuditLock));
   if (failure) {
     unlink(audit_path(number).text);
@@ -206,11 +212,11 @@ bool become_busy(const Seen &seen) {
   bool mine = false;
   while (same && !mine) {
     LWLockAcquire(shared_lock(kAuditLock), LW_EXCLUSIVE);
-    same = shared->open == seen.open && shared->head.segment == seen.segment;
-    mine = same && !shared->busy;
-    if (mine) shared->busy = true;
+    same = state.shared->open == seen.open && state.shared->head.segment == seen.segment;
+    mine = same && !state.shared->busy;
+    if (mine) state.shared->busy = true;
     LWLockRelease(shared_lock(kAuditLock));
-    if (same && !mine) ConditionVariableSleep(&shared->idle, PG_WAIT_EXTENSION);
+    if (same && !mine) ConditionVariableSleep(&state.shared->idle, PG_WAIT_EXTENSION);
   }
   ConditionVariableCancelSleep();
   return mine;
@@ -223,9 +229,9 @@ WriteFailure next_segment(HmacSha256 &mac, const Seen &seen, bool altered, std::
   Notes notes;
   const WriteFailure failure = make_segment(mac, seen, time_ms, notes);
   LWLockAcquire(shared_lock(kAuditLock), LW_EXCLUSIVE);
-  shared->busy = false;
+  state.shared->busy = false;
   LWLockRelease(shared_lock(kAuditLock));
-  ConditionVariableBroadcast(&shared->idle);
+  ConditionVariableBroadcast(&state.shared->idle);
   RESUME_INTERRUPTS();
   notes.altered = altered && !failure;
   log_notes(notes);
@@ -247,44 +253,46 @@ struct Attempt {
 // Finds out whether segment_fd is the current segment and takes a line of that length.  Lock held.
 Attempt prepare_locked(std::size_t size) noexcept {
   Attempt attempt;
-  attempt.seen = {shared->open, shared->head.segment};
+  attempt.seen = {state.shared->open, state.shared->head.segment};
   const auto need = [&attempt](Need what) {
     attempt.need = what;
     return attempt;
   };
-  if (!shared->open || audit_flush_left(&shared->flush, shared->head.segment)) return need(Need::segment);
-  if (segment_fd < 0 || segment_fd_number != shared->head.segment) return need(Need::descriptor);
-  if (shared->overhang) {
-    if (ftruncate(segment_fd, static_cast<off_t>(shared->offset)) != 0) {
+  if (!state.shared->open || audit_flush_left(&state.shared->flush, state.shared->head.segment))
+    return need(Need::segment);
+  if (state.segment_fd < 0 || state.segment_fd_number != state.shared->head.segment) return need(Need::descriptor);
+  if (state.shared->overhang) {
+    if (ftruncate(state.segment_fd, static_cast<off_t>(state.shared->offset)) != 0) {
       attempt.failure = {"cut an incomplete line off", errno};
       return attempt;
     }
-    shared->overhang = false;
+    state.shared->overhang = false;
   }
   struct stat st;
-  if (fstat(segment_fd, &st) != 0 || st.st_nlink == 0 || static_cast<std::uint64_t>(st.st_size) != shared->offset)
+  if (fstat(state.segment_fd, &st) != 0 || st.st_nlink == 0 ||
+      static_cast<std::uint64_t>(st.st_size) != state.shared->offset)
     return need(Need::segment_for_altered);
   const std::uint64_t limit = static_cast<std::uint64_t>(setting_audit_segment_size) * 1024;
-  return shared->offset + size > limit ? need(Need::segment) : attempt;
+  return state.shared->offset + size > limit ? need(Need::segment) : attempt;
 }
 
 // Appends the line whose body is given.  Lock held.
 Attempt append_locked(HmacSha256 &mac, std::span<char> line, std::size_t body) noexcept {
   Attempt attempt = prepare_locked(body + kAuditSealMax);
   if (attempt.need != Need::nothing || attempt.failure) return attempt;
-  AuditHead next = shared->head;
+  AuditHead next = state.shared->head;
   const auto size = audit_seal(mac, next, line, body);
   if (!size.ok()) {
     attempt.failure = {"authenticate an event of", EIO};
     return attempt;
   }
-  if ((attempt.failure = write_line(segment_fd, {line.data(), *size}, shared->offset))) {
-    shared->overhang = ftruncate(segment_fd, static_cast<off_t>(shared->offset)) != 0;
+  if ((attempt.failure = write_line(state.segment_fd, {line.data(), *size}, state.shared->offset))) {
+    state.shared->overhang = ftruncate(state.segment_fd, static_cast<off_t>(state.shared->offset)) != 0;
     return attempt;
   }
-  shared->head = next;
-  shared->offset += *size;
-  attempt.end = {next.segment, shared->offset};
+  state.shared->head = next;
+  state.shared->offset += *size;
+  attempt.end = {next.segment, state.shared->offset};
   return attempt;
 }
 
@@ -302,7 +310,8 @@ WriteFailure provide(HmacSha256 &mac, const Attempt &attempt, std::int64_t time_
 }
 
 WriteFailure flush(AuditMark end) noexcept {
-  const char *const action = audit_flush_to(&shared->flush, end, written, segment_fd, segment_fd_number);
+  const char *const action =
+      audit_flush_to(&state.shared->flush, end, written, state.segment_fd, state.segment_fd_number);
   return action != nullptr ? WriteFailure{action, errno} : WriteFailure{};
 }
 
@@ -344,23 +353,22 @@ std::uint32_t settings_word() noexcept {
 // of a process that has read others since.  A process looks only when its own have changed, so two
 // that read the file at different moments do not contradict each other for ever.
 WriteFailure tell_settings() {
-  static std::uint32_t seen = 0;
   const std::uint32_t now = settings_word();
-  if (now == seen) return {};
-  std::uint32_t told = pg_atomic_read_u32(&shared->told_settings);
+  if (now == state.seen_settings) return {};
+  std::uint32_t told = pg_atomic_read_u32(&state.shared->told_settings);
   while (told != now) {
-    if (!pg_atomic_compare_exchange_u32(&shared->told_settings, &told, now)) continue;
+    if (!pg_atomic_compare_exchange_u32(&state.shared->told_settings, &told, now)) continue;
     char detail[512];
     settings_describe(detail, sizeof detail);
     const char *const operation = told == 0 ? "start" : "reload";
     const WriteFailure failure = append_event({.event = "settings", .operation = operation, .detail = detail}, false);
     if (failure) {
-      pg_atomic_write_u32(&shared->told_settings, told);
+      pg_atomic_write_u32(&state.shared->told_settings, told);
       return failure;
     }
     break;
   }
-  seen = now;
+  state.seen_settings = now;
   return {};
 }
 
@@ -371,11 +379,9 @@ WriteFailure append(const AuditEvent &event, bool catalog) {
 
 // One LOG line per reason and process: a denied loop must not fill the server log as well.
 void log_not_recorded(const AuditEvent &event, const char *action, int error) {
-  static const char *last_action = nullptr;
-  static int last_error = 0;
-  if (last_action == action && last_error == error) return;
-  last_action = action;
-  last_error = error;
+  if (state.logged_action == action && state.logged_error == error) return;
+  state.logged_action = action;
+  state.logged_error = error;
   errno = error;
   if (error != 0) {
     ereport(LOG_SERVER_ONLY,
@@ -389,7 +395,7 @@ void log_not_recorded(const AuditEvent &event, const char *action, int error) {
 
 // Best effort at a clean shutdown; the postmaster is the last one, so no lock.
 void log_last_head(int code, Datum) {
-  if (code == 0 && shared != nullptr && shared->open) log_head("closed", shared->head);
+  if (code == 0 && state.shared != nullptr && state.shared->open) log_head("closed", state.shared->head);
 }
 
 }  // namespace
@@ -398,19 +404,18 @@ Size audit_trail_shmem_size() { return MAXALIGN(sizeof(Shared)); }
 
 void audit_trail_shmem_startup() {
   bool found = false;
-  shared = static_cast<Shared *>(ShmemInitStruct("redoubt audit trail", sizeof(Shared), &found));
+  state.shared = static_cast<Shared *>(ShmemInitStruct("redoubt audit trail", sizeof(Shared), &found));
   if (!found) {
-    *shared = Shared{};
-    ConditionVariableInit(&shared->idle);
-    audit_flush_init(&shared->flush);
-    pg_atomic_init_u32(&shared->told_settings, 0);
+    *state.shared = Shared{};
+    ConditionVariableInit(&state.shared->idle);
+    audit_flush_init(&state.shared->flush);
+    pg_atomic_init_u32(&state.shared->told_settings, 0);
   }
   if (!IsUnderPostmaster) on_shmem_exit(shielded<log_last_head, WARNING>, 0);
 }
 
 HmacSha256 *audit_mac(KekRole role) noexcept {
-  static constinit HmacSha256 *macs[] = {nullptr, nullptr};  // never freed: no static destructors
-  HmacSha256 *&mac = macs[static_cast<std::size_t>(role)];
+  HmacSha256 *&mac = state.macs[static_cast<std::size_t>(role)];
   if (mac == nullptr && kek_available(role)) {
     Result<HmacSha256> made = HmacSha256::make(kek_audit_key(role));
     if (made.ok()) mac = new (std::nothrow) HmacSha256(std::move(*made));
@@ -459,7 +464,7 @@ int audit_position(AuditPosition &position, bool open) {
   for (Seen seen = look(); open && !seen.open; seen = look())
     if (const WriteFailure failure = next_segment(*mac, seen, false, time_ms)) return failure.error;
   LWLockAcquire(shared_lock(kAuditLock), LW_SHARED);
-  position = shared->open ? AuditPosition{shared->head, shared->offset} : AuditPosition{};
+  position = state.shared->open ? AuditPosition{state.shared->head, state.shared->offset} : AuditPosition{};
   LWLockRelease(shared_lock(kAuditLock));
   return 0;
 }

@@ -12,8 +12,15 @@
 namespace redoubt::pg {
 namespace {
 
-constinit bool dump_session = false;
-constinit const PortalData *paid = nullptr;  // the portal that prints rows of a held cursor
+// Of each function of the server's own: is it one that prints definitions?
+enum class Prints : std::uint8_t { unknown, no, definitions };
+
+struct State {
+  bool dump_session;
+  const PortalData *paid;  // the portal that prints rows of a held cursor
+  Prints prints[FirstNormalObjectId];
+};
+constinit State state = {};
 
 bool parent_veto() noexcept { return delivery_innermost != nullptr && delivery_innermost->veto; }
 
@@ -26,7 +33,7 @@ bool is_dump(const char *name) noexcept {
 // A reader that reconstructs rows from what it is told must see tokens: a dump,
 // a replica, a logical decoding plug-in.
 bool replicating() noexcept {
-  return dump_session || am_walsender || HistoricSnapshotActive() ||
+  return state.dump_session || am_walsender || HistoricSnapshotActive() ||
          (application_name != nullptr && is_dump(application_name));
 }
 
@@ -41,22 +48,14 @@ bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == D
 
 }  // namespace
 
-namespace {
-
-// Of each function of the server's own: is it one that prints definitions?
-enum class Prints : std::uint8_t { unknown, no, definitions };
-constinit Prints prints[FirstNormalObjectId] = {};
-
-}  // namespace
-
 void delivery_note_function(Oid function) {
   if (function >= FirstNormalObjectId) return;
-  if (prints[function] == Prints::unknown) {
+  if (state.prints[function] == Prints::unknown) {
     const char *name = get_func_name(function);
     if (name == nullptr) return;
-    prints[function] = strncmp(name, "pg_get_", 7) == 0 ? Prints::definitions : Prints::no;
+    state.prints[function] = strncmp(name, "pg_get_", 7) == 0 ? Prints::definitions : Prints::no;
   }
-  delivery_calls_definition |= prints[function] == Prints::definitions;
+  delivery_calls_definition |= state.prints[function] == Prints::definitions;
 }
 
 bool delivery_shows_tokens(const PlannedStmt *plan) {
@@ -75,7 +74,7 @@ bool delivery_shows_tokens(const PlannedStmt *plan) {
   // a function that no statement called: it is a deferred trigger's, at COMMIT.
   const bool at_commit = delivery_innermost == nullptr && (dest == DestSPI || dest == DestSQLFunction);
   const bool nobody = writes(dest) || dest == DestNone || at_commit;
-  if (delivery_innermost == nullptr) paid = nullptr;
+  if (delivery_innermost == nullptr) state.paid = nullptr;
   DeliveryFrame frame = {delivery_innermost, true, false, false, at_commit ? nullptr : delivery_portal(), false,
                          query->plannedstmt};
   frame.veto = parent_veto() || !reads_only || nobody || shows_tokens;
@@ -84,13 +83,13 @@ bool delivery_shows_tokens(const PlannedStmt *plan) {
 }
 
 DeliveryFrame delivery_frame_utility(const Node *statement) {
-  if (delivery_innermost == nullptr) paid = nullptr;
+  if (delivery_innermost == nullptr) state.paid = nullptr;
   bool hands_on = false;
   bool passes_on = false;  // runs queries whose rows go to the reader; DO returns none
   switch (nodeTag(statement)) {
     case T_FetchStmt:
       if (delivery_innermost == nullptr && is_stored_cursor(reinterpret_cast<const FetchStmt *>(statement)->portalname))
-        paid = ActivePortal;
+        state.paid = ActivePortal;
       [[fallthrough]];
     case T_ExecuteStmt:
       hands_on = passes_on = true;
@@ -113,7 +112,7 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
   return {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
 }
 
-void delivery_mark_dump() noexcept { dump_session = true; }
+void delivery_mark_dump() noexcept { state.dump_session = true; }
 
 bool delivery_to_reader() noexcept {
   if (replicating()) return false;
@@ -138,7 +137,7 @@ bool delivery_store_is_printed(const DeliveryFrame *frame) noexcept {
   return ActivePortal != nullptr && ActivePortal->name[0] == '\0';
 }
 
-bool delivery_store_is_paid() noexcept { return paid != nullptr && paid == ActivePortal; }
+bool delivery_store_is_paid() noexcept { return state.paid != nullptr && state.paid == ActivePortal; }
 
 bool delivery_makes_text(const QueryDesc *query) noexcept {
   if (replicating() || parent_veto()) return false;

@@ -9,10 +9,13 @@
 namespace redoubt::pg {
 namespace {
 
-constinit LWLockPadded *locks = nullptr;
-constinit std::span<const SharedPart> parts;
-constinit shmem_request_hook_type prev_request = nullptr;
-constinit shmem_startup_hook_type prev_startup = nullptr;
+struct State {
+  LWLockPadded *locks;
+  std::span<const SharedPart> parts;
+  shmem_request_hook_type prev_request;
+  shmem_startup_hook_type prev_startup;
+};
+constinit State state = {};
 
 }  // namespace
 }  // namespace redoubt::pg
@@ -20,17 +23,17 @@ constinit shmem_startup_hook_type prev_startup = nullptr;
 extern "C" {
 static void redoubt_shmem_request(void) {
   using namespace redoubt::pg;
-  if (prev_request) prev_request();
-  for (const SharedPart &part : parts) RequestAddinShmemSpace(part.size());
+  if (state.prev_request) state.prev_request();
+  for (const SharedPart &part : state.parts) RequestAddinShmemSpace(part.size());
   RequestNamedLWLockTranche("redoubt", kSharedLocks);
 }
 
 static void redoubt_shmem_startup(void) {
   using namespace redoubt::pg;
-  if (prev_startup) prev_startup();
+  if (state.prev_startup) state.prev_startup();
   LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-  locks = GetNamedLWLockTranche("redoubt");
-  for (const SharedPart &part : parts) part.attach();
+  state.locks = GetNamedLWLockTranche("redoubt");
+  for (const SharedPart &part : state.parts) part.attach();
   LWLockRelease(AddinShmemInitLock);
 }
 }
@@ -38,16 +41,16 @@ static void redoubt_shmem_startup(void) {
 namespace redoubt::pg {
 
 void shared_memory_init(std::span<const SharedPart> all) {
-  parts = all;
-  prev_request = shmem_request_hook;
+  state.parts = all;
+  state.prev_request = shmem_request_hook;
   shmem_request_hook = shielded<redoubt_shmem_request>;
-  prev_startup = shmem_startup_hook;
+  state.prev_startup = shmem_startup_hook;
   shmem_startup_hook = shielded<redoubt_shmem_startup>;
 }
 
-bool shared_memory_ready() noexcept { return locks != nullptr; }
+bool shared_memory_ready() noexcept { return state.locks != nullptr; }
 
-LWLock *shared_lock(SharedLock which) noexcept { return &locks[which].lock; }
+LWLock *shared_lock(SharedLock which) noexcept { return &state.locks[which].lock; }
 
 void require_preloaded() {
   if (shared_memory_ready()) return;

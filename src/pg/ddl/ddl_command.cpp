@@ -60,8 +60,11 @@ namespace {
 
 // Of the new table's columns, the token type each holds values of.  Set at the end of the query that fills it, used at
 // the end of the command around.
-constinit int filled_columns = 0;
-constinit Oid filled[MaxTupleAttributeNumber] = {};
+struct State {
+  int filled_columns;
+  Oid filled[MaxTupleAttributeNumber];
+};
+constinit State state = {};
 
 class CommandMemory {
  public:
@@ -441,12 +444,12 @@ bool is_harmless(Oid function) {
 }
 
 void label_filled(Oid relid) {
-  const int n = filled_columns;
-  filled_columns = 0;
+  const int n = state.filled_columns;
+  state.filled_columns = 0;
   for (int i = 0; i < n; ++i) {
     const auto attno = static_cast<AttrNumber>(i + 1);
-    if (OidIsValid(filled[i]) && !OidIsValid(protected_column_type(relid, attno)))
-      labels_derive(relid, attno, filled[i]);
+    if (OidIsValid(state.filled[i]) && !OidIsValid(protected_column_type(relid, attno)))
+      labels_derive(relid, attno, state.filled[i]);
   }
 }
 
@@ -498,7 +501,7 @@ void ddl_command_begin(DdlCommand *command, const Node *statement) {
   command->outer = ddl_command;
   command->context = CurrentMemoryContext;
   if (IsA(statement, CreateTableAsStmt) || IsA(statement, RefreshMatViewStmt) || IsA(statement, ExplainStmt))
-    filled_columns = 0;
+    state.filled_columns = 0;
   if (IsA(statement, ConstraintsSetStmt)) command->quotable = list_copy(deferred_errors_types());
   if (IsA(statement, TransactionStmt) &&
       reinterpret_cast<const TransactionStmt *>(statement)->kind == TRANS_STMT_ROLLBACK)
@@ -514,7 +517,7 @@ void ddl_command_error(DdlCommand *command) noexcept {
 
 void ddl_command_end(DdlCommand *command) {
   const bool labels = IsA(command->statement, SecLabelStmt);
-  const bool fills = OidIsValid(command->filled) && filled_columns > 0;
+  const bool fills = OidIsValid(command->filled) && state.filled_columns > 0;
   if (labels || fills || command->before != nullptr || command->made != NIL || command->changed != NIL) {
     CommandCounterIncrement();
     if (labels) check_labelled();
@@ -563,13 +566,13 @@ bool ddl_copy_table(Oid relid) {
 }
 
 void ddl_command_filled(const PlanAnalysis *analysis) {
-  filled_columns = std::min(analysis->columns, MaxTupleAttributeNumber);
+  state.filled_columns = std::min(analysis->columns, MaxTupleAttributeNumber);
   bool any = false;
-  for (int c = 0; c < filled_columns; ++c) {
-    filled[c] = InvalidOid;
+  for (int c = 0; c < state.filled_columns; ++c) {
+    state.filled[c] = InvalidOid;
     for (int i = analysis->sources - 1; i >= 0; --i)
-      if (analysis->column[c].flow.count[i] != 0) filled[c] = analysis->source[i].token_type;
-    any |= OidIsValid(filled[c]);
+      if (analysis->column[c].flow.count[i] != 0) state.filled[c] = analysis->source[i].token_type;
+    any |= OidIsValid(state.filled[c]);
   }
   // What follows builds the view's indexes of the new rows.
   if (any && runs(T_RefreshMatViewStmt)) ddl_command->only_trusted = true;

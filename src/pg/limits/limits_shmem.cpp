@@ -27,9 +27,13 @@ struct Control {
   pg_atomic_uint64 suspensions;  // see suspensions_noted
 };
 
-constinit HTAB *buckets = nullptr;
-constinit HTAB *usages = nullptr;
-constinit Control *control = nullptr;
+// Where this process finds it; null without shared memory.
+struct State {
+  HTAB *buckets;
+  HTAB *usages;
+  Control *control;
+};
+constinit State state = {};
 
 // How many buckets there may be once one of this kind is added.  The last one is always there.
 long bucket_capacity(BucketKind kind = BucketKind::overflow) {
@@ -59,16 +63,16 @@ constexpr BucketKey kLastKey = {InvalidOid, InvalidOid, InvalidOid, BucketKind::
 // The TAT of a bucket that is not there: full, unless the rule's state was lost or the subject was charged
 // elsewhere for want of room.  Never more than an empty bucket's.
 uint64 initial_tat(const BucketKey &key, uint64 full_ns, uint64 made_at, uint64 now) noexcept {
-  const uint64 lost_at = pg_atomic_read_u64(&control->lost_at);
+  const uint64 lost_at = pg_atomic_read_u64(&state.control->lost_at);
   uint64 tat = made_at > lost_at || lost_at == 0 ? 0 : lost_at + full_ns;
-  if (const Bucket *overflow = find<Bucket>(buckets, overflow_key(key)))
+  if (const Bucket *overflow = find<Bucket>(state.buckets, overflow_key(key)))
     tat = std::max(tat, std::min(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&overflow->tat)), now + full_ns));
   return tat;
 }
 
 Bucket *add_bucket(const BucketKey &key, uint64 tat) noexcept {
-  if (hash_get_num_entries(buckets) >= bucket_capacity(key.kind)) return nullptr;
-  auto *bucket = static_cast<Bucket *>(hash_search(buckets, &key, HASH_ENTER_NULL, nullptr));
+  if (hash_get_num_entries(state.buckets) >= bucket_capacity(key.kind)) return nullptr;
+  auto *bucket = static_cast<Bucket *>(hash_search(state.buckets, &key, HASH_ENTER_NULL, nullptr));
   if (bucket == nullptr) return nullptr;
   pg_atomic_init_u64(&bucket->tat, tat);
   pg_atomic_init_u64(&bucket->suspended, 0);
@@ -78,35 +82,36 @@ Bucket *add_bucket(const BucketKey &key, uint64 tat) noexcept {
 
 // Drops every bucket that is full and in nobody's use.
 void sweep(TimestampTz now) noexcept {
-  if (static_cast<uint64>(now) < pg_atomic_read_u64(&control->sweep_after)) return;
+  if (static_cast<uint64>(now) < pg_atomic_read_u64(&state.control->sweep_after)) return;
   HASH_SEQ_STATUS status;
-  hash_seq_init(&status, buckets);
+  hash_seq_init(&status, state.buckets);
   while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
     const bool idle = pg_atomic_read_u32(&bucket->pins) == 0 && pg_atomic_read_u64(&bucket->suspended) == 0 &&
                       pg_atomic_read_u64(&bucket->tat) <= limit_time_ns(now);
-    if (idle && bucket->key.kind != BucketKind::last) hash_search(buckets, &bucket->key, HASH_REMOVE, nullptr);
+    if (idle && bucket->key.kind != BucketKind::last) hash_search(state.buckets, &bucket->key, HASH_REMOVE, nullptr);
   }
-  if (hash_get_num_entries(buckets) >= bucket_capacity(BucketKind::own))
-    pg_atomic_write_u64(&control->sweep_after, static_cast<uint64>(now + USECS_PER_SEC));
+  if (hash_get_num_entries(state.buckets) >= bucket_capacity(BucketKind::own))
+    pg_atomic_write_u64(&state.control->sweep_after, static_cast<uint64>(now + USECS_PER_SEC));
 }
 
 Bucket *find_or_add(const BucketKey &key, uint64 full_ns, uint64 made_at, TimestampTz now) noexcept {
-  if (auto *bucket = find<Bucket>(buckets, key)) return bucket;
+  if (auto *bucket = find<Bucket>(state.buckets, key)) return bucket;
   const uint64 tat = initial_tat(key, full_ns, made_at, limit_time_ns(now));
-  if (hash_get_num_entries(buckets) >= bucket_capacity(BucketKind::own)) sweep(now);
+  if (hash_get_num_entries(state.buckets) >= bucket_capacity(BucketKind::own)) sweep(now);
   if (auto *bucket = add_bucket(key, tat)) return bucket;
-  if (auto *bucket = find<Bucket>(buckets, overflow_key(key))) return bucket;
+  if (auto *bucket = find<Bucket>(state.buckets, overflow_key(key))) return bucket;
   if (auto *bucket = add_bucket(overflow_key(key), tat)) return bucket;
-  return find<Bucket>(buckets, kLastKey);
+  return find<Bucket>(state.buckets, kLastKey);
 }
 
 UsageEntry *find_or_add_usage(const UsageKey &key) noexcept {
-  if (auto *entry = find<UsageEntry>(usages, key)) return entry;
+  if (auto *entry = find<UsageEntry>(state.usages, key)) return entry;
   const bool of_none = !OidIsValid(key.database);
   UsageEntry *entry = nullptr;
-  if (hash_get_num_entries(usages) < usage_capacity() + (of_none ? kOperations : 0))
-    entry = static_cast<UsageEntry *>(hash_search(usages, &key, HASH_ENTER_NULL, nullptr));
-  if (entry == nullptr) return find<UsageEntry>(usages, UsageKey{InvalidOid, InvalidOid, InvalidOid, key.operation});
+  if (hash_get_num_entries(state.usages) < usage_capacity() + (of_none ? kOperations : 0))
+    entry = static_cast<UsageEntry *>(hash_search(state.usages, &key, HASH_ENTER_NULL, nullptr));
+  if (entry == nullptr)
+    return find<UsageEntry>(state.usages, UsageKey{InvalidOid, InvalidOid, InvalidOid, key.operation});
   pg_atomic_init_u64(&entry->charged, 0);
   pg_atomic_init_u64(&entry->delayed_us, 0);
   pg_atomic_init_u64(&entry->since, 0);
@@ -119,7 +124,7 @@ int lift(Concerned &&concerned) {
   int lifted = 0;
   HASH_SEQ_STATUS status;
   LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
-  hash_seq_init(&status, buckets);
+  hash_seq_init(&status, state.buckets);
   while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
     if (bucket->key.database != MyDatabaseId || !concerned(bucket->key)) continue;
     if (pg_atomic_read_u64(&bucket->suspended) == 0) continue;
@@ -179,18 +184,18 @@ To *copy_space(long entries) {
 void copy_tables(SavedLimits *saved) noexcept {
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   HASH_SEQ_STATUS status;
-  hash_seq_init(&status, buckets);
+  hash_seq_init(&status, state.buckets);
   while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
     const SavedBucket copy = {bucket->key, pg_atomic_read_u64(&bucket->tat), pg_atomic_read_u64(&bucket->suspended)};
     if (sound(copy, now)) saved->bucket[saved->buckets++] = copy;
   }
-  hash_seq_init(&status, usages);
+  hash_seq_init(&status, state.usages);
   while (auto *entry = static_cast<UsageEntry *>(hash_seq_search(&status))) {
     const SavedUsage copy = {entry->key, pg_atomic_read_u64(&entry->charged), pg_atomic_read_u64(&entry->delayed_us),
                              pg_atomic_read_u64(&entry->since)};
     if (sound(copy)) saved->usage[saved->usages++] = copy;
   }
-  saved->lost_at = pg_atomic_read_u64(&control->lost_at);
+  saved->lost_at = pg_atomic_read_u64(&state.control->lost_at);
 }
 
 void raise_tat(Bucket *bucket, uint64 tat) noexcept {
@@ -199,11 +204,11 @@ void raise_tat(Bucket *bucket, uint64 tat) noexcept {
 
 void load_bucket(const SavedBucket &saved, uint64 now) noexcept {
   if (saved.tat <= now && saved.suspended == 0) return;  // full, as it would be if made anew
-  Bucket *bucket = find<Bucket>(buckets, saved.key);
+  Bucket *bucket = find<Bucket>(state.buckets, saved.key);
   if (bucket == nullptr) bucket = add_bucket(saved.key, 0);
-  if (bucket == nullptr) bucket = find<Bucket>(buckets, overflow_key(saved.key));
+  if (bucket == nullptr) bucket = find<Bucket>(state.buckets, overflow_key(saved.key));
   if (bucket == nullptr) bucket = add_bucket(overflow_key(saved.key), 0);
-  if (bucket == nullptr) bucket = find<Bucket>(buckets, kLastKey);
+  if (bucket == nullptr) bucket = find<Bucket>(state.buckets, kLastKey);
   raise_tat(bucket, saved.tat);
   if (bucket != nullptr && saved.suspended != 0) pg_atomic_write_u64(&bucket->suspended, saved.suspended);
 }
@@ -218,12 +223,12 @@ Size limits_shmem_size() {
 
 void limits_shmem_startup() {
   bool found = false;
-  buckets = make_table("redoubt limit buckets", bucket_capacity(), sizeof(BucketKey), sizeof(Bucket));
-  usages = make_table("redoubt usage", usage_capacity() + kOperations, sizeof(UsageKey), sizeof(UsageEntry));
-  control = static_cast<Control *>(ShmemInitStruct("redoubt limits", sizeof(Control), &found));
+  state.buckets = make_table("redoubt limit buckets", bucket_capacity(), sizeof(BucketKey), sizeof(Bucket));
+  state.usages = make_table("redoubt usage", usage_capacity() + kOperations, sizeof(UsageKey), sizeof(UsageEntry));
+  state.control = static_cast<Control *>(ShmemInitStruct("redoubt limits", sizeof(Control), &found));
   if (found) return;
-  for (pg_atomic_uint64 *field :
-       {&control->lost_at, &control->saved_at, &control->sweep_after, &control->reported_at, &control->suspensions})
+  for (pg_atomic_uint64 *field : {&state.control->lost_at, &state.control->saved_at, &state.control->sweep_after,
+                                  &state.control->reported_at, &state.control->suspensions})
     pg_atomic_init_u64(field, 0);
   (void)add_bucket(kLastKey, 0);
   for (uint32 i = 0; i < kOperations; ++i) (void)find_or_add_usage({InvalidOid, InvalidOid, InvalidOid, i});
@@ -234,7 +239,7 @@ Bucket *bucket_pin(const BucketKey &key, uint64 full_ns, uint64 made_at) {
   require_preloaded();
   LWLock *const lock = shared_lock(kLimitsLock);
   LWLockAcquire(lock, LW_SHARED);
-  auto *bucket = find<Bucket>(buckets, key);
+  auto *bucket = find<Bucket>(state.buckets, key);
   if (bucket != nullptr) pg_atomic_fetch_add_u32(&bucket->pins, 1);
   LWLockRelease(lock);
   if (bucket != nullptr) return bucket;
@@ -253,7 +258,7 @@ BucketState bucket_peek(const BucketKey &key, uint64 full_ns, uint64 made_at) {
   require_preloaded();
   const uint64 now = limit_time_ns(GetCurrentTimestamp());
   LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
-  auto *bucket = find<Bucket>(buckets, key);
+  auto *bucket = find<Bucket>(state.buckets, key);
   const BucketState state = bucket == nullptr
                                 ? BucketState{initial_tat(key, full_ns, made_at, now), 0}
                                 : BucketState{pg_atomic_read_u64(&bucket->tat),
@@ -270,21 +275,21 @@ int buckets_lift_all() {
   return lift([](const BucketKey &) { return true; });
 }
 
-void suspensions_note() noexcept { pg_atomic_fetch_add_u64(&control->suspensions, 1); }
+void suspensions_note() noexcept { pg_atomic_fetch_add_u64(&state.control->suspensions, 1); }
 
-uint64 suspensions_noted() noexcept { return pg_atomic_read_u64(&control->suspensions); }
+uint64 suspensions_noted() noexcept { return pg_atomic_read_u64(&state.control->suspensions); }
 
 bool bucket_overflow_due(TimestampTz now) noexcept {
-  uint64 last = pg_atomic_read_u64(&control->reported_at);
+  uint64 last = pg_atomic_read_u64(&state.control->reported_at);
   return static_cast<uint64>(now) >= last + SECS_PER_MINUTE * USECS_PER_SEC &&
-         pg_atomic_compare_exchange_u64(&control->reported_at, &last, static_cast<uint64>(now));
+         pg_atomic_compare_exchange_u64(&state.control->reported_at, &last, static_cast<uint64>(now));
 }
 
 UsageEntry *usage_get(const UsageKey &key) {
   require_preloaded();
   LWLock *const lock = shared_lock(kLimitsLock);
   LWLockAcquire(lock, LW_SHARED);
-  auto *entry = find<UsageEntry>(usages, key);
+  auto *entry = find<UsageEntry>(state.usages, key);
   LWLockRelease(lock);
   if (entry != nullptr) return entry;
 
@@ -297,13 +302,13 @@ UsageEntry *usage_get(const UsageKey &key) {
 int usage_entries(UsageEntry ***entries) {
   require_preloaded();
   // Room is made before the lock is taken; entries added in between are left out.
-  const long capacity = hash_get_num_entries(usages);
+  const long capacity = hash_get_num_entries(state.usages);
   *entries = static_cast<UsageEntry **>(
       palloc_extended(sizeof(UsageEntry *) * static_cast<Size>(capacity + 1), MCXT_ALLOC_HUGE));
   int count = 0;
   HASH_SEQ_STATUS status;
   LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
-  hash_seq_init(&status, usages);
+  hash_seq_init(&status, state.usages);
   while (auto *entry = static_cast<UsageEntry *>(hash_seq_search(&status))) {
     if (entry->key.database != MyDatabaseId && OidIsValid(entry->key.database)) continue;
     if (count == capacity) {
@@ -347,15 +352,16 @@ bool limits_copy_out(SavedLimits *saved, bool wait) {
   LWLock *const lock = shared_lock(kLimitsLock);
   while (true) {
     // Room is made before the lock is taken, for a few more than there are.
-    const long bucket_room = hash_get_num_entries(buckets) + 256;
-    const long usage_room = hash_get_num_entries(usages) + 256;
+    const long bucket_room = hash_get_num_entries(state.buckets) + 256;
+    const long usage_room = hash_get_num_entries(state.usages) + 256;
     *saved = {copy_space<SavedBucket>(bucket_room), copy_space<SavedUsage>(usage_room), 0, 0, 0};
     if (saved->bucket == nullptr || saved->usage == nullptr) return false;
     if (wait)
       LWLockAcquire(lock, LW_SHARED);
     else if (!LWLockConditionalAcquire(lock, LW_SHARED))
       return false;
-    const bool fits = hash_get_num_entries(buckets) <= bucket_room && hash_get_num_entries(usages) <= usage_room;
+    const bool fits =
+        hash_get_num_entries(state.buckets) <= bucket_room && hash_get_num_entries(state.usages) <= usage_room;
     if (fits) copy_tables(saved);
     LWLockRelease(lock);
     if (fits) return true;
@@ -391,10 +397,14 @@ UnsoundRecords limits_copy_in(const SavedLimits &saved, uint64 now) {
   return unsound;
 }
 
-void limits_mark_lost(uint64 lost_at) noexcept { pg_atomic_write_u64(&control->lost_at, lost_at); }
+void limits_mark_lost(uint64 lost_at) noexcept { pg_atomic_write_u64(&state.control->lost_at, lost_at); }
 
-void limits_note_saved(TimestampTz at) noexcept { pg_atomic_write_u64(&control->saved_at, static_cast<uint64>(at)); }
+void limits_note_saved(TimestampTz at) noexcept {
+  pg_atomic_write_u64(&state.control->saved_at, static_cast<uint64>(at));
+}
 
-TimestampTz limits_saved_at() noexcept { return static_cast<TimestampTz>(pg_atomic_read_u64(&control->saved_at)); }
+TimestampTz limits_saved_at() noexcept {
+  return static_cast<TimestampTz>(pg_atomic_read_u64(&state.control->saved_at));
+}
 
 }  // namespace redoubt::pg

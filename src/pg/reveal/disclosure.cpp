@@ -28,9 +28,6 @@ struct Summary {
 };
 constexpr int kMaxSummaries = 32;
 
-constinit Summary summaries[kMaxSummaries] = {};
-constinit int summary_count = 0;
-
 constexpr int kMaxLeases = 16;
 
 // What the current statement has leased.
@@ -40,7 +37,6 @@ struct Leases {
   Oid subject;  // whom all of them are charged to
   uint64 news;  // limits_news when they were made
 };
-constinit Leases leases = {};
 
 struct LastTokenized {
   Oid token_type;
@@ -48,7 +44,14 @@ struct LastTokenized {
   std::size_t size;  // kMaxRepeated + 1: too long to be remembered
   std::array<std::uint8_t, kMaxRepeated> token;
 };
-constinit LastTokenized last_tokenized = {};
+
+struct State {
+  Summary summary[kMaxSummaries];
+  int summaries;
+  Leases leases;
+  LastTokenized tokenized;  // the last value
+};
+constinit State state = {};
 
 // What a summary is an event of.
 const char *event_name(const Summary &summary) noexcept {
@@ -60,32 +63,33 @@ void set_pending() noexcept { disclosure_pending = true; }
 
 // Finds the statement's accumulator, writing the intent record when it is new.
 Summary *open_summary(Oid token_type, Operation op) {
-  for (int i = 0; i < summary_count; ++i)
-    if (summaries[i].token_type == token_type && summaries[i].op == op) return &summaries[i];
-  if (summary_count == kMaxSummaries) disclosure_flush();
+  for (int i = 0; i < state.summaries; ++i)
+    if (state.summary[i].token_type == token_type && state.summary[i].op == op) return &state.summary[i];
+  if (state.summaries == kMaxSummaries) disclosure_flush();
   set_pending();
   if (op == Operation::tokenize)
     audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
   else
     audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
-  summaries[summary_count] = {token_type, op, 0};
-  return &summaries[summary_count++];
+  state.summary[state.summaries] = {token_type, op, 0};
+  return &state.summary[state.summaries++];
 }
 
 Lease *lease_of(Oid token_type, Operation op) {
   const Oid subject = GetSessionUserId();
   const uint64 news = limits_news();
-  if (subject != leases.subject || news != leases.news) [[unlikely]] {
+  if (subject != state.leases.subject || news != state.leases.news) [[unlikely]] {
     disclosure_give_back_all();
-    leases.subject = subject;
-    leases.news = news;
+    state.leases.subject = subject;
+    state.leases.news = news;
   }
-  for (int i = 0; i < leases.count; ++i)
-    if (leases.lease[i].token_type == token_type && leases.lease[i].operation == op) return &leases.lease[i];
-  if (leases.count == kMaxLeases) disclosure_give_back_all();
+  for (int i = 0; i < state.leases.count; ++i)
+    if (state.leases.lease[i].token_type == token_type && state.leases.lease[i].operation == op)
+      return &state.leases.lease[i];
+  if (state.leases.count == kMaxLeases) disclosure_give_back_all();
   set_pending();
-  leases.lease[leases.count] = lease_make(token_type, op);
-  return &leases.lease[leases.count++];
+  state.leases.lease[state.leases.count] = lease_make(token_type, op);
+  return &state.leases.lease[state.leases.count++];
 }
 
 // The end of what runs now gives back what it has leased.  It does not while a literal is parsed or a plan made, at
@@ -113,13 +117,13 @@ void take(Oid token_type, Operation op, uint32 values) {
 
 // The gone transaction's values were disclosed all the same.
 [[gnu::noinline]] void write_aborted() {
-  for (int i = 0; i < summary_count; ++i)
-    (void)audit_try_write({.event = event_name(summaries[i]),
+  for (int i = 0; i < state.summaries; ++i)
+    (void)audit_try_write({.event = event_name(state.summary[i]),
                            .outcome = "aborted",
-                           .token_type = summaries[i].token_type,
-                           .operation = operation_name(summaries[i].op),
-                           .count = summaries[i].count});
-  summary_count = 0;
+                           .token_type = state.summary[i].token_type,
+                           .operation = operation_name(state.summary[i].op),
+                           .count = state.summary[i].count});
+  state.summaries = 0;
   disclosure_pending = false;
 }
 
@@ -178,7 +182,7 @@ void disclosure_tokenize_allowed(const TokenType *policy) {
 
 void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::uint8_t> token, uint32 values) {
   const TimestampTz statement = GetCurrentStatementStartTimestamp();
-  LastTokenized &last = last_tokenized;
+  LastTokenized &last = state.tokenized;
   const bool repeated = last.token_type == policy->type && last.statement == statement && last.size == token.size() &&
                         token.size() <= kMaxRepeated && std::equal(token.begin(), token.end(), last.token.begin());
   if (repeated || values == 0) return;
@@ -192,26 +196,26 @@ void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::ui
 void disclosure_count_vaulted(const TokenType *policy) { ++open_summary(policy->type, Operation::tokenize)->count; }
 
 void disclosure_give_back_all() noexcept {
-  for (int i = 0; i < leases.count; ++i) lease_refund(&leases.lease[i]);
-  leases.count = 0;
+  for (int i = 0; i < state.leases.count; ++i) lease_refund(&state.leases.lease[i]);
+  state.leases.count = 0;
 }
 
 bool disclosure_give_back(Oid token_type, Operation op) noexcept {
   bool any = false;
-  for (int i = 0; i < leases.count; ++i) any |= lease_give_back(&leases.lease[i], token_type, op);
+  for (int i = 0; i < state.leases.count; ++i) any |= lease_give_back(&state.leases.lease[i], token_type, op);
   return any;
 }
 
 [[gnu::noinline]] void disclosure_settle() {
   disclosure_give_back_all();
   // An error in the middle leaves the rest for the abort callback.
-  while (summary_count > 0) {
-    const Summary &summary = summaries[summary_count - 1];
+  while (state.summaries > 0) {
+    const Summary &summary = state.summary[state.summaries - 1];
     audit_write({.event = event_name(summary),
                  .token_type = summary.token_type,
                  .operation = operation_name(summary.op),
                  .count = summary.count});
-    --summary_count;
+    --state.summaries;
   }
   disclosure_pending = false;
 }
