@@ -66,7 +66,7 @@ WITH a AS (SELECT array_agg(born ORDER BY i) AS v, array_agg(born(born)::text OR
 SELECT born(v)::text[] = t AS born, detokenize(born(v)) = v AS back FROM a;
 WITH a AS (SELECT array_agg(email ORDER BY i) AS v, array_agg(email_token(email) ORDER BY i) AS t FROM given)
 SELECT email_token(v) = t AS email, tokenize(v, 'email_token')::email_token[] = t AS named,
-       detokenize(email_token(v)) = string_to_array(replace(array_to_string(v, ',', '*'), 'E', 'e'), ',', '*') AS back,
+       detokenize(email_token(v)) = string_to_array(array_to_string(v, ',', '*'), ',', '*') AS back,
        detokenize(t::text[], 'email_token') = detokenize(t) AS named_back,
        email_token(t::text[]) = t AS tokens_pass FROM a;
 WITH a AS (SELECT array_agg(bytes ORDER BY i) AS v, array_agg(bytes_token(bytes) ORDER BY i) AS t FROM given)
@@ -91,7 +91,7 @@ SELECT account(ARRAY['111111', '22', '333333']);
 SELECT card(ARRAY['4111111111111111', 'not a card']);
 SELECT serial(ARRAY[123456789, 5]);
 SELECT tokenize(ARRAY['123456789', 'nine'], 'serial');
-SELECT tokenize(ARRAY['not an address'], 'email_token');
+SELECT tokenize(ARRAY['a•••@example.com'], 'email_token');
 SELECT detokenize(ARRAY['111111', 'x1'], 'account');
 SELECT detokenize(ARRAY['tok_x'], 'email_token');
 SELECT mask(ARRAY['•••111'], 'account');

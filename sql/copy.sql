@@ -29,7 +29,7 @@ COPY customer (id, email, note) FROM STDIN;
 \.
 COPY customer (id, email, note) FROM STDIN WITH (FORMAT csv);
 4,"dora@example.net",fourth
-5,not an address,fifth
+5,a•••@example.com,fifth
 \.
 COPY customer (id, email, note) FROM STDIN WITH (FORMAT csv);
 4,"dora@example.net",fourth

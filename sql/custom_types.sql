@@ -56,7 +56,7 @@ SELECT number FROM regress_custom.ticket ORDER BY id;
 SET redoubt.reveal = 'auto';
 SELECT number FROM regress_custom.ticket ORDER BY id;
 RESET redoubt.reveal;
--- What the pattern does not allow; the message has the type and the length, not the value.
+-- What the pattern does not allow; the message has the type, not the value.
 INSERT INTO regress_custom.ticket VALUES (4, 'TM-00000011');
 \set VERBOSITY terse
 INSERT INTO regress_custom.ticket VALUES (4, 'TM-000001');

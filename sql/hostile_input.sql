@@ -19,6 +19,11 @@ GRANT EXECUTE ON FUNCTION
   redoubt.bytes_token(bytea), redoubt.detokenize(redoubt.bytes_token) TO regress_hostile_app;
 CREATE SCHEMA regress_hostile AUTHORIZATION regress_hostile_app;
 SELECT redoubt.create_token_type('regress_hostile.random_token', deterministic => false);
+-- What the shipped types keep as it was typed, these refuse.
+SELECT redoubt.create_token_type('regress_hostile.strict_email', "normalize" => 'email', mask => 'email', invalid => 'refuse');
+SELECT redoubt.create_token_type('regress_hostile.strict_phone', "normalize" => 'phone(US)', mask => 'phone', invalid => 'refuse');
+SELECT redoubt.create_token_type('regress_hostile.strict_name', "normalize" => 'name', mask => 'name', invalid => 'refuse');
+GRANT EXECUTE ON FUNCTION regress_hostile.strict_email(text), regress_hostile.strict_phone(text), regress_hostile.strict_name(text) TO regress_hostile_app;
 GRANT EXECUTE ON FUNCTION regress_hostile.random_token(text), redoubt.detokenize(regress_hostile.random_token) TO regress_hostile_app;
 SET ROLE regress_hostile_app;
 SET search_path = regress_hostile, redoubt;
@@ -168,18 +173,18 @@ RESET redoubt.reveal;
 SELECT detokenize(email) FROM orm;
 
 -- ------------------------------------------------------------ bad plaintext
-SELECT what, attempt_literal('email_token', value) AS literal, attempt('SELECT $1::email_token IS NOT NULL', value) AS "cast"
+SELECT what, attempt_literal('strict_email', value) AS literal, attempt('SELECT $1::strict_email IS NOT NULL', value) AS "cast"
 FROM (VALUES (1, 'empty', ''), (2, 'blank', '   '), (3, 'no @', 'alice.example.com'), (4, 'two @', 'alice@bob@example.com'), (5, 'no local part', '@example.com'),
   (6, 'no domain', 'alice@'), (7, 'empty label', 'alice@example..com'), (8, 'trailing dot', 'alice@example.com.'), (9, 'blank inside', 'alice smith@example.com'),
   (10, 'line feed', E'alice@example.com\nBcc: eve@example.com'), (11, 'tab', E'ali\tce@example.com'), (12, 'control character', E'ali\x01ce@example.com'),
   (13, 'delete', E'ali\x7fce@example.com'), (14, 'C1 control', U&'ali\0085ce@example.com'), (15, 'address literal', 'alice@[192.0.2.1]'), (16, 'display name', 'Alice <alice@example.com>'),
   (17, 'long local part', repeat('a', 65) || '@example.com'), (18, 'long domain', 'alice@' || repeat('abcdefgh.', 30) || 'com'), (19, 'long label', 'alice@' || repeat('a', 64) || '.com'),
   (20, 'huge', repeat('alice', 100000)), (21, 'SQL', 'alice@example.com''; DROP TABLE x; --'), (22, 'format', '%s%n%d@%')) AS t(id, what, value) ORDER BY id;
-SELECT what, attempt_literal('phone_token', value) AS literal, attempt('SELECT $1::phone_token IS NOT NULL', value) AS "cast"
+SELECT what, attempt_literal('strict_phone', value) AS literal, attempt('SELECT $1::strict_phone IS NOT NULL', value) AS "cast"
 FROM (VALUES (1, 'empty', ''), (2, 'letters', 'CALL-ALICE-NOW'), (3, 'too short', '555-01'), (4, 'too long', '+1234567890123456'), (5, 'plus inside', '212+5550100'),
   (6, 'only plus', '+'), (7, 'calling code 0', '+0123456789'), (8, 'extension without digits', '212-555-0100 ext'), (9, 'control character', E'212-555\x010100'),
   (10, 'two numbers', '212-555-0100, 212-555-0101'), (11, 'e-mail', 'alice@example.com')) AS t(id, what, value) ORDER BY id;
-SELECT what, attempt_literal('name_token', value) AS literal, attempt('SELECT $1::name_token IS NOT NULL', value) AS "cast"
+SELECT what, attempt_literal('strict_name', value) AS literal, attempt('SELECT $1::strict_name IS NOT NULL', value) AS "cast"
 FROM (VALUES (1, 'empty', ''), (2, 'blank', E' \t '), (3, 'control character', E'Alice\x02Liddell'), (4, 'delete', E'Alice\x7f'), (5, 'C1 control', U&'Alice\0090')) AS t(id, what, value) ORDER BY id;
 SELECT what, attempt_literal('bytes_token', value) AS literal
 FROM (VALUES (1, 'odd hex', '\xabc'), (2, 'no hex', '\xsecretsecret'), (3, 'one wrong', '\x00112z33'), (4, 'blank in a pair', '\x0 0'),
@@ -187,18 +192,19 @@ FROM (VALUES (1, 'odd hex', '\xabc'), (2, 'no hex', '\xsecretsecret'), (3, 'one 
 SELECT '\x00112z33'::bytes_token;
 SELECT detokenize('\xe280a2'::bytes_token) AS bytes_of_the_mask_character, detokenize(E'\\x00 1A\nff'::bytes_token) AS blanks;
 -- The messages, once each kind.
-INSERT INTO holder VALUES ('alice.example.com');
-INSERT INTO holder VALUES (E'ali\x01ce@example.com');
-SELECT 'CALL ME'::text::phone_token;
-SELECT ''::text::name_token;
+CREATE TABLE strict_holder (email strict_email);
+INSERT INTO strict_holder VALUES ('alice.example.com');
+INSERT INTO strict_holder VALUES (E'ali\x01ce@example.com');
+SELECT 'CALL ME'::text::strict_phone;
+SELECT ''::text::strict_name;
 -- In COPY, the row is refused; nothing of it is stored.
 \set VERBOSITY terse
-COPY holder FROM stdin;
+COPY strict_holder FROM stdin;
 good@example.com
 not an address
 \.
 \set VERBOSITY default
-SELECT count(*) FROM holder;
+SELECT count(*) FROM strict_holder;
 
 -- ----------------------------------------------------------------- types that are none
 -- regtype takes any number: what is no type is said to be none, what is no token type, that.
@@ -225,8 +231,9 @@ RESET ROLE;
 RESET search_path;
 \set VERBOSITY terse
 SET client_min_messages = warning;
-DROP TABLE regress_hostile.genuine;
-SELECT redoubt.drop_token_type('regress_hostile.random_token');
+DROP TABLE regress_hostile.genuine, regress_hostile.strict_holder;
+SELECT redoubt.drop_token_type(t::regtype)
+FROM unnest(ARRAY['regress_hostile.random_token', 'regress_hostile.strict_email', 'regress_hostile.strict_phone', 'regress_hostile.strict_name']) AS t;
 DROP SCHEMA regress_hostile CASCADE;
 DROP OWNED BY regress_hostile_app;
 DROP ROLE regress_hostile_app;

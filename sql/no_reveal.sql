@@ -315,7 +315,6 @@ INSERT INTO child VALUES ('bob@example.org');
 SELECT message($$ DELETE FROM customer WHERE id = 2 $$) AS "still referenced",
        message($$ CREATE UNIQUE INDEX ON parted_token ((1)) $$) AS "unique index",
        message($$ ALTER TABLE customer ADD CHECK (email <> 'carol@example.net') $$) AS "add check",
-       message($$ SELECT 'not an address'::email_token $$) AS "bad value",
        message($$ SELECT E'a\u2022\u2022@example.com'::email_token $$) AS "masked value",
        message($$ SELECT 'tok_nonsense'::email_token $$) AS "malformed token";
 CREATE TABLE twice AS SELECT email FROM customer WHERE id = 1 UNION ALL SELECT email FROM customer WHERE id = 1;

@@ -39,6 +39,7 @@ CREATE TABLE redoubt.token_type (
   format text,
   key_version integer CHECK (key_version BETWEEN 1 AND 65535),
   ttl interval CHECK (ttl > '0'),
+  invalid text NOT NULL DEFAULT 'keep' CHECK (invalid IN ('keep', 'refuse')),
   CHECK ((method = 'fpe') = (key_version IS NOT NULL)),
   CHECK (CASE method WHEN 'fpe' THEN format IS NOT NULL WHEN 'sealed' THEN format IS NULL ELSE true END),
   CHECK (method = 'vault' OR ttl IS NULL)
@@ -49,6 +50,7 @@ COMMENT ON COLUMN redoubt.token_type.shipped IS 'part of the extension, so not i
 COMMENT ON COLUMN redoubt.token_type.format IS 'of methods fpe and vault: the format, as create_token_type() takes it';
 COMMENT ON COLUMN redoubt.token_type.key_version IS 'of method fpe: the key version of all its tokens, which have no room to name it';
 COMMENT ON COLUMN redoubt.token_type.ttl IS 'of method vault: how long a token lives';
+COMMENT ON COLUMN redoubt.token_type.invalid IS 'whether a value that normalize or pattern refuse is kept as it was typed, or refused';
 GRANT SELECT ON redoubt.token_type TO PUBLIC;
 
 CREATE TABLE redoubt.key (
@@ -491,7 +493,7 @@ REVOKE ALL ON FUNCTION redoubt.build_array_forms(text, text, text) FROM PUBLIC;
  */
 CREATE FUNCTION redoubt.build_token_type(type_schema text, type_name text, operator_schema text, base text,
     pattern text, "normalize" text, mask text, deterministic boolean, key name, class_id uuid, shipped boolean,
-    method text DEFAULT 'sealed', ttl interval DEFAULT NULL)
+    method text DEFAULT 'sealed', ttl interval DEFAULT NULL, invalid text DEFAULT 'keep')
   RETURNS regtype LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
   SET client_min_messages = warning  -- no notice that the type is a shell still
 AS $body$
@@ -618,13 +620,13 @@ BEGIN
   END IF;
 
   PERFORM redoubt.add_type(ROW(t::regtype, class_id, method, base, pattern, "normalize", mask, deterministic, key, shipped, now(),
-                               NULL, NULL, ttl)::redoubt.token_type);
+                               NULL, NULL, ttl, invalid)::redoubt.token_type);
   RETURN t::regtype;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean, text, interval) IS
+COMMENT ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean, text, interval, text) IS
   'internal: makes the type, its functions, casts, operators and operator classes, and its policy row';
-REVOKE ALL ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean, text, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION redoubt.build_token_type(text, text, text, text, text, text, text, boolean, name, uuid, boolean, text, interval, text) FROM PUBLIC;
 
 CREATE FUNCTION redoubt.check_format(format text) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_check_format' LANGUAGE c STRICT STABLE PARALLEL SAFE;
@@ -774,7 +776,7 @@ BEGIN
   END LOOP;
 
   PERFORM redoubt.add_type(ROW(t::regtype, gen_random_uuid(), method, base, pattern, normalizer, mask, deterministic, key, false, now(),
-                               composed, version, ttl)::redoubt.token_type);
+                               composed, version, ttl, 'refuse')::redoubt.token_type);
   RETURN t::regtype;
 END
 $body$;
@@ -797,6 +799,9 @@ COMMENT ON FUNCTION redoubt.detokenize(text, regtype) IS 'the value of a token i
 CREATE FUNCTION redoubt.mask(token text, token_type regtype) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_mask_as' LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION redoubt.mask(text, regtype) IS 'the masked value of a token in a text, if the role may reveal values of the type masked';
+CREATE FUNCTION redoubt.check_value(value text, token_type regtype) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_check_value' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION redoubt.check_value(text, regtype) IS 'why the type cannot read a value, which it then keeps as typed or refuses; null where it can';
 CREATE FUNCTION redoubt.tokenize("values" text[], token_type regtype) RETURNS text[]
   AS 'MODULE_PATHNAME', 'redoubt_tokenize_array_as' LANGUAGE c STABLE STRICT PARALLEL SAFE COST 100 SUPPORT redoubt.vault_support;
 COMMENT ON FUNCTION redoubt.tokenize(text[], regtype) IS 'the token of each element as text, if the role may tokenize values of the type';
@@ -890,7 +895,7 @@ GRANT SELECT ON redoubt.formats TO PUBLIC;
 
 CREATE FUNCTION redoubt.create_token_type(name text, base text DEFAULT 'text', pattern text DEFAULT NULL,
     "normalize" text DEFAULT 'none', mask text DEFAULT 'full', deterministic boolean DEFAULT true, key name DEFAULT 'default',
-    method text DEFAULT 'sealed', format text DEFAULT NULL, ttl interval DEFAULT NULL)
+    method text DEFAULT 'sealed', format text DEFAULT NULL, ttl interval DEFAULT NULL, invalid text DEFAULT NULL)
   RETURNS regtype LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
@@ -898,7 +903,7 @@ DECLARE
   in_schema text := 'redoubt';
 BEGIN
   IF num_nulls(name, base, "normalize", mask, deterministic, key, method) > 0 THEN
-    RAISE EXCEPTION 'only the pattern, the format and the ttl of a token type may be null' USING ERRCODE = '22004';
+    RAISE EXCEPTION 'only the pattern, the format, the ttl and what is invalid of a token type may be null' USING ERRCODE = '22004';
   END IF;
   IF method NOT IN ('sealed', 'fpe', 'vault') THEN
     RAISE EXCEPTION 'invalid method for a token type' USING ERRCODE = '22023', HINT = 'Use sealed, fpe or vault.';
@@ -912,6 +917,10 @@ BEGIN
   ELSIF ttl IS NOT NULL AND (method <> 'vault' OR ttl <= '0' OR now() + ttl <= now()) THEN
     RAISE EXCEPTION 'invalid ttl for a token type' USING ERRCODE = '22023',
       HINT = 'A token type of method vault may have a ttl; it is greater than zero.';
+  ELSIF invalid NOT IN ('keep', 'refuse') THEN
+    RAISE EXCEPTION 'invalid treatment of what a token type cannot read' USING ERRCODE = '22023', HINT = 'Use keep or refuse.';
+  ELSIF invalid = 'keep' AND (format IS NOT NULL OR base = 'bytea') THEN
+    RAISE EXCEPTION 'a token type with a format, or of base bytea, refuses what it cannot read' USING ERRCODE = '22023';
   END IF;
   -- The default key is made at first use; another one that is missing is more likely a slip.
   IF key <> 'default' AND NOT EXISTS (SELECT FROM redoubt.key AS k WHERE k.name = create_token_type.key) THEN
@@ -934,13 +943,14 @@ BEGIN
                                      method, deterministic, ttl);
   END IF;
   RETURN redoubt.build_token_type(in_schema, parts[cardinality(parts)], in_schema, base, pattern, "normalize", mask,
-                                  deterministic, key, gen_random_uuid(), false, method, ttl);
+                                  deterministic, key, gen_random_uuid(), false, method, ttl,
+                                  coalesce(invalid, CASE WHEN pattern IS NULL AND base = 'text' THEN 'keep' ELSE 'refuse' END));
 END
 $body$;
-COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval) IS
+COMMENT ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval, text) IS
   'makes a token type of one''s own: a base type with operators, index support, casts, detokenize and mask';
-REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval) TO redoubt_admin;
+REVOKE ALL ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.create_token_type(text, text, text, text, text, boolean, name, text, text, interval, text) TO redoubt_admin;
 
 CREATE FUNCTION redoubt.drop_token_type(typ regtype) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1010,7 +1020,7 @@ REVOKE ALL ON FUNCTION redoubt.drop_token_type(regtype) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.drop_token_type(regtype) TO redoubt_admin;
 
 CREATE VIEW redoubt.token_types AS
-  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at, format, key_version, ttl
+  SELECT typ AS token_type, method, base, pattern, normalize, mask, deterministic, key, shipped, created_at, format, key_version, ttl, invalid
   FROM redoubt.token_type;
 COMMENT ON VIEW redoubt.token_types IS 'the token types of this database and their policies';
 GRANT SELECT ON redoubt.token_types TO PUBLIC;
@@ -1026,7 +1036,7 @@ SELECT redoubt.build_token_type('redoubt', 'name_token', 'pg_catalog', 'text', N
 SELECT redoubt.build_token_type('redoubt', 'text_token', 'pg_catalog', 'text', NULL, 'none', 'full', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a04', true);
 SELECT redoubt.build_token_type('redoubt', 'bytes_token', 'pg_catalog', 'bytea', NULL, 'none', 'full', true, 'default',
-                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a05', true);
+                                '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a05', true, invalid => 'refuse');
 
 -- ------------------------------------------------------- what a dump carries
 

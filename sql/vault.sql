@@ -31,7 +31,7 @@ $$;
 
 -- ------------------------------------------------------------------- making
 SELECT redoubt.create_key('regress_vault');
-SELECT redoubt.create_token_type('regress_vault.mail', method => 'vault', "normalize" => 'email', mask => 'email', key => 'regress_vault');
+SELECT redoubt.create_token_type('regress_vault.mail', method => 'vault', "normalize" => 'email', mask => 'email', invalid => 'refuse', key => 'regress_vault');
 SELECT redoubt.create_token_type('regress_vault.ticket', method => 'vault', deterministic => false, pattern => '^TM-[0-9]{4}$', "normalize" => 'upper', mask => 'keep_last(2)', key => 'regress_vault');
 SELECT redoubt.create_token_type('regress_vault.passing', method => 'vault', ttl => '1 hour', key => 'regress_vault');
 SELECT redoubt.create_token_type('regress_vault.blob', method => 'vault', base => 'bytea', key => 'regress_vault');

@@ -18,7 +18,7 @@ RESET client_min_messages;
 \set VERBOSITY terse
 SELECT redoubt.create_key('regress_va');
 SELECT coalesce(max(sequence), 0) AS mark FROM redoubt.audit \gset
-SELECT redoubt.create_token_type('regress_va.mail', method => 'vault', "normalize" => 'email', key => 'regress_va');
+SELECT redoubt.create_token_type('regress_va.mail', method => 'vault', "normalize" => 'email', invalid => 'refuse', key => 'regress_va');
 SELECT redoubt.create_token_type('regress_va.slip', method => 'vault', deterministic => false, key => 'regress_va');
 SELECT redoubt.create_token_type('regress_va.blob', method => 'vault', base => 'bytea', key => 'regress_va');
 SELECT redoubt.create_token_type('regress_va.pan', method => 'vault', format => 'digits(16)', key => 'regress_va');

@@ -16,8 +16,8 @@ Refusal check_text(std::string_view text) noexcept {
   std::size_t position = 1;
   for (std::size_t at = 0; at < text.size(); ++position) {
     const CodePoint c = utf8_decode(text, at);
-    if (c.size == 0) return {Status::malformed, position, "invalid UTF-8"};
-    if (c.value == kMaskCodePoint) return {Status::refused, position, "mask character"};
+    if (c.size == 0) return {Status::malformed, position, "invalid UTF-8", true};
+    if (c.value == kMaskCodePoint) return {Status::refused, position, "mask character", true};
     at += c.size;
   }
   return {};
@@ -48,7 +48,7 @@ Refusal case_normalize(std::string &text, char first, int distance, NfcFunction 
   if (!change_case(text, first, distance) || is_below_combining(text)) return {};
   std::string composed;
   if (!nfc(text, composed) || !check_text(composed).ok())
-    return {Status::unsupported, 0, "normalization form C not available"};
+    return {Status::unsupported, 0, "normalization form C not available", true};
   text.swap(composed);
   return {};
 }
@@ -135,7 +135,7 @@ Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction 
     if (spec.kind == NormalizeKind::none || is_below_combining(utf8)) {
       out.assign(utf8);
     } else if (!nfc(utf8, out) || !check_text(out).ok()) {  // the invariants hold whatever nfc does
-      refusal = {Status::unsupported, 0, "normalization form C not available"};
+      refusal = {Status::unsupported, 0, "normalization form C not available", true};
     }
   }
   if (refusal.ok()) refusal = run(spec, nfc, out);

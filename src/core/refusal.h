@@ -17,6 +17,7 @@ struct Refusal {
   Status status = Status::ok;
   std::size_t position = 0;  // character (not byte) of the text, from 1; 0: the text as a whole
   const char *reason = "";   // static text in lower case, such as "control character"
+  bool absolute = false;     // no token may hold such a text, also where its type keeps what it cannot read
 
   constexpr bool ok() const noexcept { return status == Status::ok; }
 };

@@ -129,18 +129,26 @@ bool Siv::cmac(Bytes message, Block out) noexcept {
   return cmac(message.first(head), message.subspan(head), out);
 }
 
-// absorb is the loop of S2V (section 2.4): D = dbl(D) xor AES-CMAC(K1, Si).
 Result<SivAd> Siv::absorb(Components ad) noexcept {
   if (ad.size() > kSivMaxComponents) return Status::invalid_argument;
   SivAd state;
   std::copy(zero_mac_.span().begin(), zero_mac_.span().end(), state.d.span().begin());
-  SecretBytes<kSivSize> mac;
   for (const Bytes component : ad) {
-    dbl(state.d.span(), state.d.span());
-    if (!cmac(component, mac.span())) return Status::crypto_failure;
-    xor_block(state.d.span().data(), mac.span().data());
+    Result<SivAd> next = absorb(state, component);
+    if (!next.ok()) return next.status();
+    state = *std::move(next);
   }
   return state;
+}
+
+// The step of S2V's loop (section 2.4): D = dbl(D) xor AES-CMAC(K1, Si).
+Result<SivAd> Siv::absorb(const SivAd &ad, Bytes component) noexcept {
+  SivAd next;
+  SecretBytes<kSivSize> mac;
+  dbl(ad.d.span(), next.d.span());
+  if (!cmac(component, mac.span())) return Status::crypto_failure;
+  xor_block(next.d.span().data(), mac.span().data());
+  return next;
 }
 
 // s2v_last is the end of S2V (section 2.4), where the plaintext is the last string Sn.

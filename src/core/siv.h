@@ -48,6 +48,9 @@ class Siv {
   // are different.  Errors: invalid_argument (more than 126 components), crypto_failure.
   Result<SivAd> absorb(Components ad) noexcept;
 
+  // The state after one component more than `ad` has taken in.  Error: crypto_failure.
+  Result<SivAd> absorb(const SivAd &ad, Bytes component) noexcept;
+
   // seal writes V (16 bytes) and then the ciphertext (as long as the plaintext) to `out`, whose
   // size is exactly 16 + plaintext.size().  The plaintext lies apart from `out` or exactly
   // where its ciphertext goes (out + 16).

@@ -18,15 +18,23 @@ namespace {
 constexpr std::uint8_t kVersion1 = 0x10;        // format version 1 in the high nibble
 constexpr std::uint8_t kVersionMask = 0xf0;     //
 constexpr std::uint8_t kFlagRandomised = 0x01;  //
-constexpr std::uint8_t kFlagVaulted = 0x02;     // no more flags than these
+constexpr std::uint8_t kFlagVaulted = 0x02;     //
+constexpr std::uint8_t kFlagTyped = 0x04;       // no more flags than these
 constexpr std::uint8_t kDeterministicByte = kVersion1;
 constexpr std::uint8_t kRandomisedByte = kVersion1 | kFlagRandomised;
 constexpr std::uint8_t kVaultedByte = kVersion1 | kFlagVaulted;
+constexpr std::uint8_t kTypedByte = kVersion1 | kFlagTyped;
 
 // V of a token; empty for bytes too short to hold one, so that order stays total on any bytes.
 std::span<const std::uint8_t> v_of(std::span<const std::uint8_t> token) noexcept {
   if (token.size() < kTokenOverhead) return {};
   return token.subspan(kTokenHeaderSize, kSivSize);
+}
+
+void write_header(std::uint8_t form, std::uint16_t key_version, std::span<std::uint8_t> out) noexcept {
+  out[0] = form;
+  out[1] = static_cast<std::uint8_t>(key_version >> 8U);
+  out[2] = static_cast<std::uint8_t>(key_version & 0xffU);
 }
 
 }  // namespace
@@ -35,16 +43,20 @@ Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept {
   // The version first: a later format may well be shorter.
   if (token.empty()) return Status::malformed;
   if ((token[0] & kVersionMask) != kVersion1) return Status::unsupported;
-  if (token[0] != kDeterministicByte && token[0] != kRandomisedByte && token[0] != kVaultedByte)
+  if (token[0] != kDeterministicByte && token[0] != kRandomisedByte && token[0] != kVaultedByte &&
+      token[0] != kTypedByte)
     return Status::unsupported;
-  if (token.size() < kTokenOverhead) return Status::malformed;
 
   TokenView view;
   view.randomised = token[0] == kRandomisedByte;
   view.vaulted = token[0] == kVaultedByte;
+  view.typed = token[0] == kTypedByte;
+  const std::size_t overhead = view.typed ? kTokenTypedOverhead : kTokenOverhead;
+  if (token.size() < overhead) return Status::malformed;
   view.key_version = static_cast<std::uint16_t>(token[1] << 8U | token[2]);
   view.v = v_of(token);
-  view.ciphertext = token.subspan(kTokenOverhead);
+  view.iv = token.subspan(overhead - kSivSize, kSivSize);
+  view.ciphertext = token.subspan(overhead);
   if ((view.key_version == 0) != view.vaulted) return Status::malformed;
   if (view.vaulted && !view.ciphertext.empty()) return Status::malformed;
   if (view.randomised && view.ciphertext.size() < kTokenNonceSize) return Status::malformed;
@@ -105,17 +117,22 @@ Result<TokenSealer> TokenSealer::make(std::span<const std::uint8_t> k1, std::spa
   Result<Siv> siv = Siv::make(k1, k2);
   if (!siv.ok()) return siv.status();
 
-  const std::array<std::uint8_t, 1> form{kRandomisedByte};
-  const std::array<std::span<const std::uint8_t>, 2> components{class_id, form};
-  Result<SivAd> deterministic = siv->absorb(std::span(components).first<1>());
-  Result<SivAd> randomised = siv->absorb(components);
+  const std::array<std::uint8_t, 1> randomised_form{kRandomisedByte};
+  const std::array<std::uint8_t, 1> typed_form{kTypedByte};
+  const std::array<std::span<const std::uint8_t>, 2> randomised_components{class_id, randomised_form};
+  const std::array<std::span<const std::uint8_t>, 2> typed_components{class_id, typed_form};
+  Result<SivAd> deterministic = siv->absorb(std::span(randomised_components).first<1>());
+  Result<SivAd> randomised = siv->absorb(randomised_components);
+  Result<SivAd> typed = siv->absorb(typed_components);
   if (!deterministic.ok()) return deterministic.status();
   if (!randomised.ok()) return randomised.status();
+  if (!typed.ok()) return typed.status();
 
   TokenSealer sealer;
   sealer.siv_ = *std::move(siv);
   sealer.deterministic_ad_ = *std::move(deterministic);
   sealer.randomised_ad_ = *std::move(randomised);
+  sealer.typed_ad_ = *std::move(typed);
   sealer.key_version_ = key_version;
   return sealer;
 }
@@ -136,9 +153,23 @@ Status TokenSealer::seal(std::span<const std::uint8_t> plaintext, bool randomise
   }
   const SivAd &ad = randomised ? randomised_ad_ : deterministic_ad_;
   const Status status = siv_.seal(ad, sealed_plaintext, out.subspan(kTokenHeaderSize));
-  out[0] = randomised ? kRandomisedByte : kDeterministicByte;
-  out[1] = static_cast<std::uint8_t>(key_version_ >> 8U);
-  out[2] = static_cast<std::uint8_t>(key_version_ & 0xffU);
+  write_header(randomised ? kRandomisedByte : kDeterministicByte, key_version_, out);
+  if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
+  return status;
+}
+
+Status TokenSealer::seal_typed(std::span<const std::uint8_t> normal, std::span<const std::uint8_t> spelling,
+                               std::span<std::uint8_t> out) noexcept {
+  Status status = Status::invalid_argument;
+  if (out.size() == kTokenTypedOverhead + spelling.size()) {
+    const std::span<std::uint8_t, kSivSize> v = out.subspan<kTokenHeaderSize, kSivSize>();
+    status = siv_.fingerprint(deterministic_ad_, normal, v);
+    if (status == Status::ok) {
+      const Result<SivAd> ad = siv_.absorb(typed_ad_, v);
+      status = ad.ok() ? siv_.seal(*ad, spelling, out.subspan(kTokenOverhead)) : ad.status();
+    }
+    write_header(kTypedByte, key_version_, out);
+  }
   if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
   return status;
 }
@@ -148,13 +179,19 @@ Status TokenSealer::open(const TokenView &token, std::span<std::uint8_t> out, st
   const std::size_t sealed = token.ciphertext.size();
   const std::size_t nonce = token.randomised ? kTokenNonceSize : 0;
   Status status = Status::ok;
-  if (token.vaulted || token.v.size() != kSivSize || sealed < nonce) {
+  if (token.vaulted || token.v.size() != kSivSize || token.iv.size() != kSivSize || sealed < nonce) {
     status = Status::malformed;
   } else if (token.key_version != key_version_ || out.size() < sealed) {
     status = Status::invalid_argument;
   } else {
-    const SivAd &ad = token.randomised ? randomised_ad_ : deterministic_ad_;
-    status = siv_.open(ad, token.v.first<kSivSize>(), token.ciphertext, out.first(sealed));
+    const std::span<const std::uint8_t, kSivSize> iv = token.iv.first<kSivSize>();
+    if (token.typed) {
+      const Result<SivAd> ad = siv_.absorb(typed_ad_, token.v);
+      status = ad.ok() ? siv_.open(*ad, iv, token.ciphertext, out.first(sealed)) : ad.status();
+    } else {
+      const SivAd &ad = token.randomised ? randomised_ad_ : deterministic_ad_;
+      status = siv_.open(ad, iv, token.ciphertext, out.first(sealed));
+    }
   }
   if (status != Status::ok) {
     OPENSSL_cleanse(out.data(), out.size());

@@ -4,10 +4,14 @@
 //
 //   offset  size  field
 //        0     1  high nibble: format version, 1; low nibble: flags (bit 0 = randomised,
-//                 bit 1 = vaulted, not both; others zero)
+//                 bit 1 = vaulted, bit 2 = as typed, at most one of them; others zero)
 //        1     2  key version, big-endian, 1 to 65535: which K2 sealed it
 //        3    16  V, the synthetic IV of AES-SIV (RFC 5297)
 //       19     n  ciphertext, as long as the sealed plaintext
+//
+// A deterministic token whose value was typed otherwise than in its normal form (flag as typed) has two synthetic
+// IVs.  V is the one that the normal form has, so the token equals those of all other spellings; nothing is encrypted
+// under it.  W follows it, at offset 19, and is the IV of the spelling, whose ciphertext begins at offset 35.
 //
 // A vaulted token is not sealed: key version 0, 16 random bytes in the place of V, no ciphertext.  Its value is
 // in the vault (vault.h).
@@ -15,7 +19,8 @@
 // Sealed plaintext: of a deterministic token the value itself; of a randomised one 16 random
 // bytes and then the value, so its ciphertext is 16 bytes longer and there is no nonce field.
 // Associated data: of a deterministic token exactly one component, the type's 16-byte class id;
-// of a randomised one a second component, byte 0 of the token.  Without that second component
+// of a randomised one a second component, byte 0 of the token; of W that second one and a third, V, so that
+// V cannot be exchanged for another value's.  Without that second component
 // the randomised flag would not be authenticated: setting it on a deterministic token would
 // make it open to its value without the first 16 bytes.  The key version needs no place in the
 // associated data (and must not have one, or V would change with rotation): under another K2
@@ -43,6 +48,7 @@ namespace redoubt {
 inline constexpr std::size_t kTokenHeaderSize = 3;
 inline constexpr std::size_t kTokenOverhead = kTokenHeaderSize + kSivSize;  // 19: header and V
 inline constexpr std::size_t kTokenNonceSize = 16;
+inline constexpr std::size_t kTokenTypedOverhead = kTokenOverhead + kSivSize;  // 35: header, V and W
 inline constexpr std::size_t kTokenClassIdSize = 16;
 inline constexpr std::string_view kTokenPrefix = "tok_";
 
@@ -50,8 +56,10 @@ inline constexpr std::string_view kTokenPrefix = "tok_";
 struct TokenView {
   bool randomised = false;
   bool vaulted = false;                      // random bytes in the place of V, which nothing opens
+  bool typed = false;                        // holds the value as it was typed, and V of its normal form
   std::uint16_t key_version = 0;             // 0 if vaulted
   std::span<const std::uint8_t> v;           // 16 bytes
+  std::span<const std::uint8_t> iv;          // of the ciphertext, 16 bytes: W if typed, else V
   std::span<const std::uint8_t> ciphertext;  // at least 16 bytes if randomised
 };
 
@@ -116,7 +124,13 @@ class TokenSealer {
   Status seal(std::span<const std::uint8_t> plaintext, bool randomised, std::span<const std::uint8_t> nonce16,
               std::span<std::uint8_t> out) noexcept;
 
-  // open writes the value to the beginning of `out` and its length to `len`.  `out` holds at
+  // seal_typed writes the token of a value that was typed as `spelling` and whose normal form is `normal` to `out`,
+  // whose size is exactly kTokenTypedOverhead + spelling.size() and which overlaps neither.  For deterministic types,
+  // where the two differ; where they do not, seal() makes the shorter token.  Errors: as seal.
+  Status seal_typed(std::span<const std::uint8_t> normal, std::span<const std::uint8_t> spelling,
+                    std::span<std::uint8_t> out) noexcept;
+
+  // open writes the value, as it was typed, to the beginning of `out` and its length to `len`.  `out` holds at
   // least token.ciphertext.size() bytes (the nonce, where there is one, passes through it and is
   // wiped) and does not overlap the token.
   // Errors: invalid_argument (token of another key version, out too small), malformed (a vaulted
@@ -128,6 +142,7 @@ class TokenSealer {
   Siv siv_;
   SivAd deterministic_ad_;
   SivAd randomised_ad_;
+  SivAd typed_ad_;  // to which V comes
   std::uint16_t key_version_ = 0;
 };
 

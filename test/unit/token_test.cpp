@@ -149,7 +149,11 @@ TEST(Token, NoAlteredBitOpens) {
       if (bit == 0) {
         ASSERT_EQ(status, Status::corrupt) << "the randomised flag is authenticated";
       } else if (bit < 8) {
-        ASSERT_EQ(status, bit == 1 && !randomised ? Status::malformed : Status::unsupported) << bit;
+        const Status expected = randomised ? Status::unsupported
+                                : bit == 1 ? Status::malformed  // vaulted, with a key version
+                                : bit == 2 ? Status::corrupt    // as typed
+                                           : Status::unsupported;
+        ASSERT_EQ(status, expected) << bit;
       } else if (bit < 24) {  // key version 1 altered: to 0, or to one that is not this sealer's
         ASSERT_EQ(status, bit == 16 ? Status::malformed : Status::invalid_argument) << bit;
       } else {
@@ -172,16 +176,96 @@ TEST(Token, ParseRefusesWhatIsNoToken) {
   token[0] = 0x11;
   EXPECT_EQ(token_parse(std::span(token).first(kTokenOverhead + 15)).status(), Status::malformed);
   EXPECT_TRUE(token_parse(std::span(token).first(kTokenOverhead + 16)).ok());
+  token[0] = 0x14;
+  EXPECT_EQ(token_parse(std::span(token).first(kTokenTypedOverhead - 1)).status(), Status::malformed);
+  EXPECT_TRUE(token_parse(std::span(token).first(kTokenTypedOverhead)).ok());
   for (unsigned first = 0; first < 256; ++first) {
     token[0] = static_cast<std::uint8_t>(first);
-    const Status expected = first == 0x10 || first == 0x11 ? Status::ok
-                            : first == 0x12                ? Status::malformed  // vaulted, with a key version
-                                                           : Status::unsupported;
+    const Status expected = first == 0x10 || first == 0x11 || first == 0x14 ? Status::ok
+                            : first == 0x12 ? Status::malformed  // vaulted, with a key version
+                                            : Status::unsupported;
     EXPECT_EQ(token_parse(token).status(), expected) << first;
   }
   token[0] = 0x10;
   token[2] = 0;
   EXPECT_EQ(token_parse(token).status(), Status::malformed) << "key version 0";
+}
+
+Octets seal_typed(TokenSealer &sealer, const Octets &normal, const Octets &spelling) {
+  Octets token(kTokenTypedOverhead + spelling.size());
+  EXPECT_EQ(sealer.seal_typed(normal, spelling, token), Status::ok);
+  return token;
+}
+
+TEST(Token, AsTypedItOpensToTheSpellingAndEqualsTheNormalForm) {
+  const Keys keys;
+  TokenSealer sealer = keys.sealer(0x0102);
+  const Octets normal = octets("alice@example.com");
+  for (const Octets &spelling : {octets("Alice@Example.COM"), octets(""), random_octets(100)}) {
+    const Octets token = seal_typed(sealer, normal, spelling);
+    ASSERT_EQ(token.size(), 3 + 16 + 16 + spelling.size());
+    EXPECT_EQ(token[0], 0x14);
+    EXPECT_EQ(token[1], 1);
+    EXPECT_EQ(token[2], 2);
+    EXPECT_EQ(token_compare(token, seal(sealer, normal)), 0);
+    EXPECT_EQ(token_prefix(token), token_prefix(seal(sealer, normal)));
+    Octets opened;
+    EXPECT_EQ(open(sealer, token, opened), Status::ok);
+    EXPECT_EQ(opened, spelling);
+    EXPECT_EQ(seal_typed(sealer, normal, spelling), token) << "deterministic";
+
+    // W and the ciphertext are AES-SIV with three components: class id, byte 0, V.
+    Result<Siv> siv = Siv::make(keys.k1, keys.k2);
+    ASSERT_TRUE(siv.ok());
+    const Octets form{0x14};
+    const std::span<const std::uint8_t> v = std::span(token).subspan(3, 16);
+    const std::array<std::span<const std::uint8_t>, 3> ad{keys.class_id, form, v};
+    Octets sealed(16 + spelling.size());
+    EXPECT_EQ(siv->seal(ad, spelling, sealed), Status::ok);
+    EXPECT_TRUE(std::equal(sealed.begin(), sealed.end(), token.begin() + 19));
+  }
+  Octets wrong_size(kTokenTypedOverhead);
+  EXPECT_EQ(sealer.seal_typed(normal, normal, wrong_size), Status::invalid_argument);
+}
+
+// Two spellings of one value share V: a key stream made of V would be used twice.
+TEST(Token, SpellingsOfOneValueShareNoKeyStream) {
+  TokenSealer sealer = Keys().sealer();
+  const Octets normal = octets("alice@example.com");
+  const Octets one = octets("Alice@example.com");
+  const Octets two = octets("alicE@example.com");
+  const Octets plain = seal(sealer, normal);
+  const Octets a = seal_typed(sealer, normal, one);
+  const Octets b = seal_typed(sealer, normal, two);
+  const auto differ = [](const std::uint8_t *x, const Octets &p, const std::uint8_t *y, const Octets &q) {
+    int same = 0;
+    for (std::size_t i = 0; i < p.size(); ++i) same += (x[i] ^ y[i]) == (p[i] ^ q[i]) ? 1 : 0;
+    return same < 8;
+  };
+  EXPECT_TRUE(differ(a.data() + kTokenTypedOverhead, one, b.data() + kTokenTypedOverhead, two));
+  EXPECT_TRUE(differ(a.data() + kTokenTypedOverhead, one, plain.data() + kTokenOverhead, normal));
+}
+
+TEST(Token, NoAlteredBitOfATypedTokenOpens) {
+  TokenSealer sealer = Keys().sealer();
+  const Octets token = seal_typed(sealer, octets("alice@example.com"), octets("Alice@example.com"));
+  for (std::size_t bit = 0; bit < token.size() * 8; ++bit) {
+    Octets altered = token;
+    altered[bit / 8] = static_cast<std::uint8_t>(altered[bit / 8] ^ 1U << bit % 8);
+    Octets opened;
+    const Status status = open(sealer, altered, opened);
+    const Status expected = bit == 2   ? Status::corrupt  // the flag is authenticated
+                            : bit < 8  ? Status::unsupported
+                            : bit < 24 ? bit == 16 ? Status::malformed : Status::invalid_argument
+                                       : Status::corrupt;
+    ASSERT_EQ(status, expected) << bit;
+  }
+  // Nor with the V of another value.
+  Octets moved = token;
+  const Octets other = seal(sealer, octets("bob@example.com"));
+  std::copy_n(other.begin() + 3, 16, moved.begin() + 3);
+  Octets opened;
+  EXPECT_EQ(open(sealer, moved, opened), Status::corrupt);
 }
 
 TEST(Token, AVaultedTokenIsRandomBytesThatNothingOpens) {

@@ -42,7 +42,28 @@ extern "C" {
 #define REDOUBT_RUN_ARGUMENTS query, direction, count, execute_once
 #endif
 
+// Raises, unless the caller of an input function wants to be told without an error, which it may from 16 on.
+#if PG_VERSION_NUM >= 160000
+#define compat_errsave(context, report) errsave(context, report)
+#else
+#define compat_errsave(context, report) \
+  do {                                  \
+    (void)(context);                    \
+    ereport(ERROR, report);             \
+  } while (false)
+#endif
+
 namespace redoubt::pg {
+
+// Does the caller of an input function want to be told of a refused value without an error?
+inline bool compat_wants_soft_errors(const FunctionCallInfoBaseData *call) {
+#if PG_VERSION_NUM >= 160000
+  return call->context != nullptr && IsA(call->context, ErrorSaveContext);
+#else
+  (void)call;
+  return false;
+#endif
+}
 
 // ---- tree walkers: up to 15 declared without a prototype, as bool (*)()
 

@@ -9,6 +9,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/log_guard.h"
 #include "pg/tokens/fpe_value.h"
 #include "pg/reveal/gate.h"
 #include "pg/tokens/token_io.h"
@@ -186,8 +187,21 @@ REDOUBT_FUNCTION(redoubt_tokenize_as) {
                     errhint("redoubt.vault_token(value, type) takes any expression for the type."), errhidestmt(true)));
   const auto value = TextBase::argument(PG_GETARG_DATUM(0));
   if (policy->format == nullptr)
-    PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
+    PG_RETURN_TEXT_P(cstring_to_text(token_text_of_text(policy, value.data(), value.size())));
   PG_RETURN_TEXT_P(policy->is_integer ? tokenize_as<IntegerBase>(policy, value) : tokenize_as<TextBase>(policy, value));
+}
+
+// check_value(text, regtype) -> text: what is wrong with a value, of which nothing is in the answer.
+REDOUBT_FUNCTION(redoubt_check_value) {
+  using namespace redoubt::pg;
+  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  const auto value = TextBase::argument(PG_GETARG_DATUM(0));
+  log_guard_mark();
+  const redoubt::Refusal problem =
+      policy->format != nullptr ? fpe_problem(policy, value) : token_problem(policy, value);
+  if (problem.ok()) PG_RETURN_NULL();
+  if (problem.position == 0) PG_RETURN_TEXT_P(cstring_to_text(problem.reason));
+  PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s at character %zu", problem.reason, problem.position)));
 }
 
 // detokenize(text, regtype) -> text

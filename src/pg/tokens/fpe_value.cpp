@@ -176,6 +176,17 @@ void fpe_vault_all(const TokenType *policy, std::span<Datum> values) {
   }
 }
 
+Refusal fpe_problem(const TokenType *policy, std::string_view value) {
+  int64 number = 0;
+  if (policy->is_integer && !read_integer(value, number)) return kNotABigint;
+  if (!policy->is_integer)
+    if (const Refusal refusal = value_problem(policy, value.data(), value.size()); !refusal.ok()) return refusal;
+  const bytea *in = policy->is_integer ? digits_copy(number)
+                                       : plaintext_copy(vault_value(value_checked(policy, value.data(), value.size())));
+  const Datum datum = PointerGetDatum(in);
+  return vault_fit_format(policy, {&datum, 1});
+}
+
 void fpe_check(Oid type, std::string_view token) {
   const TokenType *policy = token_type_find(type);
   const std::string_view in = fpe_utf8(token);

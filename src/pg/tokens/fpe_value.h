@@ -17,6 +17,9 @@ namespace redoubt::pg {
 text *fpe_tokenize(const TokenType *policy, std::string_view value);
 int64 fpe_tokenize(const TokenType *policy, int64 value);
 
+// fpe_problem tells why the type's format does not take a value, a text in the server encoding.
+Refusal fpe_problem(const TokenType *policy, std::string_view value);
+
 // fpe_check raises 22P02 unless `token` has the form of one.  A type without a policy row (a restore that
 // loads the data first) has any text for a token.
 void fpe_check(Oid type, std::string_view token);

@@ -97,8 +97,8 @@ std::span<std::uint8_t> add_bytes(VarlenaArrayMaker &to, std::size_t size) {
 }
 
 // The value of an element of the type's base.
-std::span<const std::uint8_t> plaintext_of(const TokenType *policy, const varlena *element) {
-  if (policy->is_bytes) return varlena_bytes(element);
+Plaintext plaintext_of(const TokenType *policy, const varlena *element) {
+  if (policy->is_bytes) return {varlena_bytes(element), varlena_bytes(element)};
   const std::string_view given = varlena_text(element);
   return token_plaintext(policy, given.data(), given.size());
 }
@@ -114,9 +114,13 @@ Datum seal_all(const TokenType *policy, ArrayType *values) {
       to.add(varlena_text(token_from_text_form(policy->type, varlena_text(element))));
       continue;
     }
-    if (sealed++ == 0) disclosure_tokenize_allowed(policy);
-    const std::span<const std::uint8_t> value = plaintext_of(policy, element);
-    token_seal(policy, value, add_bytes(to, token_sealed_size(policy, value.size())));
+    const std::size_t size = varlena_bytes(element).size();
+    if (sealed == 0 || size == 0)
+      sealed += token_allowed(policy, size) ? 1 : 0;
+    else
+      ++sealed;
+    const Plaintext value = plaintext_of(policy, element);
+    token_seal(policy, value, add_bytes(to, token_sealed_size(policy, value)));
   }
   return charged(policy, to.finish(), sealed);
 }
@@ -128,8 +132,8 @@ Datum seal_all_as(const TokenType *policy, ArrayType *values) {
   int sealed = 0;
   for (VarlenaArrayReader from(values); from.left() > 0; ++sealed) {
     CHECK_FOR_INTERRUPTS();
-    const std::span<const std::uint8_t> value = plaintext_of(policy, from.next());
-    const std::size_t size = token_sealed_size(policy, value.size());
+    const Plaintext value = plaintext_of(policy, from.next()).normal_only();
+    const std::size_t size = token_sealed_size(policy, value);
     auto *token = static_cast<std::uint8_t *>(palloc(size));
     token_seal(policy, value, {token, size});
     const std::size_t text_size = token_text_size(size);
@@ -186,7 +190,7 @@ void vault_all(const TokenType *policy, std::span<Datum> values, bool transparen
     if (count == 0) disclosure_tokenize_allowed(policy);
     const std::span<const std::uint8_t> value =
         policy->is_bytes && transparent ? std::span(reinterpret_cast<const std::uint8_t *>(given.data()), given.size())
-                                        : token_plaintext(policy, given.data(), given.size());
+                                        : token_plaintext(policy, given.data(), given.size()).normal;
     index[count] = static_cast<int>(i);
     plain[count++] = PointerGetDatum(plaintext_copy(value));
   }

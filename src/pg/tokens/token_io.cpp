@@ -8,6 +8,7 @@
 
 #include "core/token.h"
 #include "pg/base/catalog.h"
+#include "pg/base/compat.h"
 #include "pg/base/delivery.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/reveal/gate.h"
@@ -124,7 +125,17 @@ char *output(Oid type, const bytea *token) {
 REDOUBT_FUNCTION(redoubt_token_in) {
   using namespace redoubt::pg;
   const char *text = PG_GETARG_CSTRING(0);
-  PG_RETURN_BYTEA_P(literal(called_token_type(fcinfo, CallSite::result), text, strlen(text)));
+  const Oid type = called_token_type(fcinfo, CallSite::result);
+  if (compat_wants_soft_errors(fcinfo)) {
+    const TokenType *policy = token_type_require(type);
+    const redoubt::Refusal problem = token_problem(policy, text);
+    if (!problem.ok() && (problem.absolute || !policy->keeps_invalid)) {
+      log_guard_mark();
+      value_refuse_softly(policy, problem, fcinfo->context);
+      PG_RETURN_NULL();
+    }
+  }
+  PG_RETURN_BYTEA_P(literal(type, text, strlen(text)));
 }
 
 REDOUBT_FUNCTION(redoubt_token_recv) {

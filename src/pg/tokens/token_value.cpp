@@ -9,6 +9,8 @@
 #include "core/email.h"
 #include "core/random.h"
 #include "core/unicode_text.h"
+#include "pg/audit/kek.h"
+#include "pg/base/shared_memory.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/keys/keys.h"
 #include "pg/tokens/token_value.h"
@@ -73,23 +75,48 @@ bool server_nfc(std::string_view utf8, std::string &out) {
   return true;
 }
 
-// The normalised value in UTF-8, in the buffer of that step; raises 22P02.
-std::string_view normalized(const TokenType *policy, const char *utf8, std::size_t length) {
-  // Composing may make three bytes of one; a phone number gains its calling code.
-  std::string &buffer = plaintext_buffer(PlaintextStep::value, 3 * length + 16);
-  const Refusal refusal = normalize(policy->normalize, {utf8, length}, server_nfc, buffer);
-  if (!refusal.ok()) value_refuse(policy, refusal);
-  return buffer;
-}
+// A text that was looked at: its normal form and itself, in UTF-8, and what is wrong with it.  Where the normaliser
+// refuses it, it is its own normal form: no value has one that the normaliser refuses.
+struct Examined {
+  std::string_view normal, typed;
+  Refusal refusal;
+};
 
-void check_pattern(const TokenType *policy, std::string_view value) {
-  if (policy->pattern == nullptr) return;
+bool matches_pattern(const TokenType *policy, std::string_view value) {
+  if (policy->pattern == nullptr) return true;
   char *local = pg_any_to_server(value.data(), static_cast<int>(value.size()), PG_UTF8);
   const auto length = local == value.data() ? static_cast<int>(value.size()) : static_cast<int>(strlen(local));
-  if (!RE_compile_and_execute(policy->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr))
-    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                    errmsg("invalid value for token type %s: it does not match the type's pattern", policy->name),
-                    errdetail("The value has %zu bytes in UTF-8.", value.size()), errhidestmt(true)));
+  return RE_compile_and_execute(policy->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
+}
+
+Examined examine(const TokenType *policy, const char *text, std::size_t length) {
+  // ASCII is the same in every encoding, and what these normalisers leave of most of it lies there already.
+  const NormalizeKind kind = policy->normalize.kind;
+  const std::string_view given(text, length);
+  if (policy->pattern == nullptr) {
+    if (kind == NormalizeKind::email && email_is_normal(given)) return {given, given, {}};
+    if ((kind == NormalizeKind::none || kind == NormalizeKind::trim) && is_ascii(given))
+      return {kind == NormalizeKind::trim ? trim_white_space(given) : given, given, {}};
+  }
+  const char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
+  Examined found = {{}, {utf8, utf8 == text ? length : strlen(utf8)}, {}};
+  // Composing may make three bytes of one; a phone number gains its calling code.
+  std::string &buffer = plaintext_buffer(PlaintextStep::value, 3 * found.typed.size() + 16);
+  found.refusal = normalize(policy->normalize, found.typed, server_nfc, buffer);
+  found.normal = found.refusal.ok() ? std::string_view(buffer) : found.typed;
+  if (found.refusal.ok() && !matches_pattern(policy, found.normal))
+    found.refusal = {Status::refused, 0, "it does not match the type's pattern"};
+  return found;
+}
+
+Examined examine_or_refuse(const TokenType *policy, const char *text, std::size_t length) {
+  const Examined found = examine(policy, text, length);
+  if (!found.refusal.ok() && (found.refusal.absolute || !policy->keeps_invalid)) value_refuse(policy, found.refusal);
+  return found;
+}
+
+std::span<const std::uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
 }
 
 // bytea from its text form.  What byteain would quote of a bad one is refused
@@ -119,10 +146,10 @@ std::span<const std::uint8_t> fresh_nonce(const TokenType *policy, std::span<std
   return room;
 }
 
-// The token of the final plaintext bytes.  Privilege and form were checked; the caller charges.
-bytea *seal(const TokenType *policy, std::span<const std::uint8_t> value) {
-  if (policy->vaulted) return token_of_vault_key(vault_tokenize(policy, value));
-  const std::size_t size = token_sealed_size(policy, value.size());
+// The token of a value.  Privilege and form were checked; the caller charges.
+bytea *seal(const TokenType *policy, const Plaintext &value) {
+  if (policy->vaulted) return token_of_vault_key(vault_tokenize(policy, value.normal));
+  const std::size_t size = token_sealed_size(policy, value);
   auto *token = static_cast<bytea *>(palloc(VARHDRSZ + size));
   SET_VARSIZE(token, VARHDRSZ + size);
   token_seal(policy, value, {reinterpret_cast<std::uint8_t *>(VARDATA(token)), size});
@@ -160,18 +187,33 @@ text *to_server_text(varlena *utf8) {
 
 }  // namespace
 
-std::size_t token_sealed_size(const TokenType *policy, std::size_t size) {
-  const std::size_t sealed = TokenSealer::sealed_size(size, !policy->deterministic);
+namespace {
+
+// Is the value sealed under an IV of its own, beside that of its normal form?
+bool is_sealed_as_typed(const TokenType *policy, const Plaintext &value) {
+  return policy->deterministic && !std::ranges::equal(value.normal, value.typed);
+}
+
+}  // namespace
+
+std::size_t token_sealed_size(const TokenType *policy, const Plaintext &value) {
+  const std::size_t sealed = is_sealed_as_typed(policy, value)
+                                 ? kTokenTypedOverhead + value.typed.size()
+                                 : TokenSealer::sealed_size(value.typed.size(), !policy->deterministic);
   if (sealed > MaxAllocSize - VARHDRSZ)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
                     errhidestmt(true)));
   return sealed;
 }
 
-void token_seal(const TokenType *policy, std::span<const std::uint8_t> value, std::span<std::uint8_t> out) {
+void token_seal(const TokenType *policy, const Plaintext &value, std::span<std::uint8_t> out) {
   std::array<std::uint8_t, kTokenNonceSize> room;
   const std::span<const std::uint8_t> nonce = fresh_nonce(policy, room);
-  if (keys_sealer(policy, 0)->seal(value, !policy->deterministic, nonce, out) != Status::ok)
+  TokenSealer *sealer = keys_sealer(policy, 0);
+  const Status status = is_sealed_as_typed(policy, value)
+                            ? sealer->seal_typed(value.normal, value.typed, out)
+                            : sealer->seal(value.typed, !policy->deterministic, nonce, out);
+  if (status != Status::ok)
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
                     errhidestmt(true)));
 }
@@ -190,34 +232,46 @@ std::size_t token_open_into(const TokenType *policy, const TokenView &token, std
 
 bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value) {
   disclosure_tokenize_allowed(policy);
-  return charged(policy, seal(policy, value));
+  return charged(policy, seal(policy, {value, value}));
 }
 
 std::string_view value_checked(const TokenType *policy, const char *text, std::size_t length) {
-  // ASCII is the same in every encoding, and what these normalisers leave of most of it lies there already.
-  const NormalizeKind kind = policy->normalize.kind;
-  const std::string_view given(text, length);
-  if (policy->pattern == nullptr) {
-    if (kind == NormalizeKind::email && email_is_normal(given)) return given;
-    if ((kind == NormalizeKind::none || kind == NormalizeKind::trim) && is_ascii(given))
-      return kind == NormalizeKind::trim ? trim_white_space(given) : given;
-  }
-  char *utf8 = pg_server_to_any(text, static_cast<int>(length), PG_UTF8);
-  const std::string_view value = normalized(policy, utf8, utf8 == text ? length : strlen(utf8));
-  check_pattern(policy, value);
-  return value;
+  return examine_or_refuse(policy, text, length).normal;
 }
 
-std::span<const std::uint8_t> token_plaintext(const TokenType *policy, const char *text, std::size_t length) {
+Refusal value_problem(const TokenType *policy, const char *text, std::size_t length) {
+  return examine(policy, text, length).refusal;
+}
+
+Refusal token_problem(const TokenType *policy, std::string_view text) {
+  if (!token_has_prefix(text)) return value_problem(policy, text.data(), text.size());
+  const std::size_t bound = token_binary_size_bound(text);
+  auto *room = static_cast<std::uint8_t *>(palloc(bound + 1));
+  if (token_from_text(text, {room, bound}).ok()) return {};
+  return {Status::malformed, 0, "malformed token", true};
+}
+
+Plaintext token_plaintext(const TokenType *policy, const char *text, std::size_t length) {
   // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
-  const std::string_view value = value_checked(policy, text, length);
-  if (policy->is_bytes) return varlena_bytes(parse_bytes(policy, {text, length}));
-  return {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()};
+  const Examined value = examine_or_refuse(policy, text, length);
+  if (!policy->is_bytes) return {bytes_of(value.normal), bytes_of(value.typed)};
+  const std::span<const std::uint8_t> bytes = varlena_bytes(parse_bytes(policy, {text, length}));
+  return {bytes, bytes};
+}
+
+bool token_allowed(const TokenType *policy, std::size_t size) {
+  if (size > 0 || policy->is_bytes || policy->vaulted) {
+    disclosure_tokenize_allowed(policy);
+    return true;
+  }
+  require_preloaded();
+  require_kek();
+  return false;
 }
 
 bytea *token_find_text(const TokenType *policy, const char *text, std::size_t length) {
   disclosure_tokenize_allowed(policy);
-  const bytea *key = vault_find_token(policy, token_plaintext(policy, text, length));
+  const bytea *key = vault_find_token(policy, token_plaintext(policy, text, length).normal);
   return key != nullptr ? token_of_vault_key(key) : nullptr;
 }
 
@@ -238,8 +292,15 @@ bytea *token_of_vault_key(const bytea *key) {
 }
 
 bytea *token_of_text(const TokenType *policy, const char *text, std::size_t length) {
+  const bool charges = token_allowed(policy, length);
+  bytea *token = seal(policy, token_plaintext(policy, text, length));
+  return charges ? charged(policy, token) : token;
+}
+
+char *token_text_of_text(const TokenType *policy, const char *text, std::size_t length) {
   disclosure_tokenize_allowed(policy);
-  return charged(policy, seal(policy, token_plaintext(policy, text, length)));
+  bytea *token = charged(policy, seal(policy, token_plaintext(policy, text, length).normal_only()));
+  return token_text_form(policy->type, token);
 }
 
 bytea *token_from_text_form(Oid type, std::string_view text) {
@@ -271,16 +332,29 @@ varlena *token_open(const TokenType *policy, const bytea *token, bool required) 
   return value == nullptr || policy->is_bytes ? value : to_server_text(value);
 }
 
+namespace {
+
+// Masks a value as it was typed: the mask shows a part of the normal form.  Of what has none nothing is shown, but that
+// it is empty.
+text *typed_masked(const TokenType *policy, std::string_view typed) {
+  if (typed.empty()) return cstring_to_text("");
+  std::string &normal = plaintext_buffer(PlaintextStep::value, 3 * typed.size() + 16);
+  const bool readable = normalize(policy->normalize, typed, server_nfc, normal).ok() && matches_pattern(policy, normal);
+  return token_masked(policy, readable ? std::string_view(normal) : std::string_view());
+}
+
+}  // namespace
+
 text *token_open_masked(const TokenType *policy, const bytea *token, bool required) {
   if (policy->vaulted) {
     const varlena *value = open_token(policy, token, required);
-    return value != nullptr ? token_masked(policy, varlena_text(value)) : nullptr;
+    return value != nullptr ? typed_masked(policy, varlena_text(value)) : nullptr;
   }
   const TokenView view = token_view(policy, token);
   std::string &value = plaintext_buffer(PlaintextStep::result, view.ciphertext.size());
   value.resize(view.ciphertext.size());
   value.resize(token_open_into(policy, view, {reinterpret_cast<std::uint8_t *>(value.data()), value.size()}));
-  return token_masked(policy, value);
+  return policy->is_bytes ? token_masked(policy, value) : typed_masked(policy, value);
 }
 
 text *token_masked(const TokenType *policy, std::string_view value) {

@@ -15,14 +15,30 @@ namespace redoubt::pg {
 // bytea the text is bytea's text form.  Raises 42501, 53400, 55000, 22P02.
 bytea *token_of_text(const TokenType *policy, const char *text, std::size_t length);
 
+// token_text_of_text is the same for the text form of a token that is kept as a text.
+char *token_text_of_text(const TokenType *policy, const char *text, std::size_t length);
+
 // token_of_bytes is the same for a value that already has the type's base bytea.
 bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value);
 
+// A value that is to be tokenized, as bytes; of a text, in UTF-8.
+struct Plaintext {
+  std::span<const std::uint8_t> normal;  // by which it equals others
+  std::span<const std::uint8_t> typed;   // which a token column gives back
+
+  // What a token that is kept as a text is made of: equal values are equal texts.
+  Plaintext normal_only() const noexcept { return {normal, normal}; }
+};
+
 // token_seal seals a value, as token_plaintext returns it, into `out`, whose size is token_sealed_size(): callers have
-// asked disclosure_tokenize_allowed() before, and charge afterwards.  Not for vaulted types.  Raises 54000 where the
+// asked token_allowed() before, and charge afterwards.  Not for vaulted types.  Raises 54000 where the
 // token would be too long.
-std::size_t token_sealed_size(const TokenType *policy, std::size_t size);
-void token_seal(const TokenType *policy, std::span<const std::uint8_t> value, std::span<std::uint8_t> out);
+std::size_t token_sealed_size(const TokenType *policy, const Plaintext &value);
+void token_seal(const TokenType *policy, const Plaintext &value, std::span<std::uint8_t> out);
+
+// token_allowed raises 42501 unless the role may tokenize a value of `size` bytes.  To seal an empty text, which hides
+// nothing, everybody may, and nothing is charged: returns false.
+bool token_allowed(const TokenType *policy, std::size_t size);
 
 // token_view takes a sealed token apart, and token_open_into opens it for a reader who has been admitted: `out` has the
 // size of its ciphertext, and the size of the value, in UTF-8 where it is a text, is returned.  Not for vaulted types.
@@ -57,17 +73,24 @@ bytea *token_of_vault_key(const bytea *key);
 // token_of_text does, and 0A000 (vault.h).
 bytea *token_find_text(const TokenType *policy, const char *text, std::size_t length);
 
-// token_plaintext returns the value of a text in the server encoding as the type keeps it: normaliser and pattern as in
-// token_of_text.  The caller has asked disclosure_tokenize_allowed().  Valid until the next call.
-std::span<const std::uint8_t> token_plaintext(const TokenType *policy, const char *text, std::size_t length);
+// token_plaintext returns the value of a text in the server encoding, normaliser and pattern as in token_of_text.  The
+// caller has asked token_allowed().  Valid until the next call.
+Plaintext token_plaintext(const TokenType *policy, const char *text, std::size_t length);
 
 // token_reveal and token_reveal_masked admit (privilege, budget, audit), then open.
 varlena *token_reveal(const TokenType *policy, const bytea *token);
 text *token_reveal_masked(const TokenType *policy, const bytea *token);
 
 // value_checked returns a text in the server encoding normalised, in UTF-8, and checked against
-// the type's pattern: a part of `text`, or valid until the next call.  Raises 22P02.
+// the type's pattern: a part of `text`, or valid until the next call.  Where the type keeps invalid values, that is the
+// text as it was typed.  Raises 22P02.
 std::string_view value_checked(const TokenType *policy, const char *text, std::size_t length);
+
+// value_problem tells why the type cannot read a text in the server encoding, be it kept or refused.
+Refusal value_problem(const TokenType *policy, const char *text, std::size_t length);
+
+// token_problem tells it of what the input function of a type without a format is given: a token, or a value.
+Refusal token_problem(const TokenType *policy, std::string_view text);
 
 }  // namespace redoubt::pg
 #endif

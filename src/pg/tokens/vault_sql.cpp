@@ -46,7 +46,7 @@ bytea *key_of_value(const TokenType *policy, Datum token) {
 // What a value in a text is in the vault; the privilege is checked.
 std::span<const std::uint8_t> plaintext_of_text(const TokenType *policy, std::string_view value) {
   disclosure_tokenize_allowed(policy);
-  if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size());
+  if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size()).normal;
   return fpe_vault_value(fpe_parse_integer_value(policy, value));
 }
 

@@ -8,6 +8,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
 #include "pg/types/token_type.h"
 #include "pg/base/varlena_view.h"
@@ -28,7 +29,8 @@ enum : int {
   kKey,
   kFormat = 12,
   kKeyVersion,
-  kTtl
+  kTtl,
+  kInvalid
 };
 
 // What this backend remembers of the table and the types.
@@ -172,6 +174,7 @@ void read_row(TokenType *policy, const CatalogRow &row) {
   if (!normalize.ok() || !mask.ok()) refuse_row(policy, "normalize and mask");
   policy->normalize = *normalize;
   policy->mask = *mask;
+  policy->keeps_invalid = text_view(own_value(row, kInvalid, TEXTOID)) == "keep";
 
   bool null = false;
   const Datum pattern = own_value_or_null(row, kPattern, TEXTOID, &null);
@@ -359,17 +362,22 @@ bool type_meets_output(Oid type, Oid token_type) {
   return policy == nullptr || policy->format == nullptr;
 }
 
-void value_refuse(const TokenType *policy, const Refusal &refusal) {
+void value_refuse_softly(const TokenType *policy, const Refusal &refusal, Node *context) {
   const bool masked = strcmp(refusal.reason, "mask character") == 0;
   const bool placed = refusal.position > 0;
-  ereport(ERROR,
-          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-           placed ? errmsg("invalid value for token type %s: %s at character %zu", policy->name, refusal.reason,
-                           refusal.position)
-                  : errmsg("invalid value for token type %s: %s", policy->name, refusal.reason),
-           masked ? errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged.")
-                  : 0,
-           errhidestmt(true)));
+  compat_errsave(
+      context,
+      (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+       placed ? errmsg("invalid value for token type %s: %s at character %zu", policy->name, refusal.reason,
+                       refusal.position)
+              : errmsg("invalid value for token type %s: %s", policy->name, refusal.reason),
+       masked ? errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged.")
+              : 0,
+       errhidestmt(true)));
+}
+
+void value_refuse(const TokenType *policy, const Refusal &refusal) {
+  value_refuse_softly(policy, refusal, nullptr);
   pg_unreachable();
 }
 

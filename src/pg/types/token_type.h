@@ -35,6 +35,7 @@ struct TokenType {
   bool expires;              // vaulted only: values live for `ttl`
   Interval ttl;
   text *pattern;                      // regular expression the normalised value must match, or null
+  bool keeps_invalid;                 // what normaliser or pattern refuse is kept as it was typed
   std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
   std::array<Oid, 2> array_gate;   // OIDs of detokenize and mask for arrays of the type, which ask the same privileges
   char name[2 * NAMEDATALEN + 2];  // schema.name, for messages and the audit trail
@@ -83,7 +84,9 @@ bool type_carries(Oid type, Oid token_type);
 // reader gets of it?  Not a format-preserving one in a text: the cast to text is free.
 bool type_meets_output(Oid type, Oid token_type);
 
-// value_refuse raises 22P02 for a refused value: type, reason and place.
+// value_refuse raises 22P02 for a refused value: type, reason and place.  value_refuse_softly does so unless `context`
+// is that of a caller who wants to be told without an error.
+void value_refuse_softly(const TokenType *policy, const Refusal &refusal, Node *context);
 [[noreturn]] void value_refuse(const TokenType *policy, const Refusal &refusal);
 
 // What the module is told by events.h: any relation; types, functions and schemas.

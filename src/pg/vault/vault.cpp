@@ -116,8 +116,9 @@ Refusal random_in_format(const TokenType *policy, Bytes value, bytea **token) {
   return refusal;
 }
 
-// Whether the format takes all these values.
-Refusal fit_format(const TokenType *policy, std::span<const Datum> values) {
+}  // namespace
+
+Refusal vault_fit_format(const TokenType *policy, std::span<const Datum> values) {
   const std::unique_ptr<FormatCipher> cipher = random_cipher();
   std::string out;
   for (const Datum value : values) {
@@ -127,6 +128,8 @@ Refusal fit_format(const TokenType *policy, std::span<const Datum> values) {
   }
   return {Status::ok, 0, ""};
 }
+
+namespace {
 
 // A token that is probably unused.
 bytea *random_token(const TokenType *policy, Bytes value) {
@@ -276,7 +279,7 @@ bytea *vault_tokenize(const TokenType *policy, Bytes value) {
 
 // In the order of their fingerprints, whatever that of the array: two calls never wait for each other.
 void vault_tokenize_all(const TokenType *policy, std::span<Datum> values) {
-  const Refusal refusal = policy->format != nullptr ? fit_format(policy, values) : Refusal{Status::ok, 0, ""};
+  const Refusal refusal = policy->format != nullptr ? vault_fit_format(policy, values) : Refusal{Status::ok, 0, ""};
   if (!refusal.ok()) value_refuse(policy, refusal);
   Fingerprint charged;
   require_randomness(random_bytes(charged));  // no two calls are one

@@ -24,6 +24,10 @@ bytea *vault_tokenize(const TokenType *policy, std::span<const std::uint8_t> val
 // looked up; and wiped.
 void vault_tokenize_all(const TokenType *policy, std::span<Datum> values);
 
+// vault_fit_format tells whether the type's format takes all these values, of the base of the type in UTF-8.  No key of
+// the type's is asked for.
+Refusal vault_fit_format(const TokenType *policy, std::span<const Datum> values);
+
 // vault_find_token charges, and returns the token of a value of a consistent type, or null where it has none.  It
 // writes nothing.  Raises 53400; 0A000 for other types; XX001 as above.
 bytea *vault_find_token(const TokenType *policy, std::span<const std::uint8_t> value);
