@@ -45,15 +45,15 @@ using VaultCache = std::vector<CachedVault>;
 
 // The sealer used last, and for whom: a scan asks for the same one row after row.
 struct RecentSealer {
-  const TokenType *policy;
-  std::uint64_t generation;  // of the policy, whose key name may change
+  const TokenType *type;
+  std::uint64_t generation;  // of the token type, whose key name may change
   std::uint16_t version;
   CachedSealer *entry;  // null: none
 };
 
 // The same for format-preserving types.
 struct RecentCipher {
-  const TokenType *policy;
+  const TokenType *type;
   std::uint64_t generation;
   FormatCipher *cipher;  // null: none
 };
@@ -120,22 +120,22 @@ void forget_stale() {
   state.stale = false;
 }
 
-CachedSealer *find_cached(const TokenType *policy, std::uint16_t version) noexcept {
+CachedSealer *find_cached(const TokenType *type, std::uint16_t version) noexcept {
   for (const auto &entry : *state.cache)
-    if ((version == 0 ? entry->current : entry->version == version) && entry->class_id == policy->class_id &&
-        strcmp(NameStr(entry->key), NameStr(policy->key)) == 0)
+    if ((version == 0 ? entry->current : entry->version == version) && entry->class_id == type->class_id &&
+        strcmp(NameStr(entry->key), NameStr(type->key)) == 0)
       return entry.get();
   return nullptr;
 }
 
-CachedSealer *add_sealer(const TokenType *policy, const WrappedKey &wrapped, bool current) {
+CachedSealer *add_sealer(const TokenType *type, const WrappedKey &wrapped, bool current) {
   DataKey key;
   key_store_unwrap(wrapped, key);
-  auto sealer = TokenSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id,
+  auto sealer = TokenSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), type->class_id,
                                   static_cast<std::uint16_t>(wrapped.version));
   if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
   state.cache->push_back(std::unique_ptr<CachedSealer>(new CachedSealer{
-      policy->key, policy->class_id, static_cast<std::uint16_t>(wrapped.version), current, std::move(*sealer)}));
+      type->key, type->class_id, static_cast<std::uint16_t>(wrapped.version), current, std::move(*sealer)}));
   return state.cache->back().get();
 }
 
@@ -217,62 +217,62 @@ WrappedKey find_key(const char *name, std::uint16_t version) {
 
 }  // namespace
 
-TokenSealer *keys_sealer(const TokenType *policy, std::uint16_t version) {
+TokenSealer *keys_sealer(const TokenType *type, std::uint16_t version) {
   cache_init();
   forget_stale();
-  if (state.recent.entry != nullptr && state.recent.policy == policy && state.recent.version == version &&
-      state.recent.generation == policy->generation)
+  if (state.recent.entry != nullptr && state.recent.type == type && state.recent.version == version &&
+      state.recent.generation == type->generation)
     return &state.recent.entry->sealer;
-  if (CachedSealer *hit = find_cached(policy, version)) {
-    state.recent = {policy, policy->generation, version, hit};
+  if (CachedSealer *hit = find_cached(type, version)) {
+    state.recent = {type, type->generation, version, hit};
     return &hit->sealer;
   }
 
-  const WrappedKey wrapped = find_key(NameStr(policy->key), version);
+  const WrappedKey wrapped = find_key(NameStr(type->key), version);
   forget_stale();  // reading the table may have delivered an invalidation
-  return &add_sealer(policy, wrapped, version == 0)->sealer;
+  return &add_sealer(type, wrapped, version == 0)->sealer;
 }
 
-VaultSealer *keys_vault_sealer(const TokenType *policy, std::uint16_t version) {
+VaultSealer *keys_vault_sealer(const TokenType *type, std::uint16_t version) {
   cache_init();
   forget_stale();
   for (const CachedVault &entry : *state.vaults)
-    if ((version == 0 ? entry.current : entry.version == version) && entry.class_id == policy->class_id &&
-        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0)
+    if ((version == 0 ? entry.current : entry.version == version) && entry.class_id == type->class_id &&
+        strcmp(NameStr(entry.key), NameStr(type->key)) == 0)
       return entry.sealer.get();
 
-  const WrappedKey wrapped = find_key(NameStr(policy->key), version);
+  const WrappedKey wrapped = find_key(NameStr(type->key), version);
   forget_stale();
   DataKey key;
   key_store_unwrap(wrapped, key);
   const auto found = static_cast<std::uint16_t>(wrapped.version);
-  auto sealer = VaultSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), policy->class_id, found);
+  auto sealer = VaultSealer::make(key.span().first<kKeySize>(), key.span().last<kKeySize>(), type->class_id, found);
   if (!sealer.ok()) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
   state.vaults->push_back(
-      {policy->key, policy->class_id, found, version == 0, std::make_unique<VaultSealer>(*std::move(sealer))});
+      {type->key, type->class_id, found, version == 0, std::make_unique<VaultSealer>(*std::move(sealer))});
   return state.vaults->back().sealer.get();
 }
 
-FormatCipher *keys_format_cipher(const TokenType *policy) {
+FormatCipher *keys_format_cipher(const TokenType *type) {
   cache_init();
   forget_stale();
-  if (state.recent_cipher.cipher != nullptr && state.recent_cipher.policy == policy &&
-      state.recent_cipher.generation == policy->generation)
+  if (state.recent_cipher.cipher != nullptr && state.recent_cipher.type == type &&
+      state.recent_cipher.generation == type->generation)
     return state.recent_cipher.cipher;
   for (const CachedCipher &entry : *state.ciphers)
-    if (entry.version == policy->key_version && entry.class_id == policy->class_id &&
-        strcmp(NameStr(entry.key), NameStr(policy->key)) == 0) {
-      state.recent_cipher = {policy, policy->generation, entry.cipher.get()};
+    if (entry.version == type->key_version && entry.class_id == type->class_id &&
+        strcmp(NameStr(entry.key), NameStr(type->key)) == 0) {
+      state.recent_cipher = {type, type->generation, entry.cipher.get()};
       return entry.cipher.get();
     }
 
-  const char *name = NameStr(policy->key);
-  const WrappedKey wrapped = call([name, policy] {
-    const WrappedKey found = read_key(name, policy->key_version);
+  const char *name = NameStr(type->key);
+  const WrappedKey wrapped = call([name, type] {
+    const WrappedKey found = read_key(name, type->key_version);
     if (found.version == 0)
       ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                      errmsg("version %d of key \"%s\", of token type %s, does not exist", policy->key_version, name,
-                             policy->name),
+                      errmsg("version %d of key \"%s\", of token type %s, does not exist", type->key_version, name,
+                             type->name),
                       errhint("Restore the row of redoubt.key from a backup."), errhidestmt(true)));
     key_store_check(name, found);
     return found;
@@ -281,10 +281,10 @@ FormatCipher *keys_format_cipher(const TokenType *policy) {
   DataKey key;
   SecretBytes<kFormatKeySize> derived;
   key_store_unwrap(wrapped, key);
-  const bool done = format_key(key.span().last<kKeySize>(), policy->class_id, derived);
-  std::unique_ptr<FormatCipher> cipher = done ? FormatCipher::make(derived.span(), policy->class_id) : nullptr;
+  const bool done = format_key(key.span().last<kKeySize>(), type->class_id, derived);
+  std::unique_ptr<FormatCipher> cipher = done ? FormatCipher::make(derived.span(), type->class_id) : nullptr;
   if (cipher == nullptr) throw Failure(ERRCODE_INTERNAL_ERROR, "OpenSSL could not set up a data key");
-  state.ciphers->push_back({policy->key, policy->class_id, policy->key_version, std::move(cipher)});
+  state.ciphers->push_back({type->key, type->class_id, type->key_version, std::move(cipher)});
   return state.ciphers->back().cipher.get();
 }
 

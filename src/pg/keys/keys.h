@@ -20,13 +20,13 @@ namespace redoubt::pg {
 // the current one, and makes the key `default` if it does not exist yet.  Raises 55000 where there is no such key, or
 // it was wrapped by another KEK (naming both fingerprints), XX001 where the row is damaged. The pointer is valid until
 // the next call of any function of this header.
-TokenSealer *keys_sealer(const TokenType *policy, std::uint16_t version);
+TokenSealer *keys_sealer(const TokenType *type, std::uint16_t version);
 
-// keys_format_cipher is the same for a format-preserving type, whose key version is its policy's.
-FormatCipher *keys_format_cipher(const TokenType *policy);
+// keys_format_cipher is the same for a format-preserving type, whose key version is its own.
+FormatCipher *keys_format_cipher(const TokenType *type);
 
 // keys_vault_sealer is keys_sealer for the values of a vaulted type.
-VaultSealer *keys_vault_sealer(const TokenType *policy, std::uint16_t version);
+VaultSealer *keys_vault_sealer(const TokenType *type, std::uint16_t version);
 
 // What the module is told by events.h.
 void keys_relation_changed(Oid relid);

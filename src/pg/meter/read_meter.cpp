@@ -144,8 +144,8 @@ bool read_is_revealed(Oid token_type) {
   const auto wanted = static_cast<Reveal>(setting_reveal);
   if (wanted == Reveal::token) return false;
   if (wanted != Reveal::automatic) return true;
-  const TokenType *policy = token_type_require(token_type);
-  return gate_allows_implicit(policy, Privilege::reveal) || gate_allows_implicit(policy, Privilege::masked);
+  const TokenType *type = token_type_require(token_type);
+  return gate_allows_implicit(type, Privilege::reveal) || gate_allows_implicit(type, Privilege::masked);
 }
 
 }  // namespace redoubt::pg

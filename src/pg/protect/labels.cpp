@@ -152,10 +152,10 @@ Oid label_domain_type(Oid domain) {
 }
 
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
-  const TokenType *policy = token_type_find(token_type);
-  if (policy == nullptr) return;
+  const TokenType *type = token_type_find(token_type);
+  if (type == nullptr) return;
   const ObjectAddress object = {RelationRelationId, relid, attno};
-  SetSecurityLabel(&object, kProvider, policy->name);
+  SetSecurityLabel(&object, kProvider, type->name);
   if (kek_available())
     audit_write({.event = "label",
                  .token_type = token_type,

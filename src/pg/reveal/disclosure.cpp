@@ -146,54 +146,54 @@ void take(Oid token_type, Operation op, uint32 values) {
 
 namespace {
 
-void check_privilege(const TokenType *policy, Operation op) {
+void check_privilege(const TokenType *type, Operation op) {
   require_preloaded();
   require_kek();
-  gate_require(policy, op == Operation::masked ? Privilege::masked : Privilege::reveal);
+  gate_require(type, op == Operation::masked ? Privilege::masked : Privilege::reveal);
 }
 
-void record(const TokenType *policy, Operation op, uint32 values) {
-  open_summary(policy->type, op)->count += values;
+void record(const TokenType *type, Operation op, uint32 values) {
+  open_summary(type->type, op)->count += values;
   if (op == Operation::reveal) log_guard_mark();
 }
 
 }  // namespace
 
-void disclosure_require(const TokenType *policy, Operation op, uint32 values) {
-  check_privilege(policy, op);
+void disclosure_require(const TokenType *type, Operation op, uint32 values) {
+  check_privilege(type, op);
   if (values == 0) return;
-  take(policy->type, op, values);
-  record(policy, op, values);
+  take(type->type, op, values);
+  record(type, op, values);
 }
 
-bool disclosure_charge_or_degrade(const TokenType *policy, Operation op) {
-  check_privilege(policy, op);
-  if (!take_one(policy->type, op, true)) return false;
-  record(policy, op, 1);
+bool disclosure_charge_or_degrade(const TokenType *type, Operation op) {
+  check_privilege(type, op);
+  if (!take_one(type->type, op, true)) return false;
+  record(type, op, 1);
   return true;
 }
 
-void disclosure_tokenize_allowed(const TokenType *policy) {
+void disclosure_tokenize_allowed(const TokenType *type) {
   log_guard_mark();  // the statement holds plaintext, whatever comes of it
   require_preloaded();
   require_kek();
-  gate_require(policy, Privilege::tokenize);
+  gate_require(type, Privilege::tokenize);
 }
 
-void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::uint8_t> token, uint32 values) {
+void disclosure_tokenize_charge(const TokenType *type, std::span<const std::uint8_t> token, uint32 values) {
   const TimestampTz statement = GetCurrentStatementStartTimestamp();
   LastTokenized &last = state.tokenized;
-  const bool repeated = last.token_type == policy->type && last.statement == statement && last.size == token.size() &&
+  const bool repeated = last.token_type == type->type && last.statement == statement && last.size == token.size() &&
                         token.size() <= kMaxRepeated && std::equal(token.begin(), token.end(), last.token.begin());
   if (repeated || values == 0) return;
-  take(policy->type, Operation::tokenize, values);
-  last.token_type = policy->type;
+  take(type->type, Operation::tokenize, values);
+  last.token_type = type->type;
   last.statement = statement;
   last.size = std::min(token.size(), kMaxRepeated + 1);
   if (token.size() <= kMaxRepeated) std::copy(token.begin(), token.end(), last.token.begin());
 }
 
-void disclosure_count_vaulted(const TokenType *policy) { ++open_summary(policy->type, Operation::tokenize)->count; }
+void disclosure_count_vaulted(const TokenType *type) { ++open_summary(type->type, Operation::tokenize)->count; }
 
 void disclosure_give_back_all() noexcept {
   for (int i = 0; i < state.leases.count; ++i) lease_refund(&state.leases.lease[i]);

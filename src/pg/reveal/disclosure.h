@@ -21,11 +21,11 @@ namespace redoubt::pg {
 // reveal or masked.  Raises 42501, 53400, 55000 or 58030.  For values that were
 // asked for by name (detokenize, mask): a limit of the kind `degrade` raises.  The
 // `values` of an array are charged all or none; none at all need the privilege, too.
-void disclosure_require(const TokenType *policy, Operation op, uint32 values = 1);
+void disclosure_require(const TokenType *type, Operation op, uint32 values = 1);
 
 // disclosure_charge_or_degrade is the same for what redoubt.reveal asked for: false where a
 // limit of the kind `degrade` is used up; then the value must not be opened.
-[[nodiscard]] bool disclosure_charge_or_degrade(const TokenType *policy, Operation op);
+[[nodiscard]] bool disclosure_charge_or_degrade(const TokenType *type, Operation op);
 
 // disclosure_tokenize is its counterpart for tokenizing: privilege and budget.
 // What was made, `token` (the bytes that decide its equality), is not charged again
@@ -33,11 +33,11 @@ void disclosure_require(const TokenType *policy, Operation op, uint32 values = 1
 // stable cast is evaluated more than once by the planner and the executor).  That
 // is known of up to kMaxRepeated bytes.
 constexpr std::size_t kMaxRepeated = 1024;
-void disclosure_tokenize_allowed(const TokenType *policy);
-void disclosure_tokenize_charge(const TokenType *policy, std::span<const std::uint8_t> token, uint32 values = 1);
+void disclosure_tokenize_allowed(const TokenType *type);
+void disclosure_tokenize_charge(const TokenType *type, std::span<const std::uint8_t> token, uint32 values = 1);
 
 // disclosure_count_vaulted counts a token that was added to the vault; the statement's summary says how many.
-void disclosure_count_vaulted(const TokenType *policy);
+void disclosure_count_vaulted(const TokenType *type);
 
 // disclosure_flush gives back what is leased and writes the summaries collected so far, at the end of the client's
 // statement or where its portal pauses.  Raises 58030.

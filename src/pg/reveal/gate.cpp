@@ -83,16 +83,16 @@ bool decide(Oid function, Oid role) {
   return allowed;
 }
 
-void deny(const TokenType *policy, Privilege privilege, Oid role) {
+void deny(const TokenType *type, Privilege privilege, Oid role) {
   const int p = static_cast<int>(privilege);
   if (kek_available())
-    audit_write({.event = "denial", .outcome = "denied", .token_type = policy->type, .operation = kOperation[p]});
-  const char *function = kFunction[p] != nullptr ? kFunction[p] : policy->name;
-  const char *argument = kFunction[p] != nullptr ? policy->name
-                         : policy->is_bytes      ? "bytea"
-                         : policy->is_integer    ? "bigint"
+    audit_write({.event = "denial", .outcome = "denied", .token_type = type->type, .operation = kOperation[p]});
+  const char *function = kFunction[p] != nullptr ? kFunction[p] : type->name;
+  const char *argument = kFunction[p] != nullptr ? type->name
+                         : type->is_bytes        ? "bytea"
+                         : type->is_integer      ? "bigint"
                                                  : "text";
-  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to %s %s", kVerb[p], policy->name),
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to %s %s", kVerb[p], type->name),
                   errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s gives it.", function, argument,
                           quote_identifier(GetUserNameFromId(role, false))),
                   errhidestmt(true)));
@@ -100,11 +100,11 @@ void deny(const TokenType *policy, Privilege privilege, Oid role) {
 
 }  // namespace
 
-bool gate_allows(const TokenType *policy, Privilege privilege, Oid role) {
+bool gate_allows(const TokenType *type, Privilege privilege, Oid role) {
   // The next rows of a cursor may take no lock, and only locks bring the news of a REVOKE.
   AcceptInvalidationMessages();
   const int p = static_cast<int>(privilege);
-  const Decision::Key key = {policy->gate[p], role};
+  const Decision::Key key = {type->gate[p], role};
   const auto fresh = [&key](const Decision *decision) {
     return decision->key.function == key.function && decision->key.role == key.role &&
            decision->generation == state.generation && decision->superuser_access == setting_superuser_access;
@@ -124,9 +124,9 @@ bool gate_allows(const TokenType *policy, Privilege privilege, Oid role) {
   return decision->allowed;
 }
 
-void gate_require(const TokenType *policy, Privilege privilege) {
+void gate_require(const TokenType *type, Privilege privilege) {
   const Oid role = GetUserId();
-  if (!gate_allows(policy, privilege, role)) deny(policy, privilege, role);
+  if (!gate_allows(type, privilege, role)) deny(type, privilege, role);
 }
 
 namespace {
@@ -136,10 +136,10 @@ struct Holding {
   bool any;
 };
 
-void add_holding(const TokenType *policy, void *context) {
+void add_holding(const TokenType *type, void *context) {
   auto *holding = static_cast<Holding *>(context);
   for (int p = 0; p < kPrivileges && !holding->any; ++p)
-    holding->any = gate_allows(policy, static_cast<Privilege>(p), holding->role);
+    holding->any = gate_allows(type, static_cast<Privilege>(p), holding->role);
 }
 
 // Whose privilege counts besides the current user's; InvalidOid if nobody's.
@@ -149,30 +149,30 @@ Oid chooser_in_definer() {
 }
 
 struct Asked {
-  const TokenType *policy;
+  const TokenType *type;
   Privilege privilege;
 };
 
 bool author_may(Oid author, const void *context) {
   const auto *asked = static_cast<const Asked *>(context);
-  return gate_allows(asked->policy, asked->privilege, author);
+  return gate_allows(asked->type, asked->privilege, author);
 }
 
 // Who of those that have a say in an implicit reveal may not; InvalidOid where all may.
-Oid implicitly_denied(const TokenType *policy, Privilege privilege) {
+Oid implicitly_denied(const TokenType *type, Privilege privilege) {
   const Oid user = GetUserId();
-  if (!gate_allows(policy, privilege, user)) return user;
+  if (!gate_allows(type, privilege, user)) return user;
   const Oid chooser = chooser_in_definer();
-  if (OidIsValid(chooser) && !gate_allows(policy, privilege, chooser)) return chooser;
-  const Asked asked = {policy, privilege};
+  if (OidIsValid(chooser) && !gate_allows(type, privilege, chooser)) return chooser;
+  const Asked asked = {type, privilege};
   Oid author = InvalidOid;
   return authors_all(delivery_innermost, author_may, &asked, &author) ? InvalidOid : author;
 }
 
 }  // namespace
 
-bool gate_allows_implicit(const TokenType *policy, Privilege privilege) {
-  return !OidIsValid(implicitly_denied(policy, privilege));
+bool gate_allows_implicit(const TokenType *type, Privilege privilege) {
+  return !OidIsValid(implicitly_denied(type, privilege));
 }
 
 bool gate_holds_any(Oid role) {
@@ -181,9 +181,9 @@ bool gate_holds_any(Oid role) {
   return holding.any;
 }
 
-void gate_require_implicit(const TokenType *policy, Privilege privilege) {
-  const Oid denied = implicitly_denied(policy, privilege);
-  if (OidIsValid(denied)) deny(policy, privilege, denied);
+void gate_require_implicit(const TokenType *type, Privilege privilege) {
+  const Oid denied = implicitly_denied(type, privilege);
+  if (OidIsValid(denied)) deny(type, privilege, denied);
 }
 
 namespace {
@@ -191,7 +191,7 @@ namespace {
 struct Search {
   const char *message;
   const char *plan;  // the refused plan in PostgreSQL's text form; null where none is known
-  const TokenType *policy;
+  const TokenType *type;
   int privilege;
   int matches;
 };
@@ -200,15 +200,15 @@ bool plan_calls(const char *plan, Oid function) { return strstr(plan, psprintf("
 
 // The message names the function without its arguments, and every type has one of
 // that name: which type's it was, the plan knows.
-void match_message(const TokenType *policy, void *context) {
+void match_message(const TokenType *type, void *context) {
   auto *search = static_cast<Search *>(context);
   for (int p = 0; p < kPrivileges; ++p) {
-    if (!OidIsValid(policy->gate[p])) continue;
-    const char *name = get_func_name(policy->gate[p]);
+    if (!OidIsValid(type->gate[p])) continue;
+    const char *name = get_func_name(type->gate[p]);
     if (name == nullptr || strstr(search->message, name) == nullptr) continue;
-    if (search->plan != nullptr && !plan_calls(search->plan, policy->gate[p])) continue;
-    if (gate_allows(policy, static_cast<Privilege>(p), GetUserId())) continue;
-    search->policy = policy;
+    if (search->plan != nullptr && !plan_calls(search->plan, type->gate[p])) continue;
+    if (gate_allows(type, static_cast<Privilege>(p), GetUserId())) continue;
+    search->type = type;
     search->privilege = p;
     ++search->matches;
   }
@@ -218,7 +218,7 @@ void record_denial(const char *message, const PlannedStmt *plan) {
   Search search = {message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
   token_type_each(match_message, &search);
   if (search.matches == 0) return;
-  const Oid type = search.matches == 1 ? search.policy->type : InvalidOid;  // a guess is no record
+  const Oid type = search.matches == 1 ? search.type->type : InvalidOid;  // a guess is no record
   audit_remember(type);  // its name cannot be looked up by audit_try_write
   (void)audit_try_write({.event = "denial",
                          .outcome = "denied",
@@ -266,12 +266,12 @@ const char *acl_text(Oid function) {
   return acl == nullptr ? "(default)" : OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(acl));
 }
 
-void add_to_snapshot(const TokenType *policy, void *context) {
+void add_to_snapshot(const TokenType *type, void *context) {
   auto **head = static_cast<GateSnapshot **>(context);
-  for (const Oid function : policy->gate) {
+  for (const Oid function : type->gate) {
     if (!OidIsValid(function)) continue;
     auto *node = static_cast<GateSnapshot *>(palloc(sizeof(GateSnapshot)));
-    node->entry = {function, policy->type, acl_text(function), *head};
+    node->entry = {function, type->type, acl_text(function), *head};
     *head = node;
   }
 }

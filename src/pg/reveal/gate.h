@@ -14,11 +14,11 @@ namespace redoubt::pg {
 
 // gate_allows tells whether `role` holds the privilege; cached until a GRANT,
 // REVOKE, role or membership change.
-bool gate_allows(const TokenType *policy, Privilege privilege, Oid role);
+bool gate_allows(const TokenType *type, Privilege privilege, Oid role);
 
 // gate_require raises 42501, after an audit event, unless the current user
 // holds the privilege.
-void gate_require(const TokenType *policy, Privilege privilege);
+void gate_require(const TokenType *type, Privilege privilege);
 
 // The same for an implicit reveal, which redoubt.reveal asked for.  In a SECURITY
 // DEFINER function the one who set it must hold the privilege as well, else any
@@ -26,8 +26,8 @@ void gate_require(const TokenType *policy, Privilege privilege);
 // a function that sets it itself, or calls detokenize(), speaks for its owner.  So must the owner of a view, rule or
 // row security policy whose code runs in the query at hand (authors.h), for an expression's text may be meant for that
 // owner.
-bool gate_allows_implicit(const TokenType *policy, Privilege privilege);
-void gate_require_implicit(const TokenType *policy, Privilege privilege);
+bool gate_allows_implicit(const TokenType *type, Privilege privilege);
+void gate_require_implicit(const TokenType *type, Privilege privilege);
 
 // gate_holds_any tells whether `role` holds any privilege on any token type.
 bool gate_holds_any(Oid role);

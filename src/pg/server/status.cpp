@@ -1,4 +1,4 @@
-// server/status.cpp - SQL functions around policies: the trigger on the extension's own tables, the check
+// server/status.cpp - SQL functions around token types: the trigger on the extension's own tables, the check
 // of a new type's parameters, the rows of types made and dropped, status(), and the support function that
 // ties token types to the extension.
 //
@@ -105,7 +105,7 @@ REDOUBT_FUNCTION(redoubt_check_policy) {
   PG_RETURN_VOID();
 }
 
-// add_type(redoubt.token_type): for create_token_type; stores the policy of a new type, and records that.
+// add_type(redoubt.token_type): for create_token_type; stores the row of a new type, and records that.
 REDOUBT_FUNCTION(redoubt_add_type) {
   using namespace redoubt::pg;
   HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
@@ -118,19 +118,19 @@ REDOUBT_FUNCTION(redoubt_add_type) {
   PG_RETURN_VOID();
 }
 
-// remove_type(regtype): for drop_token_type; deletes the policy of a type, and what the vault holds of it that nobody
+// remove_type(regtype): for drop_token_type; deletes the row of a type, and what the vault holds of it that nobody
 // can detokenize any more.
 REDOUBT_FUNCTION(redoubt_remove_type) {
   using namespace redoubt::pg;
   const Oid type = PG_GETARG_OID(0);
-  const TokenType *policy = token_type_require(type);
-  const bool vaulted = policy->vaulted;
+  const TokenType *token_type = token_type_require(type);
+  const bool vaulted = token_type->vaulted;
   int64 deleted = -1;
   if (vaulted) {
-    deleted = static_cast<int64>(vault_delete_dead(policy->class_id));
-    if (vault_has(policy->class_id))
+    deleted = static_cast<int64>(vault_delete_dead(token_type->class_id));
+    if (vault_has(token_type->class_id))
       ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-                      errmsg("cannot drop token type %s because the vault holds values of it", policy->name),
+                      errmsg("cannot drop token type %s because the vault holds values of it", token_type->name),
                       errhint("Forget them, or disable them with redoubt.disable_tokens(); disabled ones go with the "
                               "type.")));
   }

@@ -38,8 +38,8 @@ struct TextBase {
 struct IntegerBase {
   static int64 argument(Datum value) { return DatumGetInt64(value); }
   static int64 parse(Oid type, std::string_view token) { return fpe_parse_integer(type, token); }
-  static int64 parse_value(const TokenType *policy, std::string_view value) {
-    return fpe_parse_integer_value(policy, value);
+  static int64 parse_value(const TokenType *token_type, std::string_view value) {
+    return fpe_parse_integer_value(token_type, value);
   }
   static Datum datum(int64 value) { return Int64GetDatum(value); }
   static char *to_cstring(int64 value) {
@@ -71,12 +71,12 @@ Datum receive(FunctionCallInfo fcinfo) {
 template <typename Base>
 char *out(FunctionCallInfo fcinfo) {
   const auto token = Base::argument(PG_GETARG_DATUM(0));
-  const TokenType *policy = nullptr;
-  switch (token_io_output_form(argument_type(fcinfo), &policy)) {
+  const TokenType *type = nullptr;
+  switch (token_io_output_form(argument_type(fcinfo), &type)) {
     case Reveal::masked:
-      return text_to_cstring(fpe_open_masked(policy, token, false));
+      return text_to_cstring(fpe_open_masked(type, token, false));
     case Reveal::plain:
-      return Base::to_cstring(fpe_open(policy, token, false));
+      return Base::to_cstring(fpe_open(type, token, false));
     default:
       return Base::to_cstring(token);
   }
@@ -116,22 +116,22 @@ Datum mask(FunctionCallInfo fcinfo) {
 
 // tokenize, detokenize and mask for columns that stay text.
 template <typename Base>
-text *tokenize_as(const TokenType *policy, std::string_view value) {
-  return Base::to_text(fpe_tokenize(policy, Base::parse_value(policy, value)));
+text *tokenize_as(const TokenType *type, std::string_view value) {
+  return Base::to_text(fpe_tokenize(type, Base::parse_value(type, value)));
 }
 
 template <typename Base>
-text *detokenize_as(const TokenType *policy, std::string_view text) {
-  const auto token = Base::parse(policy->type, text);
-  fpe_check(policy->type, token);
-  return Base::to_text(fpe_reveal(policy, token));
+text *detokenize_as(const TokenType *type, std::string_view text) {
+  const auto token = Base::parse(type->type, text);
+  fpe_check(type->type, token);
+  return Base::to_text(fpe_reveal(type, token));
 }
 
 template <typename Base>
-text *mask_as(const TokenType *policy, std::string_view text) {
-  const auto token = Base::parse(policy->type, text);
-  fpe_check(policy->type, token);
-  return fpe_reveal_masked(policy, token);
+text *mask_as(const TokenType *type, std::string_view text) {
+  const auto token = Base::parse(type->type, text);
+  fpe_check(type->type, token);
+  return fpe_reveal_masked(type, token);
 }
 
 }  // namespace
@@ -180,25 +180,23 @@ REDOUBT_FUNCTION(redoubt_fpe_integer_cast4) {
 // tokenize(text, regtype) -> text, for any token type of base text or bigint.
 REDOUBT_FUNCTION(redoubt_tokenize_as) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
-  if (policy->vaulted)  // the planner puts vault_token in the place of what is to write (vault_planner.cpp)
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
+  if (type->vaulted)  // the planner puts vault_token in the place of what is to write (vault_planner.cpp)
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+                    errmsg("the vaulted token type %s has to be a constant in tokenize()", type->name),
                     errhint("redoubt.vault_token(value, type) takes any expression for the type."), errhidestmt(true)));
   const auto value = TextBase::argument(PG_GETARG_DATUM(0));
-  if (policy->format == nullptr)
-    PG_RETURN_TEXT_P(cstring_to_text(token_text_of_text(policy, value.data(), value.size())));
-  PG_RETURN_TEXT_P(policy->is_integer ? tokenize_as<IntegerBase>(policy, value) : tokenize_as<TextBase>(policy, value));
+  if (type->format == nullptr) PG_RETURN_TEXT_P(cstring_to_text(token_text_of_text(type, value.data(), value.size())));
+  PG_RETURN_TEXT_P(type->is_integer ? tokenize_as<IntegerBase>(type, value) : tokenize_as<TextBase>(type, value));
 }
 
 // check_value(text, regtype) -> text: what is wrong with a value, of which nothing is in the answer.
 REDOUBT_FUNCTION(redoubt_check_value) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
   const auto value = TextBase::argument(PG_GETARG_DATUM(0));
   log_guard_mark();
-  const redoubt::Refusal problem =
-      policy->format != nullptr ? fpe_problem(policy, value) : token_problem(policy, value);
+  const redoubt::Refusal problem = type->format != nullptr ? fpe_problem(type, value) : token_problem(type, value);
   if (problem.ok()) PG_RETURN_NULL();
   if (problem.position == 0) PG_RETURN_TEXT_P(cstring_to_text(problem.reason));
   PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s at character %zu", problem.reason, problem.position)));
@@ -207,21 +205,19 @@ REDOUBT_FUNCTION(redoubt_check_value) {
 // detokenize(text, regtype) -> text
 REDOUBT_FUNCTION(redoubt_detokenize_as) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
   const auto token = TextBase::argument(PG_GETARG_DATUM(0));
-  if (policy->format == nullptr) PG_RETURN_POINTER(token_reveal(policy, token_from_text_form(policy->type, token)));
-  PG_RETURN_TEXT_P(policy->is_integer ? detokenize_as<IntegerBase>(policy, token)
-                                      : detokenize_as<TextBase>(policy, token));
+  if (type->format == nullptr) PG_RETURN_POINTER(token_reveal(type, token_from_text_form(type->type, token)));
+  PG_RETURN_TEXT_P(type->is_integer ? detokenize_as<IntegerBase>(type, token) : detokenize_as<TextBase>(type, token));
 }
 
 // mask(text, regtype) -> text
 REDOUBT_FUNCTION(redoubt_mask_as) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
   const auto token = TextBase::argument(PG_GETARG_DATUM(0));
-  if (policy->format == nullptr)
-    PG_RETURN_TEXT_P(token_reveal_masked(policy, token_from_text_form(policy->type, token)));
-  PG_RETURN_TEXT_P(policy->is_integer ? mask_as<IntegerBase>(policy, token) : mask_as<TextBase>(policy, token));
+  if (type->format == nullptr) PG_RETURN_TEXT_P(token_reveal_masked(type, token_from_text_form(type->type, token)));
+  PG_RETURN_TEXT_P(type->is_integer ? mask_as<IntegerBase>(type, token) : mask_as<TextBase>(type, token));
 }
 
 // check_format(text) -> text: the base of a format, 'text' or 'bigint'; raises

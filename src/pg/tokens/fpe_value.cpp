@@ -53,22 +53,21 @@ text *local_text(std::string_view utf8) {
 }
 
 // The value of a token, in that buffer.
-std::string_view decrypt(const TokenType *policy, std::string_view token) {
-  FormatCipher *cipher = keys_format_cipher(policy);
+std::string_view decrypt(const TokenType *type, std::string_view token) {
+  FormatCipher *cipher = keys_format_cipher(type);
   std::string &value = result_buffer(token);
-  if (!policy->format->crypt(Ff1Direction::decrypt, *cipher, fpe_utf8(token), value).ok()) fpe_corrupt(policy);
+  if (!type->format->crypt(Ff1Direction::decrypt, *cipher, fpe_utf8(token), value).ok()) fpe_corrupt(type);
   return value;
 }
 
-int64 decrypt(const TokenType *policy, int64 token) {
+int64 decrypt(const TokenType *type, int64 token) {
   std::int64_t value = 0;
-  if (!policy->format->crypt(Ff1Direction::decrypt, *keys_format_cipher(policy), token, value).ok())
-    fpe_corrupt(policy);
+  if (!type->format->crypt(Ff1Direction::decrypt, *keys_format_cipher(type), token, value).ok()) fpe_corrupt(type);
   return value;
 }
 
-void charge(const TokenType *policy, const void *token, std::size_t size) {
-  disclosure_tokenize_charge(policy, {static_cast<const std::uint8_t *>(token), size});
+void charge(const TokenType *type, const void *token, std::size_t size) {
+  disclosure_tokenize_charge(type, {static_cast<const std::uint8_t *>(token), size});
 }
 
 // To the vault and back: UTF-8 there, and the decimal digits of a bigint.
@@ -95,13 +94,13 @@ int64 vault_integer(const varlena *digits) {
 }
 
 // One value of a vaulted type; the vault charges.
-text *vault_make(const TokenType *policy, std::string_view value) {
-  const std::string_view in = value_checked(policy, value.data(), value.size());
-  return vault_text(vault_tokenize(policy, vault_value(in)));
+text *vault_make(const TokenType *type, std::string_view value) {
+  const std::string_view in = value_checked(type, value.data(), value.size());
+  return vault_text(vault_tokenize(type, vault_value(in)));
 }
 
-int64 vault_make(const TokenType *policy, int64 value) {
-  return vault_integer(vault_tokenize(policy, fpe_vault_value(value)));
+int64 vault_make(const TokenType *type, int64 value) {
+  return vault_integer(vault_tokenize(type, fpe_vault_value(value)));
 }
 
 }  // namespace
@@ -119,76 +118,76 @@ std::string_view fpe_local(std::string_view utf8) {
   return {local, local == utf8.data() ? utf8.size() : strlen(local)};
 }
 
-void fpe_corrupt(const TokenType *policy) {
-  ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                  errmsg("corrupt token in a value of type %s: it has not the type's format", policy->name),
-                  errhidestmt(true)));
+void fpe_corrupt(const TokenType *type) {
+  ereport(ERROR,
+          (errcode(ERRCODE_DATA_CORRUPTED),
+           errmsg("corrupt token in a value of type %s: it has not the type's format", type->name), errhidestmt(true)));
   pg_unreachable();
 }
 
-text *fpe_mask(const TokenType *policy, std::string_view value) { return token_masked(policy, value); }
+text *fpe_mask(const TokenType *type, std::string_view value) { return token_masked(type, value); }
 
-text *fpe_mask(const TokenType *policy, int64 value) {
+text *fpe_mask(const TokenType *type, int64 value) {
   char digits[MAXINT8LEN + 1];
   const int size = pg_lltoa(value, digits);
-  text *masked = fpe_mask(policy, {digits, static_cast<std::size_t>(size)});
+  text *masked = fpe_mask(type, {digits, static_cast<std::size_t>(size)});
   OPENSSL_cleanse(digits, sizeof digits);
   return masked;
 }
 
-text *fpe_tokenize(const TokenType *policy, std::string_view value) {
-  disclosure_tokenize_allowed(policy);
-  if (policy->vaulted) return vault_make(policy, value);
-  const std::string_view in = value_checked(policy, value.data(), value.size());
-  FormatCipher *cipher = keys_format_cipher(policy);
+text *fpe_tokenize(const TokenType *type, std::string_view value) {
+  disclosure_tokenize_allowed(type);
+  if (type->vaulted) return vault_make(type, value);
+  const std::string_view in = value_checked(type, value.data(), value.size());
+  FormatCipher *cipher = keys_format_cipher(type);
   std::string &made = result_buffer(in);
-  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *cipher, in, made);
-  if (!refusal.ok()) value_refuse(policy, refusal);
+  const Refusal refusal = type->format->crypt(Ff1Direction::encrypt, *cipher, in, made);
+  if (!refusal.ok()) value_refuse(type, refusal);
   text *token = local_text(made);
-  charge(policy, VARDATA(token), VARSIZE(token) - VARHDRSZ);
+  charge(type, VARDATA(token), VARSIZE(token) - VARHDRSZ);
   return token;
 }
 
-int64 fpe_tokenize(const TokenType *policy, int64 value) {
-  disclosure_tokenize_allowed(policy);
-  if (policy->vaulted) return vault_make(policy, value);
+int64 fpe_tokenize(const TokenType *type, int64 value) {
+  disclosure_tokenize_allowed(type);
+  if (type->vaulted) return vault_make(type, value);
   std::int64_t token = 0;
-  const Refusal refusal = policy->format->crypt(Ff1Direction::encrypt, *keys_format_cipher(policy), value, token);
-  if (!refusal.ok()) value_refuse(policy, refusal);
-  charge(policy, &token, sizeof token);
+  const Refusal refusal = type->format->crypt(Ff1Direction::encrypt, *keys_format_cipher(type), value, token);
+  if (!refusal.ok()) value_refuse(type, refusal);
+  charge(type, &token, sizeof token);
   return token;
 }
 
-void fpe_vault_all(const TokenType *policy, std::span<Datum> values) {
+void fpe_vault_all(const TokenType *type, std::span<Datum> values) {
   for (Datum &value : values) {
     CHECK_FOR_INTERRUPTS();
-    if (policy->is_integer) {
+    if (type->is_integer) {
       value = PointerGetDatum(digits_copy(DatumGetInt64(value)));
       continue;
     }
     const std::string_view given = varlena_text(DatumGetPointer(value));
-    value = PointerGetDatum(plaintext_copy(vault_value(value_checked(policy, given.data(), given.size()))));
+    value = PointerGetDatum(plaintext_copy(vault_value(value_checked(type, given.data(), given.size()))));
   }
-  vault_tokenize_all(policy, values);
+  vault_tokenize_all(type, values);
   for (Datum &value : values) {
     const auto *token = reinterpret_cast<const varlena *>(DatumGetPointer(value));
-    value = policy->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
+    value = type->is_integer ? Int64GetDatum(vault_integer(token)) : PointerGetDatum(vault_text(token));
   }
 }
 
-Refusal fpe_problem(const TokenType *policy, std::string_view value) {
+Refusal fpe_problem(const TokenType *type, std::string_view value) {
   int64 number = 0;
-  if (policy->is_integer && !read_integer(value, number)) return kNotABigint;
-  if (!policy->is_integer)
-    if (const Refusal refusal = value_problem(policy, value.data(), value.size()); !refusal.ok()) return refusal;
-  const bytea *in = policy->is_integer ? digits_copy(number)
-                                       : plaintext_copy(vault_value(value_checked(policy, value.data(), value.size())));
+  if (type->is_integer && !read_integer(value, number)) return kNotABigint;
+  if (!type->is_integer)
+    if (const Refusal refusal = value_problem(type, value.data(), value.size()); !refusal.ok()) return refusal;
+  const bytea *in = type->is_integer ? digits_copy(number)
+                                     : plaintext_copy(vault_value(value_checked(type, value.data(), value.size())));
   const Datum datum = PointerGetDatum(in);
-  return vault_fit_format(policy, {&datum, 1});
+  return vault_fit_format(type, {&datum, 1});
 }
 
 void fpe_check(Oid type, std::string_view token) {
-  const TokenType *policy = token_type_find(type);
+  const TokenType *token_type = token_type_find(type);
   const std::string_view in = fpe_utf8(token);
   if (in.find(kMaskCharacter) != std::string_view::npos)
     ereport(ERROR,
@@ -196,15 +195,15 @@ void fpe_check(Oid type, std::string_view token) {
              errmsg("invalid value for token type %s: mask character", format_type_be(type)),
              errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged."),
              errhidestmt(true)));
-  if (policy == nullptr) return;
-  const Refusal refusal = policy->format->accepts(in);
+  if (token_type == nullptr) return;
+  const Refusal refusal = token_type->format->accepts(in);
   if (!refusal.ok()) refuse_token(type, refusal);
 }
 
 void fpe_check(Oid type, int64 token) {
-  const TokenType *policy = token_type_find(type);
-  if (policy == nullptr) return;
-  const Refusal refusal = policy->format->accepts(token);
+  const TokenType *token_type = token_type_find(type);
+  if (token_type == nullptr) return;
+  const Refusal refusal = token_type->format->accepts(token);
   if (!refusal.ok()) refuse_token(type, refusal);
 }
 
@@ -218,46 +217,46 @@ int64 fpe_accept(Oid type, int64 token) {
   return token;
 }
 
-text *fpe_open(const TokenType *policy, std::string_view token, bool required) {
-  if (policy->vaulted) {
-    const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+text *fpe_open(const TokenType *type, std::string_view token, bool required) {
+  if (type->vaulted) {
+    const varlena *value = vault_open(type, fpe_vault_key(token), required);
     return value != nullptr ? vault_text(value)
                             : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
   }
-  return local_text(decrypt(policy, token));
+  return local_text(decrypt(type, token));
 }
 
-int64 fpe_open(const TokenType *policy, int64 token, bool required) {
-  if (!policy->vaulted) return decrypt(policy, token);
-  const varlena *value = vault_open(policy, fpe_vault_key(token), required);
+int64 fpe_open(const TokenType *type, int64 token, bool required) {
+  if (!type->vaulted) return decrypt(type, token);
+  const varlena *value = vault_open(type, fpe_vault_key(token), required);
   return value != nullptr ? vault_integer(value) : token;
 }
 
-text *fpe_open_masked(const TokenType *policy, std::string_view token, bool required) {
-  if (policy->vaulted) {
-    varlena *value = vault_open(policy, fpe_vault_key(token), required);
-    return value != nullptr ? fpe_mask(policy, varlena_text(value))
+text *fpe_open_masked(const TokenType *type, std::string_view token, bool required) {
+  if (type->vaulted) {
+    varlena *value = vault_open(type, fpe_vault_key(token), required);
+    return value != nullptr ? fpe_mask(type, varlena_text(value))
                             : cstring_to_text_with_len(token.data(), static_cast<int>(token.size()));
   }
-  return fpe_mask(policy, decrypt(policy, token));
+  return fpe_mask(type, decrypt(type, token));
 }
 
-text *fpe_open_masked(const TokenType *policy, int64 token, bool required) {
-  if (!policy->vaulted) return fpe_mask(policy, decrypt(policy, token));
-  varlena *value = vault_open(policy, fpe_vault_key(token), required);
-  return value != nullptr ? fpe_mask(policy, varlena_text(value)) : vault_text(fpe_vault_key(token));
+text *fpe_open_masked(const TokenType *type, int64 token, bool required) {
+  if (!type->vaulted) return fpe_mask(type, decrypt(type, token));
+  varlena *value = vault_open(type, fpe_vault_key(token), required);
+  return value != nullptr ? fpe_mask(type, varlena_text(value)) : vault_text(fpe_vault_key(token));
 }
 
-text *fpe_find(const TokenType *policy, std::string_view value) {
-  disclosure_tokenize_allowed(policy);
-  const std::string_view in = value_checked(policy, value.data(), value.size());
-  const bytea *key = vault_find_token(policy, vault_value(in));
+text *fpe_find(const TokenType *type, std::string_view value) {
+  disclosure_tokenize_allowed(type);
+  const std::string_view in = value_checked(type, value.data(), value.size());
+  const bytea *key = vault_find_token(type, vault_value(in));
   return key != nullptr ? vault_text(key) : nullptr;
 }
 
-int64 fpe_find(const TokenType *policy, int64 value, bool *found) {
-  disclosure_tokenize_allowed(policy);
-  const bytea *key = vault_find_token(policy, fpe_vault_value(value));
+int64 fpe_find(const TokenType *type, int64 value, bool *found) {
+  disclosure_tokenize_allowed(type);
+  const bytea *key = vault_find_token(type, fpe_vault_value(value));
   *found = key != nullptr;
   return key != nullptr ? vault_integer(key) : 0;
 }
@@ -278,9 +277,9 @@ int64 fpe_parse_integer(Oid type, std::string_view text) {
   return token;
 }
 
-int64 fpe_parse_integer_value(const TokenType *policy, std::string_view text) {
+int64 fpe_parse_integer_value(const TokenType *type, std::string_view text) {
   int64 value = 0;
-  if (!read_integer(text, value)) value_refuse(policy, kNotABigint);
+  if (!read_integer(text, value)) value_refuse(type, kNotABigint);
   return value;
 }
 

@@ -14,14 +14,14 @@ namespace redoubt::pg {
 
 // fpe_tokenize makes the token of a text in the server encoding: checks the privilege, normalises,
 // validates, encrypts, charges.  Raises 42501, 53400, 55000, 22P02.
-text *fpe_tokenize(const TokenType *policy, std::string_view value);
-int64 fpe_tokenize(const TokenType *policy, int64 value);
+text *fpe_tokenize(const TokenType *type, std::string_view value);
+int64 fpe_tokenize(const TokenType *type, int64 value);
 
 // fpe_problem tells why the type's format does not take a value, a text in the server encoding.
-Refusal fpe_problem(const TokenType *policy, std::string_view value);
+Refusal fpe_problem(const TokenType *type, std::string_view value);
 
-// fpe_check raises 22P02 unless `token` has the form of one.  A type without a policy row (a restore that
-// loads the data first) has any text for a token.
+// fpe_check raises 22P02 unless `token` has the form of one.  A type without a row in redoubt.token_type (a restore
+// that loads the data first) has any text for a token.
 void fpe_check(Oid type, std::string_view token);
 void fpe_check(Oid type, int64 token);
 
@@ -31,17 +31,17 @@ int64 fpe_accept(Oid type, int64 token);
 
 // fpe_open decrypts for a reader who has been admitted (disclosure.h).  Of a vaulted type it looks into the vault;
 // where the value is gone it returns the token, or if `required` raises what vault_open does.
-text *fpe_open(const TokenType *policy, std::string_view token, bool required);
-int64 fpe_open(const TokenType *policy, int64 token, bool required);
+text *fpe_open(const TokenType *type, std::string_view token, bool required);
+int64 fpe_open(const TokenType *type, int64 token, bool required);
 
 // fpe_open_masked likewise, masked.
-text *fpe_open_masked(const TokenType *policy, std::string_view token, bool required);
-text *fpe_open_masked(const TokenType *policy, int64 token, bool required);
+text *fpe_open_masked(const TokenType *type, std::string_view token, bool required);
+text *fpe_open_masked(const TokenType *type, int64 token, bool required);
 
 // fpe_find finds the token of a text in the server encoding, in the vault; null where it has none (of integers:
 // *found). Raises as fpe_tokenize, and 0A000 (vault.h).
-text *fpe_find(const TokenType *policy, std::string_view value);
-int64 fpe_find(const TokenType *policy, int64 value, bool *found);
+text *fpe_find(const TokenType *type, std::string_view value);
+int64 fpe_find(const TokenType *type, int64 value, bool *found);
 
 // fpe_vault_key returns what a token is in the vault.
 bytea *fpe_vault_key(std::string_view token);
@@ -52,19 +52,19 @@ std::span<const std::uint8_t> fpe_vault_value(int64 value);
 
 // fpe_reveal and fpe_reveal_masked admit, then open.
 template <typename Token>
-auto fpe_reveal(const TokenType *policy, Token token) {
-  disclosure_require(policy, Operation::reveal);
-  return fpe_open(policy, token, true);
+auto fpe_reveal(const TokenType *type, Token token) {
+  disclosure_require(type, Operation::reveal);
+  return fpe_open(type, token, true);
 }
 template <typename Token>
-text *fpe_reveal_masked(const TokenType *policy, Token token) {
-  disclosure_require(policy, Operation::masked);
-  return fpe_open_masked(policy, token, true);
+text *fpe_reveal_masked(const TokenType *type, Token token) {
+  disclosure_require(type, Operation::masked);
+  return fpe_open_masked(type, token, true);
 }
 
 // fpe_vault_all tokenizes many values of a vaulted type, in place and none of them null; the vault charges.  The caller
 // has asked disclosure_tokenize_allowed().
-void fpe_vault_all(const TokenType *policy, std::span<Datum> values);
+void fpe_vault_all(const TokenType *type, std::span<Datum> values);
 
 // fpe_utf8 turns a text in the server encoding into UTF-8, fpe_local the other way what was made here: the same memory
 // where nothing changes.
@@ -72,16 +72,16 @@ std::string_view fpe_utf8(std::string_view local);
 std::string_view fpe_local(std::string_view utf8);
 
 // fpe_mask masks a value, in UTF-8, for a reader who has been admitted.
-text *fpe_mask(const TokenType *policy, std::string_view value);
-text *fpe_mask(const TokenType *policy, int64 value);
+text *fpe_mask(const TokenType *type, std::string_view value);
+text *fpe_mask(const TokenType *type, int64 value);
 
 // fpe_corrupt raises XX001: a stored token has not the form of one.
-[[noreturn]] void fpe_corrupt(const TokenType *policy);
+[[noreturn]] void fpe_corrupt(const TokenType *type);
 
 // fpe_parse_integer reads a token that is a bigint, and the other a value; 22P02 without what bigint's own input
 // function would quote.
 int64 fpe_parse_integer(Oid type, std::string_view text);
-int64 fpe_parse_integer_value(const TokenType *policy, std::string_view text);
+int64 fpe_parse_integer_value(const TokenType *type, std::string_view text);
 
 }  // namespace redoubt::pg
 #endif

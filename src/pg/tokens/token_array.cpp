@@ -78,77 +78,77 @@ Datum integer_text(Datum value) {
   return PointerGetDatum(cstring_to_text_with_len(digits, size));
 }
 
-Oid base_of(const TokenType *policy) { return policy->is_bytes ? BYTEAOID : policy->is_integer ? INT8OID : TEXTOID; }
+Oid base_of(const TokenType *type) { return type->is_bytes ? BYTEAOID : type->is_integer ? INT8OID : TEXTOID; }
 
 // The tokens of an array are charged for together, once for an array that is evaluated twice in one statement.
 // The vault has charged for its own.
-Datum charged(const TokenType *policy, ArrayType *tokens, int values) {
-  if (policy->vaulted) PG_RETURN_ARRAYTYPE_P(tokens);
-  disclosure_tokenize_charge(policy, {reinterpret_cast<const std::uint8_t *>(tokens), VARSIZE(tokens)},
+Datum charged(const TokenType *type, ArrayType *tokens, int values) {
+  if (type->vaulted) PG_RETURN_ARRAYTYPE_P(tokens);
+  disclosure_tokenize_charge(type, {reinterpret_cast<const std::uint8_t *>(tokens), VARSIZE(tokens)},
                              static_cast<uint32>(values));
   PG_RETURN_ARRAYTYPE_P(tokens);
 }
 
 // Sealed types of which the vault has no part: arrays of these are read and made element by element.
-bool is_sealed(const TokenType *policy) { return policy->format == nullptr && !policy->vaulted; }
+bool is_sealed(const TokenType *type) { return type->format == nullptr && !type->vaulted; }
 
 std::span<std::uint8_t> add_bytes(VarlenaArrayMaker &to, std::size_t size) {
   return {reinterpret_cast<std::uint8_t *>(to.add(size)), size};
 }
 
 // The value of an element of the type's base.
-Plaintext plaintext_of(const TokenType *policy, const varlena *element) {
-  if (policy->is_bytes) return {varlena_bytes(element), varlena_bytes(element)};
+Plaintext plaintext_of(const TokenType *type, const varlena *element) {
+  if (type->is_bytes) return {varlena_bytes(element), varlena_bytes(element)};
   const std::string_view given = varlena_text(element);
-  return token_plaintext(policy, given.data(), given.size());
+  return token_plaintext(type, given.data(), given.size());
 }
 
 // t(b[]).  A text in the form of a token is one, as for single values.
-Datum seal_all(const TokenType *policy, ArrayType *values) {
-  VarlenaArrayMaker to(values, policy->type, kTokenOverhead + kTokenNonceSize);
+Datum seal_all(const TokenType *type, ArrayType *values) {
+  VarlenaArrayMaker to(values, type->type, kTokenOverhead + kTokenNonceSize);
   int sealed = 0;
   for (VarlenaArrayReader from(values); from.left() > 0;) {
     CHECK_FOR_INTERRUPTS();
     const varlena *element = from.next();
-    if (!policy->is_bytes && token_has_prefix(varlena_text(element))) {
-      to.add(varlena_text(token_from_text_form(policy->type, varlena_text(element))));
+    if (!type->is_bytes && token_has_prefix(varlena_text(element))) {
+      to.add(varlena_text(token_from_text_form(type->type, varlena_text(element))));
       continue;
     }
     const std::size_t size = varlena_bytes(element).size();
     if (sealed == 0 || size == 0)
-      sealed += token_allowed(policy, size) ? 1 : 0;
+      sealed += token_allowed(type, size) ? 1 : 0;
     else
       ++sealed;
-    const Plaintext value = plaintext_of(policy, element);
-    token_seal(policy, value, add_bytes(to, token_sealed_size(policy, value)));
+    const Plaintext value = plaintext_of(type, element);
+    token_seal(type, value, add_bytes(to, token_sealed_size(type, value)));
   }
-  return charged(policy, to.finish(), sealed);
+  return charged(type, to.finish(), sealed);
 }
 
 // tokenize(text[], regtype): tokens in text form.
-Datum seal_all_as(const TokenType *policy, ArrayType *values) {
-  disclosure_tokenize_allowed(policy);
+Datum seal_all_as(const TokenType *type, ArrayType *values) {
+  disclosure_tokenize_allowed(type);
   VarlenaArrayMaker to(values, TEXTOID, kTokenPrefix.size() + kTokenOverhead + kTokenNonceSize);
   int sealed = 0;
   for (VarlenaArrayReader from(values); from.left() > 0; ++sealed) {
     CHECK_FOR_INTERRUPTS();
-    const Plaintext value = plaintext_of(policy, from.next()).normal_only();
-    const std::size_t size = token_sealed_size(policy, value);
+    const Plaintext value = plaintext_of(type, from.next()).normal_only();
+    const std::size_t size = token_sealed_size(type, value);
     auto *token = static_cast<std::uint8_t *>(palloc(size));
-    token_seal(policy, value, {token, size});
+    token_seal(type, value, {token, size});
     const std::size_t text_size = token_text_size(size);
     (void)token_to_text({token, size}, {to.add(text_size), text_size});
     pfree(token);
   }
-  return charged(policy, to.finish(), sealed);
+  return charged(type, to.finish(), sealed);
 }
 
 // The tokens of an array of their text forms.  22P02 unless all are well-formed.
-ArrayType *parse_all(const TokenType *policy, ArrayType *texts) {
-  VarlenaArrayMaker to(texts, policy->type);
+ArrayType *parse_all(const TokenType *type, ArrayType *texts) {
+  VarlenaArrayMaker to(texts, type->type);
   for (VarlenaArrayReader from(texts); from.left() > 0;) {
     CHECK_FOR_INTERRUPTS();
-    bytea *token = token_from_text_form(policy->type, varlena_text(from.next()));
+    bytea *token = token_from_text_form(type->type, varlena_text(from.next()));
     to.add(varlena_text(token));
     pfree(token);
   }
@@ -156,19 +156,19 @@ ArrayType *parse_all(const TokenType *policy, ArrayType *texts) {
 }
 
 // detokenize(t[]) and mask(t[]), in an array of `element`.
-Datum open_all_sealed(const TokenType *policy, Operation op, ArrayType *tokens, Oid element) {
-  disclosure_require(policy, op, static_cast<uint32>(array_count(tokens)));
+Datum open_all_sealed(const TokenType *type, Operation op, ArrayType *tokens, Oid element) {
+  disclosure_require(type, op, static_cast<uint32>(array_count(tokens)));
   VarlenaArrayMaker to(tokens, element);
-  const bool as_kept = op != Operation::masked && (policy->is_bytes || GetDatabaseEncoding() == PG_UTF8);
+  const bool as_kept = op != Operation::masked && (type->is_bytes || GetDatabaseEncoding() == PG_UTF8);
   for (VarlenaArrayReader from(tokens); from.left() > 0;) {
     CHECK_FOR_INTERRUPTS();
     const auto *token = reinterpret_cast<const bytea *>(from.next());
     if (as_kept) {
-      const TokenView view = token_view(policy, token);
-      to.shorten(token_open_into(policy, view, add_bytes(to, view.ciphertext.size())));
+      const TokenView view = token_view(type, token);
+      to.shorten(token_open_into(type, view, add_bytes(to, view.ciphertext.size())));
       continue;
     }
-    varlena *value = op == Operation::masked ? token_open_masked(policy, token, true) : token_open(policy, token, true);
+    varlena *value = op == Operation::masked ? token_open_masked(type, token, true) : token_open(type, token, true);
     to.add(varlena_text(value));
     pfree(value);
   }
@@ -176,113 +176,113 @@ Datum open_all_sealed(const TokenType *policy, Operation op, ArrayType *tokens, 
 }
 
 // Tokens of a vaulted type, which charges for them.
-void vault_all(const TokenType *policy, std::span<Datum> values, bool transparent) {
+void vault_all(const TokenType *type, std::span<Datum> values, bool transparent) {
   auto *plain = static_cast<Datum *>(palloc(sizeof(Datum) * values.size()));
   auto *index = static_cast<int *>(palloc(sizeof(int) * values.size()));
   std::size_t count = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
     CHECK_FOR_INTERRUPTS();
     const std::string_view given = view_of(values[i]);
-    if (transparent && !policy->is_bytes && token_has_prefix(given)) {
-      values[i] = PointerGetDatum(token_from_text_form(policy->type, given));
+    if (transparent && !type->is_bytes && token_has_prefix(given)) {
+      values[i] = PointerGetDatum(token_from_text_form(type->type, given));
       continue;
     }
-    if (count == 0) disclosure_tokenize_allowed(policy);
+    if (count == 0) disclosure_tokenize_allowed(type);
     const std::span<const std::uint8_t> value =
-        policy->is_bytes && transparent ? std::span(reinterpret_cast<const std::uint8_t *>(given.data()), given.size())
-                                        : token_plaintext(policy, given.data(), given.size()).normal;
+        type->is_bytes && transparent ? std::span(reinterpret_cast<const std::uint8_t *>(given.data()), given.size())
+                                      : token_plaintext(type, given.data(), given.size()).normal;
     index[count] = static_cast<int>(i);
     plain[count++] = PointerGetDatum(plaintext_copy(value));
   }
-  vault_tokenize_all(policy, {plain, count});
+  vault_tokenize_all(type, {plain, count});
   for (std::size_t i = 0; i < count; ++i)
     values[static_cast<std::size_t>(index[i])] =
         PointerGetDatum(token_of_vault_key(reinterpret_cast<const bytea *>(DatumGetPointer(plain[i]))));
 }
 
 // Opens tokens, masked or plain, for a reader who has been admitted.
-void open_all(const TokenType *policy, Operation op, std::span<Datum> tokens) {
-  if (policy->format != nullptr) return fpe_open_all(policy, op, tokens);
+void open_all(const TokenType *type, Operation op, std::span<Datum> tokens) {
+  if (type->format != nullptr) return fpe_open_all(type, op, tokens);
   for (Datum &token : tokens) {
     CHECK_FOR_INTERRUPTS();
     const auto *sealed = reinterpret_cast<const bytea *>(DatumGetPointer(token));
-    token = op == Operation::masked ? PointerGetDatum(token_open_masked(policy, sealed, true))
-                                    : PointerGetDatum(token_open(policy, sealed, true));
+    token = op == Operation::masked ? PointerGetDatum(token_open_masked(type, sealed, true))
+                                    : PointerGetDatum(token_open(type, sealed, true));
   }
 }
 
 // Values, plain or masked, of tokens of a type that fpe_array takes whole; both are texts.
-Datum reveal_texts(const TokenType *policy, Operation op, ArrayType *tokens) {
-  disclosure_require(policy, op, static_cast<uint32>(array_count(tokens)));
-  PG_RETURN_ARRAYTYPE_P(fpe_array_open(policy, op, tokens, TEXTOID));
+Datum reveal_texts(const TokenType *type, Operation op, ArrayType *tokens) {
+  disclosure_require(type, op, static_cast<uint32>(array_count(tokens)));
+  PG_RETURN_ARRAYTYPE_P(fpe_array_open(type, op, tokens, TEXTOID));
 }
 
 // Their tokens, in an array of `element`.
-Datum tokenize_texts(const TokenType *policy, ArrayType *values, Oid element) {
-  disclosure_tokenize_allowed(policy);
-  return charged(policy, fpe_array_tokenize(policy, values, element), array_count(values));
+Datum tokenize_texts(const TokenType *type, ArrayType *values, Oid element) {
+  disclosure_tokenize_allowed(type);
+  return charged(type, fpe_array_tokenize(type, values, element), array_count(values));
 }
 
 // detokenize(t[]) and mask(t[])
 Datum reveal(FunctionCallInfo fcinfo, Operation op) {
-  const TokenType *policy = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::argument)));
-  if (fpe_array_texts(policy)) return reveal_texts(policy, op, PG_GETARG_ARRAYTYPE_P(0));
-  const Oid element = op == Operation::masked ? TEXTOID : base_of(policy);
-  if (is_sealed(policy)) return open_all_sealed(policy, op, PG_GETARG_ARRAYTYPE_P(0), element);
+  const TokenType *type = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::argument)));
+  if (fpe_array_texts(type)) return reveal_texts(type, op, PG_GETARG_ARRAYTYPE_P(0));
+  const Oid element = op == Operation::masked ? TEXTOID : base_of(type);
+  if (is_sealed(type)) return open_all_sealed(type, op, PG_GETARG_ARRAYTYPE_P(0), element);
   const Elements elements = take_apart(fcinfo);
-  disclosure_require(policy, op, static_cast<uint32>(elements.count));
-  open_all(policy, op, elements.values());
+  disclosure_require(type, op, static_cast<uint32>(elements.count));
+  open_all(type, op, elements.values());
   PG_RETURN_ARRAYTYPE_P(put_together(elements, element));
 }
 
 // A token in a text as the token itself.  22P02 unless it has the form of one.
-Datum parse_token(const TokenType *policy, Datum value) {
+Datum parse_token(const TokenType *type, Datum value) {
   const std::string_view given = view_of(value);
-  if (policy->format == nullptr) return PointerGetDatum(token_from_text_form(policy->type, given));
-  if (policy->is_integer) return Int64GetDatum(fpe_accept(policy->type, fpe_parse_integer(policy->type, given)));
-  fpe_check(policy->type, given);
+  if (type->format == nullptr) return PointerGetDatum(token_from_text_form(type->type, given));
+  if (type->is_integer) return Int64GetDatum(fpe_accept(type->type, fpe_parse_integer(type->type, given)));
+  fpe_check(type->type, given);
   return value;
 }
 
 // detokenize(text[], regtype) and mask(text[], regtype)
 Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
-  if (fpe_array_texts(policy)) {
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
+  if (fpe_array_texts(type)) {
     ArrayType *tokens = PG_GETARG_ARRAYTYPE_P(0);
-    fpe_array_check(policy, tokens);
-    return reveal_texts(policy, op, tokens);
+    fpe_array_check(type, tokens);
+    return reveal_texts(type, op, tokens);
   }
-  if (is_sealed(policy)) return open_all_sealed(policy, op, parse_all(policy, PG_GETARG_ARRAYTYPE_P(0)), TEXTOID);
+  if (is_sealed(type)) return open_all_sealed(type, op, parse_all(type, PG_GETARG_ARRAYTYPE_P(0)), TEXTOID);
   const Elements elements = take_apart(fcinfo);
-  for (Datum &value : elements.values()) value = parse_token(policy, value);
-  disclosure_require(policy, op, static_cast<uint32>(elements.count));
-  open_all(policy, op, elements.values());
-  if (policy->is_integer && op != Operation::masked)
+  for (Datum &value : elements.values()) value = parse_token(type, value);
+  disclosure_require(type, op, static_cast<uint32>(elements.count));
+  open_all(type, op, elements.values());
+  if (type->is_integer && op != Operation::masked)
     for (Datum &value : elements.values()) value = integer_text(value);
   PG_RETURN_ARRAYTYPE_P(put_together(elements, TEXTOID));
 }
 
 // tokenize(text[], regtype)
-Datum tokenize_as(FunctionCallInfo fcinfo, const TokenType *policy) {
-  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
-  if (is_sealed(policy)) return seal_all_as(policy, PG_GETARG_ARRAYTYPE_P(0));
+Datum tokenize_as(FunctionCallInfo fcinfo, const TokenType *type) {
+  if (fpe_array_texts(type)) return tokenize_texts(type, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
+  if (is_sealed(type)) return seal_all_as(type, PG_GETARG_ARRAYTYPE_P(0));
   const Elements elements = take_apart(fcinfo);
   const std::span<Datum> values = elements.values();
-  disclosure_tokenize_allowed(policy);
-  if (policy->format == nullptr) {
-    vault_all(policy, values, false);
+  disclosure_tokenize_allowed(type);
+  if (type->format == nullptr) {
+    vault_all(type, values, false);
     for (Datum &value : values) {
       const auto *token = reinterpret_cast<const bytea *>(DatumGetPointer(value));
-      value = CStringGetTextDatum(token_text_form(policy->type, token));
+      value = CStringGetTextDatum(token_text_form(type->type, token));
     }
   } else {
-    if (policy->is_integer)
-      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer_value(policy, view_of(value)));
-    fpe_make_all(policy, values);
-    if (policy->is_integer)
+    if (type->is_integer)
+      for (Datum &value : values) value = Int64GetDatum(fpe_parse_integer_value(type, view_of(value)));
+    fpe_make_all(type, values);
+    if (type->is_integer)
       for (Datum &value : values) value = integer_text(value);
   }
-  return charged(policy, put_together(elements, TEXTOID), elements.count);
+  return charged(type, put_together(elements, TEXTOID), elements.count);
 }
 
 }  // namespace
@@ -291,17 +291,17 @@ Datum tokenize_as(FunctionCallInfo fcinfo, const TokenType *policy) {
 // t(b[]) -> t[]
 REDOUBT_FUNCTION(redoubt_tokenize_array) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::result)));
-  if (fpe_array_texts(policy)) return tokenize_texts(policy, PG_GETARG_ARRAYTYPE_P(0), policy->type);
-  if (is_sealed(policy)) return seal_all(policy, PG_GETARG_ARRAYTYPE_P(0));
+  const TokenType *type = token_type_require(get_element_type(called_token_type(fcinfo, CallSite::result)));
+  if (fpe_array_texts(type)) return tokenize_texts(type, PG_GETARG_ARRAYTYPE_P(0), type->type);
+  if (is_sealed(type)) return seal_all(type, PG_GETARG_ARRAYTYPE_P(0));
   const Elements elements = take_apart(fcinfo);
-  if (policy->format == nullptr) {
-    vault_all(policy, elements.values(), true);
+  if (type->format == nullptr) {
+    vault_all(type, elements.values(), true);
   } else {
-    disclosure_tokenize_allowed(policy);
-    fpe_make_all(policy, elements.values());
+    disclosure_tokenize_allowed(type);
+    fpe_make_all(type, elements.values());
   }
-  return charged(policy, put_together(elements, policy->type), elements.count);
+  return charged(type, put_together(elements, type->type), elements.count);
 }
 
 REDOUBT_FUNCTION(redoubt_detokenize_array) { return redoubt::pg::reveal(fcinfo, redoubt::pg::Operation::reveal); }
@@ -311,23 +311,23 @@ REDOUBT_FUNCTION(redoubt_mask_array) { return redoubt::pg::reveal(fcinfo, redoub
 // tokenize(text[], regtype) -> text[]
 REDOUBT_FUNCTION(redoubt_tokenize_array_as) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
-  if (policy->vaulted)  // as tokenize(text, regtype) does
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
+  if (type->vaulted)  // as tokenize(text, regtype) does
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("the vaulted token type %s has to be a constant in tokenize()", policy->name),
+             errmsg("the vaulted token type %s has to be a constant in tokenize()", type->name),
              errhint("redoubt.vault_token(values, type) takes any expression for the type."), errhidestmt(true)));
-  return tokenize_as(fcinfo, policy);
+  return tokenize_as(fcinfo, type);
 }
 
 // vault_token(text[], regtype) -> text[]
 REDOUBT_FUNCTION(redoubt_vault_token_array) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_argument(PG_GETARG_OID(1));
-  if (!policy->vaulted)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a vaulted token type", policy->name),
+  const TokenType *type = token_type_argument(PG_GETARG_OID(1));
+  if (!type->vaulted)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a vaulted token type", type->name),
                     errhint("redoubt.tokenize(values, type) takes every type."), errhidestmt(true)));
-  return tokenize_as(fcinfo, policy);
+  return tokenize_as(fcinfo, type);
 }
 
 REDOUBT_FUNCTION(redoubt_detokenize_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::reveal); }

@@ -35,29 +35,29 @@ bytea *input(Oid type, const char *text, std::size_t length) {
 
 // Literals become values while a statement is parsed, planned or searches: no time to write a vault.
 bytea *literal(Oid type, const char *text, std::size_t length) {
-  const TokenType *policy = token_has_prefix({text, length}) ? nullptr : token_type_require(type);
-  if (policy != nullptr && policy->vaulted) {
+  const TokenType *token_type = token_has_prefix({text, length}) ? nullptr : token_type_require(type);
+  if (token_type != nullptr && token_type->vaulted) {
     log_guard_mark();
     ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                    errmsg("a literal of token type %s is no token", policy->name),
+                    errmsg("a literal of token type %s is no token", token_type->name),
                     errhint("redoubt.tokenize(value, '%s') makes the token of a value; %s_find(value) finds it.",
-                            policy->name, policy->name),
+                            token_type->name, token_type->name),
                     errhidestmt(true)));
   }
   return input(type, text, length);
 }
 
 // What redoubt.reveal comes to for this type, here and now, before any limit.
-Reveal wanted_reveal(Oid type, const TokenType **policy) {
+Reveal wanted_reveal(Oid type, const TokenType **token_type) {
   const auto wanted = static_cast<Reveal>(setting_reveal);
   if (wanted == Reveal::token || !delivery_to_reader()) return Reveal::token;
-  *policy = token_type_require(type);
+  *token_type = token_type_require(type);
   if (wanted != Reveal::automatic) {
-    gate_require_implicit(*policy, wanted == Reveal::plain ? Privilege::reveal : Privilege::masked);
+    gate_require_implicit(*token_type, wanted == Reveal::plain ? Privilege::reveal : Privilege::masked);
     return wanted;
   }
-  if (gate_allows_implicit(*policy, Privilege::reveal)) return Reveal::plain;
-  if (gate_allows_implicit(*policy, Privilege::masked)) return Reveal::masked;
+  if (gate_allows_implicit(*token_type, Privilege::reveal)) return Reveal::plain;
+  if (gate_allows_implicit(*token_type, Privilege::masked)) return Reveal::masked;
   return Reveal::token;
 }
 
@@ -65,17 +65,17 @@ Reveal wanted_reveal(Oid type, const TokenType **policy) {
 
 // A limit that degrades turns plain into masked, if the role may see that, and
 // masked into a token.
-Reveal token_io_output_form(Oid type, const TokenType **policy) {
-  const Reveal wanted = wanted_reveal(type, policy);
+Reveal token_io_output_form(Oid type, const TokenType **token_type) {
+  const Reveal wanted = wanted_reveal(type, token_type);
   if (wanted == Reveal::token) {
     // Rows out of a tuple store passed no read meter.
     if (shared_memory_ready() && delivery_from_store() && !delivery_store_is_paid() && token_type_find(type) != nullptr)
       limits_charge(type, Operation::read, 1);
     return Reveal::token;
   }
-  if (wanted == Reveal::plain && disclosure_charge_or_degrade(*policy, Operation::reveal)) return Reveal::plain;
-  if ((wanted == Reveal::masked || gate_allows_implicit(*policy, Privilege::masked)) &&
-      disclosure_charge_or_degrade(*policy, Operation::masked))
+  if (wanted == Reveal::plain && disclosure_charge_or_degrade(*token_type, Operation::reveal)) return Reveal::plain;
+  if ((wanted == Reveal::masked || gate_allows_implicit(*token_type, Privilege::masked)) &&
+      disclosure_charge_or_degrade(*token_type, Operation::masked))
     return Reveal::masked;
   limits_charge(type, Operation::read, 1);  // no read meter charged what was to be revealed
   return Reveal::token;
@@ -91,27 +91,27 @@ void type_refuse(Oid type, const char *what, const char *hint) {
 }
 
 const TokenType *token_type_argument(Oid type) {
-  const TokenType *policy = token_type_find(type);
-  if (policy == nullptr) type_refuse(type, "a token type", "redoubt.token_types lists the token types.");
-  if (policy->is_bytes)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("token type %s is not of base text", policy->name),
+  const TokenType *token_type = token_type_find(type);
+  if (token_type == nullptr) type_refuse(type, "a token type", "redoubt.token_types lists the token types.");
+  if (token_type->is_bytes)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("token type %s is not of base text", token_type->name),
                     errhidestmt(true)));
-  return policy;
+  return token_type;
 }
 
 namespace {
 
 // The output function's text: token, masked or plain.
 char *output(Oid type, const bytea *token) {
-  const TokenType *policy = nullptr;
-  switch (token_io_output_form(type, &policy)) {
+  const TokenType *token_type = nullptr;
+  switch (token_io_output_form(type, &token_type)) {
     case Reveal::masked:
-      if (const text *masked = token_open_masked(policy, token, false)) return text_to_cstring(masked);
+      if (const text *masked = token_open_masked(token_type, token, false)) return text_to_cstring(masked);
       return token_text_form(type, token);  // gone from the vault
     case Reveal::plain: {
-      varlena *value = token_open(policy, token, false);
+      varlena *value = token_open(token_type, token, false);
       if (value == nullptr) return token_text_form(type, token);
-      if (policy->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
+      if (token_type->is_bytes) return DatumGetCString(DirectFunctionCall1(byteaout, PointerGetDatum(value)));
       return text_to_cstring(value);
     }
     default:
@@ -127,11 +127,11 @@ REDOUBT_FUNCTION(redoubt_token_in) {
   const char *text = PG_GETARG_CSTRING(0);
   const Oid type = called_token_type(fcinfo, CallSite::result);
   if (compat_wants_soft_errors(fcinfo)) {
-    const TokenType *policy = token_type_require(type);
-    const redoubt::Refusal problem = token_problem(policy, text);
-    if (!problem.ok() && (problem.absolute || !policy->keeps_invalid)) {
+    const TokenType *token_type = token_type_require(type);
+    const redoubt::Refusal problem = token_problem(token_type, text);
+    if (!problem.ok() && (problem.absolute || !token_type->keeps_invalid)) {
       log_guard_mark();
-      value_refuse_softly(policy, problem, fcinfo->context);
+      value_refuse_softly(token_type, problem, fcinfo->context);
       PG_RETURN_NULL();
     }
   }
@@ -180,20 +180,20 @@ REDOUBT_FUNCTION(redoubt_tokenize_bpchar) {
 // The cast from bytea: always plaintext.
 REDOUBT_FUNCTION(redoubt_tokenize_bytes) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_require(called_token_type(fcinfo, CallSite::result));
-  PG_RETURN_BYTEA_P(token_of_bytes(policy, varlena_bytes(PG_GETARG_BYTEA_PP(0))));
+  const TokenType *type = token_type_require(called_token_type(fcinfo, CallSite::result));
+  PG_RETURN_BYTEA_P(token_of_bytes(type, varlena_bytes(PG_GETARG_BYTEA_PP(0))));
 }
 
 REDOUBT_FUNCTION(redoubt_detokenize) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_require(called_token_type(fcinfo, CallSite::argument));
-  PG_RETURN_POINTER(token_reveal(policy, PG_GETARG_BYTEA_PP(0)));
+  const TokenType *type = token_type_require(called_token_type(fcinfo, CallSite::argument));
+  PG_RETURN_POINTER(token_reveal(type, PG_GETARG_BYTEA_PP(0)));
 }
 
 REDOUBT_FUNCTION(redoubt_mask) {
   using namespace redoubt::pg;
-  const TokenType *policy = token_type_require(called_token_type(fcinfo, CallSite::argument));
-  PG_RETURN_TEXT_P(token_reveal_masked(policy, PG_GETARG_BYTEA_PP(0)));
+  const TokenType *type = token_type_require(called_token_type(fcinfo, CallSite::argument));
+  PG_RETURN_TEXT_P(token_reveal_masked(type, PG_GETARG_BYTEA_PP(0)));
 }
 
 // token_info(anyelement) -> (type, key, key_version, form, bytes): what a token
@@ -201,30 +201,31 @@ REDOUBT_FUNCTION(redoubt_mask) {
 REDOUBT_FUNCTION(redoubt_token_info) {
   using namespace redoubt::pg;
   const Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));  // of a domain, the token type below it
-  const TokenType *policy = token_type_find(type);
-  if (policy == nullptr)
+  const TokenType *token_type = token_type_find(type);
+  if (token_type == nullptr)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a token type", format_type_be(type)),
                     errhint("redoubt.token_types lists the token types.")));
   TupleDesc descriptor = nullptr;
   if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
     elog(ERROR, "return type must be a row");
   bool nulls[5] = {};
-  if (policy->format != nullptr) {
-    const Datum size = policy->is_integer ? sizeof(int64) : VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(0));
-    nulls[2] = policy->vaulted;  // the vault knows the version
-    const char *form = policy->vaulted ? "vaulted" : "format-preserving";
-    Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)),
-                      Int32GetDatum(policy->key_version), CStringGetTextDatum(form),
+  if (token_type->format != nullptr) {
+    const Datum size = token_type->is_integer ? sizeof(int64) : VARSIZE_ANY_EXHDR(PG_GETARG_BYTEA_PP(0));
+    nulls[2] = token_type->vaulted;  // the vault knows the version
+    const char *form = token_type->vaulted ? "vaulted" : "format-preserving";
+    Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(token_type->key)),
+                      Int32GetDatum(token_type->key_version), CStringGetTextDatum(form),
                       Int32GetDatum(static_cast<int32>(size))};
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
   }
   const bytea *token = PG_GETARG_BYTEA_PP(0);
   const auto view = redoubt::token_parse(varlena_bytes(token));
   if (!view.ok())
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", policy->name)));
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("corrupt token in a value of type %s", token_type->name)));
   nulls[2] = view->vaulted;
   const char *form = view->vaulted ? "vaulted" : view->randomised ? "randomised" : "deterministic";
-  Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(policy->key)), Int32GetDatum(view->key_version),
-                    CStringGetTextDatum(form), Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
+  Datum values[] = {ObjectIdGetDatum(type), CStringGetTextDatum(NameStr(token_type->key)),
+                    Int32GetDatum(view->key_version), CStringGetTextDatum(form),
+                    Int32GetDatum(static_cast<int32>(VARSIZE_ANY_EXHDR(token)))};
   PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls)));
 }

@@ -11,14 +11,14 @@ namespace redoubt::pg {
 
 // token_io_output_form decides what an output function shows, token, masked or plain,
 // and has charged and recorded it when it returns: what redoubt.reveal comes to
-// for the type here and now, less where a limit degrades it.  Sets *policy
+// for the type here and now, less where a limit degrades it.  Sets *token_type
 // unless it is token.  Raises 42501, 53400, 55000 or 58030.
-Reveal token_io_output_form(Oid type, const TokenType **policy);
+Reveal token_io_output_form(Oid type, const TokenType **token_type);
 
 // type_refuse raises 42809 for a type that is not `what` ("a token type"), 42704 for an OID that is of no type.
 [[noreturn]] void type_refuse(Oid type, const char *what, const char *hint);
 
-// token_type_argument is the policy of the type that tokenize, detokenize and mask for text
+// token_type_argument is the token type that tokenize, detokenize and mask for text
 // columns are given; 42809 unless it is a token type of base text or bigint.
 const TokenType *token_type_argument(Oid type);
 

@@ -82,18 +82,18 @@ struct Examined {
   Refusal refusal;
 };
 
-bool matches_pattern(const TokenType *policy, std::string_view value) {
-  if (policy->pattern == nullptr) return true;
+bool matches_pattern(const TokenType *type, std::string_view value) {
+  if (type->pattern == nullptr) return true;
   char *local = pg_any_to_server(value.data(), static_cast<int>(value.size()), PG_UTF8);
   const auto length = local == value.data() ? static_cast<int>(value.size()) : static_cast<int>(strlen(local));
-  return RE_compile_and_execute(policy->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
+  return RE_compile_and_execute(type->pattern, local, length, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
 }
 
-Examined examine(const TokenType *policy, const char *text, std::size_t length) {
+Examined examine(const TokenType *type, const char *text, std::size_t length) {
   // ASCII is the same in every encoding, and what these normalisers leave of most of it lies there already.
-  const NormalizeKind kind = policy->normalize.kind;
+  const NormalizeKind kind = type->normalize.kind;
   const std::string_view given(text, length);
-  if (policy->pattern == nullptr) {
+  if (type->pattern == nullptr) {
     if (kind == NormalizeKind::email && email_is_normal(given)) return {given, given, {}};
     if ((kind == NormalizeKind::none || kind == NormalizeKind::trim) && is_ascii(given))
       return {kind == NormalizeKind::trim ? trim_white_space(given) : given, given, {}};
@@ -102,16 +102,16 @@ Examined examine(const TokenType *policy, const char *text, std::size_t length) 
   Examined found = {{}, {utf8, utf8 == text ? length : strlen(utf8)}, {}};
   // Composing may make three bytes of one; a phone number gains its calling code.
   std::string &buffer = plaintext_buffer(PlaintextStep::value, 3 * found.typed.size() + 16);
-  found.refusal = normalize(policy->normalize, found.typed, server_nfc, buffer);
+  found.refusal = normalize(type->normalize, found.typed, server_nfc, buffer);
   found.normal = found.refusal.ok() ? std::string_view(buffer) : found.typed;
-  if (found.refusal.ok() && !matches_pattern(policy, found.normal))
+  if (found.refusal.ok() && !matches_pattern(type, found.normal))
     found.refusal = {Status::refused, 0, "it does not match the type's pattern"};
   return found;
 }
 
-Examined examine_or_refuse(const TokenType *policy, const char *text, std::size_t length) {
-  const Examined found = examine(policy, text, length);
-  if (!found.refusal.ok() && (found.refusal.absolute || !policy->keeps_invalid)) value_refuse(policy, found.refusal);
+Examined examine_or_refuse(const TokenType *type, const char *text, std::size_t length) {
+  const Examined found = examine(type, text, length);
+  if (!found.refusal.ok() && (found.refusal.absolute || !type->keeps_invalid)) value_refuse(type, found.refusal);
   return found;
 }
 
@@ -121,7 +121,7 @@ std::span<const std::uint8_t> bytes_of(std::string_view text) {
 
 // bytea from its text form.  What byteain would quote of a bad one is refused
 // before: 22P02 instead of a message that holds a digit of the value.
-const bytea *parse_bytes(const TokenType *policy, std::string_view text) {
+const bytea *parse_bytes(const TokenType *type, std::string_view text) {
   if (text.starts_with("\\x")) {
     std::size_t digits = 0;
     for (std::size_t i = 2; i < text.size(); ++i) {
@@ -129,17 +129,17 @@ const bytea *parse_bytes(const TokenType *policy, std::string_view text) {
       if (isxdigit(c) != 0)
         ++digits;
       else if (digits % 2 != 0 || (c != ' ' && c != '\n' && c != '\t' && c != '\r'))
-        value_refuse(policy, {Status::malformed, i + 1, "invalid hexadecimal digit"});
+        value_refuse(type, {Status::malformed, i + 1, "invalid hexadecimal digit"});
     }
-    if (digits % 2 != 0) value_refuse(policy, {Status::malformed, 0, "odd number of hexadecimal digits"});
+    if (digits % 2 != 0) value_refuse(type, {Status::malformed, 0, "odd number of hexadecimal digits"});
   }
   return DatumGetByteaPP(DirectFunctionCall1(byteain, CStringGetDatum(pnstrdup(text.data(), text.size()))));
 }
 
 // Sixteen random bytes for a randomised token, none else.
-std::span<const std::uint8_t> fresh_nonce(const TokenType *policy, std::span<std::uint8_t, kTokenNonceSize> room) {
+std::span<const std::uint8_t> fresh_nonce(const TokenType *type, std::span<std::uint8_t, kTokenNonceSize> room) {
   static constinit RandomPool *pool = nullptr;  // never freed: no static destructors
-  if (policy->deterministic) return {};
+  if (type->deterministic) return {};
   if (pool == nullptr) pool = new RandomPool();
   if (!pool->fill(room, MyProcPid))
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("OpenSSL has no randomness"), errhidestmt(true)));
@@ -147,31 +147,31 @@ std::span<const std::uint8_t> fresh_nonce(const TokenType *policy, std::span<std
 }
 
 // The token of a value.  Privilege and form were checked; the caller charges.
-bytea *seal(const TokenType *policy, const Plaintext &value) {
-  if (policy->vaulted) return token_of_vault_key(vault_tokenize(policy, value.normal));
-  const std::size_t size = token_sealed_size(policy, value);
+bytea *seal(const TokenType *type, const Plaintext &value) {
+  if (type->vaulted) return token_of_vault_key(vault_tokenize(type, value.normal));
+  const std::size_t size = token_sealed_size(type, value);
   auto *token = static_cast<bytea *>(palloc(VARHDRSZ + size));
   SET_VARSIZE(token, VARHDRSZ + size);
-  token_seal(policy, value, {reinterpret_cast<std::uint8_t *>(VARDATA(token)), size});
+  token_seal(type, value, {reinterpret_cast<std::uint8_t *>(VARDATA(token)), size});
   return token;
 }
 
-bytea *charged(const TokenType *policy, bytea *token) {
-  if (policy->vaulted) return token;  // the vault has charged, before it was written
-  disclosure_tokenize_charge(policy, varlena_bytes(token).subspan(kTokenHeaderSize, 16));  // V
+bytea *charged(const TokenType *type, bytea *token) {
+  if (type->vaulted) return token;  // the vault has charged, before it was written
+  disclosure_tokenize_charge(type, varlena_bytes(token).subspan(kTokenHeaderSize, 16));  // V
   return token;
 }
 
 // Opens a token into a fresh varlena.  The caller has been admitted.
-varlena *open_token(const TokenType *policy, const bytea *token, bool required) {
-  if (policy->vaulted) {
-    const varlena *value = vault_open(policy, token_vault_key(policy, token), required);
+varlena *open_token(const TokenType *type, const bytea *token, bool required) {
+  if (type->vaulted) {
+    const varlena *value = vault_open(type, token_vault_key(type, token), required);
     return value != nullptr ? vault_bytes(varlena_bytes(value)) : nullptr;  // whoever asked may free its result
   }
-  const TokenView view = token_view(policy, token);
+  const TokenView view = token_view(type, token);
   const std::size_t room = view.ciphertext.size();
   auto *value = static_cast<varlena *>(palloc(VARHDRSZ + room));
-  const std::size_t size = token_open_into(policy, view, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), room});
+  const std::size_t size = token_open_into(type, view, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), room});
   SET_VARSIZE(value, VARHDRSZ + size);
   return value;
 }
@@ -190,78 +190,77 @@ text *to_server_text(varlena *utf8) {
 namespace {
 
 // Is the value sealed under an IV of its own, beside that of its normal form?
-bool is_sealed_as_typed(const TokenType *policy, const Plaintext &value) {
-  return policy->deterministic && !std::ranges::equal(value.normal, value.typed);
+bool is_sealed_as_typed(const TokenType *type, const Plaintext &value) {
+  return type->deterministic && !std::ranges::equal(value.normal, value.typed);
 }
 
 }  // namespace
 
-std::size_t token_sealed_size(const TokenType *policy, const Plaintext &value) {
-  const std::size_t sealed = is_sealed_as_typed(policy, value)
+std::size_t token_sealed_size(const TokenType *type, const Plaintext &value) {
+  const std::size_t sealed = is_sealed_as_typed(type, value)
                                  ? kTokenTypedOverhead + value.typed.size()
-                                 : TokenSealer::sealed_size(value.typed.size(), !policy->deterministic);
+                                 : TokenSealer::sealed_size(value.typed.size(), !type->deterministic);
   if (sealed > MaxAllocSize - VARHDRSZ)
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", policy->name),
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("value too long for token type %s", type->name),
                     errhidestmt(true)));
   return sealed;
 }
 
-void token_seal(const TokenType *policy, const Plaintext &value, std::span<std::uint8_t> out) {
+void token_seal(const TokenType *type, const Plaintext &value, std::span<std::uint8_t> out) {
   std::array<std::uint8_t, kTokenNonceSize> room;
-  const std::span<const std::uint8_t> nonce = fresh_nonce(policy, room);
-  TokenSealer *sealer = keys_sealer(policy, 0);
-  const Status status = is_sealed_as_typed(policy, value)
-                            ? sealer->seal_typed(value.normal, value.typed, out)
-                            : sealer->seal(value.typed, !policy->deterministic, nonce, out);
+  const std::span<const std::uint8_t> nonce = fresh_nonce(type, room);
+  TokenSealer *sealer = keys_sealer(type, 0);
+  const Status status = is_sealed_as_typed(type, value) ? sealer->seal_typed(value.normal, value.typed, out)
+                                                        : sealer->seal(value.typed, !type->deterministic, nonce, out);
   if (status != Status::ok)
-    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", policy->name),
+    ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not seal a value of token type %s", type->name),
                     errhidestmt(true)));
 }
 
-TokenView token_view(const TokenType *policy, const bytea *token) {
+TokenView token_view(const TokenType *type, const bytea *token) {
   const auto view = token_parse(varlena_bytes(token));
-  if (!view.ok() || view->vaulted) corrupt(policy->type);
+  if (!view.ok() || view->vaulted) corrupt(type->type);
   return *view;
 }
 
-std::size_t token_open_into(const TokenType *policy, const TokenView &token, std::span<std::uint8_t> out) {
+std::size_t token_open_into(const TokenType *type, const TokenView &token, std::span<std::uint8_t> out) {
   std::size_t size = 0;
-  if (keys_sealer(policy, token.key_version)->open(token, out, size) != Status::ok) corrupt(policy->type);
+  if (keys_sealer(type, token.key_version)->open(token, out, size) != Status::ok) corrupt(type->type);
   return size;
 }
 
-bytea *token_of_bytes(const TokenType *policy, std::span<const std::uint8_t> value) {
-  disclosure_tokenize_allowed(policy);
-  return charged(policy, seal(policy, {value, value}));
+bytea *token_of_bytes(const TokenType *type, std::span<const std::uint8_t> value) {
+  disclosure_tokenize_allowed(type);
+  return charged(type, seal(type, {value, value}));
 }
 
-std::string_view value_checked(const TokenType *policy, const char *text, std::size_t length) {
-  return examine_or_refuse(policy, text, length).normal;
+std::string_view value_checked(const TokenType *type, const char *text, std::size_t length) {
+  return examine_or_refuse(type, text, length).normal;
 }
 
-Refusal value_problem(const TokenType *policy, const char *text, std::size_t length) {
-  return examine(policy, text, length).refusal;
+Refusal value_problem(const TokenType *type, const char *text, std::size_t length) {
+  return examine(type, text, length).refusal;
 }
 
-Refusal token_problem(const TokenType *policy, std::string_view text) {
-  if (!token_has_prefix(text)) return value_problem(policy, text.data(), text.size());
+Refusal token_problem(const TokenType *type, std::string_view text) {
+  if (!token_has_prefix(text)) return value_problem(type, text.data(), text.size());
   const std::size_t bound = token_binary_size_bound(text);
   auto *room = static_cast<std::uint8_t *>(palloc(bound + 1));
   if (token_from_text(text, {room, bound}).ok()) return {};
   return {Status::malformed, 0, "malformed token", true};
 }
 
-Plaintext token_plaintext(const TokenType *policy, const char *text, std::size_t length) {
+Plaintext token_plaintext(const TokenType *type, const char *text, std::size_t length) {
   // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
-  const Examined value = examine_or_refuse(policy, text, length);
-  if (!policy->is_bytes) return {bytes_of(value.normal), bytes_of(value.typed)};
-  const std::span<const std::uint8_t> bytes = varlena_bytes(parse_bytes(policy, {text, length}));
+  const Examined value = examine_or_refuse(type, text, length);
+  if (!type->is_bytes) return {bytes_of(value.normal), bytes_of(value.typed)};
+  const std::span<const std::uint8_t> bytes = varlena_bytes(parse_bytes(type, {text, length}));
   return {bytes, bytes};
 }
 
-bool token_allowed(const TokenType *policy, std::size_t size) {
-  if (size > 0 || policy->is_bytes || policy->vaulted) {
-    disclosure_tokenize_allowed(policy);
+bool token_allowed(const TokenType *type, std::size_t size) {
+  if (size > 0 || type->is_bytes || type->vaulted) {
+    disclosure_tokenize_allowed(type);
     return true;
   }
   require_preloaded();
@@ -269,15 +268,15 @@ bool token_allowed(const TokenType *policy, std::size_t size) {
   return false;
 }
 
-bytea *token_find_text(const TokenType *policy, const char *text, std::size_t length) {
-  disclosure_tokenize_allowed(policy);
-  const bytea *key = vault_find_token(policy, token_plaintext(policy, text, length).normal);
+bytea *token_find_text(const TokenType *type, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(type);
+  const bytea *key = vault_find_token(type, token_plaintext(type, text, length).normal);
   return key != nullptr ? token_of_vault_key(key) : nullptr;
 }
 
-bytea *token_vault_key(const TokenType *policy, const bytea *token) {
+bytea *token_vault_key(const TokenType *type, const bytea *token) {
   const auto view = token_parse(varlena_bytes(token));
-  if (!view.ok() || !view->vaulted) corrupt(policy->type);
+  if (!view.ok() || !view->vaulted) corrupt(type->type);
   return vault_bytes(view->v);
 }
 
@@ -291,16 +290,16 @@ bytea *token_of_vault_key(const bytea *key) {
   return token;
 }
 
-bytea *token_of_text(const TokenType *policy, const char *text, std::size_t length) {
-  const bool charges = token_allowed(policy, length);
-  bytea *token = seal(policy, token_plaintext(policy, text, length));
-  return charges ? charged(policy, token) : token;
+bytea *token_of_text(const TokenType *type, const char *text, std::size_t length) {
+  const bool charges = token_allowed(type, length);
+  bytea *token = seal(type, token_plaintext(type, text, length));
+  return charges ? charged(type, token) : token;
 }
 
-char *token_text_of_text(const TokenType *policy, const char *text, std::size_t length) {
-  disclosure_tokenize_allowed(policy);
-  bytea *token = charged(policy, seal(policy, token_plaintext(policy, text, length).normal_only()));
-  return token_text_form(policy->type, token);
+char *token_text_of_text(const TokenType *type, const char *text, std::size_t length) {
+  disclosure_tokenize_allowed(type);
+  bytea *token = charged(type, seal(type, token_plaintext(type, text, length).normal_only()));
+  return token_text_form(type->type, token);
 }
 
 bytea *token_from_text_form(Oid type, std::string_view text) {
@@ -327,41 +326,41 @@ char *token_text_form(Oid type, const bytea *token) {
   return text;
 }
 
-varlena *token_open(const TokenType *policy, const bytea *token, bool required) {
-  varlena *value = open_token(policy, token, required);
-  return value == nullptr || policy->is_bytes ? value : to_server_text(value);
+varlena *token_open(const TokenType *type, const bytea *token, bool required) {
+  varlena *value = open_token(type, token, required);
+  return value == nullptr || type->is_bytes ? value : to_server_text(value);
 }
 
 namespace {
 
 // Masks a value as it was typed: the mask shows a part of the normal form.  Of what has none nothing is shown, but that
 // it is empty.
-text *typed_masked(const TokenType *policy, std::string_view typed) {
+text *typed_masked(const TokenType *type, std::string_view typed) {
   if (typed.empty()) return cstring_to_text("");
   std::string &normal = plaintext_buffer(PlaintextStep::value, 3 * typed.size() + 16);
-  const bool readable = normalize(policy->normalize, typed, server_nfc, normal).ok() && matches_pattern(policy, normal);
-  return token_masked(policy, readable ? std::string_view(normal) : std::string_view());
+  const bool readable = normalize(type->normalize, typed, server_nfc, normal).ok() && matches_pattern(type, normal);
+  return token_masked(type, readable ? std::string_view(normal) : std::string_view());
 }
 
 }  // namespace
 
-text *token_open_masked(const TokenType *policy, const bytea *token, bool required) {
-  if (policy->vaulted) {
-    const varlena *value = open_token(policy, token, required);
-    return value != nullptr ? typed_masked(policy, varlena_text(value)) : nullptr;
+text *token_open_masked(const TokenType *type, const bytea *token, bool required) {
+  if (type->vaulted) {
+    const varlena *value = open_token(type, token, required);
+    return value != nullptr ? typed_masked(type, varlena_text(value)) : nullptr;
   }
-  const TokenView view = token_view(policy, token);
+  const TokenView view = token_view(type, token);
   std::string &value = plaintext_buffer(PlaintextStep::result, view.ciphertext.size());
   value.resize(view.ciphertext.size());
-  value.resize(token_open_into(policy, view, {reinterpret_cast<std::uint8_t *>(value.data()), value.size()}));
-  return policy->is_bytes ? token_masked(policy, value) : typed_masked(policy, value);
+  value.resize(token_open_into(type, view, {reinterpret_cast<std::uint8_t *>(value.data()), value.size()}));
+  return type->is_bytes ? token_masked(type, value) : typed_masked(type, value);
 }
 
-text *token_masked(const TokenType *policy, std::string_view value) {
+text *token_masked(const TokenType *type, std::string_view value) {
   varlena *masked = nullptr;
   {
     std::string out;
-    mask_apply(policy->mask, value, out);
+    mask_apply(type->mask, value, out);
     masked = call([&out] { return static_cast<varlena *>(palloc(VARHDRSZ + out.size())); });
     SET_VARSIZE(masked, VARHDRSZ + out.size());
     memcpy(VARDATA(masked), out.data(), out.size());
@@ -369,14 +368,14 @@ text *token_masked(const TokenType *policy, std::string_view value) {
   return to_server_text(masked);
 }
 
-varlena *token_reveal(const TokenType *policy, const bytea *token) {
-  disclosure_require(policy, Operation::reveal);
-  return token_open(policy, token, true);
+varlena *token_reveal(const TokenType *type, const bytea *token) {
+  disclosure_require(type, Operation::reveal);
+  return token_open(type, token, true);
 }
 
-text *token_reveal_masked(const TokenType *policy, const bytea *token) {
-  disclosure_require(policy, Operation::masked);
-  return token_open_masked(policy, token, true);
+text *token_reveal_masked(const TokenType *type, const bytea *token) {
+  disclosure_require(type, Operation::masked);
+  return token_open_masked(type, token, true);
 }
 
 }  // namespace redoubt::pg

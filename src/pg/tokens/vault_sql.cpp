@@ -24,42 +24,42 @@ namespace {
 constexpr int kMaxBatch = 1000000;
 
 const TokenType *vaulted_type(Oid type) {
-  const TokenType *policy = token_type_find(type);
-  if (policy == nullptr || !policy->vaulted)
+  const TokenType *token_type = token_type_find(type);
+  if (token_type == nullptr || !token_type->vaulted)
     type_refuse(type, "a vaulted token type", "redoubt.token_types lists the token types and their methods.");
-  return policy;
+  return token_type;
 }
 
 // What a token in a text is in the vault.
-bytea *key_of_text(const TokenType *policy, std::string_view token) {
-  if (policy->format == nullptr) return token_vault_key(policy, token_from_text_form(policy->type, token));
-  if (policy->is_integer) return fpe_vault_key(fpe_parse_integer(policy->type, token));
-  return fpe_vault_key(varlena_text(fpe_accept(policy->type, token)));
+bytea *key_of_text(const TokenType *type, std::string_view token) {
+  if (type->format == nullptr) return token_vault_key(type, token_from_text_form(type->type, token));
+  if (type->is_integer) return fpe_vault_key(fpe_parse_integer(type->type, token));
+  return fpe_vault_key(varlena_text(fpe_accept(type->type, token)));
 }
 
-bytea *key_of_value(const TokenType *policy, Datum token) {
-  if (policy->format == nullptr) return token_vault_key(policy, DatumGetByteaPP(token));
-  if (policy->is_integer) return fpe_vault_key(DatumGetInt64(token));
+bytea *key_of_value(const TokenType *type, Datum token) {
+  if (type->format == nullptr) return token_vault_key(type, DatumGetByteaPP(token));
+  if (type->is_integer) return fpe_vault_key(DatumGetInt64(token));
   return fpe_vault_key(varlena_text(DatumGetTextPP(token)));
 }
 
 // What a value in a text is in the vault; the privilege is checked.
-std::span<const std::uint8_t> plaintext_of_text(const TokenType *policy, std::string_view value) {
-  disclosure_tokenize_allowed(policy);
-  if (!policy->is_integer) return token_plaintext(policy, value.data(), value.size()).normal;
-  return fpe_vault_value(fpe_parse_integer_value(policy, value));
+std::span<const std::uint8_t> plaintext_of_text(const TokenType *type, std::string_view value) {
+  disclosure_tokenize_allowed(type);
+  if (!type->is_integer) return token_plaintext(type, value.data(), value.size()).normal;
+  return fpe_vault_value(fpe_parse_integer_value(type, value));
 }
 
 text *integer_text(int64 value) { return cstring_to_text(psprintf(INT64_FORMAT, value)); }
 
-bool forget(const TokenType *policy, const bytea *key) {
+bool forget(const TokenType *type, const bytea *key) {
   require_preloaded();
-  const bool forgotten = vault_forget_token(policy, key);
-  audit_write({.event = "vault", .token_type = policy->type, .operation = "forget", .count = forgotten ? 1 : 0});
+  const bool forgotten = vault_forget_token(type, key);
+  audit_write({.event = "vault", .token_type = type->type, .operation = "forget", .count = forgotten ? 1 : 0});
   return forgotten;
 }
 
-ArrayType *keys_of_texts(const TokenType *policy, ArrayType *tokens) {
+ArrayType *keys_of_texts(const TokenType *type, ArrayType *tokens) {
   Datum *given = nullptr;
   bool *nulls = nullptr;
   int count = 0;
@@ -67,13 +67,13 @@ ArrayType *keys_of_texts(const TokenType *policy, ArrayType *tokens) {
   auto *keys = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<std::size_t>(std::max(count, 1))));
   int used = 0;
   for (int i = 0; i < count; ++i)
-    if (!nulls[i]) keys[used++] = PointerGetDatum(key_of_text(policy, varlena_text(DatumGetTextPP(given[i]))));
+    if (!nulls[i]) keys[used++] = PointerGetDatum(key_of_text(type, varlena_text(DatumGetTextPP(given[i]))));
   return construct_array(keys, used, BYTEAOID, -1, false, TYPALIGN_INT);
 }
 
 // Tokens that are not in the vault are a mistake, such as a list of plaintexts: an error where all are, else a warning,
 // because those that are have to be disabled all the same.
-void require_known(const TokenType *policy, ArrayType *keys) {
+void require_known(const TokenType *type, ArrayType *keys) {
   Datum *key = nullptr;
   int count = 0;
   int known = 0;
@@ -82,7 +82,7 @@ void require_known(const TokenType *policy, ArrayType *keys) {
   for (int i = 0; i < count; ++i) {
     CHECK_FOR_INTERRUPTS();
     MemoryContext caller = MemoryContextSwitchTo(per_row);
-    if (vault_find(policy->class_id, VaultBy::token, DatumGetByteaPP(key[i])).found) ++known;
+    if (vault_find(type->class_id, VaultBy::token, DatumGetByteaPP(key[i])).found) ++known;
     MemoryContextSwitchTo(caller);
     MemoryContextReset(per_row);
   }
@@ -90,7 +90,7 @@ void require_known(const TokenType *policy, ArrayType *keys) {
   if (known < count)
     ereport(known == 0 ? ERROR : WARNING,
             (errcode(ERRCODE_NO_DATA_FOUND),
-             errmsg("%d of %d tokens of type %s are not in the vault", count - known, count, policy->name),
+             errmsg("%d of %d tokens of type %s are not in the vault", count - known, count, type->name),
              errhint("They have expired, were forgotten, or are no tokens of the type."), errhidestmt(true)));
 }
 
@@ -104,12 +104,12 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the token type must not be null")));
   require_preloaded();
   require_kek();
-  const TokenType *policy = vaulted_type(PG_GETARG_OID(0));
-  ArrayType *keys = PG_ARGISNULL(1) ? nullptr : keys_of_texts(policy, PG_GETARG_ARRAYTYPE_P(1));
-  if (keys != nullptr) require_known(policy, keys);
-  const auto changed = static_cast<int64>(vault_set_disabled(policy->class_id, keys, disabled));
+  const TokenType *type = vaulted_type(PG_GETARG_OID(0));
+  ArrayType *keys = PG_ARGISNULL(1) ? nullptr : keys_of_texts(type, PG_GETARG_ARRAYTYPE_P(1));
+  if (keys != nullptr) require_known(type, keys);
+  const auto changed = static_cast<int64>(vault_set_disabled(type->class_id, keys, disabled));
   audit_write({.event = "vault",
-               .token_type = policy->type,
+               .token_type = type->type,
                .operation = disabled ? "disable" : "enable",
                .count = changed,
                .detail = keys == nullptr ? "all tokens of the type" : nullptr});
@@ -122,31 +122,31 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
 // vault_token(text, regtype) -> text
 REDOUBT_FUNCTION(redoubt_vault_token) {
   using namespace redoubt::pg;
-  const TokenType *policy = vaulted_type(PG_GETARG_OID(1));
+  const TokenType *type = vaulted_type(PG_GETARG_OID(1));
   const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
-  if (policy->format == nullptr)
-    PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token_of_text(policy, value.data(), value.size()))));
-  if (!policy->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(policy, value));
-  PG_RETURN_TEXT_P(integer_text(fpe_tokenize(policy, fpe_parse_integer_value(policy, value))));
+  if (type->format == nullptr)
+    PG_RETURN_TEXT_P(cstring_to_text(token_text_form(type->type, token_of_text(type, value.data(), value.size()))));
+  if (!type->is_integer) PG_RETURN_TEXT_P(fpe_tokenize(type, value));
+  PG_RETURN_TEXT_P(integer_text(fpe_tokenize(type, fpe_parse_integer_value(type, value))));
 }
 
 // find_token(text, regtype) -> text, null where the value has no token
 REDOUBT_FUNCTION(redoubt_find_token) {
   using namespace redoubt::pg;
-  const TokenType *policy = vaulted_type(PG_GETARG_OID(1));
+  const TokenType *type = vaulted_type(PG_GETARG_OID(1));
   const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
-  if (policy->format == nullptr) {
-    const bytea *token = token_find_text(policy, value.data(), value.size());
+  if (type->format == nullptr) {
+    const bytea *token = token_find_text(type, value.data(), value.size());
     if (token == nullptr) PG_RETURN_NULL();
-    PG_RETURN_TEXT_P(cstring_to_text(token_text_form(policy->type, token)));
+    PG_RETURN_TEXT_P(cstring_to_text(token_text_form(type->type, token)));
   }
-  if (!policy->is_integer) {
-    text *token = fpe_find(policy, value);
+  if (!type->is_integer) {
+    text *token = fpe_find(type, value);
     if (token == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(token);
   }
   bool found = false;
-  const int64 token = fpe_find(policy, fpe_parse_integer_value(policy, value), &found);
+  const int64 token = fpe_find(type, fpe_parse_integer_value(type, value), &found);
   if (!found) PG_RETURN_NULL();
   PG_RETURN_TEXT_P(integer_text(token));
 }
@@ -154,23 +154,23 @@ REDOUBT_FUNCTION(redoubt_find_token) {
 // <type>_find(base) -> type, likewise
 REDOUBT_FUNCTION(redoubt_vault_find) {
   using namespace redoubt::pg;
-  const TokenType *policy = vaulted_type(called_token_type(fcinfo, CallSite::result));
-  if (policy->is_integer) {
+  const TokenType *type = vaulted_type(called_token_type(fcinfo, CallSite::result));
+  if (type->is_integer) {
     bool found = false;
-    const int64 token = fpe_find(policy, PG_GETARG_INT64(0), &found);
+    const int64 token = fpe_find(type, PG_GETARG_INT64(0), &found);
     if (!found) PG_RETURN_NULL();
     PG_RETURN_INT64(token);
   }
   const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   const void *token = nullptr;
-  if (policy->format != nullptr) {
-    token = fpe_find(policy, value);
-  } else if (policy->is_bytes) {
-    disclosure_tokenize_allowed(policy);
-    const bytea *key = vault_find_token(policy, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});
+  if (type->format != nullptr) {
+    token = fpe_find(type, value);
+  } else if (type->is_bytes) {
+    disclosure_tokenize_allowed(type);
+    const bytea *key = vault_find_token(type, {reinterpret_cast<const std::uint8_t *>(value.data()), value.size()});
     token = key != nullptr ? token_of_vault_key(key) : nullptr;
   } else {
-    token = token_find_text(policy, value.data(), value.size());
+    token = token_find_text(type, value.data(), value.size());
   }
   if (token == nullptr) PG_RETURN_NULL();
   PG_RETURN_POINTER(token);
@@ -179,23 +179,23 @@ REDOUBT_FUNCTION(redoubt_vault_find) {
 // forget(anyelement) -> boolean: was there anything to forget?
 REDOUBT_FUNCTION(redoubt_forget) {
   using namespace redoubt::pg;
-  const TokenType *policy = vaulted_type(getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0)));
-  PG_RETURN_BOOL(forget(policy, key_of_value(policy, PG_GETARG_DATUM(0))));
+  const TokenType *type = vaulted_type(getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0)));
+  PG_RETURN_BOOL(forget(type, key_of_value(type, PG_GETARG_DATUM(0))));
 }
 
 // forget(text, regtype) -> boolean, for a token in a text
 REDOUBT_FUNCTION(redoubt_forget_text) {
   using namespace redoubt::pg;
-  const TokenType *policy = vaulted_type(PG_GETARG_OID(1));
-  PG_RETURN_BOOL(forget(policy, key_of_text(policy, varlena_text(PG_GETARG_TEXT_PP(0)))));
+  const TokenType *type = vaulted_type(PG_GETARG_OID(1));
+  PG_RETURN_BOOL(forget(type, key_of_text(type, varlena_text(PG_GETARG_TEXT_PP(0)))));
 }
 
 // forget_value(regtype, text) -> boolean
 REDOUBT_FUNCTION(redoubt_forget_value) {
   using namespace redoubt::pg;
-  const TokenType *policy = vaulted_type(PG_GETARG_OID(0));
-  const bool forgotten = vault_forget_value(policy, plaintext_of_text(policy, varlena_text(PG_GETARG_TEXT_PP(1))));
-  audit_write({.event = "vault", .token_type = policy->type, .operation = "forget", .count = forgotten ? 1 : 0});
+  const TokenType *type = vaulted_type(PG_GETARG_OID(0));
+  const bool forgotten = vault_forget_value(type, plaintext_of_text(type, varlena_text(PG_GETARG_TEXT_PP(1))));
+  audit_write({.event = "vault", .token_type = type->type, .operation = "forget", .count = forgotten ? 1 : 0});
   PG_RETURN_BOOL(forgotten);
 }
 
@@ -219,16 +219,15 @@ REDOUBT_FUNCTION(redoubt_reseal_batch) {
   using namespace redoubt::pg;
   if (PG_ARGISNULL(0) || PG_ARGISNULL(2))
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the token type and the batch must not be null")));
-  const TokenType *policy = vaulted_type(PG_GETARG_OID(0));
+  const TokenType *type = vaulted_type(PG_GETARG_OID(0));
   require_batch(PG_GETARG_INT32(2));
   require_preloaded();
   require_kek();
   PreventCommandIfReadOnly("redoubt.reseal_vault()");
   const bytea *last = nullptr;
   const int64 resealed =
-      vault_reseal_batch(policy, PG_ARGISNULL(1) ? nullptr : PG_GETARG_BYTEA_PP(1), PG_GETARG_INT32(2), &last);
-  if (resealed > 0)
-    audit_write({.event = "vault", .token_type = policy->type, .operation = "reseal", .count = resealed});
+      vault_reseal_batch(type, PG_ARGISNULL(1) ? nullptr : PG_GETARG_BYTEA_PP(1), PG_GETARG_INT32(2), &last);
+  if (resealed > 0) audit_write({.event = "vault", .token_type = type->type, .operation = "reseal", .count = resealed});
   TupleDesc descriptor = nullptr;
   if (get_call_result_type(fcinfo, nullptr, &descriptor) != TYPEFUNC_COMPOSITE)
     elog(ERROR, "reseal_batch must return a row");

@@ -1,4 +1,4 @@
-// types/token_type.cpp - the cache of token type policies, and its invalidation.
+// types/token_type.cpp - the cache of token types, and its invalidation.
 //
 // One entry per type OID looked up, negative entries included, so that the
 // question "is this a token type" costs one hash probe.  Entries are never
@@ -35,7 +35,7 @@ enum : int {
 
 // What this backend remembers of the table and the types.
 struct State {
-  HTAB *policies = nullptr;
+  HTAB *types = nullptr;
   HTAB *carried = nullptr;
   MemoryContext cache_context = nullptr;
   std::uint64_t generation = 1;
@@ -58,11 +58,11 @@ void token_type_catalog_changed() { ++state.generation; }
 namespace {
 
 void cache_init() {
-  if (state.policies != nullptr) return;
-  state.cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt policies", ALLOCSET_SMALL_SIZES);
+  if (state.types != nullptr) return;
+  state.cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt token types", ALLOCSET_SMALL_SIZES);
   state.carried = hash_table_make<Oid, CarriedTokens>("redoubt carried tokens", 64, state.cache_context);
-  HTAB *table = hash_table_make<Oid, TokenType>("redoubt policies", 64, state.cache_context);
-  state.policies = table;
+  HTAB *table = hash_table_make<Oid, TokenType>("redoubt token types", 64, state.cache_context);
+  state.types = table;
 }
 
 // Which of this library's input functions a type has: a row of token_type alone
@@ -94,10 +94,10 @@ Oid find_function(const char *schema, const char *name, Oid argument) {
 
 std::string_view text_view(Datum value) { return varlena_text(DatumGetTextPP(value)); }
 
-[[noreturn]] void refuse_row(const TokenType *policy, const char *what) {
+[[noreturn]] void refuse_row(const TokenType *type, const char *what) {
   ereport(ERROR,
           (errcode(ERRCODE_DATA_CORRUPTED),
-           errmsg("the policy of token type %s is not readable", format_type_be(policy->type)),
+           errmsg("the policy of token type %s is not readable", format_type_be(type->type)),
            errhint("The row of redoubt.token_type was changed by hand; restore its %s.", what), errhidestmt(true)));
   pg_unreachable();
 }
@@ -119,107 +119,107 @@ const Format *parse_format(std::string_view spec) noexcept try {
 }
 
 // A format that was read stays behind when a hand changes the column, for a caller may be using it.
-void read_format(TokenType *policy, const CatalogRow &row) {
+void read_format(TokenType *type, const CatalogRow &row) {
   bool null = false;
   const Datum value = own_value_or_null(row, kFormat, TEXTOID, &null);
-  policy->format = nullptr;
-  policy->is_integer = false;
-  policy->key_version = 0;
+  type->format = nullptr;
+  type->is_integer = false;
+  type->key_version = 0;
   if (null) return;
   const std::string_view stored = text_view(value);
   const char *utf8 = pg_server_to_any(stored.data(), static_cast<int>(stored.size()), PG_UTF8);
-  policy->format = parse_format({utf8, utf8 == stored.data() ? stored.size() : strlen(utf8)});
-  if (policy->format == nullptr) refuse_row(policy, "format");
-  policy->is_integer = policy->format->is_integer();
+  type->format = parse_format({utf8, utf8 == stored.data() ? stored.size() : strlen(utf8)});
+  if (type->format == nullptr) refuse_row(type, "format");
+  type->is_integer = type->format->is_integer();
 }
 
 // Tokens of method fpe have no room for their key's version, so it is the type's.
-void read_key(TokenType *policy, const CatalogRow &row, bool fpe) {
-  policy->key = *DatumGetName(own_value(row, kKey, NAMEOID));
+void read_key(TokenType *type, const CatalogRow &row, bool fpe) {
+  type->key = *DatumGetName(own_value(row, kKey, NAMEOID));
   bool null = false;
   const Datum version = own_value_or_null(row, kKeyVersion, INT4OID, &null);
-  policy->key_version = null ? 0 : DatumGetInt32(version);
-  if (null ? fpe : policy->key_version < 1 || policy->key_version > kMaxKeyVersion) refuse_row(policy, "key_version");
+  type->key_version = null ? 0 : DatumGetInt32(version);
+  if (null ? fpe : type->key_version < 1 || type->key_version > kMaxKeyVersion) refuse_row(type, "key_version");
 }
 
-void read_vaulting(TokenType *policy, const CatalogRow &row) {
+void read_vaulting(TokenType *type, const CatalogRow &row) {
   bool null = false;
   const Datum ttl = own_value_or_null(row, kTtl, INTERVALOID, &null);
-  policy->expires = !null;
+  type->expires = !null;
   if (null) return;
-  policy->ttl = *DatumGetIntervalP(ttl);
+  type->ttl = *DatumGetIntervalP(ttl);
   Interval none = {};
-  if (!DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&none)))) refuse_row(policy, "ttl");
+  if (!DatumGetBool(DirectFunctionCall2(interval_gt, ttl, IntervalPGetDatum(&none)))) refuse_row(type, "ttl");
 }
 
-void read_row(TokenType *policy, const CatalogRow &row) {
+void read_row(TokenType *type, const CatalogRow &row) {
   const pg_uuid_t *class_id = DatumGetUUIDP(own_value(row, kClassId, UUIDOID));
-  memcpy(policy->class_id.data(), class_id->data, kClassIdSize);
+  memcpy(type->class_id.data(), class_id->data, kClassIdSize);
   const std::string_view method = text_view(own_value(row, kMethod, TEXTOID));
   const std::string_view base = text_view(own_value(row, kBase, TEXTOID));
-  policy->vaulted = method == "vault";
-  policy->is_bytes = base == "bytea";
-  policy->deterministic = DatumGetBool(own_value(row, kDeterministic, BOOLOID));
+  type->vaulted = method == "vault";
+  type->is_bytes = base == "bytea";
+  type->deterministic = DatumGetBool(own_value(row, kDeterministic, BOOLOID));
 
-  read_format(policy, row);
+  read_format(type, row);
   const bool fits =
-      policy->format == nullptr ? method == "sealed" || method == "vault" : method == "fpe" || method == "vault";
-  if (!fits) refuse_row(policy, "method and format");
-  if (base != (policy->is_integer ? "bigint" : policy->is_bytes && policy->format == nullptr ? "bytea" : "text"))
-    refuse_row(policy, "base");
-  read_key(policy, row, method == "fpe");
-  read_vaulting(policy, row);
+      type->format == nullptr ? method == "sealed" || method == "vault" : method == "fpe" || method == "vault";
+  if (!fits) refuse_row(type, "method and format");
+  if (base != (type->is_integer ? "bigint" : type->is_bytes && type->format == nullptr ? "bytea" : "text"))
+    refuse_row(type, "base");
+  read_key(type, row, method == "fpe");
+  read_vaulting(type, row);
   const auto normalize = normalize_parse(text_view(own_value(row, kNormalize, TEXTOID)));
   const auto mask = mask_parse(text_view(own_value(row, kMask, TEXTOID)));
-  if (!normalize.ok() || !mask.ok()) refuse_row(policy, "normalize and mask");
-  policy->normalize = *normalize;
-  policy->mask = *mask;
-  policy->keeps_invalid = text_view(own_value(row, kInvalid, TEXTOID)) == "keep";
+  if (!normalize.ok() || !mask.ok()) refuse_row(type, "normalize and mask");
+  type->normalize = *normalize;
+  type->mask = *mask;
+  type->keeps_invalid = text_view(own_value(row, kInvalid, TEXTOID)) == "keep";
 
   bool null = false;
   const Datum pattern = own_value_or_null(row, kPattern, TEXTOID, &null);
   if (null) return;
   MemoryContext old = MemoryContextSwitchTo(state.cache_context);
-  policy->pattern = DatumGetTextPCopy(pattern);
+  type->pattern = DatumGetTextPCopy(pattern);
   MemoryContextSwitchTo(old);
 }
 
 // Whoever has the entry at hand keeps what was read of it last where its row cannot be read any more.
-void read_policy(TokenType *entry) {
+void read_row(TokenType *entry) {
   TokenType fresh = {};
-  TokenType *const policy = &fresh;
-  policy->type = entry->type;
+  TokenType *const type = &fresh;
+  type->type = entry->type;
   const std::uint64_t reading = state.generation;
   state.table_oid = catalog_relation("token_type");
-  const Input input = token_input(policy->type);
+  const Input input = token_input(type->type);
   if (input != Input::other)
-    catalog_scan("token_type", [policy, input](const CatalogRow &row) {
-      if (DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)) != policy->type) return;
-      read_row(policy, row);
+    catalog_scan("token_type", [type, input](const CatalogRow &row) {
+      if (DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)) != type->type) return;
+      read_row(type, row);
       // The type's functions and its row must be of one family, or tokens would be read as what they are not.
-      const bool agree = (policy->format != nullptr) == (input != Input::sealed) &&
-                         policy->is_integer == (input == Input::integer_format);
-      if (!agree) refuse_row(policy, "format");
-      policy->is_token_type = true;
+      const bool agree =
+          (type->format != nullptr) == (input != Input::sealed) && type->is_integer == (input == Input::integer_format);
+      if (!agree) refuse_row(type, "format");
+      type->is_token_type = true;
     });
-  if (policy->is_token_type) {
-    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(policy->type));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", policy->type);
+  if (type->is_token_type) {
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type->type));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", type->type);
     const auto *form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
     const char *type_name = pstrdup(NameStr(form->typname));
     const char *schema = get_namespace_name(form->typnamespace);
     const Oid array = form->typarray;
     ReleaseSysCache(tuple);
-    snprintf(policy->name, sizeof policy->name, "%s.%s", schema, type_name);
-    policy->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", policy->type);
-    policy->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", policy->type);
-    policy->array_gate = {find_function("redoubt", "detokenize", array), find_function("redoubt", "mask", array)};
-    policy->gate[static_cast<int>(Privilege::tokenize)] = find_function(schema, type_name,
-                                                                        policy->is_bytes     ? BYTEAOID
-                                                                        : policy->is_integer ? INT8OID
-                                                                                             : TEXTOID);
+    snprintf(type->name, sizeof type->name, "%s.%s", schema, type_name);
+    type->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", type->type);
+    type->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", type->type);
+    type->array_gate = {find_function("redoubt", "detokenize", array), find_function("redoubt", "mask", array)};
+    type->gate[static_cast<int>(Privilege::tokenize)] = find_function(schema, type_name,
+                                                                      type->is_bytes     ? BYTEAOID
+                                                                      : type->is_integer ? INT8OID
+                                                                                         : TEXTOID);
   }
-  policy->generation = reading;  // a change that arrived meanwhile makes it stale again
+  type->generation = reading;  // a change that arrived meanwhile makes it stale again
   if (entry->pattern != nullptr) pfree(entry->pattern);
   *entry = fresh;
 }
@@ -230,28 +230,28 @@ const TokenType *token_type_find(Oid type) {
   if (type < FirstNormalObjectId) return nullptr;
   if (state.recent != nullptr && state.recent->type == type && state.recent->generation == state.generation)
     return state.recent->is_token_type ? state.recent : nullptr;
-  if (state.policies == nullptr) cache_init();
+  if (state.types == nullptr) cache_init();
   bool found = false;
-  auto *policy = static_cast<TokenType *>(hash_search(state.policies, &type, HASH_ENTER, &found));
+  auto *token_type = static_cast<TokenType *>(hash_search(state.types, &type, HASH_ENTER, &found));
   if (!found) {
-    policy->generation = 0;
-    policy->pattern = nullptr;
+    token_type->generation = 0;
+    token_type->pattern = nullptr;
   }
-  if (policy->generation != state.generation) read_policy(policy);
-  state.recent = policy;
-  return policy->is_token_type ? policy : nullptr;
+  if (token_type->generation != state.generation) read_row(token_type);
+  state.recent = token_type;
+  return token_type->is_token_type ? token_type : nullptr;
 }
 
 const TokenType *token_type_require(Oid type) {
-  const TokenType *policy = token_type_find(type);
-  if (policy == nullptr)
+  const TokenType *token_type = token_type_find(type);
+  if (token_type == nullptr)
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
              errmsg("type %s has no token type policy", format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID)),
              errhint("Token types are made by redoubt.create_token_type(); a restore must also load "
                      "the table redoubt.token_type."),
              errhidestmt(true)));
-  return policy;
+  return token_type;
 }
 
 bool token_type_any_vaulted() {
@@ -279,8 +279,8 @@ void token_type_each(void (*visit)(const TokenType *, void *), void *context) {
   });
   ListCell *cell = nullptr;
   foreach (cell, types) {
-    const TokenType *policy = token_type_find(lfirst_oid(cell));
-    if (policy != nullptr) visit(policy, context);
+    const TokenType *type = token_type_find(lfirst_oid(cell));
+    if (type != nullptr) visit(type, context);
   }
 }
 
@@ -335,7 +335,7 @@ bool type_is_tokens(Oid type) {
 const CarriedTokens *type_carried(Oid type) {
   static const CarriedTokens nothing = {};
   if (type < FirstNormalObjectId) return &nothing;
-  if (state.policies == nullptr) cache_init();
+  if (state.types == nullptr) cache_init();
   bool found = false;
   auto *entry = static_cast<CarriedTokens *>(hash_search(state.carried, &type, HASH_ENTER, &found));
   if (!found) entry->generation = 0;
@@ -358,26 +358,26 @@ bool type_carries(Oid type, Oid token_type) {
 
 bool type_meets_output(Oid type, Oid token_type) {
   if (type_carries(type, token_type)) return true;
-  const TokenType *policy = token_type_find(token_type);
-  return policy == nullptr || policy->format == nullptr;
+  const TokenType *found = token_type_find(token_type);
+  return found == nullptr || found->format == nullptr;
 }
 
-void value_refuse_softly(const TokenType *policy, const Refusal &refusal, Node *context) {
+void value_refuse_softly(const TokenType *type, const Refusal &refusal, Node *context) {
   const bool masked = strcmp(refusal.reason, "mask character") == 0;
   const bool placed = refusal.position > 0;
   compat_errsave(
       context,
       (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-       placed ? errmsg("invalid value for token type %s: %s at character %zu", policy->name, refusal.reason,
+       placed ? errmsg("invalid value for token type %s: %s at character %zu", type->name, refusal.reason,
                        refusal.position)
-              : errmsg("invalid value for token type %s: %s", policy->name, refusal.reason),
+              : errmsg("invalid value for token type %s: %s", type->name, refusal.reason),
        masked ? errhint("The value is the masked form of a token and cannot be stored; leave the column unchanged.")
               : 0,
        errhidestmt(true)));
 }
 
-void value_refuse(const TokenType *policy, const Refusal &refusal) {
-  value_refuse_softly(policy, refusal, nullptr);
+void value_refuse(const TokenType *type, const Refusal &refusal) {
+  value_refuse_softly(type, refusal, nullptr);
   pg_unreachable();
 }
 

@@ -42,7 +42,7 @@ struct TokenType {
 };
 static_assert(std::is_trivially_destructible_v<TokenType>);
 
-// token_type_find returns the policy of a token type, or null for any other type.
+// token_type_find returns null for a type that is no token type.
 // The pointer stays valid for the life of the backend; the content follows
 // changes of the row.
 const TokenType *token_type_find(Oid type);
@@ -51,7 +51,7 @@ const TokenType *token_type_find(Oid type);
 // or composite of such.
 bool type_is_tokens(Oid type);
 
-// token_type_require raises 55000 where the type has no policy row (a restore that
+// token_type_require raises 55000 where the type has no row (a restore that
 // has not loaded redoubt.token_type yet).
 const TokenType *token_type_require(Oid type);
 
@@ -59,7 +59,7 @@ const TokenType *token_type_require(Oid type);
 bool token_type_any_vaulted();
 
 // token_type_each visits every token type of this database.
-void token_type_each(void (*visit)(const TokenType *policy, void *context), void *context);
+void token_type_each(void (*visit)(const TokenType *type, void *context), void *context);
 
 // The token types that values of `type` carry: itself, the element of an array,
 // the base of a domain, the attributes of a composite or range.  `count` is how
@@ -86,8 +86,8 @@ bool type_meets_output(Oid type, Oid token_type);
 
 // value_refuse raises 22P02 for a refused value: type, reason and place.  value_refuse_softly does so unless `context`
 // is that of a caller who wants to be told without an error.
-void value_refuse_softly(const TokenType *policy, const Refusal &refusal, Node *context);
-[[noreturn]] void value_refuse(const TokenType *policy, const Refusal &refusal);
+void value_refuse_softly(const TokenType *type, const Refusal &refusal, Node *context);
+[[noreturn]] void value_refuse(const TokenType *type, const Refusal &refusal);
 
 // What the module is told by events.h: any relation; types, functions and schemas.
 void token_type_relation_changed(Oid relid);

@@ -24,8 +24,8 @@ bool names_vaulted(const FuncExpr *call) {
   if (list_length(call->args) != 2 || !IsA(lsecond(call->args), Const)) return false;
   const auto *type = static_cast<const Const *>(lsecond(call->args));
   if (type->consttype != REGTYPEOID || type->constisnull) return false;
-  const TokenType *policy = token_type_find(DatumGetObjectId(type->constvalue));
-  return policy != nullptr && policy->vaulted;
+  const TokenType *token_type = token_type_find(DatumGetObjectId(type->constvalue));
+  return token_type != nullptr && token_type->vaulted;
 }
 
 // Of texts, or of arrays of them.

@@ -191,9 +191,9 @@ VaultRow find(const ClassId &class_id, VaultBy by, const bytea *key, Transaction
   return row;
 }
 
-Datum expiry(const TokenType *policy) {
+Datum expiry(const TokenType *type) {
   auto *ttl = static_cast<Interval *>(palloc(sizeof(Interval)));
-  *ttl = policy->ttl;
+  *ttl = type->ttl;
   return DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()),
                              IntervalPGetDatum(ttl));
 }
@@ -238,10 +238,10 @@ VaultRow vault_find_settled(const ClassId &class_id, VaultBy by, const bytea *ke
 }
 
 bool vault_insert(const ClassId &class_id, const bytea *token, const bytea *fingerprint, const bytea *sealed,
-                  const TokenType *policy) {
+                  const TokenType *type) {
   Datum values[] = {uuid_datum(class_id), PointerGetDatum(token), PointerGetDatum(fingerprint), PointerGetDatum(sealed),
-                    policy->expires ? expiry(policy) : static_cast<Datum>(0)};
-  const char nulls[] = {' ', ' ', fingerprint == nullptr ? 'n' : ' ', ' ', policy->expires ? ' ' : 'n', '\0'};
+                    type->expires ? expiry(type) : static_cast<Datum>(0)};
+  const char nulls[] = {' ', ' ', fingerprint == nullptr ? 'n' : ' ', ' ', type->expires ? ' ' : 'n', '\0'};
   return execute(kInsert, values, nulls) == 1;
 }
 

@@ -34,7 +34,7 @@ VaultRow vault_find_settled(const ClassId &class_id, VaultBy by, const bytea *ke
 // vault_insert adds a row as the table's owner; `fingerprint` may be null.  It waits for
 // whoever is adding the same token or fingerprint: false if that one committed.
 bool vault_insert(const ClassId &class_id, const bytea *token, const bytea *fingerprint, const bytea *sealed,
-                  const TokenType *policy);
+                  const TokenType *type);
 
 // vault_delete deletes the row; false if there is none that the transaction's snapshot sees.
 bool vault_delete(const ClassId &class_id, VaultBy by, const bytea *key);
