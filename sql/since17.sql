@@ -59,10 +59,10 @@ EXPLAIN (ANALYZE, SERIALIZE text, COSTS off, TIMING off, SUMMARY off) SELECT ema
 SELECT coalesce(sum(charged), 0) AS revealed FROM redoubt.usage WHERE operation = 'reveal';
 RESET redoubt.reveal;
 
--- ON_ERROR ignore: a value that may not or cannot be tokenized ends the COPY all the same.
+-- ON_ERROR ignore: a value that cannot be tokenized is skipped like any other; one that may not be ends the COPY.
 COPY customer FROM STDIN (ON_ERROR ignore, LOG_VERBOSITY verbose);
 x	alice@example.com
-4	not an address
+4	a•••@example.com
 \.
 SELECT count(*) FROM customer;
 

@@ -23,6 +23,8 @@ $node->admin(<<~'SQL');
   GRANT SELECT, INSERT ON person TO pg_read_all_data;
   CREATE TABLE desk.narrow (email redoubt.email_token UNIQUE CHECK (email IS NOT NULL), seen integer NOT NULL CHECK (seen > 0));
   ALTER TABLE desk.narrow OWNER TO regress_lead;
+  SELECT redoubt.create_token_type('desk.strict', "normalize" => 'email', invalid => 'refuse');
+  GRANT EXECUTE ON FUNCTION desk.strict(text) TO regress_lead;
   SQL
 
 # plant NAME: an address that is planted nowhere else.  %accepted: statements that are to work.
@@ -86,7 +88,8 @@ run('check violation', q{INSERT INTO desk.narrow VALUES ('%s', 0)}, '23514');
 run('check violation under reveal', q{SET redoubt.reveal = 'plain'; INSERT INTO desk.narrow VALUES ('%s', 0)}, '23514');
 run('not null', q{INSERT INTO desk.narrow VALUES ('%s', NULL)}, '23502');
 run('no partition', q{INSERT INTO desk.part VALUES ('%s')}, '23514');
-run('invalid value', q{INSERT INTO person VALUES (113, 'no address %s')}, '22P02');
+run('invalid value', q{SELECT 'no address %s'::desk.strict}, '22P02');
+run('value kept as typed', q{INSERT INTO person VALUES (117, 'no address %s')}, '00000');
 run('mask character', q{INSERT INTO person VALUES (113, '•%s')}, '22P02');
 run('as a token', q{INSERT INTO person VALUES (113, 'tok_%s')}, '22P02');
 run('as an integer', q{SELECT redoubt.detokenize('%s'::redoubt.email_token)::integer}, '22P02');
