@@ -44,9 +44,9 @@ bool charges_itself(const FuncExpr *call, Oid *token_type, Operation *operation)
   const Oid types[] = {exprType(static_cast<Node *>(linitial(call->args))), call->funcresulttype};
   constexpr Operation operations[] = {Operation::reveal, Operation::masked, Operation::tokenize};
   for (const Oid type : types) {
-    const TokenType *policy = token_type_find(type);
-    for (int i = 0; policy != nullptr && i < kPrivileges; ++i) {
-      if (policy->gate[static_cast<std::size_t>(i)] != call->funcid) continue;
+    const TokenType *of = token_type_find(type);
+    for (int i = 0; of != nullptr && i < kPrivileges; ++i) {
+      if (of->gate[static_cast<std::size_t>(i)] != call->funcid) continue;
       *token_type = type;
       *operation = operations[i];
       return true;

@@ -96,8 +96,6 @@ void charged(void *entries, Oid token_type, Operation operation, double values) 
   if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->charged += values;
 }
 
-void expect_nothing(void *, Oid, Operation, double) {}
-
 // Of what meters have charged, the values; and of what the plan will charge itself, what is not counted by meters.
 void expect_values(void *entries, Oid token_type, Operation operation, double values) {
   if (operation != Operation::probe) expect_of_answer(entries, token_type, operation, values);
@@ -151,9 +149,10 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   if (meter == nullptr) return;
   const QueryDesc *query = query_meter_query(meter);
   const PlanAnalysis *analysis = meter->analysis;
-  const bool in_workers = plan_estimate(plan, analysis, expect_nothing, nullptr);
   Entries entries = {};
   Entries done = {};
+  Entries planned = {};
+  const bool in_workers = plan_estimate(plan, analysis, expect_of_answer, &planned);
   if (state->analyze) {
     query_meter_charged(meter, charged, &done);
     meter_each_charge(query->estate->es_query_cxt, charged, &done);
@@ -161,15 +160,16 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   const CommandDest dest = into != nullptr ? DestIntoRel : DestRemote;
   query_meter_expected(meter, dest, rows_out(state, query), expect_of_answer, &entries);
   query_meter_conflicts(meter, expect_beside, &entries);
-  if (state->analyze && !in_workers) {
+  const bool counted = state->analyze && !in_workers;
+  if (counted) {
     // What meters in the middle have charged is what they charge whoever runs the query.
     meter_each_charge(query->estate->es_query_cxt, expect_values, &entries);
     for (int i = 0; i < analysis->types; ++i)
       expect_below(&entries, analysis->type[i], Operation::probe, static_cast<double>(meter->probes.answer(i).below));
-    (void)plan_estimate(plan, analysis, expect_revealed, &entries);
-  } else {
-    (void)plan_estimate(plan, analysis, expect_below, &entries);
   }
+  for (int i = 0; i < planned.size; ++i)
+    (counted ? expect_revealed : expect_below)(&entries, planned.entry[i].token_type, planned.entry[i].operation,
+                                               planned.entry[i].answer);
   for (int i = 0; i < done.size; ++i)
     entry_of(&entries, done.entry[i].token_type, done.entry[i].operation)->charged = done.entry[i].charged;
   if (entries.size == 0) return;

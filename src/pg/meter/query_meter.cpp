@@ -149,16 +149,12 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
     for (std::uint32_t rest = column.flow.paid & analysis->row_decides; rest != 0; rest &= rest - 1) {
       const int i = std::countr_zero(rest);
       meter->instead |= 1U << i;
-      meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
-                                         static_cast<std::uint8_t>(i),
-                                         column.type,
-                                         1,
-                                         false,
-                                         true,
-                                         false,
-                                         false,
-                                         true,
-                                         0};
+      meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
+                                         .source = static_cast<std::uint8_t>(i),
+                                         .type = column.type,
+                                         .count = 1,
+                                         .pure = true,
+                                         .charged = true};
     }
     for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
       const int i = std::countr_zero(rest);
@@ -175,16 +171,15 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
       else
         pays |= 1U << i;
       if (null_is_free || revealable)
-        meter->column[meter->columns++] = {static_cast<AttrNumber>(c + 1),
-                                           static_cast<std::uint8_t>(i),
-                                           column.type,
-                                           column.flow.count[i],
-                                           column.flow.many,
-                                           column.flow.pure,
-                                           revealable,
-                                           !stays,
-                                           false,
-                                           budget};
+        meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
+                                           .source = static_cast<std::uint8_t>(i),
+                                           .type = column.type,
+                                           .count = column.flow.count[i],
+                                           .many = column.flow.many,
+                                           .pure = column.flow.pure,
+                                           .revealable = revealable,
+                                           .as_text = !stays,
+                                           .budget = budget};
       else
         meter->budget[budget].fixed += column.flow.count[i];
     }

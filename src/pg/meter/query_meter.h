@@ -28,12 +28,12 @@ struct MeteredColumn {
   std::uint8_t source;
   Oid type;
   std::uint16_t count;
-  bool many;
-  bool pure;
-  bool revealable;  // tokens: where an output function reveals them, it charges instead
-  bool as_text;     // made into text by the query, not by whom it is handed to
-  bool charged;     // by the call that made it
-  int budget;
+  bool many = false;
+  bool pure = false;
+  bool revealable = false;  // tokens: where an output function reveals them, it charges instead
+  bool as_text = false;     // made into text by the query, not by whom it is handed to
+  bool charged = false;     // by the call that made it
+  int budget = 0;
 };
 
 struct QueryMeter {

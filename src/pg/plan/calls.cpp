@@ -125,9 +125,8 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
     foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
-                                 (function_makes_words(function) && !all_stored_text(walk, scope, arguments)))) {
+                                 (function_makes_words(function) && !all_stored_text(walk, scope, arguments))))
     return hand_over(walk, scope, arguments, flow, 0);
-  }
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {
     // One number or one element, which may hold many in turn; a string or array may hold all of them.
@@ -157,9 +156,9 @@ bool consumes_token(const FuncExpr *call) {
     const TokenType *of = token_type_find(element);
     return of != nullptr && (call->funcid == of->array_gate[0] || call->funcid == of->array_gate[1]);
   }
-  const TokenType *policy = token_type_find(type);
-  return policy != nullptr && (call->funcid == policy->gate[static_cast<int>(Privilege::reveal)] ||
-                               call->funcid == policy->gate[static_cast<int>(Privilege::masked)]);
+  const TokenType *of = token_type_find(type);
+  return of != nullptr && (call->funcid == of->gate[static_cast<int>(Privilege::reveal)] ||
+                           call->funcid == of->gate[static_cast<int>(Privilege::masked)]);
 }
 
 // True for detokenize and mask with the type as an argument, where that is the type of all the tokens they are given.

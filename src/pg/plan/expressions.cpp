@@ -70,13 +70,14 @@ struct OneOf {
 
 // The parts of an expression, put together as the row of its kind says.
 Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const ExpressionKind &kind) {
+  const bool chooses = kind.combine == Combine::one_of || kind.combine == Combine::first_of;
   Flow together = kNoFlow;
   OneOf one;
   ExprScope own = scope;
   const auto add = [&](void *part) {
     const Flow value = walk_expression(walk, own, static_cast<Node *>(part));
     flow_add(&together, value);
-    one.add(value);
+    if (chooses) one.add(value);
     if (kind.combine == Combine::in_turn || kind.combine == Combine::first_of)
       own = scope_if(own, flow_decides(together));
   };
@@ -88,7 +89,7 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
     else if (part != nullptr)
       add(part);
   }
-  if (kind.combine == Combine::all || kind.combine == Combine::in_turn) return together;
+  if (!chooses) return together;
   if (kind.combine == Combine::one_of) one.copies = false;  // which one it is has been found out from all
   return one.chosen();
 }

@@ -177,13 +177,12 @@ void fpe_vault_all(const TokenType *type, std::span<Datum> values) {
 
 Refusal fpe_problem(const TokenType *type, std::string_view value) {
   int64 number = 0;
+  std::string_view normal;
   if (type->is_integer && !read_integer(value, number)) return kNotABigint;
   if (!type->is_integer)
-    if (const Refusal refusal = value_problem(type, value.data(), value.size()); !refusal.ok()) return refusal;
-  const bytea *in = type->is_integer ? digits_copy(number)
-                                     : plaintext_copy(vault_value(value_checked(type, value.data(), value.size())));
-  const Datum datum = PointerGetDatum(in);
-  return vault_fit_format(type, {&datum, 1});
+    if (const Refusal refusal = value_problem(type, value, &normal); !refusal.ok()) return refusal;
+  const Datum in = PointerGetDatum(type->is_integer ? digits_copy(number) : plaintext_copy(vault_value(normal)));
+  return vault_fit_format(type, {&in, 1});
 }
 
 void fpe_check(Oid type, std::string_view token) {

@@ -185,13 +185,9 @@ text *to_server_text(varlena *utf8) {
   return local == data ? reinterpret_cast<text *>(utf8) : cstring_to_text(local);
 }
 
-}  // namespace
-
-namespace {
-
 // Is the value sealed under an IV of its own, beside that of its normal form?
 bool is_sealed_as_typed(const TokenType *type, const Plaintext &value) {
-  return type->deterministic && !std::ranges::equal(value.normal, value.typed);
+  return type->deterministic && !value.is_normal();
 }
 
 }  // namespace
@@ -238,12 +234,14 @@ std::string_view value_checked(const TokenType *type, const char *text, std::siz
   return examine_or_refuse(type, text, length).normal;
 }
 
-Refusal value_problem(const TokenType *type, const char *text, std::size_t length) {
-  return examine(type, text, length).refusal;
+Refusal value_problem(const TokenType *type, std::string_view text, std::string_view *normal) {
+  const Examined found = examine(type, text.data(), text.size());
+  if (normal != nullptr) *normal = found.normal;
+  return found.refusal;
 }
 
 Refusal token_problem(const TokenType *type, std::string_view text) {
-  if (!token_has_prefix(text)) return value_problem(type, text.data(), text.size());
+  if (!token_has_prefix(text)) return value_problem(type, text);
   const std::size_t bound = token_binary_size_bound(text);
   auto *room = static_cast<std::uint8_t *>(palloc(bound + 1));
   if (token_from_text(text, {room, bound}).ok()) return {};
@@ -253,7 +251,8 @@ Refusal token_problem(const TokenType *type, std::string_view text) {
 Plaintext token_plaintext(const TokenType *type, const char *text, std::size_t length) {
   // Of a bytea nothing changes (it has no pattern, either), but the mask character is refused there, too.
   const Examined value = examine_or_refuse(type, text, length);
-  if (!type->is_bytes) return {bytes_of(value.normal), bytes_of(value.typed)};
+  if (!type->is_bytes)
+    return {bytes_of(value.normal), bytes_of(value.normal == value.typed ? value.normal : value.typed)};
   const std::span<const std::uint8_t> bytes = varlena_bytes(parse_bytes(type, {text, length}));
   return {bytes, bytes};
 }

@@ -24,7 +24,9 @@ bytea *token_of_bytes(const TokenType *type, std::span<const std::uint8_t> value
 // A value that is to be tokenized, as bytes; of a text, in UTF-8.
 struct Plaintext {
   std::span<const std::uint8_t> normal;  // by which it equals others
-  std::span<const std::uint8_t> typed;   // which a token column gives back
+  std::span<const std::uint8_t> typed;   // which a token column gives back; the same memory where it is the same
+
+  bool is_normal() const noexcept { return normal.data() == typed.data() && normal.size() == typed.size(); }
 
   // What a token that is kept as a text is made of: equal values are equal texts.
   Plaintext normal_only() const noexcept { return {normal, normal}; }
@@ -86,8 +88,9 @@ text *token_reveal_masked(const TokenType *type, const bytea *token);
 // text as it was typed.  Raises 22P02.
 std::string_view value_checked(const TokenType *type, const char *text, std::size_t length);
 
-// value_problem tells why the type cannot read a text in the server encoding, be it kept or refused.
-Refusal value_problem(const TokenType *type, const char *text, std::size_t length);
+// value_problem tells why the type cannot read a text in the server encoding, be it kept or refused; and what
+// value_checked would return of one that it can.
+Refusal value_problem(const TokenType *type, std::string_view text, std::string_view *normal = nullptr);
 
 // token_problem tells it of what the input function of a type without a format is given: a token, or a value.
 Refusal token_problem(const TokenType *type, std::string_view text);
