@@ -121,3 +121,5 @@ insert into many select i, 'b' || i from generate_series(1, 4000) i; grant selec
 create table key_p(id int primary key, email text) partition by range (id); security label for redoubt on column key_p.email is 'text_token';
 create table key_p1 partition of key_p for values from (0) to (50); create table key_p2 partition of key_p for values from (50) to (1000);
 insert into key_p select i, 'p' || i from generate_series(1, 100) i; grant select on key_p to app; analyze key_p;
+create table key_2(a int, b int, email text, primary key (a, b)); security label for redoubt on column key_2.email is 'text_token';
+insert into key_2 select i / 10, i % 10, 'k' || i from generate_series(1, 99) i; grant select on key_2 to app; analyze key_2;

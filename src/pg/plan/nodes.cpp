@@ -42,7 +42,7 @@ NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *ta
 }
 
 bool is_sorted(const Plan *plan) {
-  while (IsA(plan, Limit) || IsA(plan, LockRows)) plan = outerPlan(plan);
+  while (IsA(plan, Limit) || IsA(plan, LockRows) || IsA(plan, Unique) || IsA(plan, WindowAgg)) plan = outerPlan(plan);
   return IsA(plan, Sort) || IsA(plan, IncrementalSort);
 }
 

@@ -1,19 +1,16 @@
 // plan/row_keys.cpp - what the keys of sorts, groups and set operations decide.
 //
 // Where the keys of a node contain a key of a table, rows that are equal in it are one row of the table, and its other
-// columns have nothing left to decide: neither whether two rows are the same, nor which comes first.
-// Invariant: that is so only for columns that all come from the same row.  Of set operations, branch by branch.
+// columns have nothing left to decide: neither whether two rows are the same, nor which comes first.  A condition of
+// the scan (id = 42) may say that a column of the table's key is the same in all rows.  The planner then leaves the
+// column out of the node's keys; here it counts as one of them.
+// Invariant: that is so only for columns that all come from the same row; of set operations, branch by branch.  What a
+// condition says does not hold for rows that an outer join or a grouping set has filled with nulls.
 // Covered by test/metering and sql/probes.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
-
-extern "C" {
-#include "access/genam.h"
-#include "catalog/pg_am_d.h"
-#include "commands/defrem.h"
-}
 
 namespace redoubt::pg {
 namespace {
@@ -22,10 +19,11 @@ namespace {
 struct BaseColumn {
   List *rows;  // whose row it is of: numbers in the range table, one for each branch; NIL: it is of none
   AttrNumber attno;
+  const Plan *scan;  // of which all rows come, none filled with nulls; or null
 };
 
 // The column of the table that a partition's column is; a table itself otherwise.
-BaseColumn of_table(const PlanWalk *walk, Index rti, AttrNumber attno) {
+BaseColumn of_table(const PlanWalk *walk, const Plan *scan, Index rti, AttrNumber attno) {
   while (walk->child[rti] != nullptr &&
          rt_fetch(parent_of(walk, rti), walk->plan->rtable)->relkind == RELKIND_PARTITIONED_TABLE) {
     const AppendRelInfo *child = walk->child[rti];
@@ -33,7 +31,7 @@ BaseColumn of_table(const PlanWalk *walk, Index rti, AttrNumber attno) {
     rti = child->parent_relid;
     attno = child->parent_colnos[attno - 1];
   }
-  return {list_make1_int(static_cast<int>(rti)), attno};
+  return {list_make1_int(static_cast<int>(rti)), attno, scan};
 }
 
 const List *branches_of(const Plan *plan) {
@@ -59,9 +57,34 @@ BaseColumn of_branches(const PlanWalk *walk, const List *branches, AttrNumber po
     if (other.attno != column.attno || relid(linitial_int(other.rows)) != relid(rti)) return {};
     same &= list_length(other.rows) == 1 && linitial_int(other.rows) == rti;
     column.rows = list_concat(column.rows, other.rows);
+    column.scan = list_length(branches) == 1 ? other.scan : nullptr;
   }
   if (same && column.rows != NIL) column.rows = list_make1_int(linitial_int(column.rows));
   return column;
+}
+
+// May the node fill columns of its outer, or inner, input with nulls?
+bool fills_with_nulls(const Plan *plan, bool inner) {
+  if (IsA(plan, Agg)) return reinterpret_cast<const Agg *>(plan)->groupingSets != NIL;
+  if (!IsA(plan, NestLoop) && !IsA(plan, MergeJoin) && !IsA(plan, HashJoin)) return false;
+  const JoinType type = reinterpret_cast<const Join *>(plan)->jointype;
+  if (type == JOIN_INNER || type == JOIN_SEMI) return false;
+  return inner ? type != JOIN_RIGHT : type != JOIN_LEFT && type != JOIN_ANTI;
+}
+
+BaseColumn below(const PlanWalk *walk, const Plan *plan, bool inner, AttrNumber position) {
+  BaseColumn column = base_column(walk, inner ? innerPlan(plan) : outerPlan(plan), position);
+  if (fills_with_nulls(plan, inner)) column.scan = nullptr;
+  return column;
+}
+
+// The column of the table that a variable of an index-only scan is; or null.
+const Var *indexed_column(const Plan *plan, const Var *variable) {
+  if (!IsA(plan, IndexOnlyScan)) return nullptr;
+  const List *columns = reinterpret_cast<const IndexOnlyScan *>(plan)->indextlist;
+  if (variable->varattno > list_length(columns)) return nullptr;
+  const Expr *column = static_cast<const TargetEntry *>(list_nth(columns, variable->varattno - 1))->expr;
+  return IsA(column, Var) ? reinterpret_cast<const Var *>(column) : nullptr;
 }
 
 BaseColumn base_column(const PlanWalk *walk, const Plan *plan, AttrNumber position) {
@@ -74,19 +97,66 @@ BaseColumn base_column(const PlanWalk *walk, const Plan *plan, AttrNumber positi
   const auto *variable = reinterpret_cast<const Var *>(value);
   if (variable->varattno < 1) return {};
   if (const List *branches = branches_of(plan); branches != NIL) return of_branches(walk, branches, variable->varattno);
-  if (variable->varno == OUTER_VAR) return base_column(walk, outerPlan(plan), variable->varattno);
-  if (variable->varno == INNER_VAR) return base_column(walk, innerPlan(plan), variable->varattno);
+  if (variable->varno == OUTER_VAR) return below(walk, plan, false, variable->varattno);
+  if (variable->varno == INNER_VAR) return below(walk, plan, true, variable->varattno);
   if (variable->varno == INDEX_VAR) {
-    if (!IsA(plan, IndexOnlyScan)) return {};
-    const List *columns = reinterpret_cast<const IndexOnlyScan *>(plan)->indextlist;
-    if (variable->varattno > list_length(columns)) return {};
-    const Expr *column = static_cast<const TargetEntry *>(list_nth(columns, variable->varattno - 1))->expr;
-    if (!IsA(column, Var)) return {};
-    variable = reinterpret_cast<const Var *>(column);
+    variable = indexed_column(plan, variable);
+    if (variable == nullptr) return {};
   } else if (IsA(plan, SubqueryScan)) {
     return base_column(walk, reinterpret_cast<const SubqueryScan *>(plan)->subplan, variable->varattno);
   }
-  return of_table(walk, static_cast<Index>(variable->varno), variable->varattno);
+  return of_table(walk, plan, static_cast<Index>(variable->varno), variable->varattno);
+}
+
+// The btree operator family by which DISTINCT, GROUP BY and ORDER BY compare values of the type.
+Oid usual_family(Oid type) { return lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf; }
+
+const Node *without_relabelling(const Node *expression) {
+  while (IsA(expression, RelabelType))
+    expression = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(expression)->arg);
+  return expression;
+}
+
+// The same for the whole statement: a constant, or a parameter of the client.
+bool is_constant(const Node *expression) {
+  expression = without_relabelling(expression);
+  return IsA(expression, Const) ||
+         (IsA(expression, Param) && reinterpret_cast<const Param *>(expression)->paramkind == PARAM_EXTERN);
+}
+
+// Adds the columns of the table that conditions, all of which hold for each row of the scan, say to be a constant.
+Bitmapset *add_constants(const PlanWalk *walk, const Plan *scan, const List *conditions, Bitmapset *columns) {
+  ListCell *cell = nullptr;
+  foreach (cell, conditions) {
+    const auto *condition = static_cast<const OpExpr *>(lfirst(cell));
+    if (!IsA(condition, OpExpr) || list_length(condition->args) != 2) continue;
+    const auto *variable = static_cast<const Node *>(linitial(condition->args));
+    const auto *constant = static_cast<const Node *>(lsecond(condition->args));
+    if (is_constant(variable)) std::swap(variable, constant);
+    variable = without_relabelling(variable);
+    if (!is_constant(constant) || !IsA(variable, Var)) continue;
+    const auto *column = reinterpret_cast<const Var *>(variable);
+    if (column->varno == INDEX_VAR) column = indexed_column(scan, column);
+    if (column == nullptr || IS_SPECIAL_VARNO(column->varno) || column->varattno < 1) continue;
+    const Oid family = usual_family(column->vartype);
+    if (!OidIsValid(family) || condition->inputcollid != column->varcollid ||
+        get_op_opfamily_strategy(condition->opno, family) != BTEqualStrategyNumber)
+      continue;
+    const BaseColumn of = of_table(walk, scan, static_cast<Index>(column->varno), column->varattno);
+    if (of.rows != NIL) columns = bms_add_member(columns, of.attno);
+  }
+  return columns;
+}
+
+// The columns of the table that are the same in all rows of the scan.
+Bitmapset *constant_columns(const PlanWalk *walk, const Plan *scan) {
+  if (scan == nullptr) return nullptr;
+  Bitmapset *columns = add_constants(walk, scan, scan->qual, nullptr);
+  const List *found_by = NIL;
+  if (IsA(scan, IndexScan)) found_by = reinterpret_cast<const IndexScan *>(scan)->indexqualorig;
+  if (IsA(scan, IndexOnlyScan)) found_by = reinterpret_cast<const IndexOnlyScan *>(scan)->indexqual;
+  if (IsA(scan, BitmapHeapScan)) found_by = reinterpret_cast<const BitmapHeapScan *>(scan)->bitmapqualorig;
+  return add_constants(walk, scan, found_by, columns);
 }
 
 // The columns of an index by which DISTINCT, GROUP BY and ORDER BY tell its rows apart, with no null; or null.
@@ -100,8 +170,7 @@ Bitmapset *key_of(Relation relation, Relation index) {
     if (attno < 1) return nullptr;
     const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(relation), attno - 1);
     if (!attribute->attnotnull || index->rd_indcollation[i] != attribute->attcollation) return nullptr;
-    const Oid usual = GetDefaultOpClass(attribute->atttypid, BTREE_AM_OID);
-    if (!OidIsValid(usual) || get_opclass_family(usual) != index->rd_opfamily[i]) return nullptr;
+    if (usual_family(attribute->atttypid) != index->rd_opfamily[i]) return nullptr;
     columns = bms_add_member(columns, attno);
   }
   return columns;
@@ -132,7 +201,7 @@ const List *keys_of(PlanWalk *walk, Index rti) {
   return facts->keys;
 }
 
-// Columns among the keys of a node that are of the same row.
+// Columns of one row that the keys of a node contain, or that are constant.
 struct KeyColumns {
   List *rows;
   Bitmapset *columns;
@@ -162,7 +231,7 @@ std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *inpu
   const auto known_of = [&](const BaseColumn &of) {
     int t = 0;
     while (t < tables && !equal(known[t].rows, of.rows)) ++t;
-    if (t == tables) known[tables++].rows = of.rows;
+    if (t == tables) known[tables++] = {of.rows, constant_columns(walk, of.scan)};
     return &known[t];
   };
   const auto note = [&](int i) {

@@ -126,7 +126,7 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged = false);
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged = false);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
-// Do the rows come from a sort as they are?  Then that has said what decides on their order.
+// Do the rows come from a sort in its order?  Then that has said what decides on their order.
 bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
 std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan);
