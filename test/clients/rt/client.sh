@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# client.sh - Request Tracker 5 (Debian's request-tracker5, unmodified) on databases that differ in how users are protected.
+#
+# A database is filled through RT's API, and then copied:
+#   rt_plain, rt_again   plain text; the second shows that results depend neither on time nor on chance
+#   rt_labelled          SECURITY LABELs on address, real name and four phones
+#   rt_tokens, rt_masked columns of token types, RT's role granted plaintext or masked values (--tokens only)
+# On each the same operations run: operations.pl through RT's API, then requests.pl through its web pages.  compare.pl then
+# compares their results with those of rt_plain.  RT's files are in WORKSPACE/rt.
+# Needs all files of test/lib.
+
+readonly RT_PACKAGES=(request-tracker5 rt5-standalone rt5-db-postgresql rt5-clients dbconfig-no-thanks)
+
+# rt_present: RT, what its pages need, and PostgreSQL's driver.
+rt_present() {
+  [[ -e /usr/share/request-tracker5/lib/RT.pm && -x /usr/sbin/rt-setup-database-5 ]] &&
+    perl -MDBD::Pg -MHTTP::Cookies -MPlack::Test -e 1 2>/dev/null
+}
+
+# installed PACKAGE...: is one of them?
+installed() { dpkg-query -W -f '${Status}\n' "$@" 2>/dev/null | grep -q ' installed$'; }
+
+# rt_install: RT from Debian, in a subshell.  No package may ask, touch a database, start a service or drive out another.
+rt_install() (
+  policy=/usr/sbin/policy-rc.d
+  packages=("${RT_PACKAGES[@]}")
+  if installed dbconfig-pgsql dbconfig-mysql dbconfig-sqlite3; then
+    echo 'dbconfig-common is set up to make databases: install request-tracker5 by hand'
+    exit 1
+  fi
+  [[ -x /usr/sbin/sendmail ]] || packages+=(msmtp-mta)
+  if [[ ! -e $policy ]]; then
+    trap 'as_root rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  apt_get update && apt_get install -y --no-install-recommends "${packages[@]}"
+)
+
+# rt_ensure: installs RT where it is missing, or fails.
+rt_ensure() {
+  rt_present || { command -v apt-get >/dev/null && rt_install && rt_present; }
+}
+
+# rt_perl DATABASE COMMAND...: a program of RT's or of this folder on that database.
+rt_perl() {
+  local database=$1
+  shift
+  as_user env "REDOUBT_RT_FOLDER=$WORKSPACE/rt" "REDOUBT_RT_DATABASE=$database" "REDOUBT_RT_CSV=$WORKSPACE/rt/tickets.csv" \
+    "RT_SITE_CONFIG=$TREE/test/clients/rt/RT_SiteConfig.pm" "RT_SITE_CONFIG_DIR=$WORKSPACE/rt/none" \
+    PERL_HASH_SEED=0 TZ=UTC LC_ALL=C.UTF-8 timeout --kill-after=15 $((900 * PATIENCE)) perl "$@"
+}
+
+rt_psql() {
+  local database=$1
+  shift
+  as_user "$PG_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$database" "$@"
+}
+
+# rt_fill: makes rt_base by RT's own program, and fills it.  Pages order tickets by time, which has to be another for each.
+rt_fill() {
+  local apart="UPDATE tickets SET created = created - (1000 - id) * interval '1 minute', lastupdated = created"
+  as_user rm -rf "$WORKSPACE/rt" && as_user mkdir -m 700 "$WORKSPACE/rt" || return
+  if [[ -n $DATA ]]; then
+    as_user tee "$WORKSPACE/rt/tickets.csv" <"$DATA" >/dev/null
+  else
+    as_user perl test/clients/rt/tickets.pl >"$WORKSPACE/rt/tickets.csv"
+  fi || return
+  rt_psql postgres -c 'CREATE ROLE rt_user LOGIN' || return
+  rt_perl rt_base /usr/sbin/rt-setup-database-5 --action init --dba postgres --dba-password unused &&
+    rt_perl rt_base test/clients/rt/load.pl && rt_psql rt_base -c "$apart" -c 'VACUUM ANALYZE'
+}
+
+# rt_copies: the variants, as copies of rt_base.
+rt_copies() {
+  local copy copies=(rt_plain rt_again rt_labelled)
+  [[ -z $WITH_TOKENS ]] || copies+=(rt_tokens rt_masked)
+  for copy in "${copies[@]}"; do
+    as_user "$PG_BIN/createdb" --template=rt_base "$copy" || return
+  done
+  rt_psql rt_labelled -f test/clients/rt/labels.sql || return
+  if [[ -n $WITH_TOKENS ]]; then
+    rt_psql rt_tokens -v rights=detokenize,mask,search -f test/clients/rt/tokens.sql &&
+      rt_psql rt_masked -v rights=mask,search -f test/clients/rt/tokens.sql
+  fi
+}
+
+# rt_run DATABASE: all operations on it.
+rt_run() {
+  local log=$WORKSPACE/logs/$1.log kind
+  : >"$log"
+  for kind in operations requests; do
+    if ! rt_perl "$1" "test/clients/rt/$kind.pl" "$WORKSPACE/rt/$1.$kind" >>"$log" 2>&1; then
+      show_tail 20 "$log"
+      return 1
+    fi
+  done
+}
+
+# rt_judge NAME PROGRAM ARGUMENT...: counts what a program of this folder says of results, and shows what failed.
+rt_judge() {
+  local name=$1 program=$2 said=$WORKSPACE/logs/rt_judge.log status=0
+  shift 2
+  as_user perl "test/clients/rt/$program" "$@" >"$said" 2>&1 || status=$?
+  grep -v -E '^[0-9]+ passed, ' "$said" | sed 's/^/    /' || true
+  # shellcheck disable=SC2046  # three numbers, three words
+  counts_judge "$name" "$status" $(count_kat "$said") || true
+}
+
+# client_rt: the tests.
+client_rt() {
+  heading 'Request Tracker 5'
+  local log=$WORKSPACE/logs/rt.log variant variants=(rt_plain rt_again rt_labelled)
+  if ! rt_ensure >"$log" 2>&1; then
+    counts_skip rt "Debian's request-tracker5 is not installed and cannot be"
+    return
+  fi
+  [[ -z $WITH_TOKENS ]] || variants+=(rt_tokens rt_masked)
+  if ! { rt_fill && rt_copies; } >"$log" 2>&1; then
+    show_tail 40 "$log"
+    counts_add 'databases of RT' 0 1 0
+    return
+  fi
+  note "$(tail -n 1 "$log"); request-tracker5 $(dpkg-query -W -f '${Version}' request-tracker5 2>/dev/null)"
+  for variant in "${variants[@]}"; do
+    rt_run "$variant" || { counts_add "$variant" 0 1 0; return; }
+  done
+  for variant in rt_again rt_labelled; do
+    rt_judge "$variant" compare.pl "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
+  done
+  rt_judge 'charges of rt_labelled' charges.pl "$WORKSPACE/rt/rt_labelled"
+  for variant in "${variants[@]:3}"; do
+    heading "Request Tracker 5 on $variant, not counted"
+    as_user perl test/clients/rt/compare.pl --table "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
+  done
+}
