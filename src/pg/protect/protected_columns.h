@@ -17,6 +17,8 @@ struct ProtectedColumn {
   bool is_array;
   bool borrowed;  // protected only because its row type is: a copy into it is charged
   Source source;
+
+  bool operator==(const ProtectedColumn &) const = default;
 };
 
 struct ProtectedRelation {
