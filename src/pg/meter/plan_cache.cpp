@@ -44,9 +44,10 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
   MemoryContext context = GetMemoryChunkContext(plan);
   auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
   *copy = *analysis;
-  copy->foreseen_function =
-      static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
-  std::copy_n(analysis->foreseen_function, analysis->foreseen, copy->foreseen_function);
+  if (const Size foreseen = static_cast<Size>(analysis->foreseen); foreseen > 0) {
+    copy->foreseen_function = static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * foreseen));
+    std::copy_n(analysis->foreseen_function, foreseen, copy->foreseen_function);
+  }
   const Size points = static_cast<Size>(analysis->points) + 1;
   copy->above = static_cast<MeterPoint *>(MemoryContextAlloc(context, sizeof(MeterPoint) * points));
   std::copy_n(analysis->above, points, copy->above);

@@ -14,6 +14,12 @@ namespace {
 
 constexpr int kMaxWalks = 20000;  // more than columns and parameters of any plan take
 
+// Null for none.
+template <typename T>
+T *zeroed(int n) {
+  return n > 0 ? static_cast<T *>(palloc0(sizeof(T) * static_cast<Size>(n))) : nullptr;
+}
+
 NodeFlow walk_all(PlanWalk *walk) {
   walk->memo.clear();
   for (int i = 0; i < walk->subplans; ++i) {
@@ -28,21 +34,20 @@ NodeFlow walk_all(PlanWalk *walk) {
 void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
   const List *targets = plan->planTree->targetlist;
   if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
-  analysis->column =
-      static_cast<OutputColumn *>(palloc0(sizeof(OutputColumn) * static_cast<Size>(list_length(targets) + 1)));
+  analysis->column = zeroed<OutputColumn>(list_length(targets));
   int position = 0;
   ListCell *cell = nullptr;
   foreach (cell, targets) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    const Oid type = exprType(reinterpret_cast<const Node *>(target->expr));
     Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
-    if (OidIsValid(get_element_type(exprType(reinterpret_cast<const Node *>(target->expr))))) flow.paid = 0;
+    if (flow.paid != 0 && OidIsValid(get_element_type(type))) flow.paid = 0;
     if (target->resjunk) {
       // Sorted by an index, perhaps.
       if (target->ressortgroupref != 0 && !is_sorted(plan->planTree)) analysis->row_decides |= flow_decides(flow);
       continue;
     }
-    analysis->column[analysis->columns++] = {flow, exprType(reinterpret_cast<const Node *>(target->expr)),
-                                             flow_explicit(flow), 0, 0};
+    analysis->column[analysis->columns++] = {flow, type, flow_explicit(flow), 0, 0};
     analysis->row_decides |= flow.implicit;
     analysis->statement_decides |= flow.implicit;
   }
@@ -54,12 +59,14 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
 void describe_types(PlanAnalysis *analysis) {
   for (int c = 0; c < analysis->columns; ++c) {
     OutputColumn *column = &analysis->column[c];
-    for (int i = 0; i < analysis->sources; ++i) {
+    for (std::uint32_t rest = column->carries; rest != 0; rest &= rest - 1) {
+      const int i = std::countr_zero(rest);
       const Source &source = analysis->source[i];
-      if (!source.is_token || column->flow.count[i] == 0) continue;
-      const bool kept = copied_type(column->flow, source) == column->type || type_is_tokens(column->type);
-      if (kept && type_carries(column->type, source.token_type)) column->stays |= 1U << i;
-      if (type_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
+      if (!source.is_token) continue;
+      const bool carries = type_carries(column->type, source.token_type);
+      if (carries && (type_is_tokens(column->type) || copied_type(column->flow, source) == column->type))
+        column->stays |= 1U << i;
+      if (carries || type_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
     }
   }
 }
@@ -72,7 +79,7 @@ void describe_probes(PlanWalk *walk) {
     analysis->type_of[i] = plan_type(analysis, type);
   }
   analysis->points = static_cast<int>(walk->points);
-  analysis->above = static_cast<MeterPoint *>(palloc0(sizeof(MeterPoint) * (walk->points + 1)));
+  analysis->above = zeroed<MeterPoint>(analysis->points + 1);
   ListCell *cell = nullptr;
   foreach (cell, walk->found) {
     const auto *meter = static_cast<const MeterSpec *>(lfirst(cell));
@@ -82,11 +89,15 @@ void describe_probes(PlanWalk *walk) {
 }
 
 bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
-  const auto full = [](const std::uint16_t *count) { return std::find(count, count + kMaxSources, kMaxFlowCount); };
-  if (full(analysis.held) != analysis.held + kMaxSources) return true;
-  return std::any_of(analysis.column, analysis.column + analysis.columns, [&](const OutputColumn &column) {
-    return full(column.flow.count) != column.flow.count + kMaxSources;
-  });
+  const auto is_full = [](const std::uint16_t *count, std::uint32_t sources) {
+    for (; sources != 0; sources &= sources - 1)
+      if (count[std::countr_zero(sources)] == kMaxFlowCount) return true;
+    return false;
+  };
+  const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << analysis.sources) - 1);
+  return is_full(analysis.held, all) ||
+         std::any_of(analysis.column, analysis.column + analysis.columns,
+                     [&](const OutputColumn &column) { return is_full(column.flow.count, column.carries); });
 }
 
 // The others are marks of the executor's own: those of a ModifyTable, a Gather or a recursive union, which is a
@@ -149,20 +160,19 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.inject = inject;
   walk.params = list_length(plan->paramExecTypes);
   walk.subplans = list_length(plan->subplans);
-  walk.param = static_cast<Flow *>(palloc0(sizeof(Flow) * static_cast<Size>(walk.params + 1)));
-  walk.work_table = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.params + 1)));
-  walk.subplan = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(walk.subplans + 1)));
-  walk.subplan_open = static_cast<List **>(palloc0(sizeof(List *) * static_cast<Size>(walk.subplans + 1)));
-  walk.called = static_cast<std::uint32_t *>(palloc0(sizeof(std::uint32_t) * static_cast<Size>(walk.subplans + 1)));
-  walk.initplan = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(walk.params + 1)));
+  walk.param = zeroed<Flow>(walk.params);
+  walk.work_table = zeroed<NodeFlow>(walk.params);
+  walk.initplan = zeroed<int>(walk.params);
+  walk.subplan = zeroed<NodeFlow>(walk.subplans);
+  walk.subplan_open = zeroed<List *>(walk.subplans);
+  walk.called = zeroed<std::uint32_t>(walk.subplans);
   walk.memory = CurrentMemoryContext;
-  const Size entries = static_cast<Size>(list_length(plan->rtable)) + 1;
-  walk.child = static_cast<const AppendRelInfo **>(palloc0(sizeof(AppendRelInfo *) * entries));
-  walk.relation = static_cast<RelationFacts *>(palloc0(sizeof(RelationFacts) * entries));
+  walk.relation = zeroed<RelationFacts>(list_length(plan->rtable) + 1);
   ListCell *cell = nullptr;
   foreach (cell, plan->appendRelations) {
     const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
-    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION) walk.child[child->child_relid] = child;
+    if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION)
+      walk.relation[child->child_relid].child = child;
   }
 
   MemoryContext scratch[2] = {};
@@ -188,8 +198,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_output(analysis, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
-  analysis->foreseen_function =
-      static_cast<Oid *>(palloc(sizeof(Oid) * static_cast<Size>(std::max(analysis->foreseen, 1))));
+  analysis->foreseen_function = zeroed<Oid>(analysis->foreseen);
   foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c)
     analysis->values += std::popcount(analysis->column[c].carries | analysis->column[c].flow.paid);

@@ -15,48 +15,62 @@ extern "C" {
 }
 
 namespace redoubt::pg {
-namespace {
 
-// Entries of the protected columns of a range table entry by attribute number.
-const RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
+RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   RelationFacts *facts = &walk->relation[rti];
-  if (facts->known) return facts;
   facts->known = true;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
   const bool stored =
       (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW) || entry->rtekind == RTE_NAMEDTUPLESTORE;
   const ProtectedRelation *relation = stored ? protected_relation(entry->relid) : nullptr;
   if (relation == nullptr) return facts;
+  // A copy, because a look-up of another relation may read this one anew.
+  const Size size = static_cast<Size>(relation->size);
+  auto *column =
+      static_cast<ProtectedColumn *>(MemoryContextAlloc(walk->memory, (sizeof(ProtectedColumn) + sizeof(int)) * size));
   facts->size = relation->size;
-  MemoryContext old = MemoryContextSwitchTo(walk->memory);
-  auto *column = static_cast<ProtectedColumn *>(palloc(sizeof(ProtectedColumn) * static_cast<Size>(relation->size)));
-  std::copy_n(relation->column, relation->size, column);
-  for (int i = 0; i < facts->size; ++i) facts->columns = std::max<int>(facts->columns, column[i].attno);
-  auto *first = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->columns + 1)));
-  auto *next = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->size)));
-  for (int i = facts->size - 1; i >= 0; --i) next[i] = std::exchange(first[column[i].attno], i + 1);
-  facts->source = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(facts->size)));
-  MemoryContextSwitchTo(old);
+  facts->is_partition = relation->is_partition;
+  facts->row_security = relation->row_security;
   facts->column = column;
-  facts->first = first;
-  facts->next = next;
+  facts->source = reinterpret_cast<int *>(column + size);
+  std::copy_n(relation->column, size, column);
+  std::fill_n(facts->source, size, 0);
   return facts;
 }
 
-int source_index(PlanWalk *walk, const Source &wanted) {
+namespace {
+
+// The slot of a source, or the empty one where it would be put.
+std::uint8_t *source_slot(PlanWalk *walk, const Source &wanted) noexcept {
+  const std::uint32_t hash = wanted.relid * 31 + static_cast<std::uint32_t>(wanted.attno) + wanted.token_type * 7;
+  static_assert(kSourceSlots == 1 << (32 - 24));
+  std::uint32_t at = hash * 0x9E3779B1U >> 24;
+  while (walk->source_slot[at] != 0 && walk->analysis->source[walk->source_slot[at] - 1] != wanted)
+    at = (at + 1) % kSourceSlots;
+  return &walk->source_slot[at];
+}
+
+int source_index(PlanWalk *walk, Source wanted) {
   PlanAnalysis *analysis = walk->analysis;
-  // Columns of one table after the other have sources of which one comes after the other.
-  for (int n = 0, i = walk->latest_source; n < analysis->sources; ++n) {
-    i = i + 1 < analysis->sources ? i + 1 : 0;
-    if (source_is(analysis->source[i], wanted)) return walk->latest_source = i;
+  std::uint8_t *slot = source_slot(walk, wanted);
+  if (*slot == 0 && analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
+    wanted = {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token};
+    slot = source_slot(walk, wanted);
   }
-  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
-    return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token});
+  if (*slot != 0) return *slot - 1;
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
-  analysis->source[analysis->sources] = wanted;
-  return walk->latest_source = analysis->sources++;
+  analysis->source[analysis->sources++] = wanted;
+  *slot = static_cast<std::uint8_t>(analysis->sources);
+  return *slot - 1;
+}
+
+// The place of the source of an entry of a relation's columns.
+int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
+  int &source = facts->source[at];
+  if (source == 0) source = source_index(walk, facts->column[at].source) + 1;
+  return source - 1;
 }
 
 // The sources in the columns of the range table entry that rows are put into partitions of `ancestor` by.
@@ -88,24 +102,24 @@ bool has_source_of_its_own(const RelationFacts &facts, Oid relid) noexcept {
                      [relid](const ProtectedColumn &column) { return column.source.relid == relid; });
 }
 
-// What the partition that a row is in tells: values of the keys above it.  A row inserted into a partitioned table
-// may be in any below that.
-Flow partition_flow(PlanWalk *walk, Index rti) {
-  Flow flow = kNoFlow;
-  RelationFacts *facts = &walk->relation[rti];
-  if (relation_facts(walk, rti)->size == 0) return flow;
+}  // namespace
+
+std::uint32_t partition_tells(PlanWalk *walk, Index rti) {
+  RelationFacts *facts = relation_facts(walk, rti);
+  if (facts->size == 0) return 0;
   if (!facts->partition_known) {
-    const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+    const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
+    const Oid relid = entry->relid;
     const Index parent = parent_of(walk, rti);
     ListCell *cell = nullptr;
     // Where every source is one of a table above, what is above was looked at for that.
     if (parent != 0 && !has_source_of_its_own(*facts, relid)) {
-      facts->partition = partition_flow(walk, parent).implicit;
-    } else if (get_rel_relispartition(relid)) {
+      facts->partition = partition_tells(walk, parent);
+    } else if (facts->is_partition) {
       const List *ancestors = get_partition_ancestors(relid);
       foreach (cell, ancestors) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
     }
-    if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE) {
+    if (entry->relkind == RELKIND_PARTITIONED_TABLE) {
       bool expanded = false;
       for (Index child = 1; child <= static_cast<Index>(list_length(walk->plan->rtable)); ++child)
         expanded |= parent_of(walk, child) == rti;
@@ -114,8 +128,18 @@ Flow partition_flow(PlanWalk *walk, Index rti) {
     }
     facts->partition_known = true;
   }
-  flow.implicit = facts->partition;
-  return flow;
+  return facts->partition;
+}
+
+namespace {
+
+// Where the entries of the column are, if it has any.  Mostly columns are looked for one after the other.
+int place_of(const RelationFacts &facts, AttrNumber attno) noexcept {
+  const int next = facts.latest;
+  const bool here = next < facts.size && facts.column[next].attno >= attno;
+  if (here && (next == 0 || facts.column[next - 1].attno < attno)) return next;
+  const auto is_before = [](const ProtectedColumn &column, AttrNumber wanted) { return column.attno < wanted; };
+  return static_cast<int>(std::lower_bound(facts.column, facts.column + facts.size, attno, is_before) - facts.column);
 }
 
 }  // namespace
@@ -130,25 +154,78 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   Flow flow = kNoFlow;
   if (rti < 1 || rti > static_cast<Index>(list_length(walk->plan->rtable))) return flow;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) return partition_flow(walk, rti);
+  if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) flow.implicit = partition_tells(walk, rti);
   if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
-  const RelationFacts *facts = relation_facts(walk, rti);
+  RelationFacts *facts = relation_facts(walk, rti);
   int columns = 0;
   const auto add = [&](int at) {
     const ProtectedColumn &column = facts->column[at];
-    int &source = facts->source[at];
-    if (source == 0) source = source_index(walk, column.source) + 1;
-    std::uint16_t &count = flow.count[source - 1];
+    std::uint16_t &count = flow.count[source_at(walk, facts, at)];
     count = static_cast<std::uint16_t>(std::min<int>(count + column.count, kMaxFlowCount));
     flow.many |= column.is_array;
     ++columns;
   };
-  if (attno == 0)
-    for (int i = 0; i < facts->size; ++i) add(i);
-  else if (attno <= facts->columns)
-    for (int at = facts->first[attno]; at != 0; at = facts->next[at - 1]) add(at - 1);
+  int at = attno == 0 ? 0 : place_of(*facts, attno);
+  while (at < facts->size && (attno == 0 || facts->column[at].attno == attno)) add(at++);
+  facts->latest = at;
   flow.pure = columns == 1 || (attno == 0 && columns > 0);
   return flow;
+}
+
+namespace {
+
+// Makes the source of a column known, and that a message may quote a value of it, as walking the variable would.
+void note_column(PlanWalk *walk, RelationFacts *facts, Var *variable) {
+  const AttrNumber attno = variable->varattno;
+  const int at = attno > 0 ? place_of(*facts, attno) : 0;
+  if (attno > 0 && (at == facts->size || facts->column[at].attno != attno)) return;
+  if (attno <= 0 || (at + 1 < facts->size && facts->column[at + 1].attno == attno))
+    return (void)walk_expression(walk, {}, reinterpret_cast<Node *>(variable));
+  facts->latest = at + 1;
+  std::uint16_t &held = walk->analysis->held[source_at(walk, facts, at)];
+  if (walk->last && variable->vartype != BOOLOID) held = std::max(held, facts->column[at].count);
+}
+
+}  // namespace
+
+NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan) {
+  const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
+  RelationFacts *facts = relation_facts(walk, rti);
+  ListCell *cell = nullptr;
+  foreach (cell, scan->targetlist) {
+    auto *variable = reinterpret_cast<Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
+    if (!IsA(variable, Var) || variable->varno != static_cast<int>(rti)) return {};
+    if (facts->size > 0) note_column(walk, facts, variable);
+  }
+  NodeFlow rows = {scan->targetlist != NIL, false, list_length(scan->targetlist), nullptr, 0, 0};
+  rows.walk = walk;
+  rows.targets = scan->targetlist;
+  return rows;
+}
+
+Flow scanned_column(const NodeFlow &rows, AttrNumber attno) {
+  const auto *value =
+      reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(rows.targets, attno - 1))->expr);
+  while (is_meter(value)) value = metered(value);
+  const auto *column = reinterpret_cast<const Var *>(value);
+  return relation_flow(rows.walk, static_cast<Index>(column->varno), column->varattno);
+}
+
+bool same_columns(const NodeFlow &a, const NodeFlow &b) {
+  if (a.targets == NIL || list_length(a.targets) != list_length(b.targets)) return false;
+  int tables[2] = {};
+  ListCell *left = nullptr;
+  ListCell *right = nullptr;
+  forboth(left, a.targets, right, b.targets) {
+    const auto *one = reinterpret_cast<const Var *>(static_cast<const TargetEntry *>(lfirst(left))->expr);
+    const auto *two = reinterpret_cast<const Var *>(static_cast<const TargetEntry *>(lfirst(right))->expr);
+    if (!IsA(one, Var) || !IsA(two, Var) || one->varattno != two->varattno || one->varattno < 0) return false;
+    tables[0] = one->varno;
+    tables[1] = two->varno;
+  }
+  const RelationFacts *one = relation_facts(a.walk, static_cast<Index>(tables[0]));
+  const RelationFacts *two = relation_facts(a.walk, static_cast<Index>(tables[1]));
+  return std::equal(one->column, one->column + one->size, two->column, two->column + two->size);
 }
 
 Flow everything(PlanWalk *walk) {

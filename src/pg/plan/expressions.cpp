@@ -250,13 +250,12 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 
 // Values that can be in one value are in one message, if a function complains of it.
 void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
-  const std::uint32_t mask = walk->last ? flow_explicit(flow) : 0;
-  if (mask == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
-  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
-    std::uint16_t &held = walk->analysis->held[i];
-    held = std::max(held, flow.count[i]);
-  }
+  std::uint16_t *held = walk->analysis->held;
+  std::uint32_t more = 0;
+  for (std::uint32_t rest = walk->last ? flow_explicit(flow) : 0; rest != 0; rest &= rest - 1)
+    if (const int i = std::countr_zero(rest); held[i] < flow.count[i]) more |= 1U << i;
+  if (more == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
+  for (; more != 0; more &= more - 1) held[std::countr_zero(more)] = flow.count[std::countr_zero(more)];
 }
 
 MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node) noexcept {
@@ -278,7 +277,7 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
 }  // namespace
 
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  if (node == nullptr) return kNoFlow;
+  if (node == nullptr || IsA(node, Const)) return kNoFlow;
   CHECK_FOR_INTERRUPTS();
   // A column, or a target list entry that is one: most of what there is in a wide table.
   if (IsA(node, TargetEntry) && IsA(reinterpret_cast<TargetEntry *>(node)->expr, Var))
@@ -290,7 +289,7 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   }
   check_stack_depth();
   // What has no parts, or is no expression itself, is as fast to look at.
-  const bool remembered = walk->nesting > 0 && !IsA(node, Const) && !IsA(node, Param) && !IsA(node, List);
+  const bool remembered = walk->nesting > 0 && !IsA(node, Param) && !IsA(node, List);
   MemoKey key;
   if (remembered) {
     key = memo_key(walk, scope, node);

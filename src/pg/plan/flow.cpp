@@ -4,7 +4,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
-#include "pg/plan/flow.h"
+#include "pg/plan/walk.h"
 #include "pg/base/settings.h"
 
 namespace redoubt::pg {
@@ -24,14 +24,12 @@ NodeFlow node_flow_uniform(const Flow &flow, int size) {
 }
 
 Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
+  if (node == nullptr || !node->valid || attno < 0) return kNoFlow;
+  if (node->uniform) return node->column[0];
+  if (attno > node->size) return kNoFlow;
+  if (attno > 0) return node->targets != NIL ? scanned_column(*node, attno) : node->column[attno - 1];
   Flow flow = kNoFlow;
-  if (node == nullptr || !node->valid) return flow;
-  if (node->uniform && attno >= 0)
-    flow = node->column[0];
-  else if (attno > 0 && attno <= node->size)
-    flow = node->column[attno - 1];
-  else if (attno == 0)
-    for (int i = 0; i < node->size; ++i) flow_add(&flow, node->column[i]);
+  for (int i = 1; i <= node->size; ++i) flow_add(&flow, node_flow_column(node, static_cast<AttrNumber>(i)));
   return flow;
 }
 
@@ -66,20 +64,21 @@ NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sour
       result.implicit |= nodes[i].implicit;
       result.order |= nodes[i].order;
     }
-  bool first = true;
+  const NodeFlow *first = nullptr;
   for (int i = 0; i < n; ++i) {
-    if (!nodes[i].valid) continue;
-    if (first) {
+    if (!nodes[i].valid || (first != nullptr && same_columns(*first, nodes[i]))) continue;
+    if (first == nullptr) {
       result.size = nodes[i].size;
       result.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(result.size, 1))));
     }
     for (int k = 0; k < std::min(result.size, nodes[i].size); ++k) {
-      if (first)
-        result.column[k] = nodes[i].column[k];
+      const Flow flow = node_flow_column(&nodes[i], static_cast<AttrNumber>(k + 1));
+      if (first == nullptr)
+        result.column[k] = flow;
       else
-        flow_alternative(&result.column[k], nodes[i].column[k], sources);
+        flow_alternative(&result.column[k], flow, sources);
     }
-    first = false;
+    if (first == nullptr) first = &nodes[i];
   }
   return result;
 }

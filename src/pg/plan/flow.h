@@ -18,6 +18,8 @@ constexpr std::uint16_t kMaxGrownCount = 1000;  // in recursive queries, where e
 
 constexpr std::uint32_t kMaxCost = 1U << 28;  // of one value; more than an array can have elements
 
+struct PlanWalk;
+
 struct Flow {
   std::uint16_t count[kMaxSources];  // explicit: values of each source in here
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
@@ -38,10 +40,13 @@ inline bool flow_holds_same(const Flow &a, const Flow &b) noexcept {
 // A bit per source with a count.  Most flows have few or none, so four are looked at as one.
 inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
   std::uint32_t mask = 0;
+#pragma GCC unroll 8
   for (int i = 0; i < kMaxSources; i += 4) {
     std::uint64_t four = 0;
     std::memcpy(&four, &flow.count[i], sizeof four);
-    for (int k = i; four != 0 && k < i + 4; ++k) mask |= (flow.count[k] != 0 ? 1U : 0U) << k;
+    if (four == 0) continue;
+#pragma GCC unroll 4
+    for (int k = i; k < i + 4; ++k) mask |= (flow.count[k] != 0 ? 1U : 0U) << k;
   }
   return mask;
 }
@@ -101,9 +106,11 @@ struct NodeFlow {
   bool valid;
   bool uniform;  // any number of columns, all like the first
   int size;
-  Flow *column;
-  std::uint32_t implicit;  // sources that decided which rows there are
-  std::uint32_t order;     // and those that may have decided on no more than their order
+  Flow *column;               // null where there are `targets`
+  std::uint32_t implicit;     // sources that decided which rows there are
+  std::uint32_t order;        // and those that may have decided on no more than their order
+  PlanWalk *walk = nullptr;   // where there are targets
+  const List *targets = NIL;  // of a scan, see scanned_columns
 };
 
 // All that decided on the rows, or may have decided on their order.

@@ -30,18 +30,57 @@ std::uint32_t index_expression(PlanWalk *walk, Index rti, List *expressions) {
   return mask;
 }
 
+// Are all of them operators between columns, constants and parameters?  Then nothing is handed to a call within, and
+// what they decide is all that they hold.
+bool compare_plainly(const List *quals) {
+  ListCell *cell = nullptr;
+  foreach (cell, quals) {
+    if (!IsA(lfirst(cell), OpExpr)) return false;
+    ListCell *argument = nullptr;
+    foreach (argument, static_cast<const OpExpr *>(lfirst(cell))->args)
+      if (!IsA(lfirst(argument), Var) && !IsA(lfirst(argument), Const) && !IsA(lfirst(argument), Param)) return false;
+  }
+  return true;
+}
+
+// One that another extension has made up for EXPLAIN has no keys.
+const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
+  IndexFacts *facts = &walk->index;
+  if (facts->index == index) return facts;
+  *facts = {};
+  facts->index = index;
+  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+  if (!HeapTupleIsValid(tuple)) return facts;
+  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+  facts->keys = form->indnkeyatts;
+  std::copy_n(form->indkey.values, facts->keys, facts->key);
+  facts->predicate = !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
+  facts->expressions = !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr);
+  ReleaseSysCache(tuple);
+  const RelationFacts *table = relation_facts(walk, rti);
+  const auto is_key = [facts](const ProtectedColumn &column) {
+    return std::find(facts->key, facts->key + facts->keys, column.attno) != facts->key + facts->keys;
+  };
+  facts->tells =
+      facts->predicate || facts->expressions || std::any_of(table->column, table->column + table->size, is_key);
+  return facts;
+}
+
 }  // namespace
 
 // Index conditions.  The key is compared by operator class members and has to stay a bare
 // column, so nothing is metered in the original form; the comparison values are ordinary
 // expressions, and are metered in the form that is executed.
-std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed) {
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original, const List *executed,
+                          bool rechecked) {
   walk->index_condition = true;
   std::uint32_t mask = walk_quals(walk, scope, original);
   walk->index_condition = false;
+  if (original != NIL && (mask | scope.rows | walk->context) == 0 && compare_plainly(original)) return 0;
   ExprScope values = scope;
   values.index = nullptr;  // key columns read as clean
   mask |= walk_quals(walk, values, executed);
+  if (rechecked && calls_untrusted(reinterpret_cast<Node *>(original))) (void)walk_quals(walk, scope, original);
   return mask;
 }
 
@@ -49,16 +88,13 @@ std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *or
 // implies; and a scan of the whole index is there for its order, which the keys decide, unless
 // nothing of its rows is used but their number.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
-  if (protected_relation(rt_fetch(rti, walk->plan->rtable)->relid) == nullptr) return 0;
-  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-  if (!HeapTupleIsValid(tuple)) return 0;  // made up for EXPLAIN by another extension
+  if (relation_facts(walk, rti)->size == 0) return 0;
+  const IndexFacts *facts = index_facts(walk, rti, index);
+  if (!facts->tells) return 0;
   std::uint32_t mask = 0;
-  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-  for (int i = 0; ordered && i < form->indnkeyatts; ++i)
-    if (form->indkey.values[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, form->indkey.values[i]));
-  const bool computes = !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr) ||
-                        (ordered && !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr));
-  ReleaseSysCache(tuple);
+  for (int i = 0; ordered && i < facts->keys; ++i)
+    if (facts->key[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, facts->key[i]));
+  const bool computes = facts->predicate || (ordered && facts->expressions);
   Relation relation = computes ? try_relation_open(index, AccessShareLock) : nullptr;
   if (relation == nullptr) return mask;
   mask |= index_expression(walk, rti, RelationGetIndexPredicate(relation));
@@ -67,21 +103,17 @@ std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
   return mask;
 }
 
-// Conditions that are evaluated again on rows which the index has only nearly found.
-void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals) {
-  if (calls_untrusted(reinterpret_cast<Node *>(quals))) (void)walk_quals(walk, scope, quals);
-}
-
 // The planner takes the mark away where it drops the subquery that is sorted; then the key is left
 // among the columns of the scan whose index has sorted it.
 std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
   Oid index = InvalidOid;
   if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
   if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
-  if (!OidIsValid(index)) return 0;
+  const Index rti = reinterpret_cast<const Scan *>(plan)->scanrelid;
+  if (!OidIsValid(index) || relation_facts(walk, rti)->size == 0 || !index_facts(walk, rti, index)->tells) return 0;
   std::uint32_t columns = 0;
-  for (int i = 0; i < rows.size; ++i) columns |= flow_explicit(rows.column[i]);
-  return columns != 0 ? columns & index_itself(walk, reinterpret_cast<const Scan *>(plan)->scanrelid, index, true) : 0;
+  for (int i = 1; i <= rows.size; ++i) columns |= flow_explicit(node_flow_column(&rows, static_cast<AttrNumber>(i)));
+  return columns != 0 ? columns & index_itself(walk, rti, index, true) : 0;
 }
 
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {

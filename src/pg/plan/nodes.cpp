@@ -21,6 +21,7 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
 }
 
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
+  if (quals == NIL) return 0;
   // Each sees the rows that those before it let pass.
   ExprScope own = scope;
   std::uint32_t mask = 0;
@@ -171,7 +172,7 @@ std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan, bool named) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
   if (entry->rtekind != RTE_RELATION || compat_is_in_query_text(entry) != named) return 0;
-  return relation_flow(walk, rti, TableOidAttributeNumber).implicit;
+  return partition_tells(walk, rti);
 }
 
 // What the node itself adds to what decides on its rows.
@@ -183,7 +184,8 @@ std::uint32_t walk_own(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *p
                                            member_of<const AttrNumber *>(plan, kind.keys.columns), kind.keys.looked_at);
     (kind.keys.looked_at == Keys::in_turn ? inputs->sorted : decides) |= keys;
   }
-  for (const Member member : kind.each_row) decides |= member_decides(walk, scope_after(*scope, decides), plan, member);
+  for (const Member member : kind.each_row)
+    if (member != 0) decides |= member_decides(walk, scope_after(*scope, decides), plan, member);
   return decides;
 }
 
@@ -245,8 +247,9 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   decides |= filters;
   scope.rows |= filters;
   if (table) walk_policies(walk, plan);
-  NodeFlow rows = walk_target_list(walk, scope, plan->targetlist);
-  if (!charged || (kind->traits & kOtherRows) != 0)
+  NodeFlow rows = table ? scanned_columns(walk, plan) : NodeFlow{};
+  if (!rows.valid) rows = walk_target_list(walk, scope, plan->targetlist);
+  if (rows.targets == NIL && (!charged || (kind->traits & kOtherRows) != 0))
     for (int i = 0; i < rows.size; ++i) rows.column[i].paid = 0;
   rows.implicit = decides;
   rows.order = inputs.sorted;

@@ -24,9 +24,9 @@ struct BaseColumn {
 
 // The column of the table that a partition's column is; a table itself otherwise.
 BaseColumn of_table(const PlanWalk *walk, const Plan *scan, Index rti, AttrNumber attno) {
-  while (walk->child[rti] != nullptr &&
-         rt_fetch(parent_of(walk, rti), walk->plan->rtable)->relkind == RELKIND_PARTITIONED_TABLE) {
-    const AppendRelInfo *child = walk->child[rti];
+  const AppendRelInfo *child = nullptr;
+  while ((child = walk->relation[rti].child) != nullptr &&
+         rt_fetch(child->parent_relid, walk->plan->rtable)->relkind == RELKIND_PARTITIONED_TABLE) {
     if (attno > child->num_child_cols || child->parent_colnos[attno - 1] == 0) return {};
     rti = child->parent_relid;
     attno = child->parent_colnos[attno - 1];

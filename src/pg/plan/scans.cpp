@@ -212,8 +212,7 @@ std::uint32_t walk_index_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *
   const auto *scan = reinterpret_cast<IndexScan *>(plan);
   std::uint32_t mask =
       index_itself(walk, scan->scan.scanrelid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
-  mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual);
-  index_recheck(walk, *scope, scan->indexqualorig);
+  mask |= index_quals(walk, *scope, scan->indexqualorig, scan->indexqual, true);
   return mask | index_quals(walk, *scope, scan->indexorderbyorig, scan->indexorderby);
 }
 
@@ -230,10 +229,7 @@ std::uint32_t walk_index_only_scan(PlanWalk *walk, ExprScope *scope, Inputs *inp
 }
 
 std::uint32_t walk_bitmap_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *plan) {
-  List *quals = reinterpret_cast<BitmapHeapScan *>(plan)->bitmapqualorig;
-  const std::uint32_t mask = index_quals(walk, *scope, quals, NIL);
-  index_recheck(walk, *scope, quals);
-  return mask;
+  return index_quals(walk, *scope, reinterpret_cast<BitmapHeapScan *>(plan)->bitmapqualorig, NIL, true);
 }
 
 std::uint32_t walk_subquery(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
@@ -263,7 +259,7 @@ std::uint32_t walk_work_table(PlanWalk *walk, ExprScope *scope, Inputs *inputs, 
 void walk_policies(PlanWalk *walk, Plan *plan) {
   const Index rti = reinterpret_cast<Scan *>(plan)->scanrelid;
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
-  if (entry->rtekind != RTE_RELATION || protected_relation(entry->relid) == nullptr) return;
+  if (entry->rtekind != RTE_RELATION || !relation_facts(walk, rti)->row_security) return;
   Bitmapset *columns = rls_policy_columns(entry->relid, compat_check_as_user(walk->plan, entry));
   if (columns == nullptr || calls_untrusted(reinterpret_cast<Node *>(plan->qual))) return;
   Flow flow = kNoFlow;

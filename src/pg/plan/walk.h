@@ -25,18 +25,31 @@ bool type_nests(Oid type);
 
 // What is known of an entry of the range table, found out when a walk first meets it.
 struct RelationFacts {
+  const AppendRelInfo *child;  // what it is a partition or child of, or null
   bool known;
+  bool is_partition;
+  bool row_security;
   bool partition_known;
   std::uint32_t partition;  // the sources that the partition of a row tells of
   int size;
-  const ProtectedColumn *column;
-  int columns;       // attribute numbers go up to this
-  const int *first;  // place of the first entry of an attribute number in `column`, plus 1; 0: none
-  const int *next;   // and of the one after the entry at a place
-  int *source;       // by place: that of the entry's source in the analysis, plus 1; 0: not looked up yet
+  const ProtectedColumn *column;  // ascending by attribute number
+  int latest;                     // place in `column` after the last one that was looked for
+  int *source;                    // by place: that of the entry's source in the analysis, plus 1; 0: not looked up yet
   bool keys_known;
   List *keys;  // of Bitmapset: the columns of each primary key, or unique one without nulls
 };
+
+// What the catalog says of an index.
+struct IndexFacts {
+  Oid index;
+  bool tells;  // it has a predicate, expressions, or a protected column as a key
+  bool predicate;
+  bool expressions;
+  int keys;
+  AttrNumber key[INDEX_MAX_KEYS];
+};
+
+constexpr int kSourceSlots = 256;  // many more than sources, so that most of those looked for are in the first slot
 
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
@@ -62,20 +75,21 @@ struct PlanWalk {
   NodeFlow *work_table;  // by parameter
   int subplans;
   NodeFlow *subplan;
-  int latest_source;  // that was looked for
+  std::uint8_t source_slot[kSourceSlots];  // a hash table of the sources: their places in the analysis, plus 1
   int largest_node_id;
-  MemoryContext memory;         // what outlives a walk
-  List *foreseen;               // OIDs, see foresee_function
-  int walks;                    // begun so far
-  const AppendRelInfo **child;  // by number in the range table: what it is a partition or child of, or null
-  RelationFacts *relation;      // by number in the range table
+  MemoryContext memory;     // what outlives a walk
+  List *foreseen;           // OIDs, see foresee_function
+  int walks;                // begun so far
+  RelationFacts *relation;  // by number in the range table
+  IndexFacts index;         // that was looked at last
   FlowMemo memo;
   int nesting;  // of the expression at hand in others
 };
 
 // The table that an entry of the range table is a partition or child of; 0: none.
 inline Index parent_of(const PlanWalk *walk, Index rti) {
-  return walk->child[rti] != nullptr ? walk->child[rti]->parent_relid : 0;
+  const AppendRelInfo *child = walk->relation[rti].child;
+  return child != nullptr ? child->parent_relid : 0;
 }
 
 // Where an expression is evaluated.
@@ -152,12 +166,12 @@ std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *inpu
                           Keys looked_at);
 
 // plan/indexes.cpp
-// Conditions of an index scan: as written, of which nothing is evaluated, and as executed.
-std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, const List *original, const List *executed);
+// Conditions of an index scan: as written, of which nothing is evaluated unless they are `rechecked` on rows that the
+// index has only nearly found, and as executed.
+std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original, const List *executed,
+                          bool rechecked = false);
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
-// Conditions as written, where they are evaluated again.
-void index_recheck(PlanWalk *walk, const ExprScope &scope, List *quals);
 
 // The order that the index of the scan has brought its rows into.
 std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
@@ -188,9 +202,24 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
                Flow flow);
 
 // plan/columns.cpp
+// What is known of the protected columns of a range table entry; size 0: it has none.
+RelationFacts *relation_find_out(PlanWalk *walk, Index rti);
+inline RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
+  return walk->relation[rti].known ? &walk->relation[rti] : relation_find_out(walk, rti);
+}
 Flow source_flow(PlanWalk *walk, const Source &source, int count);
 // The flow of a column of a range table entry; attno 0 is the whole row.
 Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno);
+// The rows of a scan that hands columns of its table on as they are; not valid for any other.  Columns are looked up
+// when they are asked for: most scans have all of their table's, and most statements use a few.
+NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan);
+// One of them, which may have got a meter meanwhile.
+Flow scanned_column(const NodeFlow &rows, AttrNumber attno);
+// Are the rows of two scans alike: the same columns of tables that protect them alike, as partitions mostly do?
+bool same_columns(const NodeFlow &a, const NodeFlow &b);
+// What the partition that a row is in tells: the sources of the keys above it.  A row inserted into a partitioned table
+// may be in any below that.
+std::uint32_t partition_tells(PlanWalk *walk, Index rti);
 // Everything protected in the relations of the statement.
 Flow everything(PlanWalk *walk);
 ExpressionTransfer variable_flow;

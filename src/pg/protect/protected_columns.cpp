@@ -219,10 +219,13 @@ void add_chunks(Found *found, Oid toast) {
     add(found, {kChunkData, 1, false, false, {toast, kChunkData, table->column[0].source.token_type, false}});
 }
 
-Found read_columns(Oid relid) {
+Found read_columns(ProtectedRelation *entry) {
+  const Oid relid = entry->relid;
   Found found = {};
   Relation relation = try_relation_open(relid, AccessShareLock);
   if (relation == nullptr) return found;
+  entry->is_partition = relation->rd_rel->relispartition;
+  entry->row_security = relation->rd_rel->relrowsecurity;
   const char kind = relation->rd_rel->relkind;
   if (kind == RELKIND_TOASTVALUE) add_chunks(&found, relid);
   // What a view shows is found in the tables beneath, in every plan afresh.
@@ -248,7 +251,7 @@ void rebuild(ProtectedRelation *entry) {
   entry->valid = true;  // before reading, so that an invalidation which arrives meanwhile sticks
   Found found = {};
   PG_TRY();
-  { found = read_columns(entry->relid); }
+  { found = read_columns(entry); }
   PG_CATCH();
   {
     entry->valid = false;
@@ -293,7 +296,7 @@ const ProtectedRelation *protected_relation_find(Oid relid) {
     rebuild(entry);
     entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr));
   }
-  if (entry->size > 0) return entry;
+  if (entry->size > 0) return protected_latest = entry;
   if (entry->valid) *front(relid) = relid;
   return nullptr;
 }

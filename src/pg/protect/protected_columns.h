@@ -17,11 +17,15 @@ struct ProtectedColumn {
   bool is_array;
   bool borrowed;  // protected only because its row type is: a copy into it is charged
   Source source;
+
+  bool operator==(const ProtectedColumn &) const = default;
 };
 
 struct ProtectedRelation {
   Oid relid;  // hash key
   bool valid;
+  bool is_partition;
+  bool row_security;  // ALTER TABLE ... ENABLE ROW LEVEL SECURITY
   int size;
   ProtectedColumn *column;  // ascending by attno; a column of several token types has several entries
 };
@@ -35,9 +39,12 @@ void protected_columns_init();
 // without any.
 const ProtectedRelation *protected_relation_find(Oid relid);
 constexpr Size kUnprotectedSize = 1024;
-inline constinit Oid unprotected_relations[kUnprotectedSize] = {};  // known to have none, by the low bits of the OID
+inline constinit Oid unprotected_relations[kUnprotectedSize] = {};     // known to have none, by the low bits of the OID
+inline constinit const ProtectedRelation *protected_latest = nullptr;  // found; entries stay where they are
 inline const ProtectedRelation *protected_relation(Oid relid) {
   if (relid < FirstNormalObjectId || unprotected_relations[relid % kUnprotectedSize] == relid) return nullptr;
+  const ProtectedRelation *latest = protected_latest;
+  if (latest != nullptr && latest->relid == relid && latest->valid && latest->size > 0) return latest;
   return protected_relation_find(relid);
 }
 

@@ -15,11 +15,9 @@ struct Source {
   AttrNumber attno;
   Oid token_type;  // whose limits are charged
   bool is_token;   // holds tokens, which an output function may reveal; else labelled plaintext
-};
 
-inline bool source_is(const Source &a, const Source &b) noexcept {
-  return a.relid == b.relid && a.attno == b.attno && a.token_type == b.token_type && a.is_token == b.is_token;
-}
+  bool operator==(const Source &) const = default;
+};
 
 }  // namespace redoubt::pg
 #endif
