@@ -67,8 +67,8 @@ SELECT born(v)::text[] = t AS born, detokenize(born(v)) = v AS back FROM a;
 WITH a AS (SELECT array_agg(email ORDER BY i) AS v, array_agg(email_token(email) ORDER BY i) AS t FROM given)
 SELECT email_token(v) = t AS email, tokenize(v, 'email_token')::email_token[] = t AS named,
        detokenize(email_token(v)) = string_to_array(array_to_string(v, ',', '*'), ',', '*') AS back,
-       detokenize(t::text[], 'email_token') = detokenize(t) AS named_back,
-       email_token(t::text[]) = t AS tokens_pass FROM a;
+       detokenize(ARRAY(SELECT redoubt.token(e) FROM unnest(t) AS e), 'email_token') = detokenize(t) AS named_back,
+       email_token(ARRAY(SELECT redoubt.token(e) FROM unnest(t) AS e)) = t AS tokens_pass FROM a;
 WITH a AS (SELECT array_agg(bytes ORDER BY i) AS v, array_agg(bytes_token(bytes) ORDER BY i) AS t FROM given)
 SELECT bytes_token(v) = t AS bytes, detokenize(bytes_token(v)) = v AS back FROM a;
 SELECT detokenize(random(ARRAY['a', NULL, 'a'])) AS back, detokenize(tokenize(ARRAY['a', NULL, 'a'], 'random'), 'random') AS named;

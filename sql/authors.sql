@@ -83,7 +83,7 @@ SET SESSION AUTHORIZATION regress_authors_support;
 SET search_path = authors_s;
 SET redoubt.reveal = 'auto';
 SELECT id, email FROM tok;
-SELECT id, email::text LIKE 'tok\_%' AS token FROM tok;
+SELECT id, format('%s', email) LIKE 'tok\_%' AS token FROM tok;
 SET max_parallel_workers_per_gather = 2;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;

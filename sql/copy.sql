@@ -34,7 +34,7 @@ COPY customer (id, email, note) FROM STDIN WITH (FORMAT csv);
 COPY customer (id, email, note) FROM STDIN WITH (FORMAT csv);
 4,"dora@example.net",fourth
 \.
-SELECT id, email = 'dora@example.net' AS dora, email::text LIKE 'tok\_%' AS token FROM customer ORDER BY id;
+SELECT id, email = 'dora@example.net' AS dora, format('%s', email) LIKE 'tok\_%' AS token FROM customer ORDER BY id;
 GRANT SELECT ON customer TO regress_copy_reader;
 
 -- -------------------------------------------------- COPY table TO is a table of tokens

@@ -47,7 +47,7 @@ CREATE TABLE gate_test.customer (id int PRIMARY KEY, email redoubt.email_token, 
 INSERT INTO gate_test.customer VALUES (1, 'alice@example.com', '+1 697-555-0142'), (2, 'bob@example.org', '+1 697-555-0143');
 GRANT SELECT ON gate_test.customer TO PUBLIC;
 -- The writer tokenizes and reads back tokens, nothing more.
-SELECT id, email::text LIKE 'tok\_%' AS is_token, email = 'alice@example.com' AS found FROM gate_test.customer ORDER BY id;
+SELECT id, format('%s', email) LIKE 'tok\_%' AS is_token, email = 'alice@example.com' AS found FROM gate_test.customer ORDER BY id;
 SELECT redoubt.detokenize(email) FROM gate_test.customer;
 SELECT redoubt.mask(email) FROM gate_test.customer;
 RESET ROLE;
@@ -60,7 +60,7 @@ SELECT email FROM gate_test.customer;
 SET redoubt.reveal = 'masked';
 SELECT email FROM gate_test.customer;
 SET redoubt.reveal = 'auto';
-SELECT count(*) FROM (SELECT email::text AS e FROM gate_test.customer) AS s WHERE e LIKE 'tok\_%';
+SELECT count(*) FROM (SELECT format('%s', email) AS e FROM gate_test.customer) AS s WHERE e LIKE 'tok\_%';
 RESET redoubt.reveal;
 SHOW redoubt.superuser_access;
 SET redoubt.superuser_access = on;
@@ -126,7 +126,7 @@ GRANT regress_gate_lead TO regress_gate_agent;
 \c - regress_gate_agent
 SELECT redoubt.detokenize(email) FROM gate_test.customer WHERE id = 1;
 SET redoubt.reveal = 'auto';
-SELECT email::text LIKE 'tok\_%' AS is_token FROM gate_test.customer WHERE id = 1;
+SELECT format('%s', email) LIKE 'tok\_%' AS is_token FROM gate_test.customer WHERE id = 1;
 SET ROLE regress_gate_lead;
 SELECT redoubt.detokenize(email) FROM gate_test.customer WHERE id = 1;
 SELECT email FROM gate_test.customer WHERE id = 1;

@@ -56,7 +56,7 @@ $$;
 CREATE FUNCTION attempt_literal(type text, value text) RETURNS text LANGUAGE sql AS $$
   SELECT attempt(format('SELECT %L::%s IS NOT NULL', value, type), value)
 $$;
-SELECT token_of(bytes_of(t)) = t AS codec FROM (SELECT 'x@example.com'::email_token::text AS t) AS v;
+SELECT token_of(bytes_of(t)) = t AS codec FROM (SELECT redoubt.token('x@example.com'::email_token) AS t) AS v;
 SELECT attempt($$SELECT 1 / (length($1) - length($1))$$, 'division') AS helper_catches,
        attempt($$SELECT $1::integer$$, 'hunter22') AS helper_sees, attempt($$SELECT length($1)$$, 'fine') AS helper_passes;
 
@@ -93,21 +93,21 @@ INSERT INTO forged VALUES
   (1, 'made up', token_of('\x100001'::bytea || decode(repeat('ab', 33), 'hex'))), (2, 'shortest', token_of('\x100001'::bytea || decode(repeat('00', 16), 'hex'))),
   (3, 'a key version never made', token_of('\x10ffff'::bytea || decode(repeat('ab', 33), 'hex'))),
   (4, 'randomised', token_of('\x110001'::bytea || decode(repeat('ab', 32), 'hex'))),
-  (5, 'of phone_token', '212-555-0100'::phone_token::text), (6, 'of text_token, same value', 'x@example.com'::text_token::text),
-  (7, 'of bytes_token, same bytes', 'x@example.com'::bytea::bytes_token::text), (8, 'of a randomised type', 'x@example.com'::random_token::text),
-  (9, 'flag of randomised set', token_of(set_byte(bytes_of('a.long.enough.address@example.com'::email_token::text), 0, 17))),
-  (10, 'flag of randomised set, class ours', token_of(set_byte(bytes_of('x@example.com'::email_token::text) || decode(repeat('00', 16), 'hex'), 0, 17))),
-  (11, 'one byte more', token_of(bytes_of('x@example.com'::email_token::text) || '\x00'::bytea)),
-  (12, 'one byte less', token_of(substr(bytes_of('x@example.com'::email_token::text), 1, 19 + 12))),
-  (13, 'nothing sealed', token_of(substr(bytes_of('x@example.com'::email_token::text), 1, 19))),
-  (14, 'value of one, V of another', token_of(substr(bytes_of('x@example.com'::email_token::text), 1, 19) || substr(bytes_of('y@example.com'::email_token::text), 20)));
+  (5, 'of phone_token', redoubt.token('212-555-0100'::phone_token)), (6, 'of text_token, same value', redoubt.token('x@example.com'::text_token)),
+  (7, 'of bytes_token, same bytes', 'x@example.com'::bytea::bytes_token::text), (8, 'of a randomised type', redoubt.token('x@example.com'::random_token)),
+  (9, 'flag of randomised set', token_of(set_byte(bytes_of(redoubt.token('a.long.enough.address@example.com'::email_token)), 0, 17))),
+  (10, 'flag of randomised set, class ours', token_of(set_byte(bytes_of(redoubt.token('x@example.com'::email_token)) || decode(repeat('00', 16), 'hex'), 0, 17))),
+  (11, 'one byte more', token_of(bytes_of(redoubt.token('x@example.com'::email_token)) || '\x00'::bytea)),
+  (12, 'one byte less', token_of(substr(bytes_of(redoubt.token('x@example.com'::email_token)), 1, 19 + 12))),
+  (13, 'nothing sealed', token_of(substr(bytes_of(redoubt.token('x@example.com'::email_token)), 1, 19))),
+  (14, 'value of one, V of another', token_of(substr(bytes_of(redoubt.token('x@example.com'::email_token)), 1, 19) || substr(bytes_of(redoubt.token('y@example.com'::email_token)), 20)));
 SELECT id, what, attempt('SELECT $1::email_token = $1::email_token', token) AS compares, attempt('SELECT detokenize($1::email_token)', token) AS detokenize,
        attempt('SELECT mask($1::email_token)', token) AS mask, attempt('SELECT (token_info($1::email_token)).form', token) AS token_info
 FROM forged ORDER BY id;
 -- The same through output: revealing is an error, the token stays readable.
 CREATE TABLE holder (email email_token);
 INSERT INTO holder SELECT token FROM forged WHERE id = 5;
-SELECT email::text = (SELECT token FROM forged WHERE id = 5) AS as_token FROM holder;
+SELECT redoubt.token(email) = (SELECT token FROM forged WHERE id = 5) AS as_token FROM holder;
 SET redoubt.reveal = 'plain';
 \set VERBOSITY sqlstate
 SELECT email FROM holder;
@@ -126,21 +126,21 @@ CREATE TABLE genuine (id int, email email_token, random random_token);
 INSERT INTO genuine VALUES (1, 'carol@example.com', 'carol');
 SELECT count(*) AS bits, count(*) FILTER (WHERE outcome IN ('22P02', 'XX001')) AS refused FROM (
   SELECT attempt('SELECT detokenize($1::email_token)', token_of(set_bit(b, bit, 1 - get_bit(b, bit)))) AS outcome
-  FROM (SELECT bytes_of(email::text) AS b FROM genuine) AS g, LATERAL generate_series(0, length(b) * 8 - 1) AS bit) AS t;
+  FROM (SELECT bytes_of(redoubt.token(email)) AS b FROM genuine) AS g, LATERAL generate_series(0, length(b) * 8 - 1) AS bit) AS t;
 SELECT count(*) AS bits, count(*) FILTER (WHERE outcome IN ('22P02', 'XX001')) AS refused FROM (
   SELECT attempt('SELECT detokenize($1::random_token)', token_of(set_bit(b, bit, 1 - get_bit(b, bit)))) AS outcome
-  FROM (SELECT bytes_of(random::text) AS b FROM genuine) AS g, LATERAL generate_series(0, length(b) * 8 - 1) AS bit) AS t;
+  FROM (SELECT bytes_of(redoubt.token(random)) AS b FROM genuine) AS g, LATERAL generate_series(0, length(b) * 8 - 1) AS bit) AS t;
 -- Every shorter and some longer forms of it.
 SELECT count(*) AS lengths, count(*) FILTER (WHERE outcome IN ('22P02', 'XX001')) AS refused FROM (
-  SELECT attempt('SELECT detokenize($1::email_token)', left(email::text, n)) AS outcome
-  FROM genuine, LATERAL generate_series(4, length(email::text) - 1) AS n) AS t;
+  SELECT attempt('SELECT detokenize($1::email_token)', left(redoubt.token(email), n)) AS outcome
+  FROM genuine, LATERAL generate_series(4, length(redoubt.token(email)) - 1) AS n) AS t;
 SELECT count(*) AS lengths, count(*) FILTER (WHERE outcome IN ('22P02', 'XX001')) AS refused FROM (
-  SELECT attempt('SELECT detokenize($1::email_token)', email::text || repeat('A', n)) AS outcome FROM genuine, LATERAL generate_series(1, 9) AS n) AS t;
+  SELECT attempt('SELECT detokenize($1::email_token)', redoubt.token(email) || repeat('A', n)) AS outcome FROM genuine, LATERAL generate_series(1, 9) AS n) AS t;
 -- Two genuine tokens crossed at every byte behind the header, which is equal in both; where they end or begin alike by
 -- chance, what comes out is one of the two.
 SELECT outcome, min(n) AS first, max(n) AS last FROM (
   SELECT n, CASE WHEN substr(a, 1, n) || substr(b, n + 1) IN (a, b) THEN 'XX001' ELSE attempt('SELECT detokenize($1::email_token)', token_of(substr(a, 1, n) || substr(b, n + 1))) END AS outcome
-  FROM (SELECT bytes_of('carol@example.com'::email_token::text) AS a, bytes_of('david@example.com'::email_token::text) AS b) AS g, LATERAL generate_series(4, 35) AS n) AS t
+  FROM (SELECT bytes_of(redoubt.token('carol@example.com'::email_token)) AS a, bytes_of(redoubt.token('david@example.com'::email_token)) AS b) AS g, LATERAL generate_series(4, 35) AS n) AS t
 GROUP BY 1 ORDER BY 1;
 -- The genuine one still opens.
 SELECT detokenize(email), detokenize(random) FROM genuine;

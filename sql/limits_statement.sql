@@ -259,7 +259,7 @@ SET search_path = statement_test, redoubt;
 -- Two and two in one string: no event, or one that names a statement of three or more.
 INSERT INTO customer VALUES (141, 'a@example.com'), (142, 'b@example.com') \; INSERT INTO customer VALUES (143, 'c@example.com'), (144, 'd@example.com');
 SET redoubt.reveal = plain;
-SELECT id, CASE WHEN email::text LIKE 'tok\_%' THEN 'a token' ELSE email::text END FROM customer WHERE id <= 5 ORDER BY id;
+SELECT id, CASE WHEN format('%s', email) LIKE 'tok\_%' THEN 'a token' ELSE email::text END FROM customer WHERE id <= 5 ORDER BY id;
 SELECT id, email FROM customer WHERE id <= 4 ORDER BY id;
 SELECT id, email FROM customer WHERE id BETWEEN 3 AND 4 ORDER BY id;
 INSERT INTO customer VALUES (151, 'a@example.com'), (152, 'b@example.com'), (153, 'c@example.com');

@@ -180,7 +180,7 @@ COPY (SELECT email FROM customer LIMIT 5) TO STDOUT \g /dev/null
 SELECT spent();
 COPY customer TO STDOUT \g /dev/null
 SELECT spent();
-SELECT count(*) FROM customer WHERE email::text LIKE 'u1%@example.com';  -- looking is revealing
+SELECT count(*) FROM customer WHERE email::text LIKE 'u1%@example.com';  -- looking is no revealing
 SELECT spent();
 SELECT count(detokenize(email)) FROM customer WHERE id <= 30;
 SELECT spent();

@@ -115,6 +115,10 @@ CREATE FUNCTION redoubt.token_info(token anyelement,
   AS 'MODULE_PATHNAME', 'redoubt_token_info' LANGUAGE c STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION redoubt.token_info(anyelement) IS 'what a token says of itself without any key: type, key and version, form, size';
 
+CREATE FUNCTION redoubt.token(token anynonarray) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_token' LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION redoubt.token(anynonarray) IS 'the token as text, whatever redoubt.reveal says';
+
 CREATE FUNCTION redoubt.token_support(internal) RETURNS internal
   AS 'MODULE_PATHNAME', 'redoubt_token_support' LANGUAGE c STRICT;
 COMMENT ON FUNCTION redoubt.token_support(internal) IS 'internal: planner support function; ties every token type to the extension';
@@ -241,6 +245,11 @@ CREATE FUNCTION redoubt.meter(value anyelement, what internal) RETURNS anyelemen
     AS 'MODULE_PATHNAME', 'redoubt_meter';
 COMMENT ON FUNCTION redoubt.meter(anyelement, internal)
     IS 'internal: charges for a value inside a plan and returns it; put into plans by the planner hook, cannot be called';
+
+CREATE FUNCTION redoubt.opened(token anynonarray, what internal) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 2 AS 'MODULE_PATHNAME', 'redoubt_opened';
+COMMENT ON FUNCTION redoubt.opened(anynonarray, internal)
+    IS 'internal: the value of a token inside a plan that is metered; takes the place of open_value() there, cannot be called';
 
 CREATE FUNCTION redoubt.meter_statistics("values" anyelement, object oid, attnum smallint, what internal) RETURNS anyelement
     LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
@@ -413,7 +422,7 @@ CREATE FUNCTION redoubt.remove_type(typ regtype) RETURNS void
 COMMENT ON FUNCTION redoubt.remove_type(regtype) IS 'internal: deletes the policy of a token type and its dead values in the vault, and records that';
 REVOKE ALL ON FUNCTION redoubt.remove_type(regtype) FROM PUBLIC;
 
-/* close_gate takes the privilege on a new type's three gate functions from everybody.
+/* close_gate takes the privilege on a new type's gate functions from everybody.
  *
  * t is the type's quoted, qualified name, which its tokenizing function shares.
  */
@@ -426,11 +435,15 @@ DECLARE
 BEGIN
   EXECUTE format('REVOKE ALL ON FUNCTION %s(%s), redoubt.detokenize(%s), redoubt.mask(%s) FROM PUBLIC, CURRENT_USER',
                  t, base, t, t);
+  IF to_regprocedure(format('redoubt.search(%s)', t)) IS NOT NULL THEN
+    EXECUTE format('REVOKE ALL ON FUNCTION redoubt.search(%s) FROM PUBLIC, CURRENT_USER', t);
+    EXECUTE format('COMMENT ON FUNCTION redoubt.search(%s) IS %L', t, 'the value inside the server; EXECUTE is the privilege to search by values of ' || what);
+  END IF;
   -- Nor whoever ALTER DEFAULT PRIVILEGES names.
   FOR item IN SELECT DISTINCT p.oid::regprocedure AS gate, a.grantee::regrole AS grantee
               FROM pg_proc AS p, aclexplode(p.proacl) AS a
               WHERE p.oid IN (format('%s(%s)', t, base)::regprocedure, format('redoubt.detokenize(%s)', t)::regprocedure,
-                              format('redoubt.mask(%s)', t)::regprocedure) LOOP
+                              format('redoubt.mask(%s)', t)::regprocedure, to_regprocedure(format('redoubt.search(%s)', t))) LOOP
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', item.gate, item.grantee);
   END LOOP;
   EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', t, base, 'tokenizes; EXECUTE is the privilege to tokenize values of ' || what);
@@ -507,7 +520,9 @@ DECLARE
   vaulted constant boolean := method = 'vault';
   cast_volatility constant text := CASE WHEN vaulted THEN 'VOLATILE STRICT PARALLEL UNSAFE' WHEN deterministic THEN 'STABLE STRICT PARALLEL SAFE'
                                         ELSE 'VOLATILE STRICT PARALLEL SAFE' END;
-  cast_context constant text := CASE WHEN vaulted THEN 'ASSIGNMENT' ELSE 'IMPLICIT' END;
+  -- Sealed text behaves like text: its value is what an operator or function of text is given.
+  opens constant boolean := method = 'sealed' AND base = 'text';
+  cast_context constant text := CASE WHEN vaulted OR opens THEN 'ASSIGNMENT' ELSE 'IMPLICIT' END;
   kind constant text := CASE WHEN vaulted AND deterministic THEN 'consistent vaulted' WHEN vaulted THEN 'vaulted'
                              WHEN deterministic THEN 'deterministic' ELSE 'randomised' END;
   what constant text := format('token type %s', t);
@@ -535,8 +550,8 @@ BEGIN
                  f, n || '_out', t, lib, 'redoubt_token_out');
   EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS bytea AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE',
                  f, n || '_send', t, lib, 'redoubt_token_send');
-  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external)',
-                 t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send');
+  EXECUTE format('CREATE TYPE %s (INPUT = %s%I, OUTPUT = %s%I, RECEIVE = %s%I, SEND = %s%I, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external, CATEGORY = %L)',
+                 t, f, n || '_in', f, n || '_out', f, n || '_recv', f, n || '_send', CASE WHEN opens THEN 'S' ELSE 'U' END);
   EXECUTE format('COMMENT ON TYPE %s IS %L', t, 'redoubt ' || kind || ' token type');
   EXECUTE format('COMMENT ON FUNCTION %s%I(cstring, oid, integer) IS %L', f, n || '_in', 'input of ' || what);
   EXECUTE format('COMMENT ON FUNCTION %s%I(internal, oid, integer) IS %L', f, n || '_recv', 'binary input of ' || what);
@@ -550,6 +565,13 @@ BEGIN
                  t, base, lib, 'redoubt_detokenize');
   EXECUTE format('CREATE FUNCTION redoubt.mask(%s) RETURNS text AS %L, %L LANGUAGE c VOLATILE STRICT PARALLEL SAFE COST 10',
                  t, lib, 'redoubt_mask');
+  IF opens THEN
+    EXECUTE format('CREATE FUNCTION redoubt.search(%s) RETURNS text AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 2',
+                   t, lib, 'redoubt_search');
+    EXECUTE format('CREATE FUNCTION redoubt.open_value(%s) RETURNS text AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 2',
+                   t, lib, 'redoubt_open_value');
+    EXECUTE format('COMMENT ON FUNCTION redoubt.open_value(%s) IS %L', t, 'cast to text: the value of ' || what || ', inside a query of who may search');
+  END IF;
   PERFORM redoubt.close_gate(t, base);
   PERFORM redoubt.build_array_forms(t, base, cast_volatility);
 
@@ -564,6 +586,13 @@ BEGIN
     EXECUTE format('COMMENT ON FUNCTION %s(bpchar) IS %L', t, 'tokenizes, if the role may execute ' || t || '(text)');
     EXECUTE format('CREATE CAST (bpchar AS %s) WITH FUNCTION %s(bpchar) AS %s', t, t, cast_context);
     EXECUTE format('COMMENT ON CAST (bpchar AS %s) IS %L', t, 'tokenizes');
+  END IF;
+
+  IF opens THEN
+    FOR item IN SELECT * FROM (VALUES ('text'), ('varchar')) AS v(target) LOOP
+      EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION redoubt.open_value(%s) AS IMPLICIT', t, item.target, t);
+      EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', t, item.target, 'the value inside the server');
+    END LOOP;
   END IF;
 
   IF vaulted AND deterministic THEN
@@ -603,6 +632,25 @@ BEGIN
                      operator_schema, item.negator, item.restriction, item.joining, item.more);
       EXECUTE format('COMMENT ON OPERATOR %I.%s (%s, %s) IS %L', operator_schema, item.op, t, t, item.meaning);
     END LOOP;
+
+    -- Beside text, equality is that of tokens: SQL functions that PostgreSQL takes apart, so that an index serves.
+    IF opens THEN
+      FOR item IN SELECT * FROM (VALUES ('=', 'eq', '<>', 'eqsel', 'eqjoinsel', 'equal'), ('<>', 'ne', '=', 'neqsel', 'neqjoinsel', 'not equal'))
+          AS v(op, fn, negator, restriction, joining, meaning) LOOP
+        EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, text) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%4$I.%5$s) %3$s($2)',
+                       f, n || '_' || item.fn, t, operator_schema, item.op);
+        EXECUTE format('CREATE FUNCTION %1$s%2$I(text, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %3$s($1) OPERATOR(%4$I.%5$s) $2',
+                       f, n || '_' || item.fn, t, operator_schema, item.op);
+        EXECUTE format('COMMENT ON FUNCTION %s%I(%s, text) IS %L', f, n || '_' || item.fn, t, 'comparison of ' || what || ' with a value');
+        EXECUTE format('COMMENT ON FUNCTION %s%I(text, %s) IS %L', f, n || '_' || item.fn, t, 'comparison of a value with ' || what);
+        EXECUTE format('CREATE OPERATOR %I.%s (LEFTARG = %s, RIGHTARG = text, FUNCTION = %s%I, COMMUTATOR = OPERATOR(%I.%s), NEGATOR = OPERATOR(%I.%s), RESTRICT = %I, JOIN = %I)',
+                       operator_schema, item.op, t, f, n || '_' || item.fn, operator_schema, item.op, operator_schema, item.negator, item.restriction, item.joining);
+        EXECUTE format('CREATE OPERATOR %I.%s (LEFTARG = text, RIGHTARG = %s, FUNCTION = %s%I, COMMUTATOR = OPERATOR(%I.%s), NEGATOR = OPERATOR(%I.%s), RESTRICT = %I, JOIN = %I)',
+                       operator_schema, item.op, t, f, n || '_' || item.fn, operator_schema, item.op, operator_schema, item.negator, item.restriction, item.joining);
+        EXECUTE format('COMMENT ON OPERATOR %I.%s (%s, text) IS %L', operator_schema, item.op, t, item.meaning);
+        EXECUTE format('COMMENT ON OPERATOR %I.%s (text, %s) IS %L', operator_schema, item.op, t, item.meaning);
+      END LOOP;
+    END IF;
 
     -- No equalimage function: equal tokens of two key versions differ in their bytes,
     -- so btree must not fold them into one.
@@ -980,6 +1028,7 @@ BEGIN
     AND NOT (d.classid = 'pg_proc'::regclass AND d.objid IN
              (SELECT p.oid FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
               WHERE (l.lanname = 'c' AND p.probin = '$libdir/redoubt')
+                 OR p.prosupport = 'redoubt.token_support'::regproc
                  OR (l.lanname = 'internal' AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_'))))
     AND d.classid NOT IN ('pg_operator'::regclass, 'pg_cast'::regclass, 'pg_opclass'::regclass, 'pg_amop'::regclass, 'pg_amproc'::regclass);
   SELECT concat_ws(', ', users, string_agg('the label of ' || pg_describe_object(l.classoid, l.objoid, l.objsubid), ', ')) INTO users
@@ -994,19 +1043,21 @@ BEGIN
   -- The family in the order of its dependencies, not by CASCADE: whoever uses a part of it keeps it all.
   FOR item IN
     WITH family AS (
-      SELECT p.oid FROM pg_proc AS p JOIN pg_type AS t ON t.oid = drop_token_type.typ
-      WHERE (p.probin = '$libdir/redoubt' OR (p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'internal')
-                                              AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_')))
+      SELECT p.oid, p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'sql') AS in_sql FROM pg_proc AS p JOIN pg_type AS t ON t.oid = drop_token_type.typ
+      WHERE (p.probin = '$libdir/redoubt' OR p.prosupport = 'redoubt.token_support'::regproc
+             OR (p.prolang = (SELECT l.oid FROM pg_language AS l WHERE l.lanname = 'internal')
+                 AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_')))
         AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
         AND (t.oid = ANY (p.proargtypes) OR t.typarray = ANY (p.proargtypes) OR p.prorettype IN (t.oid, t.typarray)
              OR (p.pronamespace = t.typnamespace AND p.proname = t.typname || '_sortsupport')))
     SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
       FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype
       WHERE t.oid = drop_token_type.typ AND o.opcname = t.typname || '_ops'
-    UNION ALL SELECT 2, 'OPERATOR', 'pg_operator', o.oid FROM pg_operator AS o WHERE o.oprcode IN (SELECT f.oid FROM family AS f)
-    UNION ALL SELECT 3, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c
+    UNION ALL SELECT CASE WHEN f.in_sql THEN 2 ELSE 4 END, 'OPERATOR', 'pg_operator', o.oid
+      FROM pg_operator AS o JOIN family AS f ON f.oid = o.oprcode
+    UNION ALL SELECT 5, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c
       WHERE c.castfunc IN (SELECT f.oid FROM family AS f) OR (c.castsource = drop_token_type.typ AND c.castmethod = 'b')
-    UNION ALL SELECT 4, 'FUNCTION', 'pg_proc', f.oid FROM family AS f
+    UNION ALL SELECT CASE WHEN f.in_sql THEN 3 ELSE 6 END, 'FUNCTION', 'pg_proc', f.oid FROM family AS f
     ORDER BY turn
   LOOP
     EXECUTE format('DROP %s %s', item.kind, (pg_identify_object(item.catalog, item.object, 0)).identity);

@@ -19,7 +19,7 @@ INSERT INTO customer VALUES (1, 'Alice Archer', 'alice@example.com', '\x0102'::b
 -- ------------------------------------------------------------ the settings
 
 SHOW redoubt.reveal;
-SELECT id, name::text LIKE 'tok\_%' AS name, email::text LIKE 'tok\_%' AS email FROM customer ORDER BY id;
+SELECT id, format('%s', name) LIKE 'tok\_%' AS name, format('%s', email) LIKE 'tok\_%' AS email FROM customer ORDER BY id;
 SET redoubt.reveal = 'masked';
 SELECT id, name, email FROM customer ORDER BY id;
 -- plain insists: what the role may not see is an error, never something less.
@@ -32,7 +32,7 @@ SELECT id, name, email, photo FROM customer ORDER BY id;
 SELECT * FROM customer ORDER BY id;
 SET redoubt.reveal = 'everything';
 SET redoubt.reveal = 'token';
-SELECT count(*) FROM (SELECT email::text AS e FROM customer) AS s WHERE e LIKE 'tok\_%';
+SELECT count(*) FROM (SELECT format('%s', email) AS e FROM customer) AS s WHERE e LIKE 'tok\_%';
 SET redoubt.reveal = 'auto';
 
 -- --------------------------------------------------------- forms of output

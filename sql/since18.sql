@@ -34,7 +34,7 @@ INSERT INTO customer VALUES (1, 'anna@example.com') ON CONFLICT (id) DO UPDATE S
 \c - regress_since18_clerk
 SET search_path = since18, redoubt, public;
 SET redoubt.reveal = 'auto';
-UPDATE customer SET id = id WHERE id = 1 RETURNING old.email::text LIKE 'tok\_%' AS old, new.email::text LIKE 'tok\_%' AS new;
+UPDATE customer SET id = id WHERE id = 1 RETURNING format('%s', old.email) LIKE 'tok\_%' AS old, format('%s', new.email) LIKE 'tok\_%' AS new;
 \c - regress_since18_lead
 SET search_path = since18, redoubt, public;
 SET redoubt.reveal = 'auto';

@@ -252,7 +252,7 @@ SELECT 'old' AS "table", (redoubt.token_info(code)).key_version, count(*) FROM o
 UNION ALL SELECT 'new', (redoubt.token_info(code)).key_version, count(*) FROM new_version GROUP BY 1, 2;
 -- Other bytes, equal tokens, one plaintext.
 SELECT count(*) AS rows, bool_and(o.code = n.code) AS equal, bool_or(o.code <> n.code OR o.code < n.code OR o.code > n.code) AS unequal,
-       bool_or(o.code::text = n.code::text) AS same_bytes, bool_and(redoubt.detokenize(o.code) = redoubt.detokenize(n.code)) AS same_plaintext,
+       bool_or(redoubt.token(o.code) = redoubt.token(n.code)) AS same_bytes, bool_and(redoubt.detokenize(o.code) = redoubt.detokenize(n.code)) AS same_plaintext,
        bool_and(code_token_hash(o.code) = code_token_hash(n.code)) AS hash, bool_and(code_token_hash_extended(o.code, 3) = code_token_hash_extended(n.code, 3)) AS extended
 FROM old_version AS o JOIN new_version AS n USING (id);
 -- Joined by hash, by merge, by an index; grouped; made distinct.

@@ -77,7 +77,7 @@ RESET redoubt.reveal;
 UPDATE person SET phone = :'phone', name = :'name', mail = :'mail' WHERE id = 2;
 SELECT '[' || detokenize(phone) || ']' AS phone, '[' || detokenize(name) || ']' AS name, detokenize(mail) AS mail FROM person WHERE id = 2;
 -- One spelling, one token; tokens of different spellings differ in size and equal each other.
-SELECT a::text = b::text AS same_text, a = c AS equal, a::text = c::text AS differs, (token_info(c)).form
+SELECT redoubt.token(a) = redoubt.token(b) AS same_text, a = c AS equal, redoubt.token(a) = redoubt.token(c) AS differs, (token_info(c)).form
 FROM (SELECT 'Ann@EXAMPLE.com'::email_token AS a, 'Ann@EXAMPLE.com'::email_token AS b, 'Ann@example.com'::email_token AS c) AS t;
 -- A token that is kept as a text holds the normal form, so that equal values are equal texts.
 SELECT tokenize('Ann@EXAMPLE.com', 'email_token') = tokenize(' Ann@example.com', 'email_token') AS equal_texts,
@@ -110,7 +110,7 @@ SELECT type, value, check_value(value, ('redoubt.' || type)::regtype)
 FROM (VALUES ('email_token', 'ann@example.com'), ('email_token', 'ann@'), ('email_token', 'a nn@example.com'), ('email_token', ''),
              ('phone_token', '(819) 555-0175'), ('phone_token', 'ask for Zed'), ('name_token', E'A\x01'), ('text_token', ''),
              ('email_token', 'a•@example.com'), ('email_token', 'tok_x'), ('email_token', NULL)) AS t(type, value);
-SELECT check_value('DE1', 'code') AS fits, check_value('de 1', 'code') AS misfits, check_value('ann@example.com'::email_token::text, 'email_token') AS token;
+SELECT check_value('DE1', 'code') AS fits, check_value('de 1', 'code') AS misfits, check_value(redoubt.token('ann@example.com'::email_token), 'email_token') AS token;
 SELECT check_value('x', 'bytes_token');
 SELECT check_value('x', 'text');
 

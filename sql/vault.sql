@@ -175,7 +175,7 @@ SELECT redoubt.detokenize(email) FROM person;
 SET SESSION AUTHORIZATION regress_vault_desk;
 SELECT redoubt.detokenize(email::text, 'passing') FROM person WHERE id = 1;
 SELECT redoubt.detokenize(email::text, 'sealed_mail') FROM person WHERE id = 1;
-SELECT redoubt.detokenize(sealed_mail('person1@example.com'::text)::text, 'mail');
+SELECT redoubt.detokenize(redoubt.token(sealed_mail('person1@example.com'::text)), 'mail');
 SELECT redoubt.detokenize('tok_EgAAAAAAAAAAAAAAAAAAAAAAAA', 'mail');
 SELECT redoubt.detokenize('tok_EgAAAAAAAAAAAAAAAAAAAAAAAAA', 'mail');
 SELECT redoubt.detokenize('4111 1111 1111 1111', 'pan');

@@ -154,17 +154,17 @@ INSERT INTO tests.marker (value, token_type, operation)
   UNION ALL SELECT (7200000000 + i)::text, 'account', 'reveal' FROM generate_series(1, 60) AS i
   UNION ALL SELECT (7700000000 + i)::text, 'legacy_number', 'read' FROM generate_series(1, 60) AS i
   UNION ALL SELECT '•••' || right(tests.value('b', i), 5), 'badge', 'masked' FROM generate_series(1, 60) AS i
-  UNION ALL SELECT email::text, 'email_token', 'read' FROM person
-  UNION ALL SELECT unnest(mails)::text, 'email_token', 'read' FROM person
-  UNION ALL SELECT phone::text, 'phone_token', 'read' FROM person
-  UNION ALL SELECT name::text, 'name_token', 'read' FROM person
-  UNION ALL SELECT note::text, 'text_token', 'read' FROM person
-  UNION ALL SELECT photo::text, 'bytes_token', 'read' FROM person
-  UNION ALL SELECT badge::text, 'badge', 'read' FROM person
-  UNION ALL SELECT badge::text, 'badge', 'read' FROM message
-  UNION ALL SELECT pass::text, 'random_badge', 'read' FROM person
-  UNION ALL SELECT ticket::text, 'ticket', 'read' FROM person
-  UNION ALL SELECT account::text, 'account', 'read' FROM person;
+  UNION ALL SELECT redoubt.token(email), 'email_token', 'read' FROM person
+  UNION ALL SELECT redoubt.token(unnest(mails)), 'email_token', 'read' FROM person
+  UNION ALL SELECT redoubt.token(phone), 'phone_token', 'read' FROM person
+  UNION ALL SELECT redoubt.token(name), 'name_token', 'read' FROM person
+  UNION ALL SELECT redoubt.token(note), 'text_token', 'read' FROM person
+  UNION ALL SELECT redoubt.token(photo), 'bytes_token', 'read' FROM person
+  UNION ALL SELECT redoubt.token(badge), 'badge', 'read' FROM person
+  UNION ALL SELECT redoubt.token(badge), 'badge', 'read' FROM message
+  UNION ALL SELECT redoubt.token(pass), 'random_badge', 'read' FROM person
+  UNION ALL SELECT redoubt.token(ticket), 'ticket', 'read' FROM person
+  UNION ALL SELECT redoubt.token(account), 'account', 'read' FROM person;
 -- The forms a value may take: as it is, as bytea prints it, backwards.  Case does not count.
 UPDATE tests.marker SET form = value;
 INSERT INTO tests.marker SELECT encode(convert_to(form, 'UTF8'), 'hex'), token_type, operation, value FROM tests.marker

@@ -36,6 +36,7 @@ my %statement = (
   redoubt_relabel => q{SECURITY LABEL FOR redoubt ON COLUMN plain.mail IS 'redoubt.email_token'},
   read_meter_receive => 'SELECT email, phone FROM person',
   read_meter_receive_plain => 'SELECT email FROM person',
+  read_meter_receive_opened => 'SELECT upper(p.email) FROM person AS q LEFT JOIN person AS p ON p.id = -q.id',
   read_meter_startup => 'SELECT email FROM person',
   read_meter_shutdown => 'SELECT email FROM person',
   conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
@@ -45,13 +46,14 @@ my %statement = (
 # The same where nothing may fail: a warning.
 my %warning = (
   redoubt_assign_reveal => q{SET redoubt.reveal = 'token'},
+  redoubt_assign_token_order => 'SET redoubt.token_order = on',
   redoubt_transaction_is_over => 'SELECT 1',
   redoubt_emit_log => q{DO $$ BEGIN RAISE LOG 'for the log'; END $$},
   redoubt_subtransaction_ends => 'DO $$ BEGIN BEGIN RAISE division_by_zero; EXCEPTION WHEN OTHERS THEN NULL; END; END $$',
   plan_facts_forget => 'SELECT 2',
   plaintext_room_freed => q{SET SESSION AUTHORIZATION regress_lead; SELECT redoubt.vault_token(ARRAY['a'], 'redoubt.once'); RESET SESSION AUTHORIZATION},
   query_meter_forget => 'SELECT email FROM person',
-  meter_function_forget => 'SELECT string_agg(email::text, NULL) FROM person',
+  meter_function_forget => 'SELECT string_agg(redoubt.token(email), NULL) FROM person',
   limit_statement_portal_ends => 'SELECT email FROM person',
 );
 # The same where a backend that did not hear it must not go on.

@@ -12,6 +12,9 @@ namespace redoubt::pg {
 
 constinit int setting_reveal = static_cast<int>(Reveal::token);
 constinit Oid setting_reveal_chosen_by = InvalidOid;
+constinit bool setting_token_order = false;
+constinit bool setting_order_matters = false;
+constinit int setting_search_terms = 8;
 constinit bool setting_superuser_access = false;
 constinit char *setting_kek_file = nullptr;
 constinit char *setting_kek_command = nullptr;
@@ -81,8 +84,15 @@ static bool redoubt_check_reveal(int *, void **extra, GucSource source) {
   *extra = redoubt::pg::chooser(source);
   return *extra != nullptr;
 }
-static void redoubt_assign_reveal(int, void *extra) {
-  redoubt::pg::setting_reveal_chosen_by = extra != nullptr ? *static_cast<Oid *>(extra) : InvalidOid;
+static void redoubt_assign_reveal(int value, void *extra) {
+  using namespace redoubt::pg;
+  setting_reveal_chosen_by = extra != nullptr ? *static_cast<Oid *>(extra) : InvalidOid;
+  constexpr int kToken = static_cast<int>(Reveal::token);
+  if (setting_order_matters && (value == kToken) != (setting_reveal == kToken)) ResetPlanCache();
+}
+static void redoubt_assign_token_order(bool value, void *) {
+  using namespace redoubt::pg;
+  if (setting_order_matters && value != setting_token_order) ResetPlanCache();
 }
 }
 
@@ -93,6 +103,12 @@ void settings_define() {
                            "token, masked, plain, or auto: the most the current role is granted.", &setting_reveal,
                            static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0,
                            shielded<redoubt_check_reveal>, shielded<redoubt_assign_reveal, WARNING>, nullptr);
+  DefineCustomBoolVariable("redoubt.token_order", "Sorts and compares by token rather than by value.", nullptr,
+                           &setting_token_order, false, PGC_USERSET, 0, nullptr,
+                           shielded<redoubt_assign_token_order, WARNING>, nullptr);
+  DefineCustomIntVariable("redoubt.search_terms",
+                          "How many comparisons of opened values a statement may make, for roles that may not reveal.",
+                          nullptr, &setting_search_terms, 8, 1, 1000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   DefineCustomBoolVariable("redoubt.superuser_access", "Lets superusers reveal and tokenize without a grant.", nullptr,
                            &setting_superuser_access, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.kek_file", "File that holds the key-encryption key (32 bytes or 64 hex digits).",

@@ -13,6 +13,9 @@ enum class Mode : int { learn, observe, enforce };
 
 extern Oid setting_reveal_chosen_by;        // the user who set redoubt.reveal; InvalidOid: the server's configuration
 extern int setting_reveal;                  // redoubt.reveal, a Reveal; user
+extern bool setting_token_order;            // redoubt.token_order; user
+extern bool setting_order_matters;          // a plan of this backend is by redoubt.reveal and redoubt.token_order
+extern int setting_search_terms;            // redoubt.search_terms; superuser
 extern bool setting_superuser_access;       // redoubt.superuser_access; sighup
 extern char *setting_kek_file;              // redoubt.kek_file; postmaster; "" = unset
 extern char *setting_kek_command;           // redoubt.kek_command; postmaster; "" = unset

@@ -9,6 +9,8 @@
 
 #include "pg/base/delivery.h"
 #include "pg/limits/lease.h"
+#include "pg/reveal/disclosure.h"
+#include "pg/reveal/gate.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/read_meter.h"
 #include "pg/types/token_type.h"
@@ -73,7 +75,7 @@ MeterState *make_state(FunctionCallInfo fcinfo) {
     elog(ERROR, "redoubt.meter was given something else");
   for (int i = 0; i < state->spec.items; ++i) {
     const Operation operation = state->spec.item[i].operation;
-    if (operation != Operation::read && operation != Operation::probe)
+    if (operation != Operation::read && operation != Operation::reveal && operation != Operation::probe)
       elog(ERROR, "redoubt.meter was given something else");
     if (state->spec.item[i].count == kMaxFlowCount) flow_refuse_beyond_count();
     state->lease[i] = lease_make(state->spec.item[i].token_type, state->spec.item[i].operation);
@@ -107,6 +109,15 @@ void charge(MeterState *state, Datum value, bool null) {
                                 read_is_revealed(spec.item[i].token_type) &&
                                 type_meets_output(state->type, spec.item[i].token_type);
     const std::uint32_t paid = elements == 0 && spec.item[i].null_tells ? 1 : elements;
+    if (spec.item[i].operation == Operation::reveal) {
+      if (elements == 0) continue;
+      const std::uint32_t values = flow_cost(spec.item[i].count, elements);
+      const TokenType *type = token_type_require(spec.item[i].token_type);
+      gate_require_authors(type, Privilege::reveal);
+      disclosure_require(type, Operation::reveal, values);
+      state->lease[i].taken += values;
+      continue;
+    }
     if (paid > 0 && !(left_to_output && elements > 0))
       lease_take(&state->lease[i], flow_cost(spec.item[i].count, paid));
   }

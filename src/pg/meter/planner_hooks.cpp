@@ -6,6 +6,7 @@
 
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
+#include "pg/plan/as_text.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/vault/vault_planner.h"
@@ -24,15 +25,6 @@ namespace {
 constinit get_relation_info_hook_type prev_relation_info = nullptr;
 constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
 constinit get_index_stats_hook_type prev_index_stats = nullptr;
-
-bool reads_protected(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-    if (entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr) return true;
-  }
-  return false;
-}
 
 bool column_is_protected(Oid relid, AttrNumber attno) {
   return attno > 0 ? OidIsValid(protected_column_type(relid, attno)) : protected_relation(relid) != nullptr;
@@ -101,6 +93,7 @@ namespace redoubt::pg {
 int planner_begin(Query *query, int options) {
   if (!IsTransactionState()) return options;
   statistics_meter(query);
+  as_text(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }

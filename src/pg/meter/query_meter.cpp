@@ -8,6 +8,9 @@
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/meter/read_meter.h"
+#include "pg/base/settings.h"
+#include "pg/reveal/gate.h"
+#include "pg/types/token_type.h"
 
 extern "C" {
 static void query_meter_forget(void *argument) {
@@ -34,6 +37,64 @@ bool stays_protected(CommandDest dest, bool store_is_printed) noexcept {
   return dest == DestIntoRel || dest == DestTransientRel || (dest == DestTuplestore && store_is_printed);
 }
 
+// The sources that the same column is, met otherwise.
+std::uint32_t same_column(const PlanAnalysis *analysis, int source) noexcept {
+  const Source &wanted = analysis->source[source];
+  std::uint32_t mask = 1U << source;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const Source &other = analysis->source[i];
+    if (OidIsValid(other.relid) && other.relid == wanted.relid && other.attno == wanted.attno &&
+        other.token_type == wanted.token_type)
+      mask |= 1U << i;
+  }
+  return mask;
+}
+
+// The sources whose probes a value of `source` pays for where it is delivered: those of the same column, but for
+// comparisons by who is shown a mask, which tells less.
+std::uint32_t settled_by(const QueryMeter *meter, int source) noexcept {
+  return same_column(meter->analysis, source) & ~meter->searched;
+}
+
+// How many probes a source costs where it decides.
+std::uint32_t price(const QueryMeter *meter, int source) noexcept {
+  return meter->analysis->source[source].opened == Opened::compared ? meter->each : 1;
+}
+
+// A role that may not reveal may compare opened values with constants; what else tells of them is refused.
+void admit_opened(QueryMeter *meter) {
+  const PlanAnalysis *analysis = meter->analysis;
+  const std::uint32_t decides =
+      analysis->statement_decides | analysis->row_decides | analysis->runs | analysis->computed;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const Source &source = analysis->source[i];
+    if (source.opened == Opened::no || (decides & 1U << i) == 0) continue;
+    const TokenType *type = token_type_require(source.token_type);
+    if (gate_allows_authors(type, Privilege::reveal)) continue;
+    gate_require_authors(type, Privilege::search);
+    if (source.opened == Opened::value || (analysis->computed & 1U << i) != 0)
+      ereport(
+          ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+           errmsg("the statement would tell more of values of token type %s than a search does", type->name),
+           errdetail("Without the privilege to reveal, values are compared with constants and parameters (=, <>, <, "
+                     "LIKE, ILIKE, ^@, also in lower() or upper()) in conditions, and sorted by."),
+           errhint("Ask for no more, or for the value itself, which is masked.  GRANT EXECUTE ON FUNCTION "
+                   "redoubt.detokenize(%s) gives the privilege to reveal.",
+                   type->name),
+           errhidestmt(true)));
+    if (analysis->comparisons > setting_search_terms)
+      ereport(
+          ERROR,
+          (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+           errmsg("the statement compares values of token type %s %d times", type->name, analysis->comparisons),
+           errhint("redoubt.search_terms allows %d to roles without the privilege to reveal.", setting_search_terms),
+           errhidestmt(true)));
+    meter->each = static_cast<std::uint32_t>(analysis->comparisons);
+    meter->searched |= 1U << i;
+  }
+}
+
 // Calls `visit(token_type)` once per token type of the sources in `mask`.
 template <typename Visit>
 void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
@@ -53,6 +114,10 @@ void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
 
 void admit(const PlanAnalysis *analysis) {
   each_type(analysis, ~0U, [](Oid type) { limits_require_no_debt(type, Operation::read); });
+  std::uint32_t opened = 0;
+  for (int i = 0; i < analysis->sources; ++i)
+    if (analysis->source[i].opened != Opened::no) opened |= 1U << i;
+  each_type(analysis, opened, [](Oid type) { limits_require_no_debt(type, Operation::reveal); });
   each_type(analysis, analysis->statement_decides | analysis->row_decides,
             [](Oid type) { limits_require_no_debt(type, Operation::probe); });
 }
@@ -82,8 +147,8 @@ bool answer_is_unpaid(QueryMeter *meter, int source) noexcept {
 
 void charge_end(QueryMeter *meter, int source) {
   if (!answer_is_unpaid(meter, source)) return;
-  limits_charge(meter->analysis->source[source].token_type, Operation::probe, 1);
-  ++meter->ended[meter->analysis->type_of[source]];
+  limits_charge(meter->analysis->source[source].token_type, Operation::probe, price(meter, source));
+  meter->ended[meter->analysis->type_of[source]] += price(meter, source);
 }
 
 struct Paid {
@@ -139,7 +204,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
 [[gnu::hot]] void query_meter_prepare(QueryMeter *meter, CommandDest dest, bool makes_text, bool store_is_printed) {
   const PlanAnalysis *analysis = meter->analysis;
   meter->budgets = meter->columns = 0;
-  meter->single = false;
+  meter->single = meter->opened = false;
   meter->instead = 0;
   if (!leaves(dest)) return;
   std::uint32_t pays = 0;  // sources of which every row has a value, or whose null is all that decided
@@ -150,7 +215,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
       const int i = std::countr_zero(rest);
       meter->instead |= 1U << i;
       meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
-                                         .source = static_cast<std::uint8_t>(i),
+                                         .settles = 1U << i,
                                          .type = column.type,
                                          .count = 1,
                                          .pure = true,
@@ -164,21 +229,24 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
         continue;
       }
       const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
-      const int budget = query_meter_budget(meter, i, Operation::read);
+      const bool opened = analysis->source[i].opened != Opened::no;
+      if (opened && (dest == DestIntoRel || dest == DestTransientRel)) refuse_opened(analysis->source[i].token_type);
+      meter->opened |= opened;
+      const int budget = query_meter_budget(meter, i, opened ? Operation::reveal : Operation::read);
       const bool null_is_free = column.flow.pure || column.flow.many;
-      if (null_is_free)
-        meter->instead |= 1U << i;
-      else
-        pays |= 1U << i;
-      if (null_is_free || revealable)
+      const bool looked_at = null_is_free || revealable || opened;
+      (looked_at ? meter->instead : pays) |= settled_by(meter, i);
+      if (looked_at)
         meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
-                                           .source = static_cast<std::uint8_t>(i),
+                                           .settles = settled_by(meter, i),
                                            .type = column.type,
                                            .count = column.flow.count[i],
                                            .many = column.flow.many,
                                            .pure = column.flow.pure,
+                                           .sometimes = column.flow.sometimes,
                                            .revealable = revealable,
                                            .as_text = !stays,
+                                           .opened = opened,
                                            .budget = budget};
       else
         meter->budget[budget].fixed += column.flow.count[i];
@@ -188,8 +256,10 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   meter->instead &= probes;
   for (int i = 0; i < analysis->sources; ++i)
     if ((probes & 1U << i) != 0)
-      meter->budget[query_meter_budget(meter, i, Operation::probe)].fixed += (meter->instead & 1U << i) != 0 ? 0 : 1;
-  meter->single = meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0 && meter->instead == 0;
+      meter->budget[query_meter_budget(meter, i, Operation::probe)].fixed +=
+          (meter->instead & 1U << i) != 0 ? 0 : price(meter, i);
+  meter->single = !meter->opened && meter->budgets == 1 && meter->columns == 1 && meter->budget[0].fixed == 0 &&
+                  meter->instead == 0;
 }
 
 [[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
@@ -219,6 +289,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
     charge_probes(analysis, analysis->statement_decides);
   else {
     if (analysis->beyond_count) flow_refuse_beyond_count();
+    admit_opened(meter);
     admit(analysis);
     if (analysis->conflicts) meter->conflicts = conflict_meters_make(query);
   }
@@ -275,9 +346,12 @@ void query_meter_error(const QueryDesc *query) noexcept {
         limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
     return;
   }
-  for (int i = 0; i < meter->analysis->sources; ++i)
-    limits_force(meter->analysis->source[i].token_type, Operation::read,
+  for (int i = 0; i < meter->analysis->sources; ++i) {
+    const Source &source = meter->analysis->source[i];
+    if (source.opened == Opened::compared) continue;  // is the opened value, once more
+    limits_force(source.token_type, source.opened == Opened::no ? Operation::read : Operation::reveal,
                  std::max<std::uint16_t>(meter->analysis->held[i], 1));
+  }
 }
 
 QueryMeter *query_meter_in(MemoryContext context) noexcept {

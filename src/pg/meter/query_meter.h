@@ -25,14 +25,16 @@ struct MeteredBudget {
 // A column whose values have to be looked at.
 struct MeteredColumn {
   AttrNumber attribute;
-  std::uint8_t source;
+  std::uint32_t settles;  // a bit per source of the same column: where there is a value, its row is no probe of them
   Oid type;
   std::uint16_t count;
   bool many = false;
   bool pure = false;
+  bool sometimes = false;
   bool revealable = false;  // tokens: where an output function reveals them, it charges instead
   bool as_text = false;     // made into text by the query, not by whom it is handed to
   bool charged = false;     // by the call that made it
+  bool opened = false;      // holds values opened inside the server
   int budget = 0;
 };
 
@@ -47,6 +49,9 @@ struct QueryMeter {
   std::uint64_t *ended = nullptr;  // by token type of the analysis: probes charged for how a run has ended
   int budgets = 0;
   MeteredBudget *budget = nullptr;  // room for two per source
+  bool opened = false;              // a column is
+  std::uint32_t searched = 0;       // a bit per source: compared by who may not reveal it
+  std::uint32_t each = 1;           // probes that a row costs, or an end, by a comparison of opened values
   bool single = false;              // one budget, one column, and nothing else in a row
   std::uint32_t instead = 0;        // a bit per source: a row in which all its values are null is a probe of it
   int columns = 0;

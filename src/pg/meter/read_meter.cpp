@@ -14,6 +14,9 @@
 #include "pg/meter/read_meter.h"
 #include "pg/base/settings.h"
 #include "pg/protect/value_count.h"
+#include "pg/base/varlena_view.h"
+#include "pg/tokens/token_io.h"
+#include "pg/tokens/token_value.h"
 
 namespace redoubt::pg {
 namespace {
@@ -39,8 +42,11 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
   for (int i = 0; i < meter->columns; ++i) {
     const MeteredColumn &column = meter->column[i];
     const std::uint32_t values = column_values(column, slot);
-    if (values > 0) instead &= ~(1U << column.source);
-    if (!pays_itself(meter, column)) meter->budget[column.budget].wanted += values;
+    const bool left_to_output = !column.opened && pays_itself(meter, column);
+    // The output function has not been called for a null, nor for a value beside those of the column.
+    const bool unseen = left_to_output && (column.sometimes || slot_attisnull(slot, column.attribute));
+    if (values > 0 && !unseen) instead &= ~column.settles;
+    if (!column.opened && !left_to_output) meter->budget[column.budget].wanted += values;
   }
   for (; instead != 0; instead &= instead - 1)
     ++meter->budget[query_meter_budget(meter, std::countr_zero(instead), Operation::probe)].wanted;
@@ -50,6 +56,42 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
           static_cast<std::uint32_t>(meter->probes.ask(kAnswer, meter->budget[i].type, meter->budget[i].wanted));
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0) lease_take(&meter->budget[i].lease, meter->budget[i].wanted);
+}
+
+bool is_text(Oid type) { return type == TEXTOID || type == VARCHAROID || type == BPCHAROID; }
+
+// Charges what is delivered of opened values, and returns the row as the reader may see it.
+[[gnu::noinline]] TupleTableSlot *deliver_opened(ReadMeter *meter, TupleTableSlot *slot) {
+  TupleTableSlot *shown = slot;
+  for (int i = 0; i < meter->query->columns; ++i) {
+    const MeteredColumn &column = meter->query->column[i];
+    const std::uint32_t values = column.opened ? column_values(column, slot) : 0;
+    bool null = true;
+    const Datum value = values > 0 ? slot_getattr(slot, column.attribute, &null) : Datum{0};
+    if (values == 0) continue;
+    Lease &lease = meter->query->budget[column.budget].lease;
+    const TokenType *type = nullptr;
+    const Reveal form = token_io_deliver(lease.token_type, values, &type);
+    lease.taken += form == Reveal::plain ? values : 0;
+    if (form == Reveal::plain || null) continue;
+    if (!is_text(column.type))
+      ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                      errmsg("a value of type %s cannot be masked", format_type_be(column.type)),
+                      errhint("It was computed from values of token type %s; the privilege to reveal these shows it.",
+                              type->name),
+                      errhidestmt(true)));
+    if (shown == slot) {
+      slot_getallattrs(slot);
+      shown = MakeSingleTupleTableSlot(slot->tts_tupleDescriptor, &TTSOpsVirtual);
+      const auto columns = static_cast<std::size_t>(slot->tts_tupleDescriptor->natts);
+      std::copy_n(slot->tts_values, columns, shown->tts_values);
+      std::copy_n(slot->tts_isnull, columns, shown->tts_isnull);
+      ExecStoreVirtualTuple(shown);
+    }
+    shown->tts_values[column.attribute - 1] = PointerGetDatum(
+        column.pure ? token_mask_text(type, varlena_text(DatumGetTextPP(value))) : token_masked(type, {}));
+  }
+  return shown;
 }
 
 inline void charge_row(QueryMeter *meter, TupleTableSlot *slot) {
@@ -76,6 +118,23 @@ extern "C" {
   meter->frame->delivering = true;
   const bool more = meter->inner->receiveSlot(slot, meter->inner);
   meter->frame->delivering = false;
+  return more;
+}
+// Rows with values that were opened inside the server.
+static bool read_meter_receive_opened(TupleTableSlot *slot, DestReceiver *self) {
+  using namespace redoubt::pg;
+  auto *meter = reinterpret_cast<ReadMeter *>(self);
+  charge_row(meter->query, slot);
+  if (meter->row == nullptr)
+    meter->row = AllocSetContextCreate(meter->query->estate->es_query_cxt, "redoubt masked row", ALLOCSET_SMALL_SIZES);
+  meter->frame->delivering = true;
+  MemoryContext caller = MemoryContextSwitchTo(meter->row);
+  TupleTableSlot *const shown = deliver_opened(meter, slot);
+  MemoryContextSwitchTo(caller);
+  const bool more = meter->inner->receiveSlot(shown, meter->inner);
+  meter->frame->delivering = false;
+  if (shown != slot) ExecDropSingleTupleTableSlot(shown);
+  MemoryContextReset(meter->row);
   return more;
 }
 // The common case, see is_plain.
@@ -119,7 +178,10 @@ namespace redoubt::pg {
   const bool modifying_copy = dest == DestCopyOut && query->operation != CMD_SELECT;
   if ((meter->query == nullptr || meter->query->budgets == 0) && !modifying_copy) return;
   meter->inner = query->dest;
-  meter->pub = {is_plain(meter->query, frame) ? shielded<read_meter_receive_plain> : shielded<read_meter_receive>,
+  meter->row = nullptr;
+  meter->pub = {meter->query != nullptr && meter->query->opened ? shielded<read_meter_receive_opened>
+                : is_plain(meter->query, frame)                 ? shielded<read_meter_receive_plain>
+                                                                : shielded<read_meter_receive>,
                 shielded<read_meter_startup>, shielded<read_meter_shutdown>, shielded<read_meter_destroy>, dest};
   query->dest = &meter->pub;
 }

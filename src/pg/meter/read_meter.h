@@ -16,6 +16,7 @@ struct ReadMeter {
   DestReceiver pub;  // first: a DestReceiver * to it is a ReadMeter *
   DestReceiver *inner;
   DeliveryFrame *frame;
+  MemoryContext row;  // of the masked row at hand; null until there is one
   QueryMeter *query;  // null where its plan touches nothing protected
 };
 

@@ -130,7 +130,7 @@ bool depends_on_order(const Aggref *aggregate) {
 }
 
 // What a call returns that does not carry its input out.
-Flow result_flow(const Call &call, Flow flow) {
+Flow result_flow(const PlanWalk *walk, const Call &call, Flow flow) {
   if (is_count(call.function)) {
     // How many different ones there are tells which are equal; of an expression, which ones are null tells something.
     const auto *argument = static_cast<const TargetEntry *>(call.arguments != NIL ? linitial(call.arguments) : nullptr);
@@ -139,7 +139,9 @@ Flow result_flow(const Call &call, Flow flow) {
     flow_clear_explicit(&flow);
   }
   if (is_array_agg(call.function) && flow_explicit(flow) != 0) flow.many = true;
-  flow.pure = false;
+  // The least or greatest of opened values is one of them.
+  flow.pure = flow.pure && (call.function == F_MIN_TEXT || call.function == F_MAX_TEXT) &&
+              flow_explicit(flow) == opened_values(walk->analysis, flow_explicit(flow));
   flow.paid = 0;
   return flow;
 }
@@ -165,7 +167,7 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
   if (DO_AGGSPLIT_COMBINE(call.split)) return input;
   const bool shared = call.transition >= 0 && bms_is_member(call.transition, scope.disclosing);
   if (scope.foreign || flow_explicit(input) == 0 || !(shared || carries_out(call, input)))
-    return result_flow(call, input);
+    return result_flow(walk, call, input);
   const ExprScope taken = scope_after(scope, scope.taken | input.implicit);
   const std::uint16_t flags = call.function < FirstNormalObjectId ? kMeterReveals : 0;
   meter_arguments(walk, taken, call.arguments, flags);
@@ -185,7 +187,11 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   foresee_call(walk, function->winfnoid);
   const Flow input = input_flow(walk, scope, call_of(function));
   // lag, first_value...: one value per output row; a user's window function sees all of them.
-  if (function->winfnoid < FirstNormalObjectId) return input;
+  if (function->winfnoid < FirstNormalObjectId) {
+    Flow one = input;
+    one.sometimes |= list_length(function->args) > 2;  // lag() and lead() with a default
+    return one;
+  }
   return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
 }
 

@@ -66,7 +66,8 @@ void describe_types(PlanAnalysis *analysis) {
       const bool carries = type_carries(column->type, source.token_type);
       if (carries && (type_is_tokens(column->type) || copied_type(column->flow, source) == column->type))
         column->stays |= 1U << i;
-      if (carries || type_meets_output(column->type, source.token_type)) column->reveals |= 1U << i;
+      if (carries || (!column->flow.direct && type_meets_output(column->type, source.token_type)))
+        column->reveals |= 1U << i;
     }
   }
 }
@@ -118,6 +119,12 @@ int relations_joined(const PlannedStmt *plan) noexcept {
   return relations;
 }
 
+// Is the plan one that the executor runs, and meters?  A plan without a table, such as PL/pgSQL's simple expressions,
+// may be evaluated without it.
+bool is_metered(const PlannedStmt *plan) {
+  return !(IsA(plan->planTree, Result) && outerPlan(plan->planTree) == nullptr && plan->subplans == NIL);
+}
+
 bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
 
 }  // namespace
@@ -158,6 +165,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.plan = plan;
   walk.analysis = analysis;
   walk.inject = inject;
+  walk.opens = is_metered(plan);
   walk.params = list_length(plan->paramExecTypes);
   walk.subplans = list_length(plan->subplans);
   walk.param = zeroed<Flow>(walk.params);

@@ -39,9 +39,11 @@ struct PlanAnalysis {
   std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
   int foreseen;                     // functions of the plan that are not trusted
   Oid *foreseen_function;
-  bool conflicts;     // ON CONFLICT looks for rows of a table with protected columns
-  bool unmetered;     // a point in the middle had no meter when the plan was looked through
-  bool beyond_count;  // a value may hold more than a count can say
+  std::uint32_t computed;  // opened values of which the statement makes something else than a comparison or a copy
+  int comparisons;         // of opened values with constants, and sorts by them
+  bool conflicts;          // ON CONFLICT looks for rows of a table with protected columns
+  bool unmetered;          // a point in the middle had no meter when the plan was looked through
+  bool beyond_count;       // a value may hold more than a count can say
 };
 
 // plan_type: the place of a token type of the statement's sources, or -1.
@@ -57,6 +59,9 @@ bool plan_touches_protected(const PlannedStmt *plan);
 // plan_analyze describes a plan.  With `inject` it also puts meters into it, in the
 // current memory context, which must be the plan's; without, meters are recognised.
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject);
+
+// refuse_opened raises 42501: what was opened inside the server does not come to rest in a column.
+[[noreturn]] void refuse_opened(Oid token_type);
 
 }  // namespace redoubt::pg
 #endif

@@ -67,6 +67,15 @@ bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *argumen
   return true;
 }
 
+// Comparisons of tokens, and token(): what they return has met no output function.
+bool takes_tokens_directly(Oid function, Oid result, const List *arguments) {
+  if (!is_fixed_size(result) && !is_redoubt_function(function)) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, arguments)
+    if (holds_tokens(static_cast<const Node *>(lfirst(cell)))) return true;
+  return false;
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -138,6 +147,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
     }
   }
   flow.pure = false;
+  flow.direct |= takes_tokens_directly(function, type, arguments);
   return flow;
 }
 
@@ -208,6 +218,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     meter_found(walk, meter);  // whoever asked for it asks again, and finds it
     return walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
   }
+  if (is_opening(call)) return opened_flow(walk, scope, call);
   if (is_bare_call(walk, scope, node)) {
     const Flow result = bare_call_flow(walk, call);
     foresee_function(walk, call->funcid);
@@ -221,7 +232,11 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     return flow;
   }
   if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
+  const bool folds =
+      folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
+  flow.pure =
+      folds && flow_explicit(flow) != 0 && flow_explicit(flow) == opened_values(walk->analysis, flow_explicit(flow));
   add_function_result(walk, call, &flow);
   return flow;
 }

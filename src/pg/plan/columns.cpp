@@ -42,7 +42,8 @@ namespace {
 
 // The slot of a source, or the empty one where it would be put.
 std::uint8_t *source_slot(PlanWalk *walk, const Source &wanted) noexcept {
-  const std::uint32_t hash = wanted.relid * 31 + static_cast<std::uint32_t>(wanted.attno) + wanted.token_type * 7;
+  const std::uint32_t hash = wanted.relid * 31 + static_cast<std::uint32_t>(wanted.attno) + wanted.token_type * 7 +
+                             static_cast<std::uint32_t>(wanted.opened);
   static_assert(kSourceSlots == 1 << (32 - 24));
   std::uint32_t at = hash * 0x9E3779B1U >> 24;
   while (walk->source_slot[at] != 0 && walk->analysis->source[walk->source_slot[at] - 1] != wanted)
@@ -50,11 +51,14 @@ std::uint8_t *source_slot(PlanWalk *walk, const Source &wanted) noexcept {
   return &walk->source_slot[at];
 }
 
+}  // namespace
+
 int source_index(PlanWalk *walk, Source wanted) {
   PlanAnalysis *analysis = walk->analysis;
   std::uint8_t *slot = source_slot(walk, wanted);
   if (*slot == 0 && analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
-    wanted = {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token};
+    wanted.relid = InvalidOid;
+    wanted.attno = InvalidAttrNumber;
     slot = source_slot(walk, wanted);
   }
   if (*slot != 0) return *slot - 1;
@@ -72,6 +76,8 @@ int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
   if (source == 0) source = source_index(walk, facts->column[at].source) + 1;
   return source - 1;
 }
+
+namespace {
 
 // The sources in the columns of the range table entry that rows are put into partitions of `ancestor` by.
 std::uint32_t partition_keys(PlanWalk *walk, Index rti, Oid ancestor) {

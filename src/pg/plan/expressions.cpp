@@ -53,11 +53,16 @@ namespace {
 // One of several values.
 struct OneOf {
   Flow flow = kNoFlow;
+  bool any = false;
   bool copies = true;  // each is a column as it is, or holds no value at all
 
   void add(const Flow &value) noexcept {
     copies = copies && (flow_decides(value) == 0 || value.pure);
-    flow_max(&flow, value);
+    if (any)
+      flow_max(&flow, value);
+    else
+      flow = value;
+    any = true;
   }
   // Where no protected value decides which, a copy is delivered or a value of nobody's: a null is none.
   Flow chosen() const noexcept {
@@ -72,10 +77,14 @@ struct OneOf {
 Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const ExpressionKind &kind) {
   const bool chooses = kind.combine == Combine::one_of || kind.combine == Combine::first_of;
   Flow together = kNoFlow;
+  bool first = true;
   OneOf one;
   ExprScope own = scope;
   const auto add = [&](void *part) {
     const Flow value = walk_expression(walk, own, static_cast<Node *>(part));
+    const bool new_here = (flow_explicit(value) & ~flow_explicit(together)) != 0;
+    together.sometimes |= kind.combine == Combine::in_turn && !first && new_here;  // may not be computed
+    first = false;
     flow_add(&together, value);
     if (chooses) one.add(value);
     if (kind.combine == Combine::in_turn || kind.combine == Combine::first_of)
@@ -167,6 +176,7 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
   for (int i = 0; i < kMaxSources; ++i)
     if (result.flow.count[i] == 0 && decides.count[i] != 0) result.flow.count[i] = 1;
   result.flow.implicit |= flow_decides(decides);
+  result.flow.direct |= decides.direct;
   return result.chosen();
 }
 
@@ -179,8 +189,10 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   ListCell *right = nullptr;
   foreach (left, compare->opnos) foresee_function(walk, get_opcode(lfirst_oid(left)));
   forboth(left, compare->largs, right, compare->rargs) {
+    flow.sometimes |= foreach_current_index(left) > 0;  // computed where those before are equal
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(right))));
+    flow.direct |= holds_tokens(static_cast<const Node *>(lfirst(left)));
     own.rows |= flow_decides(flow);
   }
   return flow;
@@ -258,6 +270,15 @@ void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
   for (; more != 0; more &= more - 1) held[std::countr_zero(more)] = flow.count[std::countr_zero(more)];
 }
 
+// What computes something else of an opened value could tell anything of it; a condition has a look of its own.
+void note_computed(PlanWalk *walk, const Flow &flow, const Node *node) {
+  const Combine combine = expression_kind(node)->combine;
+  if (!walk->last || walk->in_condition || flow.pure || combine == Combine::value || IsA(node, List) ||
+      IsA(node, Param) || is_concatenation(node))
+    return;
+  walk->analysis->computed |= opened_values(walk->analysis, flow_explicit(flow));
+}
+
 MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node) noexcept {
   MemoKey key = {};
   key.expression = node;
@@ -299,6 +320,7 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const Flow flow = expression_flow(walk, scope, node);
   --walk->nesting;
   note_held(walk, flow, node);
+  note_computed(walk, flow, node);
   if (remembered) walk->memo.add(key, flow);
   return flow;
 }

@@ -37,13 +37,14 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   const bool same = flow_holds_same(*into, other);  // as a column of several partitions does
   // A null of the one or the other is no value.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
+  const bool lacks_some = flow_explicit(*into) != flow_explicit(other);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
   for (int i = 0; i < kMaxSources && !same; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
   for (int i = 0; i < kMaxSources && !same; ++i) {
     int missing = other.count[i] - into->count[i];
     for (int k = 0; k < kMaxSources && missing > 0; ++k) {
       if (excess[k] == 0 || sources[k].token_type != sources[i].token_type ||
-          sources[k].is_token != sources[i].is_token)
+          sources[k].is_token != sources[i].is_token || sources[k].opened != sources[i].opened)
         continue;
       const int used = std::min(missing, excess[k]);
       excess[k] -= used;
@@ -51,9 +52,11 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
     }
     if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
   }
+  into->sometimes |= other.sometimes || lacks_some;
   into->implicit |= other.implicit;
   into->paid &= other.paid;
   into->pure = pure;
+  into->direct |= other.direct;
   into->many |= other.many;
 }
 

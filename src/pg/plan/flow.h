@@ -25,6 +25,8 @@ struct Flow {
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
   std::uint32_t paid;                // sources that a call has charged for, of which this is the result as it is
   bool pure;                         // an unmodified copy of one column or row: null means no value
+  bool direct;                       // made of tokens without their output function, which would have charged for them
+  bool sometimes;                    // one of several values, not all of which hold what this one does
   bool many;                         // an array or holding one: the counts are per element
 
   bool operator==(const Flow &) const = default;
@@ -60,22 +62,26 @@ inline void flow_add(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid = 0;
   into->pure = false;
+  into->direct |= other.direct;
+  into->sometimes |= other.sometimes;
   into->many |= other.many;
 }
 
 // The result is one or the other.
 inline void flow_max(Flow *into, const Flow &other) noexcept {
+  into->sometimes |= other.sometimes || flow_explicit(*into) != flow_explicit(other);
   for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
   into->implicit |= other.implicit;
   into->paid &= other.paid;
   into->pure = into->pure && other.pure;
+  into->direct |= other.direct;
   into->many |= other.many;
 }
 
 // The values were charged for already, or turned into something that is none.
 inline void flow_clear_explicit(Flow *flow) noexcept {
   std::fill(std::begin(flow->count), std::end(flow->count), std::uint16_t{0});
-  flow->pure = flow->many = false;
+  flow->pure = flow->direct = flow->sometimes = flow->many = false;
 }
 
 // What is left of arguments that were handed to something that may disclose them.

@@ -110,6 +110,7 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
       rows->order | key_decides(walk, rows, outerPlan(plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
       key_decides(walk, rows, outerPlan(plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
   scope->taken |= keys;
+  if (walk->last) walk->analysis->computed |= keys;  // each row may be told how it compares with those beside it
   const std::uint32_t kept = taken_rows(walk, *scope, plan).decides;
   meter_row(walk, &outerPlan(plan), kNoFlow, kept);
   return keys | kept;

@@ -33,8 +33,9 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, cons
   MeterSpec spec = {flags, 0, point, kAnswer, {}};
   for (int i = 0; i < kMaxSources; ++i)
     if (flow.count[i] != 0)
-      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token, (decides & 1U << i) != 0,
-                                 Operation::read};
+      spec.item[spec.items++] = {sources[i].token_type, flow.count[i], sources[i].is_token && !flow.direct,
+                                 (decides & 1U << i) != 0,
+                                 sources[i].opened == Opened::no ? Operation::read : Operation::reveal};
     else if ((decides & 1U << i) != 0)
       spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, false, Operation::probe};
   const Size size = meter_spec_size(spec.items);

@@ -41,7 +41,7 @@ struct MeterItem {
   std::uint16_t count;  // per evaluation; values with kMeterMany per element
   bool is_token : 1;
   bool null_tells : 1;  // a null, or no element, costs as much as one: the row is there by another value
-  Operation operation;  // read or probe
+  Operation operation;  // read, reveal or probe
 };
 
 // The second argument of the call: the contents of a varlena, in a Const whose type is internal.

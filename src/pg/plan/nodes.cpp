@@ -27,7 +27,10 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
   std::uint32_t mask = 0;
   ListCell *cell = nullptr;
   foreach (cell, quals) {
-    mask |= flow_decides(walk_expression(walk, own, static_cast<Node *>(lfirst(cell))));
+    auto *condition = static_cast<Node *>(lfirst(cell));
+    walk->in_condition = true;
+    mask |= condition_decides(walk, condition, flow_decides(walk_expression(walk, own, condition)));
+    walk->in_condition = false;
     own.rows = scope.rows | mask;
   }
   walk->analysis->statement_decides |= mask;
@@ -266,7 +269,9 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged) {
   if (plan == nullptr) return {};
   check_stack_depth();
   const int open_above = std::exchange(walk->open_below, list_length(walk->open));
+  const bool in_condition = std::exchange(walk->in_condition, false);  // of which it is a subquery
   const NodeFlow rows = walk_node(walk, plan, charged);
+  walk->in_condition = in_condition;
   walk->open_below = open_above;
   return rows;
 }

@@ -248,7 +248,7 @@ std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *inpu
     const Flow flow = node_flow_column(rows, keys[i]);
     const bool determined =
         flow.implicit == 0 && column[i].rows != NIL && is_determined(walk, *known_of(column[i]), column[i].attno);
-    if (!determined) mask |= flow_decides(flow);
+    if (!determined) mask |= looked_at == Keys::in_turn ? order_compares(walk, flow) : flow_decides(flow);
     if (looked_at == Keys::in_turn) note(i);
   }
   return mask;

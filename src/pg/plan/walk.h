@@ -14,6 +14,7 @@
 #include "pg/plan/meter_node.h"
 #include "pg/plan/node_table.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/types/token_type.h"
 
 namespace redoubt::pg {
 
@@ -83,7 +84,9 @@ struct PlanWalk {
   RelationFacts *relation;  // by number in the range table
   IndexFacts index;         // that was looked at last
   FlowMemo memo;
-  int nesting;  // of the expression at hand in others
+  int nesting;        // of the expression at hand in others
+  bool in_condition;  // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
+  bool opens;         // the plan is metered where it runs, so that it may open tokens without a charge for each
 };
 
 // The table that an entry of the range table is a partition or child of; 0: none.
@@ -124,7 +127,8 @@ inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
 
 // The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
 inline Oid copied_type(const Flow &flow, const Source &source) {
-  return flow.pure && OidIsValid(source.relid) ? get_atttype(source.relid, source.attno) : InvalidOid;
+  return flow.pure && OidIsValid(source.relid) && source.opened == Opened::no ? get_atttype(source.relid, source.attno)
+                                                                              : InvalidOid;
 }
 
 // What a plan node is given: the rows of its inputs, and what its own index and relation hold.
@@ -201,7 +205,32 @@ Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call);
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);
 
+// Is a value one that holds tokens as such?
+inline bool holds_tokens(const Node *value) { return type_carried(exprType(value))->size > 0; }
+
+// plan/opened.cpp: token columns in the place of text.
+// What the module is told by events.h.
+void opened_function_changed();
+// Is it the cast of a token to its value, as a query has it (search) or as the plan runs it (opened)?
+bool is_opening(const FuncExpr *call);
+// Makes a call of the cast one of redoubt.opened, which charges for the value itself or leaves that to the meters.
+void make_opened(FuncExpr *call, bool charges);
+// The value of a token inside the server.  A call of search becomes one of opened.
+Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
+// The sources in `mask` that are opened values.
+std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask);
+// lower() and upper() of text: of an opened value as good as a copy.
+inline bool folds_case(Oid function) { return function == F_LOWER_TEXT || function == F_UPPER_TEXT; }
+// Text put to text with ||: fails for none, and is shown to nobody who may not see all of it.
+bool is_concatenation(const Node *node);
+// Of what decides by a condition of a plan: opened values with which it does no more than compare constants are told
+// apart as such.
+std::uint32_t condition_decides(PlanWalk *walk, const Node *condition, std::uint32_t mask);
+// The same by a sort key, which is compared with its like.
+std::uint32_t order_compares(PlanWalk *walk, const Flow &flow);
+
 // plan/columns.cpp
+int source_index(PlanWalk *walk, Source wanted);
 // What is known of the protected columns of a range table entry; size 0: it has none.
 RelationFacts *relation_find_out(PlanWalk *walk, Index rti);
 inline RelationFacts *relation_facts(PlanWalk *walk, Index rti) {

@@ -9,12 +9,20 @@ namespace redoubt::pg {
 constexpr int kMaxSources = 32;                 // of one statement
 constexpr std::uint16_t kMaxFlowCount = 65000;  // what holds more than that is refused, see query_meter_start
 
+// How the values of a token column are met.
+enum class Opened : std::uint8_t {
+  no,        // as tokens; or the column holds plaintext
+  value,     // as the value, opened inside the server
+  compared,  // the same, where no more is told of it than how it compares with a constant
+};
+
 // A protected column; or, past the named ones, all further columns of a token type.
 struct Source {
   Oid relid;  // where the label or the column is; InvalidOid for a shared source
   AttrNumber attno;
   Oid token_type;  // whose limits are charged
-  bool is_token;   // holds tokens, which an output function may reveal; else labelled plaintext
+  bool is_token;   // holds tokens, which an output function may reveal; else plaintext: labelled, or opened
+  Opened opened = Opened::no;
 
   bool operator==(const Source &) const = default;
 };

@@ -35,9 +35,9 @@ struct State {
 };
 constinit State state;
 
-constexpr const char *kVerb[kPrivileges] = {"reveal", "reveal masked", "tokenize"};
-constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize"};
-constexpr const char *kFunction[kPrivileges] = {"redoubt.detokenize", "redoubt.mask", nullptr};
+constexpr const char *kVerb[kPrivileges] = {"reveal", "reveal masked", "tokenize", "search by values of"};
+constexpr const char *kOperation[kPrivileges] = {"reveal", "masked", "tokenize", "search"};
+constexpr const char *kFunction[kPrivileges] = {"redoubt.detokenize", "redoubt.mask", nullptr, "redoubt.search"};
 
 }  // namespace
 
@@ -124,9 +124,19 @@ bool gate_allows(const TokenType *type, Privilege privilege, Oid role) {
   return decision->allowed;
 }
 
+namespace {
+
+// Who may reveal may search: the role could see all values.
+bool may(const TokenType *type, Privilege privilege, Oid role) {
+  return gate_allows(type, privilege, role) ||
+         (privilege == Privilege::search && gate_allows(type, Privilege::reveal, role));
+}
+
+}  // namespace
+
 void gate_require(const TokenType *type, Privilege privilege) {
   const Oid role = GetUserId();
-  if (!gate_allows(type, privilege, role)) deny(type, privilege, role);
+  if (!may(type, privilege, role)) deny(type, privilege, role);
 }
 
 namespace {
@@ -155,14 +165,15 @@ struct Asked {
 
 bool author_may(Oid author, const void *context) {
   const auto *asked = static_cast<const Asked *>(context);
-  return gate_allows(asked->type, asked->privilege, author);
+  return may(asked->type, asked->privilege, author);
 }
 
-// Who of those that have a say in an implicit reveal may not; InvalidOid where all may.
-Oid implicitly_denied(const TokenType *type, Privilege privilege) {
+// Who of those that have a say in an implicit reveal may not; InvalidOid where all may.  `chosen`: redoubt.reveal asked
+// for it.
+Oid implicitly_denied(const TokenType *type, Privilege privilege, bool chosen) {
   const Oid user = GetUserId();
-  if (!gate_allows(type, privilege, user)) return user;
-  const Oid chooser = chooser_in_definer();
+  if (!may(type, privilege, user)) return user;
+  const Oid chooser = chosen ? chooser_in_definer() : InvalidOid;
   if (OidIsValid(chooser) && !gate_allows(type, privilege, chooser)) return chooser;
   const Asked asked = {type, privilege};
   Oid author = InvalidOid;
@@ -172,7 +183,16 @@ Oid implicitly_denied(const TokenType *type, Privilege privilege) {
 }  // namespace
 
 bool gate_allows_implicit(const TokenType *type, Privilege privilege) {
-  return !OidIsValid(implicitly_denied(type, privilege));
+  return !OidIsValid(implicitly_denied(type, privilege, true));
+}
+
+bool gate_allows_authors(const TokenType *type, Privilege privilege) {
+  return !OidIsValid(implicitly_denied(type, privilege, false));
+}
+
+void gate_require_authors(const TokenType *type, Privilege privilege) {
+  const Oid denied = implicitly_denied(type, privilege, false);
+  if (OidIsValid(denied)) deny(type, privilege, denied);
 }
 
 bool gate_holds_any(Oid role) {
@@ -182,7 +202,7 @@ bool gate_holds_any(Oid role) {
 }
 
 void gate_require_implicit(const TokenType *type, Privilege privilege) {
-  const Oid denied = implicitly_denied(type, privilege);
+  const Oid denied = implicitly_denied(type, privilege, true);
   if (OidIsValid(denied)) deny(type, privilege, denied);
 }
 

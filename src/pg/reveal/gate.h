@@ -1,6 +1,6 @@
-// gate.h - who may reveal, reveal masked, and tokenize.
+// gate.h - who may reveal, reveal masked, tokenize and search.
 //
-// The privilege is EXECUTE on the type's detokenize, mask and cast function,
+// The privilege is EXECUTE on the type's detokenize, mask, cast and search function,
 // held by the current user at the moment of the operation.  Unlike PostgreSQL's
 // own check it is not waived for superusers or owners.
 #ifndef REDOUBT_PG_REVEAL_GATE_H
@@ -17,7 +17,7 @@ namespace redoubt::pg {
 bool gate_allows(const TokenType *type, Privilege privilege, Oid role);
 
 // gate_require raises 42501, after an audit event, unless the current user
-// holds the privilege.
+// holds the privilege.  Who may reveal may search.
 void gate_require(const TokenType *type, Privilege privilege);
 
 // The same for an implicit reveal, which redoubt.reveal asked for.  In a SECURITY
@@ -28,6 +28,10 @@ void gate_require(const TokenType *type, Privilege privilege);
 // owner.
 bool gate_allows_implicit(const TokenType *type, Privilege privilege);
 void gate_require_implicit(const TokenType *type, Privilege privilege);
+
+// The same where redoubt.reveal has no say: of values that are opened inside the server.
+bool gate_allows_authors(const TokenType *type, Privilege privilege);
+void gate_require_authors(const TokenType *type, Privilege privilege);
 
 // gate_holds_any tells whether `role` holds any privilege on any token type.
 bool gate_holds_any(Oid role);

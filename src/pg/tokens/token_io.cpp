@@ -12,6 +12,7 @@
 #include "pg/base/delivery.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/reveal/gate.h"
+#include "pg/audit/kek.h"
 #include "pg/limits/limits.h"
 #include "pg/base/log_guard.h"
 #include "pg/base/settings.h"
@@ -61,6 +62,23 @@ Reveal wanted_reveal(Oid type, const TokenType **token_type) {
   return Reveal::token;
 }
 
+// A place in a plan that opens tokens of one type.
+struct OpeningSite {
+  Oid type;
+  Oid user;               // who held the privilege
+  TimestampTz statement;  // and when
+};
+
+[[noreturn]] void refuse_to_show(const TokenType *type) {
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("a value of token type %s cannot be shown", type->name),
+           errdetail("An expression of the value is no token, and here the value itself is not revealed."),
+           errhint("To show it, set redoubt.reveal to auto; to store it, call detokenize() or mask(). Each takes its "
+                   "privilege."),
+           errhidestmt(true)));
+  pg_unreachable();
+}
+
 }  // namespace
 
 // A limit that degrades turns plain into masked, if the role may see that, and
@@ -79,6 +97,27 @@ Reveal token_io_output_form(Oid type, const TokenType **token_type) {
     return Reveal::masked;
   limits_charge(type, Operation::read, 1);  // no read meter charged what was to be revealed
   return Reveal::token;
+}
+
+Reveal token_io_deliver(Oid oid, std::uint32_t values, const TokenType **type) {
+  const Reveal wanted = wanted_reveal(oid, type);
+  *type = token_type_require(oid);
+  const auto charge_rest = [values, type](Operation op) {
+    if (values > 1) disclosure_require(*type, op, values - 1);
+  };
+  if (wanted == Reveal::plain && disclosure_charge_or_degrade(*type, Operation::reveal)) {
+    charge_rest(Operation::reveal);
+    return Reveal::plain;
+  }
+  if ((wanted == Reveal::masked || (wanted == Reveal::plain && gate_allows_implicit(*type, Privilege::masked))) &&
+      disclosure_charge_or_degrade(*type, Operation::masked)) {
+    charge_rest(Operation::masked);
+    return Reveal::masked;
+  }
+  // What a used-up limit degrades further would be a token.
+  if (wanted != Reveal::token)
+    disclosure_require(*type, wanted == Reveal::plain ? Operation::reveal : Operation::masked, values);
+  refuse_to_show(*type);
 }
 
 void type_refuse(Oid type, const char *what, const char *hint) {
@@ -188,6 +227,60 @@ REDOUBT_FUNCTION(redoubt_detokenize) {
   using namespace redoubt::pg;
   const TokenType *type = token_type_require(called_token_type(fcinfo, CallSite::argument));
   PG_RETURN_POINTER(token_reveal(type, PG_GETARG_BYTEA_PP(0)));
+}
+
+// The cast to text, where no plan meters what becomes of the value: an assignment of PL/pgSQL, a constraint.  It gives
+// what the output function does.
+REDOUBT_FUNCTION(redoubt_open_value) {
+  using namespace redoubt::pg;
+  PG_RETURN_TEXT_P(cstring_to_text(output(called_token_type(fcinfo, CallSite::argument), PG_GETARG_BYTEA_PP(0))));
+}
+
+// search(token): the same for who may search; EXECUTE on it is that privilege.
+REDOUBT_FUNCTION(redoubt_search) {
+  using namespace redoubt::pg;
+  const Oid type = called_token_type(fcinfo, CallSite::argument);
+  gate_require_authors(token_type_require(type), Privilege::search);
+  PG_RETURN_TEXT_P(cstring_to_text(output(type, PG_GETARG_BYTEA_PP(0))));
+}
+
+// opened(token, internal): the cast inside a plan that is metered, see plan/opened.cpp.  The privilege is asked for
+// once in a statement of the client, so again for the next rows of a cursor; what is delivered asks for it value by
+// value.
+REDOUBT_FUNCTION(redoubt_opened) {
+  using namespace redoubt::pg;
+  auto *site = static_cast<OpeningSite *>(fcinfo->flinfo->fn_extra);
+  if (site == nullptr) {
+    site = static_cast<OpeningSite *>(MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(OpeningSite)));
+    site->type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));
+    fcinfo->flinfo->fn_extra = site;
+  }
+  const TokenType *type = token_type_require(site->type);
+  if (VARSIZE_ANY_EXHDR(PG_GETARG_POINTER(1)) > 0) {  // nothing else charges for it
+    const TokenType *shown = nullptr;
+    if (wanted_reveal(type->type, &shown) != Reveal::plain) refuse_to_show(type);
+    PG_RETURN_POINTER(token_reveal(type, PG_GETARG_BYTEA_PP(0)));
+  }
+  const TimestampTz statement = GetCurrentStatementStartTimestamp();
+  if (site->statement != statement || site->user != GetUserId()) {
+    require_preloaded();
+    require_kek();
+    gate_require_authors(type, Privilege::search);
+    site->statement = statement;
+    site->user = GetUserId();
+  }
+  PG_RETURN_POINTER(token_open(type, PG_GETARG_BYTEA_PP(0), true));
+}
+
+// token(anynonarray) -> text: the token, whatever redoubt.reveal says.
+REDOUBT_FUNCTION(redoubt_token) {
+  using namespace redoubt::pg;
+  const Oid oid = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));
+  const TokenType *type = token_type_find(oid);
+  if (type == nullptr) type_refuse(oid, "a token type", "redoubt.token_types lists the token types.");
+  if (type->is_integer) PG_RETURN_TEXT_P(cstring_to_text(psprintf(INT64_FORMAT, PG_GETARG_INT64(0))));
+  if (type->format != nullptr) PG_RETURN_TEXT_P(PG_GETARG_TEXT_P_COPY(0));
+  PG_RETURN_TEXT_P(cstring_to_text(token_text_form(oid, PG_GETARG_BYTEA_PP(0))));
 }
 
 REDOUBT_FUNCTION(redoubt_mask) {

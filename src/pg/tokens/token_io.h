@@ -15,6 +15,11 @@ namespace redoubt::pg {
 // unless it is token.  Raises 42501, 53400, 55000 or 58030.
 Reveal token_io_output_form(Oid type, const TokenType **token_type);
 
+// token_io_deliver decides what a reader is shown of a text that `values` opened values of the type are in, and has
+// charged and recorded it when it returns: plain or masked.  Sets *type.  Raises 42501 where the role may see neither,
+// or redoubt.reveal is token, for there is no token to show; and as above.
+Reveal token_io_deliver(Oid oid, std::uint32_t values, const TokenType **type);
+
 // type_refuse raises 42809 for a type that is not `what` ("a token type"), 42704 for an OID that is of no type.
 [[noreturn]] void type_refuse(Oid type, const char *what, const char *hint);
 

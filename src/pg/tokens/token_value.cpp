@@ -355,6 +355,11 @@ text *token_open_masked(const TokenType *type, const bytea *token, bool required
   return type->is_bytes ? token_masked(type, value) : typed_masked(type, value);
 }
 
+text *token_mask_text(const TokenType *type, std::string_view value) {
+  const char *utf8 = pg_server_to_any(value.data(), static_cast<int>(value.size()), PG_UTF8);
+  return typed_masked(type, utf8 == value.data() ? value : std::string_view(utf8));
+}
+
 text *token_masked(const TokenType *type, std::string_view value) {
   varlena *masked = nullptr;
   {

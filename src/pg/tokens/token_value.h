@@ -51,6 +51,9 @@ std::size_t token_open_into(const TokenType *type, const TokenView &token, std::
 // token_masked masks a value, in UTF-8, for a reader who has been admitted.
 text *token_masked(const TokenType *type, std::string_view value);
 
+// token_mask_text masks a text in the server encoding that was computed from values of the type.
+text *token_mask_text(const TokenType *type, std::string_view value);
+
 // token_from_text_form parses `tok_...`; 22P02 if it is not a well-formed token.
 bytea *token_from_text_form(Oid type, std::string_view text);
 

@@ -213,6 +213,8 @@ void read_row(TokenType *entry) {
     snprintf(type->name, sizeof type->name, "%s.%s", schema, type_name);
     type->gate[static_cast<int>(Privilege::reveal)] = find_function("redoubt", "detokenize", type->type);
     type->gate[static_cast<int>(Privilege::masked)] = find_function("redoubt", "mask", type->type);
+    type->gate[static_cast<int>(Privilege::search)] = find_function("redoubt", "search", type->type);
+    type->open_value = find_function("redoubt", "open_value", type->type);
     type->array_gate = {find_function("redoubt", "detokenize", array), find_function("redoubt", "mask", array)};
     type->gate[static_cast<int>(Privilege::tokenize)] = find_function(schema, type_name,
                                                                       type->is_bytes     ? BYTEAOID

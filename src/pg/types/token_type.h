@@ -14,9 +14,9 @@ namespace redoubt::pg {
 constexpr std::size_t kClassIdSize = 16;
 constexpr int kMaxKeyVersion = 0xffff;
 
-// The three functions whose EXECUTE privilege is the right to the operation.
-enum class Privilege : std::uint8_t { reveal, masked, tokenize };
-constexpr int kPrivileges = 3;
+// The functions whose EXECUTE privilege is the right to the operation.
+enum class Privilege : std::uint8_t { reveal, masked, tokenize, search };
+constexpr int kPrivileges = 4;
 
 struct TokenType {
   Oid type;                                         // hash key
@@ -36,7 +36,8 @@ struct TokenType {
   Interval ttl;
   text *pattern;                      // regular expression the normalised value must match, or null
   bool keeps_invalid;                 // what normaliser or pattern refuse is kept as it was typed
-  std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask and the cast function; InvalidOid = missing
+  std::array<Oid, kPrivileges> gate;  // OIDs of detokenize, mask, the cast function and search; InvalidOid = missing
+  Oid open_value;                     // the cast to text; InvalidOid where the type has none
   std::array<Oid, 2> array_gate;   // OIDs of detokenize and mask for arrays of the type, which ask the same privileges
   char name[2 * NAMEDATALEN + 2];  // schema.name, for messages and the audit trail
 };
@@ -50,6 +51,12 @@ const TokenType *token_type_find(Oid type);
 // type_is_tokens: a value of the type holds tokens and nothing else.  A token type, or a domain, array, range
 // or composite of such.
 bool type_is_tokens(Oid type);
+
+// Does a function give the value of a token of the type as text, inside the server?
+inline bool type_opens_by(const TokenType *type, Oid function) noexcept {
+  return OidIsValid(function) &&
+         (function == type->open_value || function == type->gate[static_cast<int>(Privilege::search)]);
+}
 
 // token_type_require raises 55000 where the type has no row (a restore that
 // has not loaded redoubt.token_type yet).

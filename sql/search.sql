@@ -1,0 +1,370 @@
+/*
+ * Token columns in the place of text.
+ *
+ * Proves: operators and functions of text are given the value of a token, for who may search; what only decides costs
+ * probes, what is delivered is revealed, or masked, or refused; order is by value; nothing opened is written; and who may
+ * search without revealing is told no more than how values compare with constants, at a price for each.
+ */
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS redoubt;
+RESET client_min_messages;
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+CREATE ROLE regress_search_owner;
+CREATE ROLE regress_search_lead;
+CREATE ROLE regress_search_agent;
+CREATE ROLE regress_search_clerk;
+CREATE SCHEMA regress_search AUTHORIZATION regress_search_owner;
+GRANT USAGE ON SCHEMA regress_search TO PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.name_token(text)
+  TO regress_search_owner, regress_search_lead, regress_search_agent;
+GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token), redoubt.detokenize(redoubt.name_token) TO regress_search_lead;
+GRANT EXECUTE ON FUNCTION redoubt.search(redoubt.email_token), redoubt.search(redoubt.name_token),
+  redoubt.mask(redoubt.email_token), redoubt.mask(redoubt.name_token) TO regress_search_agent;
+SELECT redoubt.set_limit(role, NULL, operation, 100000, '1 hour') IS NULL AS failed
+FROM (VALUES ('regress_search_lead'::regrole), ('regress_search_agent')) AS r(role), (VALUES ('reveal'), ('probe'), ('masked')) AS o(operation);
+SET ROLE regress_search_owner;
+SET search_path = regress_search, redoubt, public;
+CREATE TABLE customer (id int PRIMARY KEY, email email_token UNIQUE, name name_token, note text, short varchar(40));
+INSERT INTO customer SELECT i, CASE WHEN i % 2 = 0 THEN 'User' ELSE 'user' END || i || '@Example.com', 'Name ' || i, 'user' || i || '@example.com', 'x'
+FROM generate_series(1, 30) AS i;
+INSERT INTO customer VALUES (31, '', NULL, NULL, NULL), (32, NULL, 'Zoë', NULL, NULL);
+CREATE TABLE sink (what text, value text);
+CREATE DOMAIN person AS name_token;
+CREATE VIEW people AS SELECT id, email, lower(email) AS folded, name || ' <' || email || '>' AS address FROM customer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON customer, sink, people TO PUBLIC;
+RESET ROLE;
+-- What the session has been charged since it was asked last.
+CREATE FUNCTION regress_search.spent() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = redoubt, pg_catalog, pg_temp AS $$
+DECLARE
+  result text;
+  who regrole := session_user::regrole;
+BEGIN
+  SELECT string_agg(format('%s %s %s', charged, operation, token_type), ', ' ORDER BY operation, token_type::text) INTO result
+  FROM redoubt.usage WHERE role = who AND charged > 0;
+  PERFORM redoubt.reset_usage(who);
+  RETURN coalesce(result, 'nothing');
+END $$;
+
+-- --------------------------------------------------- who may reveal: as text
+SET SESSION AUTHORIZATION regress_search_lead;
+SET search_path = regress_search, redoubt, public;
+SET redoubt.reveal = auto;
+SELECT spent() IS NOT NULL AS reset;
+SELECT id FROM customer WHERE lower(email) = lower('USER3@example.com');
+SELECT spent();
+SELECT id FROM customer WHERE email ILIKE '%user12@%';
+SELECT id FROM customer WHERE email LIKE 'User1%' ORDER BY id;
+SELECT spent();
+SELECT id FROM customer WHERE email ~ '^user2[0-9]@' ORDER BY id;
+SELECT id FROM customer WHERE substr(email, 5, 2) = '7@' OR split_part(email, '@', 1) = 'User8' ORDER BY id;
+SELECT id FROM customer WHERE position('29' IN email) > 0;
+SELECT id FROM customer WHERE email || '' = 'User30@Example.com';
+SELECT id FROM customer WHERE to_tsvector('simple', name) @@ to_tsquery('simple', '17');
+SELECT count(*) FROM customer WHERE email = '';
+SELECT id FROM customer WHERE coalesce(email, '') = '' ORDER BY id;
+SELECT count(*) FROM customer WHERE email <> '' AND email IS NOT NULL;
+SELECT min(name), max(name), count(DISTINCT lower(name)) FROM customer;
+SELECT string_agg(name, ',' ORDER BY id) FROM customer WHERE id < 4;
+SELECT spent();
+SELECT id, email, upper(email), length(email), left(name, 4) FROM customer WHERE id IN (2, 3) ORDER BY id;
+SELECT spent();
+SELECT address, folded FROM people WHERE id = 2;
+SELECT CASE WHEN id = 2 THEN 'x'::varchar ELSE email END FROM customer WHERE id IN (2, 3) ORDER BY id;
+SELECT coalesce(email, 'none'), coalesce(name, ''::text) FROM customer WHERE id > 30 ORDER BY id;
+SELECT email FROM customer WHERE id = 2 UNION SELECT 'someone'::varchar ORDER BY 1;
+SELECT name, count(*) FROM customer WHERE id < 3 GROUP BY name HAVING lower(name) LIKE 'name%' ORDER BY name;
+SELECT a.id FROM customer AS a JOIN customer AS b ON lower(a.email) = b.note WHERE b.id = 5;
+
+-- What compares tokens in the output meets no output function, and is charged as a read of each.
+SELECT spent() IS NOT NULL AS reset;
+SELECT count(answer) FROM (SELECT email = 'x@example.com' AS answer FROM customer WHERE id <= 10 OFFSET 0) AS s;
+SELECT email = 'user3@example.com', email IN ('x@example.com', 'y@example.com'), email IS DISTINCT FROM 'x@example.com' FROM customer WHERE id = 3;
+SELECT CASE WHEN email = 'user3@example.com' THEN 'yes' ELSE 'no' END, CASE email WHEN 'x@example.com' THEN 1 END,
+       (email = 'x@example.com')::text, (email, id) = ('x@example.com', 3), ARRAY[email] = ARRAY['x@example.com'::email_token] FROM customer WHERE id = 3;
+SELECT json_agg(email = 'x@example.com'), left(min(token(email)), 4) FROM customer WHERE id = 3;
+SELECT spent();
+-- A null that no output function sees stands for a row that a value decided on.
+SELECT count(*) FROM (SELECT id, lead(email, 1000) OVER () AS e FROM customer WHERE email LIKE 'User1%') AS s \g /dev/null
+SELECT spent();
+SELECT id, lead(email, 1000) OVER () FROM customer WHERE email LIKE 'User1%' \g /dev/null
+SELECT spent();
+
+-- Equality is that of tokens, so that an index serves.
+SET enable_seqscan = off;
+EXPLAIN (COSTS off) SELECT id FROM customer WHERE email = 'user3@Example.com'::text;
+EXPLAIN (COSTS off) SELECT id FROM customer WHERE 'user3@Example.com'::varchar = email;
+PREPARE by_text(text) AS SELECT id FROM customer WHERE email = $1;
+PREPARE by_varchar(varchar) AS SELECT id FROM customer WHERE email = $1;
+PREPARE by_array(text[]) AS SELECT id FROM customer WHERE email = ANY ($1) ORDER BY id;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS off) EXECUTE by_text('');
+EXPLAIN (COSTS off) EXECUTE by_varchar('');
+EXPLAIN (COSTS off) EXECUTE by_array('{}');
+EXECUTE by_text('user3@example.com');
+EXECUTE by_varchar('user3@example.com');
+EXECUTE by_array('{user3@example.com,user5@EXAMPLE.com,""}');
+SELECT count(*) FROM customer WHERE email <> ALL (ARRAY['user3@example.com', 'user5@example.com']::text[]);
+SELECT c.id FROM customer AS c JOIN customer AS d ON c.email = d.note WHERE d.id = 3;
+RESET plan_cache_mode;
+RESET enable_seqscan;
+
+-- A value in the text of an error has been revealed.
+\set VERBOSITY sqlstate
+SELECT spent() IS NOT NULL AS reset;
+SELECT id FROM customer WHERE id = 2 AND email::text::int = 1;
+SELECT spent();
+\set VERBOSITY terse
+
+-- ------------------------------------------------------------ order by value
+SELECT id FROM customer WHERE id < 12 ORDER BY name LIMIT 4;
+SELECT id FROM customer WHERE id < 12 ORDER BY name DESC NULLS LAST, email LIMIT 3;
+SELECT id FROM customer WHERE name < 'Name 11' ORDER BY name;
+SELECT id FROM customer WHERE name BETWEEN 'Name 28' AND 'Name 3' ORDER BY name;
+SELECT id FROM customer WHERE (name, id) > ('Name 8', 0) ORDER BY name, id LIMIT 2;
+SELECT DISTINCT name FROM customer WHERE id IN (3, 10, 20) ORDER BY name;
+SELECT DISTINCT ON (name) name, id FROM customer WHERE id IN (3, 10, 20) ORDER BY name DESC, email;
+SELECT DISTINCT ON (name) id FROM customer WHERE id IN (3, 10, 20) ORDER BY name DESC, email LIMIT 2;
+SELECT name FROM customer WHERE id IN (3, 10) UNION SELECT name FROM customer WHERE id = 20 ORDER BY name;
+SELECT name FROM customer WHERE id IN (3, 10) UNION ALL SELECT name FROM customer WHERE id = 20 ORDER BY 1 LIMIT 2;
+SELECT id, row_number() OVER (ORDER BY name) FROM customer WHERE id IN (3, 10, 20) ORDER BY 2;
+SELECT array_agg(id ORDER BY name DESC) FROM customer WHERE id IN (3, 10, 20);
+SELECT * FROM (SELECT id FROM customer WHERE id IN (3, 10, 20) ORDER BY name LIMIT 1) AS s;
+SELECT id FROM customer WHERE id IN (3, 10, 20) AND name::person < 'Name 3' AND upper(name::person) <> 'X' ORDER BY name::person;
+SELECT name::person, upper(name::person) FROM customer WHERE id = 3;
+PREPARE sorted AS SELECT id FROM customer WHERE id IN (3, 10, 20) ORDER BY name;
+EXECUTE sorted;
+-- The same plan in a session that is shown tokens is another one.
+CREATE TEMP TABLE by_token AS SELECT array_agg(id ORDER BY redoubt.token(name) COLLATE "C") AS ids FROM customer WHERE id IN (3, 10, 20);
+SET redoubt.token_order = on;
+EXPLAIN (COSTS off) EXECUTE sorted;
+SELECT greatest(name, name) = name AS greatest, percentile_disc(0) WITHIN GROUP (ORDER BY name) = min(name) AS by_token FROM customer WHERE id = 3 GROUP BY name;
+RESET redoubt.token_order;
+EXPLAIN (COSTS off) EXECUTE sorted;
+SET redoubt.reveal = token;
+EXPLAIN (COSTS off) EXECUTE sorted;
+SET redoubt.reveal = auto;
+-- What has no counterpart by value is refused, not done by token in silence.
+SELECT greatest(name, name) FROM customer WHERE id = 3;
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY name) FROM customer;
+SELECT array_agg(DISTINCT name ORDER BY name) FROM customer;
+SELECT id FROM customer WHERE name < ANY ('{a,b}');
+SELECT mode() WITHIN GROUP (ORDER BY name) FROM customer WHERE id = 3;
+
+-- --------------------------------------------------- nothing opened is written
+INSERT INTO sink SELECT 'lower', lower(email) FROM customer;
+UPDATE customer SET note = upper(email) WHERE id = 2;
+CREATE TEMP TABLE loot AS SELECT lower(email) FROM customer;
+CREATE TEMP TABLE loot AS SELECT email::text::int FROM customer;
+WITH c AS MATERIALIZED (SELECT email::text AS e FROM customer) INSERT INTO sink SELECT 'cte', e FROM c;
+SELECT email::text AS e INTO TEMP loot FROM customer WHERE email LIKE 'User2%';
+INSERT INTO sink SELECT 'cast', email FROM customer WHERE id = 2;
+INSERT INTO sink VALUES ('subquery', (SELECT email FROM customer WHERE id = 2));
+UPDATE customer SET note = email WHERE id = 2;
+SELECT what, value LIKE 'tok\_%' AS token FROM sink UNION ALL SELECT 'update', note LIKE 'tok\_%' FROM customer WHERE id = 2
+UNION ALL SELECT 'into', bool_and(e LIKE 'tok\_%') FROM loot;
+-- Back into a column of its type it may go.
+BEGIN;
+UPDATE customer SET name = upper(name) WHERE id = 3 RETURNING name;
+ROLLBACK;
+DO $$
+DECLARE
+  r customer%ROWTYPE;
+  kept text;
+BEGIN
+  SELECT * INTO r FROM customer WHERE id = 2;
+  kept := r.email;
+  RAISE NOTICE 'a token: %', kept LIKE 'tok\_%';
+  IF lower(r.email) = 'user2@example.com' THEN RAISE NOTICE 'found'; END IF;
+END $$;
+
+-- A session that is shown tokens is shown nothing that is computed from values, and may search.
+SET redoubt.reveal = token;
+SELECT upper(email) FROM customer WHERE id = 2;
+SELECT length(email) FROM customer WHERE id = 2;
+SELECT 'to: ' || email LIKE 'to: tok%' AS refused FROM customer WHERE id = 2;
+SELECT coalesce(email, '') = email AS equal, left('to: ' || note, 4) FROM customer WHERE id = 2;
+SELECT id FROM customer WHERE lower(email) = 'user2@example.com';
+SET redoubt.reveal = masked;
+SELECT upper(email) FROM customer WHERE id = 2;
+RESET redoubt.reveal;
+RESET SESSION AUTHORIZATION;
+
+-- -------------------------------------------- who may search and is shown masks
+SET SESSION AUTHORIZATION regress_search_agent;
+SET search_path = regress_search, redoubt, public;
+SET redoubt.reveal = auto;
+SELECT spent() IS NOT NULL AS reset;
+SELECT id, email, upper(email) FROM customer WHERE lower(email) = 'user3@example.com';
+SELECT spent();
+SELECT id, name FROM customer WHERE email ILIKE '%user12@%';
+SELECT spent();
+-- Each comparison costs a probe for each row.
+SELECT id FROM customer WHERE email LIKE 'User1%' OR name LIKE 'Name 1_' OR lower(email) = 'x' ORDER BY id LIMIT 3;
+SELECT spent();
+SELECT count(*) FROM customer WHERE name >= 'Name 20' AND name < 'Name 21';
+SELECT spent();
+SELECT id FROM customer WHERE lower(email) = 'nobody@example.com';
+SELECT spent();
+SELECT id FROM customer WHERE id < 12 ORDER BY name LIMIT 2;
+SELECT spent();
+SELECT id FROM customer WHERE (name, id) > ('Name 8', 0) ORDER BY name, id LIMIT 1;
+SELECT coalesce(email, 'none'), name || ' <' || email || '>' FROM customer WHERE id IN (2, 32) ORDER BY id;
+SELECT min(email), max(lower(email)) FROM customer;
+SELECT address FROM people WHERE id = 2;
+EXECUTE by_text('x');
+PREPARE by_pattern(text) AS SELECT id FROM customer WHERE email LIKE $1;
+EXECUTE by_pattern('user3@%');
+-- An error that a pattern raises where the value begins so is an answer as well.
+SELECT spent() IS NOT NULL AS reset;
+SELECT id FROM customer WHERE id = 7 AND email LIKE E'user\\';
+SELECT spent();
+-- A mask that is delivered does not pay for what a condition tells.
+SELECT email, name FROM customer WHERE id = 7 AND email LIKE 'user%' AND name LIKE 'N%';
+SELECT spent();
+-- What tells more than such a comparison is refused.
+CREATE FUNCTION pg_temp.refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE statement;
+  RETURN 'ALLOWED';
+EXCEPTION WHEN OTHERS THEN
+  RETURN SQLSTATE || CASE WHEN SQLERRM ILIKE '%example.com%' OR SQLERRM ILIKE '%name 2%' THEN ' PLAINTEXT' ELSE '' END;
+END $$;
+SELECT refused, statement FROM unnest(ARRAY[
+  $$ SELECT substr(email, 1, 1) FROM customer $$,
+  $$ SELECT length(email) FROM customer $$,
+  $$ SELECT ascii(email) FROM customer $$,
+  $$ SELECT email LIKE 'a%' FROM customer $$,
+  $$ SELECT CASE WHEN email LIKE 'a%' THEN 1 ELSE 0 END FROM customer $$,
+  $$ SELECT CASE WHEN email LIKE 'a%' THEN 'a' ELSE 'b' END FROM customer $$,
+  $$ SELECT nullif(email::text, 'x') FROM customer $$,
+  $$ SELECT substring(email FROM 'a.*') FROM customer $$,
+  $$ SELECT repeat('x', length(email)) FROM customer $$,
+  $$ SELECT reverse(email) FROM customer $$,
+  $$ SELECT replace(email, '@', '') FROM customer $$,
+  $$ SELECT upper(left(email, 3)) FROM customer $$,
+  $$ SELECT lower('x' || email) FROM customer WHERE lower('x' || email) = 'xa' $$,
+  $$ SELECT coalesce(substr(email, 2), '') FROM customer $$,
+  $$ SELECT ARRAY[lower(email)] FROM customer $$,
+  $$ SELECT ROW(lower(email)) FROM customer $$,
+  $$ SELECT to_json(lower(email)) FROM customer $$,
+  $$ SELECT string_to_array(email, '@') FROM customer $$,
+  $$ SELECT regexp_split_to_table(email, '@') FROM customer $$,
+  $$ SELECT (email || '')::int FROM customer $$,
+  $$ SELECT email::text::int FROM customer $$,
+  $$ SELECT 1 / (ascii(email) - 97) FROM customer $$,
+  $$ SELECT convert_to(email, 'UTF8') FROM customer $$,
+  $$ SELECT id FROM customer WHERE substr(email, 1, 1) = 'u' $$,
+  $$ SELECT id FROM customer WHERE ascii(email) > 100 $$,
+  $$ SELECT id FROM customer WHERE email ~ '^u' $$,
+  $$ SELECT id FROM customer WHERE length(email) > 3 $$,
+  $$ SELECT id FROM customer WHERE (email LIKE 'a%') = (id = 2) $$,
+  $$ SELECT id FROM customer WHERE CASE WHEN id = 2 THEN email LIKE 'u%' ELSE email LIKE 'v%' END $$,
+  $$ SELECT id FROM customer WHERE 1 / (CASE WHEN email LIKE 'u%' THEN 0 ELSE 1 END) = 1 $$,
+  $$ SELECT id FROM customer WHERE lower(email) = note $$,
+  $$ SELECT id FROM customer WHERE email LIKE note || '%' $$,
+  $$ SELECT id FROM customer WHERE email LIKE chr(96 + id) || '%' $$,
+  $$ SELECT a.id FROM customer AS a JOIN customer AS b ON lower(a.email) = lower(b.email) $$,
+  $$ SELECT id FROM customer, generate_series(97, 122) AS g WHERE email LIKE chr(g) || '%' $$,
+  $$ SELECT g, (SELECT count(*) FROM customer WHERE email LIKE chr(g) || '%') FROM generate_series(97, 122) AS g $$,
+  $$ SELECT id FROM customer, (VALUES ('a%'), ('u%')) AS v(p) WHERE email LIKE p $$,
+  $$ SELECT id FROM customer WHERE email LIKE ANY (ARRAY['a%', 'b%', 'u%']) $$,
+  $$ SELECT id FROM customer WHERE email::text = ANY (ARRAY['a', 'b']) AND lower(email) = ANY (ARRAY['a', 'b']) $$,
+  $$ SELECT id FROM customer WHERE lower(email) IN (SELECT note FROM customer) $$,
+  $$ SELECT id FROM customer WHERE email LIKE (SELECT 'u%'::text) $$,
+  $$ SELECT id FROM customer WHERE email LIKE random()::text $$,
+  $$ SELECT count(*) FILTER (WHERE email LIKE 'a%') FROM customer $$,
+  $$ SELECT count(*), email LIKE 'a%' FROM customer GROUP BY 2 $$,
+  $$ SELECT count(*) FROM customer GROUP BY lower(email) $$,
+  $$ SELECT count(DISTINCT lower(email)) FROM customer $$,
+  $$ SELECT DISTINCT lower(email) FROM customer $$,
+  $$ SELECT lower(email) FROM customer UNION SELECT note FROM customer $$,
+  $$ SELECT string_agg(email, '') FROM customer $$,
+  $$ SELECT array_agg(email::text) FROM customer $$,
+  $$ SELECT max(id) FROM customer GROUP BY name HAVING min(email) LIKE 'u%' $$,
+  $$ SELECT rank() OVER (ORDER BY name) FROM customer $$,
+  $$ SELECT lag(id) OVER (ORDER BY name) FROM customer $$,
+  $$ SELECT first_value(email::text) OVER (PARTITION BY lower(name)) FROM customer $$,
+  $$ SELECT array_agg(id ORDER BY name) FROM customer $$,
+  $$ SELECT id FROM customer ORDER BY substr(email, 2) $$,
+  $$ SELECT id FROM customer ORDER BY length(email) $$,
+  $$ SELECT id FROM customer ORDER BY email LIKE 'a%' $$,
+  $$ SELECT id FROM customer WHERE EXISTS (SELECT FROM customer AS d WHERE substr(d.email, 1, 1) = 'u') $$,
+  $$ UPDATE customer SET note = note WHERE substr(email, 1, 1) = 'u' $$,
+  $$ DELETE FROM customer WHERE length(email) = 3 $$,
+  $$ UPDATE customer SET id = length(email) $$,
+  $$ INSERT INTO sink SELECT id FROM customer WHERE length(email) = 3 $$,
+  $$ SELECT id FROM customer WHERE email LIKE 'a%' OR email LIKE 'b%' OR email LIKE 'c%' OR email LIKE 'd%' OR email LIKE 'e%' OR email LIKE 'f%' OR email LIKE 'g%' OR email LIKE 'h%' OR email LIKE 'i%' $$,
+  $$ SELECT length('a@example.com'::email_token) $$,
+  $$ SELECT 'a@example.com'::email_token < 'b'::text $$,
+  $$ SELECT detokenize(email) FROM customer $$,
+  $$ SELECT redoubt.search(email) LIKE 'u%' FROM customer $$,
+  $$ SELECT redoubt.open_value(email) LIKE 'u%' FROM customer $$,
+  $$ SET redoubt.search_terms = 100 $$]) AS s(statement), LATERAL pg_temp.refused(statement) AS r(refused);
+-- Bound by a setting of the superuser's.
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION regress_search_agent;
+SET redoubt.reveal = auto;
+SELECT regress_search.spent() IS NOT NULL AS reset;
+
+-- The attack on one value: prefix by prefix, by halves of the alphabet, as far as comparisons go.
+CREATE FUNCTION pg_temp.spell(wanted int, OUT value text, OUT statements int) LANGUAGE plpgsql AS $$
+DECLARE
+  low int;
+  high int;
+  middle int;
+  hit int;
+BEGIN
+  value := '';
+  statements := 0;
+  LOOP
+    low := 31;
+    high := 127;
+    WHILE high - low > 1 LOOP
+      middle := (low + high) / 2;
+      statements := statements + 1;
+      SELECT count(*) INTO hit FROM regress_search.customer WHERE id = wanted AND note IS NOT NULL AND name::text COLLATE "C" >= value || chr(middle);
+      IF hit = 1 THEN low := middle; ELSE high := middle; END IF;
+    END LOOP;
+    EXIT WHEN low = 31;
+    value := value || chr(low);
+  END LOOP;
+END $$;
+SELECT value, statements, ceil(statements / (length(value) + 1.0)) AS statements_a_character FROM pg_temp.spell(7);
+SELECT regress_search.spent();
+RESET SESSION AUTHORIZATION;
+
+-- ------------------------------------------------------------- who may neither
+SET SESSION AUTHORIZATION regress_search_clerk;
+SET search_path = regress_search, redoubt, public;
+SET redoubt.reveal = auto;
+SELECT id FROM customer WHERE lower(email) = 'user3@example.com';
+SELECT id FROM customer ORDER BY name;
+SELECT upper(email) FROM customer;
+SELECT email IS NULL AS null, left(email::text, 4) FROM customer WHERE id = 3;
+SELECT id, format('%s', email) LIKE 'tok\_%' AS token FROM customer WHERE id = 3 AND email = email;
+RESET SESSION AUTHORIZATION;
+
+-- A view of an owner who may not search opens nothing for a reader who may.
+SET ROLE regress_search_owner;
+CREATE FUNCTION regress_search.keep(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO regress_search.sink VALUES ('kept', $1); RETURN true; END $$;
+CREATE VIEW regress_search.trojan AS SELECT id FROM regress_search.customer WHERE regress_search.keep(lower(email));
+GRANT SELECT ON regress_search.trojan TO PUBLIC;
+RESET ROLE;
+SET SESSION AUTHORIZATION regress_search_lead;
+SET redoubt.reveal = auto;
+SELECT id FROM regress_search.trojan;
+RESET SESSION AUTHORIZATION;
+-- Nor for an owner who may search and not reveal.
+GRANT EXECUTE ON FUNCTION redoubt.search(redoubt.email_token) TO regress_search_owner;
+SET SESSION AUTHORIZATION regress_search_lead;
+SELECT id FROM regress_search.trojan;
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM regress_search.sink WHERE what = 'kept';
+
+SET client_min_messages = warning;
+SELECT redoubt.drop_limit(role, NULL, operation) IS NULL AS failed
+FROM (VALUES ('regress_search_lead'::regrole), ('regress_search_agent')) AS r(role), (VALUES ('reveal'), ('probe'), ('masked')) AS o(operation);
+DROP SCHEMA regress_search CASCADE;
+DROP OWNED BY regress_search_owner, regress_search_lead, regress_search_agent, regress_search_clerk;
+DROP ROLE regress_search_owner, regress_search_lead, regress_search_agent, regress_search_clerk;

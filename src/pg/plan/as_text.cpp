@@ -1,0 +1,427 @@
+// plan/as_text.cpp - see plan/as_text.h.
+//
+// Frames here hold plain data only.
+// Covered by sql/search.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/settings.h"
+#include "pg/plan/as_text.h"
+#include "pg/plan/walk.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "access/stratnum.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_opfamily.h"
+#include "commands/defrem.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parsetree.h"
+#include "parser/parse_clause.h"
+#include "rewrite/rewriteManip.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// The function that opens values of a type, or of a domain over it, inside the server; InvalidOid where there is none.
+Oid opening_function(Oid type) {
+  const TokenType *token_type = type >= FirstNormalObjectId ? token_type_find(getBaseType(type)) : nullptr;
+  return token_type != nullptr ? token_type->open_value : InvalidOid;
+}
+
+// The token that an expression is the value of, and nothing else; or null.
+Expr *opened_token(Expr *expression) {
+  while (IsA(expression, RelabelType)) expression = reinterpret_cast<RelabelType *>(expression)->arg;
+  if (!IsA(expression, FuncExpr)) return nullptr;
+  const auto *call = reinterpret_cast<const FuncExpr *>(expression);
+  if (call->funcid < FirstNormalObjectId || list_length(call->args) != 1) return nullptr;
+  auto *token = static_cast<Expr *>(linitial(call->args));
+  const TokenType *type = token_type_find(getBaseType(exprType(reinterpret_cast<Node *>(token))));
+  return type != nullptr && type_opens_by(type, call->funcid) ? token : nullptr;
+}
+
+Expr *open_value(Expr *token) {
+  const Oid function = opening_function(exprType(reinterpret_cast<Node *>(token)));
+  return reinterpret_cast<Expr *>(
+      makeFuncExpr(function, TEXTOID, list_make1(token), DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
+}
+
+void show_outputs(const List *targets);
+Expr *as_shown(Expr *expression);
+
+void all_shown(const List *list) {
+  ListCell *cell = nullptr;
+  foreach (cell, list) lfirst(cell) = as_shown(static_cast<Expr *>(lfirst(cell)));
+}
+
+// What is shown of an expression: of a token alone, or put together with other text, or chosen by COALESCE or CASE,
+// what its output function makes of it.  Whatever else is computed is computed from the value.
+Expr *as_shown(Expr *expression) {
+  if (expression == nullptr) return nullptr;
+  check_stack_depth();
+  if (Expr *token = opened_token(expression); token != nullptr) {
+    const auto *node = reinterpret_cast<const Node *>(expression);
+    auto *cast = makeNode(CoerceViaIO);
+    cast->arg = token;
+    cast->resulttype = exprType(node);
+    cast->resultcollid = exprCollation(node);
+    cast->coerceformat = COERCE_EXPLICIT_CAST;
+    cast->location = -1;
+    return &cast->xpr;
+  }
+  switch (nodeTag(expression)) {
+    case T_RelabelType:
+      reinterpret_cast<RelabelType *>(expression)->arg = as_shown(reinterpret_cast<RelabelType *>(expression)->arg);
+      break;
+    case T_ArrayCoerceExpr:
+      reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr =
+          as_shown(reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr);
+      break;
+    case T_OpExpr:
+      if (is_concatenation(reinterpret_cast<Node *>(expression)))
+        all_shown(reinterpret_cast<OpExpr *>(expression)->args);
+      break;
+    case T_CoalesceExpr:
+      all_shown(reinterpret_cast<CoalesceExpr *>(expression)->args);
+      break;
+    case T_CaseExpr: {
+      auto *chosen = reinterpret_cast<CaseExpr *>(expression);
+      ListCell *cell = nullptr;
+      foreach (cell, chosen->args) {
+        auto *when = static_cast<CaseWhen *>(lfirst(cell));
+        when->result = as_shown(when->result);
+      }
+      chosen->defresult = as_shown(chosen->defresult);
+      break;
+    }
+    case T_SubLink: {
+      const auto *link = reinterpret_cast<const SubLink *>(expression);
+      if (link->subLinkType == EXPR_SUBLINK || link->subLinkType == ARRAY_SUBLINK)
+        show_outputs(reinterpret_cast<const Query *>(link->subselect)->targetList);
+      break;
+    }
+    default:
+      break;
+  }
+  return expression;
+}
+
+// Columns that leave a query, or are written by it.
+void show_outputs(const List *targets) {
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    if (!target->resjunk && target->ressortgroupref == 0) target->expr = as_shown(target->expr);
+  }
+}
+
+// What a statement writes.
+void show_written(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->mergeActionList) show_outputs(static_cast<const MergeAction *>(lfirst(cell))->targetList);
+  if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
+  show_outputs(query->targetList);
+  if (query->onConflict != nullptr) show_outputs(query->onConflict->onConflictSet);
+  if (query->commandType != CMD_INSERT) return;
+  foreach (cell, query->rtable) {  // INSERT ... SELECT, and VALUES
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr)
+      show_outputs(entry->subquery->targetList);
+    ListCell *row = nullptr;
+    if (entry->rtekind == RTE_VALUES)
+      foreach (row, entry->values_lists) all_shown(static_cast<List *>(lfirst(row)));
+  }
+}
+
+// The strategy of an operator that compares two tokens in token order; 0 for any other.
+StrategyNumber token_order_of(Oid function) {
+  if (function < FirstNormalObjectId) return 0;
+  const char *symbol = catalog_library_symbol(function);
+  if (symbol == nullptr) return 0;
+  return strcmp(symbol, "redoubt_token_lt") == 0   ? BTLessStrategyNumber
+         : strcmp(symbol, "redoubt_token_le") == 0 ? BTLessEqualStrategyNumber
+         : strcmp(symbol, "redoubt_token_ge") == 0 ? BTGreaterEqualStrategyNumber
+         : strcmp(symbol, "redoubt_token_gt") == 0 ? BTGreaterStrategyNumber
+                                                   : 0;
+}
+
+Oid text_operator(StrategyNumber strategy) {
+  return get_opfamily_member(TEXT_BTREE_FAM_OID, TEXTOID, TEXTOID, static_cast<int16>(strategy));
+}
+
+// By value or by token?  Asked where a query has the one or the other to choose.
+bool orders_by_value() noexcept {
+  setting_order_matters = true;
+  return setting_reveal != static_cast<int>(Reveal::token) && !setting_token_order;
+}
+
+// Raised for what has no counterpart by value.
+void refuse_order(Oid type, const char *what) {
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("%s of token type %s would be by token, not by value", what, format_type_be(type)),
+                  errhint("Give the text: a cast to text opens the value.  SET redoubt.token_order = on asks for the "
+                          "order of tokens.")));
+}
+
+// A comparison of two tokens by their order, which is to be one of their values?  Sets the operator of text.
+bool compares_by_value(Oid *opno, const Node *left) {
+  if (*opno < FirstNormalObjectId) return false;
+  const StrategyNumber strategy = token_order_of(get_opcode(*opno));
+  if (strategy == 0 || !OidIsValid(opening_function(exprType(left))) || !orders_by_value()) return false;
+  *opno = text_operator(strategy);
+  return true;
+}
+
+void compare_by_value(OpExpr *comparison) {
+  if (list_length(comparison->args) != 2 ||
+      !compares_by_value(&comparison->opno, static_cast<Node *>(linitial(comparison->args))))
+    return;
+  comparison->opfuncid = get_opcode(comparison->opno);
+  comparison->inputcollid = DEFAULT_COLLATION_OID;
+  comparison->args = list_make2(open_value(static_cast<Expr *>(linitial(comparison->args))),
+                                open_value(static_cast<Expr *>(lsecond(comparison->args))));
+}
+
+// Of (a, b) < (c, d) each pair.
+void compare_rows(RowCompareExpr *rows) {
+  for (int i = 0; i < list_length(rows->opnos); ++i) {
+    ListCell *left = list_nth_cell(rows->largs, i);
+    ListCell *right = list_nth_cell(rows->rargs, i);
+    if (!compares_by_value(&lfirst_oid(list_nth_cell(rows->opnos, i)), static_cast<Node *>(lfirst(left)))) continue;
+    lfirst_oid(list_nth_cell(rows->opfamilies, i)) = TEXT_BTREE_FAM_OID;
+    lfirst_oid(list_nth_cell(rows->inputcollids, i)) = DEFAULT_COLLATION_OID;
+    lfirst(left) = open_value(static_cast<Expr *>(lfirst(left)));
+    lfirst(right) = open_value(static_cast<Expr *>(lfirst(right)));
+  }
+}
+
+bool sorts_by_token(const SortGroupClause *clause, const List *targets) {
+  if (clause->sortop < FirstNormalObjectId || token_order_of(get_opcode(clause->sortop)) == 0) return false;
+  const TargetEntry *target = get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets));
+  return OidIsValid(opening_function(exprType(reinterpret_cast<const Node *>(target->expr))));
+}
+
+bool sorts_by_tokens(const List *clauses, const List *targets) {
+  ListCell *cell = nullptr;
+  foreach (cell, clauses)
+    if (sorts_by_token(static_cast<const SortGroupClause *>(lfirst(cell)), targets)) return true;
+  return false;
+}
+
+// Is the target that a clause sorts by one of those that rows are distinct by?
+bool is_among(const SortGroupClause *clause, const List *clauses) {
+  ListCell *cell = nullptr;
+  foreach (cell, clauses)
+    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == clause->tleSortGroupRef) return true;
+  return false;
+}
+
+// Sorts by the values of entries of a target list, and no longer by their tokens; not by those that rows are `distinct`
+// by.
+void sort_by_values(const List *clauses, List **targets, const List *distinct = NIL) {
+  ListCell *cell = nullptr;
+  foreach (cell, clauses) {
+    auto *clause = static_cast<SortGroupClause *>(lfirst(cell));
+    if (!sorts_by_token(clause, *targets) || is_among(clause, distinct)) continue;
+    const StrategyNumber strategy = token_order_of(get_opcode(clause->sortop));
+    const TargetEntry *target = get_sortgroupref_tle(clause->tleSortGroupRef, *targets);
+    auto *key = makeTargetEntry(open_value(static_cast<Expr *>(copyObjectImpl(target->expr))),
+                                static_cast<AttrNumber>(list_length(*targets) + 1), nullptr, true);
+    *targets = lappend(*targets, key);
+    clause->tleSortGroupRef = assignSortGroupRef(key, *targets);
+    clause->sortop = text_operator(strategy);
+    clause->eqop = text_operator(BTEqualStrategyNumber);
+    clause->hashable = true;
+  }
+}
+
+// `query` becomes one around it, which sorts its rows: of those that are distinct, or come from several queries, only
+// the columns are there to sort by.
+void sort_outside(Query *query) {
+  auto *inner = static_cast<Query *>(palloc(sizeof(Query)));
+  *inner = *query;
+  List *sort = NIL;
+  ListCell *cell = nullptr;
+  foreach (cell, query->sortClause)  // keys past those that rows are distinct by choose among rows, and are left inside
+    if (!query->hasDistinctOn || is_among(static_cast<SortGroupClause *>(lfirst(cell)), query->distinctClause))
+      sort = lappend(sort, copyObjectImpl(lfirst(cell)));
+  if (!query->hasDistinctOn) inner->sortClause = NIL;
+  inner->limitCount = inner->limitOffset = nullptr;
+  inner->canSetTag = true;
+  IncrementVarSublevelsUp(reinterpret_cast<Node *>(inner), 1, 1);
+
+  auto *entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_SUBQUERY;
+  entry->subquery = inner;
+  entry->eref = makeAlias("unsorted", NIL);
+  entry->inFromCl = true;
+  auto *reference = makeNode(RangeTblRef);
+  reference->rtindex = 1;
+
+  Query outer = {};
+  NodeSetTag(&outer, T_Query);
+  outer.commandType = CMD_SELECT;
+  outer.querySource = query->querySource;
+  outer.queryId = query->queryId;
+  outer.canSetTag = query->canSetTag;
+  outer.rtable = list_make1(entry);
+  outer.jointree = makeFromExpr(list_make1(reference), nullptr);
+  outer.sortClause = sort;
+  outer.limitCount = query->limitCount;
+  outer.limitOffset = query->limitOffset;
+  outer.limitOption = query->limitOption;
+  outer.stmt_location = query->stmt_location;
+  outer.stmt_len = query->stmt_len;
+  foreach (cell, inner->targetList) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    const auto *value = reinterpret_cast<const Node *>(target->expr);
+    entry->eref->colnames =
+        lappend(entry->eref->colnames, makeString(pstrdup(target->resname != nullptr ? target->resname : "?column?")));
+    Var *column = makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
+    TargetEntry *shown = flatCopyTargetEntry(target);
+    shown->expr = reinterpret_cast<Expr *>(column);
+    outer.targetList = lappend(outer.targetList, shown);
+    target->resjunk = false;
+  }
+  *query = outer;
+}
+
+void order_by_value(Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->windowClause) {
+    const auto *window = static_cast<const WindowClause *>(lfirst(cell));
+    if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
+      sort_by_values(window->orderClause, &query->targetList);
+  }
+  if (!sorts_by_tokens(query->sortClause, query->targetList) || !orders_by_value()) return;
+  if (query->hasDistinctOn) sort_by_values(query->sortClause, &query->targetList, query->distinctClause);
+  if (!sorts_by_tokens(query->sortClause, query->targetList)) return;
+  if (query->distinctClause != NIL || query->setOperations != nullptr) sort_outside(query);
+  sort_by_values(query->sortClause, &query->targetList);
+}
+
+void order_aggregate(Aggref *aggregate) {
+  if (!sorts_by_tokens(aggregate->aggorder, aggregate->args) || !orders_by_value()) return;
+  if (aggregate->aggfnoid == F_MODE) return;  // asks for equality
+  if (AGGKIND_IS_ORDERED_SET(aggregate->aggkind) || aggregate->aggdistinct != NIL)
+    refuse_order(
+        exprType(reinterpret_cast<const Node *>(
+            get_sortgroupref_tle(static_cast<SortGroupClause *>(linitial(aggregate->aggorder))->tleSortGroupRef,
+                                 aggregate->args)
+                ->expr)),
+        "the order in an aggregate");
+  sort_by_values(aggregate->aggorder, &aggregate->args);
+}
+
+// The function that makes tokens of an array of texts.
+Oid array_tokenizer(Oid type) {
+  const Oid single = token_type_find(type)->gate[static_cast<int>(Privilege::tokenize)];
+  const char *name = get_func_name(single);
+  if (name == nullptr) return InvalidOid;
+  const Oid arguments[] = {TEXTARRAYOID};
+  const oidvector *types = buildoidvector(arguments, lengthof(arguments));
+  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
+                         ObjectIdGetDatum(get_func_namespace(single)));
+}
+
+// Of token = ANY (texts), and token <> ALL (texts), the operator becomes that of two tokens.
+void compare_tokens(ScalarArrayOpExpr *comparison) {
+  if (comparison->opno < FirstNormalObjectId) return;
+  auto *array = static_cast<Expr *>(lsecond(comparison->args));
+  const Oid type = exprType(static_cast<Node *>(linitial(comparison->args)));
+  if (!OidIsValid(opening_function(type))) return;
+  if (token_order_of(get_opcode(comparison->opno)) != 0 && orders_by_value())
+    refuse_order(type, "a comparison with an array");
+  if (exprType(reinterpret_cast<Node *>(array)) != TEXTARRAYOID) return;
+  const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
+  const char *name = get_opname(comparison->opno);
+  const Oid function = array_tokenizer(type);
+  if (!OidIsValid(usual) || name == nullptr || !OidIsValid(function)) return;
+  Oid opno = get_opfamily_member(get_opclass_family(usual), type, type, BTEqualStrategyNumber);
+  if (strcmp(name, "<>") == 0)
+    opno = get_negator(opno);
+  else if (strcmp(name, "=") != 0)
+    return;
+  comparison->opno = opno;
+  comparison->opfuncid = get_opcode(opno);
+  comparison->hashfuncid = comparison->negfuncid = InvalidOid;
+  comparison->inputcollid = InvalidOid;
+  lsecond(comparison->args) =
+      makeFuncExpr(function, get_array_type(type), list_make1(array), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+// What a statement holds, its subqueries included.
+struct Found {
+  bool metered;  // a table with protected columns
+  bool opens;    // a value that is opened
+};
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Of a query that no plan meters, each value is revealed where it is opened.
+static bool as_text_reveal(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(as_text_reveal), context, 0);
+  if (auto *call = reinterpret_cast<FuncExpr *>(node); IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr)
+    make_opened(call, true);
+  return expression_tree_walker(node, tree_walker(as_text_reveal), context);
+}
+static bool as_text_walker(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  auto *found = static_cast<Found *>(context);
+  if (IsA(node, Query)) {
+    auto *query = reinterpret_cast<Query *>(node);
+    found->metered |= reads_protected(query);
+    (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
+    order_by_value(query);
+    return false;
+  }
+  if (IsA(node, FuncExpr)) found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
+  if (IsA(node, ScalarArrayOpExpr)) compare_tokens(reinterpret_cast<ScalarArrayOpExpr *>(node));
+  if (IsA(node, OpExpr)) compare_by_value(reinterpret_cast<OpExpr *>(node));
+  if (IsA(node, RowCompareExpr)) compare_rows(reinterpret_cast<RowCompareExpr *>(node));
+  if (IsA(node, Aggref)) order_aggregate(reinterpret_cast<Aggref *>(node));
+  if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
+      IsA(node, MinMaxExpr) && OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
+    refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
+  return expression_tree_walker(node, tree_walker(as_text_walker), context);
+}
+}
+
+namespace redoubt::pg {
+
+bool reads_protected(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if ((entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE) &&
+        protected_relation(entry->relid) != nullptr)
+      return true;
+  }
+  return false;
+}
+
+void as_text(Query *query) {
+  if (query->commandType == CMD_UTILITY) return;
+  show_outputs(query->commandType == CMD_SELECT ? query->targetList : query->returningList);
+  show_written(query);
+  ListCell *cell = nullptr;
+  foreach (cell, query->cteList)
+    show_written(reinterpret_cast<Query *>(static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery));
+  Found found = {};
+  (void)as_text_walker(reinterpret_cast<Node *>(query), &found);
+  if (found.opens && !found.metered) (void)as_text_reveal(reinterpret_cast<Node *>(query), nullptr);
+}
+
+}  // namespace redoubt::pg

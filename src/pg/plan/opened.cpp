@@ -1,0 +1,279 @@
+// plan/opened.cpp - token columns in the place of text: values that a query opens inside the server.
+//
+// The implicit cast of a token to text is redoubt.open_value(type).  In a plan that is metered its calls become calls
+// of redoubt.opened, which charge nothing: the value is then followed like that of a labelled column, and pays where it
+// is told.  In a query that no plan meters they charge for the value (plan/as_text.cpp); elsewhere (an assignment of
+// PL/pgSQL, a constraint) the cast does what the output function does. A role that may search but not reveal may
+// compare opened values with constants, and no more; so such comparisons are a source of their own. Covered by
+// sql/search.sql and test/metering.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/plan/walk.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "optimizer/optimizer.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constinit Oid opened_oid = InvalidOid;
+constinit bool opened_known = false;
+
+// OID of redoubt.opened, or InvalidOid where the extension is not installed.
+Oid opened_function() {
+  if (opened_known) return opened_oid;
+  const Oid types[] = {ANYNONARRAYOID, INTERNALOID};
+  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("opened")));
+  opened_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  opened_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
+  return opened_oid;
+}
+
+bool is_opened(const FuncExpr *call) {
+  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 && call->funcid == opened_function();
+}
+
+bool is_cast(const FuncExpr *call) {
+  if (call->funcid < FirstNormalObjectId || list_length(call->args) != 1) return false;
+  const TokenType *type = token_type_find(getBaseType(exprType(static_cast<const Node *>(linitial(call->args)))));
+  return type != nullptr && type_opens_by(type, call->funcid);
+}
+
+// Does a call of redoubt.opened charge for the value itself?
+bool charges(const FuncExpr *call) {
+  const auto *mark = static_cast<const Const *>(lsecond(call->args));
+  return VARSIZE_ANY_EXHDR(DatumGetPointer(mark->constvalue)) > 0;
+}
+
+// The source that stands for values of another one met otherwise.
+int source_as(PlanWalk *walk, int of, Opened opened) {
+  Source source = walk->analysis->source[of];
+  source.is_token = false;
+  source.opened = opened;
+  return source_index(walk, source);
+}
+
+// `mask` with comparisons in the place of `values`.
+std::uint32_t as_compared(PlanWalk *walk, std::uint32_t mask, std::uint32_t values) {
+  std::uint32_t compared = mask & ~values;
+  for (; values != 0; values &= values - 1)
+    compared |= 1U << source_as(walk, std::countr_zero(values), Opened::compared);
+  return compared;
+}
+
+const Node *without_relabelling(const Node *node) {
+  for (;;)
+    if (IsA(node, RelabelType))
+      node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
+    else if (IsA(node, CollateExpr))
+      node = reinterpret_cast<const Node *>(reinterpret_cast<const CollateExpr *>(node)->arg);
+    else
+      return node;
+}
+
+// An opened value of a column, in either case of letters.
+bool is_opened_column(const Node *node) {
+  node = without_relabelling(node);
+  if (!IsA(node, FuncExpr)) return false;
+  const auto *call = reinterpret_cast<const FuncExpr *>(node);
+  if (folds_case(call->funcid)) return is_opened_column(static_cast<const Node *>(linitial(call->args)));
+  return is_opening(call) && IsA(linitial(call->args), Var);
+}
+
+bool is_text_comparison(Oid function) {
+  switch (function) {
+    case F_TEXTEQ:
+    case F_TEXTNE:
+    case F_TEXT_LT:
+    case F_TEXT_LE:
+    case F_TEXT_GT:
+    case F_TEXT_GE:
+    case F_TEXTLIKE:
+    case F_TEXTNLIKE:
+    case F_TEXTICLIKE:
+    case F_TEXTICNLIKE:
+    case F_STARTS_WITH:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Does an expression depend on the row, or on another query of the statement?
+static bool plan_opened_varies(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) || IsA(node, Aggref)) return true;
+  if (IsA(node, Param)) return reinterpret_cast<Param *>(node)->paramkind != PARAM_EXTERN;
+  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_varies), context);
+}
+static bool plan_opened_find(Node *node, void *context) {
+  if (node == nullptr) return false;
+  if (IsA(node, FuncExpr) && redoubt::pg::is_opening(reinterpret_cast<FuncExpr *>(node))) return true;
+  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_find), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+bool is_constant(const Node *node) {
+  auto *expression = const_cast<Node *>(node);
+  return !plan_opened_varies(expression, nullptr) && !contain_volatile_functions(expression);
+}
+
+bool opens(const Node *node) { return plan_opened_find(const_cast<Node *>(node), nullptr); }
+
+bool is_comparison(Oid op, const Node *left, const Node *right) {
+  return is_text_comparison(get_opcode(op)) &&
+         ((is_opened_column(left) && is_constant(right)) || (is_opened_column(right) && is_constant(left)));
+}
+
+bool is_comparison(const Node *condition) {
+  if (!IsA(condition, OpExpr)) return false;
+  const auto *call = reinterpret_cast<const OpExpr *>(condition);
+  return list_length(call->args) == 2 && is_comparison(call->opno, static_cast<const Node *>(linitial(call->args)),
+                                                       static_cast<const Node *>(lsecond(call->args)));
+}
+
+// The comparisons in (a, b) < (c, d); -1 where a pair of it is none, and opens a value.
+int row_comparisons(const RowCompareExpr *rows) {
+  int sum = 0;
+  for (int i = 0; i < list_length(rows->opnos); ++i) {
+    const auto *left = static_cast<const Node *>(list_nth(rows->largs, i));
+    const auto *right = static_cast<const Node *>(list_nth(rows->rargs, i));
+    if (is_comparison(list_nth_oid(rows->opnos, i), left, right))
+      ++sum;
+    else if (opens(left) || opens(right))
+      return -1;
+  }
+  return sum;
+}
+
+// How many comparisons of opened values with constants a condition is put together from, by AND, OR and NOT; -1 where
+// something else in it opens a value.
+int comparisons(const Node *condition) {
+  if (!opens(condition)) return 0;
+  if (is_comparison(condition)) return 1;
+  if (IsA(condition, RowCompareExpr)) return row_comparisons(reinterpret_cast<const RowCompareExpr *>(condition));
+  if (!IsA(condition, BoolExpr)) return -1;
+  check_stack_depth();
+  int sum = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, reinterpret_cast<const BoolExpr *>(condition)->args) {
+    const int one = comparisons(static_cast<const Node *>(lfirst(cell)));
+    if (one < 0) return -1;
+    sum += one;
+  }
+  return sum;
+}
+
+void count_comparisons(PlanWalk *walk, int n) {
+  if (walk->last) walk->analysis->comparisons += n;
+}
+
+}  // namespace
+
+std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
+  std::uint32_t found = 0;
+  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1)
+    if (const int i = std::countr_zero(rest); analysis->source[i].opened == Opened::value) found |= 1U << i;
+  return found;
+}
+
+bool is_concatenation(const Node *node) {
+  return IsA(node, OpExpr) && get_opcode(reinterpret_cast<const OpExpr *>(node)->opno) == F_TEXTCAT;
+}
+
+void make_opened(FuncExpr *call, bool charges) {
+  const Size size = VARHDRSZ + (charges ? 1 : 0);
+  auto *mark = static_cast<bytea *>(palloc0(size));
+  SET_VARSIZE(mark, size);
+  call->funcid = opened_function();
+  call->args = lappend(call->args, makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false));
+}
+
+void refuse_opened(Oid token_type) {
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                  errmsg("a value of token type %s would be written in the clear", format_type_be(token_type)),
+                  errhint("Write the token, or detokenize() the value explicitly."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+void opened_function_changed() { opened_known = false; }
+
+bool is_opening(const FuncExpr *call) { return is_opened(call) || is_cast(call); }
+
+Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
+  auto *token = static_cast<Node *>(linitial(call->args));
+  const Flow tokens = walk_expression(walk, scope, token);
+  const bool opened = is_opened(call);
+  if (!opened && (!walk->inject || !walk->opens)) {  // runs as it is, as the output function
+    Flow text = tokens;
+    text.pure = false;
+    return text;
+  }
+  if (opened && charges(call)) return flow_paid(tokens);
+  if (!opened && walk->last) make_opened(call, false);
+  Flow flow = tokens;
+  std::fill(std::begin(flow.count), std::end(flow.count), std::uint16_t{0});
+  const Oid type = getBaseType(exprType(token));
+  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    if (walk->analysis->source[i].token_type != type) continue;
+    const int value = source_as(walk, i, Opened::value);
+    flow.count[value] = std::max(flow.count[value], tokens.count[i]);
+  }
+  // A token from elsewhere: a parameter, or a literal.
+  if (flow_explicit(flow) == 0)
+    flow_add(&flow, source_flow(walk, {InvalidOid, InvalidAttrNumber, type, false, Opened::value}, 1));
+  return flow;
+}
+
+namespace {
+
+// Of opened values those of columns, where there are any of the type: the token in `column < token` is no second thing
+// that the condition tells of.
+std::uint32_t without_operands(const PlanAnalysis *analysis, std::uint32_t values) {
+  std::uint32_t rest = values;
+  for (std::uint32_t each = values; each != 0; each &= each - 1) {
+    const Source &one = analysis->source[std::countr_zero(each)];
+    if (OidIsValid(one.relid)) continue;
+    for (std::uint32_t other = values; other != 0; other &= other - 1) {
+      const Source &column = analysis->source[std::countr_zero(other)];
+      if (OidIsValid(column.relid) && column.token_type == one.token_type) rest &= ~(each & -each);
+    }
+  }
+  return rest;
+}
+
+}  // namespace
+
+std::uint32_t condition_decides(PlanWalk *walk, const Node *condition, std::uint32_t mask) {
+  const std::uint32_t values = opened_values(walk->analysis, mask);
+  if (values == 0) return mask;
+  const int n = comparisons(condition);
+  if (n <= 0) {
+    if (walk->last) walk->analysis->computed |= values;
+    return mask;
+  }
+  count_comparisons(walk, n);
+  const std::uint32_t told = without_operands(walk->analysis, values);
+  return as_compared(walk, mask & ~(values & ~told), told);
+}
+
+std::uint32_t order_compares(PlanWalk *walk, const Flow &flow) {
+  const std::uint32_t mask = flow_decides(flow);
+  const std::uint32_t values = flow.pure ? opened_values(walk->analysis, mask) : 0;
+  if (values == 0) return mask;
+  count_comparisons(walk, 1);
+  return as_compared(walk, mask, values);
+}
+
+}  // namespace redoubt::pg
