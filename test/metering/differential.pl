@@ -1,12 +1,13 @@
 #!/usr/bin/env perl
 # differential.pl - random queries, each run on two copies of the same tables that differ in protected values only.
 #
-#   differential.pl [--seed N] [--queries N] [--show TEXT]
+#   differential.pl [--tokens] [--seed N] [--queries N] [--show TEXT]
 #
 # What differs between the two answers, rows or notices, has been told by protected values: a run must have been
 # charged at least one value or probe for each row and notice that the other has not, and at least one in any case.
 # Nulls, lengths and numbers of rows are the same in both copies, and the planner knows nothing of the values, so
 # that it plans both runs alike.
+# With --tokens the protected texts are in token columns, which the queries take for the texts that they replaced.
 # The server is named by PGHOST, PGPORT; its superuser is postgres, its database postgres, with the extension.  Makes
 # schemas twin_a and twin_b, and a role twin that it runs as, and drops them.  The same seed makes the same queries.
 # A query that is printed need not be a fault: values that were paid for once may come out in many rows of a join, and
@@ -17,9 +18,11 @@ use strict;
 use warnings;
 use File::Temp qw(tempdir);
 
-my ($seed, $queries, $show) = (1, 400, undef);
+my ($seed, $queries, $show, $code) = (1, 400, undef, 'text');
 while (@ARGV) {
-  my ($option, $value) = (shift, shift);
+  my $option = shift;
+  if ($option eq '--tokens') { $code = 'redoubt.text_token'; next; }
+  my $value = shift;
   if ($option eq '--seed') { $seed = $value }
   elsif ($option eq '--queries') { $queries = $value }
   elsif ($option eq '--show') { $show = $value }
@@ -224,8 +227,8 @@ sub copy_sql { my ($schema) = @_;
   my $slices = join ', ', map { "($_, 'c" . pick(4) . "', " . $_ % 2 . ")" } 1 .. 20;
   return <<"SQL";
 CREATE SCHEMA $schema;
-CREATE TABLE $schema.person (id int PRIMARY KEY, code text, grade int, region int, note text);
-CREATE TABLE $schema.slice (id int, code text, region int) PARTITION BY LIST (region);
+CREATE TABLE $schema.person (id int PRIMARY KEY, code $code, grade int, region int, note text);
+CREATE TABLE $schema.slice (id int, code $code, region int) PARTITION BY LIST (region);
 CREATE TABLE $schema.slice_0 PARTITION OF $schema.slice FOR VALUES IN (0);
 CREATE TABLE $schema.slice_1 PARTITION OF $schema.slice FOR VALUES IN (1);
 ALTER TABLE $schema.person ALTER code SET STATISTICS 0, ALTER grade SET STATISTICS 0;
@@ -233,9 +236,8 @@ ALTER TABLE $schema.slice ALTER code SET STATISTICS 0;
 ALTER TABLE $schema.slice_0 ALTER code SET STATISTICS 0;
 ALTER TABLE $schema.slice_1 ALTER code SET STATISTICS 0;
 CREATE TABLE $schema.item (id int PRIMARY KEY, pid int, word text, n int);
-SECURITY LABEL FOR redoubt ON COLUMN $schema.person.code IS 'text_token';
+@{[join "\n", map { $code eq 'text' ? "SECURITY LABEL FOR redoubt ON COLUMN $schema.$_.code IS 'text_token';" : () } 'person', 'slice']}
 SECURITY LABEL FOR redoubt ON COLUMN $schema.person.grade IS 'text_token';
-SECURITY LABEL FOR redoubt ON COLUMN $schema.slice.code IS 'text_token';
 INSERT INTO $schema.person VALUES @{[join ', ', @rows]};
 INSERT INTO $schema.slice VALUES $slices;
 INSERT INTO $schema.item SELECT i, i % 40 + 1, 'c' || i % 5, i % 7 FROM generate_series(1, 60) i;
@@ -245,12 +247,14 @@ GRANT USAGE ON SCHEMA $schema TO twin; GRANT SELECT ON ALL TABLES IN SCHEMA $sch
 SQL
 }
 
-my $drop = "SET client_min_messages = error;\nDROP SCHEMA IF EXISTS twin_a, twin_b, twin CASCADE;\nDROP ROLE IF EXISTS twin;\n";
+my $drop = "SET client_min_messages = error;\nDROP SCHEMA IF EXISTS twin_a, twin_b, twin CASCADE;\nDO \$\$ BEGIN DROP OWNED BY twin; EXCEPTION WHEN undefined_object THEN NULL; END \$\$;\nDROP ROLE IF EXISTS twin;\n";
 psql('postgres', "$drop CREATE ROLE twin LOGIN;\n" . copy_sql('twin_a') . copy_sql('twin_b') . <<'SQL');
 CREATE SCHEMA twin;
 GRANT USAGE ON SCHEMA twin TO twin;
+GRANT EXECUTE ON FUNCTION redoubt.text_token(text), redoubt.search(redoubt.text_token), redoubt.detokenize(redoubt.text_token) TO twin;
+ALTER ROLE twin SET redoubt.reveal = 'auto';
 CREATE FUNCTION twin.charged() RETURNS numeric LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-  $$SELECT coalesce(sum(charged), 0) FROM redoubt.usage WHERE role = 'twin'::regrole$$;
+  $$SELECT coalesce(sum(charged), 0) FROM redoubt.usage WHERE role = 'twin'::regrole AND operation <> 'tokenize'$$;
 CREATE FUNCTION twin.tell(bigint, bigint) RETURNS bigint LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'told % %', $1, $2; RETURN $2; END$$;
 CREATE FUNCTION twin.said(text) RETURNS text LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'told %', $1; RETURN $1; END$$;
 CREATE TYPE twin.pair AS (word text, n bigint);
