@@ -93,6 +93,7 @@ sub normal {
     s/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?/TIME/g;
     s/\b\d+ (?:second|minute|hour|day)s? ago\b/AGO/g;
     s/\bjust now\b/AGO/g;
+    s{<small>\d+ (?:second|minute)s?</small>}{<small>AGO</small>}g;
     s/\b\d{4}-\d\d-\d\d\b/DATE/g;
     s/\b[0-9a-f]{32,}\b/HEX/g;
     s/rt-5\.0\.3[-\w.]*\@/MESSAGE\@/g;

@@ -4,7 +4,8 @@
 # A database is filled through RT's API, and then copied:
 #   rt_plain, rt_again   plain text; the second shows that results depend neither on time nor on chance
 #   rt_labelled          SECURITY LABELs on address, real name and four phones
-#   rt_tokens, rt_masked columns of token types, RT's role granted plaintext or masked values (--tokens only)
+#   rt_tokens            columns of token types, RT's role granted plaintext
+#   rt_masked            the same, RT's role granted to search and to see masked values (--masked only)
 # On each the same operations run: operations.pl through RT's API, then requests.pl through its web pages.  compare.pl then
 # compares their results with those of rt_plain.  RT's files are in WORKSPACE/rt.
 # Needs all files of test/lib.
@@ -73,16 +74,14 @@ rt_fill() {
 
 # rt_copies: the variants, as copies of rt_base.
 rt_copies() {
-  local copy copies=(rt_plain rt_again rt_labelled)
-  [[ -z $WITH_TOKENS ]] || copies+=(rt_tokens rt_masked)
+  local copy copies=(rt_plain rt_again rt_labelled rt_tokens)
+  [[ -z $WITH_MASKED ]] || copies+=(rt_masked)
   for copy in "${copies[@]}"; do
     as_user "$PG_BIN/createdb" --template=rt_base "$copy" || return
   done
-  rt_psql rt_labelled -f test/clients/rt/labels.sql || return
-  if [[ -n $WITH_TOKENS ]]; then
-    rt_psql rt_tokens -v rights=detokenize,mask,search -f test/clients/rt/tokens.sql &&
-      rt_psql rt_masked -v rights=mask,search -f test/clients/rt/tokens.sql
-  fi
+  rt_psql rt_labelled -f test/clients/rt/labels.sql &&
+    rt_psql rt_tokens -v rights=detokenize,mask,search -f test/clients/rt/tokens.sql || return
+  [[ -z $WITH_MASKED ]] || rt_psql rt_masked -v rights=mask,search -f test/clients/rt/tokens.sql
 }
 
 # rt_run DATABASE: all operations on it.
@@ -110,12 +109,12 @@ rt_judge() {
 # client_rt: the tests.
 client_rt() {
   heading 'Request Tracker 5'
-  local log=$WORKSPACE/logs/rt.log variant variants=(rt_plain rt_again rt_labelled)
+  local log=$WORKSPACE/logs/rt.log variant variants=(rt_plain rt_again rt_labelled rt_tokens)
   if ! rt_ensure >"$log" 2>&1; then
     counts_skip rt "Debian's request-tracker5 is not installed and cannot be"
     return
   fi
-  [[ -z $WITH_TOKENS ]] || variants+=(rt_tokens rt_masked)
+  [[ -z $WITH_MASKED ]] || variants+=(rt_masked)
   if ! { rt_fill && rt_copies; } >"$log" 2>&1; then
     show_tail 40 "$log"
     counts_add 'databases of RT' 0 1 0
@@ -125,11 +124,11 @@ client_rt() {
   for variant in "${variants[@]}"; do
     rt_run "$variant" || { counts_add "$variant" 0 1 0; return; }
   done
-  for variant in rt_again rt_labelled; do
+  for variant in rt_again rt_labelled rt_tokens; do
     rt_judge "$variant" compare.pl "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
   done
   rt_judge 'charges of rt_labelled' charges.pl "$WORKSPACE/rt/rt_labelled"
-  for variant in "${variants[@]:3}"; do
+  for variant in "${variants[@]:4}"; do
     heading "Request Tracker 5 on $variant, not counted"
     as_user perl test/clients/rt/compare.pl --table "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
   done

@@ -47,7 +47,7 @@ sub is_masked {
     my ($want, $have) = ($expected->{$part}, $got->{$part});
     return '' if @$want != @$have;
     for my $line (0 .. $#$want) {
-      my $pattern = join '.*', map { quotemeta } split /[^\s<>|"]*$mask[^\s<>|"]*/, $have->[$line], -1;
+      my $pattern = join '.*', map { quotemeta } split /[^\s<>|"]*$mask[^\s<>|"]*/, $have->[$line] // '', -1;
       return '' if $want->[$line] !~ /\A$pattern\z/s;
     }
   }
