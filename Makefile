@@ -44,7 +44,9 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # What is not on the way of a value: -O3 makes it larger, and no faster that anybody would see.
-$(filter src/pg/plan/% src/pg/ddl/% src/pg/protect/% src/pg/audit/% src/pg/server/% src/pg/vault/% src/pg/keys/%, $(OBJS)): \
+$(filter src/pg/base/% src/pg/limits/limits_sql% src/pg/limits/limits_explain% src/pg/limits/limits_store% src/pg/limits/limits_worker% \
+  src/pg/meter/explain% src/pg/meter/estimate% src/pg/meter/statistics_meter% src/pg/plan/% src/pg/ddl/% src/pg/protect/% src/pg/audit/% \
+  src/pg/server/% src/pg/tokens/vault_sql% src/pg/vault/% src/pg/keys/%, $(OBJS)): \
   override CXXFLAGS += -O2
 
 -include $(OBJS:.o=.d)

@@ -40,7 +40,7 @@ RETURNING merge_action(), c.id, c.email;
 -- Written, not shown: a token.
 CREATE TABLE copied (what text, email text);
 WITH merged AS (
-  MERGE INTO customer AS c USING (VALUES (1)) AS v (id) ON c.id = v.id WHEN MATCHED THEN UPDATE SET id = c.id RETURNING c.email::text)
+  MERGE INTO customer AS c USING (VALUES (1)) AS v (id) ON c.id = v.id WHEN MATCHED THEN UPDATE SET id = c.id RETURNING c.email)
 INSERT INTO copied SELECT 'merge', email FROM merged;
 SELECT what, email LIKE 'tok\_%' AS is_token FROM copied;
 

@@ -16,6 +16,29 @@ void flow_refuse_beyond_count() {
                   errhint("Split the statement.")));
 }
 
+void flow_add(Flow *into, const Flow &other) noexcept {
+  for (std::uint32_t rest = flow_explicit(other); rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
+  }
+  into->implicit |= other.implicit;
+  into->paid = 0;
+  into->pure = false;
+  into->direct |= other.direct;
+  into->sometimes |= other.sometimes;
+  into->many |= other.many;
+}
+
+void flow_max(Flow *into, const Flow &other) noexcept {
+  into->sometimes |= other.sometimes || flow_explicit(*into) != flow_explicit(other);
+  for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
+  into->implicit |= other.implicit;
+  into->paid &= other.paid;
+  into->pure = into->pure && other.pure;
+  into->direct |= other.direct;
+  into->many |= other.many;
+}
+
 NodeFlow node_flow_uniform(const Flow &flow, int size) {
   NodeFlow rows = {true, false, size, nullptr, flow.implicit, 0};
   rows.column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(std::max(size, 1))));

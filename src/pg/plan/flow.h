@@ -40,7 +40,7 @@ inline bool flow_holds_same(const Flow &a, const Flow &b) noexcept {
 }
 
 // A bit per source with a count.  Most flows have few or none, so four are looked at as one.
-inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
+[[gnu::noinline]] inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
   std::uint32_t mask = 0;
 #pragma GCC unroll 8
   for (int i = 0; i < kMaxSources; i += 4) {
@@ -54,29 +54,10 @@ inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
 }
 
 // Both values are in the result.
-inline void flow_add(Flow *into, const Flow &other) noexcept {
-  for (std::uint32_t rest = flow_explicit(other); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
-    into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
-  }
-  into->implicit |= other.implicit;
-  into->paid = 0;
-  into->pure = false;
-  into->direct |= other.direct;
-  into->sometimes |= other.sometimes;
-  into->many |= other.many;
-}
+void flow_add(Flow *into, const Flow &other) noexcept;
 
 // The result is one or the other.
-inline void flow_max(Flow *into, const Flow &other) noexcept {
-  into->sometimes |= other.sometimes || flow_explicit(*into) != flow_explicit(other);
-  for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
-  into->implicit |= other.implicit;
-  into->paid &= other.paid;
-  into->pure = into->pure && other.pure;
-  into->direct |= other.direct;
-  into->many |= other.many;
-}
+void flow_max(Flow *into, const Flow &other) noexcept;
 
 // The values were charged for already, or turned into something that is none.
 inline void flow_clear_explicit(Flow *flow) noexcept {

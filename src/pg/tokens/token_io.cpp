@@ -141,7 +141,7 @@ const TokenType *token_type_argument(Oid type) {
 namespace {
 
 // The output function's text: token, masked or plain.
-char *output(Oid type, const bytea *token) {
+[[gnu::noinline]] char *output(Oid type, const bytea *token) {
   const TokenType *token_type = nullptr;
   switch (token_io_output_form(type, &token_type)) {
     case Reveal::masked:
