@@ -32,6 +32,8 @@ INSERT INTO customer VALUES (31, '', NULL, NULL, NULL), (32, NULL, 'Zoë', NULL,
 CREATE TABLE sink (what text, value text);
 CREATE DOMAIN person AS name_token;
 CREATE VIEW people AS SELECT id, email, lower(email) AS folded, name || ' <' || email || '>' AS address FROM customer;
+CREATE SEQUENCE place;
+GRANT ALL ON place TO PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON customer, sink, people TO PUBLIC;
 RESET ROLE;
 -- What a plan sorts by, and looks up in an index.
@@ -40,7 +42,7 @@ DECLARE
   line text;
 BEGIN
   FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || statement LOOP
-    IF line ~ 'Sort Key|Index Cond' THEN RETURN NEXT ltrim(line); END IF;
+    IF line ~ 'Sort Key|Index Cond: .email' THEN RETURN NEXT ltrim(line); END IF;
   END LOOP;
 END $$;
 -- What the session has been charged since it was asked last.
@@ -159,6 +161,10 @@ SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY name) FROM customer;
 SELECT array_agg(DISTINCT name ORDER BY name) FROM customer;
 SELECT id FROM customer WHERE name < ANY ('{a,b}');
 SELECT mode() WITHIN GROUP (ORDER BY name) FROM customer WHERE id = 3;
+SELECT id FROM customer ORDER BY (name, email);
+SELECT id FROM customer ORDER BY ARRAY[name];
+SELECT rank() OVER (ORDER BY ROW(name)) FROM customer;
+SELECT array_agg(id ORDER BY ROW(name)) FROM customer;
 
 -- --------------------------------------------------- nothing opened is written
 INSERT INTO sink SELECT 'lower', lower(email) FROM customer;
@@ -166,6 +172,13 @@ UPDATE customer SET note = upper(email) WHERE id = 2;
 CREATE TEMP TABLE loot AS SELECT lower(email) FROM customer;
 CREATE TEMP TABLE loot AS SELECT email::text::int FROM customer;
 WITH c AS MATERIALIZED (SELECT email::text AS e FROM customer) INSERT INTO sink SELECT 'cte', e FROM c;
+INSERT INTO sink SELECT 'aggregate', string_agg(email, ',') FROM customer;
+INSERT INTO sink SELECT 'json', json_agg(lower(email))::text FROM customer;
+INSERT INTO sink SELECT 'array', array_to_string(ARRAY(SELECT lower(email) FROM customer), ',');
+INSERT INTO sink SELECT 'kept', set_config('regress.kept', lower(email), false) FROM customer WHERE id = 5;
+UPDATE customer SET note = (SELECT string_agg(c.email, ',') FROM customer AS c) WHERE id = 2;
+CREATE TEMP TABLE loot AS SELECT string_agg(email, ',') FROM customer;
+CREATE TEMP TABLE loot AS SELECT array_to_string(array_agg(email::text), '+') FROM customer;
 SELECT email::text AS e INTO TEMP loot FROM customer WHERE email LIKE 'User2%';
 INSERT INTO sink SELECT 'cast', email FROM customer WHERE id = 2;
 INSERT INTO sink VALUES ('subquery', (SELECT email FROM customer WHERE id = 2));
@@ -216,6 +229,10 @@ SELECT spent();
 SELECT id FROM customer WHERE lower(email) = 'nobody@example.com';
 SELECT spent();
 SELECT id FROM customer WHERE id < 12 ORDER BY name LIMIT 2;
+SELECT spent();
+SELECT min(name) FROM customer;
+SELECT spent();
+SELECT array_agg(id) FROM customer WHERE name >= 'Name 2' AND name < 'Name 3' AND id < 22;
 SELECT spent();
 SELECT id FROM customer WHERE (name, id) > ('Name 8', 0) ORDER BY name, id LIMIT 1;
 SELECT coalesce(email, 'none'), name || ' <' || email || '>' FROM customer WHERE id IN (2, 32) ORDER BY id;
@@ -295,6 +312,13 @@ SELECT refused, statement FROM unnest(ARRAY[
   $$ SELECT lag(id) OVER (ORDER BY name) FROM customer $$,
   $$ SELECT first_value(email::text) OVER (PARTITION BY lower(name)) FROM customer $$,
   $$ SELECT array_agg(id ORDER BY name) FROM customer $$,
+  $$ SELECT max(x COLLATE "C") FROM (SELECT email::text FROM customer WHERE id = 7 UNION ALL SELECT 'userA') AS q(x) $$,
+  $$ SELECT id, max(x) FROM (SELECT id, email::text AS x FROM customer UNION ALL SELECT id, 'user5@d.zz' FROM customer) AS s GROUP BY id $$,
+  $$ SELECT max(x) OVER (ORDER BY id) FROM (SELECT id, email::text AS x FROM customer WHERE id = 7 UNION ALL SELECT 8, 'userA') AS s $$,
+  $$ SELECT id FROM (SELECT id, name::text AS n FROM customer WHERE id = 7 UNION ALL SELECT g, 'Name ' || g FROM generate_series(100, 130) AS g) AS s ORDER BY n $$,
+  $$ SELECT * FROM (SELECT id, random() FROM (SELECT id FROM customer ORDER BY name OFFSET 0) AS t OFFSET 0) AS u WHERE id = 7 $$,
+  $$ SELECT * FROM (SELECT id, nextval('regress_search.place') FROM (SELECT id FROM customer ORDER BY name OFFSET 0) AS t OFFSET 0) AS u WHERE id = 7 $$,
+  $$ SELECT count(*) FROM (SELECT pg_temp.refused('SELECT ' || id) FROM (SELECT id FROM customer ORDER BY name OFFSET 0) AS t OFFSET 0) AS u $$,
   $$ SELECT id FROM customer ORDER BY substr(email, 2) $$,
   $$ SELECT id FROM customer ORDER BY length(email) $$,
   $$ SELECT id FROM customer ORDER BY email LIKE 'a%' $$,

@@ -13,6 +13,7 @@
 #include "pg/reveal/gate.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/read_meter.h"
+#include "pg/tokens/token_io.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/value_count.h"
 
@@ -57,6 +58,7 @@ void charge_probe(MeterState *state, int i) {
   if (state->query == nullptr) state->query = query_meter_in(state->context);
   std::uint32_t probes = 1;
   if (QueryMeter *query = state->query; query != nullptr) {
+    probes = query_meter_price(query, state->spec.item[i].token_type);
     if (const int type = plan_type(query->analysis, state->spec.item[i].token_type); type >= 0)
       probes = static_cast<std::uint32_t>(query->probes.ask(state->spec.point, type, probes));
   }
@@ -114,6 +116,7 @@ void charge(MeterState *state, Datum value, bool null) {
       const std::uint32_t values = flow_cost(spec.item[i].count, elements);
       const TokenType *type = token_type_require(spec.item[i].token_type);
       gate_require_authors(type, Privilege::reveal);
+      token_io_require_plain(type);
       disclosure_require(type, Operation::reveal, values);
       state->lease[i].taken += values;
       continue;

@@ -61,6 +61,16 @@ std::uint32_t price(const QueryMeter *meter, int source) noexcept {
   return meter->analysis->source[source].opened == Opened::compared ? meter->each : 1;
 }
 
+}  // namespace
+
+std::uint32_t query_meter_price(const QueryMeter *meter, Oid token_type) noexcept {
+  for (std::uint32_t rest = meter->searched; rest != 0; rest &= rest - 1)
+    if (meter->analysis->source[std::countr_zero(rest)].token_type == token_type) return meter->each;
+  return 1;
+}
+
+namespace {
+
 // A role that may not reveal may compare opened values with constants; what else tells of them is refused.
 void admit_opened(QueryMeter *meter) {
   const PlanAnalysis *analysis = meter->analysis;

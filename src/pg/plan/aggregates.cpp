@@ -130,7 +130,7 @@ bool depends_on_order(const Aggref *aggregate) {
 }
 
 // What a call returns that does not carry its input out.
-Flow result_flow(const PlanWalk *walk, const Call &call, Flow flow) {
+Flow result_flow(PlanWalk *walk, const Call &call, Flow flow) {
   if (is_count(call.function)) {
     // How many different ones there are tells which are equal; of an expression, which ones are null tells something.
     const auto *argument = static_cast<const TargetEntry *>(call.arguments != NIL ? linitial(call.arguments) : nullptr);
@@ -140,8 +140,9 @@ Flow result_flow(const PlanWalk *walk, const Call &call, Flow flow) {
   }
   if (is_array_agg(call.function) && flow_explicit(flow) != 0) flow.many = true;
   // The least or greatest of opened values is one of them.
-  flow.pure = flow.pure && (call.function == F_MIN_TEXT || call.function == F_MAX_TEXT) &&
+  flow.pure = flow.pure && !flow.sometimes && (call.function == F_MIN_TEXT || call.function == F_MAX_TEXT) &&
               flow_explicit(flow) == opened_values(walk->analysis, flow_explicit(flow));
+  if (flow.pure) flow.implicit |= order_compares(walk, flow) & ~flow_explicit(flow);
   flow.paid = 0;
   return flow;
 }

@@ -292,10 +292,33 @@ void sort_outside(Query *query) {
   *query = outer;
 }
 
+// Rows and arrays of tokens have the order of tokens, whatever they are compared by.
+void refuse_composite(const List *clauses, const List *targets) {
+  ListCell *cell = nullptr;
+  foreach (cell, clauses) {
+    const auto *clause = static_cast<const SortGroupClause *>(lfirst(cell));
+    const auto *value = reinterpret_cast<const Node *>(
+        get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets))->expr);
+    Oid type = exprType(value);
+    if (clause->sortop >= FirstNormalObjectId) continue;
+    if (IsA(value, RowExpr)) {
+      ListCell *field = nullptr;
+      foreach (field, reinterpret_cast<const RowExpr *>(value)->args)
+        if (const Oid of = exprType(static_cast<const Node *>(lfirst(field))); OidIsValid(opening_function(of)))
+          type = of;
+    }
+    if (type_carried(type)->size > 0 && OidIsValid(opening_function(type_carried(type)->item[0].token_type)) &&
+        orders_by_value())
+      refuse_order(type_carried(type)->item[0].token_type, "the order of rows or arrays");
+  }
+}
+
 void order_by_value(Query *query) {
+  refuse_composite(query->sortClause, query->targetList);
   ListCell *cell = nullptr;
   foreach (cell, query->windowClause) {
     const auto *window = static_cast<const WindowClause *>(lfirst(cell));
+    refuse_composite(window->orderClause, query->targetList);
     if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
       sort_by_values(window->orderClause, &query->targetList);
   }
@@ -307,6 +330,7 @@ void order_by_value(Query *query) {
 }
 
 void order_aggregate(Aggref *aggregate) {
+  refuse_composite(aggregate->aggorder, aggregate->args);
   if (!sorts_by_tokens(aggregate->aggorder, aggregate->args) || !orders_by_value()) return;
   if (aggregate->aggfnoid == F_MODE) return;  // asks for equality
   if (AGGKIND_IS_ORDERED_SET(aggregate->aggkind) || aggregate->aggdistinct != NIL)

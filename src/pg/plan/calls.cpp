@@ -36,7 +36,7 @@ bool passes_on(Oid function, Oid result, const List *arguments) {
 
 // What a function that may disclose its arguments is told by being called with them.
 std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
-  return flow_probes(scope.rows | walk->context | arguments.implicit, arguments);
+  return flow_probes(scope.rows | walk->context | arguments.implicit | input_order(scope), arguments);
 }
 
 // Meters arguments that are handed to what may disclose them.  Returns the flow of the result.
@@ -129,6 +129,9 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
                Flow flow) {
   foresee_function(walk, function);
   foresee_type(walk, type);
+  // What counts its calls (nextval, random) tells of each row which place it has in the order.
+  if (walk->last && input_order(scope) != 0 && func_volatile(function) == PROVOLATILE_VOLATILE)
+    walk->analysis->computed |= input_order(scope);
   ListCell *cell = nullptr;
   if (function < FirstNormalObjectId)
     foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);

@@ -270,7 +270,8 @@ std::uint32_t condition_decides(PlanWalk *walk, const Node *condition, std::uint
 
 std::uint32_t order_compares(PlanWalk *walk, const Flow &flow) {
   const std::uint32_t mask = flow_decides(flow);
-  const std::uint32_t values = flow.pure ? opened_values(walk->analysis, mask) : 0;
+  // Beside values of one's own (UNION ALL, CASE) the order tells more than a comparison.
+  const std::uint32_t values = flow.pure && !flow.sometimes ? opened_values(walk->analysis, mask) : 0;
   if (values == 0) return mask;
   count_comparisons(walk, 1);
   return as_compared(walk, mask, values);

@@ -118,6 +118,12 @@ inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
   return after;
 }
 
+// What decided on no more than the order in which the rows come.
+inline std::uint32_t input_order(const ExprScope &scope) noexcept {
+  return (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
+         (scope.scan != nullptr ? scope.scan->order : 0);
+}
+
 // The same for what is computed only where a condition, of which `mask` decides, says so.
 inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
   ExprScope after = scope_after(scope, mask);

@@ -99,6 +99,11 @@ Reveal token_io_output_form(Oid type, const TokenType **token_type) {
   return Reveal::token;
 }
 
+void token_io_require_plain(const TokenType *type) {
+  const TokenType *found = nullptr;
+  if (wanted_reveal(type->type, &found) != Reveal::plain) refuse_to_show(type);
+}
+
 Reveal token_io_deliver(Oid oid, std::uint32_t values, const TokenType **type) {
   const Reveal wanted = wanted_reveal(oid, type);
   *type = token_type_require(oid);
@@ -257,8 +262,7 @@ REDOUBT_FUNCTION(redoubt_opened) {
   }
   const TokenType *type = token_type_require(site->type);
   if (VARSIZE_ANY_EXHDR(PG_GETARG_POINTER(1)) > 0) {  // nothing else charges for it
-    const TokenType *shown = nullptr;
-    if (wanted_reveal(type->type, &shown) != Reveal::plain) refuse_to_show(type);
+    token_io_require_plain(type);
     PG_RETURN_POINTER(token_reveal(type, PG_GETARG_BYTEA_PP(0)));
   }
   const TimestampTz statement = GetCurrentStatementStartTimestamp();

@@ -15,6 +15,9 @@ namespace redoubt::pg {
 // unless it is token.  Raises 42501, 53400, 55000 or 58030.
 Reveal token_io_output_form(Oid type, const TokenType **token_type);
 
+// token_io_require_plain raises 42501 unless redoubt.reveal shows values of the type in plaintext, here and now.
+void token_io_require_plain(const TokenType *type);
+
 // token_io_deliver decides what a reader is shown of a text that `values` opened values of the type are in, and has
 // charged and recorded it when it returns: plain or masked.  Sets *type.  Raises 42501 where the role may see neither,
 // or redoubt.reveal is token, for there is no token to show; and as above.
