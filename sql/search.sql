@@ -80,6 +80,7 @@ SELECT string_agg(name, ',' ORDER BY id) FROM customer WHERE id < 4;
 SELECT spent();
 SELECT id, email, upper(email), length(email), left(name, 4) FROM customer WHERE id IN (2, 3) ORDER BY id;
 SELECT spent();
+EXPLAIN SELECT upper(email), email FROM customer WHERE id = 3 \g | grep -o 'Redoubt.*'
 SELECT address, folded FROM people WHERE id = 2;
 SELECT CASE WHEN id = 2 THEN 'x'::varchar ELSE email END FROM customer WHERE id IN (2, 3) ORDER BY id;
 SELECT coalesce(email, 'none'), coalesce(name, ''::text) FROM customer WHERE id > 30 ORDER BY id;

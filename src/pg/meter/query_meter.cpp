@@ -404,7 +404,7 @@ void query_meter_expected(QueryMeter *meter, CommandDest dest, double rows, Visi
     if (column.charged) continue;
     const Oid type = meter->budget[column.budget].lease.token_type;
     const bool to_reader = dest == DestRemote || !column.as_text;
-    const bool revealed = column.revealable && to_reader && read_is_revealed(type);
+    const bool revealed = (column.revealable || column.opened) && to_reader && read_is_revealed(type);
     visit(to, type, revealed ? read_revealed_as(type) : Operation::read, rows * column.count);
   }
   for (int i = 0; i < meter->budgets; ++i)
