@@ -1058,7 +1058,7 @@ BEGIN
     UNION ALL SELECT 5, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c
       WHERE c.castfunc IN (SELECT f.oid FROM family AS f) OR (c.castsource = drop_token_type.typ AND c.castmethod = 'b')
     UNION ALL SELECT CASE WHEN f.in_sql THEN 3 ELSE 6 END, 'FUNCTION', 'pg_proc', f.oid FROM family AS f
-    ORDER BY turn
+    ORDER BY turn, object
   LOOP
     EXECUTE format('DROP %s %s', item.kind, (pg_identify_object(item.catalog, item.object, 0)).identity);
   END LOOP;
