@@ -245,10 +245,11 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
       const int budget = query_meter_budget(meter, i, opened ? Operation::reveal : Operation::read);
       const bool null_is_free = column.flow.pure || column.flow.many;
       const bool looked_at = null_is_free || revealable || opened;
-      (looked_at ? meter->instead : pays) |= settled_by(meter, i);
+      const std::uint32_t settles = settled_by(meter, i);
+      (looked_at ? meter->instead : pays) |= settles;
       if (looked_at)
         meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
-                                           .settles = settled_by(meter, i),
+                                           .settles = settles,
                                            .type = column.type,
                                            .count = column.flow.count[i],
                                            .many = column.flow.many,

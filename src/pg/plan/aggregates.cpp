@@ -141,7 +141,7 @@ Flow result_flow(PlanWalk *walk, const Call &call, Flow flow) {
   if (is_array_agg(call.function) && flow_explicit(flow) != 0) flow.many = true;
   // The least or greatest of opened values is one of them.
   flow.pure = flow.pure && !flow.sometimes && (call.function == F_MIN_TEXT || call.function == F_MAX_TEXT) &&
-              flow_explicit(flow) == opened_values(walk->analysis, flow_explicit(flow));
+              is_opened_only(walk->analysis, flow);
   if (flow.pure) flow.implicit |= order_compares(walk, flow) & ~flow_explicit(flow);
   flow.paid = 0;
   return flow;

@@ -37,13 +37,9 @@ Oid opening_function(Oid type) {
 
 // The token that an expression is the value of, and nothing else; or null.
 Expr *opened_token(Expr *expression) {
-  while (IsA(expression, RelabelType)) expression = reinterpret_cast<RelabelType *>(expression)->arg;
-  if (!IsA(expression, FuncExpr)) return nullptr;
-  const auto *call = reinterpret_cast<const FuncExpr *>(expression);
-  if (call->funcid < FirstNormalObjectId || list_length(call->args) != 1) return nullptr;
-  auto *token = static_cast<Expr *>(linitial(call->args));
-  const TokenType *type = token_type_find(getBaseType(exprType(reinterpret_cast<Node *>(token))));
-  return type != nullptr && type_opens_by(type, call->funcid) ? token : nullptr;
+  const Node *node = without_relabelling(reinterpret_cast<const Node *>(expression));
+  const auto *call = reinterpret_cast<const FuncExpr *>(node);
+  return IsA(node, FuncExpr) && is_opening_cast(call) ? static_cast<Expr *>(linitial(call->args)) : nullptr;
 }
 
 Expr *open_value(Expr *token) {
@@ -201,10 +197,14 @@ void compare_rows(RowCompareExpr *rows) {
   }
 }
 
+const Node *sorted_value(const SortGroupClause *clause, const List *targets) {
+  return reinterpret_cast<const Node *>(
+      get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets))->expr);
+}
+
 bool sorts_by_token(const SortGroupClause *clause, const List *targets) {
   if (clause->sortop < FirstNormalObjectId || token_order_of(get_opcode(clause->sortop)) == 0) return false;
-  const TargetEntry *target = get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets));
-  return OidIsValid(opening_function(exprType(reinterpret_cast<const Node *>(target->expr))));
+  return OidIsValid(opening_function(exprType(sorted_value(clause, targets))));
 }
 
 bool sorts_by_tokens(const List *clauses, const List *targets) {
@@ -230,8 +230,7 @@ void sort_by_values(const List *clauses, List **targets, const List *distinct = 
     auto *clause = static_cast<SortGroupClause *>(lfirst(cell));
     if (!sorts_by_token(clause, *targets) || is_among(clause, distinct)) continue;
     const StrategyNumber strategy = token_order_of(get_opcode(clause->sortop));
-    const TargetEntry *target = get_sortgroupref_tle(clause->tleSortGroupRef, *targets);
-    auto *key = makeTargetEntry(open_value(static_cast<Expr *>(copyObjectImpl(target->expr))),
+    auto *key = makeTargetEntry(open_value(static_cast<Expr *>(copyObjectImpl(sorted_value(clause, *targets)))),
                                 static_cast<AttrNumber>(list_length(*targets) + 1), nullptr, true);
     *targets = lappend(*targets, key);
     clause->tleSortGroupRef = assignSortGroupRef(key, *targets);
@@ -297,10 +296,9 @@ void refuse_composite(const List *clauses, const List *targets) {
   ListCell *cell = nullptr;
   foreach (cell, clauses) {
     const auto *clause = static_cast<const SortGroupClause *>(lfirst(cell));
-    const auto *value = reinterpret_cast<const Node *>(
-        get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets))->expr);
-    Oid type = exprType(value);
     if (clause->sortop >= FirstNormalObjectId) continue;
+    const Node *value = sorted_value(clause, targets);
+    Oid type = exprType(value);
     if (IsA(value, RowExpr)) {
       ListCell *field = nullptr;
       foreach (field, reinterpret_cast<const RowExpr *>(value)->args)
@@ -334,12 +332,8 @@ void order_aggregate(Aggref *aggregate) {
   if (!sorts_by_tokens(aggregate->aggorder, aggregate->args) || !orders_by_value()) return;
   if (aggregate->aggfnoid == F_MODE) return;  // asks for equality
   if (AGGKIND_IS_ORDERED_SET(aggregate->aggkind) || aggregate->aggdistinct != NIL)
-    refuse_order(
-        exprType(reinterpret_cast<const Node *>(
-            get_sortgroupref_tle(static_cast<SortGroupClause *>(linitial(aggregate->aggorder))->tleSortGroupRef,
-                                 aggregate->args)
-                ->expr)),
-        "the order in an aggregate");
+    refuse_order(exprType(sorted_value(static_cast<SortGroupClause *>(linitial(aggregate->aggorder)), aggregate->args)),
+                 "the order in an aggregate");
   sort_by_values(aggregate->aggorder, &aggregate->args);
 }
 

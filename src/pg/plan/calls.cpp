@@ -238,8 +238,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const bool folds =
       folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
-  flow.pure =
-      folds && flow_explicit(flow) != 0 && flow_explicit(flow) == opened_values(walk->analysis, flow_explicit(flow));
+  flow.pure = folds && is_opened_only(walk->analysis, flow);
   add_function_result(walk, call, &flow);
   return flow;
 }

@@ -8,21 +8,31 @@
 namespace redoubt::pg {
 namespace {
 
-constinit Oid function_oid = InvalidOid;
-constinit bool function_known = false;
+// A function that the planner alone places.
+struct Placed {
+  const char *name;
+  Oid argument;
+  Oid function;
+  bool known;
+};
+constinit Placed meter = {"meter", ANYELEMENTOID, InvalidOid, false};
+constinit Placed opened = {"opened", ANYNONARRAYOID, InvalidOid, false};
+
+Oid placed_function(Placed *placed) {
+  if (placed->known) return placed->function;
+  const Oid types[] = {placed->argument, INTERNALOID};
+  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup(placed->name)));
+  placed->known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  placed->function = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
+  return placed->function;
+}
 
 }  // namespace
 
-void meter_function_changed() { function_known = false; }
+void meter_function_changed() { meter.known = opened.known = false; }
 
-Oid meter_function_oid() {
-  if (function_known) return function_oid;
-  const Oid types[] = {ANYELEMENTOID, INTERNALOID};
-  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter")));
-  function_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
-  function_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
-  return function_oid;
-}
+Oid meter_function_oid() { return placed_function(&meter); }
+Oid opened_function_oid() { return placed_function(&opened); }
 
 Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
                  MeterPoint point) {

@@ -25,6 +25,8 @@ constexpr MeterPoint kAnswer = 0;
 
 // OID of redoubt.meter, or InvalidOid where the extension is not installed.
 Oid meter_function_oid();
+// The same of redoubt.opened, see plan/opened.cpp.
+Oid opened_function_oid();
 
 // What the module is told by events.h.
 void meter_function_changed();

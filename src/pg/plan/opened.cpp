@@ -3,9 +3,12 @@
 // The implicit cast of a token to text is redoubt.open_value(type).  In a plan that is metered its calls become calls
 // of redoubt.opened, which charge nothing: the value is then followed like that of a labelled column, and pays where it
 // is told.  In a query that no plan meters they charge for the value (plan/as_text.cpp); elsewhere (an assignment of
-// PL/pgSQL, a constraint) the cast does what the output function does. A role that may search but not reveal may
-// compare opened values with constants, and no more; so such comparisons are a source of their own. Covered by
-// sql/search.sql and test/metering.
+// PL/pgSQL, a constraint) the cast does what the output function does.
+//
+// A role that may search but not reveal may compare opened values with constants, and no more; so such comparisons are
+// a source of their own.
+//
+// Covered by sql/search.sql and test/metering.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
@@ -19,27 +22,8 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-constinit Oid opened_oid = InvalidOid;
-constinit bool opened_known = false;
-
-// OID of redoubt.opened, or InvalidOid where the extension is not installed.
-Oid opened_function() {
-  if (opened_known) return opened_oid;
-  const Oid types[] = {ANYNONARRAYOID, INTERNALOID};
-  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("opened")));
-  opened_known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
-  opened_oid = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
-  return opened_oid;
-}
-
 bool is_opened(const FuncExpr *call) {
-  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 && call->funcid == opened_function();
-}
-
-bool is_cast(const FuncExpr *call) {
-  if (call->funcid < FirstNormalObjectId || list_length(call->args) != 1) return false;
-  const TokenType *type = token_type_find(getBaseType(exprType(static_cast<const Node *>(linitial(call->args)))));
-  return type != nullptr && type_opens_by(type, call->funcid);
+  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 && call->funcid == opened_function_oid();
 }
 
 // Does a call of redoubt.opened charge for the value itself?
@@ -64,19 +48,11 @@ std::uint32_t as_compared(PlanWalk *walk, std::uint32_t mask, std::uint32_t valu
   return compared;
 }
 
-const Node *without_relabelling(const Node *node) {
-  for (;;)
-    if (IsA(node, RelabelType))
-      node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
-    else if (IsA(node, CollateExpr))
-      node = reinterpret_cast<const Node *>(reinterpret_cast<const CollateExpr *>(node)->arg);
-    else
-      return node;
-}
-
 // An opened value of a column, in either case of letters.
 bool is_opened_column(const Node *node) {
   node = without_relabelling(node);
+  if (IsA(node, CollateExpr))
+    return is_opened_column(reinterpret_cast<const Node *>(reinterpret_cast<const CollateExpr *>(node)->arg));
   if (!IsA(node, FuncExpr)) return false;
   const auto *call = reinterpret_cast<const FuncExpr *>(node);
   if (folds_case(call->funcid)) return is_opened_column(static_cast<const Node *>(linitial(call->args)));
@@ -187,6 +163,11 @@ std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
   return found;
 }
 
+bool is_opened_only(const PlanAnalysis *analysis, const Flow &flow) {
+  const std::uint32_t mask = flow_explicit(flow);
+  return mask != 0 && mask == opened_values(analysis, mask);
+}
+
 bool is_concatenation(const Node *node) {
   return IsA(node, OpExpr) && get_opcode(reinterpret_cast<const OpExpr *>(node)->opno) == F_TEXTCAT;
 }
@@ -195,7 +176,7 @@ void make_opened(FuncExpr *call, bool charges) {
   const Size size = VARHDRSZ + (charges ? 1 : 0);
   auto *mark = static_cast<bytea *>(palloc0(size));
   SET_VARSIZE(mark, size);
-  call->funcid = opened_function();
+  call->funcid = opened_function_oid();
   call->args = lappend(call->args, makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false));
 }
 
@@ -206,9 +187,13 @@ void refuse_opened(Oid token_type) {
   pg_unreachable();
 }
 
-void opened_function_changed() { opened_known = false; }
+bool is_opening_cast(const FuncExpr *call) {
+  if (call->funcid < FirstNormalObjectId || list_length(call->args) != 1) return false;
+  const TokenType *type = token_type_find(getBaseType(exprType(static_cast<const Node *>(linitial(call->args)))));
+  return type != nullptr && type_opens_by(type, call->funcid);
+}
 
-bool is_opening(const FuncExpr *call) { return is_opened(call) || is_cast(call); }
+bool is_opening(const FuncExpr *call) { return is_opened(call) || is_opening_cast(call); }
 
 Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   auto *token = static_cast<Node *>(linitial(call->args));

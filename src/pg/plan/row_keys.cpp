@@ -111,12 +111,6 @@ BaseColumn base_column(const PlanWalk *walk, const Plan *plan, AttrNumber positi
 // The btree operator family by which DISTINCT, GROUP BY and ORDER BY compare values of the type.
 Oid usual_family(Oid type) { return lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf; }
 
-const Node *without_relabelling(const Node *expression) {
-  while (IsA(expression, RelabelType))
-    expression = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(expression)->arg);
-  return expression;
-}
-
 // The same for the whole statement: a constant, or a parameter of the client.
 bool is_constant(const Node *expression) {
   expression = without_relabelling(expression);

@@ -118,17 +118,17 @@ inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
   return after;
 }
 
-// What decided on no more than the order in which the rows come.
-inline std::uint32_t input_order(const ExprScope &scope) noexcept {
-  return (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
-         (scope.scan != nullptr ? scope.scan->order : 0);
-}
-
 // The same for what is computed only where a condition, of which `mask` decides, says so.
 inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
   ExprScope after = scope_after(scope, mask);
   after.sometimes = true;
   return after;
+}
+
+// What decided on no more than the order in which the rows come.
+inline std::uint32_t input_order(const ExprScope &scope) noexcept {
+  return (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
+         (scope.scan != nullptr ? scope.scan->order : 0);
 }
 
 // The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
@@ -211,20 +211,28 @@ Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call);
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);
 
+inline const Node *without_relabelling(const Node *expression) {
+  while (IsA(expression, RelabelType))
+    expression = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(expression)->arg);
+  return expression;
+}
+
 // Is a value one that holds tokens as such?
 inline bool holds_tokens(const Node *value) { return type_carried(exprType(value))->size > 0; }
 
 // plan/opened.cpp: token columns in the place of text.
-// What the module is told by events.h.
-void opened_function_changed();
-// Is it the cast of a token to its value, as a query has it (search) or as the plan runs it (opened)?
+// Is it the cast of a token to its value, as a query has it?
+bool is_opening_cast(const FuncExpr *call);
+// The same, or the call of redoubt.opened that a plan has in its place.
 bool is_opening(const FuncExpr *call);
 // Makes a call of the cast one of redoubt.opened, which charges for the value itself or leaves that to the meters.
 void make_opened(FuncExpr *call, bool charges);
-// The value of a token inside the server.  A call of search becomes one of opened.
+// The value of a token inside the server.  The cast becomes a call of redoubt.opened.
 Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
 // The sources in `mask` that are opened values.
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask);
+// Does a value hold opened values, and nothing else that is protected?
+bool is_opened_only(const PlanAnalysis *analysis, const Flow &flow);
 // lower() and upper() of text: of an opened value as good as a copy.
 inline bool folds_case(Oid function) { return function == F_LOWER_TEXT || function == F_UPPER_TEXT; }
 // Text put to text with ||: fails for none, and is shown to nobody who may not see all of it.

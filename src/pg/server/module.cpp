@@ -15,7 +15,6 @@
 #include "pg/limits/limit_rules.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/plan/meter_node.h"
-#include "pg/plan/walk.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/reveal/disclosure.h"
@@ -53,7 +52,6 @@ constexpr CatalogChanged kCatalogChanged[] = {
     {AUTHMEMMEMROLE, gate_catalog_changed},
     {PROCOID, function_trust_changed},
     {PROCOID, meter_function_changed},
-    {PROCOID, opened_function_changed},
     {AUTHOID, function_trust_changed},
     {CASTSOURCETARGET, function_trust_changed},
     {AUTHMEMMEMROLE, limit_rules_roles_changed},
