@@ -238,7 +238,7 @@ CREATE FUNCTION redoubt.limit_standing(role regrole, token_type regtype, operati
 COMMENT ON FUNCTION redoubt.limit_standing(regrole, regtype, text)
     IS 'internal: how each limit that applies stands; the session''s own, or any role''s for redoubt_admin and redoubt_auditor';
 
--- Only the planner hook can call these two: their last argument is of the type internal, of which SQL has no value.  They are
+-- Only the planner hook can call these: their last argument is of the type internal, of which SQL has no value.  They are
 -- executable by everybody because the executor asks that of whoever runs a plan that they are in.
 CREATE FUNCTION redoubt.meter(value anyelement, what internal) RETURNS anyelement
     LANGUAGE c VOLATILE PARALLEL SAFE CALLED ON NULL INPUT
@@ -250,6 +250,42 @@ CREATE FUNCTION redoubt.opened(token anynonarray, what internal) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL SAFE COST 2 AS 'MODULE_PATHNAME', 'redoubt_opened';
 COMMENT ON FUNCTION redoubt.opened(anynonarray, internal)
     IS 'internal: the value of a token inside a plan that is metered; takes the place of open_value() there, cannot be called';
+
+CREATE FUNCTION redoubt.sought_fingerprint(value text, what internal) RETURNS bytea
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_sought_fingerprint';
+COMMENT ON FUNCTION redoubt.sought_fingerprint(text, internal)
+    IS 'internal: what an index on lower_fingerprint() or upper_fingerprint() is asked for; put into plans by the planner hook, cannot be called';
+CREATE FUNCTION redoubt.sought_trigrams(pattern text, what internal) RETURNS bytea
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_sought_trigrams';
+COMMENT ON FUNCTION redoubt.sought_trigrams(text, internal)
+    IS 'internal: what a GIN index on a token column is asked for; put into plans by the planner hook, cannot be called';
+
+-- What indexes over token columns hold.  Everybody may call it, because who writes a row does; it tells which values are equal.
+CREATE FUNCTION redoubt.lower_fingerprint(token anynonarray) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'redoubt_lower_fingerprint';
+COMMENT ON FUNCTION redoubt.lower_fingerprint(anynonarray)
+    IS 'keyed fingerprint of a token''s value in lower case, 16 bytes: an index on it serves lower(column) = ...';
+CREATE FUNCTION redoubt.upper_fingerprint(token anynonarray) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 10 AS 'MODULE_PATHNAME', 'redoubt_upper_fingerprint';
+COMMENT ON FUNCTION redoubt.upper_fingerprint(anynonarray)
+    IS 'keyed fingerprint of a token''s value in upper case, 16 bytes: an index on it serves upper(column) = ...';
+
+-- GIN over trigrams: support functions cannot be called by hand, and the operator means nothing without the index.
+CREATE FUNCTION redoubt.may_match(token anynonarray, trigrams bytea) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_may_match';
+COMMENT ON FUNCTION redoubt.may_match(anynonarray, bytea)
+    IS 'internal: true; a GIN index on the column leaves out rows without the trigrams';
+CREATE OPERATOR redoubt.@~ (LEFTARG = anynonarray, RIGHTARG = bytea, FUNCTION = redoubt.may_match,
+                            RESTRICT = contsel, JOIN = contjoinsel);
+COMMENT ON OPERATOR redoubt.@~ (anynonarray, bytea) IS 'internal: how a GIN index on a token column is asked';
+CREATE FUNCTION redoubt.trigrams_of_query(internal, internal, smallint, internal, internal, internal, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_trigrams_of_query';
+COMMENT ON FUNCTION redoubt.trigrams_of_query(internal, internal, smallint, internal, internal, internal, internal)
+    IS 'internal: GIN support of token types';
+CREATE FUNCTION redoubt.trigrams_consistent(internal, smallint, internal, integer, internal, internal, internal) RETURNS "char"
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_trigrams_consistent';
+COMMENT ON FUNCTION redoubt.trigrams_consistent(internal, smallint, internal, integer, internal, internal, internal)
+    IS 'internal: GIN support of token types';
 
 CREATE FUNCTION redoubt.meter_statistics("values" anyelement, object oid, attnum smallint, what internal) RETURNS anyelement
     LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
@@ -650,6 +686,20 @@ BEGIN
         EXECUTE format('COMMENT ON OPERATOR %I.%s (%s, text) IS %L', operator_schema, item.op, t, item.meaning);
         EXECUTE format('COMMENT ON OPERATOR %I.%s (text, %s) IS %L', operator_schema, item.op, t, item.meaning);
       END LOOP;
+    END IF;
+
+    -- LIKE and ILIKE by index, for who makes one with USING gin.
+    IF opens AND deterministic THEN
+      EXECUTE format('CREATE FUNCTION %s%I(%s, internal, internal) RETURNS internal AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE',
+                     f, n || '_trigrams', t, lib, 'redoubt_trigrams');
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, internal, internal) IS %L', f, n || '_trigrams', t, 'GIN support of ' || what);
+      EXECUTE format('CREATE OPERATOR CLASS %s%I DEFAULT FOR TYPE %s USING gin AS '
+                     'OPERATOR 1 redoubt.@~ (anynonarray, bytea), FUNCTION 2 %1$s%4$I(%3$s, internal, internal), '
+                     'FUNCTION 3 redoubt.trigrams_of_query(internal, internal, smallint, internal, internal, internal, internal), '
+                     'FUNCTION 6 redoubt.trigrams_consistent(internal, smallint, internal, integer, internal, internal, internal), STORAGE bigint',
+                     f, n || '_ops', t, n || '_trigrams');
+      EXECUTE format('COMMENT ON OPERATOR CLASS %s%I USING gin IS %L', f, n || '_ops', 'trigrams of ' || what);
+      EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING gin IS %L', f, n || '_ops', 'trigrams of ' || what);
     END IF;
 
     -- No equalimage function: equal tokens of two key versions differ in their bytes,

@@ -25,6 +25,9 @@ constexpr std::uint8_t kRandomisedByte = kVersion1 | kFlagRandomised;
 constexpr std::uint8_t kVaultedByte = kVersion1 | kFlagVaulted;
 constexpr std::uint8_t kTypedByte = kVersion1 | kFlagTyped;
 
+// The names of IndexUse, as associated data.
+constexpr std::array<std::string_view, kIndexUses> kIndexNames{"index lower", "index upper", "index trigram"};
+
 // V of a token; empty for bytes too short to hold one, so that order stays total on any bytes.
 std::span<const std::uint8_t> v_of(std::span<const std::uint8_t> token) noexcept {
   if (token.size() < kTokenOverhead) return {};
@@ -129,6 +132,12 @@ Result<TokenSealer> TokenSealer::make(std::span<const std::uint8_t> k1, std::spa
   if (!typed.ok()) return typed.status();
 
   TokenSealer sealer;
+  for (std::size_t use = 0; use < kIndexUses; ++use) {
+    const auto *name = reinterpret_cast<const std::uint8_t *>(kIndexNames[use].data());
+    Result<SivAd> ad = siv->absorb(*deterministic, {name, kIndexNames[use].size()});
+    if (!ad.ok()) return ad.status();
+    sealer.index_ad_[use] = *std::move(ad);
+  }
   sealer.siv_ = *std::move(siv);
   sealer.deterministic_ad_ = *std::move(deterministic);
   sealer.randomised_ad_ = *std::move(randomised);
@@ -203,6 +212,11 @@ Status TokenSealer::open(const TokenView &token, std::span<std::uint8_t> out, st
     OPENSSL_cleanse(out.data() + len, nonce);
   }
   return Status::ok;
+}
+
+Status TokenSealer::fingerprint(IndexUse use, std::span<const std::uint8_t> text,
+                                std::span<std::uint8_t, kSivSize> out) noexcept {
+  return siv_.fingerprint(index_ad_[static_cast<std::size_t>(use)], text, out);
 }
 
 }  // namespace redoubt

@@ -35,6 +35,7 @@
 #ifndef REDOUBT_CORE_TOKEN_H
 #define REDOUBT_CORE_TOKEN_H
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -100,6 +101,10 @@ int token_compare(std::span<const std::uint8_t> a, std::span<const std::uint8_t>
 // as token_compare does where two differ, and a ready-made hash.  0 for bytes too short.
 std::uint64_t token_prefix(std::span<const std::uint8_t> token) noexcept;
 
+// What fingerprints in an index stand for: values in lower or in upper case, or three letters of one.
+enum class IndexUse : std::uint8_t { lower, upper, trigram };
+inline constexpr std::size_t kIndexUses = 3;
+
 // TokenSealer seals and opens the tokens of one class under one version of its key.
 class TokenSealer {
  public:
@@ -138,11 +143,17 @@ class TokenSealer {
   // crypto_failure; `len` is then 0 and `out` wiped.
   Status open(const TokenView &token, std::span<std::uint8_t> out, std::size_t &len) noexcept;
 
+  // fingerprint writes what an index holds in the place of a value, or of a part of one: S2V (RFC 5297 section 2.4) of
+  // the class id, the name of the use, and the text.  It depends on the fingerprint key alone, so it outlives rotation,
+  // and fingerprints of two uses have nothing in common, nor with V.  Error: crypto_failure; `out` is then wiped.
+  Status fingerprint(IndexUse use, std::span<const std::uint8_t> text, std::span<std::uint8_t, kSivSize> out) noexcept;
+
  private:
   Siv siv_;
   SivAd deterministic_ad_;
   SivAd randomised_ad_;
   SivAd typed_ad_;  // to which V comes
+  std::array<SivAd, kIndexUses> index_ad_;
   std::uint16_t key_version_ = 0;
 };
 

@@ -268,6 +268,35 @@ TEST(Token, NoAlteredBitOfATypedTokenOpens) {
   EXPECT_EQ(open(sealer, moved, opened), Status::corrupt);
 }
 
+TEST(Token, FingerprintsOutliveRotationAndHaveNothingInCommonWithTokens) {
+  Keys keys;
+  TokenSealer sealer = keys.sealer(1);
+  const auto of = [](TokenSealer &by, IndexUse use, const Octets &text) {
+    std::array<std::uint8_t, kSivSize> out{};
+    EXPECT_EQ(by.fingerprint(use, text, out), Status::ok);
+    return Octets(out.begin(), out.end());
+  };
+  const Octets value = octets("alice@example.com");
+  const Octets lower = of(sealer, IndexUse::lower, value);
+  EXPECT_EQ(of(sealer, IndexUse::lower, value), lower);
+  EXPECT_NE(of(sealer, IndexUse::lower, octets("alice@example.con")), lower);
+  EXPECT_NE(of(sealer, IndexUse::upper, value), lower);
+  EXPECT_NE(of(sealer, IndexUse::trigram, value), lower);
+  const Octets token = seal(sealer, value);
+  EXPECT_NE(Octets(token.begin() + kTokenHeaderSize, token.begin() + kTokenOverhead), lower);
+
+  keys.k2 = random_octets(32);
+  TokenSealer rotated = keys.sealer(2);
+  EXPECT_EQ(of(rotated, IndexUse::lower, value), lower);
+  keys.class_id[0] ^= 1U;
+  TokenSealer other = keys.sealer(2);
+  EXPECT_NE(of(other, IndexUse::lower, value), lower);
+
+  TokenSealer empty;
+  std::array<std::uint8_t, kSivSize> out{};
+  EXPECT_EQ(empty.fingerprint(IndexUse::lower, value, out), Status::crypto_failure);
+}
+
 TEST(Token, AVaultedTokenIsRandomBytesThatNothingOpens) {
   const Octets random = random_octets(kSivSize);
   Octets token(kTokenOverhead + 1);

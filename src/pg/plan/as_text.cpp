@@ -8,6 +8,7 @@
 #include "pg/base/compat.h"
 #include "pg/base/settings.h"
 #include "pg/plan/as_text.h"
+#include "pg/plan/by_index.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/types/token_type.h"
@@ -403,6 +404,7 @@ static bool as_text_walker(Node *node, void *context) {
     found->metered |= reads_protected(query);
     (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
     order_by_value(query);
+    by_index(query);
     return false;
   }
   if (IsA(node, FuncExpr)) found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;

@@ -10,6 +10,7 @@
 
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
+#include "pg/plan/by_index.h"
 #include "pg/plan/walk.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -250,6 +251,10 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   }
   auto *call = reinterpret_cast<OpExpr *>(node);
   set_opfuncid(call);
+  if (is_index_term(call)) {  // the condition beside it tells as much
+    (void)walk_expression(walk, scope, static_cast<Node *>(lsecond(call->args)));
+    return kNoFlow;
+  }
   return walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args,
                    list_flow(walk, scope, call->args));
 }

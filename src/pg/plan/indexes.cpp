@@ -5,6 +5,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/plan/by_index.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/table_code.h"
@@ -66,6 +67,13 @@ const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
   return facts;
 }
 
+// Is an index asked for one fingerprint?  The rows that it finds have the same, and no order by it.
+bool finds_one_value(const Plan *plan) {
+  const List *quals = IsA(plan, IndexScan) ? reinterpret_cast<const IndexScan *>(plan)->indexqualorig : NIL;
+  return list_length(quals) == 1 && IsA(linitial(quals), OpExpr) &&
+         is_index_term(static_cast<const OpExpr *>(linitial(quals)));
+}
+
 }  // namespace
 
 // Index conditions.  The key is compared by operator class members and has to stay a bare
@@ -110,7 +118,9 @@ std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows
   if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
   if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
   const Index rti = reinterpret_cast<const Scan *>(plan)->scanrelid;
-  if (!OidIsValid(index) || relation_facts(walk, rti)->size == 0 || !index_facts(walk, rti, index)->tells) return 0;
+  if (!OidIsValid(index) || relation_facts(walk, rti)->size == 0) return 0;
+  const IndexFacts *facts = index_facts(walk, rti, index);
+  if (!facts->tells || (facts->keys == 1 && finds_one_value(plan))) return 0;
   std::uint32_t columns = 0;
   for (int i = 1; i <= rows.size; ++i) columns |= flow_explicit(node_flow_column(&rows, static_cast<AttrNumber>(i)));
   return columns != 0 ? columns & index_itself(walk, rti, index, true) : 0;

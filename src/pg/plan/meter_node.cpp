@@ -8,35 +8,42 @@
 namespace redoubt::pg {
 namespace {
 
-// A function that the planner alone places.
-struct Placed {
+struct Function {
   const char *name;
-  Oid argument;
+  Oid argument[2];
   Oid function;
   bool known;
 };
-constinit Placed meter = {"meter", ANYELEMENTOID, InvalidOid, false};
-constinit Placed opened = {"opened", ANYNONARRAYOID, InvalidOid, false};
-
-Oid placed_function(Placed *placed) {
-  if (placed->known) return placed->function;
-  const Oid types[] = {placed->argument, INTERNALOID};
-  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup(placed->name)));
-  placed->known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
-  placed->function = OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, 2, types, true) : InvalidOid;
-  return placed->function;
-}
+constinit Function placed[] = {
+    {"meter", {ANYELEMENTOID, INTERNALOID}, InvalidOid, false},
+    {"opened", {ANYNONARRAYOID, INTERNALOID}, InvalidOid, false},
+    {"sought_fingerprint", {TEXTOID, INTERNALOID}, InvalidOid, false},
+    {"sought_trigrams", {TEXTOID, INTERNALOID}, InvalidOid, false},
+    {"lower_fingerprint", {ANYNONARRAYOID}, InvalidOid, false},
+    {"upper_fingerprint", {ANYNONARRAYOID}, InvalidOid, false},
+    {"may_match", {ANYNONARRAYOID, BYTEAOID}, InvalidOid, false},
+};
 
 }  // namespace
 
-void meter_function_changed() { meter.known = opened.known = false; }
+void placed_functions_changed() {
+  for (Function &each : placed) each.known = false;
+}
 
-Oid meter_function_oid() { return placed_function(&meter); }
-Oid opened_function_oid() { return placed_function(&opened); }
+Oid placed_function_oid(Placed which) {
+  Function &of = placed[static_cast<int>(which)];
+  if (of.known) return of.function;
+  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup(of.name)));
+  of.known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  const int arguments = OidIsValid(of.argument[1]) ? 2 : 1;
+  of.function =
+      OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, arguments, of.argument, true) : InvalidOid;
+  return of.function;
+}
 
 Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
                  MeterPoint point) {
-  const Oid function = meter_function_oid();
+  const Oid function = placed_function_oid(Placed::meter);
   if (!OidIsValid(function))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
                     errhint("Create the extension again.")));
@@ -64,7 +71,7 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, cons
 MeterSpec *meter_spec(const Node *expression) {
   if (expression == nullptr || !IsA(expression, FuncExpr)) return nullptr;
   const auto *call = reinterpret_cast<const FuncExpr *>(expression);
-  if (call->funcid < FirstNormalObjectId || call->funcid != meter_function_oid()) return nullptr;
+  if (call->funcid < FirstNormalObjectId || call->funcid != placed_function_oid(Placed::meter)) return nullptr;
   const auto *argument = static_cast<const Const *>(lsecond(call->args));
   return reinterpret_cast<MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)));
 }

@@ -23,13 +23,21 @@ enum MeterFlags : std::uint16_t {
 using MeterPoint = std::uint32_t;
 constexpr MeterPoint kAnswer = 0;
 
-// OID of redoubt.meter, or InvalidOid where the extension is not installed.
-Oid meter_function_oid();
-// The same of redoubt.opened, see plan/opened.cpp.
-Oid opened_function_oid();
+// Functions of schema redoubt that the planner puts into plans.
+enum class Placed {
+  meter,
+  opened,
+  sought_fingerprint,
+  sought_trigrams,
+  lower_fingerprint,
+  upper_fingerprint,
+  may_match
+};
+// The OID, or InvalidOid where the extension is not installed.
+Oid placed_function_oid(Placed which);
 
 // What the module is told by events.h.
-void meter_function_changed();
+void placed_functions_changed();
 
 // meter_wrap returns a call of the meter around `expression` for the explicit counts of
 // `flow`, of which a null costs as much where the source is in `decides`, and a probe of each source in `decides` that

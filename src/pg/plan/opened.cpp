@@ -23,7 +23,8 @@ namespace redoubt::pg {
 namespace {
 
 bool is_opened(const FuncExpr *call) {
-  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 && call->funcid == opened_function_oid();
+  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 &&
+         call->funcid == placed_function_oid(Placed::opened);
 }
 
 // Does a call of redoubt.opened charge for the value itself?
@@ -176,7 +177,7 @@ void make_opened(FuncExpr *call, bool charges) {
   const Size size = VARHDRSZ + (charges ? 1 : 0);
   auto *mark = static_cast<bytea *>(palloc0(size));
   SET_VARSIZE(mark, size);
-  call->funcid = opened_function_oid();
+  call->funcid = placed_function_oid(Placed::opened);
   call->args = lappend(call->args, makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false));
 }
 

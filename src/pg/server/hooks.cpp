@@ -117,7 +117,7 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   delivery_set_ending(false);  // an error may have come between the end of a query and its ExecutorEnd
   CallGuard guard;
   CallGuard *const guarded = call_guard_innermost;
-  ErrorData *refusal = nullptr;
+  ErrorData *volatile refusal = nullptr;
   PG_TRY();
   {
     shield([=, &guard] {
@@ -164,7 +164,7 @@ static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   delivery_push(&frame);
   CallGuard guard;
   call_guard_push(&guard, facts);
-  ErrorData *refusal = nullptr;
+  ErrorData *volatile refusal = nullptr;
   PG_TRY();
   {
     shield([=] { (prev_run ? prev_run : standard_ExecutorRun)(REDOUBT_RUN_ARGUMENTS); });
@@ -264,7 +264,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   const int starting_before = starting;
   starting = 0;
   delivery_push(&frame);
-  ErrorData *refusal = nullptr;
+  ErrorData *volatile refusal = nullptr;
   PG_TRY();
   {
     shield([&] {

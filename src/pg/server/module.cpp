@@ -51,7 +51,7 @@ constexpr CatalogChanged kCatalogChanged[] = {
     {AUTHMEMROLEMEM, gate_catalog_changed},
     {AUTHMEMMEMROLE, gate_catalog_changed},
     {PROCOID, function_trust_changed},
-    {PROCOID, meter_function_changed},
+    {PROCOID, placed_functions_changed},
     {AUTHOID, function_trust_changed},
     {CASTSOURCETARGET, function_trust_changed},
     {AUTHMEMMEMROLE, limit_rules_roles_changed},

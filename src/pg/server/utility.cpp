@@ -9,6 +9,7 @@
 #include "pg/audit/kek.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
+#include "pg/ddl/index_command.h"
 #include "pg/server/database_copy.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -183,11 +184,12 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
   command->statement = statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
-  if (IsA(node, CopyStmt)) {
-    if (PlannedStmt *rewritten = rewrite_copy(statement)) {
-      command->statement = rewritten;
-      *read_only_tree = false;
-    }
+  PlannedStmt *const rewritten = IsA(node, CopyStmt)    ? rewrite_copy(statement)
+                                 : IsA(node, IndexStmt) ? index_command(statement)
+                                                        : nullptr;
+  if (rewritten != nullptr) {
+    command->statement = rewritten;
+    *read_only_tree = false;
   } else if (IsA(node, DeclareCursorStmt)) {
     // The cursor that pg_dump --inserts reads a table through.
     if (strcmp(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname, "_pg_dump_cursor") == 0)
@@ -198,6 +200,7 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
   }
   if (IsA(node, CreatedbStmt)) command->copies = database_copy_begin(reinterpret_cast<const CreatedbStmt *>(node));
   vault_audit_utility(node);
+  command->indexes = index_command_drop(node);
   ddl_command_begin(&command->ddl, command->statement->utilityStmt);
   ddl_command = &command->ddl;
 }
@@ -234,6 +237,7 @@ void utility_end(UtilityCommand *command) {
   }
   PG_END_TRY();
   ddl_command = command->ddl.outer;
+  index_command_remake(command->indexes);
   if (command->privileges != nullptr) gate_audit_changes(command->privileges, command->name);
   audit_settings(node);
   if (command->copies) database_copy_end(reinterpret_cast<const CreatedbStmt *>(node));

@@ -16,6 +16,7 @@ struct UtilityCommand {
   GateSnapshot *privileges;  // of the gate, before a command that may change them; null otherwise
   const char *name;          // the command's name, for the audit trail
   bool copies;               // a database that holds Redoubt
+  List *indexes;             // that ALTER TABLE could not rebuild, as commands
   DdlCommand ddl;            // what it does to protected columns
 };
 

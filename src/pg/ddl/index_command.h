@@ -1,0 +1,24 @@
+// index_command.h - indexes as an application made them when the column was a text.
+//
+// PostgreSQL cannot index lower(column) of a token column, nor its letters by pg_trgm: the value is not to lie in an
+// index.  Fingerprints serve the same conditions (tokens/token_index.h).
+#ifndef REDOUBT_PG_DDL_INDEX_COMMAND_H
+#define REDOUBT_PG_DDL_INDEX_COMMAND_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// index_command returns CREATE INDEX ... (lower(column)), or ... USING gin (column gin_trgm_ops), of a token column
+// with the fingerprints in that place; null for any other statement.  The table is looked up without a lock: where its
+// name or its column comes to mean another one meanwhile, PostgreSQL refuses the index.
+PlannedStmt *index_command(const PlannedStmt *statement);
+
+// Before ALTER TABLE ... TYPE makes a token column of a text: drops such indexes of the column and returns their
+// definitions, a List of strings, under the lock that the command takes.  index_command_remake makes them anew
+// afterwards, of fingerprints.
+List *index_command_drop(const Node *statement);
+void index_command_remake(const List *definitions);
+
+}  // namespace redoubt::pg
+#endif

@@ -1,0 +1,247 @@
+// plan/by_index.cpp - see plan/by_index.h.
+//
+// Frames here hold plain data only.
+// Covered by sql/search_index.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/plan/by_index.h"
+#include "pg/plan/meter_node.h"
+#include "pg/plan/walk.h"
+#include "pg/protect/table_code.h"
+#include "pg/tokens/token_index.h"
+
+extern "C" {
+#include "catalog/pg_am_d.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator_d.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// A condition that an index may serve.
+struct Wanted {
+  const Var *column;   // of the query, a token
+  const Node *sought;  // what it is compared with
+  Sought as;
+  Oid relid;  // the table's column
+  AttrNumber attno;
+};
+
+// The column that an expression is the value of, in any case of letters: `fold` is lower() or upper(), if that is what
+// is left around it.  Null where it is anything else, or was folded under another collation than values are.
+const Var *opened_column(const Node *node, Oid *fold) {
+  node = without_relabelling(node);
+  if (!IsA(node, FuncExpr)) return nullptr;
+  const auto *call = reinterpret_cast<const FuncExpr *>(node);
+  if (folds_case(call->funcid) && call->inputcollid == DEFAULT_COLLATION_OID && !OidIsValid(*fold)) {
+    *fold = call->funcid;
+    return opened_column(static_cast<const Node *>(linitial(call->args)), fold);
+  }
+  if (!is_opening_cast(call)) return nullptr;
+  const auto *column = static_cast<const Var *>(linitial(call->args));
+  return IsA(column, Var) && column->varlevelsup == 0 && column->varattno > 0 ? column : nullptr;
+}
+
+// The table's column that a column of a query is, through joins and subqueries.
+bool table_column(const Query *query, const Var *column, Wanted *wanted) {
+  check_stack_depth();
+  if (column->varlevelsup != 0 || column->varattno <= 0) return false;
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(column->varno), query->rtable);
+  const Node *below = nullptr;
+  switch (entry->rtekind) {
+    case RTE_RELATION:
+      wanted->relid = entry->relid;
+      wanted->attno = column->varattno;
+      return true;
+    case RTE_JOIN:
+      below = static_cast<const Node *>(list_nth(entry->joinaliasvars, column->varattno - 1));
+      return below != nullptr && IsA(below, Var) && table_column(query, reinterpret_cast<const Var *>(below), wanted);
+    case RTE_SUBQUERY:
+      if (entry->subquery->setOperations != nullptr) return false;
+      below = reinterpret_cast<const Node *>(
+          static_cast<const TargetEntry *>(list_nth(entry->subquery->targetList, column->varattno - 1))->expr);
+      return IsA(below, Var) && table_column(entry->subquery, reinterpret_cast<const Var *>(below), wanted);
+    default:
+      return false;
+  }
+}
+
+bool is_usual_collation(Oid collation) { return collation == DEFAULT_COLLATION_OID || collation == C_COLLATION_OID; }
+
+bool is_wanted(const OpExpr *condition, Wanted *wanted) {
+  if (list_length(condition->args) != 2 || !is_usual_collation(condition->inputcollid)) return false;
+  const auto *left = static_cast<const Node *>(linitial(condition->args));
+  const auto *right = static_cast<const Node *>(lsecond(condition->args));
+  Oid fold = InvalidOid;
+  wanted->column = opened_column(left, &fold);
+  wanted->sought = right;
+  switch (get_opcode(condition->opno)) {
+    case F_TEXTEQ:
+      if (wanted->column == nullptr) {
+        fold = InvalidOid;
+        wanted->column = opened_column(right, &fold);
+        wanted->sought = left;
+      }
+      if (!OidIsValid(fold)) return false;  // of the value itself tokens are compared, or it has no index
+      wanted->as = fold == F_LOWER_TEXT ? Sought::lower : Sought::upper;
+      break;
+    case F_TEXTLIKE:
+    case F_TEXTICLIKE:
+      wanted->as = Sought::pattern;
+      break;
+    case F_STARTS_WITH:
+      wanted->as = Sought::prefix;
+      break;
+    default:
+      return false;
+  }
+  return wanted->column != nullptr;
+}
+
+// What is sought is computed once more, and where no row has been found yet.
+bool can_be_repeated(const Node *sought) {
+  auto *node = const_cast<Node *>(sought);
+  return !contain_subplans(node) && !contain_volatile_functions(node) && !calls_untrusted(node);
+}
+
+// The operator by which a GIN index finds trigrams; InvalidOid where it is no such index.
+Oid trigram_operator(Relation index, AttrNumber attno) {
+  if (index->rd_rel->relam != GIN_AM_OID || index->rd_index->indkey.values[0] != attno) return InvalidOid;
+  const Oid found = get_opfamily_member(index->rd_opfamily[0], ANYNONARRAYOID, BYTEAOID, 1);
+  return OidIsValid(found) && get_opcode(found) == placed_function_oid(Placed::may_match) ? found : InvalidOid;
+}
+
+// Is the first key of the index a fingerprint of the column?
+bool has_fingerprints(Relation index, AttrNumber attno, Oid function) {
+  if (index->rd_index->indkey.values[0] != 0) return false;
+  const List *expressions = RelationGetIndexExpressions(index);
+  const auto *call = expressions != NIL ? static_cast<const FuncExpr *>(linitial(expressions)) : nullptr;
+  if (call == nullptr || !IsA(call, FuncExpr) || call->funcid != function) return false;
+  const auto *column = static_cast<const Var *>(linitial(call->args));
+  return IsA(column, Var) && column->varattno == attno;
+}
+
+// The operator of an index that serves; InvalidOid where the table has none.
+Oid find_operator(const Wanted &wanted, Oid function) {
+  Relation table = try_relation_open(wanted.relid, AccessShareLock);
+  if (table == nullptr) return InvalidOid;
+  Oid found = InvalidOid;
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(table);
+  foreach (cell, indexes) {
+    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (index == nullptr) continue;
+    if (index->rd_index->indisvalid) {
+      if (!OidIsValid(function))
+        found = trigram_operator(index, wanted.attno);
+      else if (has_fingerprints(index, wanted.attno, function))
+        found = ByteaEqualOperator;
+    }
+    relation_close(index, AccessShareLock);
+    if (OidIsValid(found)) break;
+  }
+  relation_close(table, AccessShareLock);
+  return found;
+}
+
+Expr *bytes_of(Placed function, List *arguments, CoercionForm form) {
+  return reinterpret_cast<Expr *>(
+      makeFuncExpr(placed_function_oid(function), BYTEAOID, arguments, InvalidOid, InvalidOid, form));
+}
+
+// A text that is sought, as an index is asked for it.
+Expr *sought_call(const Wanted &wanted, Placed function) {
+  const SoughtSpec spec = {getBaseType(wanted.column->vartype), wanted.as};
+  auto *mark = static_cast<bytea *>(palloc(VARHDRSZ + sizeof spec));
+  SET_VARSIZE(mark, VARHDRSZ + sizeof spec);
+  memcpy(VARDATA(mark), &spec, sizeof spec);
+  Const *said = makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false);
+  // As an implicit cast, EXPLAIN shows the text alone.
+  return bytes_of(function, list_make2(copyObjectImpl(wanted.sought), said), COERCE_IMPLICIT_CAST);
+}
+
+// The condition to be added to one; null where no index serves.
+Expr *index_term(const Query *query, const OpExpr *condition) {
+  Wanted wanted = {};
+  if (!is_wanted(condition, &wanted) || !table_column(query, wanted.column, &wanted) || !can_be_repeated(wanted.sought))
+    return nullptr;
+  const bool whole = wanted.as == Sought::lower || wanted.as == Sought::upper;
+  const Placed key = wanted.as == Sought::lower ? Placed::lower_fingerprint : Placed::upper_fingerprint;
+  const Oid function = whole ? placed_function_oid(key) : InvalidOid;
+  const Oid found = !whole || OidIsValid(function) ? find_operator(wanted, function) : InvalidOid;
+  if (!OidIsValid(found)) return nullptr;
+  auto *column = static_cast<Expr *>(copyObjectImpl(wanted.column));
+  return make_opclause(found, BOOLOID, false, whole ? bytes_of(key, list_make1(column), COERCE_EXPLICIT_CALL) : column,
+                       sought_call(wanted, whole ? Placed::sought_fingerprint : Placed::sought_trigrams), InvalidOid,
+                       InvalidOid);
+}
+
+// What is put together by AND and OR, with what is to be added to its parts.
+Node *with_terms(const Query *query, Node *condition) {
+  if (condition == nullptr) return nullptr;
+  check_stack_depth();
+  if (auto *list = reinterpret_cast<BoolExpr *>(condition); IsA(condition, BoolExpr) && list->boolop != NOT_EXPR) {
+    ListCell *cell = nullptr;
+    foreach (cell, list->args) lfirst(cell) = with_terms(query, static_cast<Node *>(lfirst(cell)));
+    return condition;
+  }
+  if (!IsA(condition, OpExpr)) return condition;
+  Expr *term = index_term(query, reinterpret_cast<const OpExpr *>(condition));
+  return term == nullptr ? condition
+                         : reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, list_make2(term, condition), -1));
+}
+
+void add_terms(const Query *query, Node *from) {
+  if (from == nullptr) return;
+  check_stack_depth();
+  if (auto *list = reinterpret_cast<FromExpr *>(from); IsA(from, FromExpr)) {
+    ListCell *cell = nullptr;
+    foreach (cell, list->fromlist) add_terms(query, static_cast<Node *>(lfirst(cell)));
+    list->quals = with_terms(query, list->quals);
+  } else if (auto *join = reinterpret_cast<JoinExpr *>(from); IsA(from, JoinExpr)) {
+    add_terms(query, join->larg);
+    add_terms(query, join->rarg);
+    join->quals = with_terms(query, join->quals);
+  }
+}
+
+// ON CONFLICT (lower(column)) means the unique index that is there in its place.
+void infer_by_index(const Query *query, OnConflictExpr *conflict) {
+  ListCell *cell = nullptr;
+  foreach (cell, conflict->arbiterElems) {
+    auto *element = static_cast<InferenceElem *>(lfirst(cell));
+    Wanted wanted = {};
+    Oid fold = InvalidOid;
+    wanted.column = opened_column(element->expr, &fold);
+    if (wanted.column == nullptr || !OidIsValid(fold) || !table_column(query, wanted.column, &wanted)) continue;
+    const Placed key = fold == F_LOWER_TEXT ? Placed::lower_fingerprint : Placed::upper_fingerprint;
+    const Oid function = placed_function_oid(key);
+    if (!OidIsValid(function) || !OidIsValid(find_operator(wanted, function))) continue;
+    element->expr =
+        reinterpret_cast<Node *>(bytes_of(key, list_make1(copyObjectImpl(wanted.column)), COERCE_EXPLICIT_CALL));
+    element->infercollid = InvalidOid;
+  }
+}
+
+}  // namespace
+
+void by_index(Query *query) {
+  add_terms(query, reinterpret_cast<Node *>(query->jointree));
+  if (query->onConflict != nullptr) infer_by_index(query, query->onConflict);
+}
+
+bool is_index_term(const OpExpr *condition) {
+  if (list_length(condition->args) != 2) return false;
+  const auto *sought = static_cast<const FuncExpr *>(lsecond(condition->args));
+  return IsA(sought, FuncExpr) && sought->funcid >= FirstNormalObjectId && list_length(sought->args) == 2 &&
+         (sought->funcid == placed_function_oid(Placed::sought_fingerprint) ||
+          sought->funcid == placed_function_oid(Placed::sought_trigrams));
+}
+
+}  // namespace redoubt::pg
