@@ -13,6 +13,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;
 DROP ROLE IF EXISTS regress_fpe_clerk, regress_fpe_masked, regress_fpe_stranger;
 RESET client_min_messages;
+SET redoubt.input = 'token';
 CREATE SCHEMA regress_fpe;
 CREATE ROLE regress_fpe_clerk;
 CREATE ROLE regress_fpe_masked;

@@ -558,6 +558,8 @@ DECLARE
                                         ELSE 'VOLATILE STRICT PARALLEL SAFE' END;
   -- Sealed text behaves like text: its value is what an operator or function of text is given.
   opens constant boolean := method = 'sealed' AND base = 'text';
+  -- What a text is compared by: the token of the value, or the one that it has in the vault.
+  sought constant text := CASE WHEN vaulted THEN format('%I.%I', type_schema, type_name || '_sought') ELSE t END;
   cast_context constant text := CASE WHEN vaulted OR opens THEN 'ASSIGNMENT' ELSE 'IMPLICIT' END;
   kind constant text := CASE WHEN vaulted AND deterministic THEN 'consistent vaulted' WHEN vaulted THEN 'vaulted'
                              WHEN deterministic THEN 'deterministic' ELSE 'randomised' END;
@@ -670,13 +672,18 @@ BEGIN
     END LOOP;
 
     -- Beside text, equality is that of tokens: SQL functions that PostgreSQL takes apart, so that an index serves.
-    IF opens THEN
+    IF opens OR (vaulted AND deterministic AND base = 'text') THEN
+      IF vaulted THEN
+        EXECUTE format('CREATE FUNCTION %s(text) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                       sought, t, lib, 'redoubt_vault_sought');
+        EXECUTE format('COMMENT ON FUNCTION %s(text) IS %L', sought, 'what a column of ' || what || ' is compared with: the token that a value has, if the role may tokenize');
+      END IF;
       FOR item IN SELECT * FROM (VALUES ('=', 'eq', '<>', 'eqsel', 'eqjoinsel', 'equal'), ('<>', 'ne', '=', 'neqsel', 'neqjoinsel', 'not equal'))
           AS v(op, fn, negator, restriction, joining, meaning) LOOP
-        EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, text) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%4$I.%5$s) %3$s($2)',
-                       f, n || '_' || item.fn, t, operator_schema, item.op);
-        EXECUTE format('CREATE FUNCTION %1$s%2$I(text, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %3$s($1) OPERATOR(%4$I.%5$s) $2',
-                       f, n || '_' || item.fn, t, operator_schema, item.op);
+        EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, text) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%4$I.%5$s) %6$s($2)',
+                       f, n || '_' || item.fn, t, operator_schema, item.op, sought);
+        EXECUTE format('CREATE FUNCTION %1$s%2$I(text, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %6$s($1) OPERATOR(%4$I.%5$s) $2',
+                       f, n || '_' || item.fn, t, operator_schema, item.op, sought);
         EXECUTE format('COMMENT ON FUNCTION %s%I(%s, text) IS %L', f, n || '_' || item.fn, t, 'comparison of ' || what || ' with a value');
         EXECUTE format('COMMENT ON FUNCTION %s%I(text, %s) IS %L', f, n || '_' || item.fn, t, 'comparison of a value with ' || what);
         EXECUTE format('CREATE OPERATOR %I.%s (LEFTARG = %s, RIGHTARG = text, FUNCTION = %s%I, COMMUTATOR = OPERATOR(%I.%s), NEGATOR = OPERATOR(%I.%s), RESTRICT = %I, JOIN = %I)',
@@ -861,6 +868,29 @@ BEGIN
                    f, item.op, t, t, f, n || '_' || item.fn, f, item.commutator, f, item.negator, item.restriction, item.joining, item.more);
     EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, t, t, item.meaning);
   END LOOP;
+  -- Beside its base, equality is that of tokens: of the token that a value has where the session writes values.
+  IF deterministic THEN
+    EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                   f, n || '_sought', base, t, lib, c || 'sought');
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_sought', base, 'what a column of ' || what || ' is compared with: the token of a value, or a token as it is');
+    FOR item IN SELECT o.*, v.other FROM (VALUES ('=', 'eq', '<>', 'eqsel', 'eqjoinsel', 'equal'), ('<>', 'ne', '=', 'neqsel', 'neqjoinsel', 'not equal'))
+        AS o(op, fn, negator, restriction, joining, meaning), (VALUES ('text'), ('bigint'), ('integer')) AS v(other)
+        WHERE (v.other = 'text') = (base = 'text') LOOP
+      EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, %6$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%1$s%5$s) %1$s%4$I($2)',
+                     f, n || '_' || item.fn, t, n || '_sought', item.op, item.other);
+      EXECUTE format('CREATE FUNCTION %1$s%2$I(%6$s, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %1$s%4$I($1) OPERATOR(%1$s%5$s) $2',
+                     f, n || '_' || item.fn, t, n || '_sought', item.op, item.other);
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_' || item.fn, t, item.other, 'comparison of ' || what || ' with a value');
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_' || item.fn, item.other, t, 'comparison of a value with ' || what);
+      EXECUTE format('CREATE OPERATOR %1$s%2$s (LEFTARG = %3$s, RIGHTARG = %9$s, FUNCTION = %1$s%4$I, COMMUTATOR = OPERATOR(%1$s%5$s), NEGATOR = OPERATOR(%1$s%6$s), RESTRICT = %7$I, JOIN = %8$I)',
+                     f, item.op, t, n || '_' || item.fn, item.op, item.negator, item.restriction, item.joining, item.other);
+      EXECUTE format('CREATE OPERATOR %1$s%2$s (LEFTARG = %9$s, RIGHTARG = %3$s, FUNCTION = %1$s%4$I, COMMUTATOR = OPERATOR(%1$s%5$s), NEGATOR = OPERATOR(%1$s%6$s), RESTRICT = %7$I, JOIN = %8$I)',
+                     f, item.op, t, n || '_' || item.fn, item.op, item.negator, item.restriction, item.joining, item.other);
+      EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, t, item.other, item.meaning);
+      EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, item.other, t, item.meaning);
+    END LOOP;
+  END IF;
+
   EXECUTE format('CREATE OPERATOR CLASS %1$s%2$I DEFAULT FOR TYPE %3$s USING btree AS '
                  'OPERATOR 1 %1$s<, OPERATOR 2 %1$s<=, OPERATOR 3 %1$s=, OPERATOR 4 %1$s>=, OPERATOR 5 %1$s>, '
                  'FUNCTION 1 %1$s%4$I(%3$s, %3$s), FUNCTION 2 %1$s%5$I(internal), FUNCTION 4 pg_catalog.btequalimage(oid)',

@@ -260,6 +260,21 @@ int64 fpe_find(const TokenType *type, int64 value, bool *found) {
   return key != nullptr ? vault_integer(key) : 0;
 }
 
+text *fpe_sought(const TokenType *type, std::string_view value) {
+  disclosure_tokenize_allowed(type);
+  text *token = nullptr;
+  if (fpe_problem(type, value).ok()) token = type->vaulted ? fpe_find(type, value) : fpe_tokenize(type, value);
+  return token != nullptr ? token : cstring_to_text("");
+}
+
+int64 fpe_sought(const TokenType *type, int64 value) {
+  disclosure_tokenize_allowed(type);
+  bool found = fpe_problem(type, psprintf(INT64_FORMAT, value)).ok();
+  int64 token = 0;
+  if (found) token = type->vaulted ? fpe_find(type, value, &found) : fpe_tokenize(type, value);
+  return found ? token : PG_INT64_MIN;
+}
+
 bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(fpe_utf8(token))); }
 
 std::span<const std::uint8_t> fpe_vault_value(int64 value) { return varlena_bytes(digits_copy(value)); }
