@@ -201,6 +201,44 @@ GRANT EXECUTE ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text
 COMMENT ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text, bigint, text, interval, boolean)
     IS 'limit a role, or every role, to max_values per statement or interval; replaces the limit of the same role, type, operation and window';
 
+-- Sets of limits that go together.  One per statement, a quarter of the hour's or less, keeps a screen with too many rows from using
+-- up the hour; one per day makes slow collecting slow.
+CREATE VIEW redoubt.limit_presets AS
+  SELECT v.preset, v.operation, v.max_values, v.per FROM (VALUES
+    ('person', 'reveal', 50, 'statement'), ('person', 'reveal', 200, '1 hour'), ('person', 'reveal', 500, '1 day'),
+    ('person', 'masked', 100, 'statement'), ('person', 'masked', 1000, '1 hour'), ('person', 'masked', 4000, '1 day'),
+    ('person', 'read', 100, 'statement'), ('person', 'read', 1000, '1 hour'), ('person', 'read', 4000, '1 day'),
+    ('person', 'probe', 100, 'statement'), ('person', 'probe', 500, '1 hour'), ('person', 'probe', 2000, '1 day'),
+    ('person', 'tokenize', 50, 'statement'), ('person', 'tokenize', 200, '1 hour'), ('person', 'tokenize', 1000, '1 day'),
+    ('application', 'reveal', 500, 'statement'), ('application', 'reveal', 10000, '1 hour'), ('application', 'reveal', 50000, '1 day'),
+    ('application', 'masked', 1000, 'statement'), ('application', 'masked', 20000, '1 hour'), ('application', 'masked', 100000, '1 day'),
+    ('application', 'read', 1000, 'statement'), ('application', 'read', 20000, '1 hour'), ('application', 'read', 100000, '1 day'),
+    ('application', 'probe', 1000, 'statement'), ('application', 'probe', 20000, '1 hour'), ('application', 'probe', 100000, '1 day'),
+    ('application', 'tokenize', 1000, 'statement'), ('application', 'tokenize', 20000, '1 hour'), ('application', 'tokenize', 100000, '1 day'))
+    AS v(preset, operation, max_values, per);
+COMMENT ON VIEW redoubt.limit_presets IS 'the limits that set_limits() sets: person is somebody at a screen, application many behind one login';
+GRANT SELECT ON redoubt.limit_presets TO PUBLIC;
+CREATE FUNCTION redoubt.set_limits(role regrole, token_type regtype, preset text) RETURNS bigint
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  item record;
+  n bigint := 0;
+BEGIN
+  FOR item IN SELECT p.operation, p.max_values, p.per FROM redoubt.limit_presets AS p WHERE p.preset = set_limits.preset LOOP
+    PERFORM redoubt.set_limit(role, token_type, item.operation, item.max_values, item.per);
+    n := n + 1;
+  END LOOP;
+  IF n = 0 THEN
+    RAISE EXCEPTION 'there is no such preset of limits' USING ERRCODE = '22023', HINT = 'redoubt.limit_presets lists them.';
+  END IF;
+  RETURN n;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.set_limits(regrole, regtype, text) IS 'sets the limits of a preset (redoubt.limit_presets) for a role, or every role, and returns how many';
+REVOKE ALL ON FUNCTION redoubt.set_limits(regrole, regtype, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.set_limits(regrole, regtype, text) TO redoubt_admin;
+
 CREATE FUNCTION redoubt.drop_limit(role regrole, token_type regtype, operation text, per interval DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
