@@ -99,6 +99,11 @@ for my $name (qw(kek_file kek_command audit_directory)) {
   $node->fails_with('regress_clerk', "SHOW redoubt.$name", '42501', qr/superuser|pg_read_all_settings/, "$name is not for everyone to see");
 }
 $node->fails_with('', 'SET redoubt.superuser_acess = on', '42602', qr/reserved prefix/, 'a misspelt setting is refused');
+# A database whose encoding has no bullet.
+$node->admin(q{CREATE DATABASE western ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
+is($node->safe_psql('western', q{CREATE EXTENSION redoubt; GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.mask(redoubt.email_token) TO CURRENT_USER;
+  SELECT redoubt.mask(redoubt.email_token('alice@example.com'::text))}), 'a***@example.com', 'a mask in LATIN1 is made of asterisks');
+
 # A pooler keeps per client what the server reports to it: ParameterStatus, at the start of a session and at a change.
 {
   my $socket = IO::Socket::UNIX->new(Peer => $node->host . '/.s.PGSQL.' . $node->port) or die "no connection: $!";

@@ -9,6 +9,7 @@
 #include "core/unicode_text.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/tokens/fpe_value.h"
+#include "pg/tokens/mask_letter.h"
 #include "pg/keys/keys.h"
 #include "pg/base/log_guard.h"
 #include "pg/tokens/token_value.h"
@@ -188,7 +189,7 @@ Refusal fpe_problem(const TokenType *type, std::string_view value) {
 void fpe_check(Oid type, std::string_view token) {
   const TokenType *token_type = token_type_find(type);
   const std::string_view in = fpe_utf8(token);
-  if (in.find(kMaskCharacter) != std::string_view::npos)
+  if (in.find(kMaskCharacter) != std::string_view::npos || mask_letter_find(token) > 0)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
              errmsg("invalid value for token type %s: mask character", format_type_be(type)),
