@@ -3,7 +3,7 @@
 # YARDSTICK and VARIANT are what the files of results begin with: YARDSTICK.operations, YARDSTICK.requests where there is one.
 # A line of them is JSON (name, result, mail, errors, charges) or, from a driver, name and result with a tab between.  A
 # variant's operation passes if result and mail are the same and no SQL statement failed.  FILE lists what is not the same for
-# CLIENT: such an operation passes if its result is the one that is listed.  The last line is "N passed, N failed".
+# CLIENT (names with commas between): such an operation passes if its result is the one that is listed.  The last line is "N passed, N failed".
 # With --table nothing passes or fails: each operation is printed with what became of it and what it was charged, then what
 # the statements that failed are and say.  There, a result is "masked" if it is the same but for the words that hold the mask
 # character.
@@ -22,7 +22,7 @@ if (@ARGV && $ARGV[0] eq '--known') {
     chomp;
     my ($whose, $operation, $result, $reason) = split /\t/;
     die "$file:$.: four fields are needed: client, operation, result, reason\n" unless $reason;
-    $known{$operation} = $result if $whose eq $client;
+    $known{$operation} = $result if grep { $whose eq $_ } split /,/, $client;
   }
 }
 my ($yardstick, $variant) = @ARGV;

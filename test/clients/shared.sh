@@ -18,11 +18,15 @@ client_install() (
   apt_get update && apt_get install -y --no-install-recommends "$@"
 )
 
-# client_ensure PRESENT PACKAGE...: installs the packages where the command PRESENT fails, or fails.
+# client_ensure PRESENT... -- PACKAGE...: installs the packages where the command PRESENT fails, or fails.
 client_ensure() {
-  local present=$1
+  local present=()
+  while [[ $1 != -- ]]; do
+    present+=("$1")
+    shift
+  done
   shift
-  "$present" || { command -v apt-get >/dev/null && client_install "$@" && "$present"; }
+  "${present[@]}" || { command -v apt-get >/dev/null && client_install "$@" && "${present[@]}"; }
 }
 
 # client_folder NAME: an empty folder WORKSPACE/NAME.

@@ -39,7 +39,7 @@ django_copies() {
 client_django() {
   heading Django
   local log=$WORKSPACE/logs/django.log variant variants=(django_plain django_again django_labelled django_tokens)
-  if ! client_ensure django_present python3-django python3-psycopg2 >"$log" 2>&1; then
+  if ! client_ensure django_present -- python3-django python3-psycopg2 >"$log" 2>&1; then
     counts_skip django "Debian's python3-django is not installed and cannot be"
     return
   fi

@@ -26,7 +26,7 @@ rt_ensure() {
     echo 'dbconfig-common is set up to make databases: install request-tracker5 by hand'
     return 1
   fi
-  client_ensure rt_present "${packages[@]}"
+  client_ensure rt_present -- "${packages[@]}"
 }
 
 # rt_perl DATABASE COMMAND...: a program of RT's or of this folder on that database.
