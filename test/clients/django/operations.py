@@ -200,7 +200,7 @@ def _():
 @operation('a form, unchanged')
 def _():
     form = UserChangeForm(instance=User.objects.get(pk=33))
-    again = UserChangeForm(instance=User.objects.get(pk=33), data={**form.initial, 'date_joined_0': '2026-01-01', 'date_joined': '2026-01-01'})
+    again = UserChangeForm(instance=User.objects.get(pk=33), data={**form.initial, 'date_joined': '2026-01-01'})
     return [form['email'].value(), again.is_valid(), again.errors.as_json()]
 
 
@@ -265,7 +265,8 @@ def _():
 
 @operation('Q')
 def _():
-    return shown(User.objects.filter(Q(email__icontains='anna') & ~Q(last_name__startswith='S') | Q(first_name='Renamed')).order_by('pk')[:12])
+    some = Q(email__icontains='anna') & ~Q(last_name__startswith='S') | Q(first_name='Renamed')
+    return shown(User.objects.filter(some).order_by('pk')[:12])
 
 
 @operation('order_by last_name')
@@ -292,7 +293,8 @@ def _():
 @operation('keyset pagination')
 def _():
     last = User.objects.order_by('last_name', 'pk')[19]
-    return shown(User.objects.filter(Q(last_name__gt=last.last_name) | Q(last_name=last.last_name, pk__gt=last.pk)).order_by('last_name', 'pk')[:5])
+    after = Q(last_name__gt=last.last_name) | Q(last_name=last.last_name, pk__gt=last.pk)
+    return shown(User.objects.filter(after).order_by('last_name', 'pk')[:5])
 
 
 @operation('earliest and latest')
@@ -328,13 +330,15 @@ def _():
 @operation('Concat, Lower, Upper, Substr, Length')
 def _():
     return list(User.objects.filter(pk__lt=12).order_by('pk').annotate(
-        full=Concat('first_name', Value(' '), 'last_name'), low=Lower('email'), up=Upper('last_name'), part=Substr('email', 1, 3), n=Length('email'),
+        full=Concat('first_name', Value(' '), 'last_name'), low=Lower('email'), up=Upper('last_name'),
+        part=Substr('email', 1, 3), n=Length('email'),
     ).values_list('pk', 'full', 'low', 'up', 'part', 'n'))
 
 
 @operation('filter by an annotation')
 def _():
-    return shown(User.objects.annotate(full=Concat('first_name', Value(' '), 'last_name')).filter(full__icontains='ben smith').order_by('pk'))
+    named = User.objects.annotate(full=Concat('first_name', Value(' '), 'last_name'))
+    return shown(named.filter(full__icontains='ben smith').order_by('pk'))
 
 
 @operation('Coalesce and Case')

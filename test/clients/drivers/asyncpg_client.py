@@ -23,7 +23,8 @@ async def run(connection, name, sql, *parameters):
 
 
 async def many(connection):
-    await connection.executemany('INSERT INTO customer (email, name) VALUES ($1, $2)', [(f'many{n}@example.com', f'Many {n}') for n in range(3)])
+    some = [(f'many{n}@example.com', f'Many {n}') for n in range(3)]
+    await connection.executemany('INSERT INTO customer (email, name) VALUES ($1, $2)', some)
     return await run(connection, '', "SELECT email, name FROM customer WHERE email LIKE 'many%' ORDER BY id")
 
 
@@ -51,11 +52,13 @@ async def ten_times(connection):
 
 async def fetched(connection):
     async with connection.transaction():
-        return rows('', [tuple(row) async for row in connection.cursor('SELECT id, email FROM customer WHERE id < 96 AND id > 80 ORDER BY id', prefetch=4)])
+        cursor = connection.cursor('SELECT id, email FROM customer WHERE id < 96 AND id > 80 ORDER BY id', prefetch=4)
+        return rows('', [tuple(row) async for row in cursor])
 
 
 async def copied_in(connection):
-    await connection.copy_records_to_table('customer', columns=['email', 'name'], records=[('copy1@example.com', 'Copy One'), ('copy2@example.com', 'Copy Two')])
+    records = [('copy1@example.com', 'Copy One'), ('copy2@example.com', 'Copy Two')]
+    await connection.copy_records_to_table('customer', columns=['email', 'name'], records=records)
     return await run(connection, '', "SELECT email, name FROM customer WHERE name LIKE 'Copy %' ORDER BY id")
 
 
@@ -101,7 +104,8 @@ async def main():
         await attempt(name, run(connection, name, sql, *parameters))
     for name, code in {
         'in bulk': many, 'whole row written back': written_back, 'savepoint': savepoint, 'ten times': ten_times, 'a cursor': fetched,
-        'COPY in': copied_in, 'COPY out': copied_out, 'a whole row': composite, 'classes of results': described, 'an array': arrays, 'a limit': limited,
+        'COPY in': copied_in, 'COPY out': copied_out, 'a whole row': composite, 'classes of results': described,
+        'an array': arrays, 'a limit': limited,
     }.items():
         await attempt(name, code(connection))
 

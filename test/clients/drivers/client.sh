@@ -102,13 +102,13 @@ driver_test() {
     counts_add "$1" 0 1 0
     return
   fi
-  client_judge "$1" perl test/clients/compare.pl --known "$known" "$1,$1:bare" "$results.text" "$results.tokens"
+  client_judge "$1" perl test/clients/compare.pl --known "$known" "*,$1,$1:bare" "$results.text" "$results.tokens"
   driver_recipe "$1" "$results.recipe" || return 0
   if ! driver_run "$1" tokens "$results.recipe"; then
     counts_add "$1, with its recipe" 0 1 0
     return
   fi
-  client_judge "$1, with its recipe" perl test/clients/compare.pl --known "$known" "$1" "$results.text" "$results.tokens.recipe"
+  client_judge "$1, with its recipe" perl test/clients/compare.pl --known "$known" "*,$1" "$results.text" "$results.tokens.recipe"
 }
 
 # client_drivers: the tests.

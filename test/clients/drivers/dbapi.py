@@ -36,15 +36,16 @@ def many():
     cursor = connection.cursor()
     if DRIVER == 'pyodbc':
         cursor.fast_executemany = True
-    cursor.executemany(f'INSERT INTO customer (email, name) VALUES ({MARK}, {MARK})', [(f'many{n}@example.com', f'Many {n}') for n in range(3)])
+    some = [(f'many{n}@example.com', f'Many {n}') for n in range(3)]
+    cursor.executemany(f'INSERT INTO customer (email, name) VALUES ({MARK}, {MARK})', some)
     connection.commit()
     return run("SELECT email, name FROM customer WHERE name ~ '^Many' ORDER BY id")
 
 
 def values():
-    psycopg2_extras = importlib.import_module('psycopg2.extras')
-    cursor = connection.cursor()
-    psycopg2_extras.execute_values(cursor, 'INSERT INTO customer (email, name) VALUES %s', [(f'values{n}@example.com', f'Values {n}') for n in range(3)])
+    extras = importlib.import_module('psycopg2.extras')
+    some = [(f'values{n}@example.com', f'Values {n}') for n in range(3)]
+    extras.execute_values(connection.cursor(), 'INSERT INTO customer (email, name) VALUES %s', some)
     connection.commit()
     return run("SELECT email, name FROM customer WHERE name ~ '^Values' ORDER BY id")
 
@@ -54,7 +55,8 @@ def written_back():
     cursor = connection.cursor()
     cursor.execute('SELECT email, name, phone, aliases, notes FROM customer WHERE id = 60')
     row = list(cursor.fetchone())
-    cursor.execute(f'UPDATE customer SET email = {MARK}, name = {MARK}, phone = {MARK}, aliases = {MARK}, notes = {MARK} WHERE id = 60', row)
+    columns = ', '.join(f'{column} = {MARK}' for column in ('email', 'name', 'phone', 'aliases', 'notes'))
+    cursor.execute(f'UPDATE customer SET {columns} WHERE id = 60', row)
     connection.commit()
     return run('SELECT email, name, phone, aliases[1] FROM customer WHERE id = 60')
 

@@ -68,7 +68,8 @@ const main = async () => {
     return found;
   });
   await attempt('a cursor', async () => {
-    const cursor = client.query(new Cursor('SELECT id, email FROM customer WHERE id < $1 AND id > 80 ORDER BY id', [96], { rowMode: 'array' }));
+    const sql = 'SELECT id, email FROM customer WHERE id < $1 AND id > 80 ORDER BY id';
+    const cursor = client.query(new Cursor(sql, [96], { rowMode: 'array' }));
     let found = [];
     for (let some; (some = await cursor.read(4)).length;) found = found.concat(some);
     await cursor.close();
@@ -81,7 +82,8 @@ const main = async () => {
   });
   await attempt('COPY out', async () => {
     const chunks = [];
-    for await (const chunk of client.query(copy.to('COPY (SELECT id, email FROM customer WHERE id IN (90, 91) ORDER BY id) TO STDOUT'))) chunks.push(chunk);
+    const out = copy.to('COPY (SELECT id, email FROM customer WHERE id IN (90, 91) ORDER BY id) TO STDOUT');
+    for await (const chunk of client.query(out)) chunks.push(chunk);
     return Buffer.concat(chunks);
   });
   await attempt('classes of results', async () => {
@@ -94,7 +96,8 @@ const main = async () => {
   });
   await attempt('a limit', async () => {
     const other = await connect('support_limited');
-    const seen = await other.query('SELECT email FROM customer WHERE id < 21').then((answer) => `${answer.rowCount} rows`, (error) => `error ${error.code}`);
+    const seen = await other.query('SELECT email FROM customer WHERE id < 21')
+      .then((answer) => `${answer.rowCount} rows`, (error) => `error ${error.code}`);
     const { rows: [row] } = await other.query('SELECT 1 AS one');
     await other.end();
     return `${seen}; then ${row.one}`;

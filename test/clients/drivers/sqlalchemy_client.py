@@ -113,13 +113,15 @@ def _(session):
 @operation
 def _(session):
     """in_"""
-    return session.scalars(sa.select(Customer.id).where(Customer.email.in_(['carla.107@example.org', 'dora.108@example.org'])).order_by(Customer.id)).all()
+    some = ['carla.107@example.org', 'dora.108@example.org']
+    return session.scalars(sa.select(Customer.id).where(Customer.email.in_(some)).order_by(Customer.id)).all()
 
 
 @operation
 def _(session):
     """any_"""
-    return session.scalars(sa.select(Customer.id).where(Customer.email == sa.any_(sa.bindparam('some', ['carla.107@example.org'], ARRAY(sa.Text))))).all()
+    some = sa.bindparam('some', ['carla.107@example.org'], ARRAY(sa.Text))
+    return session.scalars(sa.select(Customer.id).where(Customer.email == sa.any_(some))).all()
 
 
 @operation
@@ -138,7 +140,8 @@ def _(session):
 def _(session):
     """ilike, contains, startswith"""
     return [
-        session.query(Customer).filter(Customer.name.ilike('%SMITH 1%')).count(), session.query(Customer).filter(Customer.email.contains('.11')).count(),
+        session.query(Customer).filter(Customer.name.ilike('%SMITH 1%')).count(),
+        session.query(Customer).filter(Customer.email.contains('.11')).count(),
         session.query(Customer).filter(Customer.email.startswith('emil.1')).count(),
     ]
 
@@ -146,8 +149,8 @@ def _(session):
 @operation
 def _(session):
     """lower, cast, concat"""
-    return session.execute(sa.select(sa.func.lower(Customer.email), sa.cast(Customer.name, sa.String(4)), Customer.name + ' <' + Customer.email + '>')
-                           .where(sa.func.lower(Customer.email) == 'ben.111@example.org')).all()
+    shown = sa.func.lower(Customer.email), sa.cast(Customer.name, sa.String(4)), Customer.name + ' <' + Customer.email + '>'
+    return session.execute(sa.select(*shown).where(sa.func.lower(Customer.email) == 'ben.111@example.org')).all()
 
 
 @operation
@@ -159,22 +162,23 @@ def _(session):
 @operation
 def _(session):
     """case, coalesce"""
-    return session.execute(sa.select(sa.case((Customer.email == '', 'empty'), else_=Customer.email), sa.func.coalesce(Customer.phone, 'none'))
-                           .where(Customer.id.in_([2001, 2002, 115])).order_by(Customer.id)).all()
+    shown = sa.case((Customer.email == '', 'empty'), else_=Customer.email), sa.func.coalesce(Customer.phone, 'none')
+    return session.execute(sa.select(*shown).where(Customer.id.in_([2001, 2002, 115])).order_by(Customer.id)).all()
 
 
 @operation
 def _(session):
     """max, count, group_by"""
-    return [session.scalar(sa.select(sa.func.max(Customer.email))), session.execute(sa.select(Customer.name, sa.func.count()).where(Customer.id < 4)
-            .group_by(Customer.name).order_by(Customer.name)).all()]
+    counted = sa.select(Customer.name, sa.func.count()).where(Customer.id < 4).group_by(Customer.name).order_by(Customer.name)
+    return [session.scalar(sa.select(sa.func.max(Customer.email))), session.execute(counted).all()]
 
 
 @operation
 def _(session):
     """on_conflict_do_update"""
     new = insert(Customer).values(email='anna.120@example.org', name='Upserted')
-    answer = session.execute(new.on_conflict_do_update(index_elements=['email'], set_={'name': new.excluded.name}).returning(Customer.id, Customer.name)).all()
+    upsert = new.on_conflict_do_update(index_elements=['email'], set_={'name': new.excluded.name})
+    answer = session.execute(upsert.returning(Customer.id, Customer.name)).all()
     session.commit()
     return answer
 
@@ -233,4 +237,4 @@ for name, code in OPERATIONS.items():
     def one():
         with Session(ENGINE) as session:
             return str(code(session))
-    attempt('mapper: ' + name, one, state=state)
+    attempt(name, one, state=state)
