@@ -12,6 +12,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;
 DROP ROLE IF EXISTS regress_arrays_clerk, regress_arrays_masked, regress_arrays_stranger;
 RESET client_min_messages;
+SET redoubt.input = 'token';
 CREATE SCHEMA regress_arrays;
 CREATE ROLE regress_arrays_clerk LOGIN IN ROLE redoubt_admin;
 CREATE ROLE regress_arrays_masked LOGIN;
@@ -37,6 +38,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION redoubt.mask(regress_arrays.account) TO regress_arrays_masked;
 \c - regress_arrays_clerk
+SET redoubt.input = 'token';
 SET search_path = regress_arrays, redoubt, pg_catalog;
 
 -- Element by element the same as single values: more than one batch, several lengths, nulls.
@@ -143,12 +145,14 @@ SELECT sum(drop_limit('regress_arrays_clerk', 'account', operation)) AS dropped 
 
 -- The gate.  What is granted on the array forms gives nothing.
 \c - postgres
+SET redoubt.input = 'token';
 SET search_path = regress_arrays, redoubt, pg_catalog;
 CREATE TABLE regress_arrays.held AS SELECT '{111111,222222}'::account[] AS accounts, '{123456789}'::serial[] AS serials;
 GRANT SELECT ON regress_arrays.held TO PUBLIC;
 GRANT EXECUTE ON FUNCTION detokenize(account[]), detokenize(text[], regtype), mask(account[]), account(text[]) TO regress_arrays_stranger;
 SELECT detokenize(accounts) FROM held;
 \c - regress_arrays_stranger
+SET redoubt.input = 'token';
 SET search_path = regress_arrays, redoubt, pg_catalog;
 SELECT detokenize(accounts) FROM held;
 SELECT mask(accounts) FROM held;
@@ -160,10 +164,12 @@ SELECT tokenize(ARRAY['111111'], 'account');
 SELECT email_token(ARRAY['ann@example.com']);
 SELECT detokenize('{}'::account[]);
 \c - regress_arrays_masked
+SET redoubt.input = 'token';
 SET search_path = regress_arrays, redoubt, pg_catalog;
 SELECT array_length(mask(accounts), 1) AS masked FROM held;
 SELECT detokenize(accounts) FROM held;
 \c - postgres
+SET redoubt.input = 'token';
 SET search_path = regress_arrays, redoubt, pg_catalog;
 
 -- The record counts elements, and denials are there.

@@ -13,6 +13,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;
 DROP ROLE IF EXISTS regress_fpe_clerk, regress_fpe_masked, regress_fpe_stranger;
 RESET client_min_messages;
+SET redoubt.input = 'token';
 CREATE SCHEMA regress_fpe;
 CREATE ROLE regress_fpe_clerk;
 CREATE ROLE regress_fpe_masked;
@@ -224,7 +225,9 @@ RESET enable_seqscan;
 SELECT count(*) FROM (SELECT card FROM regress_fpe.listed WHERE card COLLATE "C" LIKE '4%' ORDER BY card COLLATE "C" LIMIT 3) AS l;
 DROP TABLE regress_fpe.listed;
 -- And back, as it is.
-ALTER TABLE regress_fpe.legacy ALTER card TYPE varchar(19), ALTER account TYPE bigint;
+ALTER TABLE regress_fpe.legacy ALTER card TYPE varchar(19);
+ALTER TABLE regress_fpe.legacy ALTER account TYPE bigint;
+ALTER TABLE regress_fpe.legacy ALTER card TYPE varchar(19) USING redoubt.token(card), ALTER account TYPE bigint USING account;
 SELECT redoubt.detokenize(card, 'regress_fpe.card'), redoubt.detokenize(account::text, 'regress_fpe.account') FROM regress_fpe.legacy;
 
 -- Sealed types, too, for columns that stay text.

@@ -9,6 +9,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;
 RESET client_min_messages;
+SET redoubt.input = 'token';
 CREATE SCHEMA regress_formats;
 SELECT redoubt.create_key('regress_formats') AS version;
 SET search_path = regress_formats, pg_catalog;

@@ -36,6 +36,32 @@ SELECT set_limit('regress_statement_a', 'email_token', 'reveal', 58, '1 day') > 
 SELECT set_limit('regress_statement_a', 'email_token', 'read', 10, 'statement') > 0 AS set,
        set_limit('regress_statement_a', 'email_token', 'tokenize', 3, 'statement') > 0 AS set;
 SELECT operation, max_values, per, burst, on_excess FROM limits WHERE role = 'regress_statement_a'::regrole ORDER BY id;
+-- A preset: for each operation the statement has a quarter of the hour, or less, and the hour less than the day.
+SELECT set_limits('regress_statement_b', 'email_token', 'somebody');
+SELECT set_limits('regress_statement_b', 'email_token', preset) > 0 AS set FROM (SELECT DISTINCT preset FROM limit_presets) AS p;
+SELECT count(*) AS limits, count(DISTINCT operation) AS operations, count(DISTINCT coalesce(per::text, 'statement')) AS windows FROM limits WHERE role = 'regress_statement_b'::regrole;
+SELECT s.preset, s.operation FROM limit_presets AS s JOIN limit_presets AS h USING (preset, operation) JOIN limit_presets AS d USING (preset, operation)
+WHERE s.per = 'statement' AND h.per = '1 hour' AND d.per = '1 day' AND (4 * s.max_values > h.max_values OR h.max_values > d.max_values);
+SELECT sum(drop_limit('regress_statement_b', 'email_token', operation)) FROM (SELECT DISTINCT operation FROM limit_presets) AS o;
+-- The error says for programs when to come back: in 72 seconds at most, where there are 50 an hour.
+SELECT set_limit('regress_statement_b', 'email_token', 'reveal', 50, '1 hour', burst => 1) > 0 AS set;
+\c - regress_statement_b
+SET search_path = statement_test, redoubt;
+SELECT detokenize(email) FROM customer WHERE id = 1;
+DO $$
+DECLARE
+  at text;
+  type text;
+  schema text;
+BEGIN
+  PERFORM redoubt.detokenize(email) FROM statement_test.customer WHERE id = 2;
+EXCEPTION WHEN configuration_limit_exceeded THEN
+  GET STACKED DIAGNOSTICS at = CONSTRAINT_NAME, type = PG_DATATYPE_NAME, schema = SCHEMA_NAME;
+  RAISE NOTICE '% %.%', at::timestamptz - now() BETWEEN interval '60 s' AND interval '72 s', schema, type;
+END $$;
+\c - regress_statement_admin
+SET search_path = statement_test, redoubt;
+SELECT drop_limit('regress_statement_b', 'email_token', 'reveal');
 SELECT strictest, reason, via, max_values, per, burst, remaining, next_allowed
   FROM explain_limit('regress_statement_a', 'email_token', 'reveal');
 SELECT drop_limit('regress_statement_a', 'email_token', 'reveal', interval '2 days');

@@ -81,6 +81,7 @@ INSERT INTO sink SELECT 'alter type', email FROM altered;
 ALTER TABLE altered ALTER COLUMN email TYPE email_token USING email::email_token;
 SELECT count(*) FROM altered JOIN customer USING (id, email);
 ALTER TABLE altered ALTER COLUMN email TYPE varchar(400);
+ALTER TABLE altered ALTER COLUMN email TYPE varchar(400) USING email;
 INSERT INTO sink SELECT 'alter type by cast', email FROM altered;
 SELECT * FROM leaks;
 TRUNCATE sink;

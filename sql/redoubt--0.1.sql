@@ -201,6 +201,44 @@ GRANT EXECUTE ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text
 COMMENT ON FUNCTION redoubt.set_limit(regrole, regtype, text, bigint, text, bigint, text, interval, boolean)
     IS 'limit a role, or every role, to max_values per statement or interval; replaces the limit of the same role, type, operation and window';
 
+-- Sets of limits that go together.  One per statement, a quarter of the hour's or less, keeps a screen with too many rows from using
+-- up the hour; one per day makes slow collecting slow.
+CREATE VIEW redoubt.limit_presets AS
+  SELECT v.preset, v.operation, v.max_values, v.per FROM (VALUES
+    ('person', 'reveal', 50, 'statement'), ('person', 'reveal', 200, '1 hour'), ('person', 'reveal', 500, '1 day'),
+    ('person', 'masked', 100, 'statement'), ('person', 'masked', 1000, '1 hour'), ('person', 'masked', 4000, '1 day'),
+    ('person', 'read', 100, 'statement'), ('person', 'read', 1000, '1 hour'), ('person', 'read', 4000, '1 day'),
+    ('person', 'probe', 100, 'statement'), ('person', 'probe', 500, '1 hour'), ('person', 'probe', 2000, '1 day'),
+    ('person', 'tokenize', 50, 'statement'), ('person', 'tokenize', 200, '1 hour'), ('person', 'tokenize', 1000, '1 day'),
+    ('application', 'reveal', 500, 'statement'), ('application', 'reveal', 10000, '1 hour'), ('application', 'reveal', 50000, '1 day'),
+    ('application', 'masked', 1000, 'statement'), ('application', 'masked', 20000, '1 hour'), ('application', 'masked', 100000, '1 day'),
+    ('application', 'read', 1000, 'statement'), ('application', 'read', 20000, '1 hour'), ('application', 'read', 100000, '1 day'),
+    ('application', 'probe', 1000, 'statement'), ('application', 'probe', 20000, '1 hour'), ('application', 'probe', 100000, '1 day'),
+    ('application', 'tokenize', 1000, 'statement'), ('application', 'tokenize', 20000, '1 hour'), ('application', 'tokenize', 100000, '1 day'))
+    AS v(preset, operation, max_values, per);
+COMMENT ON VIEW redoubt.limit_presets IS 'the limits that set_limits() sets: person is somebody at a screen, application many behind one login';
+GRANT SELECT ON redoubt.limit_presets TO PUBLIC;
+CREATE FUNCTION redoubt.set_limits(role regrole, token_type regtype, preset text) RETURNS bigint
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  item record;
+  n bigint := 0;
+BEGIN
+  FOR item IN SELECT p.operation, p.max_values, p.per FROM redoubt.limit_presets AS p WHERE p.preset = set_limits.preset LOOP
+    PERFORM redoubt.set_limit(role, token_type, item.operation, item.max_values, item.per);
+    n := n + 1;
+  END LOOP;
+  IF n = 0 THEN
+    RAISE EXCEPTION 'there is no such preset of limits' USING ERRCODE = '22023', HINT = 'redoubt.limit_presets lists them.';
+  END IF;
+  RETURN n;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.set_limits(regrole, regtype, text) IS 'sets the limits of a preset (redoubt.limit_presets) for a role, or every role, and returns how many';
+REVOKE ALL ON FUNCTION redoubt.set_limits(regrole, regtype, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.set_limits(regrole, regtype, text) TO redoubt_admin;
+
 CREATE FUNCTION redoubt.drop_limit(role regrole, token_type regtype, operation text, per interval DEFAULT NULL)
     RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
@@ -558,6 +596,8 @@ DECLARE
                                         ELSE 'VOLATILE STRICT PARALLEL SAFE' END;
   -- Sealed text behaves like text: its value is what an operator or function of text is given.
   opens constant boolean := method = 'sealed' AND base = 'text';
+  -- What a text is compared by: the token of the value, or the one that it has in the vault.
+  sought constant text := CASE WHEN vaulted THEN format('%I.%I', type_schema, type_name || '_sought') ELSE t END;
   cast_context constant text := CASE WHEN vaulted OR opens THEN 'ASSIGNMENT' ELSE 'IMPLICIT' END;
   kind constant text := CASE WHEN vaulted AND deterministic THEN 'consistent vaulted' WHEN vaulted THEN 'vaulted'
                              WHEN deterministic THEN 'deterministic' ELSE 'randomised' END;
@@ -670,13 +710,18 @@ BEGIN
     END LOOP;
 
     -- Beside text, equality is that of tokens: SQL functions that PostgreSQL takes apart, so that an index serves.
-    IF opens THEN
+    IF opens OR (vaulted AND deterministic AND base = 'text') THEN
+      IF vaulted THEN
+        EXECUTE format('CREATE FUNCTION %s(text) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                       sought, t, lib, 'redoubt_vault_sought');
+        EXECUTE format('COMMENT ON FUNCTION %s(text) IS %L', sought, 'what a column of ' || what || ' is compared with: the token that a value has, if the role may tokenize');
+      END IF;
       FOR item IN SELECT * FROM (VALUES ('=', 'eq', '<>', 'eqsel', 'eqjoinsel', 'equal'), ('<>', 'ne', '=', 'neqsel', 'neqjoinsel', 'not equal'))
           AS v(op, fn, negator, restriction, joining, meaning) LOOP
-        EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, text) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%4$I.%5$s) %3$s($2)',
-                       f, n || '_' || item.fn, t, operator_schema, item.op);
-        EXECUTE format('CREATE FUNCTION %1$s%2$I(text, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %3$s($1) OPERATOR(%4$I.%5$s) $2',
-                       f, n || '_' || item.fn, t, operator_schema, item.op);
+        EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, text) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%4$I.%5$s) %6$s($2)',
+                       f, n || '_' || item.fn, t, operator_schema, item.op, sought);
+        EXECUTE format('CREATE FUNCTION %1$s%2$I(text, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %6$s($1) OPERATOR(%4$I.%5$s) $2',
+                       f, n || '_' || item.fn, t, operator_schema, item.op, sought);
         EXECUTE format('COMMENT ON FUNCTION %s%I(%s, text) IS %L', f, n || '_' || item.fn, t, 'comparison of ' || what || ' with a value');
         EXECUTE format('COMMENT ON FUNCTION %s%I(text, %s) IS %L', f, n || '_' || item.fn, t, 'comparison of a value with ' || what);
         EXECUTE format('CREATE OPERATOR %I.%s (LEFTARG = %s, RIGHTARG = text, FUNCTION = %s%I, COMMUTATOR = OPERATOR(%I.%s), NEGATOR = OPERATOR(%I.%s), RESTRICT = %I, JOIN = %I)',
@@ -861,6 +906,29 @@ BEGIN
                    f, item.op, t, t, f, n || '_' || item.fn, f, item.commutator, f, item.negator, item.restriction, item.joining, item.more);
     EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, t, t, item.meaning);
   END LOOP;
+  -- Beside its base, equality is that of tokens: of the token that a value has where the session writes values.
+  IF deterministic THEN
+    EXECUTE format('CREATE FUNCTION %s%I(%s) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                   f, n || '_sought', base, t, lib, c || 'sought');
+    EXECUTE format('COMMENT ON FUNCTION %s%I(%s) IS %L', f, n || '_sought', base, 'what a column of ' || what || ' is compared with: the token of a value, or a token as it is');
+    FOR item IN SELECT o.*, v.other FROM (VALUES ('=', 'eq', '<>', 'eqsel', 'eqjoinsel', 'equal'), ('<>', 'ne', '=', 'neqsel', 'neqjoinsel', 'not equal'))
+        AS o(op, fn, negator, restriction, joining, meaning), (VALUES ('text'), ('bigint'), ('integer')) AS v(other)
+        WHERE (v.other = 'text') = (base = 'text') LOOP
+      EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, %6$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%1$s%5$s) %1$s%4$I($2)',
+                     f, n || '_' || item.fn, t, n || '_sought', item.op, item.other);
+      EXECUTE format('CREATE FUNCTION %1$s%2$I(%6$s, %3$s) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN %1$s%4$I($1) OPERATOR(%1$s%5$s) $2',
+                     f, n || '_' || item.fn, t, n || '_sought', item.op, item.other);
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_' || item.fn, t, item.other, 'comparison of ' || what || ' with a value');
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_' || item.fn, item.other, t, 'comparison of a value with ' || what);
+      EXECUTE format('CREATE OPERATOR %1$s%2$s (LEFTARG = %3$s, RIGHTARG = %9$s, FUNCTION = %1$s%4$I, COMMUTATOR = OPERATOR(%1$s%5$s), NEGATOR = OPERATOR(%1$s%6$s), RESTRICT = %7$I, JOIN = %8$I)',
+                     f, item.op, t, n || '_' || item.fn, item.op, item.negator, item.restriction, item.joining, item.other);
+      EXECUTE format('CREATE OPERATOR %1$s%2$s (LEFTARG = %9$s, RIGHTARG = %3$s, FUNCTION = %1$s%4$I, COMMUTATOR = OPERATOR(%1$s%5$s), NEGATOR = OPERATOR(%1$s%6$s), RESTRICT = %7$I, JOIN = %8$I)',
+                     f, item.op, t, n || '_' || item.fn, item.op, item.negator, item.restriction, item.joining, item.other);
+      EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, t, item.other, item.meaning);
+      EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, item.other, t, item.meaning);
+    END LOOP;
+  END IF;
+
   EXECUTE format('CREATE OPERATOR CLASS %1$s%2$I DEFAULT FOR TYPE %3$s USING btree AS '
                  'OPERATOR 1 %1$s<, OPERATOR 2 %1$s<=, OPERATOR 3 %1$s=, OPERATOR 4 %1$s>=, OPERATOR 5 %1$s>, '
                  'FUNCTION 1 %1$s%4$I(%3$s, %3$s), FUNCTION 2 %1$s%5$I(internal), FUNCTION 4 pg_catalog.btequalimage(oid)',

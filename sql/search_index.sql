@@ -11,6 +11,7 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm;
 RESET client_min_messages;
 \set SHOW_CONTEXT never
 \set VERBOSITY terse
+SET jit = off;
 CREATE ROLE regress_index_owner;
 CREATE ROLE regress_index_lead;
 CREATE ROLE regress_index_search;

@@ -16,6 +16,7 @@ CREATE SCHEMA regress_vault;
 GRANT USAGE, CREATE ON SCHEMA regress_vault TO PUBLIC;
 SET search_path = regress_vault, public;
 RESET client_min_messages;
+SET redoubt.input = 'token';
 \set VERBOSITY terse
 -- Does a plan say this?
 CREATE FUNCTION plan_has(query text, what text) RETURNS boolean LANGUAGE plpgsql AS $$

@@ -15,6 +15,7 @@ CREATE SCHEMA regress_va;
 GRANT USAGE, CREATE ON SCHEMA regress_va TO PUBLIC;
 SET search_path = regress_va, public;
 RESET client_min_messages;
+SET redoubt.input = 'token';
 \set VERBOSITY terse
 SELECT redoubt.create_key('regress_va');
 SELECT coalesce(max(sequence), 0) AS mark FROM redoubt.audit \gset

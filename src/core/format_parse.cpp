@@ -218,6 +218,13 @@ bool Format::parse_card(std::string_view arguments, std::string &problem) {
                       " of the BIN, " + std::to_string(card_.last) + " last ones and " + std::to_string(forced) +
                       " for the check digit leaves 10^" + std::to_string(left) + " = " +
                       std::to_string(power(10, left)) + " values");
+  // One parameter that would do.
+  constexpr unsigned kDigits = 6;
+  static_assert(kFf1MinDomain == 1'000'000);
+  problem += "; length=" + std::to_string(taken + kDigits) + "-19";
+  if (card_.bin > 0 && card_.least >= card_.last + forced + kDigits) problem += " or bin=0";
+  if (card_.last > 0 && card_.least >= card_.bin + forced + kDigits) problem += " or last=0";
+  problem += " leaves enough";
   return false;
 }
 

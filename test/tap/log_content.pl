@@ -212,6 +212,7 @@ $node->admin('CHECKPOINT');
 is($node->verdict, 't', 'the audit trail verifies');
 cmp_ok($node->admin(q{SELECT count(*) FROM redoubt.audit WHERE event = 'reveal'}), '>', 5, 'and has events');
 like($node->log_text, qr/withheld from the log/, 'the server log says what it leaves out');
+like($node->log_text, qr/ERROR:  invalid value for token type desk\.strict: white space at character 3/, 'and of a refused value, which type and why');
 $node->stop;
 
 # The search.  A planted value is found in a file that is to hold it, so the search works.

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use FindBin;
+use IO::Socket::UNIX;
 use lib "$FindBin::RealBin/lib";
 use RedoubtNode;
 use Test::More;
@@ -98,6 +99,32 @@ for my $name (qw(kek_file kek_command audit_directory)) {
   $node->fails_with('regress_clerk', "SHOW redoubt.$name", '42501', qr/superuser|pg_read_all_settings/, "$name is not for everyone to see");
 }
 $node->fails_with('', 'SET redoubt.superuser_acess = on', '42602', qr/reserved prefix/, 'a misspelt setting is refused');
+# A database whose encoding has no bullet.
+$node->admin(q{CREATE DATABASE western ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
+is($node->safe_psql('western', q{CREATE EXTENSION redoubt; GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.mask(redoubt.email_token) TO CURRENT_USER;
+  SELECT redoubt.mask(redoubt.email_token('alice@example.com'::text))}), 'a***@example.com', 'a mask in LATIN1 is made of asterisks');
+
+# A pooler keeps per client what the server reports to it: ParameterStatus, at the start of a session and at a change.
+{
+  my $socket = IO::Socket::UNIX->new(Peer => $node->host . '/.s.PGSQL.' . $node->port) or die "no connection: $!";
+  my $send = sub { my ($type, $body) = @_; print {$socket} $type . pack('N', 4 + length $body) . $body; $socket->flush };
+  my $reported = sub {  # up to ReadyForQuery
+    my %value;
+    while (read($socket, my $head, 5) == 5) {
+      my ($type, $size) = unpack('aN', $head);
+      read($socket, my $body, $size - 4) if $size > 4;
+      my ($name, $is) = $type eq 'S' ? split /\0/, $body : ();
+      $value{$name} = $is if defined $name && $name =~ /^redoubt/;
+      last if $type eq 'Z';
+    }
+    return join ', ', map {"$_=$value{$_}"} sort keys %value;
+  };
+  $send->('', pack('N', 196608) . "user\0regress_clerk\0database\0postgres\0\0");
+  is($reported->(), 'redoubt.input=auto, redoubt.reveal=token, redoubt.token_order=off', 'what a session sees is reported to the client');
+  $send->('Q', "SET redoubt.reveal = 'auto'\0");
+  is($reported->(), 'redoubt.reveal=auto', 'and a change of it');
+  close $socket;
+}
 is($node->admin(q{SELECT string_agg(DISTINCT operation, ',') FROM redoubt.audit WHERE event = 'settings' AND operation = 'start'}), 'start', 'the settings at start are recorded');
 like($node->admin(q{SELECT detail FROM redoubt.audit WHERE event = 'settings' AND operation = 'start' LIMIT 1}), qr/superuser_access/, 'superuser_access among them');
 is($node->verdict, 't', 'the audit trail verifies');

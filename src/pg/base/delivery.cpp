@@ -9,6 +9,11 @@
 #include "pg/base/compat.h"
 #include "pg/base/delivery.h"
 
+extern "C" {
+#include "replication/logicalworker.h"
+#include "utils/rls.h"
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -85,6 +90,7 @@ bool delivery_shows_tokens(const PlannedStmt *plan) {
 DeliveryFrame delivery_frame_utility(const Node *statement) {
   if (delivery_innermost == nullptr) state.paid = nullptr;
   bool hands_on = false;
+  bool takes_tokens = false;
   bool passes_on = false;  // runs queries whose rows go to the reader; DO returns none
   switch (nodeTag(statement)) {
     case T_FetchStmt:
@@ -104,12 +110,20 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
       // where it is rewritten to a query for metering.
       const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
       passes_on = !copy->is_from && copy->relation == nullptr;
+      takes_tokens = copy->is_from;  // what COPY table shows
       break;
     }
     default:
       break;
   }
-  return {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
+  DeliveryFrame frame = {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
+  frame.takes_tokens = takes_tokens;
+  return frame;
+}
+
+bool delivery_takes_tokens() noexcept {
+  // The scripts of dumps turn row security off, and applications do not.
+  return (delivery_innermost != nullptr && delivery_innermost->takes_tokens) || IsLogicalWorker() || !row_security;
 }
 
 void delivery_mark_dump() noexcept { state.dump_session = true; }

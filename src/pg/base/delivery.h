@@ -20,6 +20,7 @@ struct DeliveryFrame {
   Portal portal;    // that the client runs, whatever cursors functions open below it; null: none, see delivery_portal
   bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
   const PlannedStmt *plan = nullptr;  // of a query
+  bool takes_tokens = false;          // COPY FROM
   int authors = -1;                   // how many of `author`, -1 before anybody asked; see reveal/authors.h
   Oid author[8] = {};
 };
@@ -63,6 +64,9 @@ void delivery_mark_dump() noexcept;
 
 // True while text made by an output function goes to a reader.
 bool delivery_to_reader() noexcept;
+
+// True where what is read comes from a place that was shown tokens: COPY FROM, a subscription, the script of a dump.
+bool delivery_takes_tokens() noexcept;
 
 // True while a portal hands out rows of RETURNING, EXECUTE, FETCH, CALL or a held
 // cursor: they come out of a tuple store, and no executor is running.

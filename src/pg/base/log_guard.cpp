@@ -51,7 +51,9 @@ bool quotes_nothing(const ErrorData *error) noexcept {
   if (error->elevel == LOG || error->elevel == LOG_SERVER_ONLY)
     return error->domain != nullptr && strcmp(error->domain, PG_TEXTDOMAIN("postgres")) == 0;
   if (error->elevel < ERROR) return false;  // the warnings of any code
-  if (error_origin(error) == ErrorOrigin::other) return false;
+  const ErrorOrigin origin = error_origin(error);
+  if (origin == ErrorOrigin::redoubt) return true;  // which type, and what is wrong: never a value
+  if (origin == ErrorOrigin::other) return false;
   switch (ERRCODE_TO_CATEGORY(error->sqlerrcode)) {
     case ERRCODE_INVALID_TRANSACTION_STATE:
     case ERRCODE_TRANSACTION_ROLLBACK:

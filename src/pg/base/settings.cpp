@@ -12,6 +12,7 @@ namespace redoubt::pg {
 
 constinit int setting_reveal = static_cast<int>(Reveal::token);
 constinit Oid setting_reveal_chosen_by = InvalidOid;
+constinit int setting_input = static_cast<int>(Input::automatic);
 constinit bool setting_token_order = false;
 constinit bool setting_order_matters = false;
 constinit int setting_search_terms = 8;
@@ -34,6 +35,13 @@ constexpr config_enum_entry kRevealOptions[] = {
     {"masked", static_cast<int>(Reveal::masked), false},
     {"plain", static_cast<int>(Reveal::plain), false},
     {"auto", static_cast<int>(Reveal::automatic), false},
+    {nullptr, 0, false},
+};
+
+constexpr config_enum_entry kInputOptions[] = {
+    {"auto", static_cast<int>(Input::automatic), false},
+    {"token", static_cast<int>(Input::token), false},
+    {"plain", static_cast<int>(Input::plain), false},
     {nullptr, 0, false},
 };
 
@@ -98,13 +106,19 @@ static void redoubt_assign_token_order(bool value, void *) {
 
 namespace redoubt::pg {
 
+// What decides on what a session sees and writes is reported to the client, so that a pooler can keep it per client
+// (docs/poolers.md).
 void settings_define() {
   DefineCustomEnumVariable("redoubt.reveal", "What output of a token-typed column shows.",
                            "token, masked, plain, or auto: the most the current role is granted.", &setting_reveal,
-                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, 0,
+                           static_cast<int>(Reveal::token), kRevealOptions, PGC_USERSET, GUC_REPORT,
                            shielded<redoubt_check_reveal>, shielded<redoubt_assign_reveal, WARNING>, nullptr);
+  DefineCustomEnumVariable("redoubt.input", "What is written into columns of format-preserving token types.",
+                           "token, plain, or auto: what redoubt.reveal shows the current role of them.", &setting_input,
+                           static_cast<int>(Input::automatic), kInputOptions, PGC_USERSET, GUC_REPORT, nullptr, nullptr,
+                           nullptr);
   DefineCustomBoolVariable("redoubt.token_order", "Sorts and compares by token rather than by value.", nullptr,
-                           &setting_token_order, false, PGC_USERSET, 0, nullptr,
+                           &setting_token_order, false, PGC_USERSET, GUC_REPORT, nullptr,
                            shielded<redoubt_assign_token_order, WARNING>, nullptr);
   DefineCustomIntVariable("redoubt.search_terms",
                           "How many comparisons of opened values a statement may make, for roles that may not reveal.",

@@ -8,11 +8,13 @@
 namespace redoubt::pg {
 
 enum class Reveal : int { token, masked, plain, automatic };
+enum class Input : int { automatic, token, plain };
 enum class Durability : int { async, sync };
 enum class Mode : int { learn, observe, enforce };
 
 extern Oid setting_reveal_chosen_by;        // the user who set redoubt.reveal; InvalidOid: the server's configuration
 extern int setting_reveal;                  // redoubt.reveal, a Reveal; user
+extern int setting_input;                   // redoubt.input, an Input; user
 extern bool setting_token_order;            // redoubt.token_order; user
 extern bool setting_order_matters;          // a plan of this backend is by redoubt.reveal and redoubt.token_order
 extern int setting_search_terms;            // redoubt.search_terms; superuser

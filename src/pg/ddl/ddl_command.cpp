@@ -266,8 +266,9 @@ const TokenType *format_of(Oid type) {
   return found != nullptr && found->format != nullptr ? found : nullptr;
 }
 
-// ALTER COLUMN TYPE without USING assigns the old values, and what is assigned to a format-preserving type is a token:
-// plaintext would become a column of "tokens" unseen.  What it is has to be said.
+// ALTER COLUMN TYPE without USING assigns the old values.  Plaintext would become a column of "tokens" of a
+// format-preserving type unseen; and tokens a plain column, to which a tool that keeps a schema in step with a program
+// adds plaintext.  What is meant has to be said.
 void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
   if (reinterpret_cast<const ColumnDef *>(command->def)->raw_default != nullptr) return;
   Oid type = InvalidOid;
@@ -275,7 +276,15 @@ void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
   catalog_scan_self(AttributeRelationId, AttributeRelidNumIndexId, keys, [&type, attno](const CatalogRow &row) {
     if (row.as<Form_pg_attribute>()->attnum == attno) type = row.as<Form_pg_attribute>()->atttypid;
   });
-  const TokenType *after = OidIsValid(type) ? format_of(type) : nullptr;
+  if (!OidIsValid(type)) return;
+  if (const Oid old = get_atttype(relid, attno); type_is_tokens(old) && type_carried(type)->size == 0)
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("column \"%s\" of %s would become plain %s without USING", command->name,
+                           format_type_be(old), format_type_be(type)),
+                    errhint("For its values write USING redoubt.detokenize(%s); to keep the tokens, USING "
+                            "redoubt.token(%s).",
+                            quote_identifier(command->name), quote_identifier(command->name))));
+  const TokenType *after = format_of(type);
   if (after == nullptr) return;
   const TokenType *before = format_of(get_atttype(relid, attno));
   if (before != nullptr && before->type == after->type) return;

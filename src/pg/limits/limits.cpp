@@ -97,7 +97,9 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   char rate[128];
   rate_describe(rule->rate, rate, sizeof rate);
   const bool never = refusal.wait_ns == kGcraNever;
-  const char *const when = never ? "" : timestamptz_to_str(limit_timestamp(limit_time_ns(now) + refusal.wait_ns));
+  const char *const when = never || limit_per_statement(rule->rate)
+                               ? ""
+                               : timestamptz_to_str(limit_timestamp(limit_time_ns(now) + refusal.wait_ns));
   ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                   errmsg("limit on %s of %s exceeded for role \"%s\"",
                          operation_name(static_cast<Operation>(binding->key.operation)),
@@ -109,6 +111,8 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
                   : never ? errhint("More than " UINT64_FORMAT " values at once are never allowed.", rule->rate.burst)
                   : least == 1 ? errhint("The next value is allowed at %s.", when)
                                : errhint("%u values at once are allowed at %s.", least, when),
+                  // For programs: which type, and when to come back.
+                  errdatatype(binding->key.type), *when != '\0' ? err_generic_string(PG_DIAG_CONSTRAINT_NAME, when) : 0,
                   errhidestmt(true)));
   pg_unreachable();
 }

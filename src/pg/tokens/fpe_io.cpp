@@ -2,14 +2,15 @@
 // send, the casts, the tokenizing function, detokenize, mask; and tokenize,
 // detokenize and mask for columns that stay text.
 //
-// Input is always a token, since nothing tells it from plaintext.  Of casts, one
-// that is written out tokenizes; an assignment takes a token.  Binary forms carry
-// the text, of integer types as well, because a masked value is no number.
-// Covered by sql/fpe.sql.
+// Input is a token or a value as fpe_input.h says, since nothing in it tells.  A cast
+// that is written out tokenizes.  Binary forms carry the text, of integer types as
+// well, because a masked value is no number.
+// Covered by sql/fpe.sql and sql/fpe_input.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
 #include "pg/base/log_guard.h"
+#include "pg/tokens/fpe_input.h"
 #include "pg/tokens/fpe_value.h"
 #include "pg/reveal/gate.h"
 #include "pg/tokens/token_io.h"
@@ -53,10 +54,21 @@ struct IntegerBase {
 Oid argument_type(FunctionCallInfo fcinfo) { return called_token_type(fcinfo, CallSite::argument); }
 Oid result_type(FunctionCallInfo fcinfo) { return called_token_type(fcinfo, CallSite::result); }
 
+// Null for a type without a row yet (a restore that loads the data first), which takes tokens.
+const TokenType *takes_values(Oid oid, bool warns) {
+  const TokenType *type = token_type_find(oid);
+  if (type == nullptr || fpe_input_is_value(type)) return type;
+  if (warns) fpe_warn_token(type);
+  return nullptr;
+}
+
 template <typename Base>
 Datum in(FunctionCallInfo fcinfo, std::string_view text) {
-  const Oid type = result_type(fcinfo);
-  return Base::datum(fpe_accept(type, Base::parse(type, text)));
+  const Oid oid = result_type(fcinfo);
+  const TokenType *type = takes_values(oid, true);
+  if (type == nullptr) return Base::datum(fpe_accept(oid, Base::parse(oid, text)));
+  if (type->vaulted) token_io_refuse_literal(type);
+  return Base::datum(fpe_tokenize(type, Base::parse_value(type, text)));
 }
 
 template <typename Base>
@@ -93,14 +105,32 @@ Datum send(FunctionCallInfo fcinfo) {
 
 template <typename Base>
 Datum tokenize(FunctionCallInfo fcinfo) {
-  return Base::datum(fpe_tokenize(token_type_require(result_type(fcinfo)), Base::argument(PG_GETARG_DATUM(0))));
+  const TokenType *type = token_type_require(result_type(fcinfo));
+  if (fpe_argument_is_token(fcinfo, type->type)) fpe_refuse_again(type);
+  return Base::datum(fpe_tokenize(type, Base::argument(PG_GETARG_DATUM(0))));
 }
 
 // A cast: one that is written out tokenizes.
 template <typename Base, typename Value>
 Datum cast(FunctionCallInfo fcinfo, Value value) {
-  const Oid type = result_type(fcinfo);
-  return Base::datum(PG_GETARG_BOOL(2) ? fpe_tokenize(token_type_require(type), value) : fpe_accept(type, value));
+  const Oid oid = result_type(fcinfo);
+  const bool again = fpe_argument_is_token(fcinfo, oid);
+  if (PG_GETARG_BOOL(2)) {
+    const TokenType *type = token_type_require(oid);
+    if (again) fpe_refuse_again(type);
+    return Base::datum(fpe_tokenize(type, value));
+  }
+  const TokenType *type = again ? nullptr : takes_values(oid, !fpe_argument_is_own(fcinfo));
+  if (type != nullptr) fpe_refuse_hidden(fcinfo, type);
+  return Base::datum(type != nullptr ? fpe_tokenize(type, value) : fpe_accept(oid, value));
+}
+
+// What a column is compared with: the token of a value, or one that no row has; a token as it is.
+template <typename Base, typename Value>
+Datum sought(FunctionCallInfo fcinfo, Value value) {
+  const Oid oid = result_type(fcinfo);
+  const TokenType *type = fpe_argument_is_token(fcinfo, oid) ? nullptr : takes_values(oid, false);
+  return type != nullptr ? Base::datum(fpe_sought(type, value)) : PG_GETARG_DATUM(0);
 }
 
 template <typename Base>
@@ -158,6 +188,14 @@ REDOUBT_FUNCTION(redoubt_fpe_cast_bpchar) {
   return cast<TextBase>(fcinfo, value.substr(0, static_cast<std::size_t>(length)));
 }
 
+REDOUBT_FUNCTION(redoubt_fpe_sought) {
+  using namespace redoubt::pg;
+  return sought<TextBase>(fcinfo, TextBase::argument(PG_GETARG_DATUM(0)));
+}
+REDOUBT_FUNCTION(redoubt_fpe_integer_sought) {
+  return redoubt::pg::sought<redoubt::pg::IntegerBase>(fcinfo, PG_GETARG_INT64(0));
+}
+
 REDOUBT_FUNCTION(redoubt_fpe_integer_in) {
   return redoubt::pg::in<redoubt::pg::IntegerBase>(fcinfo, PG_GETARG_CSTRING(0));
 }
@@ -187,6 +225,7 @@ REDOUBT_FUNCTION(redoubt_tokenize_as) {
                     errhint("redoubt.vault_token(value, type) takes any expression for the type."), errhidestmt(true)));
   const auto value = TextBase::argument(PG_GETARG_DATUM(0));
   if (type->format == nullptr) PG_RETURN_TEXT_P(cstring_to_text(token_text_of_text(type, value.data(), value.size())));
+  fpe_require_token_input(fcinfo, type);
   PG_RETURN_TEXT_P(type->is_integer ? tokenize_as<IntegerBase>(type, value) : tokenize_as<TextBase>(type, value));
 }
 

@@ -9,6 +9,7 @@
 #include "core/unicode_text.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/tokens/fpe_value.h"
+#include "pg/tokens/mask_letter.h"
 #include "pg/keys/keys.h"
 #include "pg/base/log_guard.h"
 #include "pg/tokens/token_value.h"
@@ -188,7 +189,7 @@ Refusal fpe_problem(const TokenType *type, std::string_view value) {
 void fpe_check(Oid type, std::string_view token) {
   const TokenType *token_type = token_type_find(type);
   const std::string_view in = fpe_utf8(token);
-  if (in.find(kMaskCharacter) != std::string_view::npos)
+  if (in.find(kMaskCharacter) != std::string_view::npos || mask_letter_find(token) > 0)
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
              errmsg("invalid value for token type %s: mask character", format_type_be(type)),
@@ -258,6 +259,21 @@ int64 fpe_find(const TokenType *type, int64 value, bool *found) {
   const bytea *key = vault_find_token(type, fpe_vault_value(value));
   *found = key != nullptr;
   return key != nullptr ? vault_integer(key) : 0;
+}
+
+text *fpe_sought(const TokenType *type, std::string_view value) {
+  disclosure_tokenize_allowed(type);
+  text *token = nullptr;
+  if (fpe_problem(type, value).ok()) token = type->vaulted ? fpe_find(type, value) : fpe_tokenize(type, value);
+  return token != nullptr ? token : cstring_to_text("");
+}
+
+int64 fpe_sought(const TokenType *type, int64 value) {
+  disclosure_tokenize_allowed(type);
+  bool found = fpe_problem(type, psprintf(INT64_FORMAT, value)).ok();
+  int64 token = 0;
+  if (found) token = type->vaulted ? fpe_find(type, value, &found) : fpe_tokenize(type, value);
+  return found ? token : PG_INT64_MIN;
 }
 
 bytea *fpe_vault_key(std::string_view token) { return vault_bytes(vault_value(fpe_utf8(token))); }

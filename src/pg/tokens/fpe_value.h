@@ -43,6 +43,12 @@ text *fpe_open_masked(const TokenType *type, int64 token, bool required);
 text *fpe_find(const TokenType *type, std::string_view value);
 int64 fpe_find(const TokenType *type, int64 value, bool *found);
 
+// fpe_sought is what a column is compared with where values are written: the token of a value; of what the type does
+// not take, or the vault does not hold, '' or the least bigint, which are no token of any type.  Raises as
+// fpe_tokenize, but for 22P02.
+text *fpe_sought(const TokenType *type, std::string_view value);
+int64 fpe_sought(const TokenType *type, int64 value);
+
 // fpe_vault_key returns what a token is in the vault.
 bytea *fpe_vault_key(std::string_view token);
 bytea *fpe_vault_key(int64 token);

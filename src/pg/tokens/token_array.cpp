@@ -13,6 +13,7 @@
 #include "pg/base/catalog.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/tokens/fpe_array.h"
+#include "pg/tokens/fpe_input.h"
 #include "pg/tokens/fpe_value.h"
 #include "pg/tokens/token_io.h"
 #include "pg/tokens/token_value.h"
@@ -264,6 +265,7 @@ Datum reveal_as(FunctionCallInfo fcinfo, Operation op) {
 
 // tokenize(text[], regtype)
 Datum tokenize_as(FunctionCallInfo fcinfo, const TokenType *type) {
+  fpe_require_token_input(fcinfo, type);
   if (fpe_array_texts(type)) return tokenize_texts(type, PG_GETARG_ARRAYTYPE_P(0), TEXTOID);
   if (is_sealed(type)) return seal_all_as(type, PG_GETARG_ARRAYTYPE_P(0));
   const Elements elements = take_apart(fcinfo);

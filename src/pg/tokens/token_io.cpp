@@ -34,17 +34,9 @@ bytea *input(Oid type, const char *text, std::size_t length) {
   return token_of_text(token_type_require(type), text, length);
 }
 
-// Literals become values while a statement is parsed, planned or searches: no time to write a vault.
 bytea *literal(Oid type, const char *text, std::size_t length) {
   const TokenType *token_type = token_has_prefix({text, length}) ? nullptr : token_type_require(type);
-  if (token_type != nullptr && token_type->vaulted) {
-    log_guard_mark();
-    ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-                    errmsg("a literal of token type %s is no token", token_type->name),
-                    errhint("redoubt.tokenize(value, '%s') makes the token of a value; %s_find(value) finds it.",
-                            token_type->name, token_type->name),
-                    errhidestmt(true)));
-  }
+  if (token_type != nullptr && token_type->vaulted) token_io_refuse_literal(token_type);
   return input(type, text, length);
 }
 
@@ -95,8 +87,21 @@ Reveal token_io_output_form(Oid type, const TokenType **token_type) {
   if ((wanted == Reveal::masked || gate_allows_implicit(*token_type, Privilege::masked)) &&
       disclosure_charge_or_degrade(*token_type, Operation::masked))
     return Reveal::masked;
+  // A token that looks like a value would be written back as one.
+  if ((*token_type)->format != nullptr)
+    disclosure_require(*token_type, wanted == Reveal::plain ? Operation::reveal : Operation::masked);
   limits_charge(type, Operation::read, 1);  // no read meter charged what was to be revealed
   return Reveal::token;
+}
+
+void token_io_refuse_literal(const TokenType *type) {
+  log_guard_mark();
+  ereport(ERROR,
+          (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("a literal of token type %s is no token", type->name),
+           errhint("redoubt.tokenize(value, '%s') makes the token of a value; %s_find(value) finds it.", type->name,
+                   type->name),
+           errhidestmt(true)));
+  pg_unreachable();
 }
 
 void token_io_require_plain(const TokenType *type) {

@@ -15,6 +15,10 @@ namespace redoubt::pg {
 // unless it is token.  Raises 42501, 53400, 55000 or 58030.
 Reveal token_io_output_form(Oid type, const TokenType **token_type);
 
+// token_io_refuse_literal raises 22P02: literals become values while a statement is parsed, planned or searches, which
+// is no time to write a vault.
+[[noreturn]] void token_io_refuse_literal(const TokenType *type);
+
 // token_io_require_plain raises 42501 unless redoubt.reveal shows values of the type in plaintext, here and now.
 void token_io_require_plain(const TokenType *type);
 

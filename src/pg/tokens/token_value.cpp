@@ -13,6 +13,7 @@
 #include "pg/base/shared_memory.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/keys/keys.h"
+#include "pg/tokens/mask_letter.h"
 #include "pg/tokens/token_value.h"
 #include "pg/base/plaintext.h"
 #include "pg/base/varlena_view.h"
@@ -93,6 +94,8 @@ Examined examine(const TokenType *type, const char *text, std::size_t length) {
   // ASCII is the same in every encoding, and what these normalisers leave of most of it lies there already.
   const NormalizeKind kind = type->normalize.kind;
   const std::string_view given(text, length);
+  if (const std::size_t masked = mask_letter_find(given); masked > 0)
+    return {given, given, {Status::refused, masked, "mask character", true}};
   if (type->pattern == nullptr) {
     if (kind == NormalizeKind::email && email_is_normal(given)) return {given, given, {}};
     if ((kind == NormalizeKind::none || kind == NormalizeKind::trim) && is_ascii(given))
@@ -365,6 +368,7 @@ text *token_masked(const TokenType *type, std::string_view value) {
   {
     std::string out;
     mask_apply(type->mask, value, out);
+    mask_letter_fit(out);
     masked = call([&out] { return static_cast<varlena *>(palloc(VARHDRSZ + out.size())); });
     SET_VARSIZE(masked, VARHDRSZ + out.size());
     memcpy(VARDATA(masked), out.data(), out.size());

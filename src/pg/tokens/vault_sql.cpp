@@ -9,6 +9,7 @@
 #include "pg/audit/audit_trail.h"
 #include "pg/base/catalog.h"
 #include "pg/reveal/disclosure.h"
+#include "pg/tokens/fpe_input.h"
 #include "pg/tokens/fpe_value.h"
 #include "pg/audit/kek.h"
 #include "pg/base/shared_memory.h"
@@ -123,6 +124,7 @@ int64 set_disabled(FunctionCallInfo fcinfo, bool disabled) {
 REDOUBT_FUNCTION(redoubt_vault_token) {
   using namespace redoubt::pg;
   const TokenType *type = vaulted_type(PG_GETARG_OID(1));
+  fpe_require_token_input(fcinfo, type);
   const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   if (type->format == nullptr)
     PG_RETURN_TEXT_P(cstring_to_text(token_text_form(type->type, token_of_text(type, value.data(), value.size()))));
@@ -130,10 +132,26 @@ REDOUBT_FUNCTION(redoubt_vault_token) {
   PG_RETURN_TEXT_P(integer_text(fpe_tokenize(type, fpe_parse_integer_value(type, value))));
 }
 
+// <type>_sought(text) -> type: what a column is compared with.  A value without a token has one that no row has.
+REDOUBT_FUNCTION(redoubt_vault_sought) {
+  using namespace redoubt::pg;
+  const Oid oid = called_token_type(fcinfo, CallSite::result);
+  const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
+  if (redoubt::token_has_prefix(value)) PG_RETURN_BYTEA_P(token_from_text_form(oid, value));
+  const TokenType *type = token_type_require(oid);
+  disclosure_tokenize_allowed(type);
+  bytea *token = value_problem(type, value).ok() || type->keeps_invalid
+                     ? token_find_text(type, value.data(), value.size())
+                     : nullptr;
+  constexpr std::array<std::uint8_t, redoubt::kSivSize> kNone{};
+  PG_RETURN_BYTEA_P(token != nullptr ? token : token_of_vault_key(vault_bytes(kNone)));
+}
+
 // find_token(text, regtype) -> text, null where the value has no token
 REDOUBT_FUNCTION(redoubt_find_token) {
   using namespace redoubt::pg;
   const TokenType *type = vaulted_type(PG_GETARG_OID(1));
+  fpe_require_token_input(fcinfo, type);
   const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   if (type->format == nullptr) {
     const bytea *token = token_find_text(type, value.data(), value.size());

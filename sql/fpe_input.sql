@@ -1,0 +1,182 @@
+/*
+ * Input follows output: what a role reads of format-preserving columns is what it writes.
+ *
+ * Proves: where redoubt.reveal shows values, values are written and compared, by index; where it shows tokens, tokens; a
+ * read-modify-write of whole rows changes nothing; COPY, dumps and subscriptions carry tokens; nothing is tokenized twice;
+ * where nothing says what is meant, a warning does.
+ */
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS redoubt;
+RESET client_min_messages;
+\set SHOW_CONTEXT never
+CREATE ROLE regress_input_owner;
+CREATE ROLE regress_input_lead;
+CREATE ROLE regress_input_agent;
+CREATE ROLE regress_input_app;
+CREATE ROLE regress_input_nobody;
+CREATE SCHEMA fin AUTHORIZATION regress_input_owner;
+GRANT USAGE ON SCHEMA fin TO PUBLIC;
+SELECT redoubt.create_token_type('fin.card', method => 'fpe', format => 'card', mask => 'keep_last(4)') AS card,
+       redoubt.create_token_type('fin.acct', method => 'fpe', format => 'integer(1000000,9999999)') AS acct,
+       redoubt.create_token_type('fin.pers', method => 'fpe', format => 'name', mask => 'keep_first(1)') AS pers,
+       redoubt.create_token_type('fin.vacct', method => 'vault', format => 'digits(8,12)') AS vacct,
+       redoubt.create_token_type('fin.patient', method => 'vault', "normalize" => 'name') AS patient;
+SET search_path = fin, redoubt, public;
+GRANT EXECUTE ON FUNCTION card(text), acct(bigint), pers(text), vacct(text), patient(text)
+  TO regress_input_owner, regress_input_lead, regress_input_agent, regress_input_app;
+GRANT EXECUTE ON FUNCTION detokenize(card), detokenize(acct), detokenize(pers), detokenize(vacct), detokenize(patient) TO regress_input_lead;
+GRANT EXECUTE ON FUNCTION mask(card), mask(acct), mask(pers) TO regress_input_agent;
+SET ROLE regress_input_owner;
+CREATE TABLE pay (id int PRIMARY KEY, card card UNIQUE, acct acct, pers pers, note text);
+CREATE INDEX pay_acct ON pay (acct);
+GRANT ALL ON pay TO PUBLIC;
+
+-- ---------------------------------- nothing says what is written: it says so, once in a session and type
+INSERT INTO pay VALUES (1, '4111111111111111', 4711000, 'Mary Smith', '4111111111111111');
+UPDATE pay SET card = '4111111111111112';
+SELECT card, acct, pers FROM pay;
+DELETE FROM pay;
+
+-- ---------------------------------- a role that writes and does not read
+SET ROLE regress_input_app;
+SET redoubt.input = 'plain';
+INSERT INTO pay VALUES (1, '4111111111111111', 4711000, 'Mary Smith', '4111111111111111');
+PREPARE new_row(int, card, acct, text) AS INSERT INTO pay VALUES ($1, $2, $3, $4);
+EXECUTE new_row(2, '4012888888881881', 4711001, 'Zoë Ng');
+INSERT INTO pay(id, card, acct) SELECT 3, '4000 0000 0000 0002'::text, 4711002::int;
+SELECT count(*) AS "in the clear" FROM pay WHERE card::text IN ('4111111111111111', '4012888888881881', '4000 0000 0000 0002') OR acct::bigint BETWEEN 4711000 AND 4711002
+  OR pers::text IN ('Mary Smith', 'Zoë Ng');
+SELECT id FROM pay WHERE card = '4012888888881881';
+INSERT INTO pay(id, card) VALUES (4, 'no card');
+SET redoubt.input = 'nonsense';
+RESET redoubt.input;
+
+-- ---------------------------------- a role that reads values writes values
+SET ROLE regress_input_lead;
+SET redoubt.reveal = 'auto';
+SELECT id, card, acct, pers FROM pay ORDER BY id;
+SELECT card::text AS token, acct::bigint AS token_acct FROM pay WHERE id = 1 \gset
+-- A read-modify-write of a whole row.
+UPDATE pay SET id = 1, card = '4111111111111111', acct = 4711000, pers = 'Mary Smith', note = 'seen' WHERE id = 1;
+SELECT card::text = :'token' AND acct::bigint = :token_acct AS same, note FROM pay WHERE id = 1;
+INSERT INTO pay(id, card) VALUES (9, '4111111111111111') ON CONFLICT (card) DO UPDATE SET note = 'again' RETURNING id, card, note;
+-- Comparisons, by index.
+CREATE TABLE pg_temp.list AS SELECT '4012888888881881'::text AS number, 4711001::int AS account, 'nonsense'::text AS other;
+SELECT (SELECT id FROM pay WHERE card = '4111111111111111') AS literal, (SELECT id FROM pay WHERE card = '4111111111111111'::text) AS text,
+  (SELECT id FROM pay WHERE '4111111111111111'::varchar = card) AS varchar, (SELECT id FROM pay WHERE card IN ('4111111111111111', '4000 0000 0000 0002') AND id = 1) AS "in",
+  (SELECT id FROM pay WHERE card = ANY ('{4111111111111111}'::text[])) AS "any", (SELECT id FROM pay JOIN pg_temp.list ON card = number) AS "join",
+  (SELECT id FROM pay WHERE acct = 4711001) AS int4, (SELECT id FROM pay WHERE 4711001::bigint = acct) AS int8, (SELECT id FROM pay WHERE acct = '4711001') AS literal8,
+  (SELECT id FROM pay JOIN pg_temp.list ON acct = account) AS join8;
+SELECT count(*) FILTER (WHERE card <> '4111111111111111'::text) AS ne, count(*) FILTER (WHERE acct <> 4711000) AS ne8,
+  count(*) FILTER (WHERE card = other) AS nonsense, count(*) FILTER (WHERE card <> other) AS "no nonsense", count(*) FILTER (WHERE acct = 5) AS out_of_range
+FROM pay, pg_temp.list;
+SET enable_seqscan = off;
+EXPLAIN (COSTS off) SELECT id FROM pay WHERE card = $q$4111111111111111$q$::varchar;
+EXPLAIN (COSTS off) SELECT id FROM pay WHERE acct = 4711000;
+RESET enable_seqscan;
+
+-- ---------------------------------- nothing is tokenized twice
+UPDATE pay SET card = card::text WHERE id = 1;
+SELECT card::text = :'token' AS same FROM pay WHERE id = 1;
+SELECT card(card::text) FROM pay;
+SELECT card::text::card FROM pay;
+INSERT INTO pay(id, card) SELECT 5, redoubt.tokenize('4000000000000010', 'card');
+INSERT INTO pay(id, card) SELECT 5, unnest(redoubt.tokenize(ARRAY['4000000000000010'], 'card'));
+INSERT INTO pay(id, card) SELECT 5, card('4000000000000010'::text);
+SET redoubt.input = 'token';
+SELECT redoubt.tokenize(card, 'card') FROM pay;
+INSERT INTO pay(id, card) SELECT 6, redoubt.tokenize('4000000000000028', 'card');
+SELECT id FROM pay WHERE card = redoubt.tokenize('4000000000000028', 'card');
+SELECT id, card FROM pay WHERE card = :'token';
+RESET redoubt.input;
+SET ROLE regress_input_owner;
+ALTER TABLE pay ALTER card TYPE card USING redoubt.tokenize(card, 'card');
+ALTER TABLE pay ALTER card TYPE card USING card(card::text);
+ALTER TABLE pay ALTER acct TYPE acct USING acct(acct::bigint);
+SET ROLE regress_input_lead;
+SELECT card::text = :'token' AS same FROM pay WHERE id = 1;
+-- What is made of a token's text is neither.
+UPDATE pay SET card = replace(card, ' ', '') WHERE id = 1;
+UPDATE pay SET acct = acct + 1 WHERE id = 1;
+DO $$ DECLARE c fin.card; BEGIN SELECT card INTO c FROM fin.pay WHERE id = 1; c := trim(c); END $$;
+DO $$ DECLARE c fin.card; BEGIN SELECT card INTO c FROM fin.pay WHERE id = 1; UPDATE fin.pay SET card = c, note = 'kept' WHERE id = 1; END $$;
+SELECT card::text = :'token' AS same, note FROM pay WHERE id = 1;
+DO $$ DECLARE c fin.card; BEGIN c := '4111111111111111'; RAISE NOTICE '%', c::text <> '4111111111111111'; END $$;
+
+-- ---------------------------------- what shows tokens takes tokens
+COPY pay(id, card) FROM STDIN;
+21	4012881451401881
+\.
+SELECT card::text FROM pay WHERE id = 21;
+SET row_security = off;
+INSERT INTO pay(id, card) VALUES (22, '4012881451401882');
+RESET row_security;
+SELECT card::text FROM pay WHERE id = 22;
+SET redoubt.input = 'plain';
+COPY pay(id, card) FROM STDIN;
+23	4012881451401883
+\.
+RESET redoubt.input;
+SELECT card::text FROM pay WHERE id = 23;
+DELETE FROM pay WHERE id > 20;
+
+-- ---------------------------------- a role that is shown masks
+SET ROLE regress_input_agent;
+SELECT id, card, acct, pers FROM pay WHERE id < 3 ORDER BY id;
+UPDATE pay SET card = '•••1881' WHERE id = 2;
+UPDATE pay SET pers = 'Z•••' WHERE id = 2;
+INSERT INTO pay(id, card, pers) VALUES (7, '4000000000000036', 'Ann Lee') RETURNING id, card, pers;
+-- A role that is shown tokens, since it may see no more.
+SET ROLE regress_input_nobody;
+SELECT card = :'token' AS same FROM pay WHERE id = 1;
+UPDATE pay SET card = :'token' WHERE id = 1;
+SET redoubt.input = 'plain';
+\set VERBOSITY terse
+UPDATE pay SET card = :'token' WHERE id = 1;
+\set VERBOSITY default
+SELECT id FROM pay WHERE card = '4111111111111111'::text;
+RESET redoubt.input;
+-- Where a limit leaves a reader with less, it leaves no token that would be written back as a value.
+RESET ROLE;
+SELECT redoubt.set_limit('regress_input_lead', 'fin.card', 'reveal', 1, '1 hour', on_excess => 'degrade') IS NULL AS failed;
+SET SESSION AUTHORIZATION regress_input_lead;
+SET redoubt.reveal = 'auto';
+SELECT id, card FROM pay WHERE id = 1;
+\set VERBOSITY sqlstate
+SELECT id, card FROM pay WHERE id = 2;
+\set VERBOSITY default
+RESET SESSION AUTHORIZATION;
+
+-- ---------------------------------- vaulted types
+SET ROLE regress_input_lead;
+SET redoubt.reveal = 'auto';
+CREATE TABLE pg_temp.vaulted (a vacct);
+INSERT INTO pg_temp.vaulted VALUES ('4711000815');
+INSERT INTO pg_temp.vaulted VALUES ('4711000815'::text);
+SELECT a, a::text <> '4711000815' AS sealed FROM pg_temp.vaulted;
+SELECT count(*) FILTER (WHERE a = '4711000815'::text) AS found, count(*) FILTER (WHERE a = '4711000816'::text) AS other,
+  count(*) FILTER (WHERE a <> '4711000816'::text) AS differs FROM pg_temp.vaulted;
+DROP TABLE pg_temp.vaulted;
+-- One without a format is looked up by its value as well, without making a token.
+CREATE TABLE pg_temp.visit (p patient UNIQUE, note text);
+INSERT INTO pg_temp.visit VALUES ('Mary Smith'::text, 'Mary Smith');
+SET enable_seqscan = off;
+EXPLAIN (COSTS off) SELECT note FROM pg_temp.visit WHERE p = 'Mary Smith'::varchar;
+RESET enable_seqscan;
+SELECT count(*) FILTER (WHERE p = 'Mary Smith'::text) AS found, count(*) FILTER (WHERE 'Mary Smith'::varchar = p) AS commuted,
+  count(*) FILTER (WHERE p = note) AS joined, count(*) FILTER (WHERE p = token(p)) AS by_token, count(*) FILTER (WHERE p = ANY ('{Mary Smith,Ann Lee}'::text[])) AS "any",
+  count(*) FILTER (WHERE p = 'Ann Lee'::text) AS other, count(*) FILTER (WHERE p <> 'Ann Lee'::text) AS differs, count(*) FILTER (WHERE NOT p = 'Ann Lee'::text) AS "not" FROM pg_temp.visit;
+DROP TABLE pg_temp.visit;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION vacct(text), patient(text) TO CURRENT_USER;
+SELECT redoubt.forget_value('vacct', '4711000815'), redoubt.forget_value('patient', 'Mary Smith'), redoubt.forget_value('patient', 'Ann Lee');
+RESET redoubt.reveal;
+
+SET client_min_messages = warning;
+SELECT redoubt.drop_limit('regress_input_lead', 'fin.card', 'reveal', '1 hour') IS NULL AS failed;
+DROP TABLE pg_temp.list, pay;
+RESET search_path;
+SELECT redoubt.drop_token_type(t) IS NULL AS failed FROM (VALUES ('fin.card'::regtype), ('fin.acct'), ('fin.pers'), ('fin.vacct'), ('fin.patient')) AS v(t);
+DROP SCHEMA fin CASCADE;
+DROP OWNED BY regress_input_owner, regress_input_lead, regress_input_agent, regress_input_app, regress_input_nobody;
+DROP ROLE regress_input_owner, regress_input_lead, regress_input_agent, regress_input_app, regress_input_nobody;

@@ -1,0 +1,123 @@
+// fpe_input.cpp - see fpe_input.h.
+//
+// Covered by sql/fpe_input.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/delivery.h"
+#include "pg/base/settings.h"
+#include "pg/reveal/gate.h"
+#include "pg/tokens/fpe_input.h"
+
+namespace redoubt::pg {
+namespace {
+
+constinit List *warned = nullptr;  // OIDs of types
+
+bool reads_values(const TokenType *type) {
+  switch (static_cast<Reveal>(setting_reveal)) {
+    case Reveal::token:
+      return false;
+    case Reveal::automatic:
+      return gate_allows_implicit(type, Privilege::reveal) || gate_allows_implicit(type, Privilege::masked);
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+void fpe_warn_token(const TokenType *type) {
+  if (static_cast<Input>(setting_input) != Input::automatic || delivery_takes_tokens() ||
+      list_member_oid(warned, type->type))
+    return;
+  const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+  warned = lappend_oid(warned, type->type);
+  MemoryContextSwitchTo(caller);
+  ereport(WARNING, (errmsg("what is written as %s is taken for a token, and stored as it is", type->name),
+                    errhint("SET redoubt.input = 'plain' where values are written, or 'token' where tokens are.")));
+}
+
+bool fpe_input_is_value(const TokenType *type) {
+  if (delivery_takes_tokens()) return false;
+  switch (static_cast<Input>(setting_input)) {
+    case Input::token:
+      return false;
+    case Input::plain:
+      return true;
+    default:
+      return reads_values(type);
+  }
+}
+
+namespace {
+
+const Node *argument_of(FunctionCallInfo fcinfo) {
+  const auto *call = reinterpret_cast<const FuncExpr *>(fcinfo->flinfo->fn_expr);
+  return call != nullptr && IsA(call, FuncExpr) && call->args != NIL ? static_cast<const Node *>(linitial(call->args))
+                                                                     : nullptr;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Is there a token of the type in an expression, as a text; or might one be in what it does not show?
+static bool fpe_input_token_in(Node *node, void *type) {
+  if (node == nullptr) return false;
+  if (IsA(node, CaseTestExpr)) return true;
+  if (IsA(node, RelabelType) &&
+      getBaseType(exprType(reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg))) ==
+          *static_cast<Oid *>(type))
+    return true;
+  return expression_tree_walker(node, redoubt::pg::tree_walker(fpe_input_token_in), type);
+}
+}
+
+namespace redoubt::pg {
+
+bool fpe_argument_is_token(FunctionCallInfo fcinfo, Oid type) {
+  const Node *argument = argument_of(fcinfo);
+  if (argument == nullptr) return false;
+  while (IsA(argument, RelabelType)) {
+    argument = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(argument)->arg);
+    if (getBaseType(exprType(argument)) == type) return true;
+  }
+  return false;
+}
+
+bool fpe_argument_is_own(FunctionCallInfo fcinfo) {
+  const Node *argument = argument_of(fcinfo);
+  return argument != nullptr && IsA(argument, FuncExpr) &&
+         catalog_library_symbol(reinterpret_cast<const FuncExpr *>(argument)->funcid) != nullptr;
+}
+
+void fpe_require_token_input(FunctionCallInfo fcinfo, const TokenType *type) {
+  if (type->format == nullptr) return;
+  if (fpe_argument_is_token(fcinfo, type->type)) fpe_refuse_again(type);
+  if (fpe_input_is_value(type))
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("what this session writes as %s are values, not tokens", type->name),
+                    errhint("Write the value as it is.  For the token as a text: SET redoubt.input = 'token'."),
+                    errhidestmt(true)));
+}
+
+void fpe_refuse_hidden(FunctionCallInfo fcinfo, const TokenType *type) {
+  Oid sought = type->type;
+  if (!fpe_input_token_in(const_cast<Node *>(argument_of(fcinfo)), &sought)) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("a text made of a token of type %s would be taken for a value", type->name),
+                  errdetail("As a text, a column of the type is its token; what this session writes are values."),
+                  errhint("SET redoubt.input = 'token' where tokens are written, or write out %s(value).", type->name),
+                  errhidestmt(true)));
+}
+
+void fpe_refuse_again(const TokenType *type) {
+  ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                  errmsg("a token of type %s would be tokenized again", type->name),
+                  errhint("The column holds tokens already."), errhidestmt(true)));
+  pg_unreachable();
+}
+
+}  // namespace redoubt::pg
