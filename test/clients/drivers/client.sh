@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# client.sh - one support application through eleven drivers of seven languages, none of which knows Redoubt.
+# client.sh - one support application through thirteen drivers and object mappers of seven languages, none of which knows Redoubt.
 #
 # The application asks what is in operations.tsv, and what each driver has of its own: batches, COPY, cursors, arrays.
 # A program of this folder runs it through one driver and prints a line for each operation.  It runs on two copies of one
@@ -8,7 +8,7 @@
 # docs/applications.md has a recipe for a driver, a block of code marked with its name, the program runs once more with it.
 # Needs ../shared.sh.
 
-readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified node dbd_pg pdo pdo_emulated ruby_pg pgx psqlodbc)
+readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified node typeorm dbd_pg pdo pdo_emulated ruby_pg activerecord pgx psqlodbc)
 
 # driver_is NAME: sets what a driver needs: packages, a command that fails where they are missing, and the one that runs it.
 driver_is() {
@@ -29,9 +29,9 @@ driver_is() {
       command=(java -cp "$jars" Support test/clients/drivers/operations.tsv)
       [[ $1 == jdbc ]] || command=(env SUPPORT_STRINGTYPE=unspecified "${command[@]}")
       ;;
-    node)
+    node | typeorm)
       packages=(nodejs npm) present=(driver_node)
-      command=(env "NODE_PATH=$WORKSPACE/drivers/node/node_modules" node test/clients/drivers/node.js)
+      command=(env "NODE_PATH=$WORKSPACE/npm/node_modules" node "test/clients/drivers/$1.js")
       ;;
     dbd_pg) packages=(libdbd-pg-perl) present=(perl -MDBD::Pg -e 1) command=(perl test/clients/drivers/dbd_pg.pl) ;;
     pdo | pdo_emulated)
@@ -39,6 +39,10 @@ driver_is() {
       command=(php test/clients/drivers/support.php "${1#pdo_}")
       ;;
     ruby_pg) packages=(ruby ruby-pg) present=(ruby -e 'require "pg"') command=(ruby test/clients/drivers/support.rb) ;;
+    activerecord)
+      packages=(ruby ruby-pg ruby-activerecord) present=(ruby -e 'require "active_record"; require "pg"')
+      command=(ruby test/clients/drivers/activerecord.rb)
+      ;;
     pgx)
       packages=(golang-go golang-github-jackc-pgx-v4-dev) present=(driver_go)
       command=("$WORKSPACE/drivers/pgx/support" test/clients/drivers/operations.tsv)
@@ -52,12 +56,12 @@ driver_java() {
     as_user javac -cp "$1" -d "$WORKSPACE/drivers/jdbc" test/clients/drivers/Support.java
 }
 
-# driver_node: node-postgres from npm, into the workspace, as the caller is set up for npm.
+# driver_node: node-postgres and TypeORM from npm, into the workspace, as the caller is set up for npm.
 driver_node() {
-  local folder=$WORKSPACE/drivers/node
+  local folder=$WORKSPACE/npm
   command -v npm >/dev/null || return
-  [[ ! -e $folder/node_modules/pg-copy-streams ]] || return 0
-  mkdir -p "$folder" && npm install --prefix "$folder" --no-audit --no-fund pg@8 pg-cursor@2 pg-copy-streams@7 &&
+  [[ ! -e $folder/node_modules/typeorm ]] || return 0
+  mkdir -p "$folder" && npm install --prefix "$folder" --no-audit --no-fund pg@8 pg-cursor@2 pg-copy-streams@7 typeorm@0.3 &&
     chmod -R a+rX "$folder"
 }
 
@@ -102,13 +106,13 @@ driver_test() {
     counts_add "$1" 0 1 0
     return
   fi
-  client_judge "$1" perl test/clients/compare.pl --known "$known" "*,$1,$1:bare" "$results.text" "$results.tokens"
+  client_judge "$1" perl test/clients/compare.pl --known "$known" "$1,$1:bare" "$results.text" "$results.tokens"
   driver_recipe "$1" "$results.recipe" || return 0
   if ! driver_run "$1" tokens "$results.recipe"; then
     counts_add "$1, with its recipe" 0 1 0
     return
   fi
-  client_judge "$1, with its recipe" perl test/clients/compare.pl --known "$known" "*,$1" "$results.text" "$results.tokens.recipe"
+  client_judge "$1, with its recipe" perl test/clients/compare.pl --known "$known" "$1" "$results.text" "$results.tokens.recipe"
 }
 
 # client_drivers: the tests.

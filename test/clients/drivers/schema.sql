@@ -6,7 +6,7 @@ CREATE TABLE customer (
     phone text,
     aliases text[],
     notes text,
-    changed int NOT NULL DEFAULT 0
+    edits int NOT NULL DEFAULT 0
 );
 CREATE INDEX ON customer (lower(email));
 CREATE TABLE ticket (

@@ -20,7 +20,7 @@ class Customer(Base):
     phone = sa.Column(sa.Text)
     aliases = sa.Column(ARRAY(sa.Text))
     notes = sa.Column(sa.Text)
-    changed = sa.Column(sa.Integer, default=0)
+    edits = sa.Column(sa.Integer, default=0)
 
     def __str__(self):
         return f'{self.id} {self.email} {self.name} {self.phone} {self.aliases}'
