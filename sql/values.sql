@@ -132,6 +132,15 @@ INSERT INTO regress_values.others VALUES (3, NULL, ''::text);
 RESET ROLE;
 SELECT operation, charged FROM redoubt.usage WHERE role = 'regress_values_clerk'::regrole AND operation = 'tokenize';
 
+-- Addresses that are equal in either case, and in all spellings of a domain; what was typed comes back.
+SELECT redoubt.create_token_type('regress_values.folded', "normalize" => 'email(case=folded)', mask => 'email');
+GRANT EXECUTE ON FUNCTION regress_values.folded(text), redoubt.detokenize(regress_values.folded), redoubt.mask(regress_values.folded) TO CURRENT_USER;
+SELECT count(DISTINCT f::regress_values.folded) AS one, string_agg(redoubt.detokenize(f::regress_values.folded), ' ' ORDER BY n) AS typed, min(redoubt.mask(f::regress_values.folded)) AS mask
+FROM (VALUES (1, 'Jo@Müller.example'), (2, 'JO@xn--mller-kva.EXAMPLE'), (3, 'jo@MÜLLER。example')) AS v(n, f);
+SELECT 'STRASSE@x.de'::regress_values.folded = 'straße@X.de'::regress_values.folded AS full_folding, 'ΣΊΣΥΦΟΣ@x.gr'::regress_values.folded = 'σίσυφος@x.gr'::regress_values.folded AS sigma,
+  'a@x.de'::regress_values.folded = 'b@x.de'::regress_values.folded AS other;
+SELECT redoubt.drop_token_type('regress_values.folded');
+
 -- ----------------------------------------------------------------- ends
 RESET search_path;
 SET client_min_messages = warning;

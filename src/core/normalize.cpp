@@ -3,6 +3,7 @@
 #include "core/normalize.h"
 
 #include "core/email.h"
+#include "core/email_fold.h"
 #include "core/phone.h"
 #include "core/phone_countries.h"
 #include "core/unicode_text.h"
@@ -53,6 +54,34 @@ Refusal case_normalize(std::string &text, char first, int distance, NfcFunction 
   return {};
 }
 
+// Folds an address, and composes it.
+Refusal fold_and_compose(std::string &address, NfcFunction nfc) {
+  email_fold(address);
+  if (is_below_combining(address)) return {};
+  std::string composed;
+  if (!nfc(address, composed) || !check_text(composed).ok())
+    return {Status::unsupported, 0, "normalization form C not available", true};
+  address.swap(composed);
+  return {};
+}
+
+// email_normalize_folded: a label that was decoded must neither bring in what is refused elsewhere, nor become one that
+// is decoded again.
+Refusal email_normalize_folded(std::string &text, NfcFunction nfc) {
+  Refusal refusal = email_normalize(text);
+  const bool plain = is_ascii(text);
+  if (refusal.ok()) refusal = fold_and_compose(text, nfc);
+  if (!refusal.ok()) return refusal;
+  if (plain && is_ascii(text)) return {};
+  std::string again = text;
+  refusal = fold_and_compose(again, nfc);
+  if (refusal.ok() && again != text) refusal = {Status::refused, 0, "domain with more than one reading"};
+  EmailParts parts;
+  if (refusal.ok()) refusal = email_split(text, parts);
+  refusal.position = 0;  // of what was typed
+  return refusal;
+}
+
 // name_normalize folds in place: the folded text is never the longer one.
 Refusal name_normalize(std::string &text) noexcept {
   std::size_t end = 0;
@@ -95,6 +124,8 @@ Refusal run(const NormalizeSpec &spec, NfcFunction nfc, std::string &text) {
       return case_normalize(text, 'A', 'a' - 'A', nfc);
     case NormalizeKind::email:
       return email_normalize(text);
+    case NormalizeKind::email_folded:
+      return email_normalize_folded(text, nfc);
     case NormalizeKind::phone:
       return phone_normalize(spec.phone_country, text);
     case NormalizeKind::name:
@@ -111,6 +142,7 @@ Result<NormalizeSpec> normalize_parse(std::string_view spec) noexcept {
   if (spec == "upper") return NormalizeSpec{NormalizeKind::upper};
   if (spec == "lower") return NormalizeSpec{NormalizeKind::lower};
   if (spec == "email") return NormalizeSpec{NormalizeKind::email};
+  if (spec == "email(case=folded)") return NormalizeSpec{NormalizeKind::email_folded};
   if (spec == "name") return NormalizeSpec{NormalizeKind::name};
   if (spec.size() == 9 && spec.starts_with("phone(") && spec.ends_with(')')) {
     const Result<std::uint8_t> country = phone_country_find(spec.substr(6, 2));

@@ -20,13 +20,14 @@
 namespace redoubt {
 
 enum class NormalizeKind : std::uint8_t {
-  none,   // kept byte for byte
-  trim,   // NFC, white space at both ends removed
-  upper,  // trim, and a-z become A-Z; no other letter changes, so the result is the same under every locale
-  lower,  // trim, and A-Z become a-z; likewise
-  email,  // see email.h
-  phone,  // see phone.h
-  name,   // NFC, trim, each run of inner white space becomes one U+0020
+  none,          // kept byte for byte
+  trim,          // NFC, white space at both ends removed
+  upper,         // trim, and a-z become A-Z; no other letter changes, so the result is the same under every locale
+  lower,         // trim, and A-Z become a-z; likewise
+  email,         // see email.h
+  email_folded,  // see email_fold.h
+  phone,         // see phone.h
+  name,          // NFC, trim, each run of inner white space becomes one U+0020
 };
 
 // NormalizeSpec is a parsed normaliser: plain data, to be cached and copied freely.
@@ -40,7 +41,7 @@ struct NormalizeSpec {
 // hence an argument.
 using NfcFunction = bool (*)(std::string_view utf8, std::string &out);
 
-// normalize_parse reads "none", "trim", "upper", "lower", "email", "name" or "phone(XX)",
+// normalize_parse reads "none", "trim", "upper", "lower", "email", "email(case=folded)", "name" or "phone(XX)",
 // XX being an ISO 3166-1 alpha-2 country of phone_countries.h, in either case of letters.
 // Anything else: Status::invalid_argument.
 Result<NormalizeSpec> normalize_parse(std::string_view spec) noexcept;
