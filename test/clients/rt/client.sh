@@ -6,9 +6,9 @@
 #   rt_labelled          SECURITY LABELs on address, real name and four phones
 #   rt_tokens            columns of token types, RT's role granted plaintext
 #   rt_masked            the same, RT's role granted to search and to see masked values (--masked only)
-# On each the same operations run: operations.pl through RT's API, then requests.pl through its web pages.  compare.pl then
+# On each the same operations run: operations.pl through RT's API, then requests.pl through its web pages.  ../compare.pl then
 # compares their results with those of rt_plain.  RT's files are in WORKSPACE/rt.
-# Needs all files of test/lib.
+# Needs ../shared.sh.
 
 readonly RT_PACKAGES=(request-tracker5 rt5-standalone rt5-db-postgresql rt5-clients dbconfig-no-thanks)
 
@@ -18,29 +18,15 @@ rt_present() {
     perl -MDBD::Pg -MHTTP::Cookies -MPlack::Test -e 1 2>/dev/null
 }
 
-# installed PACKAGE...: is one of them?
-installed() { dpkg-query -W -f '${Status}\n' "$@" 2>/dev/null | grep -q ' installed$'; }
-
-# rt_install: RT from Debian, in a subshell.  No package may ask, touch a database, start a service or drive out another.
-rt_install() (
-  policy=/usr/sbin/policy-rc.d
-  packages=("${RT_PACKAGES[@]}")
-  if installed dbconfig-pgsql dbconfig-mysql dbconfig-sqlite3; then
-    echo 'dbconfig-common is set up to make databases: install request-tracker5 by hand'
-    exit 1
-  fi
-  [[ -x /usr/sbin/sendmail ]] || packages+=(msmtp-mta)
-  if [[ ! -e $policy ]]; then
-    trap 'as_root rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-  fi
-  apt_get update && apt_get install -y --no-install-recommends "${packages[@]}"
-)
-
-# rt_ensure: installs RT where it is missing, or fails.
+# rt_ensure: installs RT from Debian where it is missing, or fails.  No package may touch a database or drive out another.
 rt_ensure() {
-  rt_present || { command -v apt-get >/dev/null && rt_install && rt_present; }
+  local packages=("${RT_PACKAGES[@]}")
+  [[ -x /usr/sbin/sendmail ]] || packages+=(msmtp-mta)
+  if ! rt_present && installed dbconfig-pgsql dbconfig-mysql dbconfig-sqlite3; then
+    echo 'dbconfig-common is set up to make databases: install request-tracker5 by hand'
+    return 1
+  fi
+  client_ensure rt_present -- "${packages[@]}"
 }
 
 # rt_perl DATABASE COMMAND...: a program of RT's or of this folder on that database.
@@ -52,36 +38,26 @@ rt_perl() {
     PERL_HASH_SEED=0 TZ=UTC LC_ALL=C.UTF-8 timeout --kill-after=15 $((900 * PATIENCE)) perl "$@"
 }
 
-rt_psql() {
-  local database=$1
-  shift
-  as_user "$PG_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$database" "$@"
-}
-
 # rt_fill: makes rt_base by RT's own program, and fills it.  Pages order tickets by time, which has to be another for each.
 rt_fill() {
   local apart="UPDATE tickets SET created = created - (1000 - id) * interval '1 minute', lastupdated = created"
-  as_user rm -rf "$WORKSPACE/rt" && as_user mkdir -m 700 "$WORKSPACE/rt" || return
+  client_folder rt || return
   if [[ -n $DATA ]]; then
     as_user tee "$WORKSPACE/rt/tickets.csv" <"$DATA" >/dev/null
   else
     as_user perl test/clients/rt/tickets.pl >"$WORKSPACE/rt/tickets.csv"
   fi || return
-  rt_psql postgres -c 'CREATE ROLE rt_user LOGIN' || return
+  client_psql postgres -c 'CREATE ROLE rt_user LOGIN' || return
   rt_perl rt_base /usr/sbin/rt-setup-database-5 --action init --dba postgres --dba-password unused &&
-    rt_perl rt_base test/clients/rt/load.pl && rt_psql rt_base -c "$apart" -c 'VACUUM ANALYZE'
+    rt_perl rt_base test/clients/rt/load.pl && client_psql rt_base -c "$apart" -c 'VACUUM ANALYZE'
 }
 
-# rt_copies: the variants, as copies of rt_base.
+# rt_copies VARIANT...: the variants, as copies of rt_base.
 rt_copies() {
-  local copy copies=(rt_plain rt_again rt_labelled rt_tokens)
-  [[ -z $WITH_MASKED ]] || copies+=(rt_masked)
-  for copy in "${copies[@]}"; do
-    as_user "$PG_BIN/createdb" --template=rt_base "$copy" || return
-  done
-  rt_psql rt_labelled -f test/clients/rt/labels.sql &&
-    rt_psql rt_tokens -v rights=detokenize,mask,search -f test/clients/rt/tokens.sql || return
-  [[ -z $WITH_MASKED ]] || rt_psql rt_masked -v rights=mask,search -f test/clients/rt/tokens.sql
+  local types=email_token,name_token,phone_token tokens=test/clients/rt/tokens.sql
+  client_copies rt_base "$@" && client_psql rt_labelled -f test/clients/rt/labels.sql &&
+    client_protect rt_tokens detokenize,mask,search rt_user "$types" "$tokens" || return
+  [[ -z $WITH_MASKED ]] || client_protect rt_masked mask,search rt_user "$types" "$tokens"
 }
 
 # rt_run DATABASE: all operations on it.
@@ -96,16 +72,6 @@ rt_run() {
   done
 }
 
-# rt_judge NAME PROGRAM ARGUMENT...: counts what a program of this folder says of results, and shows what failed.
-rt_judge() {
-  local name=$1 program=$2 said=$WORKSPACE/logs/rt_judge.log status=0
-  shift 2
-  as_user perl "test/clients/rt/$program" "$@" >"$said" 2>&1 || status=$?
-  grep -v -E '^[0-9]+ passed, ' "$said" | sed 's/^/    /' || true
-  # shellcheck disable=SC2046  # three numbers, three words
-  counts_judge "$name" "$status" $(count_kat "$said") || true
-}
-
 # client_rt: the tests.
 client_rt() {
   heading 'Request Tracker 5'
@@ -115,7 +81,7 @@ client_rt() {
     return
   fi
   [[ -z $WITH_MASKED ]] || variants+=(rt_masked)
-  if ! { rt_fill && rt_copies; } >"$log" 2>&1; then
+  if ! { rt_fill && rt_copies "${variants[@]}"; } >"$log" 2>&1; then
     show_tail 40 "$log"
     counts_add 'databases of RT' 0 1 0
     return
@@ -125,11 +91,11 @@ client_rt() {
     rt_run "$variant" || { counts_add "$variant" 0 1 0; return; }
   done
   for variant in rt_again rt_labelled rt_tokens; do
-    rt_judge "$variant" compare.pl "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
+    client_judge "$variant" perl test/clients/compare.pl "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
   done
-  rt_judge 'charges of rt_labelled' charges.pl "$WORKSPACE/rt/rt_labelled"
+  client_judge 'charges of rt_labelled' perl test/clients/rt/charges.pl "$WORKSPACE/rt/rt_labelled"
   for variant in "${variants[@]:4}"; do
     heading "Request Tracker 5 on $variant, not counted"
-    as_user perl test/clients/rt/compare.pl --table "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
+    as_user perl test/clients/compare.pl --table "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
   done
 }

@@ -1,0 +1,134 @@
+# shellcheck shell=bash
+# client.sh - one support application through thirteen drivers and object mappers of seven languages, none of which knows Redoubt.
+#
+# The application asks what is in operations.tsv, and what each driver has of its own: batches, COPY, cursors, arrays.
+# A program of this folder runs it through one driver and prints a line for each operation.  It runs on two copies of one
+# database, on columns of text and of token types (schema.sql, tokens.sql), and each line has to be the same.
+# differences.tsv lists what is not, with the reason; such a line fails, too, where the difference is gone.  Where
+# docs/applications.md has a recipe for a driver, a block of code marked with its name, the program runs once more with it.
+# Needs ../shared.sh.
+
+readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified node typeorm dbd_pg pdo pdo_emulated ruby_pg activerecord pgx psqlodbc)
+
+# driver_is NAME: sets what a driver needs: packages, a command that fails where they are missing, and the one that runs it.
+driver_is() {
+  local jars=/usr/share/java/postgresql.jar:/usr/share/java/junixsocket-common.jar:$WORKSPACE/drivers/jdbc
+  packages=("python3-$1") present=(/usr/bin/python3 -c "import $1")
+  command=(/usr/bin/python3 "test/clients/drivers/${1}_client.py")
+  case $1 in
+    psycopg | psycopg2) command=(/usr/bin/python3 test/clients/drivers/dbapi.py "$1") ;;
+    sqlalchemy) packages+=(python3-psycopg2) present=(/usr/bin/python3 -c 'import sqlalchemy, psycopg2') ;;
+    asyncpg) ;;
+    psqlodbc)
+      packages=(python3-pyodbc odbc-postgresql)
+      present=(/usr/bin/python3 -c 'import pyodbc; assert "PostgreSQL Unicode" in pyodbc.drivers()')
+      command=(/usr/bin/python3 test/clients/drivers/dbapi.py pyodbc)
+      ;;
+    jdbc | jdbc_unspecified)
+      packages=(default-jdk-headless libpostgresql-jdbc-java libjunixsocket-java) present=(driver_java "$jars")
+      command=(java -cp "$jars" Support test/clients/drivers/operations.tsv)
+      [[ $1 == jdbc ]] || command=(env SUPPORT_STRINGTYPE=unspecified "${command[@]}")
+      ;;
+    node | typeorm)
+      packages=(nodejs npm) present=(driver_node)
+      command=(env "NODE_PATH=$WORKSPACE/npm/node_modules" node "test/clients/drivers/$1.js")
+      ;;
+    dbd_pg) packages=(libdbd-pg-perl) present=(perl -MDBD::Pg -e 1) command=(perl test/clients/drivers/dbd_pg.pl) ;;
+    pdo | pdo_emulated)
+      packages=(php-cli php-pgsql) present=(php -r 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);')
+      command=(php test/clients/drivers/support.php "${1#pdo_}")
+      ;;
+    ruby_pg) packages=(ruby ruby-pg) present=(ruby -e 'require "pg"') command=(ruby test/clients/drivers/support.rb) ;;
+    activerecord)
+      packages=(ruby ruby-pg ruby-activerecord) present=(ruby -e 'require "active_record"; require "pg"')
+      command=(ruby test/clients/drivers/activerecord.rb)
+      ;;
+    pgx)
+      packages=(golang-go golang-github-jackc-pgx-v4-dev) present=(driver_go)
+      command=("$WORKSPACE/drivers/pgx/support" test/clients/drivers/operations.tsv)
+      ;;
+  esac
+}
+
+# driver_java CLASSPATH: compiles the program.
+driver_java() {
+  command -v javac >/dev/null && [[ -e /usr/share/java/junixsocket-common.jar && -e /usr/share/java/postgresql.jar ]] &&
+    as_user javac -cp "$1" -d "$WORKSPACE/drivers/jdbc" test/clients/drivers/Support.java
+}
+
+# driver_node: node-postgres and TypeORM from npm, into the workspace, as the caller is set up for npm.
+driver_node() {
+  local folder=$WORKSPACE/npm
+  command -v npm >/dev/null || return
+  [[ ! -e $folder/node_modules/typeorm ]] || return 0
+  mkdir -p "$folder" && npm install --prefix "$folder" --no-audit --no-fund pg@8 pg-cursor@2 pg-copy-streams@7 typeorm@0.3 &&
+    chmod -R a+rX "$folder"
+}
+
+# driver_go: compiles the program, with its recipe, from the sources that Debian's package brings.
+driver_go() {
+  local folder=$WORKSPACE/drivers/pgx
+  command -v go >/dev/null && [[ -d /usr/share/gocode/src/github.com/jackc/pgx/v4 ]] &&
+    as_user mkdir -p "$folder" && as_user cp test/clients/drivers/support.go "$folder" && driver_recipe pgx "$folder/recipe.go" &&
+    as_user env GO111MODULE=off GOPATH=/usr/share/gocode "GOCACHE=$WORKSPACE/drivers/go" \
+      go build -o "$folder/support" "$folder/support.go" "$folder/recipe.go"
+}
+
+# driver_run NAME VARIANT RECIPE: the program on a new copy of the variant's database.
+driver_run() {
+  local database=drivers_copy recipe=${3:+REDOUBT_RECIPE=$3} log=$WORKSPACE/logs/drivers.log command=() packages present status=0
+  driver_is "$1"
+  client_copies "drivers_$2" "$database" || return
+  as_user env "PGDATABASE=$database" PGUSER=support_user ${recipe:+"$recipe"} PYTHONDONTWRITEBYTECODE=1 TZ=UTC \
+    timeout --kill-after=15 $((300 * PATIENCE)) "${command[@]}" 2>"$log" |
+    as_user tee "$WORKSPACE/drivers/$1.$2${3:+.recipe}.operations" >/dev/null || status=$?
+  as_user "$PG_BIN/dropdb" --force "$database"
+  ((status == 0)) || show_tail 20 "$log"
+  return "$status"
+}
+
+# driver_recipe NAME FILE: writes the block of docs/applications.md that is marked with the driver's name to FILE, or fails.
+driver_recipe() {
+  as_user sed -n "/^\`\`\`[a-z]* $1\$/,/^\`\`\`\$/{/^\`\`\`/!p}" docs/applications.md |
+    as_user tee "$2" | grep -q .
+}
+
+# driver_test NAME
+driver_test() {
+  local results=$WORKSPACE/drivers/$1 known=test/clients/drivers/differences.tsv packages present command
+  driver_is "$1"
+  if ! client_ensure "${present[@]}" -- "${packages[@]}" >"$WORKSPACE/logs/drivers.log" 2>&1; then
+    show_tail 10 "$WORKSPACE/logs/drivers.log"
+    counts_skip "$1" "${packages[*]} cannot be had"
+    return
+  fi
+  if ! { driver_run "$1" text '' && driver_run "$1" tokens ''; }; then
+    counts_add "$1" 0 1 0
+    return
+  fi
+  client_judge "$1" perl test/clients/compare.pl --known "$known" "$1,$1:bare" "$results.text" "$results.tokens"
+  driver_recipe "$1" "$results.recipe" || return 0
+  if ! driver_run "$1" tokens "$results.recipe"; then
+    counts_add "$1, with its recipe" 0 1 0
+    return
+  fi
+  client_judge "$1, with its recipe" perl test/clients/compare.pl --known "$known" "$1" "$results.text" "$results.tokens.recipe"
+}
+
+# client_drivers: the tests.
+client_drivers() {
+  heading Drivers
+  local log=$WORKSPACE/logs/drivers.log driver types=email_token,name_token,phone_token
+  if ! { client_folder drivers && as_user "$PG_BIN/createdb" drivers_text && client_psql drivers_text -f test/clients/drivers/schema.sql \
+    -c 'VACUUM ANALYZE' && client_copies drivers_text drivers_tokens &&
+    client_protect drivers_tokens detokenize,mask,search support_user "$types" test/clients/drivers/tokens.sql &&
+    client_psql postgres -c "ALTER ROLE support_user SET redoubt.reveal = 'auto'" \
+      -c "ALTER ROLE support_limited SET redoubt.reveal = 'auto'"; } >"$log" 2>&1; then
+    show_tail 40 "$log"
+    counts_add 'databases of the drivers' 0 1 0
+    return
+  fi
+  for driver in ${REDOUBT_DRIVERS:-"${DRIVERS[@]}"}; do
+    driver_test "$driver"
+  done
+}
