@@ -14,6 +14,7 @@
 extern "C" {
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_operator_d.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
@@ -74,6 +75,15 @@ bool table_column(const Query *query, const Var *column, Wanted *wanted) {
 
 bool is_usual_collation(Oid collation) { return collation == DEFAULT_COLLATION_OID || collation == C_COLLATION_OID; }
 
+// Does the database's upper() go letter by letter?  ICU's goes by language.
+bool upper_case_folds() {
+  HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool folds = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datlocprovider != COLLPROVIDER_ICU;
+  ReleaseSysCache(tuple);
+  return folds;
+}
+
 bool is_wanted(const OpExpr *condition, Wanted *wanted) {
   if (list_length(condition->args) != 2 || !is_usual_collation(condition->inputcollid)) return false;
   const auto *left = static_cast<const Node *>(linitial(condition->args));
@@ -93,6 +103,8 @@ bool is_wanted(const OpExpr *condition, Wanted *wanted) {
       break;
     case F_TEXTLIKE:
     case F_TEXTICLIKE:
+      // In upper case some languages lose accents, or have other letters.
+      if (fold == F_UPPER_TEXT && !upper_case_folds()) return false;
       wanted->as = Sought::pattern;
       break;
     case F_STARTS_WITH:

@@ -1,14 +1,16 @@
 // token_index.cpp - see token_index.h.
 //
-// Invariant: folded() has of a part of a text a part of what it has of the whole, and does not depend on case; so the
-// trigrams of what LIKE or ILIKE asks for are among those of each value that matches.
+// Invariant: folded() has of a part of a text a part of what it has of the whole, and the same of the text in lower
+// case under any locale; so the trigrams of what LIKE or ILIKE asks for are among those of each value that matches.
 // Frames here hold plain data only.
 // Covered by sql/search_index.sql.
 #include "pg/base/boundary.h"
 
+#include "core/email_fold.h"
 #include "core/token.h"
 #include "pg/audit/kek.h"
 #include "pg/base/catalog.h"
+#include "pg/base/plaintext.h"
 #include "pg/base/shared_memory.h"
 #include "pg/base/varlena_view.h"
 #include "pg/keys/keys.h"
@@ -54,15 +56,29 @@ std::string_view in_case(std::string_view text, bool upper) {
                : str_tolower(text.data(), text.size(), DEFAULT_COLLATION_OID);
 }
 
-// Without case: three times, as some letters have several forms, or several letters, in the other case.  A final sigma
-// is the one letter that depends on what is beside it.
+// Without case, in UTF-8: letter by letter, whatever is beside it and whatever the locale, so a part of a text folds to
+// a part of the folded text.  What locales make of I and of its dot is one: Turkish takes the dot away or gives it,
+// Lithuanian adds it.
 std::string_view folded(std::string_view text) {
-  const std::string_view lower = in_case(in_case(in_case(text, false), true), false);
-  if (GetDatabaseEncoding() != PG_UTF8) return lower;
-  auto *letter = const_cast<char *>(lower.data());  // its own memory
-  for (std::size_t i = 0; i + 1 < lower.size(); ++i)
-    if (letter[i] == '\xcf' && letter[i + 1] == '\x82') letter[i + 1] = '\x83';
-  return lower;
+  const char *utf8 = pg_server_to_any(text.data(), static_cast<int>(text.size()), PG_UTF8);
+  const std::string_view given(utf8, utf8 == text.data() ? text.size() : strlen(utf8));
+  auto *room = static_cast<char *>(palloc(3 * given.size() + 1));
+  std::size_t size = 0;
+  shield([&] {
+    std::string &out = plaintext_buffer(PlaintextStep::value, 3 * given.size() + 1);
+    out.clear();
+    fold_case(out, given);
+    for (std::size_t at = 0; at < out.size(); ++at) {
+      const bool dotless = out.compare(at, 2, "\xC4\xB1") == 0;  // U+0131
+      const bool dot = out.compare(at, 2, "\xCC\x87") == 0;      // U+0307
+      if (dotless) room[size++] = 'i';
+      if (dotless || dot)
+        ++at;
+      else
+        room[size++] = out[at];
+    }
+  });
+  return {room, size};
 }
 
 bytea *fingerprint(const TokenType *type, std::string_view text, bool upper) {
@@ -112,7 +128,7 @@ void add_trigrams(Trigrams *all, std::string_view part, bool begins, bool ends) 
   for (int at = 0; at < text.len;) {
     CHECK_FOR_INTERRUPTS();
     start = {start[1], start[2], at};
-    at = std::min(text.len, at + pg_mblen(text.data + at));
+    at = std::min(text.len, at + pg_utf_mblen(reinterpret_cast<unsigned char *>(text.data + at)));
     if (start[0] >= 0) add_trigram(all, {text.data + start[0], static_cast<std::size_t>(at - start[0])});
   }
   pfree(text.data);
