@@ -95,6 +95,31 @@ ALTER TABLE pay ALTER card TYPE card USING card(card::text);
 ALTER TABLE pay ALTER acct TYPE acct USING acct(acct::bigint);
 SET ROLE regress_input_lead;
 SELECT card::text = :'token' AS same FROM pay WHERE id = 1;
+-- What has come through a subquery, a CTE, a set operation or a view is a token still.
+CREATE TEMP VIEW seen AS SELECT id, card::text AS c FROM pay ORDER BY id LIMIT 2;
+INSERT INTO pay(id, card) SELECT id + 1000, c FROM (SELECT id, replace(card, '4', '4')::text AS c FROM pay ORDER BY id LIMIT 2) AS s;
+INSERT INTO pay(id, card) SELECT 30, max(card::text) FROM pay;
+INSERT INTO pay(id, card) SELECT 31, unnest(array_agg(card::text)) FROM pay;
+CREATE TEMP TABLE trip (way text, id int, card card, acct acct);
+INSERT INTO trip(way, id, card) SELECT 'order', id, c FROM (SELECT id, card::text AS c FROM pay ORDER BY id LIMIT 2) AS s;
+INSERT INTO trip(way, id, card) SELECT 'distinct', 1, c FROM (SELECT DISTINCT card::text AS c FROM pay WHERE id = 1) AS s;
+INSERT INTO trip(way, id, card) SELECT 'union', 1, card::text FROM pay WHERE id = 1 UNION SELECT 'union', 2, card::text FROM pay WHERE id = 2;
+INSERT INTO trip(way, id, card) SELECT 'group', 1, card::text FROM pay WHERE id = 1 GROUP BY card::text;
+WITH c AS MATERIALIZED (SELECT id, card::text AS c FROM pay WHERE id < 3) INSERT INTO trip(way, id, card) SELECT 'cte', id, c FROM c;
+INSERT INTO trip(way, id, card) SELECT 'view', id, c FROM seen;
+INSERT INTO trip(way, id, card) SELECT 'join', b.id, b.c FROM pay AS a JOIN (SELECT id, card::text AS c FROM pay OFFSET 0) AS b USING (id) WHERE a.id < 3;
+INSERT INTO trip(way, id, card) VALUES ('scalar', 1, (SELECT card::text FROM pay WHERE id = 1));
+INSERT INTO trip(way, id, acct) SELECT 'number', id, a FROM (SELECT id, acct::bigint AS a FROM pay ORDER BY id LIMIT 2) AS s;
+UPDATE trip SET card = s.c FROM (SELECT id, card::text AS c FROM pay ORDER BY id LIMIT 2) AS s WHERE s.id = trip.id AND way = 'order';
+MERGE INTO trip USING (SELECT id, card::text AS c FROM pay ORDER BY id LIMIT 1) AS s ON trip.id = s.id AND way = 'merge' WHEN NOT MATCHED THEN INSERT (way, id, card) VALUES ('merge', s.id, s.c);
+SELECT way, count(*), count(*) FILTER (WHERE t.card = p.card OR t.acct = p.acct) AS same FROM trip AS t JOIN pay AS p USING (id) GROUP BY way ORDER BY way;
+SELECT (SELECT count(*) FROM pay AS a JOIN (SELECT card::text AS c FROM pay OFFSET 0) AS b ON a.card = b.c) AS "join", (SELECT count(*) FROM pay WHERE card IN (SELECT card::text FROM pay)) AS "in",
+  (SELECT count(*) FROM pay WHERE card = ANY (SELECT card::text FROM pay OFFSET 0)) AS "any", (SELECT count(*) FROM pay AS a JOIN seen AS b ON b.c = a.card) AS view,
+  (SELECT count(*) FROM pay WHERE card <> (SELECT card::text FROM pay WHERE id = 1)) AS differ, (SELECT count(*) FROM pay WHERE card IN ('4111111111111111', '4012888888881881')) AS "values";
+SELECT count(*) FROM pay WHERE card = ANY (ARRAY(SELECT card::text FROM pay));
+SELECT count(*) FROM pay WHERE card = ANY (SELECT max(card::text) FROM pay GROUP BY id);
+DROP TABLE trip;
+DROP VIEW seen;
 -- What is made of a token's text is neither.
 UPDATE pay SET card = replace(card, ' ', '') WHERE id = 1;
 UPDATE pay SET acct = acct + 1 WHERE id = 1;

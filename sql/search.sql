@@ -186,10 +186,23 @@ INSERT INTO sink VALUES ('subquery', (SELECT email FROM customer WHERE id = 2));
 UPDATE customer SET note = email WHERE id = 2;
 SELECT what, value LIKE 'tok\_%' AS token FROM sink UNION ALL SELECT 'update', note LIKE 'tok\_%' FROM customer WHERE id = 2
 UNION ALL SELECT 'into', bool_and(e LIKE 'tok\_%') FROM loot;
--- Back into a column of its type it may go.
+-- A token beside other text is neither.
+UPDATE customer SET note = 'to: ' || email WHERE id = 2;
+INSERT INTO sink SELECT 'beside', 'to: ' || email FROM customer WHERE id = 2;
+-- One type's token is none of another's.
+UPDATE customer SET name = email WHERE id = 2;
+INSERT INTO customer(id, name) SELECT 92, email FROM customer WHERE id = 2;
+-- Back into a column of its type it may go, as a value.
 BEGIN;
 UPDATE customer SET name = upper(name) WHERE id = 3 RETURNING name;
+INSERT INTO customer(id, email) SELECT 90, 'copy.of.' || email FROM customer WHERE id = 4;
+UPDATE customer SET name = CASE WHEN name LIKE 'Name%' THEN 'someone' ELSE name END WHERE id IN (5, 6);
+UPDATE customer SET name = CASE WHEN name = 'someone' THEN 'no one'::text ELSE name END WHERE id = 6;
+INSERT INTO customer(id, email, name) VALUES (91, 'User8@Example.com', 'again') ON CONFLICT (email) DO UPDATE SET name = customer.name || ' ' || excluded.name;
+SELECT id, email, name FROM customer WHERE id IN (5, 6, 8, 90) ORDER BY id;
 ROLLBACK;
+-- concat() and its like, in a condition.
+SELECT id FROM customer WHERE concat(name, ' <', email, '>') LIKE 'Name 8 <%8@%' OR concat_ws('/', name, id, email) = 'Name 9/9/user9@Example.com' OR format('%s %s', id, email) = '10 User10@Example.com' ORDER BY id;
 DO $$
 DECLARE
   r customer%ROWTYPE;

@@ -220,7 +220,33 @@ SET enable_seqscan = off;
 SELECT id FROM si.users WHERE lower(email) = 'user11@example.com';
 SELECT id FROM si.users WHERE lower(email) = 'nobody@example.com';
 SELECT id FROM si.users WHERE email ILIKE '%nobody%';
--- Fingerprints tell which values are equal, as tokens do.
+-- In a query a fingerprint is a value that was opened: it tells which are equal but for case.
+SELECT count(DISTINCT redoubt.lower_fingerprint(email)) FROM si.users;
+SELECT a.id FROM si.users AS a JOIN si.users AS b ON redoubt.lower_fingerprint(a.email) = redoubt.lower_fingerprint(b.email) WHERE b.id = 8;
+SELECT count(*) FROM si.users;
+SET SESSION AUTHORIZATION regress_index_search;
+SELECT redoubt.lower_fingerprint(email) FROM si.users;
+-- Also from an index that has the column beside it.
+RESET SESSION AUTHORIZATION;
+CREATE INDEX users_beside ON si.users (redoubt.lower_fingerprint(email), email);
+VACUUM si.users;
+SET SESSION AUTHORIZATION regress_index_search;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS off) SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE redoubt.lower_fingerprint(email) > '\x';
+SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE redoubt.lower_fingerprint(email) > '\x';
+SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE email = 'user8@example.com';
+SELECT count(*) FROM si.users WHERE email IS NOT NULL;
+RESET SESSION AUTHORIZATION;
+DROP INDEX si.users_beside;
+SET SESSION AUTHORIZATION regress_index_search;
+RESET enable_bitmapscan;
+SELECT count(DISTINCT redoubt.lower_fingerprint(email)) FROM si.users;
+SELECT id FROM si.users WHERE redoubt.lower_fingerprint(email) = redoubt.lower_fingerprint('USER8@example.com'::redoubt.email_token);
+SELECT id FROM si.users ORDER BY redoubt.upper_fingerprint(email) LIMIT 1;
+CREATE TABLE pg_temp.held (email redoubt.email_token, f bytea GENERATED ALWAYS AS (redoubt.lower_fingerprint(email)) STORED);
+CREATE TABLE pg_temp.held (email redoubt.email_token, CHECK (redoubt.lower_fingerprint(email) <> '\x'));
+SET SESSION AUTHORIZATION regress_index_lead;
 SELECT count(DISTINCT redoubt.lower_fingerprint(email)) FROM si.users WHERE id IN (7, 8, 100);
 RESET SESSION AUTHORIZATION;
 DROP INDEX si.users_lower, si.users_lower_idx;

@@ -98,6 +98,10 @@ static void redoubt_assign_reveal(int value, void *extra) {
   constexpr int kToken = static_cast<int>(Reveal::token);
   if (setting_order_matters && (value == kToken) != (setting_reveal == kToken)) ResetPlanCache();
 }
+static void redoubt_assign_input(int value, void *) {
+  using namespace redoubt::pg;
+  if (setting_order_matters && value != setting_input) ResetPlanCache();
+}
 static void redoubt_assign_token_order(bool value, void *) {
   using namespace redoubt::pg;
   if (setting_order_matters && value != setting_token_order) ResetPlanCache();
@@ -115,8 +119,8 @@ void settings_define() {
                            shielded<redoubt_check_reveal>, shielded<redoubt_assign_reveal, WARNING>, nullptr);
   DefineCustomEnumVariable("redoubt.input", "What is written into columns of format-preserving token types.",
                            "token, plain, or auto: what redoubt.reveal shows the current role of them.", &setting_input,
-                           static_cast<int>(Input::automatic), kInputOptions, PGC_USERSET, GUC_REPORT, nullptr, nullptr,
-                           nullptr);
+                           static_cast<int>(Input::automatic), kInputOptions, PGC_USERSET, GUC_REPORT, nullptr,
+                           shielded<redoubt_assign_input, WARNING>, nullptr);
   DefineCustomBoolVariable("redoubt.token_order", "Sorts and compares by token rather than by value.", nullptr,
                            &setting_token_order, false, PGC_USERSET, GUC_REPORT, nullptr,
                            shielded<redoubt_assign_token_order, WARNING>, nullptr);

@@ -138,7 +138,9 @@ List *indexes_of_text(Oid relid, const Bitmapset *columns) {
     bool any = false;
     for (int column = -1; (column = bms_next_member(columns, column)) >= 0;)
       any |= indexes_text(index, static_cast<AttrNumber>(column + FirstLowInvalidHeapAttributeNumber));
-    if (any && !index->rd_rel->relispartition) found = lappend_oid(found, lfirst_oid(cell));
+    // Of a constraint PostgreSQL says itself what is in the way.
+    if (any && !index->rd_rel->relispartition && !OidIsValid(get_index_constraint(lfirst_oid(cell))))
+      found = lappend_oid(found, lfirst_oid(cell));
     index_close(index, NoLock);
   }
   relation_close(table, NoLock);

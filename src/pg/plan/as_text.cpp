@@ -9,6 +9,7 @@
 #include "pg/base/settings.h"
 #include "pg/plan/as_text.h"
 #include "pg/plan/by_index.h"
+#include "pg/plan/token_texts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/types/token_type.h"
@@ -49,17 +50,20 @@ Expr *open_value(Expr *token) {
       makeFuncExpr(function, TEXTOID, list_make1(token), DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
 }
 
-void show_outputs(const List *targets);
-Expr *as_shown(Expr *expression);
+// Where a text leaves a query, or is written: there no token is put together with other text, which would be neither.
+enum class Goes { out, into_column };
 
-void all_shown(const List *list) {
+void show_outputs(const List *targets, Goes goes);
+Expr *as_shown(Expr *expression, Goes goes);
+
+void all_shown(const List *list, Goes goes) {
   ListCell *cell = nullptr;
-  foreach (cell, list) lfirst(cell) = as_shown(static_cast<Expr *>(lfirst(cell)));
+  foreach (cell, list) lfirst(cell) = as_shown(static_cast<Expr *>(lfirst(cell)), goes);
 }
 
 // What is shown of an expression: of a token alone, or put together with other text, or chosen by COALESCE or CASE,
 // what its output function makes of it.  Whatever else is computed is computed from the value.
-Expr *as_shown(Expr *expression) {
+Expr *as_shown(Expr *expression, Goes goes) {
   if (expression == nullptr) return nullptr;
   check_stack_depth();
   if (Expr *token = opened_token(expression); token != nullptr) {
@@ -74,33 +78,34 @@ Expr *as_shown(Expr *expression) {
   }
   switch (nodeTag(expression)) {
     case T_RelabelType:
-      reinterpret_cast<RelabelType *>(expression)->arg = as_shown(reinterpret_cast<RelabelType *>(expression)->arg);
+      reinterpret_cast<RelabelType *>(expression)->arg =
+          as_shown(reinterpret_cast<RelabelType *>(expression)->arg, goes);
       break;
     case T_ArrayCoerceExpr:
       reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr =
-          as_shown(reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr);
+          as_shown(reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr, goes);
       break;
     case T_OpExpr:
-      if (is_concatenation(reinterpret_cast<Node *>(expression)))
-        all_shown(reinterpret_cast<OpExpr *>(expression)->args);
+      if (goes == Goes::out && is_concatenation(reinterpret_cast<Node *>(expression)))
+        all_shown(reinterpret_cast<OpExpr *>(expression)->args, goes);
       break;
     case T_CoalesceExpr:
-      all_shown(reinterpret_cast<CoalesceExpr *>(expression)->args);
+      all_shown(reinterpret_cast<CoalesceExpr *>(expression)->args, goes);
       break;
     case T_CaseExpr: {
       auto *chosen = reinterpret_cast<CaseExpr *>(expression);
       ListCell *cell = nullptr;
       foreach (cell, chosen->args) {
         auto *when = static_cast<CaseWhen *>(lfirst(cell));
-        when->result = as_shown(when->result);
+        when->result = as_shown(when->result, goes);
       }
-      chosen->defresult = as_shown(chosen->defresult);
+      chosen->defresult = as_shown(chosen->defresult, goes);
       break;
     }
     case T_SubLink: {
       const auto *link = reinterpret_cast<const SubLink *>(expression);
       if (link->subLinkType == EXPR_SUBLINK || link->subLinkType == ARRAY_SUBLINK)
-        show_outputs(reinterpret_cast<const Query *>(link->subselect)->targetList);
+        show_outputs(reinterpret_cast<const Query *>(link->subselect)->targetList, goes);
       break;
     }
     default:
@@ -110,29 +115,30 @@ Expr *as_shown(Expr *expression) {
 }
 
 // Columns that leave a query, or are written by it.
-void show_outputs(const List *targets) {
+void show_outputs(const List *targets, Goes goes) {
   ListCell *cell = nullptr;
   foreach (cell, targets) {
     auto *target = static_cast<TargetEntry *>(lfirst(cell));
-    if (!target->resjunk && target->ressortgroupref == 0) target->expr = as_shown(target->expr);
+    if (!target->resjunk && target->ressortgroupref == 0) target->expr = as_shown(target->expr, goes);
   }
 }
 
 // What a statement writes.
 void show_written(const Query *query) {
   ListCell *cell = nullptr;
-  foreach (cell, query->mergeActionList) show_outputs(static_cast<const MergeAction *>(lfirst(cell))->targetList);
+  foreach (cell, query->mergeActionList)
+    show_outputs(static_cast<const MergeAction *>(lfirst(cell))->targetList, Goes::into_column);
   if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
-  show_outputs(query->targetList);
-  if (query->onConflict != nullptr) show_outputs(query->onConflict->onConflictSet);
+  show_outputs(query->targetList, Goes::into_column);
+  if (query->onConflict != nullptr) show_outputs(query->onConflict->onConflictSet, Goes::into_column);
   if (query->commandType != CMD_INSERT) return;
   foreach (cell, query->rtable) {  // INSERT ... SELECT, and VALUES
     const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
     if (entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr)
-      show_outputs(entry->subquery->targetList);
+      show_outputs(entry->subquery->targetList, Goes::into_column);
     ListCell *row = nullptr;
     if (entry->rtekind == RTE_VALUES)
-      foreach (row, entry->values_lists) all_shown(static_cast<List *>(lfirst(row)));
+      foreach (row, entry->values_lists) all_shown(static_cast<List *>(lfirst(row)), Goes::into_column);
   }
 }
 
@@ -375,10 +381,35 @@ void compare_tokens(ScalarArrayOpExpr *comparison) {
       makeFuncExpr(function, get_array_type(type), list_make1(array), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
+// Between token types PostgreSQL would go by way of their texts, and one's token is none of the other's.
+void refuse_other_type(const CoerceViaIO *cast) {
+  const Oid from = getBaseType(exprType(reinterpret_cast<const Node *>(cast->arg)));
+  const Oid to = getBaseType(cast->resulttype);
+  if (from == to || from < FirstNormalObjectId || to < FirstNormalObjectId || token_type_find(from) == nullptr ||
+      token_type_find(to) == nullptr)
+    return;
+  ereport(ERROR, (errcode(ERRCODE_CANNOT_COERCE),
+                  errmsg("a token of type %s is none of type %s", format_type_be(from), format_type_be(to)),
+                  errhint("detokenize() the value: it becomes a token of the other type where it is written.")));
+}
+
+// concat() and its like take values of any type, and print them by their output functions: in a condition that would be
+// what this role is shown.
+void open_arguments(FuncExpr *call) {
+  if (call->funcid != F_CONCAT && call->funcid != F_CONCAT_WS && call->funcid != F_FORMAT_TEXT_ANY) return;
+  ListCell *cell = nullptr;
+  foreach (cell, call->args) {
+    auto *argument = static_cast<Expr *>(lfirst(cell));
+    if (OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value())
+      lfirst(cell) = open_value(argument);
+  }
+}
+
 // What a statement holds, its subqueries included.
 struct Found {
-  bool metered;  // a table with protected columns
-  bool opens;    // a value that is opened
+  bool metered;             // a table with protected columns
+  bool opens;               // a value that is opened
+  const QueryLevel *level;  // the query at hand
 };
 
 }  // namespace
@@ -395,6 +426,12 @@ static bool as_text_reveal(Node *node, void *context) {
     make_opened(call, true);
   return expression_tree_walker(node, tree_walker(as_text_reveal), context);
 }
+static bool as_text_open_walker(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr || IsA(node, Query)) return false;
+  if (IsA(node, FuncExpr)) open_arguments(reinterpret_cast<FuncExpr *>(node));
+  return expression_tree_walker(node, tree_walker(as_text_open_walker), context);
+}
 static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
@@ -402,12 +439,19 @@ static bool as_text_walker(Node *node, void *context) {
   if (IsA(node, Query)) {
     auto *query = reinterpret_cast<Query *>(node);
     found->metered |= reads_protected(query);
+    (void)as_text_open_walker(reinterpret_cast<Node *>(query->jointree), nullptr);
+    (void)as_text_open_walker(query->havingQual, nullptr);
+    const QueryLevel level = {query, found->level};
+    found->level = &level;
     (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
+    found->level = level.outer;
     order_by_value(query);
     by_index(query);
     return false;
   }
   if (IsA(node, FuncExpr)) found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
+  token_texts(found->level, node);
+  if (IsA(node, CoerceViaIO)) refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
   if (IsA(node, ScalarArrayOpExpr)) compare_tokens(reinterpret_cast<ScalarArrayOpExpr *>(node));
   if (IsA(node, OpExpr)) compare_by_value(reinterpret_cast<OpExpr *>(node));
   if (IsA(node, RowCompareExpr)) compare_rows(reinterpret_cast<RowCompareExpr *>(node));
@@ -434,7 +478,7 @@ bool reads_protected(const Query *query) {
 
 void as_text(Query *query) {
   if (query->commandType == CMD_UTILITY) return;
-  show_outputs(query->commandType == CMD_SELECT ? query->targetList : query->returningList);
+  show_outputs(query->commandType == CMD_SELECT ? query->targetList : query->returningList, Goes::out);
   show_written(query);
   ListCell *cell = nullptr;
   foreach (cell, query->cteList)

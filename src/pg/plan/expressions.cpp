@@ -273,8 +273,8 @@ void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
 // What computes something else of an opened value could tell anything of it; a condition has a look of its own.
 void note_computed(PlanWalk *walk, const Flow &flow, const Node *node) {
   const Combine combine = expression_kind(node)->combine;
-  if (!walk->last || walk->in_condition || flow.pure || combine == Combine::value || IsA(node, List) ||
-      IsA(node, Param) || is_concatenation(node))
+  if (!walk->last || walk->in_condition || walk->index_tells || flow.pure || combine == Combine::value ||
+      IsA(node, List) || IsA(node, Param) || is_concatenation(node))
     return;
   walk->analysis->computed |= opened_values(walk->analysis, flow_explicit(flow));
 }
@@ -290,8 +290,8 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
   key.rows = scope.rows;
   key.context = walk->context;
   key.taken = scope.taken;
-  key.flags = (scope.foreign ? 1U : 0U) | (walk->index_condition ? 8U : 0U) | (walk->last ? 16U : 0U) |
-              (scope.disclosing != nullptr ? 32U : 0U) | (scope.sometimes ? 64U : 0U);
+  key.flags = (scope.foreign ? 1U : 0U) | (walk->index_condition ? 8U : 0U) | (walk->index_tells ? 128U : 0U) |
+              (walk->last ? 16U : 0U) | (scope.disclosing != nullptr ? 32U : 0U) | (scope.sometimes ? 64U : 0U);
   return key;
 }
 

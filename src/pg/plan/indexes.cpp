@@ -81,9 +81,9 @@ bool finds_one_value(const Plan *plan) {
 // expressions, and are metered in the form that is executed.
 std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original, const List *executed,
                           bool rechecked) {
-  walk->index_condition = true;
+  walk->index_condition = walk->index_tells = true;
   std::uint32_t mask = walk_quals(walk, scope, original);
-  walk->index_condition = false;
+  walk->index_condition = walk->index_tells = false;
   if (original != NIL && (mask | scope.rows | walk->context) == 0 && compare_plainly(original)) return 0;
   ExprScope values = scope;
   values.index = nullptr;  // key columns read as clean

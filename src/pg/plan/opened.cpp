@@ -196,6 +196,45 @@ bool is_opening_cast(const FuncExpr *call) {
 
 bool is_opening(const FuncExpr *call) { return is_opened(call) || is_opening_cast(call); }
 
+namespace {
+
+// Values of the type in the place of the tokens in `tokens`.
+Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
+  Flow flow = tokens;
+  std::fill(std::begin(flow.count), std::end(flow.count), std::uint16_t{0});
+  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    if (walk->analysis->source[i].token_type != type) continue;
+    const int value = source_as(walk, i, Opened::value);
+    flow.count[value] = std::max(flow.count[value], tokens.count[i]);
+  }
+  // A token from elsewhere: a parameter, or a literal.
+  if (flow_explicit(flow) == 0)
+    flow_add(&flow, source_flow(walk, {InvalidOid, InvalidAttrNumber, type, false, Opened::value}, 1));
+  return flow;
+}
+
+}  // namespace
+
+bool is_fingerprint(const FuncExpr *call) {
+  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 1 &&
+         (call->funcid == placed_function_oid(Placed::lower_fingerprint) ||
+          call->funcid == placed_function_oid(Placed::upper_fingerprint));
+}
+
+Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call) {
+  auto *token = static_cast<Node *>(linitial(call->args));
+  const Oid type = getBaseType(exprType(token));
+  const Flow tokens = walk_expression(walk, scope, token);
+  if (token_type_find(type) == nullptr) return tokens;
+  Flow flow = as_values(walk, tokens, type);
+  flow.pure = false;
+  // Of a key of an index it is there already, for who uses it.
+  if (walk->last && !walk->index_condition)
+    walk->analysis->computed |= opened_values(walk->analysis, flow_explicit(flow));
+  return flow;
+}
+
 Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   auto *token = static_cast<Node *>(linitial(call->args));
   const Flow tokens = walk_expression(walk, scope, token);
@@ -207,19 +246,7 @@ Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   }
   if (opened && charges(call)) return flow_paid(tokens);
   if (!opened && walk->last) make_opened(call, false);
-  Flow flow = tokens;
-  std::fill(std::begin(flow.count), std::end(flow.count), std::uint16_t{0});
-  const Oid type = getBaseType(exprType(token));
-  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
-    if (walk->analysis->source[i].token_type != type) continue;
-    const int value = source_as(walk, i, Opened::value);
-    flow.count[value] = std::max(flow.count[value], tokens.count[i]);
-  }
-  // A token from elsewhere: a parameter, or a literal.
-  if (flow_explicit(flow) == 0)
-    flow_add(&flow, source_flow(walk, {InvalidOid, InvalidAttrNumber, type, false, Opened::value}, 1));
-  return flow;
+  return as_values(walk, tokens, getBaseType(exprType(token)));
 }
 
 namespace {

@@ -218,9 +218,9 @@ std::uint32_t walk_index_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *
 
 std::uint32_t walk_index_only_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *scan = reinterpret_cast<IndexOnlyScan *>(plan);
-  walk->index_condition = true;
+  walk->index_condition = walk->index_tells = true;
   inputs->index = walk_target_list(walk, *scope, scan->indextlist);
-  walk->index_condition = false;
+  walk->index_condition = walk->index_tells = false;
   scope->index = &inputs->index;
   std::uint32_t mask =
       index_itself(walk, scan->scan.scanrelid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);

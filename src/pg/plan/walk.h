@@ -71,6 +71,7 @@ struct PlanWalk {
   List **subplan_open;   // the same at the end of each subplan
   int open_below;        // how many of them there were before the plan node at hand and what is below it
   bool index_condition;  // compared by operator class members, called by the index
+  bool index_tells;      // what an index is asked for, or gives, rather than its order, is looked at
   int params;
   Flow *param;
   NodeFlow *work_table;  // by parameter
@@ -229,6 +230,10 @@ bool is_opening(const FuncExpr *call);
 void make_opened(FuncExpr *call, bool charges);
 // The value of a token inside the server.  The cast becomes a call of redoubt.opened.
 Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
+// Is it a call of redoubt.lower_fingerprint or upper_fingerprint?  In a query, what an index holds tells of values what
+// tokens do not; so it is a value that is opened and computed from.
+bool is_fingerprint(const FuncExpr *call);
+Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call);
 // The sources in `mask` that are opened values.
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask);
 // Does a value hold opened values, and nothing else that is protected?

@@ -35,8 +35,13 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
   for (int i = 0; i < walk->analysis->sources; ++i) {
     const Source &source = walk->analysis->source[i];
     if (rest.count[i] == 0) continue;
-    if (source.opened != Opened::no && get_atttype(target.relid, attno) != source.token_type && walk->last)
-      refuse_opened(source.token_type);
+    if (source.opened != Opened::no) {  // into a column of its type it goes as a token again
+      if (getBaseType(get_atttype(target.relid, attno)) == source.token_type)
+        rest.count[i] = 0;
+      else if (walk->last)
+        refuse_opened(source.token_type);
+      continue;
+    }
     if (!column_keeps(target.relid, attno, source, copied_type(flow, source))) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)

@@ -38,9 +38,17 @@ struct Look {
   int depth;  // of queries around the node at hand
   Bitmapset *columns;
   Oid function;
+  bool indexed;  // by an index, which may hold fingerprints
 };
 
 Oid type_untrusted(Oid type);
+
+// Of a value what only an index is to hold (tokens/token_index.h); a column would show it to its readers.
+bool makes_fingerprints(Oid function) {
+  const char *symbol = function >= FirstNormalObjectId ? catalog_library_symbol(function) : nullptr;
+  return symbol != nullptr &&
+         (strcmp(symbol, "redoubt_lower_fingerprint") == 0 || strcmp(symbol, "redoubt_upper_fingerprint") == 0);
+}
 
 void note(Look *look, Oid function) {
   if (!OidIsValid(look->function)) look->function = function;
@@ -51,8 +59,9 @@ void note(Look *look, Oid function) {
 
 extern "C" {
 static bool standing_code_untrusted(Oid function, void *context) {
-  if (!redoubt::pg::function_is_trusted(function))
-    redoubt::pg::note(static_cast<redoubt::pg::Look *>(context), function);
+  using namespace redoubt::pg;
+  auto *look = static_cast<Look *>(context);
+  if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
   return false;
 }
 static bool standing_code_walker(Node *node, void *context) {
@@ -82,8 +91,8 @@ static bool standing_code_walker(Node *node, void *context) {
 namespace redoubt::pg {
 namespace {
 
-Look look_at(Node *expression, int depth = 0) {
-  Look look = {depth, nullptr, InvalidOid};
+Look look_at(Node *expression, int depth = 0, bool indexed = false) {
+  Look look = {depth, nullptr, InvalidOid, indexed};
   standing_code_walker(expression, &look);
   return look;
 }
@@ -154,7 +163,7 @@ void read_index(StandingCode *code, const CatalogRow &row) {
            InvalidOid,
            false,
            false};
-  const Look expressions = look_at(stored(row, Anum_pg_index_indexprs));
+  const Look expressions = look_at(stored(row, Anum_pg_index_indexprs), 0, true);
   const Look predicate = look_at(stored(row, Anum_pg_index_indpred));
   add(code, expressions);
   add(code, predicate);

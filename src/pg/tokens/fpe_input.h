@@ -11,6 +11,10 @@
 
 namespace redoubt::pg {
 
+// What the planner says of the argument of a cast, in the place of a type modifier (plan/token_texts.h).
+inline constexpr int32 kFpeIsToken = 1;
+inline constexpr int32 kFpeMadeOfToken = 2;
+
 // fpe_input_is_value: what the current role writes, or compares with a column, are values.  COPY FROM, subscriptions
 // and the scripts of dumps always write tokens.
 bool fpe_input_is_value(const TokenType *type);

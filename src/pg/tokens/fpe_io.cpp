@@ -114,7 +114,7 @@ Datum tokenize(FunctionCallInfo fcinfo) {
 template <typename Base, typename Value>
 Datum cast(FunctionCallInfo fcinfo, Value value) {
   const Oid oid = result_type(fcinfo);
-  const bool again = fpe_argument_is_token(fcinfo, oid);
+  const bool again = fpe_argument_is_token(fcinfo, oid) || PG_GETARG_INT32(1) == kFpeIsToken;
   if (PG_GETARG_BOOL(2)) {
     const TokenType *type = token_type_require(oid);
     if (again) fpe_refuse_again(type);

@@ -1,5 +1,5 @@
 -- tokens.sql - the token variants: the same columns of token types, changed as docs/operations.md says.
-DROP INDEX users4;  -- on lower(emailaddress)
+-- The index users4, on lower(emailaddress), is made anew of fingerprints.
 ALTER TABLE users
     ALTER COLUMN emailaddress TYPE redoubt.email_token,
     ALTER COLUMN realname TYPE redoubt.name_token,

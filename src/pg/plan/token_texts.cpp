@@ -1,0 +1,272 @@
+// plan/token_texts.cpp - see plan/token_texts.h.
+//
+// Frames here hold plain data only.
+// Covered by sql/fpe_input.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/settings.h"
+#include "pg/plan/token_texts.h"
+#include "pg/tokens/fpe_input.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "catalog/pg_am_d.h"
+#include "commands/defrem.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// A token of a type is sought in an expression of a query.
+struct Seek {
+  const QueryLevel *level;
+  Oid type;
+};
+
+const TokenType *format_type(Oid type) {
+  const TokenType *found = type >= FirstNormalObjectId ? token_type_find(getBaseType(type)) : nullptr;
+  return found != nullptr && found->format != nullptr ? found : nullptr;
+}
+
+// The query that a variable, or a CTE, is of.
+const QueryLevel *level_up(const QueryLevel *level, Index up) {
+  for (; up > 0 && level != nullptr; --up) level = level->outer;
+  return level;
+}
+
+bool is_token_itself(const Node *node, Oid type) {
+  return IsA(node, RelabelType) &&
+         getBaseType(exprType(reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg))) ==
+             type;
+}
+
+Node *column_of(const Query *query, AttrNumber attno) {
+  const TargetEntry *entry = get_tle_by_resno(query->targetList, attno);
+  return entry != nullptr ? reinterpret_cast<Node *>(entry->expr) : nullptr;
+}
+
+// Calls visit(level, expression) for each expression that a variable may be the value of.
+template <typename Visit>
+bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit);
+
+template <typename Visit>
+bool each_column(const QueryLevel *outer, Query *query, AttrNumber attno, Visit &&visit) {
+  const QueryLevel inner = {query, outer};
+  if (query->setOperations == nullptr) {
+    Node *column = column_of(query, attno);
+    return column != nullptr && visit(&inner, column);
+  }
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_SUBQUERY && each_column(&inner, entry->subquery, attno, visit)) return true;
+  }
+  return false;
+}
+
+template <typename Visit>
+bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
+  level = level_up(level, variable->varlevelsup);
+  if (level == nullptr || IS_SPECIAL_VARNO(variable->varno) || variable->varattno <= 0) return false;
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), level->query->rtable);
+  ListCell *cell = nullptr;
+  switch (entry->rtekind) {
+    case RTE_SUBQUERY:
+      return each_column(level, entry->subquery, variable->varattno, visit);
+    case RTE_JOIN: {
+      auto *column = static_cast<Node *>(list_nth(entry->joinaliasvars, variable->varattno - 1));
+      return column != nullptr && visit(level, column);
+    }
+    case RTE_CTE: {
+      const QueryLevel *of = level_up(level, entry->ctelevelsup);
+      if (of == nullptr || entry->self_reference) return false;
+      foreach (cell, of->query->cteList) {
+        const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
+        auto *query = reinterpret_cast<Query *>(cte->ctequery);
+        if (strcmp(cte->ctename, entry->ctename) == 0 && IsA(query, Query) && query->commandType == CMD_SELECT)
+          return each_column(of, query, variable->varattno, visit);
+      }
+      return false;
+    }
+    case RTE_VALUES:
+      foreach (cell, entry->values_lists)
+        if (visit(level, static_cast<Node *>(list_nth(static_cast<List *>(lfirst(cell)), variable->varattno - 1))))
+          return true;
+      return false;
+    case RTE_FUNCTION:
+      foreach (cell, entry->functions)
+        if (visit(level, static_cast<RangeTblFunction *>(lfirst(cell))->funcexpr)) return true;
+      return false;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Is there a token in an expression, as a text?
+static bool token_texts_walker(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  check_stack_depth();
+  const auto *seek = static_cast<const Seek *>(context);
+  if (is_token_itself(node, seek->type)) return true;
+  const auto visit = [seek](const QueryLevel *level, Node *expression) {
+    Seek inner = {level, seek->type};
+    return token_texts_walker(expression, &inner);
+  };
+  if (IsA(node, Var)) return each_origin(seek->level, reinterpret_cast<Var *>(node), visit);
+  if (IsA(node, Query)) {
+    auto *query = reinterpret_cast<Query *>(node);
+    return each_column(seek->level, query, 1, visit);
+  }
+  return expression_tree_walker(node, tree_walker(token_texts_walker), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+bool holds_token(const QueryLevel *level, Node *node, Oid type) {
+  Seek seek = {level, type};
+  return token_texts_walker(node, &seek);
+}
+
+// Is an expression a token and nothing else, from one place?
+bool is_token(const QueryLevel *level, const Node *node, Oid type) {
+  check_stack_depth();
+  if (is_token_itself(node, type)) return true;
+  while (IsA(node, RelabelType))
+    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
+  bool any = false;
+  bool all = true;
+  const auto visit = [&](const QueryLevel *of, Node *expression) {
+    any = true;
+    all = all && is_token(of, expression, type);
+    return !all;
+  };
+  const auto *link = reinterpret_cast<const SubLink *>(node);
+  if (IsA(node, Var))
+    each_origin(level, reinterpret_cast<const Var *>(node), visit);
+  else if (IsA(node, SubLink) && link->subLinkType == EXPR_SUBLINK)
+    each_column(level, reinterpret_cast<Query *>(link->subselect), 1, visit);
+  return any && all;
+}
+
+// A cast that nobody has written out, and its second argument says nothing: a type modifier that is not there.
+void mark_cast(const QueryLevel *level, FuncExpr *call) {
+  const TokenType *type = list_length(call->args) == 3 ? format_type(call->funcresulttype) : nullptr;
+  if (type == nullptr || !IsA(lsecond(call->args), Const)) return;
+  const char *symbol = catalog_library_symbol(call->funcid);
+  auto *argument = static_cast<Node *>(linitial(call->args));
+  if (symbol == nullptr || is_token_itself(argument, type->type) || !holds_token(level, argument, type->type)) return;
+  const int32 mark = is_token(level, argument, type->type) ? kFpeIsToken : kFpeMadeOfToken;
+  lsecond(call->args) = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(mark), false, true);
+}
+
+[[noreturn]] void refuse(const TokenType *type) {
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("a text made of tokens of type %s is compared with values of it", type->name),
+                  errdetail("As a text, a column of the type is its token; what this session compares are values."),
+                  errhint("Compare columns of the type as they are, or SET redoubt.input = 'token'.")));
+}
+
+// Does the session write values?  A plan may depend on it.
+bool writes_values(const TokenType *type) {
+  setting_order_matters = true;
+  return fpe_input_is_value(type);
+}
+
+// The operator of tokens for an operator of a token and its base; InvalidOid for any other.
+Oid token_operator(const TokenType *type, Oid op) {
+  const Oid usual = GetDefaultOpClass(type->type, BTREE_AM_OID);
+  const char *name = op >= FirstNormalObjectId ? get_opname(op) : nullptr;
+  if (!OidIsValid(usual) || name == nullptr) return InvalidOid;
+  const Oid equal = get_opfamily_member(get_opclass_family(usual), type->type, type->type, BTEqualStrategyNumber);
+  return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
+}
+
+Node *as_token(Node *text, const TokenType *type) {
+  return reinterpret_cast<Node *>(
+      makeRelabelType(reinterpret_cast<Expr *>(text), type->type, -1, exprCollation(text), COERCE_IMPLICIT_CAST));
+}
+
+// `given`: what the right side is the value of, where it is a column of a subquery.
+void compare(const QueryLevel *level, OpExpr *comparison, const QueryLevel *of, Node *given) {
+  if (comparison->opno < FirstNormalObjectId || list_length(comparison->args) != 2) return;
+  for (int side = 0; side < 2; ++side) {
+    ListCell *token = list_nth_cell(comparison->args, side);
+    ListCell *other = list_nth_cell(comparison->args, 1 - side);
+    const TokenType *type = format_type(exprType(static_cast<Node *>(lfirst(token))));
+    auto *text = given != nullptr && side == 0 ? given : static_cast<Node *>(lfirst(other));
+    const QueryLevel *at = given != nullptr && side == 0 ? of : level;
+    if (type == nullptr || format_type(exprType(text)) != nullptr || !holds_token(at, text, type->type)) continue;
+    const Oid op = token_operator(type, comparison->opno);
+    if (!OidIsValid(op)) continue;
+    if (!is_token(at, text, type->type)) {
+      if (writes_values(type)) refuse(type);
+      continue;
+    }
+    lfirst(other) = as_token(static_cast<Node *>(lfirst(other)), type);
+    comparison->opno = op;
+    comparison->opfuncid = get_opcode(op);
+    return;
+  }
+}
+
+void compare_array(const QueryLevel *level, const ScalarArrayOpExpr *comparison) {
+  if (comparison->opno < FirstNormalObjectId) return;
+  const TokenType *type = format_type(exprType(static_cast<Node *>(linitial(comparison->args))));
+  if (type == nullptr || !OidIsValid(token_operator(type, comparison->opno))) return;
+  if (exprType(static_cast<Node *>(lsecond(comparison->args))) == get_array_type(type->type)) return;
+  if (holds_token(level, static_cast<Node *>(lsecond(comparison->args)), type->type) && writes_values(type))
+    refuse(type);
+}
+
+// token = ANY (SELECT ...): the other side is a parameter.
+void compare_rows_of(const QueryLevel *level, const SubLink *link) {
+  if (link->testexpr == nullptr || !IsA(link->testexpr, OpExpr) || !IsA(link->subselect, Query)) return;
+  auto *comparison = reinterpret_cast<OpExpr *>(link->testexpr);
+  const auto *parameter = list_length(comparison->args) == 2 ? static_cast<Node *>(lsecond(comparison->args)) : nullptr;
+  if (parameter == nullptr) return;
+  while (IsA(parameter, RelabelType))
+    parameter = reinterpret_cast<Node *>(reinterpret_cast<const RelabelType *>(parameter)->arg);
+  if (!IsA(parameter, Param) || reinterpret_cast<const Param *>(parameter)->paramkind != PARAM_SUBLINK) return;
+  auto *query = reinterpret_cast<Query *>(link->subselect);
+  const auto attno = static_cast<AttrNumber>(reinterpret_cast<const Param *>(parameter)->paramid);
+  bool done = false;
+  each_column(level, query, attno, [&](const QueryLevel *of, Node *column) {
+    const bool last = done;
+    done = true;
+    if (!last) compare(level, comparison, of, column);
+    return false;
+  });
+}
+
+}  // namespace
+
+void token_texts(const QueryLevel *level, Node *node) {
+  switch (nodeTag(node)) {
+    case T_FuncExpr:
+      if (reinterpret_cast<FuncExpr *>(node)->funcid >= FirstNormalObjectId)
+        mark_cast(level, reinterpret_cast<FuncExpr *>(node));
+      return;
+    case T_OpExpr:
+      return compare(level, reinterpret_cast<OpExpr *>(node), nullptr, nullptr);
+    case T_ScalarArrayOpExpr:
+      return compare_array(level, reinterpret_cast<ScalarArrayOpExpr *>(node));
+    case T_SubLink:
+      return compare_rows_of(level, reinterpret_cast<SubLink *>(node));
+    default:
+      return;
+  }
+}
+
+}  // namespace redoubt::pg

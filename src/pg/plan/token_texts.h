@@ -1,0 +1,24 @@
+// plan/token_texts.h - texts of a query that are tokens of format-preserving types.
+//
+// As a text, a column of such a type is its token.  Where that text is assigned to the type, or compared with it, it is
+// still a token, whatever the session writes (tokens/fpe_input.h).  The functions that are called see that of an
+// argument that says so itself; what has come through a subquery, a CTE or a set operation is found here.
+#ifndef REDOUBT_PG_PLAN_TOKEN_TEXTS_H
+#define REDOUBT_PG_PLAN_TOKEN_TEXTS_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// A query, and those around it.
+struct QueryLevel {
+  Query *query;
+  const QueryLevel *outer;
+};
+
+// Of a node: a cast of such a text is marked, a comparison with one compares tokens.  Raises 0A000 for a comparison
+// with a text that was made of tokens, where the session writes values.
+void token_texts(const QueryLevel *level, Node *node);
+
+}  // namespace redoubt::pg
+#endif
