@@ -195,12 +195,12 @@ SET plan_cache_mode = force_generic_plan;
 PREPARE by_mail(text) AS SELECT id FROM si.users WHERE lower(email) = lower($1);
 SET enable_seqscan = off;
 EXECUTE by_mail('USER21@example.com');
-EXPLAIN (COSTS off) EXECUTE by_mail('x');
+EXPLAIN (COSTS off) EXECUTE by_mail('x') \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 -- What is not the same for every row, or might be seen by somebody's function, is not asked of an index.
 CREATE FUNCTION pg_temp.same(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END';
-EXPLAIN (COSTS off) SELECT id FROM si.users WHERE lower(email) = pg_temp.same(note);
-EXPLAIN (COSTS off) SELECT id FROM si.users WHERE lower(email) = random()::text;
-EXPLAIN (COSTS off) SELECT id FROM si.users WHERE lower(email::text COLLATE "C") = 'user11@example.com';
+EXPLAIN (COSTS off) SELECT id FROM si.users WHERE lower(email) = pg_temp.same(note) \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
+EXPLAIN (COSTS off) SELECT id FROM si.users WHERE lower(email) = random()::text \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
+EXPLAIN (COSTS off) SELECT id FROM si.users WHERE lower(email::text COLLATE "C") = 'user11@example.com' \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 SET SESSION AUTHORIZATION regress_index_search;
 SELECT n, si.compare(q) FROM si.query WHERE q !~ 'JOIN|EXISTS|IS NULL|count|starts' ORDER BY n;
 SET enable_seqscan = off;
@@ -233,7 +233,7 @@ VACUUM si.users;
 SET SESSION AUTHORIZATION regress_index_search;
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
-EXPLAIN (COSTS off) SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE redoubt.lower_fingerprint(email) > '\x';
+EXPLAIN (COSTS off) SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE redoubt.lower_fingerprint(email) > '\x' \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE redoubt.lower_fingerprint(email) > '\x';
 SELECT redoubt.lower_fingerprint(email) FROM si.users WHERE email = 'user8@example.com';
 SELECT count(*) FROM si.users WHERE email IS NOT NULL;
@@ -252,7 +252,7 @@ RESET SESSION AUTHORIZATION;
 DROP INDEX si.users_lower, si.users_lower_idx;
 SET SESSION AUTHORIZATION regress_index_lead;
 SET enable_seqscan = off;
-EXPLAIN (COSTS off) EXECUTE by_mail('x');
+EXPLAIN (COSTS off) EXECUTE by_mail('x') \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 RESET SESSION AUTHORIZATION;
 RESET enable_seqscan;
 RESET plan_cache_mode;
@@ -296,7 +296,7 @@ BEGIN
   END LOOP;
   RETURN NEXT;
 END $$;
-EXPLAIN (COSTS off) SELECT id FROM si.words WHERE w ILIKE '%abc%';
+EXPLAIN (COSTS off) SELECT id FROM si.words WHERE w ILIKE '%abc%' \g |sed '/Disabled/d; /Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 SELECT hits > 300 AS enough, patterns, wrong_answers FROM pg_temp.wrong();
 RESET ROLE;
 RESET redoubt.reveal;
