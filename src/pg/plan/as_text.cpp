@@ -410,6 +410,7 @@ struct Found {
   bool metered;             // a table with protected columns
   bool opens;               // a value that is opened
   const QueryLevel *level;  // the query at hand
+  bool decides;             // a condition in WHERE or ON is looked at
 };
 
 }  // namespace
@@ -426,12 +427,25 @@ static bool as_text_reveal(Node *node, void *context) {
     make_opened(call, true);
   return expression_tree_walker(node, tree_walker(as_text_reveal), context);
 }
-static bool as_text_open_walker(Node *node, void *context) {
+static bool as_text_walker(Node *node, void *context);
+
+// FROM and its conditions.
+static bool walk_from(Node *node, redoubt::pg::Found *found) {
   using namespace redoubt::pg;
-  if (node == nullptr || IsA(node, Query)) return false;
-  if (IsA(node, FuncExpr)) open_arguments(reinterpret_cast<FuncExpr *>(node));
-  return expression_tree_walker(node, tree_walker(as_text_open_walker), context);
+  auto *from = reinterpret_cast<FromExpr *>(node);
+  auto *join = reinterpret_cast<JoinExpr *>(node);
+  if (IsA(node, FromExpr)) {
+    (void)as_text_walker(reinterpret_cast<Node *>(from->fromlist), found);
+  } else {
+    (void)as_text_walker(join->larg, found);
+    (void)as_text_walker(join->rarg, found);
+  }
+  found->decides = true;
+  (void)as_text_walker(IsA(node, FromExpr) ? from->quals : join->quals, found);
+  found->decides = false;
+  return false;
 }
+
 static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
@@ -439,17 +453,19 @@ static bool as_text_walker(Node *node, void *context) {
   if (IsA(node, Query)) {
     auto *query = reinterpret_cast<Query *>(node);
     found->metered |= reads_protected(query);
-    (void)as_text_open_walker(reinterpret_cast<Node *>(query->jointree), nullptr);
-    (void)as_text_open_walker(query->havingQual, nullptr);
     const QueryLevel level = {query, found->level};
+    const bool decides = std::exchange(found->decides, false);
     found->level = &level;
     (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
     found->level = level.outer;
+    found->decides = decides;
     order_by_value(query);
     by_index(query);
     return false;
   }
   if (IsA(node, FuncExpr)) found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
+  if (IsA(node, FromExpr) || IsA(node, JoinExpr)) return walk_from(node, found);
+  if (found->decides && IsA(node, FuncExpr)) open_arguments(reinterpret_cast<FuncExpr *>(node));
   token_texts(found->level, node);
   if (IsA(node, CoerceViaIO)) refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
   if (IsA(node, ScalarArrayOpExpr)) compare_tokens(reinterpret_cast<ScalarArrayOpExpr *>(node));
