@@ -76,7 +76,7 @@ REFRESH MATERIALIZED VIEW seen;
 ANALYZE customer;
 REINDEX TABLE customer;
 SET redoubt.reveal = 'auto';
-SELECT count(*) AS tokens FROM seen WHERE format('%s', email) LIKE 'tok\_%';
+SELECT count(*) AS tokens FROM seen WHERE redoubt.token(email) LIKE 'tok\_%';
 SELECT redoubt.detokenize(email) FROM seen;
 
 -- A login trigger runs in the session of who logs in: with that role's privileges, on its account.

@@ -139,6 +139,15 @@ inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 
 // ---- tables
 
+// The expressions that variables of a query's GROUP BY stand for; such variables are 18's.
+inline List *compat_group_expressions([[maybe_unused]] const RangeTblEntry *entry) {
+#if PG_VERSION_NUM >= 180000
+  return entry->rtekind == RTE_GROUP ? entry->groupexprs : NIL;
+#else
+  return NIL;
+#endif
+}
+
 // True if any column is generated; 18 has virtual ones besides stored ones.
 inline bool compat_has_generated(const TupleConstr *constraints) {
   if (constraints == nullptr) return false;

@@ -102,8 +102,10 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
       foreach (cell, entry->functions)
         if (visit(level, static_cast<RangeTblFunction *>(lfirst(cell))->funcexpr)) return true;
       return false;
-    default:
-      return false;
+    default: {
+      const List *grouped = compat_group_expressions(entry);
+      return grouped != NIL && visit(level, static_cast<Node *>(list_nth(grouped, variable->varattno - 1)));
+    }
   }
 }
 
