@@ -417,21 +417,14 @@ struct Found {
 }  // namespace redoubt::pg
 
 extern "C" {
-// Of a query that no plan meters, each value is revealed where it is opened.
-static bool as_text_reveal(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(as_text_reveal), context, 0);
-  if (auto *call = reinterpret_cast<FuncExpr *>(node); IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr)
-    make_opened(call, true);
-  return expression_tree_walker(node, tree_walker(as_text_reveal), context);
-}
 static bool as_text_walker(Node *node, void *context);
+}
+
+namespace redoubt::pg {
+namespace {
 
 // FROM and its conditions.
-static bool walk_from(Node *node, redoubt::pg::Found *found) {
-  using namespace redoubt::pg;
+bool walk_from(Node *node, Found *found) {
   auto *from = reinterpret_cast<FromExpr *>(node);
   auto *join = reinterpret_cast<JoinExpr *>(node);
   if (IsA(node, FromExpr)) {
@@ -446,6 +439,20 @@ static bool walk_from(Node *node, redoubt::pg::Found *found) {
   return false;
 }
 
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Of a query that no plan meters, each value is revealed where it is opened.
+static bool as_text_reveal(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(as_text_reveal), context, 0);
+  if (auto *call = reinterpret_cast<FuncExpr *>(node); IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr)
+    make_opened(call, true);
+  return expression_tree_walker(node, tree_walker(as_text_reveal), context);
+}
 static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
