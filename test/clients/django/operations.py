@@ -45,6 +45,7 @@ def person(pk):
 def normal(text):
     text = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', 'TOKEN', text)
     text = re.sub(r'/reset/\w+/[\w-]+/', '/reset/LINK/', text)
+    text = re.sub(r'[A-Z][a-z]{2,8}\.? \d{1,2}, \d{4}, (\d{1,2}(:\d\d)? [ap]\.m\.|noon|midnight)', 'TIME', text)
     return re.sub(r'\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?|\d\d:\d\d:\d\d', 'TIME', text)
 
 
