@@ -45,6 +45,7 @@ my %statement = (
 );
 # The same where nothing may fail: a warning.
 my %warning = (
+  redoubt_assign_input => q{SET redoubt.input = 'token'},
   redoubt_assign_reveal => q{SET redoubt.reveal = 'token'},
   redoubt_assign_token_order => 'SET redoubt.token_order = on',
   redoubt_transaction_is_over => 'SELECT 1',
