@@ -42,11 +42,9 @@ bool change_case(std::string &text, char first, int distance) noexcept {
   return changed;
 }
 
-// case_normalize composes once more after a change of case: H + U+0331 has no composed
-// form, h + U+0331 is U+1E96.
-Refusal case_normalize(std::string &text, char first, int distance, NfcFunction nfc) {
-  trim_in_place(text);
-  if (!change_case(text, first, distance) || is_below_combining(text)) return {};
+// compose_again is for after a change of case: H + U+0331 has no composed form, h + U+0331 is U+1E96.
+Refusal compose_again(std::string &text, NfcFunction nfc) {
+  if (is_below_combining(text)) return {};
   std::string composed;
   if (!nfc(text, composed) || !check_text(composed).ok())
     return {Status::unsupported, 0, "normalization form C not available", true};
@@ -54,15 +52,14 @@ Refusal case_normalize(std::string &text, char first, int distance, NfcFunction 
   return {};
 }
 
-// Folds an address, and composes it.
+Refusal case_normalize(std::string &text, char first, int distance, NfcFunction nfc) {
+  trim_in_place(text);
+  return change_case(text, first, distance) ? compose_again(text, nfc) : Refusal{};
+}
+
 Refusal fold_and_compose(std::string &address, NfcFunction nfc) {
   email_fold(address);
-  if (is_below_combining(address)) return {};
-  std::string composed;
-  if (!nfc(address, composed) || !check_text(composed).ok())
-    return {Status::unsupported, 0, "normalization form C not available", true};
-  address.swap(composed);
-  return {};
+  return compose_again(address, nfc);
 }
 
 // email_normalize_folded: a label that was decoded must neither bring in what is refused elsewhere, nor become one that

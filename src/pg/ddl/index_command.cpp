@@ -4,6 +4,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/ddl/index_command.h"
+#include "pg/plan/walk.h"
 #include "pg/protect/standing_code.h"
 #include "pg/tokens/token_index.h"
 
@@ -80,14 +81,8 @@ bool is_trigram_family(Oid family) {
   return is;
 }
 
-const Node *without_casts(const Node *node) {
-  while (IsA(node, RelabelType))
-    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
-  return node;
-}
-
 bool is_column(const Node *node, AttrNumber attno) {
-  node = without_casts(node);
+  node = without_relabelling(node);
   return IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno == attno;
 }
 
@@ -97,7 +92,7 @@ bool indexes_text(Relation index, AttrNumber attno) {
   ListCell *cell = nullptr;
   foreach (cell, expressions) {
     const auto *call = static_cast<const FuncExpr *>(lfirst(cell));
-    if (IsA(call, FuncExpr) && (call->funcid == F_LOWER_TEXT || call->funcid == F_UPPER_TEXT) &&
+    if (IsA(call, FuncExpr) && folds_case(call->funcid) &&
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
       return true;
   }

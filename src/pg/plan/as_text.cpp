@@ -17,10 +17,8 @@
 extern "C" {
 #include "access/stratnum.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_am_d.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_opfamily.h"
-#include "commands/defrem.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "parser/parsetree.h"
@@ -364,15 +362,9 @@ void compare_tokens(ScalarArrayOpExpr *comparison) {
   if (token_order_of(get_opcode(comparison->opno)) != 0 && orders_by_value())
     refuse_order(type, "a comparison with an array");
   if (exprType(reinterpret_cast<Node *>(array)) != TEXTARRAYOID) return;
-  const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
-  const char *name = get_opname(comparison->opno);
   const Oid function = array_tokenizer(type);
-  if (!OidIsValid(usual) || name == nullptr || !OidIsValid(function)) return;
-  Oid opno = get_opfamily_member(get_opclass_family(usual), type, type, BTEqualStrategyNumber);
-  if (strcmp(name, "<>") == 0)
-    opno = get_negator(opno);
-  else if (strcmp(name, "=") != 0)
-    return;
+  const Oid opno = token_operator(type, comparison->opno);
+  if (!OidIsValid(function) || !OidIsValid(opno)) return;
   comparison->opno = opno;
   comparison->opfuncid = get_opcode(opno);
   comparison->hashfuncid = comparison->negfuncid = InvalidOid;

@@ -170,12 +170,9 @@ Expr *bytes_of(Placed function, List *arguments, CoercionForm form) {
 // A text that is sought, as an index is asked for it.
 Expr *sought_call(const Wanted &wanted, Placed function) {
   const SoughtSpec spec = {getBaseType(wanted.column->vartype), wanted.as};
-  auto *mark = static_cast<bytea *>(palloc(VARHDRSZ + sizeof spec));
-  SET_VARSIZE(mark, VARHDRSZ + sizeof spec);
-  memcpy(VARDATA(mark), &spec, sizeof spec);
-  Const *said = makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false);
   // As an implicit cast, EXPLAIN shows the text alone.
-  return bytes_of(function, list_make2(copyObjectImpl(wanted.sought), said), COERCE_IMPLICIT_CAST);
+  return bytes_of(function, list_make2(copyObjectImpl(wanted.sought), placed_argument(&spec, sizeof spec)),
+                  COERCE_IMPLICIT_CAST);
 }
 
 // The condition to be added to one; null where no index serves.

@@ -41,6 +41,13 @@ Oid placed_function_oid(Placed which) {
   return of.function;
 }
 
+Const *placed_argument(const void *bytes, Size size) {
+  auto *mark = static_cast<bytea *>(palloc(VARHDRSZ + size));
+  SET_VARSIZE(mark, VARHDRSZ + size);
+  if (size > 0) memcpy(VARDATA(mark), bytes, size);
+  return makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false);
+}
+
 Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
                  MeterPoint point) {
   const Oid function = placed_function_oid(Placed::meter);
@@ -56,13 +63,8 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, cons
     else if ((decides & 1U << i) != 0)
       spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, false, Operation::probe};
   const Size size = meter_spec_size(spec.items);
-  auto *bytes = static_cast<bytea *>(palloc0(VARHDRSZ + size));
-  SET_VARSIZE(bytes, VARHDRSZ + size);
-  memcpy(VARDATA(bytes), &spec, size);
-
   auto *node = reinterpret_cast<Node *>(expression);
-  // Of a type that no query can make a value of; copied, written and read with the plan as the bytes that it is.
-  Const *argument = makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(bytes), false, false);
+  Const *argument = placed_argument(&spec, size);
   FuncExpr *call = makeFuncExpr(function, exprType(node), list_make2(expression, argument), exprCollation(node),
                                 exprCollation(node), COERCE_IMPLICIT_CAST);
   return reinterpret_cast<Expr *>(call);  // as an implicit cast, EXPLAIN does not show it

@@ -36,6 +36,10 @@ enum class Placed {
 // The OID, or InvalidOid where the extension is not installed.
 Oid placed_function_oid(Placed which);
 
+// What such a function is told: bytes in a Const whose type is internal, of which no query can make a value.  It is
+// copied, written and read with the plan as the bytes that it is.
+Const *placed_argument(const void *bytes, Size size);
+
 // What the module is told by events.h.
 void placed_functions_changed();
 

@@ -174,11 +174,9 @@ bool is_concatenation(const Node *node) {
 }
 
 void make_opened(FuncExpr *call, bool charges) {
-  const Size size = VARHDRSZ + (charges ? 1 : 0);
-  auto *mark = static_cast<bytea *>(palloc0(size));
-  SET_VARSIZE(mark, size);
+  constexpr char kCharges = 0;  // that there is a byte says it
   call->funcid = placed_function_oid(Placed::opened);
-  call->args = lappend(call->args, makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false));
+  call->args = lappend(call->args, placed_argument(&kCharges, charges ? 1 : 0));
 }
 
 void refuse_opened(Oid token_type) {

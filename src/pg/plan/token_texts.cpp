@@ -8,6 +8,7 @@
 #include "pg/base/compat.h"
 #include "pg/base/settings.h"
 #include "pg/plan/token_texts.h"
+#include "pg/plan/walk.h"
 #include "pg/tokens/fpe_input.h"
 #include "pg/types/token_type.h"
 
@@ -145,8 +146,7 @@ bool holds_token(const QueryLevel *level, Node *node, Oid type) {
 bool is_token(const QueryLevel *level, const Node *node, Oid type) {
   check_stack_depth();
   if (is_token_itself(node, type)) return true;
-  while (IsA(node, RelabelType))
-    node = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(node)->arg);
+  node = without_relabelling(node);
   bool any = false;
   bool all = true;
   const auto visit = [&](const QueryLevel *of, Node *expression) {
@@ -186,15 +186,6 @@ bool writes_values(const TokenType *type) {
   return fpe_input_is_value(type);
 }
 
-// The operator of tokens for an operator of a token and its base; InvalidOid for any other.
-Oid token_operator(const TokenType *type, Oid op) {
-  const Oid usual = GetDefaultOpClass(type->type, BTREE_AM_OID);
-  const char *name = op >= FirstNormalObjectId ? get_opname(op) : nullptr;
-  if (!OidIsValid(usual) || name == nullptr) return InvalidOid;
-  const Oid equal = get_opfamily_member(get_opclass_family(usual), type->type, type->type, BTEqualStrategyNumber);
-  return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
-}
-
 Node *as_token(Node *text, const TokenType *type) {
   return reinterpret_cast<Node *>(
       makeRelabelType(reinterpret_cast<Expr *>(text), type->type, -1, exprCollation(text), COERCE_IMPLICIT_CAST));
@@ -210,7 +201,7 @@ void compare(const QueryLevel *level, OpExpr *comparison, const QueryLevel *of, 
     auto *text = given != nullptr && side == 0 ? given : static_cast<Node *>(lfirst(other));
     const QueryLevel *at = given != nullptr && side == 0 ? of : level;
     if (type == nullptr || format_type(exprType(text)) != nullptr || !holds_token(at, text, type->type)) continue;
-    const Oid op = token_operator(type, comparison->opno);
+    const Oid op = token_operator(type->type, comparison->opno);
     if (!OidIsValid(op)) continue;
     if (!is_token(at, text, type->type)) {
       if (writes_values(type)) refuse(type);
@@ -226,7 +217,7 @@ void compare(const QueryLevel *level, OpExpr *comparison, const QueryLevel *of, 
 void compare_array(const QueryLevel *level, const ScalarArrayOpExpr *comparison) {
   if (comparison->opno < FirstNormalObjectId) return;
   const TokenType *type = format_type(exprType(static_cast<Node *>(linitial(comparison->args))));
-  if (type == nullptr || !OidIsValid(token_operator(type, comparison->opno))) return;
+  if (type == nullptr || !OidIsValid(token_operator(type->type, comparison->opno))) return;
   if (exprType(static_cast<Node *>(lsecond(comparison->args))) == get_array_type(type->type)) return;
   if (holds_token(level, static_cast<Node *>(lsecond(comparison->args)), type->type) && writes_values(type))
     refuse(type);
@@ -236,10 +227,8 @@ void compare_array(const QueryLevel *level, const ScalarArrayOpExpr *comparison)
 void compare_rows_of(const QueryLevel *level, const SubLink *link) {
   if (link->testexpr == nullptr || !IsA(link->testexpr, OpExpr) || !IsA(link->subselect, Query)) return;
   auto *comparison = reinterpret_cast<OpExpr *>(link->testexpr);
-  const auto *parameter = list_length(comparison->args) == 2 ? static_cast<Node *>(lsecond(comparison->args)) : nullptr;
-  if (parameter == nullptr) return;
-  while (IsA(parameter, RelabelType))
-    parameter = reinterpret_cast<Node *>(reinterpret_cast<const RelabelType *>(parameter)->arg);
+  if (list_length(comparison->args) != 2) return;
+  const Node *parameter = without_relabelling(static_cast<Node *>(lsecond(comparison->args)));
   if (!IsA(parameter, Param) || reinterpret_cast<const Param *>(parameter)->paramkind != PARAM_SUBLINK) return;
   auto *query = reinterpret_cast<Query *>(link->subselect);
   const auto attno = static_cast<AttrNumber>(reinterpret_cast<const Param *>(parameter)->paramid);
@@ -253,6 +242,14 @@ void compare_rows_of(const QueryLevel *level, const SubLink *link) {
 }
 
 }  // namespace
+
+Oid token_operator(Oid type, Oid op) {
+  const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
+  const char *name = op >= FirstNormalObjectId ? get_opname(op) : nullptr;
+  if (!OidIsValid(usual) || name == nullptr) return InvalidOid;
+  const Oid equal = get_opfamily_member(get_opclass_family(usual), type, type, BTEqualStrategyNumber);
+  return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
+}
 
 void token_texts(const QueryLevel *level, Node *node) {
   switch (nodeTag(node)) {

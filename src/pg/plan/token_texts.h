@@ -16,6 +16,11 @@ struct QueryLevel {
   const QueryLevel *outer;
 };
 
+// The operator of two tokens of a type that means what `op`, of a token and a text, does; InvalidOid unless that is =
+// or
+// <>.
+Oid token_operator(Oid type, Oid op);
+
 // Of a node: a cast of such a text is marked, a comparison with one compares tokens.  Raises 0A000 for a comparison
 // with a text that was made of tokens, where the session writes values.
 void token_texts(const QueryLevel *level, Node *node);
