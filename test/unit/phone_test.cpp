@@ -168,7 +168,7 @@ TEST(Phone, Refuses) {
       {"US", "00 49 30 901820", Status::out_of_range, 0, "too long"},
       {"US", "1555-0142", Status::out_of_range, 0, "too short"},
       {"US", "+210 234 5678", Status::malformed, 0, "unknown calling code"},
-      {"DE", "49 30 8518", Status::malformed, 0, "more than one reading"},  // of area 4930 or 30
+      {"DE", "49 030 8518", Status::malformed, 0, "more than one reading"},  // of area 4903 or 30
       {"DE", "49 1757 5981918", Status::malformed, 0, "more than one reading"},
       {"BR", "(55) 93394-1385", Status::malformed, 0, "more than one reading"},
       {"BY", "+375 810 4175918", Status::malformed, 0, "more than one reading"},
