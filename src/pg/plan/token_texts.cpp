@@ -245,7 +245,7 @@ void compare_rows_of(const QueryLevel *level, const SubLink *link) {
 
 Oid token_operator(Oid type, Oid op) {
   const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
-  const char *name = op >= FirstNormalObjectId ? get_opname(op) : nullptr;
+  const char *name = get_opname(op);
   if (!OidIsValid(usual) || name == nullptr) return InvalidOid;
   const Oid equal = get_opfamily_member(get_opclass_family(usual), type, type, BTEqualStrategyNumber);
   return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
