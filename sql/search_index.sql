@@ -89,6 +89,17 @@ SELECT id FROM si.kept WHERE lower(email) = 'user7@example.com';
 ALTER TABLE si.parts ALTER email TYPE text USING redoubt.detokenize(email);
 SELECT indexdef FROM pg_indexes WHERE tablename ~ '^part' ORDER BY indexname COLLATE "C";
 ALTER TABLE si.parts ALTER email TYPE redoubt.email_token USING redoubt.email_token(email);
+-- An index in the order of values, likewise; a mark of CLUSTER and a statistics target are not for it.
+DROP TABLE si.kept;
+CREATE TABLE si.kept (id int, email varchar(80));
+CREATE INDEX kept_value ON si.kept ((email::text));
+COMMENT ON INDEX si.kept_value IS 'by name';
+ALTER INDEX si.kept_value ALTER COLUMN 1 SET STATISTICS 99;
+ALTER TABLE si.kept CLUSTER ON kept_value;
+ALTER TABLE si.kept ALTER email TYPE redoubt.email_token USING redoubt.email_token(email);
+SELECT * FROM si.described('si.kept');
+ALTER TABLE si.kept ALTER email TYPE text USING redoubt.detokenize(email);
+SELECT * FROM si.described('si.kept');
 DROP FUNCTION si.described(text);
 DROP TABLE si.kept;
 RESET ROLE;

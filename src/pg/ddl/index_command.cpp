@@ -1,21 +1,26 @@
 // index_command.cpp - see index_command.h.
 //
-// Covered by sql/search_index.sql.
+// Covered by sql/search_index.sql and sql/order_index.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/ddl/index_command.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/standing_code.h"
 #include "pg/tokens/token_index.h"
+#include "pg/tokens/token_order.h"
 
 extern "C" {
 #include "catalog/dependency.h"
 #include "catalog/pg_am_d.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_opfamily.h"
-#include "commands/tablecmds.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_opfamily.h"
 #include "commands/comment.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
 #include "optimizer/optimizer.h"
 #include "parser/parser.h"
 #include "tcop/utility.h"
@@ -55,6 +60,24 @@ bool has_index(Oid relid, const char *column) {
   return type != nullptr && token_type_has_index(type);
 }
 
+// The name of the operator class of a token type in the order of values.
+List *value_class(Oid type) {
+  List *name = NIL;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_opclass_opcmethod, BTREE_AM_OID)};
+  catalog_scan(OperatorClassRelationId, OpclassAmNameNspIndexId, keys, [&name, type](const CatalogRow &row) {
+    const auto form = row.as<Form_pg_opclass>();
+    if (form->opcintype == type && is_value_family(form->opcfamily))
+      name =
+          list_make2(makeString(get_namespace_name(form->opcnamespace)), makeString(pstrdup(NameStr(form->opcname))));
+  });
+  return name;
+}
+
+bool is_text(const TypeName *type_name) {
+  const Oid type = LookupTypeNameOid(nullptr, type_name, true);
+  return (type == TEXTOID || type == VARCHAROID) && type_name->typmods == NIL;
+}
+
 // Changes lower(column), if that is what is indexed.
 bool take_fingerprint(IndexElem *key, Oid relid) {
   auto *call = reinterpret_cast<FuncCall *>(key->expr);
@@ -78,6 +101,20 @@ bool take_trigrams(IndexElem *key, Oid relid) {
   return true;
 }
 
+// Changes column::text.
+bool take_value(IndexElem *key, Oid relid) {
+  const auto *cast = reinterpret_cast<const TypeCast *>(key->expr);
+  if (cast == nullptr || !IsA(cast, TypeCast) || !is_text(cast->typeName)) return false;
+  const ColumnRef *column = cast_column(key->expr);
+  const char *name = column != nullptr ? strVal(linitial(column->fields)) : nullptr;
+  if (name == nullptr || !has_index(relid, name)) return false;
+  key->name = pstrdup(name);
+  key->expr = nullptr;
+  key->collation = NIL;  // that of text
+  key->opclass = value_class(getBaseType(get_atttype(relid, get_attnum(relid, name))));
+  return true;
+}
+
 bool is_trigram_family(Oid family) {
   HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
   if (!HeapTupleIsValid(tuple)) return false;
@@ -97,6 +134,7 @@ bool indexes_text(Relation index, AttrNumber attno) {
   ListCell *cell = nullptr;
   foreach (cell, expressions) {
     const auto *call = static_cast<const FuncExpr *>(lfirst(cell));
+    if (is_column(reinterpret_cast<const Node *>(call), attno)) return true;  // a varchar, as text
     if (IsA(call, FuncExpr) && folds_case(call->funcid) &&
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
       return true;
@@ -107,7 +145,14 @@ bool indexes_text(Relation index, AttrNumber attno) {
   return false;
 }
 
-// Does it hold fingerprints of the column?
+// Is the key in token order, or hashed, as by default?  PostgreSQL makes that anew itself.
+bool is_by_tokens(Relation index, int key) {
+  const Oid usual = GetDefaultOpClass(index->rd_opcintype[key], index->rd_rel->relam);
+  return index->rd_rel->relam != GIN_AM_OID && OidIsValid(usual) &&
+         get_opclass_family(usual) == index->rd_opfamily[key];
+}
+
+// Has the index of a token column what a text column has no values for?
 bool indexes_tokens(Relation index, AttrNumber attno) {
   const List *expressions = RelationGetIndexExpressions(index);
   ListCell *cell = nullptr;
@@ -117,9 +162,10 @@ bool indexes_tokens(Relation index, AttrNumber attno) {
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
       return true;
   }
-  if (index->rd_rel->relam != GIN_AM_OID) return false;
   for (int i = 0; i < index->rd_index->indnkeyatts; ++i)
-    if (index->rd_index->indkey.values[i] == attno && token_type_find(index->rd_opcintype[i]) != nullptr) return true;
+    if (index->rd_index->indkey.values[i] == attno && token_type_find(index->rd_opcintype[i]) != nullptr &&
+        !is_by_tokens(index, i))
+      return true;
   return false;
 }
 
@@ -212,11 +258,15 @@ List *making_of(Oid oid) {
   const Oid table = index->rd_index->indrelid;
   const int keys = index->rd_index->indnkeyatts;
   const bool clustered = index->rd_index->indisclustered;
+  bool by_value = false;  // a cast, in whose place there is a column in the order of values: that takes neither
+  ListCell *cell = nullptr;
+  const List *expressions = RelationGetIndexExpressions(index);
+  foreach (cell, expressions) by_value |= IsA(without_relabelling(static_cast<const Node *>(lfirst(cell))), Var);
   index_close(index, NoLock);
   for (AttrNumber key = 1; key <= keys; ++key)
-    if (const int target = statistics_target(oid, key); target >= 0)
+    if (const int target = statistics_target(oid, key); target >= 0 && !by_value)
       commands = lappend(commands, psprintf("ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d", name, key, target));
-  if (clustered)
+  if (clustered && !by_value)
     commands =
         lappend(commands,
                 psprintf("ALTER TABLE %s CLUSTER ON %s",
@@ -240,6 +290,12 @@ List *trigram_class() {
   return name;
 }
 
+// Is the operator class of a key one of tokens?
+bool of_tokens(const IndexStmt *statement, const IndexElem *key) {
+  const Oid found = get_opclass_oid(get_index_am_oid(statement->accessMethod, false), key->opclass, true);
+  return key->name != nullptr && OidIsValid(found) && token_type_find(get_opclass_input_type(found)) != nullptr;
+}
+
 // Gives the keys of an index of tokens back what the text was indexed by.  False where nothing here can index it.
 bool as_of_text(const IndexStmt *statement) {
   const Oid relid = RangeVarGetRelid(statement->relation, NoLock, false);
@@ -254,6 +310,8 @@ bool as_of_text(const IndexStmt *statement) {
       const bool lower = strcmp(function, "lower_fingerprint") == 0;
       if (lower || strcmp(function, "upper_fingerprint") == 0)
         call->funcname = list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(lower ? "lower" : "upper")));
+    } else if (key->opclass != NIL && of_tokens(statement, key) && !has_index(relid, key->name)) {
+      key->opclass = NIL;
     } else if (key->name != nullptr && key->opclass == NIL && strcmp(statement->accessMethod, "gin") == 0 &&
                !has_index(relid, key->name)) {
       key->opclass = trigram_class();
@@ -283,6 +341,30 @@ bool run(const char *command) {
 
 }  // namespace
 
+void index_command_made(Oid index) {
+  ScanKeyData keys[] = {catalog_key(Anum_pg_index_indexrelid, index)};
+  catalog_scan_self(IndexRelationId, IndexRelidIndexId, keys, [](const CatalogRow &row) {
+    const auto form = row.as<Form_pg_index>();
+    bool null = true;
+    const auto *classes = reinterpret_cast<const oidvector *>(DatumGetPointer(row.get(Anum_pg_index_indclass, &null)));
+    bool by_value = false;
+    for (int i = 0; !null && i < form->indnkeyatts; ++i)
+      by_value |= is_value_family(get_opclass_family(classes->values[i]));
+    if (!by_value) return;
+    (void)row.get(Anum_pg_index_indpred, &null);
+    if (form->indnkeyatts != 1 || form->indisunique || form->indisexclusion || !null)
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+               errmsg("an index in the order of values has one key, and is neither unique nor partial"),
+               errhint("A unique index on the column itself keeps equal values away; queries that sort by more columns "
+                       "are served by this one, too.")));
+    if (form->indisclustered)
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a table cannot be clustered in the order of values"),
+               errdetail("The place of each row would tell its value's.")));
+  });
+}
+
 PlannedStmt *index_command(const PlannedStmt *statement) {
   const auto *given = reinterpret_cast<const IndexStmt *>(statement->utilityStmt);
   if (!IsA(given, IndexStmt) || given->relation == nullptr) return nullptr;
@@ -293,7 +375,7 @@ PlannedStmt *index_command(const PlannedStmt *statement) {
   ListCell *cell = nullptr;
   foreach (cell, reinterpret_cast<IndexStmt *>(changed->utilityStmt)->indexParams) {
     auto *key = static_cast<IndexElem *>(lfirst(cell));
-    any |= take_fingerprint(key, relid) || take_trigrams(key, relid);
+    any |= take_fingerprint(key, relid) || take_trigrams(key, relid) || take_value(key, relid);
   }
   return any ? changed : nullptr;
 }
