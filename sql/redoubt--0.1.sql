@@ -518,9 +518,10 @@ GRANT EXECUTE ON FUNCTION redoubt.verify_audit() TO redoubt_auditor;
 
 -- ------------------------------------------------------------- token types
 
-CREATE FUNCTION redoubt.check_policy("normalize" text, mask text, pattern text) RETURNS void
+CREATE FUNCTION redoubt.check_policy("normalize" text, mask text, pattern text) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_check_policy' LANGUAGE c STABLE;
-COMMENT ON FUNCTION redoubt.check_policy(text, text, text) IS 'internal: raises 22023 unless the parameters of a token type are usable';
+COMMENT ON FUNCTION redoubt.check_policy(text, text, text) IS
+  'internal: raises 22023 unless the parameters of a token type are usable; the normaliser as the type keeps it, with its table';
 REVOKE ALL ON FUNCTION redoubt.check_policy(text, text, text) FROM PUBLIC;
 
 CREATE FUNCTION redoubt.add_type(policy redoubt.token_type) RETURNS void
@@ -704,7 +705,7 @@ DECLARE
   what constant text := format('token type %s', t);
   item record;
 BEGIN
-  PERFORM redoubt.check_policy("normalize", mask, pattern);
+  "normalize" := redoubt.check_policy("normalize", mask, pattern);
   IF base NOT IN ('text', 'bytea') THEN
     RAISE EXCEPTION 'invalid base for a token type' USING ERRCODE = '22023', HINT = 'Use text or bytea.';
   END IF;
@@ -924,7 +925,7 @@ BEGIN
     normalizer := CASE WHEN composed = 'phone' THEN 'phone(US)' WHEN composed = 'uuid' THEN 'lower'
                     WHEN composed ~ '^email($|\(.*\)$)' THEN 'email' WHEN composed ~ '^name($|\(.*\)$)' THEN 'name' ELSE 'trim' END;
   END IF;
-  PERFORM redoubt.check_policy(normalizer, mask, pattern);
+  normalizer := redoubt.check_policy(normalizer, mask, pattern);
   -- The letters of a class given here are characters of the server's encoding; those of an alphabet's name need not be.
   IF getdatabaseencoding() <> 'UTF8' AND composed ~ '^name($|\(.*\)$)' AND composed !~ 'alphabet=(ascii|\[)' THEN
     RAISE EXCEPTION 'invalid format for a token type: the encoding of this database has not all letters of the alphabet' USING ERRCODE = '22023',
@@ -1318,10 +1319,10 @@ COMMENT ON VIEW redoubt.token_types IS 'the token types of this database and the
 GRANT SELECT ON redoubt.token_types TO PUBLIC;
 
 -- The types that ship.  Their class ids are fixed: a token is portable between
--- databases that hold the same data key.
+-- databases that hold the same data key.  The table of phone_token is always 1, for the same reason.
 SELECT redoubt.build_token_type('redoubt', 'email_token', 'pg_catalog', 'text', NULL, 'email', 'email', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a01', true);
-SELECT redoubt.build_token_type('redoubt', 'phone_token', 'pg_catalog', 'text', NULL, 'phone(US)', 'phone', true, 'default',
+SELECT redoubt.build_token_type('redoubt', 'phone_token', 'pg_catalog', 'text', NULL, 'phone(US,table=1)', 'phone', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a02', true);
 SELECT redoubt.build_token_type('redoubt', 'name_token', 'pg_catalog', 'text', NULL, 'name', 'name', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a03', true);
