@@ -41,6 +41,7 @@ my %statement = (
   read_meter_shutdown => 'SELECT email FROM person',
   conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
   redoubt_check_reveal => q{SET redoubt.reveal = 'masked'},
+  token_order_sort => 'CREATE INDEX in_order ON person ((email::text)); DROP INDEX in_order',
   redoubt_transaction_ends => 'SELECT 1',
 );
 # The same where nothing may fail: a warning.
