@@ -94,6 +94,13 @@ SELECT redoubt.detokenize('x y'::regress_custom_public) AS public, redoubt.detok
 SELECT count(*) AS differ FROM (SELECT redoubt.token('v'::text::regress_custom_random) FROM generate_series(1, 3) UNION SELECT redoubt.token('v'::regress_custom_random)) AS t;
 -- A plaintext under two types gives unlinkable tokens.
 SELECT substr(redoubt.token('v'::regress_custom_public), 5, 27) <> substr(redoubt.token('v'::regress_custom."Größe x"), 5, 27) AS unlinkable;
+-- A new type keeps the table of its normaliser; the spellings of one number are equal, whatever is dialled before it.
+SELECT count(*) AS spellings, count(DISTINCT typed::regress_custom_phone) AS numbers, min(redoubt.mask(typed::regress_custom_phone)) AS mask
+  FROM (VALUES ('020 7946 0958'), ('442079460958'), ('tel:+44-20-7946-0958'), ('+44 (0)20 7946 0958'), ('0044 20 7946 0958')) AS v(typed);
+SELECT count(*) AS spellings, count(DISTINCT typed::regress_custom_phone) AS numbers
+  FROM (VALUES ('020 7946 0958 #12'), ('442079460958, ext. 12'), ('+442079460958;ext=12'), ('(020) 7946-0958 x12')) AS v(typed);
+SELECT typed, redoubt.check_value(typed, 'regress_custom_phone')
+  FROM (VALUES ('442079460958'), ('020 7946 09581'), ('0800 FLOWERS'), ('+44 00 20 7946 0958'), ('+210 1234567')) AS v(typed);
 RESET ROLE;
 
 -- --------------------------------------------------------------- bad parameters
@@ -116,6 +123,7 @@ SELECT redoubt.create_token_type('x', "normalize" => 'email,lower');
 SELECT redoubt.create_token_type('x', "normalize" => '');
 SELECT redoubt.create_token_type('x', "normalize" => 'phone');
 SELECT redoubt.create_token_type('x', "normalize" => 'phone(XX)');
+SELECT redoubt.create_token_type('x', "normalize" => 'phone(GB,table=2)');
 SELECT redoubt.create_token_type('x', mask => 'keep_last(65)');
 SELECT redoubt.create_token_type('x', mask => 'keep_last(-1)');
 SELECT redoubt.create_token_type('x', mask => 'none');
