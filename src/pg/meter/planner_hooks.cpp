@@ -7,6 +7,7 @@
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/as_text.h"
+#include "pg/plan/plain_query.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/vault/vault_planner.h"
@@ -91,7 +92,7 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 namespace redoubt::pg {
 
 int planner_begin(Query *query, int options) {
-  if (!IsTransactionState()) return options;
+  if (!IsTransactionState() || is_plain_query(query)) return options;
   statistics_meter(query);
   as_text(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);

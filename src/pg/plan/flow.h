@@ -48,8 +48,8 @@ inline bool flow_holds_same(const Flow &a, const Flow &b) noexcept {
     std::uint64_t four = 0;
     std::memcpy(&four, count, sizeof four);
     if (four == 0) continue;
-    const unsigned set = (count[0] != 0 ? 1U : 0U) | (count[1] != 0 ? 2U : 0U) | (count[2] != 0 ? 4U : 0U) |
-                         (count[3] != 0 ? 8U : 0U);
+    const unsigned set =
+        (count[0] != 0 ? 1U : 0U) | (count[1] != 0 ? 2U : 0U) | (count[2] != 0 ? 4U : 0U) | (count[3] != 0 ? 8U : 0U);
     mask |= set << i;
   }
   return mask;
