@@ -61,7 +61,7 @@ extern "C" {
 // A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Where a
 // query that aggregates reads protected columns, foreign servers are not asked for more
 // than scans and joins.
-static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
+[[gnu::hot]] static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
   using namespace redoubt::pg;
   if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
   if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
@@ -72,7 +72,8 @@ static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, 
   relation->fdwroutine = routine;
 }
 
-static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno, VariableStatData *data) {
+[[gnu::hot]] static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno,
+                                                VariableStatData *data) {
   using namespace redoubt::pg;
   if (prev_relation_stats != nullptr && prev_relation_stats(root, entry, attno, data)) return true;
   if (entry->rtekind != RTE_RELATION || !column_is_protected(entry->relid, attno)) return false;
@@ -80,7 +81,7 @@ static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, Attr
   return true;
 }
 
-static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, VariableStatData *data) {
+[[gnu::hot]] static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, VariableStatData *data) {
   using namespace redoubt::pg;
   if (prev_index_stats != nullptr && prev_index_stats(root, index, attno, data)) return true;
   if (!column_is_protected(IndexGetRelation(index, true), 0)) return false;
@@ -91,7 +92,7 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 
 namespace redoubt::pg {
 
-int planner_begin(Query *query, int options) {
+[[gnu::hot]] int planner_begin(Query *query, int options) {
   if (!IsTransactionState() || is_plain_query(query)) return options;
   statistics_meter(query);
   as_text(query);
@@ -99,7 +100,7 @@ int planner_begin(Query *query, int options) {
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }
 
-void planner_end(PlannedStmt *plan, bool as_it_is) {
+[[gnu::hot]] void planner_end(PlannedStmt *plan, bool as_it_is) {
   if (!IsTransactionState()) return;
   statistics_guard(plan);
   PlanFacts *const facts = plan_facts(plan);

@@ -21,7 +21,7 @@ constexpr bool is_builtin(Oid object) noexcept { return object < FirstNormalObje
 
 bool is_plain(const void *expression);
 
-bool all_plain(const List *list) {
+[[gnu::hot]] bool all_plain(const List *list) {
   ListCell *cell = nullptr;
   foreach (cell, list)
     if (!is_plain(lfirst(cell))) return false;
@@ -59,7 +59,7 @@ const T &as(const void *node) noexcept {
 }
 
 // Of an expression, a list or FROM; null is plain.
-bool is_plain(const void *expression) {
+[[gnu::hot]] bool is_plain(const void *expression) {
   if (expression == nullptr) return true;
   switch (nodeTag(expression)) {
     case T_Var:
@@ -125,7 +125,7 @@ bool is_plain(const void *expression) {
   }
 }
 
-bool is_plain_entry(const RangeTblEntry &entry) {
+[[gnu::hot]] bool is_plain_entry(const RangeTblEntry &entry) {
   if (!all_plain(entry.securityQuals)) return false;
   ListCell *cell = nullptr;
   switch (entry.rtekind) {
@@ -156,7 +156,7 @@ bool is_plain_entry(const RangeTblEntry &entry) {
 
 }  // namespace
 
-bool is_plain_query(const Query *query) {
+[[gnu::hot]] bool is_plain_query(const Query *query) {
   check_stack_depth();
   if (query->commandType == CMD_UTILITY || query->mergeActionList != NIL || query->onConflict != nullptr ||
       query->withCheckOptions != NIL)
