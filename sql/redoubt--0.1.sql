@@ -325,6 +325,43 @@ CREATE FUNCTION redoubt.trigrams_consistent(internal, smallint, internal, intege
 COMMENT ON FUNCTION redoubt.trigrams_consistent(internal, smallint, internal, integer, internal, internal, internal)
     IS 'internal: GIN support of token types';
 
+-- A btree in the order of values, see token_order.h.  The operators mean something to such an index only, and have an
+-- argument of the type internal: the planner hook alone can ask for them.
+CREATE FUNCTION redoubt.by_value(token anynonarray, what internal) RETURNS anynonarray
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_by_value';
+COMMENT ON FUNCTION redoubt.by_value(anynonarray, internal)
+    IS 'internal: stands for the column of an index in the order of values; put into plans by the planner hook, cannot be called';
+CREATE FUNCTION redoubt.sought_value(value anynonarray, what internal) RETURNS bytea
+    LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_sought_value';
+COMMENT ON FUNCTION redoubt.sought_value(anynonarray, internal)
+    IS 'internal: what an index in the order of values is asked for; put into plans by the planner hook, cannot be called';
+CREATE FUNCTION redoubt.value_cmp(token anynonarray, sought internal) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_cmp_sought';
+COMMENT ON FUNCTION redoubt.value_cmp(anynonarray, internal) IS 'internal: btree comparison of a token''s value with one that is sought';
+CREATE FUNCTION redoubt.value_options(internal) RETURNS void
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_options';
+COMMENT ON FUNCTION redoubt.value_options(internal) IS 'internal: btree support of token types';
+CREATE FUNCTION redoubt.value_lt(token anynonarray, sought internal) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_lt';
+CREATE FUNCTION redoubt.value_le(token anynonarray, sought internal) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_le';
+CREATE FUNCTION redoubt.value_ge(token anynonarray, sought internal) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_ge';
+CREATE FUNCTION redoubt.value_gt(token anynonarray, sought internal) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_gt';
+CREATE OPERATOR redoubt.#<# (LEFTARG = anynonarray, RIGHTARG = internal, FUNCTION = redoubt.value_lt, RESTRICT = scalarltsel);
+CREATE OPERATOR redoubt.#<=# (LEFTARG = anynonarray, RIGHTARG = internal, FUNCTION = redoubt.value_le, RESTRICT = scalarlesel);
+CREATE OPERATOR redoubt.#>=# (LEFTARG = anynonarray, RIGHTARG = internal, FUNCTION = redoubt.value_ge, RESTRICT = scalargesel);
+CREATE OPERATOR redoubt.#># (LEFTARG = anynonarray, RIGHTARG = internal, FUNCTION = redoubt.value_gt, RESTRICT = scalargtsel);
+COMMENT ON FUNCTION redoubt.value_lt(anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON FUNCTION redoubt.value_le(anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON FUNCTION redoubt.value_ge(anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON FUNCTION redoubt.value_gt(anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON OPERATOR redoubt.#<# (anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON OPERATOR redoubt.#<=# (anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON OPERATOR redoubt.#>=# (anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+COMMENT ON OPERATOR redoubt.#># (anynonarray, internal) IS 'internal: how an index in the order of values is asked';
+
 CREATE FUNCTION redoubt.meter_statistics("values" anyelement, object oid, attnum smallint, what internal) RETURNS anyelement
     LANGUAGE c STABLE PARALLEL SAFE CALLED ON NULL INPUT
     AS 'MODULE_PATHNAME', 'redoubt_meter_statistics';
@@ -747,6 +784,24 @@ BEGIN
       EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING gin IS %L', f, n || '_ops', 'trigrams of ' || what);
     END IF;
 
+    -- Order and ranges by index, for who makes one with <type>_value_ops: see token_order.h.
+    IF opens THEN
+      EXECUTE format('CREATE FUNCTION %s%I(%s, %s) RETURNS integer AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE',
+                     f, n || '_value_cmp', t, t, lib, 'redoubt_value_cmp');
+      EXECUTE format('CREATE FUNCTION %s%I(internal) RETURNS void AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support',
+                     f, n || '_value_sort', lib, 'redoubt_value_sort');
+      EXECUTE format('COMMENT ON FUNCTION %s%I(%s, %s) IS %L', f, n || '_value_cmp', t, t, 'btree comparison of the values of ' || what || ', by an index alone');
+      EXECUTE format('COMMENT ON FUNCTION %s%I(internal) IS %L', f, n || '_value_sort', 'btree sort support of the values of ' || what);
+      EXECUTE format('CREATE OPERATOR CLASS %s%I FOR TYPE %s USING btree AS '
+                     'OPERATOR 1 redoubt.#<# (anynonarray, internal), OPERATOR 2 redoubt.#<=# (anynonarray, internal), '
+                     'OPERATOR 4 redoubt.#>=# (anynonarray, internal), OPERATOR 5 redoubt.#># (anynonarray, internal), '
+                     'FUNCTION 1 %1$s%4$I(%3$s, %3$s), FUNCTION 1 (%3$s, internal) redoubt.value_cmp(anynonarray, internal), '
+                     'FUNCTION 2 %1$s%5$I(internal), FUNCTION 5 (%3$s, %3$s) redoubt.value_options(internal)',
+                     f, n || '_value_ops', t, n || '_value_cmp', n || '_value_sort');
+      EXECUTE format('COMMENT ON OPERATOR CLASS %s%I USING btree IS %L', f, n || '_value_ops', what || ', in the order of values');
+      EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING btree IS %L', f, n || '_value_ops', what || ', in the order of values');
+    END IF;
+
     -- No equalimage function: equal tokens of two key versions differ in their bytes,
     -- so btree must not fold them into one.
     EXECUTE format('CREATE OPERATOR CLASS %s%I DEFAULT FOR TYPE %s USING btree AS '
@@ -1019,7 +1074,8 @@ DECLARE
   last bytea;
 BEGIN
   IF token_type IS NULL THEN
-    types := ARRAY(SELECT t.typ FROM redoubt.token_type AS t WHERE t.method OPERATOR(pg_catalog.=) 'vault' ORDER BY t.created_at USING OPERATOR(pg_catalog.<));
+    types := ARRAY(SELECT t.typ FROM redoubt.token_type AS t WHERE t.method OPERATOR(pg_catalog.=) 'vault'
+                     AND EXISTS (SELECT FROM pg_catalog.pg_type AS p WHERE p.oid OPERATOR(pg_catalog.=) t.typ) ORDER BY t.created_at USING OPERATOR(pg_catalog.<));
   END IF;
   FOREACH typ IN ARRAY types LOOP
     LOOP
@@ -1167,10 +1223,10 @@ BEGIN
                  AND p.pronamespace = own_schema AND starts_with(p.proname, own_name || '_')))
         AND p.oid NOT IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
         AND (t.oid = ANY (p.proargtypes) OR t.typarray = ANY (p.proargtypes) OR p.prorettype IN (t.oid, t.typarray)
-             OR (p.pronamespace = t.typnamespace AND p.proname = t.typname || '_sortsupport')))
+             OR (p.pronamespace = t.typnamespace AND p.proname IN (t.typname || '_sortsupport', t.typname || '_value_sort'))))
     SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
       FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype
-      WHERE t.oid = drop_token_type.typ AND o.opcname = t.typname || '_ops'
+      WHERE t.oid = drop_token_type.typ AND o.opcname IN (t.typname || '_ops', t.typname || '_value_ops')
     UNION ALL SELECT CASE WHEN f.in_sql THEN 2 ELSE 4 END, 'OPERATOR', 'pg_operator', o.oid
       FROM pg_operator AS o JOIN family AS f ON f.oid = o.oprcode
     UNION ALL SELECT 5, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c

@@ -1,17 +1,22 @@
 // index_command.cpp - see index_command.h.
 //
-// Covered by sql/search_index.sql.
+// Covered by sql/search_index.sql and sql/order_index.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/ddl/index_command.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/standing_code.h"
 #include "pg/tokens/token_index.h"
+#include "pg/tokens/token_order.h"
 
 extern "C" {
 #include "catalog/dependency.h"
 #include "catalog/pg_am_d.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_opclass.h"
 #include "catalog/pg_opfamily.h"
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
@@ -50,6 +55,24 @@ bool has_index(Oid relid, const char *column) {
   return type != nullptr && token_type_has_index(type);
 }
 
+// The name of the operator class of a token type in the order of values.
+List *value_class(Oid type) {
+  List *name = NIL;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_opclass_opcmethod, BTREE_AM_OID)};
+  catalog_scan(OperatorClassRelationId, OpclassAmNameNspIndexId, keys, [&name, type](const CatalogRow &row) {
+    const auto form = row.as<Form_pg_opclass>();
+    if (form->opcintype == type && is_value_family(form->opcfamily))
+      name =
+          list_make2(makeString(get_namespace_name(form->opcnamespace)), makeString(pstrdup(NameStr(form->opcname))));
+  });
+  return name;
+}
+
+bool is_text(const TypeName *type_name) {
+  const Oid type = LookupTypeNameOid(nullptr, type_name, true);
+  return (type == TEXTOID || type == VARCHAROID) && type_name->typmods == NIL;
+}
+
 // Changes lower(column), if that is what is indexed.
 bool take_fingerprint(IndexElem *key, Oid relid) {
   auto *call = reinterpret_cast<FuncCall *>(key->expr);
@@ -73,6 +96,20 @@ bool take_trigrams(IndexElem *key, Oid relid) {
   return true;
 }
 
+// Changes column::text.
+bool take_value(IndexElem *key, Oid relid) {
+  const auto *cast = reinterpret_cast<const TypeCast *>(key->expr);
+  if (cast == nullptr || !IsA(cast, TypeCast) || !is_text(cast->typeName)) return false;
+  const ColumnRef *column = cast_column(key->expr);
+  const char *name = column != nullptr ? strVal(linitial(column->fields)) : nullptr;
+  if (name == nullptr || !has_index(relid, name)) return false;
+  key->name = pstrdup(name);
+  key->expr = nullptr;
+  key->collation = NIL;  // that of text
+  key->opclass = value_class(getBaseType(get_atttype(relid, get_attnum(relid, name))));
+  return true;
+}
+
 bool is_trigram_family(Oid family) {
   HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
   if (!HeapTupleIsValid(tuple)) return false;
@@ -92,6 +129,7 @@ bool indexes_text(Relation index, AttrNumber attno) {
   ListCell *cell = nullptr;
   foreach (cell, expressions) {
     const auto *call = static_cast<const FuncExpr *>(lfirst(cell));
+    if (is_column(reinterpret_cast<const Node *>(call), attno)) return true;  // a varchar, as text
     if (IsA(call, FuncExpr) && folds_case(call->funcid) &&
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
       return true;
@@ -144,6 +182,30 @@ List *indexes_of_text(Oid relid, const Bitmapset *columns) {
 
 }  // namespace
 
+void index_command_made(Oid index) {
+  ScanKeyData keys[] = {catalog_key(Anum_pg_index_indexrelid, index)};
+  catalog_scan_self(IndexRelationId, IndexRelidIndexId, keys, [](const CatalogRow &row) {
+    const auto form = row.as<Form_pg_index>();
+    bool null = true;
+    const auto *classes = reinterpret_cast<const oidvector *>(DatumGetPointer(row.get(Anum_pg_index_indclass, &null)));
+    bool by_value = false;
+    for (int i = 0; !null && i < form->indnkeyatts; ++i)
+      by_value |= is_value_family(get_opclass_family(classes->values[i]));
+    if (!by_value) return;
+    (void)row.get(Anum_pg_index_indpred, &null);
+    if (form->indnkeyatts != 1 || form->indisunique || form->indisexclusion || !null)
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+               errmsg("an index in the order of values has one key, and is neither unique nor partial"),
+               errhint("A unique index on the column itself keeps equal values away; queries that sort by more columns "
+                       "are served by this one, too.")));
+    if (form->indisclustered)
+      ereport(ERROR,
+              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a table cannot be clustered in the order of values"),
+               errdetail("The place of each row would tell its value's.")));
+  });
+}
+
 PlannedStmt *index_command(const PlannedStmt *statement) {
   const auto *given = reinterpret_cast<const IndexStmt *>(statement->utilityStmt);
   if (!IsA(given, IndexStmt) || given->relation == nullptr) return nullptr;
@@ -154,7 +216,7 @@ PlannedStmt *index_command(const PlannedStmt *statement) {
   ListCell *cell = nullptr;
   foreach (cell, reinterpret_cast<IndexStmt *>(changed->utilityStmt)->indexParams) {
     auto *key = static_cast<IndexElem *>(lfirst(cell));
-    any |= take_fingerprint(key, relid) || take_trigrams(key, relid);
+    any |= take_fingerprint(key, relid) || take_trigrams(key, relid) || take_value(key, relid);
   }
   return any ? changed : nullptr;
 }

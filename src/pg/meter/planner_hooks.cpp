@@ -7,6 +7,7 @@
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/as_text.h"
+#include "pg/plan/by_index.h"
 #include "pg/plan/plain_query.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
@@ -64,6 +65,7 @@ extern "C" {
 [[gnu::hot]] static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
   using namespace redoubt::pg;
   if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
+  show_orders(relation);
   if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
   if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
   auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));

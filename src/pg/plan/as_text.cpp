@@ -219,11 +219,11 @@ bool sorts_by_tokens(const List *clauses, const List *targets) {
   return false;
 }
 
-// Is the target that a clause sorts by one of those that rows are distinct by?
-bool is_among(const SortGroupClause *clause, const List *clauses) {
+// Do clauses sort or group by the target with the mark?
+bool is_among(Index mark, const List *clauses) {
   ListCell *cell = nullptr;
   foreach (cell, clauses)
-    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == clause->tleSortGroupRef) return true;
+    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == mark) return true;
   return false;
 }
 
@@ -233,7 +233,7 @@ void sort_by_values(const List *clauses, List **targets, const List *distinct = 
   ListCell *cell = nullptr;
   foreach (cell, clauses) {
     auto *clause = static_cast<SortGroupClause *>(lfirst(cell));
-    if (!sorts_by_token(clause, *targets) || is_among(clause, distinct)) continue;
+    if (!sorts_by_token(clause, *targets) || is_among(clause->tleSortGroupRef, distinct)) continue;
     const StrategyNumber strategy = token_order_of(get_opcode(clause->sortop));
     auto *key = makeTargetEntry(open_value(static_cast<Expr *>(copyObjectImpl(sorted_value(clause, *targets)))),
                                 static_cast<AttrNumber>(list_length(*targets) + 1), nullptr, true);
@@ -253,7 +253,8 @@ void sort_outside(Query *query) {
   List *sort = NIL;
   ListCell *cell = nullptr;
   foreach (cell, query->sortClause)  // keys past those that rows are distinct by choose among rows, and are left inside
-    if (!query->hasDistinctOn || is_among(static_cast<SortGroupClause *>(lfirst(cell)), query->distinctClause))
+    if (!query->hasDistinctOn ||
+        is_among(static_cast<SortGroupClause *>(lfirst(cell))->tleSortGroupRef, query->distinctClause))
       sort = lappend(sort, copyObjectImpl(lfirst(cell)));
   if (!query->hasDistinctOn) inner->sortClause = NIL;
   inner->limitCount = inner->limitOffset = nullptr;
@@ -316,6 +317,23 @@ void refuse_composite(const List *clauses, const List *targets) {
   }
 }
 
+// Takes the marks away of targets that nothing sorts or groups by any more: a plan that an index sorts would be taken
+// to be in the order of tokens, too.
+void drop_marks(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->targetList) {
+    Index *mark = &static_cast<TargetEntry *>(lfirst(cell))->ressortgroupref;
+    bool named = is_among(*mark, query->sortClause) || is_among(*mark, query->groupClause) ||
+                 is_among(*mark, query->distinctClause);
+    ListCell *each = nullptr;
+    foreach (each, query->windowClause) {
+      const auto *window = static_cast<const WindowClause *>(lfirst(each));
+      named |= is_among(*mark, window->partitionClause) || is_among(*mark, window->orderClause);
+    }
+    if (!named) *mark = 0;
+  }
+}
+
 void order_by_value(Query *query) {
   refuse_composite(query->sortClause, query->targetList);
   ListCell *cell = nullptr;
@@ -324,12 +342,14 @@ void order_by_value(Query *query) {
     refuse_composite(window->orderClause, query->targetList);
     if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
       sort_by_values(window->orderClause, &query->targetList);
+    drop_marks(query);
   }
   if (!sorts_by_tokens(query->sortClause, query->targetList) || !orders_by_value()) return;
   if (query->hasDistinctOn) sort_by_values(query->sortClause, &query->targetList, query->distinctClause);
   if (!sorts_by_tokens(query->sortClause, query->targetList)) return;
   if (query->distinctClause != NIL || query->setOperations != nullptr) sort_outside(query);
   sort_by_values(query->sortClause, &query->targetList);
+  drop_marks(query);
 }
 
 void order_aggregate(Aggref *aggregate) {

@@ -178,12 +178,19 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   return flow;
 }
 
+// Who may not read a token type may not scan a column of it, so one source of each is known from here on.
 NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
+  const RelationFacts *facts = relation_facts(walk, rti);
+  const bool alike = std::all_of(facts->column, facts->column + facts->size, [facts](const ProtectedColumn &column) {
+    return column.source.token_type == facts->column[0].source.token_type;
+  });
+  bool done = facts->size == 0;
   ListCell *cell = nullptr;
   foreach (cell, scan->targetlist) {
     const auto *variable = reinterpret_cast<const Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
     if (!IsA(variable, Var) || variable->varno != static_cast<int>(rti)) return {};
+    if (!done) done = flow_explicit(relation_flow(walk, rti, variable->varattno)) != 0 && alike;
   }
   NodeFlow rows = {scan->targetlist != NIL, false, list_length(scan->targetlist), nullptr, 0, 0};
   rows.walk = walk;

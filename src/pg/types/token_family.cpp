@@ -28,6 +28,7 @@ bool handles_tokens(const FormData_pg_proc *function) {
   if (catalog_library_symbol(function->oid) != nullptr || catalog_library_symbol(function->prosupport) != nullptr)
     return true;
   if (function->prolang != ClanguageId && function->prolang != INTERNALlanguageId) return false;
+  if (type_is_range(function->prorettype)) return false;  // PostgreSQL makes constructors of a range, as a superuser
   const Oid *arguments = function->proargtypes.values;
   return is_token(function->prorettype) || std::any_of(arguments, arguments + function->pronargs, is_token);
 }
