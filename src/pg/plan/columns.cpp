@@ -178,19 +178,30 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   return flow;
 }
 
-// Who may not read a token type may not scan a column of it, so one source of each is known from here on.
+namespace {
+
+// Makes the source of a column known, and that a message may quote a value of it, as walking the variable would.
+void note_column(PlanWalk *walk, RelationFacts *facts, Var *variable) {
+  const AttrNumber attno = variable->varattno;
+  const int at = attno > 0 ? place_of(*facts, attno) : 0;
+  if (attno > 0 && (at == facts->size || facts->column[at].attno != attno)) return;
+  if (attno <= 0 || (at + 1 < facts->size && facts->column[at + 1].attno == attno))
+    return (void)walk_expression(walk, {}, reinterpret_cast<Node *>(variable));
+  facts->latest = at + 1;
+  std::uint16_t &held = walk->analysis->held[source_at(walk, facts, at)];
+  if (walk->last && variable->vartype != BOOLOID) held = std::max(held, facts->column[at].count);
+}
+
+}  // namespace
+
 NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
-  const RelationFacts *facts = relation_facts(walk, rti);
-  const bool alike = std::all_of(facts->column, facts->column + facts->size, [facts](const ProtectedColumn &column) {
-    return column.source.token_type == facts->column[0].source.token_type;
-  });
-  bool done = facts->size == 0;
+  RelationFacts *facts = relation_facts(walk, rti);
   ListCell *cell = nullptr;
   foreach (cell, scan->targetlist) {
-    const auto *variable = reinterpret_cast<const Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
+    auto *variable = reinterpret_cast<Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
     if (!IsA(variable, Var) || variable->varno != static_cast<int>(rti)) return {};
-    if (!done) done = flow_explicit(relation_flow(walk, rti, variable->varattno)) != 0 && alike;
+    if (facts->size > 0) note_column(walk, facts, variable);
   }
   NodeFlow rows = {scan->targetlist != NIL, false, list_length(scan->targetlist), nullptr, 0, 0};
   rows.walk = walk;
@@ -203,9 +214,7 @@ Flow scanned_column(const NodeFlow &rows, AttrNumber attno) {
       reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(rows.targets, attno - 1))->expr);
   while (is_meter(value)) value = metered(value);
   const auto *column = reinterpret_cast<const Var *>(value);
-  const Flow flow = relation_flow(rows.walk, static_cast<Index>(column->varno), column->varattno);
-  note_held(rows.walk, flow, reinterpret_cast<const Node *>(column));
-  return flow;
+  return relation_flow(rows.walk, static_cast<Index>(column->varno), column->varattno);
 }
 
 bool same_columns(const NodeFlow &a, const NodeFlow &b) {

@@ -245,15 +245,6 @@ Flow field_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return flow;
 }
 
-void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
-  std::uint16_t *held = walk->analysis->held;
-  std::uint32_t more = 0;
-  for (std::uint32_t rest = walk->last ? flow_explicit(flow) : 0; rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); held[i] < flow.count[i]) more |= 1U << i;
-  if (more == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
-  for (; more != 0; more &= more - 1) held[std::countr_zero(more)] = flow.count[std::countr_zero(more)];
-}
-
 namespace {
 
 Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
@@ -267,6 +258,16 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (kind->combine == Combine::leaf) return kNoFlow;
   if (kind->combine == Combine::value) return walk_expression(walk, scope, member_of(node, kind->part[0]));
   return kind->part[0] != 0 ? parts_flow(walk, scope, node, *kind) : children_flow(walk, scope, node);
+}
+
+// Values that can be in one value are in one message, if a function complains of it.
+void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
+  std::uint16_t *held = walk->analysis->held;
+  std::uint32_t more = 0;
+  for (std::uint32_t rest = walk->last ? flow_explicit(flow) : 0; rest != 0; rest &= rest - 1)
+    if (const int i = std::countr_zero(rest); held[i] < flow.count[i]) more |= 1U << i;
+  if (more == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
+  for (; more != 0; more &= more - 1) held[std::countr_zero(more)] = flow.count[std::countr_zero(more)];
 }
 
 // What computes something else of an opened value could tell anything of it; a condition has a look of its own.

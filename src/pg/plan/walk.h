@@ -193,8 +193,6 @@ NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
 
 // plan/expressions.cpp
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
-// Values that can be in one value are in one message, if a function complains of it.
-void note_held(PlanWalk *walk, const Flow &flow, const Node *node);
 // All that the expression's children hold.
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list);
