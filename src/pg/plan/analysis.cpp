@@ -131,7 +131,7 @@ bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carri
 
 }  // namespace
 
-bool plan_touches_protected(const PlannedStmt *plan) {
+[[gnu::hot]] bool plan_touches_protected(const PlannedStmt *plan) {
   ListCell *cell = nullptr;
   foreach (cell, plan->rtable) {
     const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));

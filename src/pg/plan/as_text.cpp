@@ -444,32 +444,67 @@ static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
   auto *found = static_cast<Found *>(context);
-  if (IsA(node, Query)) {
-    auto *query = reinterpret_cast<Query *>(node);
-    found->metered |= reads_protected(query);
-    const QueryLevel level = {query, found->level};
-    const bool decides = std::exchange(found->decides, false);
-    found->level = &level;
-    (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
-    found->level = level.outer;
-    found->decides = decides;
-    order_by_value(query);
-    by_index(query);
-    return false;
+  switch (nodeTag(node)) {
+    case T_Var:
+    case T_Const:
+    case T_Param:
+    case T_RangeTblRef:
+      return false;
+    case T_Query: {
+      auto *query = reinterpret_cast<Query *>(node);
+      found->metered |= reads_protected(query);
+      const QueryLevel level = {query, found->level};
+      const bool decides = std::exchange(found->decides, false);
+      found->level = &level;
+      (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
+      found->level = level.outer;
+      found->decides = decides;
+      order_by_value(query);
+      by_index(query);
+      return false;
+    }
+    case T_FromExpr:
+    case T_JoinExpr:
+      return walk_from(node, found);
+    case T_FuncExpr:
+      found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
+      if (found->decides) open_arguments(reinterpret_cast<FuncExpr *>(node));
+      token_texts(found->level, node);
+      break;
+    case T_OpExpr:
+      token_texts(found->level, node);
+      by_token(node);
+      compare_by_value(reinterpret_cast<OpExpr *>(node));
+      break;
+    case T_DistinctExpr:
+      by_token(node);
+      break;
+    case T_ScalarArrayOpExpr:
+      token_texts(found->level, node);
+      by_token(node);
+      refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
+      break;
+    case T_SubLink:
+    case T_ArrayCoerceExpr:
+      token_texts(found->level, node);
+      break;
+    case T_CoerceViaIO:
+      refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
+      break;
+    case T_RowCompareExpr:
+      compare_rows(reinterpret_cast<RowCompareExpr *>(node));
+      break;
+    case T_Aggref:
+      order_aggregate(reinterpret_cast<Aggref *>(node));
+      break;
+    case T_MinMaxExpr:
+      if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
+          OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
+        refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
+      break;
+    default:
+      break;
   }
-  if (IsA(node, FuncExpr)) found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
-  if (IsA(node, FromExpr) || IsA(node, JoinExpr)) return walk_from(node, found);
-  if (found->decides && IsA(node, FuncExpr)) open_arguments(reinterpret_cast<FuncExpr *>(node));
-  token_texts(found->level, node);
-  if (IsA(node, CoerceViaIO)) refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
-  by_token(node);
-  if (IsA(node, ScalarArrayOpExpr)) refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
-  if (IsA(node, OpExpr)) compare_by_value(reinterpret_cast<OpExpr *>(node));
-  if (IsA(node, RowCompareExpr)) compare_rows(reinterpret_cast<RowCompareExpr *>(node));
-  if (IsA(node, Aggref)) order_aggregate(reinterpret_cast<Aggref *>(node));
-  if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
-      IsA(node, MinMaxExpr) && OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
-    refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
   return expression_tree_walker(node, tree_walker(as_text_walker), context);
 }
 }
