@@ -479,8 +479,8 @@ CREATE FOREIGN DATA WRAPPER redoubt_audit HANDLER redoubt.audit_handler;
 COMMENT ON FOREIGN DATA WRAPPER redoubt_audit IS 'internal: for redoubt.audit_line';
 CREATE SERVER redoubt_audit FOREIGN DATA WRAPPER redoubt_audit;
 COMMENT ON SERVER redoubt_audit IS 'internal: for redoubt.audit_line';
-CREATE FOREIGN TABLE redoubt.audit_line (segment bigint, line integer, sequence bigint, "time" timestamptz, record jsonb)
-  SERVER redoubt_audit;
+CREATE FOREIGN TABLE redoubt.audit_line (segment bigint, line integer, sequence bigint, "time" timestamptz, header boolean,
+    record jsonb) SERVER redoubt_audit;
 COMMENT ON FOREIGN TABLE redoubt.audit_line IS
   'every line of the audit trail as it is on file; record is null where the line is damaged; for redoubt_auditor';
 REVOKE ALL ON redoubt.audit_line FROM PUBLIC;
@@ -515,7 +515,7 @@ CREATE VIEW redoubt.audit AS
          a.record #>> '{unmapped,detail}' AS detail,
          a.record
     FROM redoubt.audit_line AS a
-   WHERE a.record IS NULL OR NOT a.record ? 'segment';  -- segment headers are not events
+   WHERE NOT a.header;  -- segment headers are not events
 COMMENT ON VIEW redoubt.audit IS
   'the audit trail, one row per event, readable by members of redoubt_auditor; columns are null where a line is damaged';
 REVOKE ALL ON redoubt.audit FROM PUBLIC;

@@ -36,7 +36,7 @@ namespace redoubt::pg {
 namespace {
 
 // The columns of redoubt.audit_line.
-enum Column : int { kSegment = 1, kLine, kSequence, kTime, kRecord, kColumns = kRecord };
+enum Column : int { kSegment = 1, kLine, kSequence, kTime, kHeader, kRecord, kColumns = kRecord };
 
 // What is asked for, of each column.  Times are milliseconds since the Unix epoch.
 struct Range {
@@ -51,13 +51,15 @@ struct Entry {
   std::int64_t sequence, time;  // -1: the line has none
   std::uint32_t size;           // without the newline
   std::int32_t line;
+  bool header;
 };
 
 struct Scan {
   bool begun;
   bool newest_first;
-  List *conditions;  // pairs of column and strategy, for each of values
-  List *values;      // ExprStates
+  bool takes_records;  // else nothing looks at the records
+  List *conditions;    // pairs of column and strategy, for each of values
+  List *values;        // ExprStates
   MemoryContext context;
   Bounds bounds;
   AuditPosition position;
@@ -196,6 +198,7 @@ bool find_lines(Scan *scan, std::uint64_t segment) {
     const bool whole = kind == AuditLineReader::Kind::line;
     ++entry.line;
     entry.size = whole ? static_cast<std::uint32_t>(line.size()) : 0;
+    entry.header = line.starts_with("{\"segment\":");
     entry.sequence = whole ? sequence_of(line) : -1;
     entry.time = whole ? time_of(line) : -1;
     if (entry.sequence >= 0) {
@@ -271,7 +274,7 @@ void narrow(Range &range, Column column, int strategy, std::int64_t value) noexc
 void read_conditions(Scan *scan, ExprContext *econtext) {
   scan->bounds = {};
   const ListCell *cell = nullptr;
-  int i = 1;  // the first says in which order
+  int i = 2;  // the first two say in which order, and whether with records
   foreach (cell, scan->values) {
     bool null = false;
     auto *state = static_cast<ExprState *>(lfirst(cell));
@@ -356,7 +359,12 @@ void audit_table_paths(PlannerInfo *root, RelOptInfo *relation, Oid) {
 ForeignScan *audit_table_plan(PlannerInfo *, RelOptInfo *relation, Oid, ForeignPath *path, List *targets, List *clauses,
                               Plan *outer) {
   List *const quals = extract_actual_clauses(clauses, false);
-  List *conditions = list_make1_int(path->path.pathkeys != NIL ? 1 : 0);
+  Bitmapset *columns = nullptr;
+  pull_varattnos(reinterpret_cast<Node *>(relation->reltarget->exprs), relation->relid, &columns);
+  pull_varattnos(reinterpret_cast<Node *>(quals), relation->relid, &columns);
+  const bool takes_records = bms_is_member(kRecord - FirstLowInvalidHeapAttributeNumber, columns) ||
+                             bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
+  List *conditions = list_make2_int(path->path.pathkeys != NIL ? 1 : 0, takes_records ? 1 : 0);
   List *values = NIL;
   const ListCell *cell = nullptr;
   foreach (cell, quals) add_condition(static_cast<const Node *>(lfirst(cell)), relation->relid, &conditions, &values);
@@ -367,7 +375,7 @@ ForeignScan *audit_table_plan(PlannerInfo *, RelOptInfo *relation, Oid, ForeignP
 
 // Whoever owns the foreign-data wrapper may make a foreign table of any shape.
 void check_columns(Relation table) {
-  constexpr Oid kTypes[kColumns] = {INT8OID, INT4OID, INT8OID, TIMESTAMPTZOID, JSONBOID};
+  constexpr Oid kTypes[kColumns] = {INT8OID, INT4OID, INT8OID, TIMESTAMPTZOID, BOOLOID, JSONBOID};
   const TupleDesc columns = RelationGetDescr(table);
   bool good = columns->natts == kColumns;
   for (int i = 0; good && i < kColumns; ++i) good = TupleDescAttr(columns, i)->atttypid == kTypes[i];
@@ -384,6 +392,7 @@ void audit_table_begin(ForeignScanState *node, int eflags) {
   auto *plan = reinterpret_cast<ForeignScan *>(node->ss.ps.plan);
   auto *scan = static_cast<Scan *>(palloc0(sizeof(Scan)));
   scan->newest_first = linitial_int(plan->fdw_private) != 0;
+  scan->takes_records = lsecond_int(plan->fdw_private) != 0;
   scan->conditions = plan->fdw_private;
   scan->values = ExecInitExprList(plan->fdw_exprs, reinterpret_cast<PlanState *>(node));
   scan->context = node->ss.ps.state->es_query_cxt;
@@ -420,13 +429,15 @@ TupleTableSlot *audit_table_next(ForeignScanState *node) {
   }
   const std::size_t at = scan->next++;
   const Entry &entry = scan->entries[scan->newest_first ? scan->count - 1 - at : at];
-  const NullableDatum record = read_record(scan, entry);
+  const NullableDatum record = scan->takes_records ? read_record(scan, entry) : NullableDatum{0, true};
   constexpr std::int64_t kEpochDifference = (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-  const Datum values[] = {Int64GetDatum(static_cast<int64>(scan->segment)), Int32GetDatum(entry.line),
-                          Int64GetDatum(entry.sequence), TimestampTzGetDatum(entry.time * 1000 - kEpochDifference),
+  const Datum values[] = {Int64GetDatum(static_cast<int64>(scan->segment)),
+                          Int32GetDatum(entry.line),
+                          Int64GetDatum(entry.sequence),
+                          TimestampTzGetDatum(entry.time * 1000 - kEpochDifference),
+                          BoolGetDatum(entry.header),
                           record.value};
-  const bool nulls[] = {false, false, record.isnull || entry.sequence < 0, record.isnull || entry.time < 0,
-                        record.isnull};
+  const bool nulls[] = {false, false, entry.sequence < 0, entry.time < 0, false, record.isnull};
   std::copy(std::begin(values), std::end(values), slot->tts_values);
   std::copy(std::begin(nulls), std::end(nulls), slot->tts_isnull);
   return ExecStoreVirtualTuple(slot);
