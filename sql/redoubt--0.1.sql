@@ -496,9 +496,25 @@ $guards$;
 
 -- ------------------------------------------------------------------ audit
 
+-- A foreign table, so that conditions on segment, sequence and time decide what is read.
+CREATE FUNCTION redoubt.audit_handler() RETURNS fdw_handler
+  LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'redoubt_audit_handler';
+COMMENT ON FUNCTION redoubt.audit_handler() IS 'internal: the audit trail as a foreign table';
+REVOKE ALL ON FUNCTION redoubt.audit_handler() FROM PUBLIC;
+CREATE FOREIGN DATA WRAPPER redoubt_audit HANDLER redoubt.audit_handler;
+COMMENT ON FOREIGN DATA WRAPPER redoubt_audit IS 'internal: for redoubt.audit_line';
+CREATE SERVER redoubt_audit FOREIGN DATA WRAPPER redoubt_audit;
+COMMENT ON SERVER redoubt_audit IS 'internal: for redoubt.audit_line';
+CREATE FOREIGN TABLE redoubt.audit_line (segment bigint, line integer, sequence bigint, "time" timestamptz, header boolean,
+    record jsonb) SERVER redoubt_audit;
+COMMENT ON FOREIGN TABLE redoubt.audit_line IS
+  'every line of the audit trail as it is on file; record is null where the line is damaged; for redoubt_auditor';
+REVOKE ALL ON redoubt.audit_line FROM PUBLIC;
+GRANT SELECT ON redoubt.audit_line TO redoubt_auditor;
+
 CREATE FUNCTION redoubt.audit_records(OUT segment bigint, OUT line integer, OUT record jsonb)
-  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
-  AS 'MODULE_PATHNAME', 'redoubt_audit_records';
+  RETURNS SETOF record LANGUAGE sql STRICT VOLATILE PARALLEL UNSAFE
+  BEGIN ATOMIC SELECT l.segment, l.line, l.record FROM redoubt.audit_line AS l; END;
 COMMENT ON FUNCTION redoubt.audit_records() IS
   'every line of the audit trail as it is on file; record is null where the line is damaged; for redoubt_auditor';
 REVOKE ALL ON FUNCTION redoubt.audit_records() FROM PUBLIC;
@@ -508,10 +524,8 @@ GRANT EXECUTE ON FUNCTION redoubt.audit_records() TO redoubt_auditor;
 CREATE VIEW redoubt.audit AS
   SELECT a.segment,
          a.line,
-         CASE WHEN a.record #>> '{metadata,sequence}' ~ '^[0-9]{1,18}$'
-              THEN (a.record #>> '{metadata,sequence}')::bigint END AS sequence,
-         CASE WHEN a.record ->> 'time' ~ '^[0-9]{1,15}$'
-              THEN to_timestamp((a.record ->> 'time')::bigint / 1000.0::float8) END AS "time",
+         a.sequence,
+         a."time",
          a.record #>> '{unmapped,event}' AS event,
          a.record #>> '{unmapped,outcome}' AS outcome,
          a.record #>> '{actor,user,name}' AS session_user_name,
@@ -526,8 +540,8 @@ CREATE VIEW redoubt.audit AS
          a.record #>> '{unmapped,query_id}' AS query_id,
          a.record #>> '{unmapped,detail}' AS detail,
          a.record
-    FROM redoubt.audit_records() AS a
-   WHERE a.record IS NULL OR NOT a.record ? 'segment';  -- segment headers are not events
+    FROM redoubt.audit_line AS a
+   WHERE NOT a.header;  -- segment headers are not events
 COMMENT ON VIEW redoubt.audit IS
   'the audit trail, one row per event, readable by members of redoubt_auditor; columns are null where a line is damaged';
 REVOKE ALL ON redoubt.audit FROM PUBLIC;

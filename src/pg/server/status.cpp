@@ -7,7 +7,7 @@
 // Covered by sql/custom_types.sql, sql/audit.sql, sql/vault_arrays.sql and sql/status.sql.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_refusal.h"
 #include "pg/audit/kek.h"
 #include "pg/limits/limits_shmem.h"
 #include "pg/types/token_type.h"
@@ -64,10 +64,10 @@ REDOUBT_FUNCTION(redoubt_guard_own_table) {
   if (!compat_owns_relation(RelationGetRelid(data->tg_relation), GetUserId())) {
     const char *table = RelationGetRelationName(data->tg_relation);
     if (on_record())
-      audit_write({.event = "denial",
-                   .outcome = "denied",
-                   .operation = change_name(data->tg_event),
-                   .detail = psprintf("table redoubt.%s", table)});
+      audit_refused({.event = "denial",
+                     .outcome = "denied",
+                     .operation = change_name(data->tg_event),
+                     .detail = psprintf("table redoubt.%s", table)});
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to change redoubt.%s", table),
                     errhint("It changes through the functions of the extension, or by its owner."), errhidestmt(true)));
   }
