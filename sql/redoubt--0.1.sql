@@ -545,9 +545,10 @@ GRANT EXECUTE ON FUNCTION redoubt.verify_audit() TO redoubt_auditor;
 
 -- ------------------------------------------------------------- token types
 
-CREATE FUNCTION redoubt.check_policy("normalize" text, mask text, pattern text) RETURNS void
+CREATE FUNCTION redoubt.check_policy("normalize" text, mask text, pattern text) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_check_policy' LANGUAGE c STABLE;
-COMMENT ON FUNCTION redoubt.check_policy(text, text, text) IS 'internal: raises 22023 unless the parameters of a token type are usable';
+COMMENT ON FUNCTION redoubt.check_policy(text, text, text) IS
+  'internal: raises 22023 unless the parameters of a token type are usable; the normaliser as the type keeps it, with its table';
 REVOKE ALL ON FUNCTION redoubt.check_policy(text, text, text) FROM PUBLIC;
 
 CREATE FUNCTION redoubt.add_type(policy redoubt.token_type) RETURNS void
@@ -610,6 +611,65 @@ $body$;
 COMMENT ON FUNCTION redoubt.build_find(text, text, text, text) IS 'internal: makes the function <type>_find of a consistent vaulted type';
 REVOKE ALL ON FUNCTION redoubt.build_find(text, text, text, text) FROM PUBLIC;
 
+/* build_row_equality tells PostgreSQL that `=` of a type and what it replaced is an equality, as it has to know to compare rows.
+ *
+ * An operator family without a class: no index is made by it.
+ */
+CREATE FUNCTION redoubt.build_row_equality(f text, n text, t text, operator_schema text, others text[]) RETURNS void
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  other text;
+BEGIN
+  EXECUTE format('CREATE OPERATOR FAMILY %s%I USING btree', f, n || '_row_ops');
+  EXECUTE format('COMMENT ON OPERATOR FAMILY %s%I USING btree IS %L', f, n || '_row_ops', format('equality of token type %s and values, in rows', t));
+  FOREACH other IN ARRAY others LOOP
+    EXECUTE format('ALTER OPERATOR FAMILY %1$s%2$I USING btree ADD OPERATOR 3 %3$I.= (%4$s, %5$s), OPERATOR 3 %3$I.= (%5$s, %4$s)',
+                   f, n || '_row_ops', operator_schema, t, other);
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.build_row_equality(text, text, text, text, text[]) IS
+  'internal: makes the operator family by which rows of a token type and of values are compared';
+REVOKE ALL ON FUNCTION redoubt.build_row_equality(text, text, text, text, text[]) FROM PUBLIC;
+
+/* An array of tokens beside one of texts.  PostgreSQL casts each side by itself, and the planner compares tokens
+ * (src/pg/plan/by_token.h).  Where no query is planned, PostgreSQL refuses arrays of two types: 42804.
+ */
+DO $arrays$
+DECLARE
+  item record;
+BEGIN
+  FOR item IN SELECT * FROM (VALUES ('token_array', 'tokens'), ('text_array', 'texts')) AS v(name, what) LOOP
+    EXECUTE format('CREATE TYPE redoubt.%I', item.name);
+    EXECUTE format('CREATE FUNCTION redoubt.%I(cstring) RETURNS redoubt.%I AS %L LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE', item.name || '_in', item.name, 'any_in');
+    EXECUTE format('CREATE FUNCTION redoubt.%I(redoubt.%I) RETURNS cstring AS %L LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE', item.name || '_out', item.name, 'any_out');
+    EXECUTE format('CREATE TYPE redoubt.%I (INPUT = redoubt.%I, OUTPUT = redoubt.%I, INTERNALLENGTH = VARIABLE, ALIGNMENT = double)', item.name, item.name || '_in', item.name || '_out');
+    EXECUTE format('REVOKE USAGE ON TYPE redoubt.%I FROM PUBLIC', item.name);
+    EXECUTE format('CREATE FUNCTION redoubt.%I(anyarray) RETURNS redoubt.%I AS %L, %L LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE', 'as_' || item.name, item.name, '$libdir/redoubt', 'redoubt_same_array');
+    EXECUTE format('COMMENT ON TYPE redoubt.%I IS %L', item.name, 'internal: an array of ' || item.what || ' in a comparison');
+    EXECUTE format('COMMENT ON FUNCTION redoubt.%I(cstring) IS %L', item.name || '_in', 'internal: refuses, there is no such literal');
+    EXECUTE format('COMMENT ON FUNCTION redoubt.%I(redoubt.%I) IS %L', item.name || '_out', item.name, 'internal: refuses, it is shown to nobody');
+    EXECUTE format('COMMENT ON FUNCTION redoubt.%I(anyarray) IS %L', 'as_' || item.name, 'internal: the cast of an array of ' || item.what || ' that is compared');
+  END LOOP;
+  FOR item IN SELECT * FROM (VALUES ('text'), ('varchar'), ('bpchar')) AS v(base) LOOP
+    EXECUTE format('CREATE CAST (%s[] AS redoubt.text_array) WITH FUNCTION redoubt.as_text_array(anyarray) AS IMPLICIT', item.base);
+    EXECUTE format('COMMENT ON CAST (%s[] AS redoubt.text_array) IS %L', item.base, 'to be compared with an array of tokens');
+  END LOOP;
+  FOR item IN SELECT o.*, v.* FROM (VALUES ('=', 'eq', 'array_eq', '=', '<>', 'equal'), ('<>', 'ne', 'array_ne', '<>', '=', 'not equal'),
+                                           ('@>', 'contains', 'arraycontains', '<@', NULL, 'contains'),
+                                           ('<@', 'contained', 'arraycontained', '@>', NULL, 'is contained by'),
+                                           ('&&', 'overlaps', 'arrayoverlap', '&&', NULL, 'overlaps')) AS o(op, name, code, commutator, negator, meaning),
+                                   (VALUES ('redoubt.token_array', 'redoubt.text_array'), ('redoubt.text_array', 'redoubt.token_array')) AS v(l, r) LOOP
+    EXECUTE format('CREATE FUNCTION redoubt.%I(%s, %s) RETURNS boolean AS %L LANGUAGE internal STABLE STRICT PARALLEL SAFE', 'array_' || item.name, item.l, item.r, item.code);
+    EXECUTE format('CREATE OPERATOR pg_catalog.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = redoubt.%I, COMMUTATOR = OPERATOR(pg_catalog.%s)%s)',
+                   item.op, item.l, item.r, 'array_' || item.name, item.commutator, ', NEGATOR = OPERATOR(pg_catalog.' || item.negator || ')');
+    EXECUTE format('COMMENT ON FUNCTION redoubt.%I(%s, %s) IS %L', 'array_' || item.name, item.l, item.r, 'internal: an operator, which the planner replaces');
+    EXECUTE format('COMMENT ON OPERATOR pg_catalog.%s (%s, %s) IS %L', item.op, item.l, item.r, item.meaning || ', of tokens and texts');
+  END LOOP;
+END
+$arrays$;
+
 /* build_array_forms makes the functions that take a whole array of one type's values or tokens.
  *
  * Anybody may call them: inside, they ask for EXECUTE on the type's function for
@@ -630,6 +690,10 @@ BEGIN
   EXECUTE format('COMMENT ON FUNCTION %1$s(%2$s[]) IS %3$L', t, base, format('tokenizes each element, if the role may execute %s(%s)', t, base));
   EXECUTE format('COMMENT ON FUNCTION redoubt.detokenize(%s[]) IS %L', t, format('plaintext of each element, if the role may execute redoubt.detokenize(%s)', t));
   EXECUTE format('COMMENT ON FUNCTION redoubt.mask(%s[]) IS %L', t, format('masked form of each element, if the role may execute redoubt.mask(%s)', t));
+  IF base = 'text' THEN
+    EXECUTE format('CREATE CAST (%s[] AS redoubt.token_array) WITH FUNCTION redoubt.as_token_array(anyarray) AS IMPLICIT', t);
+    EXECUTE format('COMMENT ON CAST (%s[] AS redoubt.token_array) IS %L', t, 'to be compared with an array of texts');
+  END IF;
 END
 $body$;
 COMMENT ON FUNCTION redoubt.build_array_forms(text, text, text) IS
@@ -660,15 +724,15 @@ DECLARE
                                         ELSE 'VOLATILE STRICT PARALLEL SAFE' END;
   -- Sealed text behaves like text: its value is what an operator or function of text is given.
   opens constant boolean := method = 'sealed' AND base = 'text';
-  -- What a text is compared by: the token of the value, or the one that it has in the vault.
-  sought constant text := CASE WHEN vaulted THEN format('%I.%I', type_schema, type_name || '_sought') ELSE t END;
+  -- What a text is compared by: the token that it has in the vault.
+  sought constant text := format('%I.%I', type_schema, type_name || '_sought');
   cast_context constant text := CASE WHEN vaulted OR opens THEN 'ASSIGNMENT' ELSE 'IMPLICIT' END;
   kind constant text := CASE WHEN vaulted AND deterministic THEN 'consistent vaulted' WHEN vaulted THEN 'vaulted'
                              WHEN deterministic THEN 'deterministic' ELSE 'randomised' END;
   what constant text := format('token type %s', t);
   item record;
 BEGIN
-  PERFORM redoubt.check_policy("normalize", mask, pattern);
+  "normalize" := redoubt.check_policy("normalize", mask, pattern);
   IF base NOT IN ('text', 'bytea') THEN
     RAISE EXCEPTION 'invalid base for a token type' USING ERRCODE = '22023', HINT = 'Use text or bytea.';
   END IF;
@@ -729,7 +793,7 @@ BEGIN
   END IF;
 
   IF opens THEN
-    FOR item IN SELECT * FROM (VALUES ('text'), ('varchar')) AS v(target) LOOP
+    FOR item IN SELECT * FROM (VALUES ('text'), ('varchar'), ('bpchar')) AS v(target) LOOP
       EXECUTE format('CREATE CAST (%s AS %s) WITH FUNCTION redoubt.open_value(%s) AS IMPLICIT', t, item.target, t);
       EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', t, item.target, 'the value inside the server');
     END LOOP;
@@ -773,13 +837,12 @@ BEGIN
       EXECUTE format('COMMENT ON OPERATOR %I.%s (%s, %s) IS %L', operator_schema, item.op, t, t, item.meaning);
     END LOOP;
 
-    -- Beside text, equality is that of tokens: SQL functions that PostgreSQL takes apart, so that an index serves.
-    IF opens OR (vaulted AND deterministic AND base = 'text') THEN
-      IF vaulted THEN
-        EXECUTE format('CREATE FUNCTION %s(text) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
-                       sought, t, lib, 'redoubt_vault_sought');
-        EXECUTE format('COMMENT ON FUNCTION %s(text) IS %L', sought, 'what a column of ' || what || ' is compared with: the token that a value has, if the role may tokenize');
-      END IF;
+    -- Beside text, equality is that of tokens: SQL functions that PostgreSQL takes apart, so that an index serves.  What is cast
+    -- to text needs none (src/pg/plan/by_token.h).
+    IF vaulted AND deterministic AND base = 'text' THEN
+      EXECUTE format('CREATE FUNCTION %s(text) RETURNS %s AS %L, %L LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10',
+                     sought, t, lib, 'redoubt_vault_sought');
+      EXECUTE format('COMMENT ON FUNCTION %s(text) IS %L', sought, 'what a column of ' || what || ' is compared with: the token that a value has, if the role may tokenize');
       FOR item IN SELECT * FROM (VALUES ('=', 'eq', '<>', 'eqsel', 'eqjoinsel', 'equal'), ('<>', 'ne', '=', 'neqsel', 'neqjoinsel', 'not equal'))
           AS v(op, fn, negator, restriction, joining, meaning) LOOP
         EXECUTE format('CREATE FUNCTION %1$s%2$I(%3$s, text) RETURNS boolean LANGUAGE sql STABLE STRICT PARALLEL SAFE SUPPORT redoubt.token_support RETURN $1 OPERATOR(%4$I.%5$s) %6$s($2)',
@@ -795,6 +858,7 @@ BEGIN
         EXECUTE format('COMMENT ON OPERATOR %I.%s (%s, text) IS %L', operator_schema, item.op, t, item.meaning);
         EXECUTE format('COMMENT ON OPERATOR %I.%s (text, %s) IS %L', operator_schema, item.op, t, item.meaning);
       END LOOP;
+      PERFORM redoubt.build_row_equality(f, n, t, operator_schema, ARRAY['text']);
     END IF;
 
     -- LIKE and ILIKE by index, for who makes one with USING gin.
@@ -888,7 +952,7 @@ BEGIN
     normalizer := CASE WHEN composed = 'phone' THEN 'phone(US)' WHEN composed = 'uuid' THEN 'lower'
                     WHEN composed ~ '^email($|\(.*\)$)' THEN 'email' WHEN composed ~ '^name($|\(.*\)$)' THEN 'name' ELSE 'trim' END;
   END IF;
-  PERFORM redoubt.check_policy(normalizer, mask, pattern);
+  normalizer := redoubt.check_policy(normalizer, mask, pattern);
   -- The letters of a class given here are characters of the server's encoding; those of an alphabet's name need not be.
   IF getdatabaseencoding() <> 'UTF8' AND composed ~ '^name($|\(.*\)$)' AND composed !~ 'alphabet=(ascii|\[)' THEN
     RAISE EXCEPTION 'invalid format for a token type: the encoding of this database has not all letters of the alphabet' USING ERRCODE = '22023',
@@ -951,9 +1015,9 @@ BEGIN
     EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', item.source, t, 'written out: tokenizes; assignment: takes a token');
   END LOOP;
   -- And from it: the token as it is.
-  FOR item IN SELECT * FROM (VALUES ('text', 'IMPLICIT'), ('varchar', 'ASSIGNMENT'), ('bpchar', 'ASSIGNMENT'), ('bigint', 'IMPLICIT')) AS v(target, context)
+  FOR item IN SELECT * FROM (VALUES ('text'), ('varchar'), ('bpchar'), ('bigint')) AS v(target)
               WHERE (v.target = 'bigint') = (base = 'bigint') LOOP
-    EXECUTE format('CREATE CAST (%s AS %s) WITHOUT FUNCTION AS %s', t, item.target, item.context);
+    EXECUTE format('CREATE CAST (%s AS %s) WITHOUT FUNCTION AS IMPLICIT', t, item.target);
     EXECUTE format('COMMENT ON CAST (%s AS %s) IS %L', t, item.target, 'the token as it is');
   END LOOP;
 
@@ -1009,6 +1073,7 @@ BEGIN
       EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, t, item.other, item.meaning);
       EXECUTE format('COMMENT ON OPERATOR %s%s (%s, %s) IS %L', f, item.op, item.other, t, item.meaning);
     END LOOP;
+    PERFORM redoubt.build_row_equality(f, n, t, type_schema, CASE base WHEN 'bigint' THEN ARRAY['bigint', 'integer'] ELSE ARRAY['text'] END);
   END IF;
 
   EXECUTE format('CREATE OPERATOR CLASS %1$s%2$I DEFAULT FOR TYPE %3$s USING btree AS '
@@ -1254,6 +1319,9 @@ BEGIN
     SELECT 1 AS turn, 'OPERATOR FAMILY' AS kind, 'pg_opfamily'::regclass AS catalog, o.opcfamily AS object
       FROM pg_opclass AS o JOIN pg_type AS t ON t.oid = o.opcintype
       WHERE t.oid = drop_token_type.typ AND o.opcname IN (t.typname || '_ops', t.typname || '_value_ops')
+    UNION ALL SELECT 1, 'OPERATOR FAMILY', 'pg_opfamily', m.oid
+      FROM pg_opfamily AS m JOIN pg_type AS t ON m.opfnamespace = t.typnamespace AND m.opfname = t.typname || '_row_ops'
+      WHERE t.oid = drop_token_type.typ
     UNION ALL SELECT CASE WHEN f.in_sql THEN 2 ELSE 4 END, 'OPERATOR', 'pg_operator', o.oid
       FROM pg_operator AS o JOIN family AS f ON f.oid = o.oprcode
     UNION ALL SELECT 5, 'CAST', 'pg_cast', c.oid FROM pg_cast AS c
@@ -1278,10 +1346,10 @@ COMMENT ON VIEW redoubt.token_types IS 'the token types of this database and the
 GRANT SELECT ON redoubt.token_types TO PUBLIC;
 
 -- The types that ship.  Their class ids are fixed: a token is portable between
--- databases that hold the same data key.
+-- databases that hold the same data key.  The table of phone_token is always 1, for the same reason.
 SELECT redoubt.build_token_type('redoubt', 'email_token', 'pg_catalog', 'text', NULL, 'email', 'email', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a01', true);
-SELECT redoubt.build_token_type('redoubt', 'phone_token', 'pg_catalog', 'text', NULL, 'phone(US)', 'phone', true, 'default',
+SELECT redoubt.build_token_type('redoubt', 'phone_token', 'pg_catalog', 'text', NULL, 'phone(US,table=1)', 'phone', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a02', true);
 SELECT redoubt.build_token_type('redoubt', 'name_token', 'pg_catalog', 'text', NULL, 'name', 'name', true, 'default',
                                 '5e1b0a3c-7d52-4c0e-9a6f-1f2d3c4b5a03', true);

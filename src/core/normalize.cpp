@@ -12,6 +12,10 @@ namespace redoubt {
 
 namespace {
 
+constexpr std::string_view kPhone = "phone(";
+constexpr std::size_t kPhoneCountryEnd = kPhone.size() + 2;
+constexpr std::string_view kPhoneTable = ",table=1)";  // the only one, and what a type without a table has
+
 // check_text refuses what no spec lets through: ill-formed UTF-8 and the mask character.
 Refusal check_text(std::string_view text) noexcept {
   std::size_t position = 1;
@@ -141,12 +145,18 @@ Result<NormalizeSpec> normalize_parse(std::string_view spec) noexcept {
   if (spec == "email") return NormalizeSpec{NormalizeKind::email};
   if (spec == "email(case=folded)") return NormalizeSpec{NormalizeKind::email_folded};
   if (spec == "name") return NormalizeSpec{NormalizeKind::name};
-  if (spec.size() == 9 && spec.starts_with("phone(") && spec.ends_with(')')) {
-    const Result<std::uint8_t> country = phone_country_find(spec.substr(6, 2));
+  if (spec.size() <= kPhoneCountryEnd || !spec.starts_with(kPhone)) return Status::invalid_argument;
+  if (const std::string_view end = spec.substr(kPhoneCountryEnd); end == ")" || end == kPhoneTable) {
+    const Result<std::uint8_t> country = phone_country_find(spec.substr(kPhone.size(), 2));
     if (!country.ok()) return country.status();
     return NormalizeSpec{NormalizeKind::phone, *country};
   }
   return Status::invalid_argument;
+}
+
+std::string_view normalize_newest_table(std::string_view spec) noexcept {
+  const bool without = spec.starts_with(kPhone) && spec.substr(kPhone.size()).find(',') == std::string_view::npos;
+  return without ? kPhoneTable.substr(0, kPhoneTable.size() - 1) : std::string_view();
 }
 
 Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction nfc, std::string &out) {

@@ -41,10 +41,14 @@ struct NormalizeSpec {
 // hence an argument.
 using NfcFunction = bool (*)(std::string_view utf8, std::string &out);
 
-// normalize_parse reads "none", "trim", "upper", "lower", "email", "email(case=folded)", "name" or "phone(XX)",
-// XX being an ISO 3166-1 alpha-2 country of phone_countries.h, in either case of letters.
-// Anything else: Status::invalid_argument.
+// normalize_parse reads "none", "trim", "upper", "lower", "email", "email(case=folded)", "name", "phone(XX)" or
+// "phone(XX,table=1)", XX being an ISO 3166-1 alpha-2 country of phone_countries.h, in either case of letters.
+// "phone(XX)" is table 1, whatever tables come later.  Anything else: Status::invalid_argument.
 Result<NormalizeSpec> normalize_parse(std::string_view spec) noexcept;
+
+// normalize_newest_table is what the row of a new type adds to a spec that names no table, before its parenthesis, such
+// as ",table=1": a table that comes later does not move the tokens of that type.  Empty where a spec has no table.
+std::string_view normalize_newest_table(std::string_view spec) noexcept;
 
 // normalize replaces `out` by the normalised form of `utf8`, which must not be part of `out`.
 // `nfc` is called for non-ASCII text only, and never for NormalizeKind::none; where NFC ran,

@@ -1,10 +1,11 @@
 // phone_countries.h - what the telephone normaliser knows of each country.
 //
-// Not a numbering plan: no area codes, no number types.
-// Invariants (checked at compile time): calling codes are prefix-free, as E.164 has them;
-// every national number makes 7..15 digits with its calling code; countries that share a
-// calling code agree on whether 0 is a trunk prefix.
-// Covered by test/unit/phone_test.cpp.
+// Not a directory: no area codes, no number types, no numbers in service.
+// The table is phone_table_1.h.  A released table never changes, since fingerprints and format-preserving tokens were
+// made by it; what numbering plans bring later is a table of another number, which a type names (normalize.h).
+// Invariants (checked at compile time): calling codes are prefix-free, as E.164 has them; one country of each is its
+// main one.
+// Covered by test/unit/phone_test.cpp and phone_numbers_test.cpp.
 #ifndef REDOUBT_CORE_PHONE_COUNTRIES_H
 #define REDOUBT_CORE_PHONE_COUNTRIES_H
 
@@ -18,25 +19,42 @@
 namespace redoubt {
 
 struct PhoneCountry {
-  std::string_view iso;            // ISO 3166-1 alpha-2 (XK: Kosovo, user-assigned)
-  std::string_view calling_code;   // ITU-T E.164, 1..3 digits
-  std::string_view trunk;          // trunk prefixes dialled before a national number, "" or separated by a space
-  std::string_view international;  // international prefixes, separated by a space, the longer before its beginning
-  std::uint8_t national_min;       // digits of a fixed or mobile national (significant) number
-  std::uint8_t national_max;
+  char iso[3];                 // ISO 3166-1 alpha-2 (AC, TA, XK: user-assigned); "" for calling codes of no country
+  bool main;                   // whose rules are those of the calling code, for numbers that come with it
+  std::uint8_t transform;      // index of the digits before what `prefix` captured; 0: no such rule
+  std::uint16_t calling_code;  // ITU-T E.164, 1..3 digits
+  std::uint16_t lengths;       // possible digits of a national number: bit n for n + 2
+  // Programs of phone_pattern.h; 0: none.
+  std::uint16_t national;       // a national number
+  std::uint16_t international;  // what is dialled before a calling code
+  std::uint16_t prefix;         // what is dialled before a national number: trunk prefix, code of a carrier
+
+  constexpr bool has_length(std::size_t size) const noexcept {
+    return size >= 2 && size <= 17 && (lengths >> (size - 2) & 1U) != 0;
+  }
 };
 
-// phone_countries is the whole table, by ISO code, but a country whose calling code others
-// share comes before them.
+// phone_countries is every country that a number can be of by default, in the order of ISO codes.
 std::span<const PhoneCountry> phone_countries() noexcept;
 
 // phone_country_find gives the index of an ISO code, in either case of letters;
 // Status::invalid_argument where the table has no such country.
 Result<std::uint8_t> phone_country_find(std::string_view iso) noexcept;
 
-// phone_country_of_digits is the first country whose calling code begins `digits`, or
-// nullptr.  Constant time.
+// phone_country_of_digits is the main country of the calling code that begins `digits`, or nullptr.  Constant time.
 const PhoneCountry *phone_country_of_digits(std::string_view digits) noexcept;
+
+// phone_main_country is the main country of the calling code of a country.
+const PhoneCountry &phone_main_country(const PhoneCountry &country) noexcept;
+
+// phone_calling_code_size is the number of digits of a calling code.
+constexpr std::size_t phone_calling_code_size(const PhoneCountry &country) noexcept {
+  return country.calling_code < 10 ? 1 : country.calling_code < 100 ? 2 : 3;
+}
+
+// phone_program is where a program of the table begins, and phone_transform the digits of a rule.
+const std::uint8_t *phone_program(std::uint16_t place) noexcept;
+std::string_view phone_transform(const PhoneCountry &country) noexcept;
 
 }  // namespace redoubt
 #endif

@@ -74,7 +74,8 @@ TEST(Mask, Shows) {
       {"phone", "+12125550100", "+1•••••00"},
       {"phone", "+1115005550132", "+1•••••32"},
       {"phone", "+12125550100;ext=123", "+1•••••00"},
-      {"phone", "+2902345", "+•••••45"},  // a calling code the table does not have
+      {"phone", "+2902345", "+290•••••45"},
+      {"phone", "+2102345", "+•••••45"},  // a calling code the table does not have
       {"phone", "697-555-0142", "••••"},  // not normalised
       {"phone", "+44 20 7946 0958", "••••"},
       {"phone", "", "••••"},

@@ -41,17 +41,35 @@ TEST(NormalizeParse, ReadsEverySpec) {
     ASSERT_TRUE(spec.ok()) << c.spec;
     EXPECT_EQ(spec->kind, c.kind) << c.spec;
   }
-  for (const char *text : {"phone(GB)", "phone(gb)"}) {
+  for (const char *text : {"phone(GB)", "phone(gb)", "phone(GB,table=1)"}) {
     const auto spec = normalize_parse(text);
     ASSERT_TRUE(spec.ok()) << text;
     EXPECT_EQ(spec->kind, NormalizeKind::phone);
-    EXPECT_EQ(phone_countries()[spec->phone_country].iso, "GB");
+    EXPECT_STREQ(phone_countries()[spec->phone_country].iso, "GB");
   }
 }
 
 TEST(NormalizeParse, RefusesTheRest) {
-  for (const char *spec : {"", "None", "trim ", " trim", "trim,lower", "phone", "phone()", "phone(U)", "phone(USA)",
-                           "phone(ZZ)", "phone(0A)", "phone(US", "phone(US) ", "phone[US]", "emails"})
+  for (const char *spec : {"",
+                           "None",
+                           "trim ",
+                           " trim",
+                           "trim,lower",
+                           "phone",
+                           "phone()",
+                           "phone(U)",
+                           "phone(USA)",
+                           "phone(ZZ)",
+                           "phone(0A)",
+                           "phone(US",
+                           "phone(US) ",
+                           "phone[US]",
+                           "phone(US,)",
+                           "phone(US,table=0)",
+                           "phone(US,table=2)",
+                           "phone(US,table=1",
+                           "phone(US,table=1))",
+                           "emails"})
     EXPECT_EQ(normalize_parse(spec).status(), Status::invalid_argument) << spec;
 }
 

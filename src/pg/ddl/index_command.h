@@ -16,11 +16,12 @@ namespace redoubt::pg {
 // refuses the index.
 PlannedStmt *index_command(const PlannedStmt *statement);
 
-// Before ALTER TABLE ... TYPE makes a token column of a text: drops such indexes of the column and returns their
-// definitions, a List of strings, under the lock that the command takes.  index_command_remake makes them anew
-// afterwards, of fingerprints.
+// Before ALTER TABLE ... TYPE makes a token column of a text, or a text of a token column: drops such indexes of the
+// column, under the lock that the command takes, and returns what makes them and their comment, statistics targets and
+// mark of CLUSTER: a List of Lists of commands.  index_command_remake runs these afterwards, so that the indexes are
+// of fingerprints, or of the text again.
 List *index_command_drop(const Node *statement);
-void index_command_remake(const List *definitions);
+void index_command_remake(const List *makings);
 
 // index_command_made is told of each relation that was made and each index that was changed.  0A000 for an index in the
 // order of values where that order would tell of them: by the order of rows in the table, or where other keys or a

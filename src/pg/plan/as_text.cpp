@@ -9,6 +9,7 @@
 #include "pg/base/settings.h"
 #include "pg/plan/as_text.h"
 #include "pg/plan/by_index.h"
+#include "pg/plan/by_token.h"
 #include "pg/plan/token_texts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
@@ -35,13 +36,6 @@ Oid opening_function(Oid type) {
   return token_type != nullptr ? token_type->open_value : InvalidOid;
 }
 
-// The token that an expression is the value of, and nothing else; or null.
-Expr *opened_token(Expr *expression) {
-  const Node *node = without_relabelling(reinterpret_cast<const Node *>(expression));
-  const auto *call = reinterpret_cast<const FuncExpr *>(node);
-  return IsA(node, FuncExpr) && is_opening_cast(call) ? static_cast<Expr *>(linitial(call->args)) : nullptr;
-}
-
 Expr *open_value(Expr *token) {
   const Oid function = opening_function(exprType(reinterpret_cast<Node *>(token)));
   return reinterpret_cast<Expr *>(
@@ -64,12 +58,16 @@ void all_shown(const List *list, Goes goes) {
 Expr *as_shown(Expr *expression, Goes goes) {
   if (expression == nullptr) return nullptr;
   check_stack_depth();
-  if (Expr *token = opened_token(expression); token != nullptr) {
-    const auto *node = reinterpret_cast<const Node *>(expression);
+  const auto *node = reinterpret_cast<const Node *>(expression);
+  const Oid type = exprType(node);
+  const Oid collation = exprCollation(node);
+  Expr *token = opened_token(expression);
+  if (token == nullptr) token = null_if_token(expression);
+  if (token != nullptr) {
     auto *cast = makeNode(CoerceViaIO);
     cast->arg = token;
-    cast->resulttype = exprType(node);
-    cast->resultcollid = exprCollation(node);
+    cast->resulttype = type;
+    cast->resultcollid = collation;
     cast->coerceformat = COERCE_EXPLICIT_CAST;
     cast->location = -1;
     return &cast->xpr;
@@ -362,35 +360,12 @@ void order_aggregate(Aggref *aggregate) {
   sort_by_values(aggregate->aggorder, &aggregate->args);
 }
 
-// The function that makes tokens of an array of texts.
-Oid array_tokenizer(Oid type) {
-  const Oid single = token_type_find(type)->gate[static_cast<int>(Privilege::tokenize)];
-  const char *name = get_func_name(single);
-  if (name == nullptr) return InvalidOid;
-  const Oid arguments[] = {TEXTARRAYOID};
-  const oidvector *types = buildoidvector(arguments, lengthof(arguments));
-  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
-                         ObjectIdGetDatum(get_func_namespace(single)));
-}
-
-// Of token = ANY (texts), and token <> ALL (texts), the operator becomes that of two tokens.
-void compare_tokens(ScalarArrayOpExpr *comparison) {
+// Tokens of an array are in token order.
+void refuse_array_order(const ScalarArrayOpExpr *comparison) {
   if (comparison->opno < FirstNormalObjectId) return;
-  auto *array = static_cast<Expr *>(lsecond(comparison->args));
   const Oid type = exprType(static_cast<Node *>(linitial(comparison->args)));
-  if (!OidIsValid(opening_function(type))) return;
-  if (token_order_of(get_opcode(comparison->opno)) != 0 && orders_by_value())
+  if (OidIsValid(opening_function(type)) && token_order_of(get_opcode(comparison->opno)) != 0 && orders_by_value())
     refuse_order(type, "a comparison with an array");
-  if (exprType(reinterpret_cast<Node *>(array)) != TEXTARRAYOID) return;
-  const Oid function = array_tokenizer(type);
-  const Oid opno = token_operator(type, comparison->opno);
-  if (!OidIsValid(function) || !OidIsValid(opno)) return;
-  comparison->opno = opno;
-  comparison->opfuncid = get_opcode(opno);
-  comparison->hashfuncid = comparison->negfuncid = InvalidOid;
-  comparison->inputcollid = InvalidOid;
-  lsecond(comparison->args) =
-      makeFuncExpr(function, get_array_type(type), list_make1(array), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 // Between token types PostgreSQL would go by way of their texts, and one's token is none of the other's.
@@ -487,7 +462,8 @@ static bool as_text_walker(Node *node, void *context) {
   if (found->decides && IsA(node, FuncExpr)) open_arguments(reinterpret_cast<FuncExpr *>(node));
   token_texts(found->level, node);
   if (IsA(node, CoerceViaIO)) refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
-  if (IsA(node, ScalarArrayOpExpr)) compare_tokens(reinterpret_cast<ScalarArrayOpExpr *>(node));
+  by_token(node);
+  if (IsA(node, ScalarArrayOpExpr)) refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
   if (IsA(node, OpExpr)) compare_by_value(reinterpret_cast<OpExpr *>(node));
   if (IsA(node, RowCompareExpr)) compare_rows(reinterpret_cast<RowCompareExpr *>(node));
   if (IsA(node, Aggref)) order_aggregate(reinterpret_cast<Aggref *>(node));

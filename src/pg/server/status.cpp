@@ -91,7 +91,8 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
   PG_RETURN_POINTER(nullptr);
 }
 
-// check_policy(normalize, mask, pattern): raises 22023 unless all are usable.
+// check_policy(normalize, mask, pattern): raises 22023 unless all are usable; the normaliser as the type's row keeps
+// it.
 REDOUBT_FUNCTION(redoubt_check_policy) {
   if (PG_ARGISNULL(0) || !redoubt::normalize_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0))).ok())
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid normalize for a token type"),
@@ -103,7 +104,11 @@ REDOUBT_FUNCTION(redoubt_check_policy) {
     char probe[1] = {'\0'};
     (void)RE_compile_and_execute(PG_GETARG_TEXT_PP(2), probe, 0, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
   }
-  PG_RETURN_VOID();
+  const std::string_view normalize = redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0));
+  const std::string_view table = redoubt::normalize_newest_table(normalize);
+  if (table.empty()) PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+  PG_RETURN_TEXT_P(cstring_to_text(psprintf("%.*s%.*s)", static_cast<int>(normalize.size() - 1), normalize.data(),
+                                            static_cast<int>(table.size()), table.data())));
 }
 
 // add_type(redoubt.token_type): for create_token_type; stores the row of a new type, and records that.
