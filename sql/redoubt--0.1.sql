@@ -56,14 +56,17 @@ GRANT SELECT ON redoubt.token_type TO PUBLIC;
 CREATE TABLE redoubt.key (
   name text NOT NULL,
   version integer NOT NULL CHECK (version BETWEEN 1 AND 65535),
-  wrapped bytea NOT NULL CHECK (pg_catalog.length(wrapped) = 72),
+  wrapped bytea CHECK (pg_catalog.length(wrapped) = 72),
   kek_fingerprint text NOT NULL,
   created_by text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  state text NOT NULL DEFAULT 'in use' CHECK (state IN ('in use', 'retired', 'destroyed')),
+  CHECK ((state = 'destroyed') = (wrapped IS NULL)),
   PRIMARY KEY (name, version)
 );
 COMMENT ON TABLE redoubt.key IS 'data keys, a row per version, wrapped by the key-encryption key (RFC 5649)';
 COMMENT ON COLUMN redoubt.key.wrapped IS 'fingerprint key (32 bytes, equal in all versions) and encryption key (32 bytes), wrapped';
+COMMENT ON COLUMN redoubt.key.state IS 'whether tokens of the version may be opened; of a destroyed one nothing is left that could';
 REVOKE ALL ON redoubt.key FROM PUBLIC;
 GRANT SELECT ON redoubt.key TO redoubt_admin;
 
@@ -175,6 +178,30 @@ CREATE FUNCTION redoubt.rewrap_keys() RETURNS bigint
 COMMENT ON FUNCTION redoubt.rewrap_keys() IS 'wraps the data keys of this database by the server''s key-encryption key that another one wraps; returns how many';
 REVOKE ALL ON FUNCTION redoubt.rewrap_keys() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.rewrap_keys() TO redoubt_admin;
+
+CREATE FUNCTION redoubt.verify_keys(OUT name text, OUT version integer, OUT kek_fingerprint text, OUT opens boolean, OUT problem text)
+  RETURNS SETOF record AS 'MODULE_PATHNAME', 'redoubt_verify_keys' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION redoubt.verify_keys() IS 'whether this server can open each version of each data key of this database, and why not';
+REVOKE ALL ON FUNCTION redoubt.verify_keys() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.verify_keys() TO redoubt_admin, redoubt_auditor;
+
+CREATE FUNCTION redoubt.key_use(OUT table_name regclass, OUT column_name name, OUT key text, OUT version integer, OUT tokens bigint)
+  RETURNS SETOF record AS 'MODULE_PATHNAME', 'redoubt_key_use' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.key_use() IS 'how many tokens of which version of which key each column of this database holds; reads the whole tables';
+REVOKE ALL ON FUNCTION redoubt.key_use() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.key_use() TO redoubt_admin;
+
+CREATE FUNCTION redoubt.retire_key(name name, version integer) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_retire_key' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.retire_key(name, integer) IS 'ends the use of a version of a data key that no column and no row of the vault uses any more';
+REVOKE ALL ON FUNCTION redoubt.retire_key(name, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.retire_key(name, integer) TO redoubt_admin;
+
+CREATE FUNCTION redoubt.destroy_key(name name, confirm name DEFAULT NULL) RETURNS integer
+  AS 'MODULE_PATHNAME', 'redoubt_destroy_key' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.destroy_key(name, name) IS 'erases all versions of a data key, and with them the values of its tokens, for good; confirm is the name once more; returns how many versions';
+REVOKE ALL ON FUNCTION redoubt.destroy_key(name, name) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.destroy_key(name, name) TO redoubt_admin;
 
 -- ----------------------------------------------------------------- limits
 
