@@ -7,6 +7,7 @@ endif
 
 MODULE_big = redoubt
 DATA = sql/redoubt--0.1.sql
+SCRIPTS = bin/redoubt-protect
 DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 
@@ -50,7 +51,8 @@ $(filter src/pg/base/% src/pg/limits/limits_explain% src/pg/limits/limits_store%
 
 # What runs once a command, or once a type: the library is a tenth smaller for it.
 $(filter src/core/format_parse% src/core/audit% src/pg/ddl/% src/pg/server/% src/pg/audit/% src/pg/keys/% src/pg/limits/limits_sql% \
-  src/pg/tokens/vault_sql%, $(OBJS)): override CXXFLAGS += -Os
+  src/pg/tokens/vault_sql% src/pg/tokens/token_order% src/pg/tokens/token_index% src/pg/protect/standing_code% src/pg/protect/labels%, $(OBJS)): \
+  override CXXFLAGS += -Os
 
 -include $(OBJS:.o=.d)
 

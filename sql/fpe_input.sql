@@ -31,10 +31,54 @@ CREATE TABLE pay (id int PRIMARY KEY, card card UNIQUE, acct acct, pers pers, no
 CREATE INDEX pay_acct ON pay (acct);
 GRANT ALL ON pay TO PUBLIC;
 
--- ---------------------------------- nothing says what is written: it says so, once in a session and type
+-- ---------------------------------- nothing says what is written: it says so, once in a statement and type
 INSERT INTO pay VALUES (1, '4111111111111111', 4711000, 'Mary Smith', '4111111111111111');
 UPDATE pay SET card = '4111111111111112';
 SELECT card, acct, pers FROM pay;
+DELETE FROM pay;
+-- A role that is to be shown values, may write them, and reads none: values or tokens?  Nothing is stored until it says.
+SET redoubt.reveal = 'auto';
+INSERT INTO pay(id, card) VALUES (1, '4111111111111111');
+INSERT INTO pay(id, card) VALUES (1, '4111111111111111'::text);
+PREPARE silent(int, card) AS INSERT INTO pay(id, card) VALUES ($1, $2);
+EXECUTE silent(1, '4111111111111111');
+DEALLOCATE silent;
+DO $$
+DECLARE
+  given text := '4111111111111111';
+  kept fin.card;
+BEGIN
+  BEGIN
+    INSERT INTO pay(id, card) VALUES (1, given);
+  EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE 'parameter';
+  END;
+  BEGIN
+    kept := given;
+  EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE 'assignment';
+  END;
+  BEGIN
+    EXECUTE format('UPDATE pay SET card = %L', given);
+  EXCEPTION WHEN object_not_in_prerequisite_state THEN RAISE NOTICE 'dynamic';
+  END;
+END $$;
+SELECT json_populate_record(NULL::pay, '{"id":1,"card":"4111111111111111"}');
+INSERT INTO pay(id, acct) VALUES (1, 4711000);
+SELECT count(*) FROM pay;
+SET redoubt.input = 'token';
+INSERT INTO pay(id, card) VALUES (1, '4111111111111111');
+SET redoubt.input = 'plain';
+INSERT INTO pay(id, card) VALUES (2, '4111111111111111');
+SELECT id, card::text = '4111111111111111' AS "in the clear" FROM pay ORDER BY id;
+COPY pay(id, card) FROM stdin;
+3	4012888888881881
+4	4111111111111122
+\.
+SET redoubt.input = 'token';
+COPY pay(id, card) FROM stdin;
+5	4111111111111133
+\.
+RESET redoubt.input;
+RESET redoubt.reveal;
 DELETE FROM pay;
 
 -- ---------------------------------- a role that writes and does not read
@@ -60,6 +104,20 @@ SELECT card::text AS token, acct::bigint AS token_acct FROM pay WHERE id = 1 \gs
 UPDATE pay SET id = 1, card = '4111111111111111', acct = 4711000, pers = 'Mary Smith', note = 'seen' WHERE id = 1;
 SELECT card::text = :'token' AND acct::bigint = :token_acct AS same, note FROM pay WHERE id = 1;
 INSERT INTO pay(id, card) VALUES (9, '4111111111111111') ON CONFLICT (card) DO UPDATE SET note = 'again' RETURNING id, card, note;
+-- Arrays of texts are arrays of values, unless there are tokens in them.
+CREATE TABLE pg_temp.many (what text, cards card[]);
+INSERT INTO many VALUES ('array', ARRAY['4111111111111111'::text]), ('untyped', ARRAY['4111111111111111']), ('literal', '{4111111111111111}'),
+  ('cast', ARRAY['4111111111111111']::text[]::card[]), ('varchar', ARRAY['4111111111111111']::varchar[]);
+PREPARE many_more(text[]) AS INSERT INTO many VALUES ('parameter', $1);
+EXECUTE many_more('{4111111111111111,NULL}');
+INSERT INTO many SELECT 'select', array_agg(v) FROM (VALUES ('4111111111111111'::text)) AS s(v);
+UPDATE many SET cards = ARRAY['4111111111111111'::text] WHERE what = 'literal';
+SELECT what, cards, cards[1]::text = :'token' AS same FROM many ORDER BY what;
+INSERT INTO many SELECT 'tokens', cards::text[] FROM many WHERE what = 'array';
+INSERT INTO many SELECT 'elements', ARRAY(SELECT c::text FROM unnest(cards) AS c) FROM many WHERE what = 'array';
+INSERT INTO many SELECT 'through', a FROM (SELECT array_agg(card::text) AS a FROM pay) AS s;
+DEALLOCATE many_more;
+DROP TABLE many;
 -- Comparisons, by index.
 CREATE TABLE pg_temp.list AS SELECT '4012888888881881'::text AS number, 4711001::int AS account, 'nonsense'::text AS other;
 SELECT (SELECT id FROM pay WHERE card = '4111111111111111') AS literal, (SELECT id FROM pay WHERE card = '4111111111111111'::text) AS text,
@@ -153,6 +211,7 @@ UPDATE pay SET pers = 'Z•••' WHERE id = 2;
 INSERT INTO pay(id, card, pers) VALUES (7, '4000000000000036', 'Ann Lee') RETURNING id, card, pers;
 -- A role that is shown tokens, since it may see no more.
 SET ROLE regress_input_nobody;
+\set VERBOSITY terse
 SELECT card = :'token' AS same FROM pay WHERE id = 1;
 UPDATE pay SET card = :'token' WHERE id = 1;
 SET redoubt.input = 'plain';

@@ -131,6 +131,25 @@ EXCEPTION WHEN object_not_in_prerequisite_state THEN
 END
 $$;
 ROLLBACK;
+-- verify_keys() says which opens and why not, also of a damaged one; status() counts them.
+BEGIN;
+UPDATE redoubt.key SET kek_fingerprint = '0123456789abcdef' WHERE name = 'regress_keys' AND version = 1;
+UPDATE redoubt.key SET wrapped = set_byte(wrapped, 40, get_byte(wrapped, 40) # 1) WHERE name = 'regress_keys' AND version = 3;
+SELECT name, version, kek_fingerprint = '0123456789abcdef' AS other_kek, opens, problem FROM redoubt.verify_keys() WHERE name LIKE 'regress%';
+SELECT regexp_replace(value, E'\n.*', '') AS cannot_be_opened FROM redoubt.status() WHERE item = 'keys that cannot be opened';
+SELECT value::int = (SELECT count(*) FROM redoubt.verify_keys() WHERE opens) AS can_be_opened FROM redoubt.status() WHERE item = 'keys that can be opened';
+-- One that opens is enough for a new one.
+SELECT redoubt.create_key('regress_keys_new');
+UPDATE redoubt.key SET kek_fingerprint = '0123456789abcdef';
+DO $$
+BEGIN
+  PERFORM redoubt.create_key('regress_keys_refused');
+  RAISE 'no error came';
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+  RAISE NOTICE '%', SQLERRM;
+END
+$$;
+ROLLBACK;
 -- Nor is it wrapped anew: all keys or none.
 BEGIN;
 UPDATE redoubt.key SET kek_fingerprint = '0123456789abcdef' WHERE name = 'regress_keys' AND version = 1;
@@ -161,6 +180,7 @@ SELECT version, detokenize(t) FROM value ORDER BY id;
 SELECT redoubt.create_key('x');
 SELECT redoubt.rotate_key('regress_keys');
 SELECT redoubt.rewrap_keys();
+SELECT * FROM redoubt.verify_keys();
 SELECT count(*) FROM redoubt.key;
 RESET ROLE;
 -- An admin sees the rows, wrapped as they are, and changes none by hand.

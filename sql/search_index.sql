@@ -56,6 +56,56 @@ ALTER TABLE si.plain ALTER email TYPE redoubt.email_token USING redoubt.email_to
 SELECT indexdef FROM pg_indexes WHERE indexname = 'plain_lower';
 DROP INDEX si.plain_lower;
 
+-- What was set on an index besides its definition is set on the one in its place; it goes with a column that is dropped; and the way
+-- back to text makes it anew, too.
+CREATE FUNCTION si.described(tab text) RETURNS TABLE (name text, definition text, comment text, clustered boolean, target text, options text[])
+  LANGUAGE sql BEGIN ATOMIC
+  SELECT c.relname::text, regexp_replace(pg_get_indexdef(c.oid), '.* USING ', ''), obj_description(c.oid, 'pg_class'), i.indisclustered,
+         (SELECT string_agg(a.attname || ' ' || a.attstattarget, ',') FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attstattarget > 0), c.reloptions
+  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE i.indrelid = tab::regclass ORDER BY c.relname COLLATE "C";
+END;
+CREATE TABLE si.kept (id int, email text, note text, other text);
+INSERT INTO si.kept SELECT i, 'User' || i || '@Example.com', 'note ' || i, 'other ' || i FROM generate_series(1, 30) i;
+CREATE UNIQUE INDEX kept_lower ON si.kept (lower(email)) WITH (fillfactor = 70);
+CREATE INDEX "kept Upper" ON si.kept (id, upper(email)) WHERE note <> '';
+CREATE INDEX kept_trigrams ON si.kept USING gin (email gin_trgm_ops) WITH (fastupdate = off);
+CREATE INDEX kept_both ON si.kept (lower(email), other);
+CREATE INDEX kept_where ON si.kept (lower(email)) WHERE other <> '';
+CREATE INDEX kept_unique ON si.kept (email);
+ALTER INDEX si.kept_lower ALTER COLUMN 1 SET STATISTICS 77;
+ALTER INDEX si."kept Upper" ALTER COLUMN 2 SET STATISTICS 88;
+COMMENT ON INDEX si.kept_lower IS 'the user''s name';
+COMMENT ON INDEX si.kept_trigrams IS 'for the search box';
+ALTER TABLE si.kept CLUSTER ON kept_lower;
+SELECT * FROM si.described('si.kept');
+ALTER TABLE si.kept ALTER email TYPE redoubt.email_token USING redoubt.email_token(email), DROP COLUMN other;
+SELECT * FROM si.described('si.kept');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token) TO regress_index_owner;
+SET ROLE regress_index_owner;
+ALTER TABLE si.kept ALTER email TYPE text USING redoubt.detokenize(email);
+SELECT * FROM si.described('si.kept');
+SELECT id FROM si.kept WHERE lower(email) = 'user7@example.com';
+ALTER TABLE si.parts ALTER email TYPE text USING redoubt.detokenize(email);
+SELECT indexdef FROM pg_indexes WHERE tablename ~ '^part' ORDER BY indexname COLLATE "C";
+ALTER TABLE si.parts ALTER email TYPE redoubt.email_token USING redoubt.email_token(email);
+-- An index in the order of values, likewise; a mark of CLUSTER and a statistics target are not for it.
+DROP TABLE si.kept;
+CREATE TABLE si.kept (id int, email varchar(80));
+CREATE INDEX kept_value ON si.kept ((email::text));
+COMMENT ON INDEX si.kept_value IS 'by name';
+ALTER INDEX si.kept_value ALTER COLUMN 1 SET STATISTICS 99;
+ALTER TABLE si.kept CLUSTER ON kept_value;
+ALTER TABLE si.kept ALTER email TYPE redoubt.email_token USING redoubt.email_token(email);
+SELECT * FROM si.described('si.kept');
+ALTER TABLE si.kept ALTER email TYPE text USING redoubt.detokenize(email);
+SELECT * FROM si.described('si.kept');
+DROP FUNCTION si.described(text);
+DROP TABLE si.kept;
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token) FROM regress_index_owner;
+SET ROLE regress_index_owner;
+
 -- Neither types whose equal values have tokens of their own, nor text columns, nor anybody else's functions.
 CREATE TABLE si.others (r si_random, v si_vault, note text);
 CREATE INDEX ON si.others (lower(r));

@@ -15,6 +15,7 @@ CREATE ROLE regress_status_auditor IN ROLE redoubt_auditor;
 SELECT item, CASE item WHEN 'key-encryption key' THEN regexp_replace(value, '^[0-9a-f]{16}$', '(16 hexadecimal digits)')
                        WHEN 'version' THEN CASE value WHEN (SELECT extversion FROM pg_extension WHERE extname = 'redoubt') THEN '(the extension''s)' ELSE value END
                        WHEN 'audit directory' THEN CASE value WHEN current_setting('redoubt.audit_directory') THEN '(as set)' ELSE value END
+                       WHEN 'keys that can be opened' THEN regexp_replace(value, '^[0-9]+$', '(how many)')
                        ELSE value END AS value
 FROM redoubt.status() WITH ORDINALITY ORDER BY ordinality;
 SELECT count(*) = count(DISTINCT item) AS each_once, count(*) = count(value) AS no_null FROM redoubt.status();

@@ -331,10 +331,19 @@ ROLLBACK;
 SELECT max(sequence) AS mark FROM redoubt.audit \gset
 CREATE FUNCTION always(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 CREATE OPERATOR regress_vault.= (LEFTARG = text, RIGHTARG = text, FUNCTION = always);
+-- A type that a superuser dropped with its schema is passed over.
+CREATE SCHEMA regress_vault_gone;
+SELECT redoubt.create_token_type('regress_vault_gone.gone', method => 'vault') AS gone;
+SET client_min_messages = warning;
+DROP SCHEMA regress_vault_gone CASCADE;
+RESET client_min_messages;
 SET SESSION AUTHORIZATION regress_vault_eraser;
 SET search_path = regress_vault, pg_catalog;
 CALL redoubt.reseal_vault('mail', 1);
 CALL redoubt.reseal_vault();
+RESET SESSION AUTHORIZATION;
+DELETE FROM redoubt.token_type AS t WHERE NOT EXISTS (SELECT FROM pg_type AS p WHERE p.oid = t.typ);
+SET SESSION AUTHORIZATION regress_vault_eraser;
 SET search_path = regress_vault, public;
 CALL redoubt.reseal_vault('sealed_mail');
 CALL redoubt.reseal_vault('mail', 0);

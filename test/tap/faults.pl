@@ -41,7 +41,10 @@ my %statement = (
   read_meter_shutdown => 'SELECT email FROM person',
   conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
   redoubt_check_reveal => q{SET redoubt.reveal = 'masked'},
+  token_order_sort => 'CREATE INDEX in_order ON person ((email::text)); DROP INDEX in_order',
   redoubt_transaction_ends => 'SELECT 1',
+  (map { $_ => 'SELECT count(*) FROM redoubt.audit' } map { "audit_table_$_" } qw(size paths plan begin next end)),
+  audit_table_again => 'SELECT count(*) FROM person AS p, LATERAL (SELECT count(*) FROM redoubt.audit WHERE segment = p.id OFFSET 0) AS a',
 );
 # The same where nothing may fail: a warning.
 my %warning = (
@@ -63,7 +66,7 @@ my %fatal = (
   redoubt_catalog_changed => 'CREATE TEMP TABLE t (); DROP TABLE t',
 );
 # At the end of a session.
-my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1);
+my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1, flush_at_exit => 1);
 # In the postmaster and in workers, by the environment: at the start, at the stop, in a worker.
 my %start = (redoubt_load => 1, redoubt_shmem_request => 1, redoubt_shmem_startup => 1);
 my %stop = (log_last_head => 1, redoubt_limits_server_ends => 1);
@@ -155,7 +158,11 @@ for my $name (sort keys %fatal) {
 }
 for my $name (sort keys %exit) {
   my $log = $node->log_size;
-  $node->ask('regress_lead', "SELECT redoubt.detokenize(email) FROM person; SELECT fault('$name', 'bad_alloc')");
+  $node->ask('regress_lead', <<~"SQL");
+    SELECT redoubt.detokenize(email) FROM person;
+    DO \$\$ BEGIN FOR i IN 1..2 LOOP BEGIN PERFORM 'x'::redoubt.text_token; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END \$\$;
+    SELECT fault('$name', 'bad_alloc')
+    SQL
   ok($node->wait_for_log(qr/WARNING:  out of memory/, $log), "$name: a warning in the log");
   is($node->admin('SELECT 1'), '1', "$name: the server goes on");
 }

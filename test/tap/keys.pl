@@ -75,6 +75,7 @@ is(fingerprint(), $first, '32 raw bytes: same fingerprint');
 
 # Another key.
 my $other = $node->new_kek('kek_other');
+my $kek_offset = $node->log_size;
 refused('another key', qr/\Q$first\E/, "redoubt.kek_file = '$other'");
 my $second = fingerprint();
 isnt($second, $first, 'another key: another fingerprint');
@@ -84,6 +85,24 @@ $node->fails_with('', q{SELECT redoubt.rotate_key('default')}, '55000', qr/\Q$fi
 like($node->verdict, qr/^f\|.*cannot be verified: chained under another key than \Q$second\E/,
   'another key: the older audit trail cannot be verified, and is not called forged');
 tokens_work('another key');
+# It does not fit: no new key is made that only it could open, and everybody is told which keys it does not open.
+my $misfit = qr/a new key was refused because the server can open no key of this database.*version 1 of key "default", key-encryption key \Q$first\E: another key-encryption key wrapped it/s;
+$node->fails_with('', q{SELECT redoubt.create_key('misfit')}, '55000', $misfit, 'another key: no key is made');
+is($node->admin('SELECT count(*) FROM redoubt.key'), '1', 'another key: nor is there one');
+is($node->admin('SELECT name, version, kek_fingerprint, opens, problem FROM redoubt.verify_keys()'),
+  "default|1|$first|f|another key-encryption key wrapped it", 'another key: verify_keys() says which');
+like($node->admin(q{SELECT value FROM redoubt.status() WHERE item = 'keys that cannot be opened'}), qr/^1: version 1 of key "default", key-encryption key \Q$first\E/,
+  'another key: and status()');
+is($node->admin(q{SELECT value FROM redoubt.status() WHERE item = 'keys that can be opened'}), '0', 'another key: which can, too');
+$node->wait_for_log(qr/WARNING:.*1 of 1 keys of database "postgres" cannot be opened/, $kek_offset);
+pass('another key: the server log warns at start');
+# Where the key of a first value is missing and others are not, it is not made silently.
+$node->admin(q{INSERT INTO redoubt.key (name, version, wrapped, kek_fingerprint, created_by) SELECT 'older', version, wrapped, kek_fingerprint, created_by FROM redoubt.key;
+  DELETE FROM redoubt.key WHERE name = 'default'});
+$node->fails_with('regress_lead', "INSERT INTO person VALUES (99, 'new\@example.com')", '55000', qr/a new key was refused/,
+  'another key: a first value makes none');
+$node->admin(q{UPDATE redoubt.key SET name = 'default'});
+my $policy_events = q{SELECT count(*) FROM redoubt.audit WHERE event = 'policy' AND detail = 'table redoubt.key'};
 
 # None.
 refused('no key', qr/neither redoubt.kek_file nor redoubt.kek_command is set/, "redoubt.kek_file = ''");
@@ -109,6 +128,7 @@ for my $mode (0640, 0604, 0620) {
   chmod $mode, $open or die;
   refused(sprintf('mode %04o', $mode), qr/group or world access/, "redoubt.kek_file = '$open'");
 }
+like($node->log_text, qr/DETAIL:.*redoubt.kek_file is "\Q$open\E"/, 'the log names the file');
 mkdir $node->basedir . '/kek_directory', 0700 or die;
 refused('a directory', qr/not a regular file/, "redoubt.kek_file = '" . $node->basedir . "/kek_directory'");
 
@@ -117,6 +137,11 @@ for my $content ('', 'x' x 31, 'z' x 64, 'ab' x 33) {
   write_file($short, $content);
   chmod 0600, $short or die;
   refused(length($content) . ' unusable bytes', qr/neither 32 bytes nor 64 hex digits/, "redoubt.kek_file = '$short'");
+}
+
+for my $zeros ("\0" x 32, '0' x 64) {
+  write_file($short, $zeros);
+  refused(length($zeros) . ' zeros', qr/nothing but zeros/, "redoubt.kek_file = '$short'");
 }
 
 # From a command.
@@ -168,6 +193,14 @@ is($node->admin(q{SELECT value FROM redoubt.status() WHERE item = 'previous key-
 both_work('change: both');
 is($node->admin(q{SELECT redoubt.create_key('made_meanwhile')}), '1', 'change: a key can be made');
 is($node->admin(q{SELECT kek_fingerprint FROM redoubt.key WHERE name = 'made_meanwhile'}), $second, 'change: by the new one');
+# What is not committed uses a key already.
+$node->admin('CREATE TABLE late AS SELECT email FROM person WHERE false');
+my $late = $node->background_psql('postgres', on_error_stop => 0);
+$late->query('BEGIN; INSERT INTO late SELECT email FROM person');
+is($node->admin(q{SELECT version, tokens FROM redoubt.key_use() WHERE table_name = 'late'::regclass}), '1|5', 'uncommitted tokens are in use');
+$node->fails_with('', q{SELECT redoubt.retire_key('default', 1)}, '2BP01', qr/5 in column email of public.late/, 'and keep their key from retiring');
+$late->quit;
+is($node->admin(q{SELECT count(*) FROM redoubt.key_use() WHERE table_name = 'late'::regclass}), '0', 'rolled back ones are not');
 # A crash in the middle.
 my $session = $node->background_psql('postgres', on_error_stop => 0);
 is($session->query(q{BEGIN; SELECT redoubt.rewrap_keys()}), '2', 'change: two keys are wrapped anew');
@@ -179,11 +212,12 @@ is(wrapped_by(), "$first|2\n$second|1", 'change: after a crash none is');
 is($node->admin('BEGIN; SELECT redoubt.rewrap_keys(); ROLLBACK;'), '2', 'change: two keys are wrapped anew');
 is(wrapped_by(), "$first|2\n$second|1", 'change: and rolled back');
 both_work('change: rolled back');
+my $changes_by_hand = $node->admin($policy_events);
 is($node->admin('SELECT redoubt.rewrap_keys()'), '2', 'change: done');
 is(wrapped_by(), "$second|3", 'change: now the new one wraps them all');
 is($node->admin(q{SELECT count, detail LIKE '%' || (SELECT value FROM redoubt.status() WHERE item = 'key-encryption key') FROM redoubt.audit WHERE operation = 'rewrap_keys' ORDER BY sequence DESC LIMIT 1}),
   '2|t', 'change: it is on record');
-is($node->admin(q{SELECT count(*) FROM redoubt.audit WHERE event = 'policy' AND detail = 'table redoubt.key'}), '0', 'change: once');
+is($node->admin($policy_events), $changes_by_hand, 'change: once');
 both_work('change: done in one database');
 is($node->admin('SELECT redoubt.rewrap_keys()'), '0', 'change: done once');
 is($node->admin('SELECT redoubt.rewrap_keys()', database => 'second'), '1', 'change: done in the other');
@@ -202,7 +236,10 @@ refused('previous one missing', qr/fingerprint \Q$first\E/, "redoubt.kek_file = 
 like($node->log_text, qr/WARNING:.*redoubt has no previous key-encryption key: redoubt.previous_kek_file cannot be opened/, 'previous one missing: the log says so');
 like($node->admin(q{SELECT value FROM redoubt.status() WHERE item = 'previous key-encryption key'}), qr/^none: redoubt.previous_kek_file cannot be opened/,
   'previous one missing: and status()');
-$node->fails_with('', 'SELECT redoubt.rewrap_keys()', '55000', qr/\Q$first\E/, 'previous one missing: nothing is wrapped anew');
+$node->fails_with('', 'SELECT redoubt.rewrap_keys()', '55000',
+  qr/no key was wrapped anew, because 3 of them cannot be opened.*version 1 of key "default", .*\Q$first\E.*version 2 of key "default".*version 1 of key "made_meanwhile"/s,
+  'previous one missing: nothing is wrapped anew, and all that stands in the way is listed');
+is($node->admin('SELECT count(*), count(*) FILTER (WHERE opens) FROM redoubt.verify_keys()'), '3|0', 'previous one missing: verify_keys() has them all');
 accepted('previous one from a command', "redoubt.previous_kek_file = ''", "redoubt.previous_kek_command = 'cat $kek'");
 accepted('the first key for good', "redoubt.kek_file = '$kek'", "redoubt.previous_kek_command = ''");
 $node->fails_with('regress_clerk', 'SHOW redoubt.kek_file', '42501', qr/pg_read_all_settings|superuser/, 'not everyone learns where the key is');

@@ -133,9 +133,11 @@ void audit_context_fill(AuditRecord &record, Oid token_type, bool catalog) {
   record.token_type = type_name(token_type, catalog);
   record.token_type_id = token_type;
   int security_context = 0;
-  GetUserIdAndSecContext(&record.current_user_id, &security_context);
-  if (OidIsValid(record.current_user_id)) {  // else a process without an identity
-    record.session_user_id = GetSessionUserId();
+  Oid user = InvalidOid;
+  GetUserIdAndSecContext(&user, &security_context);
+  if (!OidIsValid(record.current_user_id)) record.current_user_id = user;
+  if (OidIsValid(user)) {  // else a process without an identity
+    if (!OidIsValid(record.session_user_id)) record.session_user_id = GetSessionUserId();
     record.session_user = role_name(kSession, record.session_user_id, catalog);
     record.current_user = record.current_user_id == record.session_user_id
                               ? record.session_user

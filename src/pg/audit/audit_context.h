@@ -14,7 +14,8 @@
 
 namespace redoubt::pg {
 
-// audit_context_fill sets everything of `record` but event, outcome, operation, count and detail.
+// audit_context_fill sets everything of `record` but event, outcome, operation, count and detail, and users whose ids
+// are set already.
 // With `catalog` it may raise and allocate in the current context; without, it does neither.  The
 // views stay valid until the next call.
 void audit_context_fill(AuditRecord &record, Oid token_type, bool catalog);

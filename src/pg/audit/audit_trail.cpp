@@ -324,6 +324,8 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
   record.operation = event.operation != nullptr ? event.operation : "";
   record.count = event.count;
   record.detail = audit_context_utf8(event.detail, catalog);
+  record.session_user_id = event.session_user;
+  record.current_user_id = event.current_user;
   audit_context_fill(record, event.token_type, catalog);
 
   HmacSha256 *const mac = audit_mac();

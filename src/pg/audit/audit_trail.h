@@ -25,6 +25,8 @@ struct AuditEvent {
   const char *operation = nullptr;  // "read", "reveal", "masked", "tokenize", or the command ("create_key"...)
   int64 count = -1;                 // values concerned; -1 = not applicable
   const char *detail = nullptr;     // short text for people; server encoding
+  Oid session_user = InvalidOid;    // who it was, where that is not who it is now
+  Oid current_user = InvalidOid;
 };
 
 // Shared-memory sizing and start-up, for shared_memory.cpp; called in the

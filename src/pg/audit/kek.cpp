@@ -4,12 +4,19 @@
 // PostgreSQL memory context: locked into memory where the limit allows it,
 // excluded from core dumps, inherited by fork, never written again.  Nothing
 // here ever puts key material into a message.
-// Covered by test/tap/keys.pl: missing, wrong, malformed and readable by others, too.
+// Covered by test/tap/kek_command.pl (a command that does not end), and by test/tap/keys.pl: missing, wrong, malformed
+// and readable by others, too.
 #include "pg/base/boundary.h"
 
 #include "core/mac.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
+
+extern "C" {
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+}
 
 namespace redoubt::pg {
 namespace {
@@ -122,14 +129,126 @@ bool kek_from_file(Slot &slot, const char *path, SecretBytes<128> &raw, std::siz
   return ok;
 }
 
+// The signals that ask the postmaster to stop.  While a command runs they are blocked, as PostgreSQL 15 has them
+// anyway, and looked for; afterwards they do what they are there for.
+class StopSignals {
+ public:
+  StopSignals() noexcept {
+    sigemptyset(&stop_);
+    for (const int signal : {SIGTERM, SIGINT, SIGQUIT}) sigaddset(&stop_, signal);
+    sigprocmask(SIG_BLOCK, &stop_, &before_);
+  }
+  ~StopSignals() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  StopSignals(const StopSignals &) = delete;
+  StopSignals &operator=(const StopSignals &) = delete;
+
+  static bool pending() noexcept {
+    sigset_t waiting;
+    return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1 ||
+                                         sigismember(&waiting, SIGQUIT) == 1);
+  }
+
+ private:
+  sigset_t stop_, before_;
+};
+
+// Starts a shell with the command, in a process group of its own, with the pipe's end `out` as its standard output;
+// returns its process id, or -1.
+pid_t spawn_shell(const char *command, int out) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  if (posix_spawn_file_actions_init(&actions) != 0) return -1;
+  pid_t pid = -1;
+  if (posix_spawnattr_init(&attributes) == 0) {
+    constexpr int kFlags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    char shell[] = "sh";
+    char option[] = "-c";
+    char *const arguments[] = {shell, option, const_cast<char *>(command), nullptr};
+    const bool ready =
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
+        posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) == 0 &&
+        posix_spawnattr_setflags(&attributes, kFlags) == 0 && posix_spawnattr_setpgroup(&attributes, 0) == 0 &&
+        posix_spawnattr_setsigmask(&attributes, &none) == 0 && posix_spawnattr_setsigdefault(&attributes, &all) == 0;
+    if (!ready || posix_spawn(&pid, "/bin/sh", &actions, &attributes, arguments, environ) != 0) pid = -1;
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return pid;
+}
+
+// How a command that was waited for came to its end.
+enum class Ending : std::uint8_t { exited, timed_out, stopped };
+
+constexpr int kPollMs = 20;
+
+// Waits for the command's output and its end, until the time is over or the server is to stop; then its process group
+// is killed.  `status` is what waitpid() says; `in` is closed.
+Ending await_command(pid_t pid, int in, std::span<std::uint8_t> out, std::size_t &length, int &status) {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const time_t deadline = now.tv_sec + setting_kek_command_timeout;
+  Ending ending = Ending::exited;
+  const auto finish = [&in] {
+    if (in >= 0) close(in);
+    in = -1;
+  };
+  length = 0;
+  while (true) {
+    pollfd wait = {in, POLLIN, 0};
+    if (poll(&wait, 1, kPollMs) > 0) {
+      const ssize_t n = read(in, out.data() + length, out.size() - length);
+      if (n > 0)
+        length += static_cast<std::size_t>(n);
+      else if (n == 0 || errno != EINTR)
+        finish();
+      if (length == out.size()) finish();  // more is no key
+    }
+    // What it printed before its end is read first.
+    if (in < 0 && waitpid(pid, &status, WNOHANG) == pid) return ending;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (StopSignals::pending())
+      ending = Ending::stopped;
+    else if (now.tv_sec >= deadline)
+      ending = Ending::timed_out;
+    if (ending != Ending::exited) break;
+  }
+  finish();
+  kill(-pid, SIGKILL);
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return ending;
+}
+
 bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, std::size_t &length) {
-  FILE *pipe = OpenPipeStream(command, "r");
-  if (pipe == nullptr) return explain(slot, slot.command_setting, "cannot be run"), false;
-  const ssize_t n = read_all(fileno(pipe), raw.span());
-  const int status = ClosePipeStream(pipe);
-  if (n < 0 || status != 0) return explain(slot, slot.command_setting, "failed"), false;
-  length = static_cast<std::size_t>(n);
-  return true;
+  const auto refuse = [&slot](const char *what, const char *subject = "") {
+    return explain(slot, slot.command_setting, what, subject), false;
+  };
+  const StopSignals blocked;
+  if (StopSignals::pending()) return refuse("was not run because the server is to stop");
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return refuse("cannot be run: ", strerror(errno));
+  const pid_t pid = spawn_shell(command, ends[1]);
+  close(ends[1]);
+  int status = 0;
+  if (pid <= 0) {
+    close(ends[0]);
+    return refuse("cannot be run");
+  }
+  const Ending ending = await_command(pid, ends[0], raw.span(), length, status);
+  char number[32];
+  snprintf(number, sizeof number, "%d s and was killed", setting_kek_command_timeout);
+  if (ending == Ending::timed_out) return refuse("did not end within ", number);
+  if (ending == Ending::stopped) return refuse("was killed because the server is to stop");
+  if (WIFSIGNALED(status)) {
+    snprintf(number, sizeof number, "%d", WTERMSIG(status));
+    return refuse("failed with signal ", number);
+  }
+  snprintf(number, sizeof number, "%d", WEXITSTATUS(status));
+  return status == 0 || refuse("failed with exit status ", number);
 }
 
 bool derive(KeyPage &keys) {
@@ -166,6 +285,8 @@ bool load(Slot &slot, const char *file, const char *command) {
   auto *keys = new (memory) KeyPage{};
   if (!kek_decode(raw.span().first(length), keys->kek)) {
     explain(slot, "", "the key-encryption key is neither 32 bytes nor 64 hex digits");
+  } else if (std::all_of(keys->kek.begin(), keys->kek.end(), [](std::uint8_t byte) { return byte == 0; })) {
+    explain(slot, "", "the key-encryption key is nothing but zeros");
   } else if (!derive(*keys)) {
     explain(slot, "", "OpenSSL could not derive keys from the key-encryption key");
   } else {
@@ -178,19 +299,26 @@ bool load(Slot &slot, const char *file, const char *command) {
   return false;
 }
 
+// The path, for the server log alone; clients are not told where the key is.
+const char *path_detail(const Slot &slot, const char *file) {
+  return file[0] != '\0' ? psprintf(" %s is \"%s\".", slot.file_setting, file) : "";
+}
+
 }  // namespace
 
 void kek_load() {
   if (!load(slot_of(KekRole::current), setting_kek_file, setting_kek_command))
     ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
                       errmsg("redoubt has no key-encryption key: %s", kek_problem(KekRole::current)),
-                      errdetail("Tokens stay readable as tokens; nothing can be tokenized or revealed."),
+                      errdetail("Tokens stay readable as tokens; nothing can be tokenized or revealed.%s",
+                                path_detail(slot_of(KekRole::current), setting_kek_file)),
                       errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server.")));
   if (!load(slot_of(KekRole::previous), setting_previous_kek_file, setting_previous_kek_command) &&
       kek_problem(KekRole::previous)[0] != '\0')
     ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
                       errmsg("redoubt has no previous key-encryption key: %s", kek_problem(KekRole::previous)),
-                      errdetail("Data keys that it wraps cannot be used.")));
+                      errdetail("Data keys that it wraps cannot be used.%s",
+                                path_detail(slot_of(KekRole::previous), setting_previous_kek_file))));
 }
 
 bool kek_available(KekRole role) noexcept { return slot_of(role).page != nullptr; }

@@ -127,7 +127,7 @@ struct Outcome {
     strlcpy(message, text, sizeof message);
     strlcpy(hint, advice, sizeof hint);
   }
-  [[noreturn]] void raise() const {
+  [[noreturn, gnu::noinline]] void raise() const {
     report(ERROR);
     pg_unreachable();
   }
@@ -171,15 +171,10 @@ auto call(F &&f) -> std::invoke_result_t<F &> {
 
 namespace detail {
 
-// Runs `f`.  False: it threw, and what is in `outcome`; f's frames and the exception are gone, and the handlers are
-// what they were.
-template <typename F>
-bool survives(F &&f, Outcome &outcome) {
-  sigjmp_buf *const stack = PG_exception_stack;
-  ErrorContextCallback *const context = error_context_stack;
+// What was thrown and is being handled.  One function for all that are shielded: they are many, and small.
+[[gnu::cold, gnu::noinline]] inline void describe_thrown(Outcome &outcome) noexcept {
   try {
-    f();
-    return true;
+    throw;
   } catch (const Error &e) {
     outcome.set(e.edata());
   } catch (const Failure &e) {
@@ -190,6 +185,20 @@ bool survives(F &&f, Outcome &outcome) {
     outcome.set(ERRCODE_INTERNAL_ERROR, e.what());
   } catch (...) {
     outcome.set(ERRCODE_INTERNAL_ERROR, "unrecognized C++ exception");
+  }
+}
+
+// Runs `f`.  False: it threw, and what is in `outcome`; f's frames and the exception are gone, and the handlers are
+// what they were.
+template <typename F>
+bool survives(F &&f, Outcome &outcome) {
+  sigjmp_buf *const stack = PG_exception_stack;
+  ErrorContextCallback *const context = error_context_stack;
+  try {
+    f();
+    return true;
+  } catch (...) {
+    describe_thrown(outcome);
   }
   PG_exception_stack = stack;
   error_context_stack = context;

@@ -14,6 +14,7 @@
 extern "C" {
 #include "common/jsonapi.h"
 #include "libpq/libpq-be.h"
+#include "optimizer/pathnode.h"
 #include "parser/parse_relation.h"
 #include "postmaster/autovacuum.h"
 #include "postmaster/bgworker_internals.h"
@@ -137,6 +138,29 @@ inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #endif
 }
 
+// ---- paths
+
+inline bool compat_pathkey_descends(const PathKey *key) {
+#if PG_VERSION_NUM >= 180000
+  return key->pk_cmptype == COMPARE_GT;
+#else
+  return key->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+// The whole of a foreign table, begun at no cost.
+inline ForeignPath *compat_foreign_path(PlannerInfo *root, RelOptInfo *relation, Cost total, List *pathkeys) {
+#if PG_VERSION_NUM >= 180000
+  return create_foreignscan_path(root, relation, nullptr, relation->rows, 0, 0, total, pathkeys, nullptr, nullptr, NIL,
+                                 NIL);
+#elif PG_VERSION_NUM >= 170000
+  return create_foreignscan_path(root, relation, nullptr, relation->rows, 0, total, pathkeys, nullptr, nullptr, NIL,
+                                 NIL);
+#else
+  return create_foreignscan_path(root, relation, nullptr, relation->rows, 0, total, pathkeys, nullptr, nullptr, NIL);
+#endif
+}
+
 // ---- tables
 
 // The expressions that variables of a query's GROUP BY stand for; such variables are 18's.
@@ -192,6 +216,15 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
   return object_ownercheck(RelationRelationId, relid, role);
 #else
   return pg_class_ownercheck(relid, role);
+#endif
+}
+
+// Runs a query to its end.
+inline void compat_executor_run(QueryDesc *query) {
+#if PG_VERSION_NUM >= 180000
+  ExecutorRun(query, ForwardScanDirection, 0);
+#else
+  ExecutorRun(query, ForwardScanDirection, 0, true);
 #endif
 }
 

@@ -126,6 +126,10 @@ bool delivery_takes_tokens() noexcept {
   return (delivery_innermost != nullptr && delivery_innermost->takes_tokens) || IsLogicalWorker() || !row_security;
 }
 
+bool delivery_copies_in() noexcept {
+  return delivery_innermost != nullptr && delivery_innermost->takes_tokens && !IsLogicalWorker() && row_security;
+}
+
 void delivery_mark_dump() noexcept { state.dump_session = true; }
 
 bool delivery_to_reader() noexcept {

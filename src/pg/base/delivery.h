@@ -68,6 +68,9 @@ bool delivery_to_reader() noexcept;
 // True where what is read comes from a place that was shown tokens: COPY FROM, a subscription, the script of a dump.
 bool delivery_takes_tokens() noexcept;
 
+// True in a COPY FROM of a client that is no such script.
+bool delivery_copies_in() noexcept;
+
 // True while a portal hands out rows of RETURNING, EXECUTE, FETCH, CALL or a held
 // cursor: they come out of a tuple store, and no executor is running.
 bool delivery_from_store() noexcept;

@@ -14,9 +14,11 @@ namespace {
 // One long value is no reason to keep its memory.
 constexpr std::size_t kMostKept = 64 * 1024;
 
+using Buffers = std::array<std::string, 4>;
+
 // Made at the first use and never freed: no static destructors.
 struct State {
-  std::array<std::string, 2> *buffers;
+  Buffers *buffers;
   FormatBatch *batch;
   bool used;  // since they were wiped
 };
@@ -37,7 +39,7 @@ void wipe(std::string &text) noexcept {
 
 State &used_state() {
   if (state.buffers == nullptr) {
-    state.buffers = new std::array<std::string, 2>();
+    state.buffers = new Buffers();
   }
   state.used = true;
   return state;
@@ -79,6 +81,10 @@ std::string &plaintext_buffer(PlaintextStep step, std::size_t size) {
   }
   text.clear();
   return text;
+}
+
+std::string_view plaintext_kept(PlaintextStep step) noexcept {
+  return state.buffers != nullptr ? (*state.buffers)[static_cast<std::size_t>(step)] : std::string_view();
 }
 
 FormatBatch &plaintext_batch() {

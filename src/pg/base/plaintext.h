@@ -14,12 +14,16 @@
 
 namespace redoubt::pg {
 
-// The two steps of a call: the value, normalised; what a format makes of a value or of a token.
-enum class PlaintextStep : std::uint8_t { value, result };
+// The two steps of a call: the value, normalised; what a format makes of a value or of a token.  And the two values
+// that an index compares.
+enum class PlaintextStep : std::uint8_t { value, result, left, right };
 
 // plaintext_buffer returns the buffer of a step, empty, with room for `size` bytes.  What fits into it leaves no copy
 // behind.  The next call for this step overwrites it.
 std::string &plaintext_buffer(PlaintextStep step, std::size_t size);
+
+// plaintext_kept returns what the buffer of a step holds; empty once it was wiped.
+std::string_view plaintext_kept(PlaintextStep step) noexcept;
 
 // plaintext_batch is the same for many values at once.
 FormatBatch &plaintext_batch();

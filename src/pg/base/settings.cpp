@@ -19,6 +19,7 @@ constinit int setting_search_terms = 8;
 constinit bool setting_superuser_access = false;
 constinit char *setting_kek_file = nullptr;
 constinit char *setting_kek_command = nullptr;
+constinit int setting_kek_command_timeout = 30;
 constinit char *setting_previous_kek_file = nullptr;
 constinit char *setting_previous_kek_command = nullptr;
 constinit char *setting_audit_directory = nullptr;
@@ -135,6 +136,10 @@ void settings_define() {
   DefineCustomStringVariable("redoubt.kek_command", "Shell command that prints the key-encryption key at server start.",
                              "64 hex digits; used when redoubt.kek_file is empty.", &setting_kek_command, "",
                              PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.kek_command_timeout",
+                          "How long the command that prints a key-encryption key may take.",
+                          "The server starts without that key when it is over.", &setting_kek_command_timeout, 30, 1,
+                          3600, PGC_POSTMASTER, GUC_UNIT_S, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.previous_kek_file",
                              "File that holds the key-encryption key before the one in use.",
                              "Opens what redoubt.rewrap_keys() has not wrapped anew yet.", &setting_previous_kek_file,

@@ -21,6 +21,7 @@ extern int setting_search_terms;            // redoubt.search_terms; superuser
 extern bool setting_superuser_access;       // redoubt.superuser_access; sighup
 extern char *setting_kek_file;              // redoubt.kek_file; postmaster; "" = unset
 extern char *setting_kek_command;           // redoubt.kek_command; postmaster; "" = unset
+extern int setting_kek_command_timeout;     // redoubt.kek_command_timeout in seconds; postmaster
 extern char *setting_previous_kek_file;     // redoubt.previous_kek_file; postmaster; "" = unset
 extern char *setting_previous_kek_command;  // redoubt.previous_kek_command; postmaster; "" = unset
 extern char *setting_audit_directory;       // redoubt.audit_directory, relative to the data directory; postmaster

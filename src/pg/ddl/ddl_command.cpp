@@ -10,6 +10,7 @@
 #include "pg/base/roles.h"
 #include "pg/base/settings.h"
 #include "pg/ddl/ddl_command.h"
+#include "pg/ddl/index_command.h"
 #include "pg/limits/limits.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/meter/query_meter.h"
@@ -418,7 +419,9 @@ void created(Oid class_id, Oid object, int column) {
   }
   // Of a column's expression, PostgreSQL tells the table and the column.
   code_made(class_id, class_id == AttrDefaultRelationId ? column_default(object, column) : object, true);
-  if (class_id == RelationRelationId) relation_made(object);
+  if (class_id != RelationRelationId) return;
+  index_command_made(object);
+  relation_made(object);
 }
 
 void altered(Oid class_id, Oid object, int column, const ObjectAccessPostAlter *more) {
@@ -432,6 +435,8 @@ void altered(Oid class_id, Oid object, int column, const ObjectAccessPostAlter *
       if (column > 0 && ddl_command != nullptr) column_altered(object, static_cast<AttrNumber>(column));
       if (column == 0 && runs(T_ClusterStmt)) note_clustered(object);
       return;
+    case IndexRelationId:
+      return index_command_made(object);
     case PolicyRelationId:
     case RewriteRelationId:
     case TriggerRelationId:

@@ -1,5 +1,5 @@
-// key_store.cpp - see key_store.h; and redoubt.rewrap_keys(), which wraps every data key of a database by the server's
-// KEK.
+// key_store.cpp - see key_store.h; redoubt.rewrap_keys(), which wraps every data key of a database by the server's
+// KEK; and redoubt.verify_keys(), which says of each whether the server can open it.
 //
 // Order of work of a change of KEK: the server starts with the new one as its KEK and the old one as the previous;
 // data keys that either wraps can be used from then on, and what is new is wrapped by the new one; rewrap_keys() wraps
@@ -30,7 +30,7 @@ namespace redoubt::pg {
 namespace {
 
 // Columns of redoubt.key.
-enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint };
+enum : int { kName = 1, kVersion, kWrapped, kKekFingerprint, kCreatedBy, kCreatedAt, kState };
 
 int version_of(const CatalogRow &row) {
   const int version = DatumGetInt32(own_value(row, kVersion, INT4OID));
@@ -42,10 +42,14 @@ int version_of(const CatalogRow &row) {
 
 WrappedKey wrapped_of(const CatalogRow &row) {
   WrappedKey result;
-  const bytea *wrapped = DatumGetByteaPP(own_value(row, kWrapped, BYTEAOID));
+  const std::string_view state = varlena_text(DatumGetTextPP(own_value(row, kState, TEXTOID)));
+  result.state = state == "in use" ? KeyState::in_use : state == "retired" ? KeyState::retired : KeyState::destroyed;
   result.version = version_of(row);
-  result.size = VARSIZE_ANY_EXHDR(wrapped);
-  memcpy(result.bytes.data(), VARDATA_ANY(wrapped), std::min(result.size, result.bytes.size()));
+  if (result.state != KeyState::destroyed) {
+    const bytea *wrapped = DatumGetByteaPP(own_value(row, kWrapped, BYTEAOID));
+    result.size = VARSIZE_ANY_EXHDR(wrapped);
+    memcpy(result.bytes.data(), VARDATA_ANY(wrapped), std::min(result.size, result.bytes.size()));
+  }
   strlcpy(result.kek, text_to_cstring(DatumGetTextPP(own_value(row, kKekFingerprint, TEXTOID))), sizeof result.kek);
   return result;
 }
@@ -72,23 +76,41 @@ uint64 write_key(OwnChange change, const char *sql, std::span<Oid> types, Datum 
   return processed;
 }
 
-struct NamedKey {
-  char *name;
-  WrappedKey wrapped;
-};
+int by_name_and_version(const ListCell *a, const ListCell *b) {
+  const auto *left = static_cast<const KeyRow *>(lfirst(a));
+  const auto *right = static_cast<const KeyRow *>(lfirst(b));
+  const int names = strcmp(left->name, right->name);
+  return names != 0 ? names : left->wrapped.version - right->wrapped.version;
+}
 
-// The keys that the server's KEK does not wrap, a List of NamedKey.
+// The keys that the server's KEK does not wrap.
 List *keys_of_other_keks() {
   List *keys = NIL;
-  catalog_scan("key", [&keys](const CatalogRow &row) {
-    const WrappedKey wrapped = wrapped_of(row);
-    if (strcmp(wrapped.kek, kek_fingerprint()) == 0) return;
-    auto *found = static_cast<NamedKey *>(palloc(sizeof(NamedKey)));
-    *found = {text_to_cstring(DatumGetTextPP(own_value(row, kName, TEXTOID))), wrapped};
-    keys = lappend(keys, found);
-  });
+  const List *rows = key_store_rows();
+  const ListCell *cell = nullptr;
+  foreach (cell, rows) {
+    auto *row = static_cast<KeyRow *>(lfirst(cell));
+    if (strcmp(row->wrapped.kek, kek_fingerprint()) != 0) keys = lappend(keys, row);
+  }
   return keys;
 }
+
+// Unwraps a key whose KEK the server has.
+bool unwraps(const WrappedKey &wrapped, DataKey &out) noexcept {
+  // key_unwrap may write whole blocks: give it the wrapped size.
+  SecretBytes<kWrappedSize> plain;
+  std::size_t length = 0;
+  if (wrapped.size != kWrappedSize ||
+      key_unwrap(kek_bytes(wrapped.kek), wrapped.bytes, plain.span(), length) != Status::ok || length != 2 * kKeySize)
+    return false;
+  std::copy_n(plain.span().begin(), out.span().size(), out.span().begin());
+  return true;
+}
+
+constexpr int kListed = 20;
+
+constexpr const char *kRightKek =
+    "Start the server with the key-encryption key this database was made with, or with it as the previous one.";
 
 // Throws where the new row would not open to the same key.
 void wrap_again(const WrappedKey &old, WrappedKey &made) {
@@ -104,7 +126,7 @@ void wrap_again(const WrappedKey &old, WrappedKey &made) {
     throw Failure(ERRCODE_INTERNAL_ERROR, "a data key that was wrapped anew does not open to itself");
 }
 
-void replace_key(const NamedKey &old, const WrappedKey &made) {
+void replace_key(const KeyRow &old, const WrappedKey &made) {
   Oid types[] = {TEXTOID, INT4OID, BYTEAOID, BYTEAOID, TEXTOID};
   Datum values[] = {CStringGetTextDatum(old.name), Int32GetDatum(made.version), bytea_datum(old.wrapped.bytes),
                     bytea_datum(made.bytes), CStringGetTextDatum(made.kek)};
@@ -128,27 +150,92 @@ WrappedKey key_store_read(const char *name, int version) {
   return result;
 }
 
+List *key_store_rows() {
+  List *rows = NIL;
+  catalog_scan("key", [&rows](const CatalogRow &row) {
+    const WrappedKey wrapped = wrapped_of(row);
+    if (wrapped.state == KeyState::destroyed) return;
+    auto *found = static_cast<KeyRow *>(palloc(sizeof(KeyRow)));
+    *found = {text_to_cstring(DatumGetTextPP(own_value(row, kName, TEXTOID))), wrapped};
+    rows = lappend(rows, found);
+  });
+  list_sort(rows, by_name_and_version);
+  return rows;
+}
+
+const char *key_store_problem(const WrappedKey &wrapped) noexcept {
+  if (kek_bytes(wrapped.kek).empty())
+    return kek_available() ? "another key-encryption key wrapped it" : "the server has no key-encryption key";
+  DataKey key;
+  return unwraps(wrapped, key) ? nullptr : "it is damaged";
+}
+
+char *key_store_unopened(const List *rows, int *count) {
+  StringInfoData lines;
+  initStringInfo(&lines);
+  int unopened = 0;
+  const ListCell *cell = nullptr;
+  foreach (cell, rows) {
+    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+    const char *problem = key_store_problem(row->wrapped);
+    if (problem == nullptr || ++unopened > kListed) continue;
+    appendStringInfo(&lines, "%sversion %d of key \"%s\", key-encryption key %s: %s", unopened == 1 ? "" : "\n",
+                     row->wrapped.version, row->name, row->wrapped.kek, problem);
+  }
+  if (unopened > kListed) appendStringInfo(&lines, "\nand %d more", unopened - kListed);
+  *count = unopened;
+  return lines.data;
+}
+
+void key_store_warn() {
+  const List *rows = key_store_rows();
+  int count = 0;
+  const char *lines = key_store_unopened(rows, &count);
+  if (count == 0) return;
+  ereport(WARNING, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("%d of %d keys of database \"%s\" cannot be opened", count, list_length(rows),
+                           get_database_name(MyDatabaseId)),
+                    errdetail("%s", lines), errhint("%s", kRightKek)));
+}
+
+void key_store_require_fit() {
+  const List *rows = key_store_rows();
+  int count = 0;
+  const char *lines = key_store_unopened(rows, &count);
+  if (count == 0 || count < list_length(rows)) return;
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("a new key was refused because the server can open no key of this database"),
+                  errdetail("%s", lines), errhint("%s", kRightKek), errhidestmt(true)));
+}
+
 void key_store_check(const char *name, const WrappedKey &wrapped) {
+  if (wrapped.state == KeyState::destroyed)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("version %d of key \"%s\" was destroyed", wrapped.version, name),
+                    errhint("Its values are lost for good. redoubt.create_key() makes a new version for new values."),
+                    errhidestmt(true)));
+  if (wrapped.state == KeyState::retired)
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("version %d of key \"%s\" is retired", wrapped.version, name),
+         errhint(
+             "The token is a copy from before its column was sealed anew, or in an index that REINDEX has not rebuilt "
+             "since. A superuser takes the version back into use."),
+         errhidestmt(true)));
   if (!kek_bytes(wrapped.kek).empty()) return;
   const bool two = kek_available(KekRole::previous);
   ereport(ERROR,
           (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
            errmsg("key \"%s\" was wrapped by the key-encryption key with fingerprint %s, but the server has %s%s%s",
                   name, wrapped.kek, kek_fingerprint(), two ? " and " : "", kek_fingerprint(KekRole::previous)),
-           errhint("Start the server with the key-encryption key this database was made with, or with it as the "
-                   "previous one."),
-           errhidestmt(true)));
+           errhint("%s", kRightKek), errhidestmt(true)));
 }
 
 void key_store_unwrap(const WrappedKey &wrapped, DataKey &out) {
-  // key_unwrap may write whole blocks: give it the wrapped size.
-  SecretBytes<kWrappedSize> plain;
-  std::size_t length = 0;
-  if (wrapped.size != kWrappedSize ||
-      key_unwrap(kek_bytes(wrapped.kek), wrapped.bytes, plain.span(), length) != Status::ok || length != 2 * kKeySize)
+  if (!unwraps(wrapped, out))
     throw Failure(ERRCODE_DATA_CORRUPTED, "a wrapped key in redoubt.key is damaged",
                   "Restore the row of redoubt.key from a backup.");
-  std::copy_n(plain.span().begin(), out.span().size(), out.span().begin());
 }
 
 void key_store_wrap(const DataKey &key, std::span<std::uint8_t, kWrappedSize> out) {
@@ -168,6 +255,28 @@ bool key_store_insert(const char *name, int version, std::span<const std::uint8_
                    types, values) == 1;
 }
 
+void key_store_lock() { LockRelationOid(key_table(), ShareRowExclusiveLock); }
+
+void key_store_retire(const char *name, int version) {
+  Oid types[] = {TEXTOID, INT4OID};
+  Datum values[] = {CStringGetTextDatum(name), Int32GetDatum(version)};
+  if (write_key(OwnChange::updates,
+                "UPDATE redoubt.key SET state = 'retired' WHERE name OPERATOR(pg_catalog.=) $1"
+                " AND version OPERATOR(pg_catalog.=) $2 AND state OPERATOR(pg_catalog.=) 'in use'",
+                types, values) != 1)
+    elog(ERROR, "a row of redoubt.key did not change as it should");
+}
+
+int key_store_destroy(const char *name) {
+  Oid types[] = {TEXTOID};
+  Datum values[] = {CStringGetTextDatum(name)};
+  return static_cast<int>(
+      write_key(OwnChange::updates,
+                "UPDATE redoubt.key SET wrapped = NULL, state = 'destroyed' WHERE name OPERATOR(pg_catalog.=) $1"
+                " AND state OPERATOR(pg_catalog.<>) 'destroyed'",
+                types, values));
+}
+
 }  // namespace redoubt::pg
 
 // rewrap_keys() -> bigint: how many
@@ -176,12 +285,17 @@ REDOUBT_FUNCTION(redoubt_rewrap_keys) {
   require_preloaded();
   require_kek();
   PreventCommandIfReadOnly("redoubt.rewrap_keys()");
-  LockRelationOid(key_table(), ShareRowExclusiveLock);
+  key_store_lock();
   const List *keys = keys_of_other_keks();
-  ListCell *cell = nullptr;
+  int unopened = 0;
+  const char *lines = key_store_unopened(keys, &unopened);
+  if (unopened > 0)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("no key was wrapped anew, because %d of them cannot be opened", unopened),
+                    errdetail("%s", lines), errhint("%s", kRightKek), errhidestmt(true)));
+  const ListCell *cell = nullptr;
   foreach (cell, keys) {
-    const auto *old = static_cast<const NamedKey *>(lfirst(cell));
-    key_store_check(old->name, old->wrapped);
+    const auto *old = static_cast<const KeyRow *>(lfirst(cell));
     WrappedKey made;
     wrap_again(old->wrapped, made);
     replace_key(*old, made);
@@ -191,4 +305,25 @@ REDOUBT_FUNCTION(redoubt_rewrap_keys) {
                .count = list_length(keys),
                .detail = psprintf("by the key-encryption key %s", kek_fingerprint())});
   PG_RETURN_INT64(list_length(keys));
+}
+
+// verify_keys() -> setof (name, version, kek_fingerprint, opens, problem)
+REDOUBT_FUNCTION(redoubt_verify_keys) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  InitMaterializedSRF(fcinfo, 0);
+  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+  const List *rows = key_store_rows();
+  const ListCell *cell = nullptr;
+  foreach (cell, rows) {
+    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+    const char *problem = key_store_problem(row->wrapped);
+    Datum values[] = {CStringGetTextDatum(row->name), Int32GetDatum(row->wrapped.version),
+                      CStringGetTextDatum(row->wrapped.kek), BoolGetDatum(problem == nullptr), static_cast<Datum>(0)};
+    bool nulls[lengthof(values)] = {};
+    nulls[4] = problem == nullptr;
+    if (problem != nullptr) values[4] = CStringGetTextDatum(problem);
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+  }
+  return static_cast<Datum>(0);
 }

@@ -154,21 +154,23 @@ void make_wrapped(const WrappedKey *previous, std::span<std::uint8_t, kWrappedSi
 // Wraps and stores version `version` of a key; false if another session did so
 // meanwhile.
 bool store_key(const char *name, int version, const WrappedKey *previous) {
+  call([] { key_store_require_fit(); });
   std::array<std::uint8_t, kWrappedSize> wrapped;
   make_wrapped(previous, wrapped);
   const bool inserted = call([name, version, &wrapped] { return key_store_insert(name, version, wrapped); });
   state.stale = true;
   if (!inserted) return false;
-  call([name, version] {
-    audit_write({.event = "key", .operation = version == 1 ? "create_key" : "rotate_key", .detail = name});
-  });
+  const char *operation = previous == nullptr ? "create_key" : "rotate_key";
+  call([name, operation] { audit_write({.event = "key", .operation = operation, .detail = name}); });
   return true;
 }
 
 // make_key creates the first or the next version of `name` and returns its number.
 int make_key(const char *name, bool rotate) {
   const WrappedKey previous = call([name] { return read_key(name, 0); });
-  if (rotate != (previous.version != 0))
+  // After a key was destroyed its name may have a new one, whose versions go on.
+  const bool anew = !rotate && previous.version != 0 && previous.state == KeyState::destroyed;
+  if (!anew && rotate != (previous.version != 0))
     call([name, rotate] {
       if (rotate)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("key \"%s\" does not exist", name),

@@ -16,7 +16,7 @@
 // Covered by sql/limits.sql, test/isolation and test/tap.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_refusal.h"
 #include "pg/limits/lease.h"
 #include "pg/limits/limit_bindings.h"
 #include "pg/limits/limit_rules.h"
@@ -69,10 +69,10 @@ bool only_logs(const BoundRule &rule) noexcept {
 
 // ---- audit and errors
 
-// Writes the rule's event to the audit trail, once per statement.
+// Writes the rule's event to the audit trail: a refusal counts each time, all else is told once per statement.
 void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   const TimestampTz statement = GetCurrentStatementStartTimestamp();
-  if (rule->noticed[what] == statement) return;
+  if (what != kBlocked && rule->noticed[what] == statement) return;
   constexpr const char *kEvents[kNotices] = {"limit exceeded", "throttle", "degrade", "block", "suspend"};
   char rate[128];
   char detail[192];
@@ -87,6 +87,7 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   event.operation = operation_name(static_cast<Operation>(binding->key.operation));
   event.count = count;
   event.detail = detail;
+  if (what == kBlocked) return audit_refused(event);
   audit_write(event);
   rule->noticed[what] = statement;
 }

@@ -60,7 +60,7 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
 
 }  // namespace
 
-PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
+[[gnu::hot]] PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
   protected_columns_init();
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
   if (known != nullptr && known->tree != plan->planTree) {

@@ -7,6 +7,8 @@
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/as_text.h"
+#include "pg/plan/by_index.h"
+#include "pg/plan/plain_query.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/vault/vault_planner.h"
@@ -60,9 +62,10 @@ extern "C" {
 // A foreign server's aggregate hides its input: 1 row comes back for 1000 read.  Where a
 // query that aggregates reads protected columns, foreign servers are not asked for more
 // than scans and joins.
-static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
+[[gnu::hot]] static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, RelOptInfo *relation) {
   using namespace redoubt::pg;
   if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
+  show_orders(relation);
   if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
   if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
   auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));
@@ -71,7 +74,8 @@ static void redoubt_relation_info(PlannerInfo *root, Oid relid, bool inherited, 
   relation->fdwroutine = routine;
 }
 
-static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno, VariableStatData *data) {
+[[gnu::hot]] static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, AttrNumber attno,
+                                                VariableStatData *data) {
   using namespace redoubt::pg;
   if (prev_relation_stats != nullptr && prev_relation_stats(root, entry, attno, data)) return true;
   if (entry->rtekind != RTE_RELATION || !column_is_protected(entry->relid, attno)) return false;
@@ -79,7 +83,7 @@ static bool redoubt_relation_stats(PlannerInfo *root, RangeTblEntry *entry, Attr
   return true;
 }
 
-static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, VariableStatData *data) {
+[[gnu::hot]] static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, VariableStatData *data) {
   using namespace redoubt::pg;
   if (prev_index_stats != nullptr && prev_index_stats(root, index, attno, data)) return true;
   if (!column_is_protected(IndexGetRelation(index, true), 0)) return false;
@@ -90,15 +94,15 @@ static bool redoubt_index_stats(PlannerInfo *root, Oid index, AttrNumber attno, 
 
 namespace redoubt::pg {
 
-int planner_begin(Query *query, int options) {
-  if (!IsTransactionState()) return options;
+[[gnu::hot]] int planner_begin(Query *query, int options) {
+  if (!IsTransactionState() || is_plain_query(query)) return options;
   statistics_meter(query);
   as_text(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }
 
-void planner_end(PlannedStmt *plan, bool as_it_is) {
+[[gnu::hot]] void planner_end(PlannedStmt *plan, bool as_it_is) {
   if (!IsTransactionState()) return;
   statistics_guard(plan);
   PlanFacts *const facts = plan_facts(plan);

@@ -114,7 +114,7 @@ void statistics_meter(Query *query) {
   (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
 }
 
-void statistics_guard(const PlannedStmt *plan) {
+[[gnu::hot]] void statistics_guard(const PlannedStmt *plan) {
   ListCell *cell = nullptr;
   foreach (cell, plan->rtable) {
     const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));

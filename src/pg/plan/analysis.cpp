@@ -31,7 +31,8 @@ NodeFlow walk_all(PlanWalk *walk) {
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
-void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const NodeFlow &top) {
+void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &top) {
+  PlanAnalysis *analysis = walk->analysis;
   const List *targets = plan->planTree->targetlist;
   if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
   analysis->column = zeroed<OutputColumn>(list_length(targets));
@@ -44,7 +45,8 @@ void describe_output(PlanAnalysis *analysis, const PlannedStmt *plan, const Node
     if (flow.paid != 0 && OidIsValid(get_element_type(type))) flow.paid = 0;
     if (target->resjunk) {
       // Sorted by an index, perhaps.
-      if (target->ressortgroupref != 0 && !is_sorted(plan->planTree)) analysis->row_decides |= flow_decides(flow);
+      if (target->ressortgroupref != 0 && !is_sorted(plan->planTree))
+        analysis->row_decides |= order_compares(walk, flow, false);
       continue;
     }
     analysis->column[analysis->columns++] = {flow, type, flow_explicit(flow), 0, 0};
@@ -129,7 +131,7 @@ bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carri
 
 }  // namespace
 
-bool plan_touches_protected(const PlannedStmt *plan) {
+[[gnu::hot]] bool plan_touches_protected(const PlannedStmt *plan) {
   ListCell *cell = nullptr;
   foreach (cell, plan->rtable) {
     const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
@@ -203,7 +205,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.last = true;
   analysis->unmetered = false;  // walks before this one did not know all that parameters hold
   const NodeFlow top = walk_all(&walk);
-  describe_output(analysis, plan, top);
+  describe_output(&walk, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
   analysis->foreseen_function = zeroed<Oid>(analysis->foreseen);

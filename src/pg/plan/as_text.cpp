@@ -9,6 +9,7 @@
 #include "pg/base/settings.h"
 #include "pg/plan/as_text.h"
 #include "pg/plan/by_index.h"
+#include "pg/plan/by_token.h"
 #include "pg/plan/token_texts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
@@ -35,13 +36,6 @@ Oid opening_function(Oid type) {
   return token_type != nullptr ? token_type->open_value : InvalidOid;
 }
 
-// The token that an expression is the value of, and nothing else; or null.
-Expr *opened_token(Expr *expression) {
-  const Node *node = without_relabelling(reinterpret_cast<const Node *>(expression));
-  const auto *call = reinterpret_cast<const FuncExpr *>(node);
-  return IsA(node, FuncExpr) && is_opening_cast(call) ? static_cast<Expr *>(linitial(call->args)) : nullptr;
-}
-
 Expr *open_value(Expr *token) {
   const Oid function = opening_function(exprType(reinterpret_cast<Node *>(token)));
   return reinterpret_cast<Expr *>(
@@ -64,12 +58,16 @@ void all_shown(const List *list, Goes goes) {
 Expr *as_shown(Expr *expression, Goes goes) {
   if (expression == nullptr) return nullptr;
   check_stack_depth();
-  if (Expr *token = opened_token(expression); token != nullptr) {
-    const auto *node = reinterpret_cast<const Node *>(expression);
+  const auto *node = reinterpret_cast<const Node *>(expression);
+  const Oid type = exprType(node);
+  const Oid collation = exprCollation(node);
+  Expr *token = opened_token(expression);
+  if (token == nullptr) token = null_if_token(expression);
+  if (token != nullptr) {
     auto *cast = makeNode(CoerceViaIO);
     cast->arg = token;
-    cast->resulttype = exprType(node);
-    cast->resultcollid = exprCollation(node);
+    cast->resulttype = type;
+    cast->resultcollid = collation;
     cast->coerceformat = COERCE_EXPLICIT_CAST;
     cast->location = -1;
     return &cast->xpr;
@@ -219,11 +217,11 @@ bool sorts_by_tokens(const List *clauses, const List *targets) {
   return false;
 }
 
-// Is the target that a clause sorts by one of those that rows are distinct by?
-bool is_among(const SortGroupClause *clause, const List *clauses) {
+// Do clauses sort or group by the target with the mark?
+bool is_among(Index mark, const List *clauses) {
   ListCell *cell = nullptr;
   foreach (cell, clauses)
-    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == clause->tleSortGroupRef) return true;
+    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == mark) return true;
   return false;
 }
 
@@ -233,7 +231,7 @@ void sort_by_values(const List *clauses, List **targets, const List *distinct = 
   ListCell *cell = nullptr;
   foreach (cell, clauses) {
     auto *clause = static_cast<SortGroupClause *>(lfirst(cell));
-    if (!sorts_by_token(clause, *targets) || is_among(clause, distinct)) continue;
+    if (!sorts_by_token(clause, *targets) || is_among(clause->tleSortGroupRef, distinct)) continue;
     const StrategyNumber strategy = token_order_of(get_opcode(clause->sortop));
     auto *key = makeTargetEntry(open_value(static_cast<Expr *>(copyObjectImpl(sorted_value(clause, *targets)))),
                                 static_cast<AttrNumber>(list_length(*targets) + 1), nullptr, true);
@@ -253,7 +251,8 @@ void sort_outside(Query *query) {
   List *sort = NIL;
   ListCell *cell = nullptr;
   foreach (cell, query->sortClause)  // keys past those that rows are distinct by choose among rows, and are left inside
-    if (!query->hasDistinctOn || is_among(static_cast<SortGroupClause *>(lfirst(cell)), query->distinctClause))
+    if (!query->hasDistinctOn ||
+        is_among(static_cast<SortGroupClause *>(lfirst(cell))->tleSortGroupRef, query->distinctClause))
       sort = lappend(sort, copyObjectImpl(lfirst(cell)));
   if (!query->hasDistinctOn) inner->sortClause = NIL;
   inner->limitCount = inner->limitOffset = nullptr;
@@ -316,6 +315,23 @@ void refuse_composite(const List *clauses, const List *targets) {
   }
 }
 
+// Takes the marks away of targets that nothing sorts or groups by any more: a plan that an index sorts would be taken
+// to be in the order of tokens, too.
+void drop_marks(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->targetList) {
+    Index *mark = &static_cast<TargetEntry *>(lfirst(cell))->ressortgroupref;
+    bool named = is_among(*mark, query->sortClause) || is_among(*mark, query->groupClause) ||
+                 is_among(*mark, query->distinctClause);
+    ListCell *each = nullptr;
+    foreach (each, query->windowClause) {
+      const auto *window = static_cast<const WindowClause *>(lfirst(each));
+      named |= is_among(*mark, window->partitionClause) || is_among(*mark, window->orderClause);
+    }
+    if (!named) *mark = 0;
+  }
+}
+
 void order_by_value(Query *query) {
   refuse_composite(query->sortClause, query->targetList);
   ListCell *cell = nullptr;
@@ -324,12 +340,14 @@ void order_by_value(Query *query) {
     refuse_composite(window->orderClause, query->targetList);
     if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
       sort_by_values(window->orderClause, &query->targetList);
+    drop_marks(query);
   }
   if (!sorts_by_tokens(query->sortClause, query->targetList) || !orders_by_value()) return;
   if (query->hasDistinctOn) sort_by_values(query->sortClause, &query->targetList, query->distinctClause);
   if (!sorts_by_tokens(query->sortClause, query->targetList)) return;
   if (query->distinctClause != NIL || query->setOperations != nullptr) sort_outside(query);
   sort_by_values(query->sortClause, &query->targetList);
+  drop_marks(query);
 }
 
 void order_aggregate(Aggref *aggregate) {
@@ -342,35 +360,12 @@ void order_aggregate(Aggref *aggregate) {
   sort_by_values(aggregate->aggorder, &aggregate->args);
 }
 
-// The function that makes tokens of an array of texts.
-Oid array_tokenizer(Oid type) {
-  const Oid single = token_type_find(type)->gate[static_cast<int>(Privilege::tokenize)];
-  const char *name = get_func_name(single);
-  if (name == nullptr) return InvalidOid;
-  const Oid arguments[] = {TEXTARRAYOID};
-  const oidvector *types = buildoidvector(arguments, lengthof(arguments));
-  return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name), PointerGetDatum(types),
-                         ObjectIdGetDatum(get_func_namespace(single)));
-}
-
-// Of token = ANY (texts), and token <> ALL (texts), the operator becomes that of two tokens.
-void compare_tokens(ScalarArrayOpExpr *comparison) {
+// Tokens of an array are in token order.
+void refuse_array_order(const ScalarArrayOpExpr *comparison) {
   if (comparison->opno < FirstNormalObjectId) return;
-  auto *array = static_cast<Expr *>(lsecond(comparison->args));
   const Oid type = exprType(static_cast<Node *>(linitial(comparison->args)));
-  if (!OidIsValid(opening_function(type))) return;
-  if (token_order_of(get_opcode(comparison->opno)) != 0 && orders_by_value())
+  if (OidIsValid(opening_function(type)) && token_order_of(get_opcode(comparison->opno)) != 0 && orders_by_value())
     refuse_order(type, "a comparison with an array");
-  if (exprType(reinterpret_cast<Node *>(array)) != TEXTARRAYOID) return;
-  const Oid function = array_tokenizer(type);
-  const Oid opno = token_operator(type, comparison->opno);
-  if (!OidIsValid(function) || !OidIsValid(opno)) return;
-  comparison->opno = opno;
-  comparison->opfuncid = get_opcode(opno);
-  comparison->hashfuncid = comparison->negfuncid = InvalidOid;
-  comparison->inputcollid = InvalidOid;
-  lsecond(comparison->args) =
-      makeFuncExpr(function, get_array_type(type), list_make1(array), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 // Between token types PostgreSQL would go by way of their texts, and one's token is none of the other's.
@@ -449,31 +444,67 @@ static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
   auto *found = static_cast<Found *>(context);
-  if (IsA(node, Query)) {
-    auto *query = reinterpret_cast<Query *>(node);
-    found->metered |= reads_protected(query);
-    const QueryLevel level = {query, found->level};
-    const bool decides = std::exchange(found->decides, false);
-    found->level = &level;
-    (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
-    found->level = level.outer;
-    found->decides = decides;
-    order_by_value(query);
-    by_index(query);
-    return false;
+  switch (nodeTag(node)) {
+    case T_Var:
+    case T_Const:
+    case T_Param:
+    case T_RangeTblRef:
+      return false;
+    case T_Query: {
+      auto *query = reinterpret_cast<Query *>(node);
+      found->metered |= reads_protected(query);
+      const QueryLevel level = {query, found->level};
+      const bool decides = std::exchange(found->decides, false);
+      found->level = &level;
+      (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
+      found->level = level.outer;
+      found->decides = decides;
+      order_by_value(query);
+      by_index(query);
+      return false;
+    }
+    case T_FromExpr:
+    case T_JoinExpr:
+      return walk_from(node, found);
+    case T_FuncExpr:
+      found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
+      if (found->decides) open_arguments(reinterpret_cast<FuncExpr *>(node));
+      token_texts(found->level, node);
+      break;
+    case T_OpExpr:
+      token_texts(found->level, node);
+      by_token(node);
+      compare_by_value(reinterpret_cast<OpExpr *>(node));
+      break;
+    case T_DistinctExpr:
+      by_token(node);
+      break;
+    case T_ScalarArrayOpExpr:
+      token_texts(found->level, node);
+      by_token(node);
+      refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
+      break;
+    case T_SubLink:
+    case T_ArrayCoerceExpr:
+      token_texts(found->level, node);
+      break;
+    case T_CoerceViaIO:
+      refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
+      break;
+    case T_RowCompareExpr:
+      compare_rows(reinterpret_cast<RowCompareExpr *>(node));
+      break;
+    case T_Aggref:
+      order_aggregate(reinterpret_cast<Aggref *>(node));
+      break;
+    case T_MinMaxExpr:
+      if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
+          OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
+        refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
+      break;
+    default:
+      break;
   }
-  if (IsA(node, FuncExpr)) found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
-  if (IsA(node, FromExpr) || IsA(node, JoinExpr)) return walk_from(node, found);
-  if (found->decides && IsA(node, FuncExpr)) open_arguments(reinterpret_cast<FuncExpr *>(node));
-  token_texts(found->level, node);
-  if (IsA(node, CoerceViaIO)) refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
-  if (IsA(node, ScalarArrayOpExpr)) compare_tokens(reinterpret_cast<ScalarArrayOpExpr *>(node));
-  if (IsA(node, OpExpr)) compare_by_value(reinterpret_cast<OpExpr *>(node));
-  if (IsA(node, RowCompareExpr)) compare_rows(reinterpret_cast<RowCompareExpr *>(node));
-  if (IsA(node, Aggref)) order_aggregate(reinterpret_cast<Aggref *>(node));
-  if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
-      IsA(node, MinMaxExpr) && OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
-    refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
   return expression_tree_walker(node, tree_walker(as_text_walker), context);
 }
 }

@@ -12,7 +12,7 @@ namespace redoubt::pg {
 // as_text changes a query in place:
 //   a column cast to text, alone or beside other text, where it leaves the query or is written, is what the output
 //   function makes of it, so a token or what redoubt.reveal says; ORDER BY, <, <=, > and >= are by value, unless the
-//   session is shown tokens, or redoubt.token_order is on; = ANY and <> ALL of an array of texts compare tokens, so
+//   session is shown tokens, or redoubt.token_order is on; equality with a text is that of tokens (plan/by_token.h), so
 //   that an index serves; other indexes are asked for opened values (plan/by_index.h); where no plan will meter what
 //   becomes of a value, it is revealed where it is opened, and charged there.
 // Raises 0A000 for what has a counterpart by token only (GREATEST, a comparison with an array).

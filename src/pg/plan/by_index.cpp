@@ -1,7 +1,7 @@
 // plan/by_index.cpp - see plan/by_index.h.
 //
 // Frames here hold plain data only.
-// Covered by sql/search_index.sql.
+// Covered by sql/search_index.sql and sql/order_index.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
@@ -10,12 +10,16 @@
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
 #include "pg/tokens/token_index.h"
+#include "pg/tokens/token_order.h"
 
 extern "C" {
+#include "access/stratnum.h"
 #include "catalog/pg_am_d.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_opclass_d.h"
 #include "catalog/pg_operator_d.h"
+#include "catalog/pg_opfamily_d.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -29,8 +33,9 @@ namespace {
 struct Wanted {
   const Var *column;   // of the query, a token
   const Node *sought;  // what it is compared with
-  Sought as;
-  Oid relid;  // the table's column
+  Sought as;           // of a fingerprint
+  int strategy;        // of the order of values; 0: fingerprints are asked for
+  Oid relid;           // the table's column
   AttrNumber attno;
 };
 
@@ -84,10 +89,37 @@ bool upper_case_folds() {
   return folds;
 }
 
+// The btree strategy of a comparison of texts by their order; 0 for any other function.
+int order_strategy(Oid function) {
+  return function == F_TEXT_LT   ? BTLessStrategyNumber
+         : function == F_TEXT_LE ? BTLessEqualStrategyNumber
+         : function == F_TEXT_GE ? BTGreaterEqualStrategyNumber
+         : function == F_TEXT_GT ? BTGreaterStrategyNumber
+                                 : 0;
+}
+
+int commuted(int strategy) { return BTMaxStrategyNumber + 1 - strategy; }
+
+// column < value, in the order of the database's collation.
+bool is_wanted_order(int strategy, Oid collation, const Node *left, const Node *right, Wanted *wanted) {
+  Oid fold = F_LOWER_TEXT;  // nothing is left around the value
+  if (strategy == 0 || collation != DEFAULT_COLLATION_OID) return false;
+  wanted->column = opened_column(left, &fold);
+  wanted->sought = right;
+  wanted->strategy = strategy;
+  if (wanted->column != nullptr) return true;
+  wanted->column = opened_column(right, &fold);
+  wanted->sought = left;
+  wanted->strategy = commuted(strategy);
+  return wanted->column != nullptr;
+}
+
 bool is_wanted(const OpExpr *condition, Wanted *wanted) {
   if (list_length(condition->args) != 2 || !is_usual_collation(condition->inputcollid)) return false;
   const auto *left = static_cast<const Node *>(linitial(condition->args));
   const auto *right = static_cast<const Node *>(lsecond(condition->args));
+  if (is_wanted_order(order_strategy(get_opcode(condition->opno)), condition->inputcollid, left, right, wanted))
+    return true;
   Oid fold = InvalidOid;
   wanted->column = opened_column(left, &fold);
   wanted->sought = right;
@@ -139,6 +171,13 @@ bool has_fingerprints(Relation index, AttrNumber attno, Oid function) {
   return IsA(column, Var) && column->varattno == attno;
 }
 
+// The operator by which an index in the order of values finds them; InvalidOid where it is no such index.
+Oid ordered_operator(Relation index, const Wanted &wanted) {
+  if (index->rd_rel->relam != BTREE_AM_OID || index->rd_index->indkey.values[0] != wanted.attno) return InvalidOid;
+  const Oid family = index->rd_opfamily[0];
+  return is_value_family(family) ? value_operator(family, wanted.strategy) : InvalidOid;
+}
+
 // The operator of an index that serves; InvalidOid where the table has none.
 Oid find_operator(const Wanted &wanted, Oid function) {
   Relation table = try_relation_open(wanted.relid, AccessShareLock);
@@ -150,7 +189,9 @@ Oid find_operator(const Wanted &wanted, Oid function) {
     Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
     if (index == nullptr) continue;
     if (index->rd_index->indisvalid) {
-      if (!OidIsValid(function))
+      if (wanted.strategy != 0)
+        found = ordered_operator(index, wanted);
+      else if (!OidIsValid(function))
         found = trigram_operator(index, wanted.attno);
       else if (has_fingerprints(index, wanted.attno, function))
         found = ByteaEqualOperator;
@@ -175,11 +216,38 @@ Expr *sought_call(const Wanted &wanted, Placed function) {
                   COERCE_IMPLICIT_CAST);
 }
 
+// What stands for the key of an index in the order of values, in conditions and in what the planner knows of the index.
+Expr *ordered_key(const Var *column) {
+  return reinterpret_cast<Expr *>(makeFuncExpr(placed_function_oid(Placed::by_value), column->vartype,
+                                               list_make2(copyObjectImpl(column), placed_argument("", 0)), InvalidOid,
+                                               InvalidOid, COERCE_IMPLICIT_CAST));
+}
+
+// The value of a token is opened by the function that is asked for it.
+const Node *sought_token(const Node *sought) {
+  const auto *call = reinterpret_cast<const FuncExpr *>(without_relabelling(sought));
+  return IsA(call, FuncExpr) && is_opening_cast(call) ? static_cast<const Node *>(linitial(call->args)) : sought;
+}
+
+// column #<# value, to be added to column < value.
+Expr *order_term(const Query *query, Wanted *wanted) {
+  wanted->sought = sought_token(wanted->sought);
+  if (!table_column(query, wanted->column, wanted) || !can_be_repeated(wanted->sought)) return nullptr;
+  const Oid found = find_operator(*wanted, InvalidOid);
+  if (!OidIsValid(found)) return nullptr;
+  const Oid type = getBaseType(wanted->column->vartype);
+  List *arguments = list_make2(copyObjectImpl(wanted->sought), placed_argument(&type, sizeof type));
+  return make_opclause(found, BOOLOID, false, ordered_key(wanted->column),
+                       bytes_of(Placed::sought_value, arguments, COERCE_IMPLICIT_CAST), InvalidOid,
+                       DEFAULT_COLLATION_OID);
+}
+
 // The condition to be added to one; null where no index serves.
 Expr *index_term(const Query *query, const OpExpr *condition) {
   Wanted wanted = {};
-  if (!is_wanted(condition, &wanted) || !table_column(query, wanted.column, &wanted) || !can_be_repeated(wanted.sought))
-    return nullptr;
+  if (!is_wanted(condition, &wanted)) return nullptr;
+  if (wanted.strategy != 0) return order_term(query, &wanted);
+  if (!table_column(query, wanted.column, &wanted) || !can_be_repeated(wanted.sought)) return nullptr;
   const bool whole = wanted.as == Sought::lower || wanted.as == Sought::upper;
   const Placed key = wanted.as == Sought::lower ? Placed::lower_fingerprint : Placed::upper_fingerprint;
   const Oid function = whole ? placed_function_oid(key) : InvalidOid;
@@ -191,6 +259,18 @@ Expr *index_term(const Query *query, const OpExpr *condition) {
                        InvalidOid);
 }
 
+// The same for (column, ...) < (value, ...): the first pair is in that order, or equal.
+Expr *row_term(const Query *query, const RowCompareExpr *rows) {
+  Wanted wanted = {};
+  const int strategy = order_strategy(get_opcode(linitial_oid(rows->opnos)));
+  if (!is_wanted_order(strategy, linitial_oid(rows->inputcollids), static_cast<const Node *>(linitial(rows->largs)),
+                       static_cast<const Node *>(linitial(rows->rargs)), &wanted))
+    return nullptr;
+  if (wanted.strategy == BTLessStrategyNumber) wanted.strategy = BTLessEqualStrategyNumber;
+  if (wanted.strategy == BTGreaterStrategyNumber) wanted.strategy = BTGreaterEqualStrategyNumber;
+  return order_term(query, &wanted);
+}
+
 // What is put together by AND and OR, with what is to be added to its parts.
 Node *with_terms(const Query *query, Node *condition) {
   if (condition == nullptr) return nullptr;
@@ -200,8 +280,9 @@ Node *with_terms(const Query *query, Node *condition) {
     foreach (cell, list->args) lfirst(cell) = with_terms(query, static_cast<Node *>(lfirst(cell)));
     return condition;
   }
-  if (!IsA(condition, OpExpr)) return condition;
-  Expr *term = index_term(query, reinterpret_cast<const OpExpr *>(condition));
+  Expr *term = IsA(condition, OpExpr)           ? index_term(query, reinterpret_cast<const OpExpr *>(condition))
+               : IsA(condition, RowCompareExpr) ? row_term(query, reinterpret_cast<const RowCompareExpr *>(condition))
+                                                : nullptr;
   return term == nullptr ? condition
                          : reinterpret_cast<Node *>(makeBoolExpr(AND_EXPR, list_make2(term, condition), -1));
 }
@@ -245,12 +326,56 @@ void by_index(Query *query) {
   if (query->onConflict != nullptr) infer_by_index(query, query->onConflict);
 }
 
+namespace {
+
+// Is it one that by_index can ask?  Where it has other keys or leaves out rows, the planner would use it for these, and
+// its order would tell of values.
+bool serves_order(const IndexOptInfo *index) {
+  return index->nkeycolumns == 1 && index->indexkeys[0] > 0 && index->indpred == NIL;
+}
+
+// The planner takes the index for one of what by_index adds to conditions, in the order of the opened values; by the
+// column itself, whose nulls anybody may ask for, it does not know it.
+void show_order(IndexOptInfo *index) {
+  auto *key = static_cast<TargetEntry *>(linitial(index->indextlist));
+  const auto *column = reinterpret_cast<const Var *>(key->expr);
+  const TokenType *type = IsA(column, Var) ? token_type_find(column->vartype) : nullptr;
+  if (type == nullptr || !OidIsValid(type->open_value)) return;
+  index->indexkeys[0] = 0;
+  index->indexprs = list_make1(ordered_key(column));
+  index->indexcollations[0] = DEFAULT_COLLATION_OID;
+  index->sortopfamily = static_cast<Oid *>(palloc(sizeof(Oid)));  // the planner takes those of the index themselves
+  index->sortopfamily[0] = TEXT_BTREE_FAM_OID;
+  index->opcintype[0] = TEXTOID;
+  key = flatCopyTargetEntry(key);
+  key->expr = reinterpret_cast<Expr *>(makeFuncExpr(type->open_value, TEXTOID, list_make1(copyObjectImpl(column)),
+                                                    DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
+  index->indextlist = list_make1(key);
+  std::fill_n(index->canreturn, index->ncolumns, false);
+}
+
+}  // namespace
+
+void show_orders(RelOptInfo *relation) {
+  ListCell *cell = nullptr;
+  foreach (cell, relation->indexlist) {
+    auto *index = static_cast<IndexOptInfo *>(lfirst(cell));
+    if (index->relam != BTREE_AM_OID) continue;
+    bool ordered = false;
+    for (int i = 0; i < index->nkeycolumns; ++i) ordered |= is_value_family(index->opfamily[i]);
+    if (!ordered) continue;
+    if (serves_order(index)) show_order(index);
+    if (index->indexkeys[0] != 0) relation->indexlist = foreach_delete_current(relation->indexlist, cell);
+  }
+}
+
 bool is_index_term(const OpExpr *condition) {
   if (list_length(condition->args) != 2) return false;
   const auto *sought = static_cast<const FuncExpr *>(lsecond(condition->args));
   return IsA(sought, FuncExpr) && sought->funcid >= FirstNormalObjectId && list_length(sought->args) == 2 &&
          (sought->funcid == placed_function_oid(Placed::sought_fingerprint) ||
-          sought->funcid == placed_function_oid(Placed::sought_trigrams));
+          sought->funcid == placed_function_oid(Placed::sought_trigrams) ||
+          sought->funcid == placed_function_oid(Placed::sought_value));
 }
 
 }  // namespace redoubt::pg

@@ -30,8 +30,12 @@ void flow_add(Flow *into, const Flow &other) noexcept {
 }
 
 void flow_max(Flow *into, const Flow &other) noexcept {
-  into->sometimes |= other.sometimes || flow_explicit(*into) != flow_explicit(other);
-  for (int i = 0; i < kMaxSources; ++i) into->count[i] = std::max(into->count[i], other.count[i]);
+  std::uint32_t rest = flow_explicit(other);
+  into->sometimes |= other.sometimes || flow_explicit(*into) != rest;
+  for (; rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    into->count[i] = std::max(into->count[i], other.count[i]);
+  }
   into->implicit |= other.implicit;
   into->paid &= other.paid;
   into->pure = into->pure && other.pure;

@@ -44,11 +44,13 @@ inline bool flow_holds_same(const Flow &a, const Flow &b) noexcept {
   std::uint32_t mask = 0;
 #pragma GCC unroll 8
   for (int i = 0; i < kMaxSources; i += 4) {
+    const std::uint16_t *count = &flow.count[i];
     std::uint64_t four = 0;
-    std::memcpy(&four, &flow.count[i], sizeof four);
+    std::memcpy(&four, count, sizeof four);
     if (four == 0) continue;
-#pragma GCC unroll 4
-    for (int k = i; k < i + 4; ++k) mask |= (flow.count[k] != 0 ? 1U : 0U) << k;
+    const unsigned set =
+        (count[0] != 0 ? 1U : 0U) | (count[1] != 0 ? 2U : 0U) | (count[2] != 0 ? 4U : 0U) | (count[3] != 0 ? 8U : 0U);
+    mask |= set << i;
   }
   return mask;
 }

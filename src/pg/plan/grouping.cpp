@@ -89,11 +89,11 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *agg = reinterpret_cast<Agg *>(plan);
   const NodeFlow *rows = &inputs->outer;
-  std::uint32_t mask = key_decides(walk, rows, outerPlan(plan), agg->numCols, agg->grpColIdx, Keys::together);
+  std::uint32_t mask = key_decides(walk, rows, outerPlan(plan), agg->numCols, agg->grpColIdx, Keys::together, 0);
   ListCell *cell = nullptr;
   foreach (cell, agg->chain) {
     const auto *set = static_cast<Agg *>(lfirst(cell));
-    mask |= key_decides(walk, rows, outerPlan(plan), set->numCols, set->grpColIdx, Keys::together);
+    mask |= key_decides(walk, rows, outerPlan(plan), set->numCols, set->grpColIdx, Keys::together, 0);
   }
   scope->taken |= mask | rows->order;  // the keys decide where a row is kept
   const TakenRows taken = taken_rows(walk, *scope, plan);
@@ -106,9 +106,11 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs,
 std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *window = reinterpret_cast<WindowAgg *>(plan);
   const NodeFlow *rows = &inputs->outer;
-  const std::uint32_t keys =
-      rows->order | key_decides(walk, rows, outerPlan(plan), window->partNumCols, window->partColIdx, Keys::in_turn) |
-      key_decides(walk, rows, outerPlan(plan), window->ordNumCols, window->ordColIdx, Keys::in_turn);
+  const std::uint32_t keys = rows->order |
+                             key_decides(walk, rows, outerPlan(plan), window->partNumCols, window->partColIdx,
+                                         Keys::in_turn, window->partNumCols) |
+                             key_decides(walk, rows, outerPlan(plan), window->ordNumCols, window->ordColIdx,
+                                         Keys::in_turn, window->ordNumCols);
   scope->taken |= keys;
   if (walk->last) walk->analysis->computed |= keys;  // each row may be told how it compares with those beside it
   const std::uint32_t kept = taken_rows(walk, *scope, plan).decides;

@@ -9,9 +9,11 @@
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/table_code.h"
+#include "pg/tokens/token_order.h"
 
 extern "C" {
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 }
 
@@ -44,6 +46,16 @@ bool compare_plainly(const List *quals) {
   return true;
 }
 
+// Is the index in the order of values?
+bool is_by_value(Oid index) {
+  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+  bool null = true;
+  const Datum classes = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indclass, &null);
+  const Oid first = null ? InvalidOid : reinterpret_cast<const oidvector *>(DatumGetPointer(classes))->values[0];
+  ReleaseSysCache(tuple);
+  return OidIsValid(first) && is_value_family(get_opclass_family(first));
+}
+
 // One that another extension has made up for EXPLAIN has no keys.
 const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
   IndexFacts *facts = &walk->index;
@@ -64,7 +76,14 @@ const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
   };
   facts->tells =
       facts->predicate || facts->expressions || std::any_of(table->column, table->column + table->size, is_key);
+  facts->by_value = facts->tells && is_by_value(index);
   return facts;
+}
+
+// The columns of opened values that rows are in the order of.
+std::uint32_t order_by_value(PlanWalk *walk, Index rti, const IndexFacts *facts) {
+  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+  return index_compares(walk, relation_flow(walk, rti, facts->key[0]), getBaseType(get_atttype(relid, facts->key[0])));
 }
 
 // Is an index asked for one fingerprint?  The rows that it finds have the same, and no order by it.
@@ -99,6 +118,7 @@ std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
   if (relation_facts(walk, rti)->size == 0) return 0;
   const IndexFacts *facts = index_facts(walk, rti, index);
   if (!facts->tells) return 0;
+  if (facts->by_value) return ordered ? order_by_value(walk, rti, facts) : 0;
   std::uint32_t mask = 0;
   for (int i = 0; ordered && i < facts->keys; ++i)
     if (facts->key[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, facts->key[i]));
@@ -120,6 +140,10 @@ std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows
   const Index rti = reinterpret_cast<const Scan *>(plan)->scanrelid;
   if (!OidIsValid(index) || relation_facts(walk, rti)->size == 0) return 0;
   const IndexFacts *facts = index_facts(walk, rti, index);
+  if (facts->by_value) {  // whatever the rows hold
+    count_comparisons(walk, 1);
+    return order_by_value(walk, rti, facts);
+  }
   if (!facts->tells || (facts->keys == 1 && finds_one_value(plan))) return 0;
   std::uint32_t columns = 0;
   for (int i = 1; i <= rows.size; ++i) columns |= flow_explicit(node_flow_column(&rows, static_cast<AttrNumber>(i)));

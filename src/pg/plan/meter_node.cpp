@@ -22,6 +22,8 @@ constinit Function placed[] = {
     {"lower_fingerprint", {ANYNONARRAYOID}, InvalidOid, false},
     {"upper_fingerprint", {ANYNONARRAYOID}, InvalidOid, false},
     {"may_match", {ANYNONARRAYOID, BYTEAOID}, InvalidOid, false},
+    {"by_value", {ANYNONARRAYOID, INTERNALOID}, InvalidOid, false},
+    {"sought_value", {ANYNONARRAYOID, INTERNALOID}, InvalidOid, false},
 };
 
 }  // namespace

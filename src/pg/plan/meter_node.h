@@ -31,7 +31,9 @@ enum class Placed {
   sought_trigrams,
   lower_fingerprint,
   upper_fingerprint,
-  may_match
+  may_match,
+  by_value,
+  sought_value
 };
 // The OID, or InvalidOid where the extension is not installed.
 Oid placed_function_oid(Placed which);

@@ -50,13 +50,14 @@ bool is_sorted(const Plan *plan) {
   return IsA(plan, Sort) || IsA(plan, IncrementalSort);
 }
 
-std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan) {
+std::uint32_t order_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *plan) {
   std::uint32_t mask = 0;
   ListCell *cell = nullptr;
   if (is_sorted(plan)) return 0;
   foreach (cell, plan->targetlist)
     if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
-      mask |= flow_decides(node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
+      mask |=
+          order_compares(walk, node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)), false);
   return mask;
 }
 
@@ -100,8 +101,8 @@ std::uint32_t walk_append(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   return inputs->outer.implicit;
 }
 
-std::uint32_t walk_limit(PlanWalk *, ExprScope *, Inputs *inputs, Plan *plan) {
-  return inputs->outer.order | order_decides(&inputs->outer, outerPlan(plan));
+std::uint32_t walk_limit(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
+  return inputs->outer.order | order_decides(walk, &inputs->outer, outerPlan(plan));
 }
 
 // The first of those that are equal in some columns.
@@ -178,13 +179,22 @@ std::uint32_t partition_decides(PlanWalk *walk, const Plan *scan, bool named) {
   return partition_tells(walk, rti);
 }
 
+// How many keys of a node its input is sorted by already.
+int sorted_keys(const Plan *plan, int keys) {
+  return IsA(plan, Sort)              ? 0
+         : IsA(plan, IncrementalSort) ? reinterpret_cast<const IncrementalSort *>(plan)->nPresortedCols
+                                      : keys;
+}
+
 // What the node itself adds to what decides on its rows.
 std::uint32_t walk_own(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan, const PlanKind &kind) {
   std::uint32_t decides = kind.transfer != nullptr ? kind.transfer(walk, scope, inputs, plan) : 0;
   if (kind.keys.count != 0) {
     const Plan *input = outerPlan(plan) != nullptr && innerPlan(plan) == nullptr ? outerPlan(plan) : plan;
-    const std::uint32_t keys = key_decides(walk, &inputs->outer, input, member_of<int>(plan, kind.keys.count),
-                                           member_of<const AttrNumber *>(plan, kind.keys.columns), kind.keys.looked_at);
+    const int n = member_of<int>(plan, kind.keys.count);
+    const std::uint32_t keys =
+        key_decides(walk, &inputs->outer, input, n, member_of<const AttrNumber *>(plan, kind.keys.columns),
+                    kind.keys.looked_at, sorted_keys(plan, n));
     (kind.keys.looked_at == Keys::in_turn ? inputs->sorted : decides) |= keys;
   }
   for (const Member member : kind.each_row)

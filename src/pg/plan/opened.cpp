@@ -151,11 +151,11 @@ int comparisons(const Node *condition) {
   return sum;
 }
 
+}  // namespace
+
 void count_comparisons(PlanWalk *walk, int n) {
   if (walk->last) walk->analysis->comparisons += n;
 }
-
-}  // namespace
 
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
   std::uint32_t found = 0;
@@ -279,13 +279,18 @@ std::uint32_t condition_decides(PlanWalk *walk, const Node *condition, std::uint
   return as_compared(walk, mask & ~(values & ~told), told);
 }
 
-std::uint32_t order_compares(PlanWalk *walk, const Flow &flow) {
+std::uint32_t order_compares(PlanWalk *walk, const Flow &flow, bool counts) {
   const std::uint32_t mask = flow_decides(flow);
   // Beside values of one's own (UNION ALL, CASE) the order tells more than a comparison.
   const std::uint32_t values = flow.pure && !flow.sometimes ? opened_values(walk->analysis, mask) : 0;
   if (values == 0) return mask;
-  count_comparisons(walk, 1);
+  if (counts) count_comparisons(walk, 1);
   return as_compared(walk, mask, values);
+}
+
+std::uint32_t index_compares(PlanWalk *walk, const Flow &tokens, Oid type) {
+  const std::uint32_t values = opened_values(walk->analysis, flow_explicit(as_values(walk, tokens, type)));
+  return as_compared(walk, values, values);
 }
 
 }  // namespace redoubt::pg

@@ -215,7 +215,7 @@ bool is_determined(PlanWalk *walk, const KeyColumns &known, AttrNumber attno) {
 }  // namespace
 
 std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
-                          Keys looked_at) {
+                          Keys looked_at, int sorted) {
   std::uint32_t all = 0;
   for (int i = 0; i < n; ++i) all |= flow_decides(node_flow_column(rows, keys[i]));
   if (all == 0) return 0;
@@ -242,7 +242,7 @@ std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *inpu
     const Flow flow = node_flow_column(rows, keys[i]);
     const bool determined =
         flow.implicit == 0 && column[i].rows != NIL && is_determined(walk, *known_of(column[i]), column[i].attno);
-    if (!determined) mask |= looked_at == Keys::in_turn ? order_compares(walk, flow) : flow_decides(flow);
+    if (!determined) mask |= looked_at == Keys::in_turn ? order_compares(walk, flow, i >= sorted) : flow_decides(flow);
     if (looked_at == Keys::in_turn) note(i);
   }
   return mask;

@@ -235,7 +235,7 @@ std::uint32_t walk_bitmap_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan 
 std::uint32_t walk_subquery(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *scan = reinterpret_cast<SubqueryScan *>(plan);
   scan_rows(scope, inputs, walk_plan(walk, scan->subplan), scan->scan.scanrelid);
-  return inputs->scan.implicit | order_decides(&inputs->scan, scan->subplan);
+  return inputs->scan.implicit | order_decides(walk, &inputs->scan, scan->subplan);
 }
 
 std::uint32_t walk_cte(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {

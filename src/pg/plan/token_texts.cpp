@@ -162,6 +162,10 @@ bool is_token(const QueryLevel *level, const Node *node, Oid type) {
   return any && all;
 }
 
+Const *cast_mark(int32 mark) {
+  return makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(mark), false, true);
+}
+
 // A cast that nobody has written out, and its second argument says nothing: a type modifier that is not there.
 void mark_cast(const QueryLevel *level, FuncExpr *call) {
   const TokenType *type = list_length(call->args) == 3 ? format_type(call->funcresulttype) : nullptr;
@@ -170,7 +174,18 @@ void mark_cast(const QueryLevel *level, FuncExpr *call) {
   auto *argument = static_cast<Node *>(linitial(call->args));
   if (symbol == nullptr || is_token_itself(argument, type->type) || !holds_token(level, argument, type->type)) return;
   const int32 mark = is_token(level, argument, type->type) ? kFpeIsToken : kFpeMadeOfToken;
-  lsecond(call->args) = makeConst(INT4OID, -1, InvalidOid, sizeof(int32), Int32GetDatum(mark), false, true);
+  lsecond(call->args) = cast_mark(mark);
+}
+
+// Likewise, of the elements of an array, where none is a token.
+void mark_elements(const QueryLevel *level, const ArrayCoerceExpr *cast) {
+  const auto *call = reinterpret_cast<const FuncExpr *>(cast->elemexpr);
+  if (!IsA(call, FuncExpr) || call->funcid < FirstNormalObjectId || list_length(call->args) != 3) return;
+  const TokenType *type = format_type(call->funcresulttype);
+  if (type == nullptr || !IsA(lsecond(call->args), Const) || catalog_library_symbol(call->funcid) == nullptr ||
+      holds_token(level, reinterpret_cast<Node *>(cast->arg), type->type))
+    return;
+  lsecond(call->args) = cast_mark(kFpeIsValue);
 }
 
 [[noreturn]] void refuse(const TokenType *type) {
@@ -245,7 +260,7 @@ void compare_rows_of(const QueryLevel *level, const SubLink *link) {
 
 Oid token_operator(Oid type, Oid op) {
   const Oid usual = GetDefaultOpClass(type, BTREE_AM_OID);
-  const char *name = op >= FirstNormalObjectId ? get_opname(op) : nullptr;
+  const char *name = get_opname(op);
   if (!OidIsValid(usual) || name == nullptr) return InvalidOid;
   const Oid equal = get_opfamily_member(get_opclass_family(usual), type, type, BTEqualStrategyNumber);
   return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
@@ -257,6 +272,8 @@ void token_texts(const QueryLevel *level, Node *node) {
       if (reinterpret_cast<FuncExpr *>(node)->funcid >= FirstNormalObjectId)
         mark_cast(level, reinterpret_cast<FuncExpr *>(node));
       return;
+    case T_ArrayCoerceExpr:
+      return mark_elements(level, reinterpret_cast<ArrayCoerceExpr *>(node));
     case T_OpExpr:
       return compare(level, reinterpret_cast<OpExpr *>(node), nullptr, nullptr);
     case T_ScalarArrayOpExpr:

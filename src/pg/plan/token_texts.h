@@ -21,8 +21,8 @@ struct QueryLevel {
 // <>.
 Oid token_operator(Oid type, Oid op);
 
-// Of a node: a cast of such a text is marked, a comparison with one compares tokens.  Raises 0A000 for a comparison
-// with a text that was made of tokens, where the session writes values.
+// Of a node: a cast of such a text is marked, and one of an array without such texts; a comparison with one compares
+// tokens.  Raises 0A000 for a comparison with a text that was made of tokens, where the session writes values.
 void token_texts(const QueryLevel *level, Node *node);
 
 }  // namespace redoubt::pg

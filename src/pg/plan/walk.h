@@ -46,6 +46,7 @@ struct IndexFacts {
   bool tells;  // it has a predicate, expressions, or a protected column as a key
   bool predicate;
   bool expressions;
+  bool by_value;  // in the order of values (tokens/token_order.h)
   int keys;
   AttrNumber key[INDEX_MAX_KEYS];
 };
@@ -154,7 +155,7 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
 // Do the rows come from a sort in its order?  Then that has said what decides on their order.
 bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
-std::uint32_t order_decides(const NodeFlow *rows, const Plan *plan);
+std::uint32_t order_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *plan);
 NodeTransfer walk_append, walk_limit, walk_unique, walk_set_operation, walk_locks, walk_sets;
 
 // plan/scans.cpp
@@ -172,9 +173,10 @@ void walk_policies(PlanWalk *walk, Plan *plan);
 NodeTransfer walk_aggregation, walk_window, walk_recursion;
 
 // plan/row_keys.cpp
-// `input` is the plan that makes `rows`, or a node that takes them from several.
+// `input` is the plan that makes `rows`, or a node that takes them from several; they come sorted by the first `sorted`
+// keys.
 std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
-                          Keys looked_at);
+                          Keys looked_at, int sorted);
 
 // plan/indexes.cpp
 // Conditions of an index scan: as written, of which nothing is evaluated unless they are `rechecked` on rows that the
@@ -245,8 +247,12 @@ bool is_concatenation(const Node *node);
 // Of what decides by a condition of a plan: opened values with which it does no more than compare constants are told
 // apart as such.
 std::uint32_t condition_decides(PlanWalk *walk, const Node *condition, std::uint32_t mask);
-// The same by a sort key, which is compared with its like.
-std::uint32_t order_compares(PlanWalk *walk, const Flow &flow);
+// What the column of tokens tells whose values an index has brought rows in the order of.
+std::uint32_t index_compares(PlanWalk *walk, const Flow &tokens, Oid type);
+// The same by a sort key, which is compared with its like; not counted where an index has sorted.
+std::uint32_t order_compares(PlanWalk *walk, const Flow &flow, bool counts = true);
+// How many comparisons of opened values with constants, and sorts by them, a statement makes.
+void count_comparisons(PlanWalk *walk, int n);
 
 // plan/columns.cpp
 int source_index(PlanWalk *walk, Source wanted);

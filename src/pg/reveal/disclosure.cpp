@@ -125,6 +125,7 @@ void take(Oid token_type, Operation op, uint32 values) {
                            .count = state.summary[i].count});
   state.summaries = 0;
   disclosure_pending = false;
+  if (audit_refusals_pending) audit_refusals_flush(false);
 }
 
 }  // namespace
@@ -218,6 +219,7 @@ bool disclosure_give_back(Oid token_type, Operation op) noexcept {
     --state.summaries;
   }
   disclosure_pending = false;
+  if (audit_refusals_pending) audit_refusals_flush(true);
 }
 
 }  // namespace redoubt::pg

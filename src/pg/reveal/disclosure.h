@@ -7,6 +7,7 @@
 
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_refusal.h"
 #include "pg/limits/limits.h"
 #include "pg/types/token_type.h"
 
@@ -39,12 +40,12 @@ void disclosure_tokenize_charge(const TokenType *type, std::span<const std::uint
 // disclosure_count_vaulted counts a token that was added to the vault; the statement's summary says how many.
 void disclosure_count_vaulted(const TokenType *type);
 
-// disclosure_flush gives back what is leased and writes the summaries collected so far, at the end of the client's
-// statement or where its portal pauses.  Raises 58030.
+// disclosure_flush gives back what is leased and writes the summaries collected so far, counts of refusals included, at
+// the end of the client's statement or where its portal pauses.  Raises 58030.
 inline constinit bool disclosure_pending = false;
 void disclosure_settle();
 inline void disclosure_flush() {
-  if (disclosure_pending) disclosure_settle();
+  if (disclosure_pending || audit_refusals_pending) disclosure_settle();
 }
 
 // disclosure_give_back_all gives back what is leased: before a parallel query, whose workers charge for themselves.

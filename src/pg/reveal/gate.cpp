@@ -7,7 +7,7 @@
 // Covered by sql/gate.sql.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_refusal.h"
 #include "pg/base/delivery.h"
 #include "pg/reveal/authors.h"
 #include "pg/reveal/gate.h"
@@ -86,7 +86,7 @@ bool decide(Oid function, Oid role) {
 void deny(const TokenType *type, Privilege privilege, Oid role) {
   const int p = static_cast<int>(privilege);
   if (kek_available())
-    audit_write({.event = "denial", .outcome = "denied", .token_type = type->type, .operation = kOperation[p]});
+    audit_refused({.event = "denial", .outcome = "denied", .token_type = type->type, .operation = kOperation[p]});
   const char *function = kFunction[p] != nullptr ? kFunction[p] : type->name;
   const char *argument = kFunction[p] != nullptr ? type->name
                          : type->is_bytes        ? "bytea"
@@ -240,11 +240,11 @@ void record_denial(const char *message, const PlannedStmt *plan) {
   if (search.matches == 0) return;
   const Oid type = search.matches == 1 ? search.type->type : InvalidOid;  // a guess is no record
   audit_remember(type);  // its name cannot be looked up by audit_try_write
-  (void)audit_try_write({.event = "denial",
-                         .outcome = "denied",
-                         .token_type = type,
-                         .operation = kOperation[search.privilege],
-                         .detail = "EXECUTE was refused"});
+  audit_try_refused({.event = "denial",
+                     .outcome = "denied",
+                     .token_type = type,
+                     .operation = kOperation[search.privilege],
+                     .detail = "EXECUTE was refused"});
 }
 
 }  // namespace

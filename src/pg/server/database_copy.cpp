@@ -8,7 +8,7 @@
 // Covered by test/tap/database_copy.pl.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_refusal.h"
 #include "pg/base/catalog.h"
 #include "pg/base/roles.h"
 #include "pg/base/shared_memory.h"
@@ -57,11 +57,13 @@ bool holds_redoubt(Oid database) {
 
 void record(const CreatedbStmt *statement, const char *outcome) {
   if (!shared_memory_ready() || !kek_available()) return;
-  audit_write({.event = strcmp(outcome, "denied") == 0 ? "denial" : "database",
-               .outcome = outcome,
-               .operation = "CREATE DATABASE",
-               .detail = psprintf("%s is a copy of %s", quote_identifier(statement->dbname),
-                                  quote_identifier(template_name(statement)))});
+  const bool denied = strcmp(outcome, "denied") == 0;
+  const AuditEvent event = {.event = denied ? "denial" : "database",
+                            .outcome = outcome,
+                            .operation = "CREATE DATABASE",
+                            .detail = psprintf("%s is a copy of %s", quote_identifier(statement->dbname),
+                                               quote_identifier(template_name(statement)))};
+  denied ? audit_refused(event) : audit_write(event);
 }
 
 }  // namespace

@@ -74,7 +74,8 @@ bool needs_serial(const DeliveryFrame *frame) {
 
 extern "C" {
 // Constants are folded here, for a plan that may be kept and write to a table.
-static PlannedStmt *redoubt_planner(Query *query, const char *text, int options, ParamListInfo parameters) {
+[[gnu::hot]] static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
+                                                 ParamListInfo parameters) {
   using namespace redoubt::pg;
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
@@ -104,7 +105,7 @@ static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
 }
 
 // Called by the executor for each plan, and by COPY for the table that it opened.
-static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
+[[gnu::hot]] static bool redoubt_ExecutorCheckPerms(REDOUBT_PERMISSION_PARAMETERS) {
   using namespace redoubt::pg;
   if (starting == 0 && ddl_command != nullptr && IsA(ddl_command->statement, CopyStmt)) utility_copy_opens(tables);
   return prev_check_perms == nullptr || prev_check_perms(REDOUBT_PERMISSION_ARGUMENTS);

@@ -7,8 +7,9 @@
 // Covered by sql/custom_types.sql, sql/audit.sql, sql/vault_arrays.sql and sql/status.sql.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_refusal.h"
 #include "pg/audit/kek.h"
+#include "pg/keys/key_store.h"
 #include "pg/limits/limits_shmem.h"
 #include "pg/types/token_type.h"
 #include "pg/base/compat.h"
@@ -64,10 +65,10 @@ REDOUBT_FUNCTION(redoubt_guard_own_table) {
   if (!compat_owns_relation(RelationGetRelid(data->tg_relation), GetUserId())) {
     const char *table = RelationGetRelationName(data->tg_relation);
     if (on_record())
-      audit_write({.event = "denial",
-                   .outcome = "denied",
-                   .operation = change_name(data->tg_event),
-                   .detail = psprintf("table redoubt.%s", table)});
+      audit_refused({.event = "denial",
+                     .outcome = "denied",
+                     .operation = change_name(data->tg_event),
+                     .detail = psprintf("table redoubt.%s", table)});
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to change redoubt.%s", table),
                     errhint("It changes through the functions of the extension, or by its owner."), errhidestmt(true)));
   }
@@ -169,6 +170,13 @@ REDOUBT_FUNCTION(redoubt_status) {
     put("previous key-encryption key", kek_fingerprint(KekRole::previous));
   else if (kek_problem(KekRole::previous)[0] != '\0')
     put("previous key-encryption key", psprintf("none: %s", kek_problem(KekRole::previous)));
+  if (ready) {
+    const List *keys = key_store_rows();
+    int unopened = 0;
+    const char *lines = key_store_unopened(keys, &unopened);
+    put("keys that can be opened", psprintf("%d", list_length(keys) - unopened));
+    put("keys that cannot be opened", unopened == 0 ? "0" : psprintf("%d: %s", unopened, lines));
+  }
   put("superuser access", setting_superuser_access ? "on" : "off");
   if (ready) {
     put("audit directory", setting_audit_directory);

@@ -13,7 +13,22 @@
 namespace redoubt::pg {
 namespace {
 
+// What a statement has been warned of.
+constinit TimestampTz warned_statement = 0;
 constinit List *warned = nullptr;  // OIDs of types
+
+bool is_first(Oid type) {
+  if (warned_statement != GetCurrentStatementStartTimestamp()) {
+    list_free(warned);
+    warned = nullptr;
+    warned_statement = GetCurrentStatementStartTimestamp();
+  }
+  if (list_member_oid(warned, type)) return false;
+  const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+  warned = lappend_oid(warned, type);
+  MemoryContextSwitchTo(caller);
+  return true;
+}
 
 bool reads_values(const TokenType *type) {
   switch (static_cast<Reveal>(setting_reveal)) {
@@ -26,21 +41,7 @@ bool reads_values(const TokenType *type) {
   }
 }
 
-}  // namespace
-
-void fpe_warn_token(const TokenType *type) {
-  if (static_cast<Input>(setting_input) != Input::automatic || delivery_takes_tokens() ||
-      list_member_oid(warned, type->type))
-    return;
-  const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-  warned = lappend_oid(warned, type->type);
-  MemoryContextSwitchTo(caller);
-  ereport(WARNING, (errmsg("what is written as %s is taken for a token, and stored as it is", type->name),
-                    errhint("SET redoubt.input = 'plain' where values are written, or 'token' where tokens are.")));
-}
-
-bool fpe_input_is_value(const TokenType *type) {
-  if (delivery_takes_tokens()) return false;
+bool writes_values(const TokenType *type) {
   switch (static_cast<Input>(setting_input)) {
     case Input::token:
       return false;
@@ -49,6 +50,33 @@ bool fpe_input_is_value(const TokenType *type) {
     default:
       return reads_values(type);
   }
+}
+
+}  // namespace
+
+bool fpe_input_is_value(const TokenType *type) { return !delivery_takes_tokens() && writes_values(type); }
+
+void fpe_warn_token(const TokenType *type) {
+  const auto input = static_cast<Input>(setting_input);
+  if (delivery_takes_tokens()) {
+    if (delivery_copies_in() && writes_values(type) && is_first(type->type))
+      ereport(WARNING,
+              (errmsg("what COPY is given as %s is taken for tokens", type->name),
+               errhint("COPY values into a column of text, and INSERT ... SELECT from there.  SET redoubt.input "
+                       "= 'token' where they are tokens.")));
+    return;
+  }
+  if (input != Input::automatic) return;
+  if (static_cast<Reveal>(setting_reveal) == Reveal::automatic && gate_allows(type, Privilege::tokenize, GetUserId()))
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("nothing says whether what this session writes as %s are values or tokens", type->name),
+                    errdetail("The role may tokenize values, and reads none."),
+                    errhint("SET redoubt.input = 'plain' where values are written, or 'token' where tokens are."),
+                    errhidestmt(true)));
+  if (is_first(type->type))
+    ereport(WARNING, (errmsg("what is written as %s is taken for a token, and stored as it is", type->name),
+                      errhint("SET redoubt.input = 'plain' where values are written, or 'token' where tokens are."),
+                      errhidestmt(true)));
 }
 
 namespace {
@@ -105,6 +133,7 @@ void fpe_require_token_input(FunctionCallInfo fcinfo, const TokenType *type) {
 
 void fpe_refuse_hidden(FunctionCallInfo fcinfo, const TokenType *type) {
   Oid sought = type->type;
+  if (PG_GETARG_INT32(1) == kFpeIsValue) return;
   if (PG_GETARG_INT32(1) != kFpeMadeOfToken && !fpe_input_token_in(const_cast<Node *>(argument_of(fcinfo)), &sought))
     return;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -335,3 +335,6 @@ REDOUBT_FUNCTION(redoubt_vault_token_array) {
 REDOUBT_FUNCTION(redoubt_detokenize_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::reveal); }
 
 REDOUBT_FUNCTION(redoubt_mask_array_as) { return redoubt::pg::reveal_as(fcinfo, redoubt::pg::Operation::masked); }
+
+// as_token_array(anyarray), as_text_array(anyarray): the array as it is (plan/by_token.h).
+REDOUBT_FUNCTION(redoubt_same_array) { PG_RETURN_DATUM(PG_GETARG_DATUM(0)); }

@@ -1,7 +1,8 @@
 // token_family.cpp - see token_family.h.
 //
 // Parts of a token type are the type, the functions of this library or with a support function of it, the functions
-// written in C or built into the server that take or return the type, and the operators and operator classes on it.
+// written in C or built into the server that take or return the type, and the operators, operator classes and families
+// on it.
 // Whatever else uses a token type (a domain, a table, a function in PL/pgSQL) is its maker's own. No state; the system
 // catalog is read under the locks that the DROP holds. Covered by sql/own_gates.sql.
 #include "pg/base/boundary.h"
@@ -11,9 +12,11 @@
 #include "pg/types/token_type.h"
 
 extern "C" {
+#include "catalog/pg_amop.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
 }
 
 namespace redoubt::pg {
@@ -28,6 +31,7 @@ bool handles_tokens(const FormData_pg_proc *function) {
   if (catalog_library_symbol(function->oid) != nullptr || catalog_library_symbol(function->prosupport) != nullptr)
     return true;
   if (function->prolang != ClanguageId && function->prolang != INTERNALlanguageId) return false;
+  if (type_is_range(function->prorettype)) return false;  // PostgreSQL makes constructors of a range, as a superuser
   const Oid *arguments = function->proargtypes.values;
   return is_token(function->prorettype) || std::any_of(arguments, arguments + function->pronargs, is_token);
 }
@@ -65,6 +69,18 @@ void check(int cache, Oid object, Part (*describe)(HeapTuple tuple)) {
                     errhint("A token type goes as a whole, by redoubt.drop_token_type().")));
 }
 
+// The operator family that an operator of tokens is in; InvalidOid for other operators.  The operators of a family that
+// is dropped go before it.
+Oid family_of(Oid member) {
+  Oid family = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_amop_oid, member)};
+  catalog_scan(AccessMethodOperatorRelationId, AccessMethodOperatorOidIndexId, keys, [&family](const CatalogRow &row) {
+    const auto *form = row.as<Form_pg_amop>();
+    if (is_token(form->amoplefttype) || is_token(form->amoprighttype)) family = form->amopfamily;
+  });
+  return family;
+}
+
 }  // namespace
 
 void token_family_drop(Oid class_id, Oid object) {
@@ -84,6 +100,10 @@ void token_family_drop(Oid class_id, Oid object) {
   else if (class_id == OperatorClassRelationId)
     check(CLAOID, object, [](HeapTuple tuple) -> Part {
       return {form_of<FormData_pg_opclass>(tuple)->opcowner, class_is_part};
+    });
+  else if (class_id == AccessMethodOperatorRelationId)
+    check(OPFAMILYOID, family_of(object), [](HeapTuple tuple) -> Part {
+      return {form_of<FormData_pg_opfamily>(tuple)->opfowner, [](HeapTuple) { return true; }};
     });
 }
 

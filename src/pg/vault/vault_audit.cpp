@@ -150,7 +150,7 @@ bool on_record() { return shared_memory_ready() && kek_available(); }
 
 }  // namespace
 
-bool vault_watched(const PlannedStmt *plan) {
+[[gnu::hot]] bool vault_watched(const PlannedStmt *plan) {
   ListCell *cell = nullptr;
   foreach (cell, plan->relationOids)
     if (vault_holds(lfirst_oid(cell))) return true;

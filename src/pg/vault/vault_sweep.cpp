@@ -6,6 +6,9 @@
 // with an audit event, skips rows that somebody has locked, rests between batches, and ends; after kStayMs at the
 // latest, to be started again, so that whoever wants the database for himself gets it in between.
 //
+// At server start the launcher makes a round in which the workers sweep nothing, but warn in the log of keys that this
+// server cannot open, because its KEK is not that of the database.
+//
 // What is expired cannot be detokenized whether swept or not (vault.cpp): a sweep that is late, off, or finds no free
 // worker slot leaves sealed rows lying about, no more.  Neither runs on a standby; without the KEK nothing is swept,
 // since it could not be recorded.
@@ -16,6 +19,7 @@
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
+#include "pg/keys/key_store.h"
 #include "pg/vault/vault_store.h"
 #include "pg/vault/vault_sweep.h"
 #include "pg/base/worker.h"
@@ -88,10 +92,15 @@ List *databases(MemoryContext context) {
 
 bool stayed(TimestampTz began) { return TimestampDifferenceExceeds(began, GetCurrentTimestamp(), kStayMs); }
 
+// What a worker does in its database, the first byte of bgw_extra.
+enum class Task : char { sweep, check_keys };
+
 // Starts a worker in the database and waits for its end; false when this process has to end.
-bool start_worker(Oid database) {
+bool start_worker(Oid database, Task task) {
   BackgroundWorker worker =
-      worker_description("redoubt_sweep_main", "redoubt sweep", BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
+      worker_description("redoubt_sweep_main", task == Task::sweep ? "redoubt sweep" : "redoubt key check",
+                         BgWorkerStart_RecoveryFinished, BGW_NEVER_RESTART);
+  worker.bgw_extra[0] = static_cast<char>(task);
   worker.bgw_main_arg = ObjectIdGetDatum(database);
   worker.bgw_notify_pid = MyProcPid;
   BackgroundWorkerHandle *handle = nullptr;
@@ -107,9 +116,20 @@ bool start_worker(Oid database) {
 bool visit(Oid database) {
   while (true) {
     const TimestampTz began = GetCurrentTimestamp();
-    if (!start_worker(database)) return false;
+    if (!start_worker(database, Task::sweep)) return false;
     if (!stayed(began)) return true;
   }
+}
+
+// A round over the databases; false when this process has to end.
+bool round(MemoryContext context, Task task) {
+  bool alive = true;
+  const List *all = databases(context);
+  const ListCell *cell = nullptr;
+  foreach (cell, all)
+    if (alive) alive = task == Task::sweep ? visit(lfirst_oid(cell)) : start_worker(lfirst_oid(cell), task);
+  MemoryContextReset(context);
+  return alive;
 }
 
 }  // namespace
@@ -122,14 +142,10 @@ REDOUBT_WORKER(redoubt_sweep_launcher_main) {
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
   MemoryContext context = AllocSetContextCreate(TopMemoryContext, "redoubt sweep", ALLOCSET_DEFAULT_SIZES);
-  bool alive = true;
+  bool alive = !kek_available() || round(context, Task::check_keys);
   while (alive && rest_interval()) {
     if (setting_sweep_interval == 0 || !kek_available()) continue;
-    const List *all = databases(context);
-    ListCell *cell = nullptr;
-    foreach (cell, all)
-      if (alive) alive = visit(lfirst_oid(cell));
-    MemoryContextReset(context);
+    alive = round(context, Task::sweep);
   }
   proc_exit(1);  // the postmaster starts it again, unless it is shutting down
 }
@@ -141,6 +157,15 @@ REDOUBT_WORKER(redoubt_sweep_main) {
   BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
   // A database may have defaults for its users that are none for a sweep.
   for (const auto &[name, value] : kSettings) SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+  if (MyBgworkerEntry->bgw_extra[0] == static_cast<char>(Task::check_keys)) {
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    key_store_warn();
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    proc_exit(0);
+  }
   const TimestampTz began = GetCurrentTimestamp();
   uint64 deleted = 0;
   do {
