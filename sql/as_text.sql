@@ -172,6 +172,25 @@ SELECT id FROM customer WHERE email = name;
 -- What the casts make is shown to nobody.
 SELECT emails::redoubt.token_array FROM customer WHERE id = 1;
 SELECT '{}'::redoubt.text_array;
+SET SESSION AUTHORIZATION regress_text_lead;
+SET search_path = regress_text, redoubt, public;
+SET redoubt.reveal = auto;
+-- In a function, too, whether PostgreSQL could take it apart or not: as a text, and as a query kept with it.
+CREATE FUNCTION found_text(text) RETURNS SETOF customer LANGUAGE sql STABLE AS 'SELECT * FROM customer WHERE email = $1';
+CREATE FUNCTION found_body(wanted text) RETURNS SETOF customer LANGUAGE sql STABLE BEGIN ATOMIC SELECT * FROM customer WHERE email = wanted; END;
+CREATE FUNCTION is_equal(email_token, text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT $1 = $2';
+CREATE FUNCTION is_same(anyelement, text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT $1 = $2';
+CREATE FUNCTION before(text) RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT id FROM customer WHERE email < $1';
+CREATE FUNCTION first_ones() RETURNS SETOF int LANGUAGE sql STABLE AS 'SELECT id FROM customer ORDER BY email LIMIT 3';
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT 2 * $1';
+SELECT id FROM found_text('User3@EXAMPLE.com');
+SELECT id FROM found_body('User3@EXAMPLE.com');
+SELECT id FROM customer WHERE is_equal(email, 'User3@EXAMPLE.com');
+SELECT id FROM customer WHERE is_same(email, 'User3@EXAMPLE.com');
+SELECT before FROM before('User12') ORDER BY 1;
+SELECT * FROM first_ones();
+EXPLAIN (VERBOSE, COSTS off) SELECT twice(id) FROM customer WHERE id = 2 \g |sed '/Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
+DROP FUNCTION found_text, found_body, is_equal, is_same, before, first_ones, twice;
 RESET SESSION AUTHORIZATION;
 
 SET client_min_messages = warning;

@@ -33,6 +33,7 @@ my %statement = (
   redoubt_relation_info => 'SELECT count(*) FROM person',
   redoubt_relation_stats => 'SELECT count(*) FROM person WHERE id > 3',
   redoubt_index_stats => q{SELECT count(*) FROM person WHERE lower(id::text) > '3'},
+  inlined_asked => 'SELECT twice(id) FROM person',
   redoubt_relabel => q{SECURITY LABEL FOR redoubt ON COLUMN plain.mail IS 'redoubt.email_token'},
   read_meter_receive => 'SELECT email, phone FROM person',
   read_meter_receive_plain => 'SELECT email FROM person',
@@ -109,6 +110,7 @@ $node->admin(<<~'SQL');
   CREATE INDEX ON person (lower(id::text));
   ANALYZE person;
   SELECT redoubt.set_limit(NULL, 'redoubt.email_token', 'read', 1000000, 'statement');
+  CREATE FUNCTION twice(integer) RETURNS integer LANGUAGE sql IMMUTABLE RETURN 2 * $1;
   CREATE FUNCTION careful() RETURNS integer LANGUAGE plpgsql SET work_mem = '1MB' AS 'BEGIN RETURN 1; END';
   CREATE FUNCTION fault(text, text) RETURNS void LANGUAGE c AS '$libdir/redoubt', 'redoubt_fault';
   CREATE FUNCTION fault_fired() RETURNS boolean LANGUAGE c AS '$libdir/redoubt', 'redoubt_fault_fired';

@@ -27,6 +27,7 @@
 #include "pg/base/log_guard.h"
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
+#include "pg/plan/inlined.h"
 #include "pg/meter/read_meter.h"
 #include "pg/base/settings.h"
 #include "pg/server/utility.h"
@@ -80,13 +81,17 @@ extern "C" {
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
   const int allowed = planner_begin(query, options);
+  const bool planning = inlining_guard();
   delivery_push(&frame);
   PG_TRY();
   {
     plan = shield([=] { return (prev_planner ? prev_planner : standard_planner)(query, text, allowed, parameters); });
   }
   PG_FINALLY();
-  { delivery_pop(&frame); }
+  {
+    delivery_pop(&frame);
+    inlining_restore(planning);
+  }
   PG_END_TRY();
   planner_end(plan, planner_hook == own_planner && ExecutorStart_hook == own_start);
   return plan;
@@ -314,6 +319,7 @@ void hooks_install() {
   leases_register(query_meters_give_back);
   leases_register(meters_give_back);
   planner_hooks_install();
+  inlined_install();
   explain_install();
   log_guard_install();
   labels_init();

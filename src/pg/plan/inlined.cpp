@@ -1,0 +1,114 @@
+// plan/inlined.cpp - see plan/inlined.h.
+//
+// Frames here hold plain data only.
+// Covered by sql/as_text.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/plan/inlined.h"
+#include "pg/plan/meter_node.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "catalog/pg_language_d.h"
+#include "executor/functions.h"
+#include "nodes/nodeFuncs.h"
+#include "tcop/tcopprot.h"
+}
+
+extern "C" {
+// Is anything in it a token, or of a type that carries some?
+static bool inlined_finds_token(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(inlined_finds_token), context, 0);
+  switch (nodeTag(node)) {
+    case T_Var:
+    case T_Param:
+    case T_Const:
+    case T_FuncExpr:
+    case T_RelabelType:
+    case T_CoerceViaIO:
+      if (const Oid type = exprType(node); type >= FirstNormalObjectId && type_carried(type)->size > 0) return true;
+      break;
+    default:
+      break;
+  }
+  return expression_tree_walker(node, tree_walker(inlined_finds_token), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+struct State {
+  bool planning;
+  needs_fmgr_hook_type previous;
+};
+constinit State state = {};
+
+// The queries of a function in SQL, as the planner would make them; null where the types of arguments depend on the
+// call.
+List *body_of(HeapTuple tuple) {
+  const auto *form = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple));
+  bool null = true;
+  const Datum parsed = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &null);
+  if (!null) return list_make1(stringToNode(TextDatumGetCString(parsed)));
+  for (int i = 0; i < form->pronargs; ++i)
+    if (IsPolymorphicType(form->proargtypes.values[i])) return NIL;
+  const Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &null);
+  if (null) return NIL;
+  const char *body = TextDatumGetCString(source);
+  SQLFunctionParseInfoPtr arguments = prepare_sql_fn_parse_info(tuple, nullptr, InvalidOid);
+  List *queries = NIL;
+  ListCell *cell = nullptr;
+  const List *statements = pg_parse_query(body);
+  foreach (cell, statements)
+    queries = list_concat(queries, pg_analyze_and_rewrite_withcb(static_cast<RawStmt *>(lfirst(cell)), body,
+                                                                 reinterpret_cast<ParserSetupHook>(sql_fn_parser_setup),
+                                                                 arguments, nullptr));
+  return queries;
+}
+
+// A function whose arguments are of any type is called as well; an operator of a token type is there to be taken apart.
+bool works_on_tokens(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const auto *form = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple));
+  bool found = false;
+  const bool own = OidIsValid(form->prosupport) && catalog_library_symbol(form->prosupport) != nullptr;
+  if (form->prolang == SQLlanguageId && form->prokind == PROKIND_FUNCTION && !own) {
+    const List *body = body_of(tuple);
+    found = body == NIL || inlined_finds_token(reinterpret_cast<Node *>(const_cast<List *>(body)), nullptr);
+  }
+  ReleaseSysCache(tuple);
+  return found;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// The planner asks it of a function that it would take apart.
+static bool inlined_asked(Oid function) {
+  using namespace redoubt::pg;
+  if (state.previous != nullptr && state.previous(function)) return true;
+  return state.planning && function >= FirstNormalObjectId && OidIsValid(placed_function_oid(Placed::opened)) &&
+         works_on_tokens(function);
+}
+}
+
+namespace redoubt::pg {
+
+bool inlining_guard() noexcept { return std::exchange(state.planning, true); }
+
+void inlining_restore(bool before) noexcept { state.planning = before; }
+
+void inlined_install() {
+  state.previous = needs_fmgr_hook;
+  needs_fmgr_hook = shielded<inlined_asked>;
+}
+
+}  // namespace redoubt::pg
