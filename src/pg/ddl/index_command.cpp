@@ -191,7 +191,8 @@ ChangedColumns changed_columns(const AlterTableStmt *alter, Oid relid) {
   ListCell *cell = nullptr;
   foreach (cell, alter->cmds) {
     const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
-    const AttrNumber attno = command->name != nullptr ? get_attnum(relid, command->name) : InvalidAttrNumber;
+    const AttrNumber attno =
+        command->name != nullptr ? get_attnum(relid, command->name) : AttrNumber{InvalidAttrNumber};
     if (attno <= 0) continue;
     if (command->subtype == AT_DropColumn) columns.dropped = bms_add_member(columns.dropped, offset_of(attno));
     if (command->subtype == AT_AlterColumnType && makes_token_column(command) != has_index(relid, command->name))
