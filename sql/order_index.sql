@@ -46,7 +46,6 @@ CREATE INDEX ON oi.users ((email::text), id);
 CREATE INDEX ON oi.users (id, (email::text));
 CREATE INDEX ON oi.users ((email::text)) WHERE id > 5;
 CREATE UNIQUE INDEX ON oi.users ((email::text));
-ALTER TABLE oi.users ADD EXCLUDE USING btree (email redoubt.email_token_value_ops WITH =);
 CREATE TABLE oi.others (v oi.number, d date);
 CREATE INDEX ON oi.others ((v::text));
 CREATE INDEX ON oi.users ((email::date));
@@ -177,7 +176,7 @@ INSERT INTO oi.query(q) VALUES
   ($q$SELECT a.id FROM $ a JOIN oi.parts p ON p.id = a.id ORDER BY a.email, a.id LIMIT 3$q$),
   ($q$SELECT a.id FROM $ a JOIN $ b ON a.email > b.email AND b.id = 299 ORDER BY a.email, a.id LIMIT 3 -- reveals$q$),
   ($q$SELECT id FROM $ a WHERE EXISTS (SELECT FROM $ b WHERE b.email > 'User298' AND b.id = a.id) ORDER BY id -- reveals$q$),
-  ($q$SELECT string_agg(id::text, ' ' ORDER BY email, id) FROM $ WHERE id < 12 -- reveals$q$),
+  ($q$SELECT string_agg(id::text, ' ') FROM (SELECT id FROM $ WHERE id < 12 ORDER BY email, id) AS s -- reveals$q$),
   ($q$SELECT id FROM (SELECT id, row_number() OVER (ORDER BY email, id) AS n FROM $) AS w WHERE n BETWEEN 11 AND 13 -- reveals$q$);
 CREATE TABLE oi.spent (who regrole, n int, "table" text, spent text);
 GRANT SELECT ON oi.query TO PUBLIC;

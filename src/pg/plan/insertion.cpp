@@ -101,10 +101,15 @@ void meter_value(PlanWalk *walk, Expr **value, const Flow &flow, std::uint32_t d
   put_meter(walk, value, flow, decides, 0, flags | ((flags & kMeterRows) != 0 ? 0 : flow_flags(flow)));
 }
 
+// Does the node compute its target list, or hand on the rows of its input?  PostgreSQL's own answer forgets one.
+namespace {
+bool computes_targets(Plan *plan) { return is_projection_capable_plan(plan) && !IsA(plan, IncrementalSort); }
+}  // namespace
+
 void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides) {
   const auto target = [&] { return &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr; };
   if (flow_explicit(flow) == 0 || is_meter(reinterpret_cast<Node *>(*target())) || !meter_is_due(walk)) return;
-  if (!is_projection_capable_plan(*slot)) *slot = result_above(walk, *slot);
+  if (!computes_targets(*slot)) *slot = result_above(walk, *slot);
   put_meter(walk, target(), flow, decides, 0, flow_flags(flow));
 }
 
@@ -151,7 +156,7 @@ void meter_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t prob
     if (!is_meter(reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) break;
     ++position;
   }
-  if (position == list_length((*slot)->targetlist) || !is_projection_capable_plan(*slot)) {
+  if (position == list_length((*slot)->targetlist) || !computes_targets(*slot)) {
     *slot = result_above(walk, *slot);
     position = 0;
   }
