@@ -42,7 +42,7 @@ my %statement = (
   read_meter_shutdown => 'SELECT email FROM person',
   conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
   redoubt_check_reveal => q{SET redoubt.reveal = 'masked'},
-  token_order_sort => 'CREATE INDEX in_order ON person ((email::text)); DROP INDEX in_order',
+  token_order_sort => 'CREATE INDEX ON person ((email::text))',
   redoubt_transaction_ends => 'SELECT 1',
   (map { $_ => 'SELECT count(*) FROM redoubt.audit' } map { "audit_table_$_" } qw(size paths plan begin next end)),
   audit_table_again => 'SELECT (SELECT count(*) FROM redoubt.audit WHERE sequence > p.id) FROM person AS p',
