@@ -177,4 +177,27 @@ int audit_directory_recover(AuditHead &head, std::uint64_t &torn_bytes) noexcept
   return 0;
 }
 
+AuditRange audit_segments(std::uint64_t after, std::uint64_t before) {
+  AuditRange range;
+  if (const int error = audit_directory_list(range, after, before); error != 0) {
+    errno = error;
+    ereport(ERROR, (errcode(ERRCODE_IO_ERROR), errmsg("could not read the audit directory: %m"),
+                    errhint("Check redoubt.audit_directory and its permissions."), errhidestmt(true)));
+  }
+  return range;
+}
+
+int audit_segment_open(std::uint64_t segment) {
+  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK);
+  if (fd < 0 && errno != ENOENT) audit_segment_unreadable(segment);
+  return fd;
+}
+
+void audit_segment_unreadable(std::uint64_t segment) {
+  ereport(ERROR,
+          (errcode(ERRCODE_IO_ERROR), errmsg("could not read audit segment \"%s\": %m", audit_file_name(segment).text),
+           errhint("Check redoubt.audit_directory and the permissions of its files."), errhidestmt(true)));
+  pg_unreachable();
+}
+
 }  // namespace redoubt::pg

@@ -39,6 +39,14 @@ int audit_directory_create() noexcept;
 // Returns 0 or errno.
 int audit_directory_list(AuditRange &range, std::uint64_t after = 0, std::uint64_t before = UINT64_MAX) noexcept;
 
+// The same for queries: raises where the directory cannot be read.
+AuditRange audit_segments(std::uint64_t after = 0, std::uint64_t before = UINT64_MAX);
+
+// For queries, the descriptor of a segment, closed by the transaction at the latest; -1 if there is no such file.  Both
+// raise, the second always: what reading it fails with is in errno.
+int audit_segment_open(std::uint64_t segment);
+[[noreturn]] void audit_segment_unreadable(std::uint64_t segment);
+
 // The highest number a segment can have: 18 digits.
 constexpr std::uint64_t kAuditSegmentMax = 999'999'999'999'999'999;
 

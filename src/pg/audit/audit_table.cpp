@@ -136,20 +136,6 @@ std::int64_t sequence_of(std::string_view line) noexcept {
   return parsed.ok() && parsed->sequence <= INT64_MAX ? static_cast<std::int64_t>(parsed->sequence) : -1;
 }
 
-[[noreturn]] void raise_unreadable(std::uint64_t segment) {
-  ereport(ERROR,
-          (errcode(ERRCODE_IO_ERROR), errmsg("could not read audit segment \"%s\": %m", audit_file_name(segment).text),
-           errhint("Check redoubt.audit_directory and the permissions of its files."), errhidestmt(true)));
-  pg_unreachable();
-}
-
-// -1 if there is no such file.
-int open_segment(std::uint64_t segment) {
-  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK);
-  if (fd < 0 && errno != ENOENT) raise_unreadable(segment);
-  return fd;
-}
-
 // ---- segments
 
 bool within(const Range &range, std::int64_t value) noexcept { return range.low <= value && value <= range.high; }
@@ -184,10 +170,10 @@ bool find_lines(Scan *scan, std::uint64_t segment) {
   const bool current = segment == scan->position.head.segment;
   AuditExtent extent;
   if (!current && audit_index_read(segment, extent) && !may_hold(scan->bounds, extent)) return true;
-  const int fd = open_segment(segment);
+  const int fd = audit_segment_open(segment);
   if (fd < 0) return false;
   struct stat read;
-  if (fstat(fd, &read) != 0) raise_unreadable(segment);
+  if (fstat(fd, &read) != 0) audit_segment_unreadable(segment);
   extent = {};
   AuditLineReader reader(fd, current ? scan->position.offset : UINT64_MAX);
   std::string_view line;
@@ -213,7 +199,7 @@ bool find_lines(Scan *scan, std::uint64_t segment) {
       add_entry(scan, entry);
     entry.offset = reader.consumed();
   }
-  if (kind == AuditLineReader::Kind::error) raise_unreadable(segment);
+  if (kind == AuditLineReader::Kind::error) audit_segment_unreadable(segment);
   CloseTransientFile(fd);
   if (!current) audit_index_write(segment, read, extent);
   return true;
@@ -223,16 +209,10 @@ bool find_lines(Scan *scan, std::uint64_t segment) {
 AuditRange list_segments(const Scan *scan, std::uint64_t after, std::uint64_t before) {
   const Range &asked = scan->bounds.of[kSegment];
   const std::uint64_t newest = scan->position.head.segment != 0 ? scan->position.head.segment : kAuditSegmentMax;
-  AuditRange range;
-  if (asked.high < 1 || asked.low > asked.high) return range;
+  if (asked.high < 1 || asked.low > asked.high) return {};
   after = std::max(after, asked.low > 1 ? static_cast<std::uint64_t>(asked.low) - 1 : 0);
   before = std::min({before, newest + 1, std::min(static_cast<std::uint64_t>(asked.high), kAuditSegmentMax) + 1});
-  if (const int error = audit_directory_list(range, after, before); error != 0) {
-    errno = error;
-    ereport(ERROR, (errcode(ERRCODE_IO_ERROR), errmsg("could not read the audit directory: %m"),
-                    errhint("Check redoubt.audit_directory and its permissions."), errhidestmt(true)));
-  }
-  return range;
+  return audit_segments(after, before);
 }
 
 // Goes on to the next segment; false at the end.  A gap may be wide, so what follows is looked up in the directory.
@@ -402,10 +382,10 @@ void audit_table_begin(ForeignScanState *node, int eflags) {
 // The line as it is on file now.
 NullableDatum read_record(const Scan *scan, const Entry &entry) {
   char line[kAuditLineMax];
-  const int fd = entry.size != 0 ? open_segment(scan->segment) : -1;
+  const int fd = entry.size != 0 ? audit_segment_open(scan->segment) : -1;
   if (fd < 0) return {0, true};
   const ssize_t got = pread(fd, line, entry.size, static_cast<off_t>(entry.offset));
-  if (got < 0) raise_unreadable(scan->segment);
+  if (got < 0) audit_segment_unreadable(scan->segment);
   CloseTransientFile(fd);
   return line_as_jsonb({line, static_cast<std::size_t>(got)});
 }

@@ -19,30 +19,6 @@
 namespace redoubt::pg {
 namespace {
 
-[[noreturn]] void raise_unreadable(std::uint64_t segment) {
-  ereport(ERROR,
-          (errcode(ERRCODE_IO_ERROR), errmsg("could not read audit segment \"%s\": %m", audit_file_name(segment).text),
-           errhint("Check redoubt.audit_directory and the permissions of its files."), errhidestmt(true)));
-  pg_unreachable();
-}
-
-AuditRange list_segments() {
-  AuditRange range;
-  if (const int error = audit_directory_list(range); error != 0) {
-    errno = error;
-    ereport(ERROR, (errcode(ERRCODE_IO_ERROR), errmsg("could not read the audit directory: %m"),
-                    errhint("Check redoubt.audit_directory and its permissions."), errhidestmt(true)));
-  }
-  return range;
-}
-
-// The descriptor of a segment, closed by the transaction at the latest; -1 if there is no such file.
-int open_segment(std::uint64_t segment) {
-  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK);
-  if (fd < 0 && errno != ENOENT) raise_unreadable(segment);
-  return fd;
-}
-
 struct Verification {
   AuditProblem problem = AuditProblem::none;
   bool missing = false;  // the file verifier.segment() + 1 is not there
@@ -50,7 +26,7 @@ struct Verification {
 
 Verification verify_segments(AuditVerifier &verifier, std::uint64_t last, const AuditPosition *position) {
   for (std::uint64_t segment = 1; segment <= last; ++segment) {
-    const int fd = open_segment(segment);
+    const int fd = audit_segment_open(segment);
     if (fd < 0) return {AuditProblem::missing_segment, true};
     AuditProblem problem = verifier.begin_segment(segment);
     const bool current = position != nullptr && segment == position->head.segment;
@@ -61,7 +37,7 @@ Verification verify_segments(AuditVerifier &verifier, std::uint64_t last, const 
       CHECK_FOR_INTERRUPTS();
       problem = verifier.line(line);
     }
-    if (kind == AuditLineReader::Kind::error) raise_unreadable(segment);
+    if (kind == AuditLineReader::Kind::error) audit_segment_unreadable(segment);
     if (kind == AuditLineReader::Kind::fragment) problem = verifier.fragment(reader.fragment_size());
     CloseTransientFile(fd);
     if (problem != AuditProblem::none) return {problem, false};
@@ -94,7 +70,7 @@ REDOUBT_FUNCTION(redoubt_verify_audit) {
     AuditVerifier verifier(*mac, kek_fingerprint());
     if (HmacSha256 *const previous = audit_mac(KekRole::previous))
       verifier.accept(*previous, kek_fingerprint(KekRole::previous));
-    const std::uint64_t last = not_opened != 0 ? list_segments().last : position.head.segment;
+    const std::uint64_t last = not_opened != 0 ? audit_segments().last : position.head.segment;
     const Verification verdict = verify_segments(verifier, last, not_opened != 0 ? nullptr : &position);
 
     Datum values[6] = {};

@@ -138,6 +138,17 @@ inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #endif
 }
 
+// ---- the catalog
+
+// pg_attribute.attstattarget
+inline int compat_statistics_target(Datum target) {
+#if PG_VERSION_NUM >= 160000
+  return DatumGetInt16(target);
+#else
+  return DatumGetInt32(target);
+#endif
+}
+
 // ---- paths
 
 inline bool compat_pathkey_descends(const PathKey *key) {

@@ -4,6 +4,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/compat.h"
 #include "pg/ddl/index_command.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/standing_code.h"
@@ -243,11 +244,7 @@ int statistics_target(Oid index, AttrNumber attno) {
   bool null = false;
   const Datum target = SysCacheGetAttr(ATTNUM, tuple, Anum_pg_attribute_attstattarget, &null);
   ReleaseSysCache(tuple);
-#if PG_VERSION_NUM >= 160000
-  return null ? -1 : DatumGetInt16(target);
-#else
-  return null ? -1 : DatumGetInt32(target);
-#endif
+  return null ? -1 : compat_statistics_target(target);
 }
 
 // The commands that make an index, and what was set on it besides.

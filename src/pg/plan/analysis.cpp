@@ -127,8 +127,6 @@ bool is_metered(const PlannedStmt *plan) {
   return !(IsA(plan->planTree, Result) && outerPlan(plan->planTree) == nullptr && plan->subplans == NIL);
 }
 
-bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
-
 }  // namespace
 
 [[gnu::hot]] bool plan_touches_protected(const PlannedStmt *plan) {
@@ -140,13 +138,12 @@ bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carri
     } else if (entry->rtekind == RTE_FUNCTION) {
       ListCell *function = nullptr;
       foreach (function, entry->functions)
-        if (carries_tokens(exprType(static_cast<RangeTblFunction *>(lfirst(function))->funcexpr))) return true;
+        if (holds_tokens(static_cast<RangeTblFunction *>(lfirst(function))->funcexpr)) return true;
     }
   }
   if (plan->planTree == nullptr) return false;
   foreach (cell, plan->planTree->targetlist)
-    if (carries_tokens(exprType(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr))))
-      return true;
+    if (holds_tokens(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr))) return true;
   return false;
 }
 

@@ -30,18 +30,6 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// The function that opens values of a type, or of a domain over it, inside the server; InvalidOid where there is none.
-Oid opening_function(Oid type) {
-  const TokenType *token_type = type >= FirstNormalObjectId ? token_type_find(getBaseType(type)) : nullptr;
-  return token_type != nullptr ? token_type->open_value : InvalidOid;
-}
-
-Expr *open_value(Expr *token) {
-  const Oid function = opening_function(exprType(reinterpret_cast<Node *>(token)));
-  return reinterpret_cast<Expr *>(
-      makeFuncExpr(function, TEXTOID, list_make1(token), DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
-}
-
 // Where a text leaves a query, or is written: there no token is put together with other text, which would be neither.
 enum class Goes { out, into_column };
 

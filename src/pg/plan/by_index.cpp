@@ -348,8 +348,7 @@ void show_order(IndexOptInfo *index) {
   index->sortopfamily[0] = TEXT_BTREE_FAM_OID;
   index->opcintype[0] = TEXTOID;
   key = flatCopyTargetEntry(key);
-  key->expr = reinterpret_cast<Expr *>(makeFuncExpr(type->open_value, TEXTOID, list_make1(copyObjectImpl(column)),
-                                                    DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
+  key->expr = open_value(static_cast<Expr *>(copyObjectImpl(column)));
   index->indextlist = list_make1(key);
   std::fill_n(index->canreturn, index->ncolumns, false);
 }

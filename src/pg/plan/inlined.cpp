@@ -7,8 +7,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/plan/inlined.h"
-#include "pg/plan/meter_node.h"
-#include "pg/types/token_type.h"
+#include "pg/plan/walk.h"
 
 extern "C" {
 #include "catalog/pg_language_d.h"
@@ -31,7 +30,7 @@ static bool inlined_finds_token(Node *node, void *context) {
     case T_FuncExpr:
     case T_RelabelType:
     case T_CoerceViaIO:
-      if (const Oid type = exprType(node); type >= FirstNormalObjectId && type_carried(type)->size > 0) return true;
+      if (holds_tokens(node)) return true;
       break;
     default:
       break;
@@ -78,7 +77,7 @@ bool works_on_tokens(Oid function) {
   if (!HeapTupleIsValid(tuple)) return false;
   const auto *form = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple));
   bool found = false;
-  const bool own = OidIsValid(form->prosupport) && catalog_library_symbol(form->prosupport) != nullptr;
+  const bool own = catalog_library_symbol(form->prosupport) != nullptr;
   if (form->prolang == SQLlanguageId && form->prokind == PROKIND_FUNCTION && !own) {
     const List *body = body_of(tuple);
     found = body == NIL || inlined_finds_token(reinterpret_cast<Node *>(const_cast<List *>(body)), nullptr);

@@ -16,6 +16,7 @@
 #include "pg/types/token_type.h"
 
 extern "C" {
+#include "catalog/pg_collation.h"
 #include "optimizer/optimizer.h"
 }
 
@@ -184,6 +185,17 @@ void refuse_opened(Oid token_type) {
                   errmsg("a value of token type %s would be written in the clear", format_type_be(token_type)),
                   errhint("Write the token, or detokenize() the value explicitly."), errhidestmt(true)));
   pg_unreachable();
+}
+
+Oid opening_function(Oid type) {
+  const TokenType *token_type = type >= FirstNormalObjectId ? token_type_find(getBaseType(type)) : nullptr;
+  return token_type != nullptr ? token_type->open_value : InvalidOid;
+}
+
+Expr *open_value(Expr *token) {
+  const Oid function = opening_function(exprType(reinterpret_cast<Node *>(token)));
+  return reinterpret_cast<Expr *>(
+      makeFuncExpr(function, TEXTOID, list_make1(token), DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
 }
 
 bool is_opening_cast(const FuncExpr *call) {

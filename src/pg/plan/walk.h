@@ -220,10 +220,17 @@ inline const Node *without_relabelling(const Node *expression) {
   return expression;
 }
 
+// May values of the type hold tokens?
+inline bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
+
 // Is a value one that holds tokens as such?
-inline bool holds_tokens(const Node *value) { return type_carried(exprType(value))->size > 0; }
+inline bool holds_tokens(const Node *value) { return carries_tokens(exprType(value)); }
 
 // plan/opened.cpp: token columns in the place of text.
+// The function that opens values of a type, or of a domain over it, inside the server; InvalidOid where there is none.
+Oid opening_function(Oid type);
+// The implicit cast of a token to its value.
+Expr *open_value(Expr *token);
 // Is it the cast of a token to its value, as a query has it?
 bool is_opening_cast(const FuncExpr *call);
 // The same, or the call of redoubt.opened that a plan has in its place.
