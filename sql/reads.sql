@@ -122,6 +122,43 @@ SELECT spent();
 FETCH 5 FROM h \g /dev/null
 SELECT spent();
 CLOSE h;
+-- Rows with tokens in them, stored where redoubt.reveal shows values and printed where it shows tokens.
+BEGIN;
+SET LOCAL redoubt.reveal = auto;
+DECLARE h CURSOR WITH HOLD FOR SELECT c, ROW(c.email, 1) FROM customer AS c WHERE id <= 4;
+DECLARE i CURSOR WITH HOLD FOR SELECT array_append(array_cat(ARRAY[email], ARRAY[email]), email) FROM customer WHERE id <= 4;
+DECLARE j CURSOR WITH HOLD FOR SELECT array_agg(ROW(email, id)) FROM customer WHERE id <= 4;
+DECLARE k CURSOR WITH HOLD FOR SELECT json_agg(email) FROM customer WHERE id <= 4;
+COMMIT;
+FETCH ALL FROM h \g /dev/null
+FETCH ALL FROM i \g /dev/null
+FETCH ALL FROM j \g /dev/null
+SELECT spent();
+CLOSE ALL;
+-- The same in a function.
+SET redoubt.reveal = auto;
+CREATE FUNCTION kept(OUT a email_token[], OUT b record) LANGUAGE plpgsql AS $$
+BEGIN
+  SELECT array_agg(ROW(email, id)) INTO b FROM customer WHERE id <= 4;
+  SELECT ROW(email, id) INTO b FROM customer WHERE id = 4;
+  SELECT array_append(ARRAY[email], email) INTO a FROM customer WHERE id = 5;
+  PERFORM set_config('redoubt.reveal', 'token', true);
+END $$;
+SELECT kept() \g /dev/null
+SELECT spent();
+-- The setting is another while the text is made than where it is judged who pays for it.
+SET redoubt.reveal = auto;
+SELECT set_config('redoubt.reveal', 'token', false), format('%s', email), set_config('redoubt.reveal', 'auto', false) FROM customer WHERE id <= 3 \g /dev/null
+SELECT spent();
+SELECT json_build_array(set_config('redoubt.reveal', 'auto', false), ARRAY[email, email], set_config('redoubt.reveal', 'token', false)) FROM customer WHERE id <= 3 \g /dev/null
+SELECT spent();
+SET redoubt.reveal = auto;
+SELECT json_build_array((SELECT array_agg(email) FROM customer WHERE id <= 3), set_config('redoubt.reveal', 'token', false)) \g /dev/null
+SELECT spent();
+SET redoubt.reveal = auto;
+SELECT json_object_agg(id, ARRAY[email, email]), json_agg(email) FROM customer WHERE id <= 3 \g /dev/null
+SELECT spent();
+RESET redoubt.reveal;
 UPDATE customer SET note = note WHERE id <= 6 RETURNING id, email \g /dev/null
 SELECT spent();
 UPDATE customer SET note = note WHERE id <= 6;

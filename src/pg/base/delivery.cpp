@@ -8,6 +8,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/base/delivery.h"
+#include "pg/base/settings.h"
 
 extern "C" {
 #include "replication/logicalworker.h"
@@ -52,6 +53,23 @@ bool is_stored_cursor(const char *name) noexcept {
 bool writes(CommandDest dest) noexcept { return dest == DestIntoRel || dest == DestTransientRel; }
 
 }  // namespace
+
+void Readers::note() noexcept {
+  const Oid user = GetUserId();
+  mixed_ |= OidIsValid(user_) && (user_ != user || reveal_ != setting_reveal);
+  user_ = user;
+  reveal_ = setting_reveal;
+}
+
+bool Readers::differ() const noexcept {
+  return OidIsValid(user_) && (mixed_ || user_ != GetUserId() || reveal_ != setting_reveal);
+}
+
+bool delivery_note_token() noexcept {
+  if (delivery_innermost == nullptr) return false;
+  delivery_innermost->printed.note();
+  return delivery_innermost->left.differ();
+}
 
 void delivery_note_function(Oid function) {
   if (function >= FirstNormalObjectId) return;

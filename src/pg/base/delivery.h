@@ -11,6 +11,20 @@
 
 namespace redoubt::pg {
 
+// What decides whether a reader gets a value or its token, in what has been done so far of a query.  A row may change
+// redoubt.reveal or the role on its way, and back.
+class Readers {
+ public:
+  void note() noexcept;
+  // Was anything noted while it was decided by something else than now?
+  bool differ() const noexcept;
+
+ private:
+  int reveal_ = 0;
+  Oid user_ = InvalidOid;  // of the first; none was noted while invalid
+  bool mixed_ = false;
+};
+
 // A call in progress.  Lives on the hook's C stack.
 struct DeliveryFrame {
   DeliveryFrame *parent;
@@ -21,6 +35,8 @@ struct DeliveryFrame {
   bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
   const PlannedStmt *plan = nullptr;  // of a query
   bool takes_tokens = false;          // COPY FROM
+  Readers printed = {};               // whom the output function gave tokens that it did not charge
+  Readers left = {};                  // for whom meters left tokens to the output function
   int authors = -1;                   // how many of `author`, -1 before anybody asked; see reveal/authors.h
   Oid author[8] = {};
 };
@@ -67,6 +83,9 @@ bool delivery_to_reader() noexcept;
 
 // True where what is read comes from a place that was shown tokens: COPY FROM, a subscription, the script of a dump.
 bool delivery_takes_tokens() noexcept;
+
+// Told by the output function of a token that it gives without a charge.  True if a meter may have left it the charge.
+bool delivery_note_token() noexcept;
 
 // True in a COPY FROM of a client that is no such script.
 bool delivery_copies_in() noexcept;

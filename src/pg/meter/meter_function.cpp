@@ -110,6 +110,7 @@ void charge(MeterState *state, Datum value, bool null) {
     const bool left_to_output = spec.item[i].is_token && (spec.flags & kMeterReveals) != 0 && delivery_to_reader() &&
                                 read_is_revealed(spec.item[i].token_type) &&
                                 type_meets_output(state->type, spec.item[i].token_type);
+    if (left_to_output) delivery_innermost->left.note();
     const std::uint32_t paid = elements == 0 && spec.item[i].null_tells ? 1 : elements;
     if (spec.item[i].operation == Operation::reveal) {
       if (elements == 0) continue;

@@ -238,7 +238,8 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
         if (dest == DestTuplestore) pays |= 1U << i;  // when it is printed
         continue;
       }
-      const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || !stays);
+      // Tokens in a row that nothing prints here meet no output function on the way.
+      const bool revealable = (column.reveals & 1U << i) != 0 && (makes_text || (column.holds & 1U << i) == 0);
       const bool opened = analysis->source[i].opened != Opened::no;
       if (opened && (dest == DestIntoRel || dest == DestTransientRel)) refuse_opened(analysis->source[i].token_type);
       meter->opened |= opened;

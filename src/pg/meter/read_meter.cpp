@@ -33,7 +33,8 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
 [[gnu::always_inline]] inline bool pays_itself(const QueryMeter *meter, const MeteredColumn &column) {
   if (column.charged) return true;
   return column.revealable && setting_reveal != static_cast<int>(Reveal::token) &&
-         read_is_revealed(meter->budget[column.budget].lease.token_type) && (!column.as_text || delivery_to_reader());
+         read_is_revealed(meter->budget[column.budget].lease.token_type) &&
+         (!column.as_text || (delivery_to_reader() && !delivery_innermost->printed.differ()));
 }
 
 [[gnu::noinline]] void charge_mixed_row(QueryMeter *meter, TupleTableSlot *slot) {

@@ -170,7 +170,7 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
   if (scope.foreign || flow_explicit(input) == 0 || !(shared || carries_out(call, input)))
     return result_flow(walk, call, input);
   const ExprScope taken = scope_after(scope, scope.taken | input.implicit);
-  const std::uint16_t flags = call.function < FirstNormalObjectId ? kMeterReveals : 0;
+  const std::uint16_t flags = call.function < FirstNormalObjectId ? meter_reveals(get_func_rettype(call.function)) : 0;
   meter_arguments(walk, taken, call.arguments, flags);
   meter_arguments(walk, taken, call.direct, flags);
   return flow_paid(input);

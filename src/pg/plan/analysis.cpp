@@ -49,7 +49,7 @@ void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &to
         analysis->row_decides |= order_compares(walk, flow, false);
       continue;
     }
-    analysis->column[analysis->columns++] = {flow, type, flow_explicit(flow), 0, 0};
+    analysis->column[analysis->columns++] = {flow, type, flow_explicit(flow), 0, 0, 0};
     analysis->row_decides |= flow.implicit;
     analysis->statement_decides |= flow.implicit;
   }
@@ -66,6 +66,7 @@ void describe_types(PlanAnalysis *analysis) {
       const Source &source = analysis->source[i];
       if (!source.is_token) continue;
       const bool carries = type_carries(column->type, source.token_type);
+      if (type_holds_tokens(column->type)) column->holds |= 1U << i;
       if (carries && (type_is_tokens(column->type) || copied_type(column->flow, source) == column->type))
         column->stays |= 1U << i;
       if (carries || (!column->flow.direct && type_meets_output(column->type, source.token_type)))

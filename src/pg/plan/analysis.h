@@ -17,7 +17,8 @@ struct OutputColumn {
   Flow flow;
   Oid type;
   std::uint32_t carries;  // a bit per source of which there are values: flow_explicit(flow)
-  std::uint32_t stays;    // a bit per source of tokens that the type still carries as tokens
+  std::uint32_t holds;    // a bit per source of tokens where the type may hold tokens, in rows and arrays too
+  std::uint32_t stays;    // of these, the sources that nothing but tokens is there of
   std::uint32_t reveals;  // a bit per source of tokens that must have met an output function, see type_meets_output
 };
 

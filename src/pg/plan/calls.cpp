@@ -146,7 +146,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
     if (is_fixed_size(type) || returns_set) {
       flow.many = !is_fixed_size(type) && type_nests(type);
     } else {
-      meter_arguments(walk, scope_after(scope, flow.implicit), arguments, kMeterReveals);
+      meter_arguments(walk, scope_after(scope, flow.implicit), arguments, meter_reveals(type));
       return flow_paid(flow);
     }
   }

@@ -4,6 +4,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/plan/meter_node.h"
+#include "pg/types/token_type.h"
 
 namespace redoubt::pg {
 namespace {
@@ -50,12 +51,18 @@ Const *placed_argument(const void *bytes, Size size) {
   return makeConst(INTERNALOID, -1, InvalidOid, -1, PointerGetDatum(mark), false, false);
 }
 
+std::uint16_t meter_reveals(Oid type) {
+  return IsPolymorphicType(type) || type_holds_tokens(type) ? kMeterReveals | kMeterKeeps : kMeterReveals;
+}
+
 Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
                  MeterPoint point) {
   const Oid function = placed_function_oid(Placed::meter);
   if (!OidIsValid(function))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
                     errhint("Create the extension again.")));
+  if ((flags & kMeterKeeps) != 0 && type_holds_tokens(exprType(reinterpret_cast<Node *>(expression))))
+    flags &= ~kMeterReveals;
   MeterSpec spec = {flags, 0, point, kAnswer, {}};
   for (int i = 0; i < kMaxSources; ++i)
     if (flow.count[i] != 0)

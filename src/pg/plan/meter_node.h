@@ -16,7 +16,11 @@ enum MeterFlags : std::uint16_t {
   kMeterReveals = 4,  // tokens that an output function is about to reveal are left to it
   kMeterRows = 8,     // pays for something of the row other than the value it is around
   kMeterProbes = 16,  // counts the row as a probe of the columns that decided on it
+  kMeterKeeps = 32,   // with kMeterReveals: what is made of tokens holds them, and when it is printed cannot be known
 };
+
+// The flags for what a built-in function makes a value of `type` of.
+std::uint16_t meter_reveals(Oid type);
 
 // Where rows are counted as probes.  Points make a tree: rows that pass one go on to the point above, which asks for
 // no more than it counts beyond what those below it have asked for.  The answer of the statement is on top.

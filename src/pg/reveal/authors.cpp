@@ -23,8 +23,6 @@ struct Walk {
   bool converts;  // the node around may print what its arguments hold
 };
 
-bool carries_tokens(Oid type) { return type == RECORDOID || type == RECORDARRAYOID || type_carried(type)->size > 0; }
-
 bool has_value(const Node *node) {
   switch (nodeTag(node)) {
     case T_Var:
@@ -109,7 +107,7 @@ static bool authors_walk(Node *node, void *context) {
   check_stack_depth();
   Walk below = {false};
   if (IsA(node, Query)) return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(authors_walk), &below, 0);
-  if (static_cast<const Walk *>(context)->converts && has_value(node) && carries_tokens(exprType(node))) return true;
+  if (static_cast<const Walk *>(context)->converts && has_value(node) && type_holds_tokens(exprType(node))) return true;
   Calls calls = Calls::nothing;
   (void)check_functions_in_node(node, authors_note_call, &calls);
   if (calls == Calls::code || IsA(node, CoerceToDomain) || IsA(node, XmlExpr)) return true;

@@ -78,8 +78,9 @@ struct OpeningSite {
 Reveal token_io_output_form(Oid type, const TokenType **token_type) {
   const Reveal wanted = wanted_reveal(type, token_type);
   if (wanted == Reveal::token) {
-    // Rows out of a tuple store passed no read meter.
-    if (shared_memory_ready() && delivery_from_store() && !delivery_store_is_paid() && token_type_find(type) != nullptr)
+    // Rows out of a tuple store passed no read meter, and what a meter left to be revealed is none.
+    if (shared_memory_ready() && ((delivery_from_store() && !delivery_store_is_paid()) || delivery_note_token()) &&
+        token_type_find(type) != nullptr)
       limits_charge(type, Operation::read, 1);
     return Reveal::token;
   }

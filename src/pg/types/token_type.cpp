@@ -306,6 +306,7 @@ void collect_carried(Oid type, CarriedTokens *into, int depth) {
   const char kind = get_typtype(type);
   if (kind == TYPTYPE_DOMAIN) return collect_carried(getBaseType(type), into, depth + 1);
   if (kind == TYPTYPE_RANGE) return collect_carried(get_range_subtype(type), into, depth + 1);
+  if (kind == TYPTYPE_MULTIRANGE) return collect_carried(get_multirange_range(type), into, depth + 1);
   const Oid element = get_element_type(type);
   if (OidIsValid(element)) return collect_carried(element, into, depth + 1);
   if (kind != TYPTYPE_COMPOSITE) return;
@@ -325,6 +326,7 @@ bool type_is_tokens(Oid type) {
   const char kind = get_typtype(type);
   if (kind == TYPTYPE_DOMAIN) return type_is_tokens(getBaseType(type));
   if (kind == TYPTYPE_RANGE) return type_is_tokens(get_range_subtype(type));
+  if (kind == TYPTYPE_MULTIRANGE) return type_is_tokens(get_multirange_range(type));
   if (const Oid element = get_element_type(type); OidIsValid(element)) return type_is_tokens(element);
   if (kind != TYPTYPE_COMPOSITE) return false;
   bool all = true;
@@ -357,6 +359,8 @@ bool type_carries(Oid type, Oid token_type) {
   return std::any_of(carried->item, carried->item + carried->size,
                      [token_type](const auto &item) { return item.token_type == token_type; });
 }
+
+bool type_holds_tokens(Oid type) { return type == RECORDOID || type == RECORDARRAYOID || type_carried(type)->size > 0; }
 
 bool type_meets_output(Oid type, Oid token_type) {
   if (type_carries(type, token_type)) return true;

@@ -87,6 +87,9 @@ const CarriedTokens *type_carried(Oid type);
 // type_carries: may a value of the type hold tokens of that token type?
 bool type_carries(Oid type, Oid token_type);
 
+// type_holds_tokens: may a value of the type hold tokens at all?  Anonymous rows may.
+bool type_holds_tokens(Oid type);
+
 // Must a token have met an output function, which charges it, to be in a value of `type` or in what the
 // reader gets of it?  Not a format-preserving one in a text: the cast to text is free.
 bool type_meets_output(Oid type, Oid token_type);
