@@ -114,7 +114,7 @@ void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, s
 }
 
 void meter_arguments(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint16_t flags) {
-  if (walk->inject && !walk->last) return;
+  if (!walk->last) return;  // the arguments were walked where they stand; here their subqueries are not asked for again
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
     auto *node = static_cast<Node *>(lfirst(cell));
