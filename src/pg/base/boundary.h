@@ -115,7 +115,9 @@ struct Outcome {
   Outcome() noexcept {}  // NOLINT
   ErrorData *edata;
   int sqlstate;
-  SourceLocation where;
+  int line;
+  const char *file;
+  const char *function;
   char message[240];
   char hint[200];
 
@@ -123,7 +125,9 @@ struct Outcome {
   void set(int code, const char *text, const char *advice = "", SourceLocation thrown = SourceLocation()) noexcept {
     edata = nullptr;
     sqlstate = code;
-    where = thrown;
+    file = thrown.file;
+    line = thrown.line;
+    function = thrown.function;
     strlcpy(message, text, sizeof message);
     strlcpy(hint, advice, sizeof hint);
   }
@@ -139,7 +143,7 @@ struct Outcome {
       errmsg_internal("%s", message);
       if (hint[0] != '\0') errhint("%s", hint);
       errhidestmt(true);  // the statement may hold the plaintext that was refused
-      errfinish(where.file, where.line, where.function);
+      errfinish(file, line, function);
     }
   }
 };

@@ -39,8 +39,12 @@ static void redoubt_subtransaction_ends(SubXactEvent event, SubTransactionId, Su
 // One that fails leaves the others to run.
 [[gnu::hot]] static void redoubt_transaction_is_over(XactEvent event, void *) {
   using namespace redoubt::pg;
-  if (transaction_is_over(event))
-    for (const auto handler : handlers.transaction) contain([handler, event] { handler(event); });
+  if (!transaction_is_over(event)) return;
+  std::size_t next = 0;
+  while (next < handlers.transaction.size())
+    contain([&next, event] {
+      while (next < handlers.transaction.size()) handlers.transaction[next++](event);
+    });
 }
 }
 

@@ -17,7 +17,9 @@ constexpr int kMaxWalks = 20000;  // more than columns and parameters of any pla
 // Null for none.
 template <typename T>
 T *zeroed(int n) {
-  return n > 0 ? static_cast<T *>(palloc0(sizeof(T) * static_cast<Size>(n))) : nullptr;
+  if (n <= 0) return nullptr;
+  const Size size = sizeof(T) * static_cast<Size>(n);
+  return static_cast<T *>(std::memset(palloc(size), 0, size));  // faster than the loop of palloc0
 }
 
 NodeFlow walk_all(PlanWalk *walk) {
@@ -160,7 +162,7 @@ bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
 }
 
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
-  auto *analysis = static_cast<PlanAnalysis *>(palloc0(sizeof(PlanAnalysis)));
+  auto *analysis = zeroed<PlanAnalysis>(1);
   PlanWalk walk = {};
   walk.plan = plan;
   walk.analysis = analysis;

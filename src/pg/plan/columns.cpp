@@ -53,15 +53,13 @@ std::uint8_t *source_slot(PlanWalk *walk, const Source &wanted) noexcept {
 
 }  // namespace
 
-int source_index(PlanWalk *walk, Source wanted) {
+int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
   std::uint8_t *slot = source_slot(walk, wanted);
-  if (*slot == 0 && analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
-    wanted.relid = InvalidOid;
-    wanted.attno = InvalidAttrNumber;
-    slot = source_slot(walk, wanted);
-  }
   if (*slot != 0) return *slot - 1;
+  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
+    return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
+  }
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
@@ -70,10 +68,32 @@ int source_index(PlanWalk *walk, Source wanted) {
   return *slot - 1;
 }
 
+namespace {
+
+// The columns that follow and have no source of their own, either, share that of the column.
+void share_source(const PlanWalk *walk, RelationFacts *facts, int at) noexcept {
+  const Source like = facts->column[at].source;
+  const int shared = facts->source[at];
+  const ProtectedColumn *column = facts->column + at + 1;
+  int *place = facts->source + at + 1;
+  AttrNumber named = 0;  // the last column that has one
+  for (const Source &source : std::span(walk->analysis->source, static_cast<std::size_t>(walk->analysis->sources)))
+    if (source.relid == like.relid) named = std::max(named, source.attno);
+  for (int rest = facts->size - at - 1; rest > 0; --rest, ++column, ++place) {
+    if (column->source.relid != like.relid || !column->source.is_like(like)) return;
+    if (column->source.attno > named) *place = shared;
+  }
+}
+
+}  // namespace
+
 // The place of the source of an entry of a relation's columns.
 int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
   int &source = facts->source[at];
-  if (source == 0) source = source_index(walk, facts->column[at].source) + 1;
+  if (source == 0) {
+    source = source_index(walk, facts->column[at].source) + 1;
+    if (!OidIsValid(walk->analysis->source[source - 1].relid)) share_source(walk, facts, at);
+  }
   return source - 1;
 }
 
@@ -181,15 +201,16 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
 namespace {
 
 // Makes the source of a column known, and that a message may quote a value of it, as walking the variable would.
-void note_column(PlanWalk *walk, RelationFacts *facts, Var *variable) {
+// `at` is the place after that of the column before it: mostly they are those of the table, in order.
+inline void note_column(PlanWalk *walk, RelationFacts *facts, Var *variable, int &at) {
   const AttrNumber attno = variable->varattno;
-  const int at = attno > 0 ? place_of(*facts, attno) : 0;
+  if (at >= facts->size || facts->column[at].attno != attno) at = attno > 0 ? place_of(*facts, attno) : 0;
   if (attno > 0 && (at == facts->size || facts->column[at].attno != attno)) return;
   if (attno <= 0 || (at + 1 < facts->size && facts->column[at + 1].attno == attno))
     return (void)walk_expression(walk, {}, reinterpret_cast<Node *>(variable));
-  facts->latest = at + 1;
   std::uint16_t &held = walk->analysis->held[source_at(walk, facts, at)];
   if (walk->last && variable->vartype != BOOLOID) held = std::max(held, facts->column[at].count);
+  ++at;
 }
 
 }  // namespace
@@ -197,11 +218,12 @@ void note_column(PlanWalk *walk, RelationFacts *facts, Var *variable) {
 NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
   RelationFacts *facts = relation_facts(walk, rti);
+  int at = 0;
   ListCell *cell = nullptr;
   foreach (cell, scan->targetlist) {
     auto *variable = reinterpret_cast<Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
     if (!IsA(variable, Var) || variable->varno != static_cast<int>(rti)) return {};
-    if (facts->size > 0) note_column(walk, facts, variable);
+    if (facts->size > 0) note_column(walk, facts, variable, at);
   }
   NodeFlow rows = {scan->targetlist != NIL, false, list_length(scan->targetlist), nullptr, 0, 0};
   rows.walk = walk;

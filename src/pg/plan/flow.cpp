@@ -70,9 +70,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   for (int i = 0; i < kMaxSources && !same; ++i) {
     int missing = other.count[i] - into->count[i];
     for (int k = 0; k < kMaxSources && missing > 0; ++k) {
-      if (excess[k] == 0 || sources[k].token_type != sources[i].token_type ||
-          sources[k].is_token != sources[i].is_token || sources[k].opened != sources[i].opened)
-        continue;
+      if (excess[k] == 0 || !sources[k].is_like(sources[i])) continue;
       const int used = std::min(missing, excess[k]);
       excess[k] -= used;
       missing -= used;

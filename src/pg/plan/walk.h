@@ -262,7 +262,7 @@ std::uint32_t order_compares(PlanWalk *walk, const Flow &flow, bool counts = tru
 void count_comparisons(PlanWalk *walk, int n);
 
 // plan/columns.cpp
-int source_index(PlanWalk *walk, Source wanted);
+int source_index(PlanWalk *walk, const Source &wanted);
 // What is known of the protected columns of a range table entry; size 0: it has none.
 RelationFacts *relation_find_out(PlanWalk *walk, Index rti);
 inline RelationFacts *relation_facts(PlanWalk *walk, Index rti) {

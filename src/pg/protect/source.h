@@ -25,6 +25,10 @@ struct Source {
   Opened opened = Opened::no;
 
   bool operator==(const Source &) const = default;
+  // The same but for its place: values of the one may stand for values of the other.
+  bool is_like(const Source &other) const noexcept {
+    return token_type == other.token_type && is_token == other.is_token && opened == other.opened;
+  }
 };
 
 }  // namespace redoubt::pg
