@@ -362,6 +362,14 @@ CREATE FUNCTION redoubt.sought_value(value anynonarray, what internal) RETURNS b
     LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_sought_value';
 COMMENT ON FUNCTION redoubt.sought_value(anynonarray, internal)
     IS 'internal: what an index in the order of values is asked for; put into plans by the planner hook, cannot be called';
+CREATE FUNCTION redoubt.pending_made(value anyelement, what internal) RETURNS anyelement
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'redoubt_pending_made';
+COMMENT ON FUNCTION redoubt.pending_made(anyelement, internal)
+    IS 'internal: makes the token of a literal of a vaulted type; put into plans by the planner hook, cannot be called';
+CREATE FUNCTION redoubt.pending_sought(value anyelement, what internal) RETURNS anyelement
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'redoubt_pending_sought';
+COMMENT ON FUNCTION redoubt.pending_sought(anyelement, internal)
+    IS 'internal: finds the token of a literal of a vaulted type; put into plans by the planner hook, cannot be called';
 CREATE FUNCTION redoubt.value_cmp(token anynonarray, sought internal) RETURNS integer
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'redoubt_value_cmp_sought';
 COMMENT ON FUNCTION redoubt.value_cmp(anynonarray, internal) IS 'internal: btree comparison of a token''s value with one that is sought';

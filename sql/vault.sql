@@ -107,8 +107,10 @@ SELECT redoubt.tokenize('12x', 'account');
 SELECT mail('a•••@example.com'::text);
 
 -- ---------------------------------------- where values do not enter, and searches
+BEGIN;
 INSERT INTO person (id, email) VALUES (9, 'new@example.com');
 SELECT id FROM person WHERE email = 'new@example.com';
+ROLLBACK;
 SELECT 'new@example.com'::mail;
 SELECT id FROM person WHERE email = 'new@example.com'::text;
 INSERT INTO person (id, card) VALUES (9, '4111 1111 1111 1112');
@@ -116,7 +118,9 @@ COPY person (id, email) FROM stdin;
 9	new@example.com
 \.
 PREPARE untyped AS INSERT INTO person (id, email) VALUES (9, $1);
+BEGIN;
 EXECUTE untyped ('new@example.com');
+ROLLBACK;
 PREPARE typed (varchar) AS INSERT INTO person (id, email) VALUES (5, $1);
 EXECUTE typed ('person5@example.com');
 SELECT redoubt.detokenize(email) FROM person WHERE id = 5;

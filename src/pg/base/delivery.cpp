@@ -12,6 +12,7 @@
 
 extern "C" {
 #include "replication/logicalworker.h"
+#include "tcop/tcopprot.h"
 #include "utils/rls.h"
 }
 
@@ -136,12 +137,18 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
   }
   DeliveryFrame frame = {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
   frame.takes_tokens = takes_tokens;
+  frame.prepares = delivery_innermost == nullptr && (IsA(statement, PrepareStmt) || IsA(statement, ExecuteStmt));
   return frame;
 }
 
 bool delivery_takes_tokens() noexcept {
   // The scripts of dumps turn row security off, and applications do not.
   return (delivery_innermost != nullptr && delivery_innermost->takes_tokens) || IsLogicalWorker() || !row_security;
+}
+
+bool delivery_given_by_client() noexcept {
+  if (delivery_takes_tokens() || debug_query_string == nullptr) return false;  // a call by the fast path has no text
+  return delivery_innermost != nullptr ? delivery_innermost->prepares : ActivePortal == nullptr;
 }
 
 bool delivery_copies_in() noexcept {

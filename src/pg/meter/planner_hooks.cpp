@@ -7,6 +7,7 @@
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/as_text.h"
+#include "pg/plan/pending_values.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/plain_query.h"
 #include "pg/protect/protected_columns.h"
@@ -97,6 +98,7 @@ namespace redoubt::pg {
 [[gnu::hot]] int planner_begin(Query *query, int options) {
   if (!IsTransactionState() || is_plain_query(query)) return options;
   statistics_meter(query);
+  pending_values(query);
   as_text(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;

@@ -25,6 +25,8 @@ constinit Function placed[] = {
     {"may_match", {ANYNONARRAYOID, BYTEAOID}, InvalidOid, false},
     {"by_value", {ANYNONARRAYOID, INTERNALOID}, InvalidOid, false},
     {"sought_value", {ANYNONARRAYOID, INTERNALOID}, InvalidOid, false},
+    {"pending_made", {ANYELEMENTOID, INTERNALOID}, InvalidOid, false},
+    {"pending_sought", {ANYELEMENTOID, INTERNALOID}, InvalidOid, false},
 };
 
 }  // namespace

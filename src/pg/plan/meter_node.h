@@ -37,7 +37,9 @@ enum class Placed {
   upper_fingerprint,
   may_match,
   by_value,
-  sought_value
+  sought_value,
+  pending_made,
+  pending_sought
 };
 // The OID, or InvalidOid where the extension is not installed.
 Oid placed_function_oid(Placed which);

@@ -28,6 +28,7 @@
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/inlined.h"
+#include "pg/plan/pending_values.h"
 #include "pg/meter/read_meter.h"
 #include "pg/base/settings.h"
 #include "pg/server/utility.h"
@@ -265,6 +266,8 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
   error_observed = false;
   delivery_set_ending(false);
+  if (IsA(statement->utilityStmt, CallStmt))
+    pending_values_refuse(reinterpret_cast<const CallStmt *>(statement->utilityStmt), parameters);
   UtilityCommand command;
   utility_begin(&command, statement, &read_only_tree);
   const int starting_before = starting;

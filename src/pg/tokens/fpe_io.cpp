@@ -13,6 +13,7 @@
 #include "pg/tokens/fpe_input.h"
 #include "pg/tokens/fpe_value.h"
 #include "pg/reveal/gate.h"
+#include "pg/tokens/pending_value.h"
 #include "pg/tokens/token_io.h"
 #include "pg/tokens/token_value.h"
 #include "pg/base/varlena_view.h"
@@ -67,7 +68,7 @@ Datum in(FunctionCallInfo fcinfo, std::string_view text) {
   const Oid oid = result_type(fcinfo);
   const TokenType *type = takes_values(oid, true);
   if (type == nullptr) return Base::datum(fpe_accept(oid, Base::parse(oid, text)));
-  if (type->vaulted) token_io_refuse_literal(type);
+  if (type->vaulted) return PointerGetDatum(pending_value_of_input(type, text));
   return Base::datum(fpe_tokenize(type, Base::parse_value(type, text)));
 }
 
@@ -82,6 +83,8 @@ Datum receive(FunctionCallInfo fcinfo) {
 // The output functions' text.
 template <typename Base>
 char *out(FunctionCallInfo fcinfo) {
+  if (std::is_same_v<Base, TextBase> && pending_value_is(DatumGetTextPP(PG_GETARG_DATUM(0))))
+    return pstrdup(kPendingShown);
   const auto token = Base::argument(PG_GETARG_DATUM(0));
   const TokenType *type = nullptr;
   switch (token_io_output_form(argument_type(fcinfo), &type)) {

@@ -17,6 +17,7 @@
 #include "pg/base/log_guard.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
+#include "pg/tokens/pending_value.h"
 #include "pg/tokens/token_io.h"
 #include "pg/tokens/token_value.h"
 #include "pg/base/varlena_view.h"
@@ -36,7 +37,7 @@ bytea *input(Oid type, const char *text, std::size_t length) {
 
 bytea *literal(Oid type, const char *text, std::size_t length) {
   const TokenType *token_type = token_has_prefix({text, length}) ? nullptr : token_type_require(type);
-  if (token_type != nullptr && token_type->vaulted) token_io_refuse_literal(token_type);
+  if (token_type != nullptr && token_type->vaulted) return pending_value_of_input(token_type, {text, length});
   return input(type, text, length);
 }
 
@@ -153,6 +154,7 @@ namespace {
 
 // The output function's text: token, masked or plain.
 [[gnu::noinline]] char *output(Oid type, const bytea *token) {
+  if (pending_value_is(token)) return pstrdup(kPendingShown);
   const TokenType *token_type = nullptr;
   switch (token_io_output_form(type, &token_type)) {
     case Reveal::masked:

@@ -276,6 +276,14 @@ bytea *token_find_text(const TokenType *type, const char *text, std::size_t leng
   return key != nullptr ? token_of_vault_key(key) : nullptr;
 }
 
+bytea *token_sought(const TokenType *type, std::string_view value) {
+  disclosure_tokenize_allowed(type);
+  const bool readable = value_problem(type, value).ok() || type->keeps_invalid;
+  bytea *token = readable ? token_find_text(type, value.data(), value.size()) : nullptr;
+  constexpr std::array<std::uint8_t, kSivSize> kNone{};
+  return token != nullptr ? token : token_of_vault_key(vault_bytes(kNone));
+}
+
 bytea *token_vault_key(const TokenType *type, const bytea *token) {
   const auto view = token_parse(varlena_bytes(token));
   if (!view.ok() || !view->vaulted) corrupt(type->type);

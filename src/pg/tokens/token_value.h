@@ -78,6 +78,9 @@ bytea *token_of_vault_key(const bytea *key);
 // token_of_text does, and 0A000 (vault.h).
 bytea *token_find_text(const TokenType *type, const char *text, std::size_t length);
 
+// token_sought is the same for what is compared with a column: a value without a token has one that no row has.
+bytea *token_sought(const TokenType *type, std::string_view value);
+
 // token_plaintext returns the value of a text in the server encoding, normaliser and pattern as in token_of_text.  The
 // caller has asked token_allowed().  Valid until the next call.
 Plaintext token_plaintext(const TokenType *type, const char *text, std::size_t length);

@@ -139,12 +139,7 @@ REDOUBT_FUNCTION(redoubt_vault_sought) {
   const std::string_view value = varlena_text(PG_GETARG_TEXT_PP(0));
   if (redoubt::token_has_prefix(value)) PG_RETURN_BYTEA_P(token_from_text_form(oid, value));
   const TokenType *type = token_type_require(oid);
-  disclosure_tokenize_allowed(type);
-  bytea *token = value_problem(type, value).ok() || type->keeps_invalid
-                     ? token_find_text(type, value.data(), value.size())
-                     : nullptr;
-  constexpr std::array<std::uint8_t, redoubt::kSivSize> kNone{};
-  PG_RETURN_BYTEA_P(token != nullptr ? token : token_of_vault_key(vault_bytes(kNone)));
+  PG_RETURN_BYTEA_P(token_sought(type, value));
 }
 
 // find_token(text, regtype) -> text, null where the value has no token

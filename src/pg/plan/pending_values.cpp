@@ -1,0 +1,192 @@
+// plan/pending_values.cpp - see plan/pending_values.h.
+//
+// Invariant: after it there is no constant and no parameter that may hold a pending value outside of such a call,
+// subqueries included.  Frames here hold plain data only.
+// Covered by sql/vault_input.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/plan/meter_node.h"
+#include "pg/plan/pending_values.h"
+#include "pg/plan/walk.h"
+#include "pg/tokens/pending_value.h"
+#include "pg/tokens/token_io.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "catalog/pg_operator_d.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// What becomes of a value where the walk is.
+enum class Use { written, compared, other };
+
+struct Walk {
+  Use use;
+};
+
+bool is_vaulted(Oid token_type) {
+  const TokenType *type = token_type_find(token_type);
+  return type != nullptr && type->vaulted;
+}
+
+bool carries_vaulted(Oid type) {
+  const CarriedTokens *carried = type_carried(type);
+  return std::any_of(carried->item, carried->item + carried->size,
+                     [](const CarriedToken &item) { return is_vaulted(item.token_type); });
+}
+
+// A constant or parameter that may hold a pending value.
+bool may_hold(const Node *node) {
+  if (IsA(node, Const)) {
+    const auto *constant = reinterpret_cast<const Const *>(node);
+    return !constant->constisnull && constant->constlen == -1 && carries_vaulted(constant->consttype) &&
+           pending_value_within(PG_DETOAST_DATUM_PACKED(constant->constvalue));
+  }
+  const auto *parameter = reinterpret_cast<const Param *>(node);
+  return IsA(node, Param) && parameter->paramkind == PARAM_EXTERN && get_typlen(parameter->paramtype) == -1 &&
+         carries_vaulted(parameter->paramtype);
+}
+
+Node *settled(Node *node, Use use) {
+  const Oid function = placed_function_oid(use == Use::written ? Placed::pending_made : Placed::pending_sought);
+  if (!OidIsValid(function)) elog(ERROR, "the functions of vaulted token types are missing");
+  const bool refused = use == Use::other;
+  List *arguments = list_make2(node, placed_argument(&refused, sizeof refused));
+  return reinterpret_cast<Node *>(makeFuncExpr(function, exprType(node), arguments, exprCollation(node),
+                                               exprCollation(node), COERCE_IMPLICIT_CAST));
+}
+
+bool is_settled(const Node *node) {
+  if (!IsA(node, FuncExpr)) return false;
+  const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
+  return function == placed_function_oid(Placed::pending_made) ||
+         function == placed_function_oid(Placed::pending_sought);
+}
+
+// =, <>, or one of the operators of arrays that are made of =.
+bool is_equality(Oid op, Oid type) {
+  if (op == OID_ARRAY_CONTAINS_OP || op == OID_ARRAY_CONTAINED_OP || op == OID_ARRAY_OVERLAP_OP) return true;
+  const Oid negator = get_negator(op);
+  return op_hashjoinable(op, type) || (OidIsValid(negator) && op_hashjoinable(negator, type));
+}
+
+bool compares(const Node *node) {
+  Oid op = InvalidOid;
+  const List *arguments = NIL;
+  if (IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, NullIfExpr)) {
+    op = reinterpret_cast<const OpExpr *>(node)->opno;
+    arguments = reinterpret_cast<const OpExpr *>(node)->args;
+  } else if (IsA(node, ScalarArrayOpExpr)) {
+    op = reinterpret_cast<const ScalarArrayOpExpr *>(node)->opno;
+    arguments = reinterpret_cast<const ScalarArrayOpExpr *>(node)->args;
+  }
+  return arguments != NIL && is_equality(op, exprType(static_cast<const Node *>(linitial(arguments))));
+}
+
+// Is a value of the expression one of its parts?
+bool hands_on(const Node *node) {
+  return IsA(node, RelabelType) || IsA(node, CollateExpr) || IsA(node, CoerceToDomain) || IsA(node, CoalesceExpr) ||
+         IsA(node, ArrayExpr) || IsA(node, ArrayCoerceExpr) || IsA(node, RowExpr) || IsA(node, List);
+}
+
+Node *settle(Node *node, Use use);
+void settle_query(Query *query);
+
+void settle_targets(const List *targets, Use use) {
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    target->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(target->expr), use));
+  }
+}
+
+// What a statement writes, wherever it is listed.
+void settle_written(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->mergeActionList)
+    settle_targets(static_cast<const MergeAction *>(lfirst(cell))->targetList, Use::written);
+  if (query->onConflict != nullptr) settle_targets(query->onConflict->onConflictSet, Use::written);
+  if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
+  settle_targets(query->targetList, Use::written);
+  if (query->commandType != CMD_INSERT) return;
+  foreach (cell, query->rtable) {  // INSERT ... SELECT, and VALUES
+    auto *entry = static_cast<RangeTblEntry *>(lfirst(cell));
+    if (entry->rtekind == RTE_SUBQUERY) settle_targets(entry->subquery->targetList, Use::written);
+    if (entry->rtekind == RTE_VALUES)
+      entry->values_lists =
+          reinterpret_cast<List *>(settle(reinterpret_cast<Node *>(entry->values_lists), Use::written));
+  }
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static Node *pending_mutator(Node *node, void *context) {
+  return redoubt::pg::settle(node, static_cast<redoubt::pg::Walk *>(context)->use);
+}
+static bool pending_walker(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (may_hold(node)) {
+    const auto *parameters = static_cast<ParamListInfo>(context);
+    const int number = IsA(node, Param) ? reinterpret_cast<const Param *>(node)->paramid : 0;
+    const bool given = number > 0 && parameters != nullptr && number <= parameters->numParams;
+    const ParamExternData *value = given ? &parameters->params[number - 1] : nullptr;
+    if (number == 0 ||
+        (value != nullptr && !value->isnull && pending_value_within(PG_DETOAST_DATUM_PACKED(value->value))))
+      pending_value_refuse(exprType(node));
+  }
+  return expression_tree_walker(node, tree_walker(pending_walker), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// The expression with its calls; of a query, the query itself.
+Node *settle(Node *node, Use use) {
+  if (node == nullptr) return nullptr;
+  check_stack_depth();
+  if (IsA(node, Const) || IsA(node, Param)) return may_hold(node) ? settled(node, use) : node;
+  if (is_settled(node)) return node;
+  if (IsA(node, Query)) {
+    settle_query(reinterpret_cast<Query *>(node));
+    return node;
+  }
+  Walk below = {compares(node) ? Use::compared : hands_on(node) ? use : Use::other};
+  if (IsA(node, CaseExpr)) {
+    auto *chosen = static_cast<CaseExpr *>(copyObjectImpl(node));
+    ListCell *cell = nullptr;
+    chosen->arg = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->arg), Use::compared));
+    foreach (cell, chosen->args) {
+      auto *when = static_cast<CaseWhen *>(lfirst(cell));
+      when->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->expr), Use::other));
+      when->result = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->result), use));
+    }
+    chosen->defresult = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->defresult), use));
+    return reinterpret_cast<Node *>(chosen);
+  }
+  return expression_tree_mutator(node, tree_mutator(pending_mutator), &below);
+}
+
+void settle_query(Query *query) {
+  settle_written(query);
+  Walk walk = {Use::other};
+  (void)query_tree_mutator(query, tree_mutator(pending_mutator), &walk, QTW_DONT_COPY_QUERY);
+}
+
+}  // namespace
+
+void pending_values(Query *query) {
+  if (token_type_any_vaulted()) settle_query(query);
+}
+
+void pending_values_refuse(const CallStmt *statement, ParamListInfo parameters) {
+  if (token_type_any_vaulted()) (void)pending_walker(reinterpret_cast<Node *>(statement->funcexpr), parameters);
+}
+
+}  // namespace redoubt::pg
