@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# client.sh - one support application through thirteen drivers and object mappers of seven languages, none of which knows Redoubt.
+# client.sh - one support application through fourteen drivers and object mappers of seven languages, and three modes of poolers,
+# none of which knows Redoubt.
 #
 # The application asks what is in operations.tsv, and what each driver has of its own: batches, COPY, cursors, arrays.
 # A program of this folder runs it through one driver and prints a line for each operation.  It runs on two copies of one
@@ -8,7 +9,8 @@
 # docs/applications.md has a recipe for a driver, a block of code marked with its name, the program runs once more with it.
 # Needs ../shared.sh.
 
-readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified node typeorm dbd_pg pdo pdo_emulated ruby_pg activerecord pgx psqlodbc)
+readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified node typeorm knex dbd_pg pdo pdo_emulated ruby_pg activerecord pgx psqlodbc
+  pgbouncer_session pgbouncer_transaction pgpool)
 
 # driver_is NAME: sets what a driver needs: packages, a command that fails where they are missing, and the one that runs it.
 driver_is() {
@@ -29,7 +31,12 @@ driver_is() {
       command=(java -cp "$jars" Support test/clients/drivers/operations.tsv)
       [[ $1 == jdbc ]] || command=(env SUPPORT_STRINGTYPE=unspecified "${command[@]}")
       ;;
-    node | typeorm)
+    pgbouncer_* | pgpool)
+      packages=("${1%%_*}" python3-psycopg2) present=(eval "[[ -n \$(PATH=\$PATH:/usr/sbin command -v ${1%%_*}) ]] && /usr/bin/python3 -c 'import psycopg2'")
+      [[ $1 != pgpool ]] || packages[0]=pgpool2
+      command=(env "PGHOST=$WORKSPACE/drivers/pooler" PGPORT=6432 /usr/bin/python3 test/clients/drivers/dbapi.py psycopg2)
+      ;;
+    node | typeorm | knex)
       packages=(nodejs npm) present=(driver_node)
       command=(env "NODE_PATH=$WORKSPACE/npm/node_modules" node "test/clients/drivers/$1.js")
       ;;
@@ -56,12 +63,12 @@ driver_java() {
     as_user javac -cp "$1" -d "$WORKSPACE/drivers/jdbc" test/clients/drivers/Support.java
 }
 
-# driver_node: node-postgres and TypeORM from npm, into the workspace, as the caller is set up for npm.
+# driver_node: node-postgres, TypeORM and knex from npm, into the workspace, as the caller is set up for npm.
 driver_node() {
   local folder=$WORKSPACE/npm
   command -v npm >/dev/null || return
-  [[ ! -e $folder/node_modules/typeorm ]] || return 0
-  mkdir -p "$folder" && npm install --prefix "$folder" --no-audit --no-fund pg@8 pg-cursor@2 pg-copy-streams@7 typeorm@0.3 &&
+  [[ ! -e $folder/node_modules/knex ]] || return 0
+  mkdir -p "$folder" && npm install --prefix "$folder" --no-audit --no-fund pg@8 pg-cursor@2 pg-copy-streams@7 typeorm@0.3 knex@3 &&
     chmod -R a+rX "$folder"
 }
 
@@ -74,14 +81,51 @@ driver_go() {
       go build -o "$folder/support" "$folder/support.go" "$folder/recipe.go"
 }
 
+# pooler_start NAME: a pooler before the server, on a socket in WORKSPACE/drivers/pooler; nothing for a driver that is none.
+pooler_start() {
+  local folder=$WORKSPACE/drivers/pooler PATH=$PATH:/usr/sbin
+  [[ $1 == pg[bp]o* ]] || return 0
+  as_user rm -rf "$folder" && as_user mkdir -m 700 "$folder" || return
+  if [[ $1 == pgpool ]]; then
+    printf '%s\n' "socket_dir = '$folder'" "pcp_socket_dir = '$folder'" "wd_ipc_socket_dir = '$folder'" "listen_addresses = ''" 'port = 6432' \
+      'pcp_port = 6433' "backend_clustering_mode = 'raw'" "backend_hostname0 = '$PGHOST'" "backend_port0 = $PGPORT" 'num_init_children = 4' \
+      "pid_file_name = '$folder/pid'" "logdir = '$folder'" 'enable_pool_hba = off' 'memory_cache_enabled = off' 'sr_check_period = 0' |
+      as_user tee "$folder/conf" >/dev/null
+    as_user pgpool -n -f "$folder/conf" -a "$folder/hba" -F "$folder/pcp" >"$WORKSPACE/logs/pooler.log" 2>&1 &
+  else
+    printf '"%s" ""\n' support_user support_limited | as_user tee "$folder/users" >/dev/null
+    printf '%s\n' '[databases]' "* = host=$PGHOST port=$PGPORT" '[pgbouncer]' "unix_socket_dir = $folder" 'listen_port = 6432' 'auth_type = trust' \
+      "auth_file = $folder/users" "pool_mode = ${1#pgbouncer_}" "pidfile = $folder/pid" 'ignore_startup_parameters = extra_float_digits' |
+      as_user tee "$folder/conf" >/dev/null
+    as_user pgbouncer -q "$folder/conf" >"$WORKSPACE/logs/pooler.log" 2>&1 &
+  fi
+  local tries=50
+  until [[ -S $folder/.s.PGSQL.6432 ]]; do
+    ((tries-- > 0)) || { show_tail 20 "$WORKSPACE/logs/pooler.log"; return 1; }
+    sleep 0.2
+  done
+}
+
+# pooler_stop: by its own pid file.
+pooler_stop() {
+  local pid=$WORKSPACE/drivers/pooler/pid number tries=50
+  [[ -s $pid ]] && number=$(tr -d '\0\n' <"$pid") || return 0
+  as_user kill -INT "$number" || true
+  while as_user kill -0 "$number" 2>/dev/null && ((tries-- > 0)); do sleep 0.2; done
+  as_user kill -KILL "$number" 2>/dev/null || true
+  as_user rm -rf "$WORKSPACE/drivers/pooler"
+}
+
 # driver_run NAME VARIANT RECIPE: the program on a new copy of the variant's database.
 driver_run() {
   local database=drivers_copy recipe=${3:+REDOUBT_RECIPE=$3} log=$WORKSPACE/logs/drivers.log command=() packages present status=0
   driver_is "$1"
-  client_copies "drivers_$2" "$database" || return
+  client_copies "drivers_$2" "$database" && pooler_start "$1" || status=$?
+  ((status == 0)) || return "$status"
   as_user env "PGDATABASE=$database" PGUSER=support_user ${recipe:+"$recipe"} PYTHONDONTWRITEBYTECODE=1 TZ=UTC \
     timeout --kill-after=15 $((300 * PATIENCE)) "${command[@]}" 2>"$log" |
     as_user tee "$WORKSPACE/drivers/$1.$2${3:+.recipe}.operations" >/dev/null || status=$?
+  pooler_stop
   as_user "$PG_BIN/dropdb" --force "$database"
   ((status == 0)) || show_tail 20 "$log"
   return "$status"
