@@ -123,6 +123,8 @@ SELECT format('SELECT found(%L)', c) FROM (VALUES ($$emails <@ ARRAY['User4@exam
   ($$emails <@ email_token(ARRAY['User4@example.com', 'shared@example.com', 'other'])$$)) AS v(c) \gexec
 SELECT format('SELECT found(%L)', c) FROM (VALUES ($$emails = ARRAY['User4@example.com', 'shared@example.com']$$),
   ($$emails = email_token(ARRAY['User4@example.com', 'shared@example.com'])$$)) AS v(c) \gexec
+SELECT format('SELECT found(%L)', c) FROM (VALUES ($$emails IS NOT DISTINCT FROM ARRAY['User4@example.com', 'shared@example.com']$$),
+  ($$emails = email_token(ARRAY['User4@example.com', 'shared@example.com'])$$)) AS v(c) \gexec
 SELECT format('SELECT found(%L)', c) FROM (VALUES ($$id < 3 AND ARRAY['User2@example.com', 'shared@example.com'] <> emails$$),
   ($$id < 3 AND emails <> email_token(ARRAY['User2@example.com', 'shared@example.com'])$$)) AS v(c) \gexec
 SELECT format('SELECT found(%L)', c) FROM (VALUES ($$emails @> (SELECT array_agg(email) FROM list)$$),

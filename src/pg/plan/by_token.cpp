@@ -223,9 +223,8 @@ Expr *opened_token(Expr *expression) {
 void by_token(Node *comparison) {
   switch (nodeTag(comparison)) {
     case T_OpExpr:
-      compare_arrays(reinterpret_cast<OpExpr *>(comparison));
-      [[fallthrough]];
     case T_DistinctExpr:
+      compare_arrays(reinterpret_cast<OpExpr *>(comparison));
       (void)compare(reinterpret_cast<OpExpr *>(comparison));
       return;
     case T_ScalarArrayOpExpr:
