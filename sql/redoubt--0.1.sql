@@ -127,9 +127,9 @@ CREATE FUNCTION redoubt.token_support(internal) RETURNS internal
 COMMENT ON FUNCTION redoubt.token_support(internal) IS 'internal: planner support function; ties every token type to the extension';
 REVOKE ALL ON FUNCTION redoubt.token_support(internal) FROM PUBLIC;
 
-CREATE FUNCTION redoubt.status(OUT item text, OUT value text) RETURNS SETOF record
+CREATE FUNCTION redoubt.status(OUT item text, OUT value text, OUT severity text) RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'redoubt_status' LANGUAGE c STABLE;
-COMMENT ON FUNCTION redoubt.status() IS 'whether this server is in working order: preloaded, key-encryption key, audit trail';
+COMMENT ON FUNCTION redoubt.status() IS 'whether this server is in working order: keys, audit trail, limits; severity is ok, warning or error, or info';
 REVOKE ALL ON FUNCTION redoubt.status() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.status() TO redoubt_admin, redoubt_auditor;
 
@@ -419,7 +419,8 @@ CREATE FUNCTION redoubt.usage_entries(OUT role regrole, OUT token_type regtype, 
 COMMENT ON FUNCTION redoubt.usage_entries() IS 'the rows of the view usage that the session may see';
 
 CREATE VIEW redoubt.usage AS
-    SELECT role, token_type, operation, charged, remaining, next_allowed, delayed_ms, blocked, since
+    SELECT role, token_type, operation, charged, remaining, next_allowed, delayed_ms, blocked, since,
+           pg_get_userbyid(role) AS role_name
     FROM redoubt.usage_entries();
 GRANT SELECT ON redoubt.usage TO PUBLIC;
 COMMENT ON VIEW redoubt.usage IS 'values charged since reset_usage() and what the limits leave; one''s own, or all for redoubt_admin and redoubt_auditor';
@@ -427,7 +428,8 @@ COMMENT ON VIEW redoubt.usage IS 'values charged since reset_usage() and what th
 CREATE VIEW redoubt.limits WITH (security_barrier) AS
     SELECT r.id, r.role, r.token_type, r.operation, r.max_values, r.per,
            CASE WHEN r.per IS NOT NULL THEN coalesce(r.burst, r.max_values) END AS burst,
-           r.on_excess, r.max_delay, r.shared, r.created_by, r.created_at
+           r.on_excess, r.max_delay, r.shared, r.created_by, r.created_at,
+           CASE WHEN r.role IS NOT NULL THEN pg_get_userbyid(r.role) END AS role_name
     FROM redoubt.limit_rule AS r
     WHERE r.role IS NULL
        OR pg_has_role(session_user, r.role::oid, 'MEMBER')
@@ -477,7 +479,7 @@ CREATE FUNCTION redoubt.sleepers(OUT pid integer, OUT role regrole, OUT token_ty
 COMMENT ON FUNCTION redoubt.sleepers() IS 'the rows of the view activity that the session may see';
 
 CREATE VIEW redoubt.activity AS
-    SELECT pid, role, token_type, operation, "limit", since, until FROM redoubt.sleepers();
+    SELECT pid, role, token_type, operation, "limit", since, until, pg_get_userbyid(role) AS role_name FROM redoubt.sleepers();
 GRANT SELECT ON redoubt.activity TO PUBLIC;
 COMMENT ON VIEW redoubt.activity IS 'sessions held back by a throttle right now; one''s own, or all for redoubt_admin and redoubt_auditor';
 

@@ -16,7 +16,14 @@ SELECT item, CASE item WHEN 'key-encryption key' THEN regexp_replace(value, '^[0
                        WHEN 'version' THEN CASE value WHEN (SELECT extversion FROM pg_extension WHERE extname = 'redoubt') THEN '(the extension''s)' ELSE value END
                        WHEN 'audit directory' THEN CASE value WHEN current_setting('redoubt.audit_directory') THEN '(as set)' ELSE value END
                        WHEN 'keys that can be opened' THEN regexp_replace(value, '^[0-9]+$', '(how many)')
-                       ELSE value END AS value
+                       WHEN 'audit trail' THEN regexp_replace(value, '^[0-9]+', '(how many)')
+                       WHEN 'audit disk space' THEN regexp_replace(value, '^[0-9]+ .B', '(size)')
+                       WHEN 'audit verified' THEN '(time and verdict)'
+                       WHEN 'limit buckets' THEN regexp_replace(value, '^[0-9]+ of [0-9]+', '(how many)')
+                       WHEN 'usage entries' THEN regexp_replace(value, '^[0-9]+ of [0-9]+', '(how many)')
+                       WHEN 'vault' THEN regexp_replace(value, '^[0-9]+ (bytes|.B)$', '(size)')
+                       ELSE value END AS value,
+  CASE WHEN item IN ('audit disk space', 'audit verified', 'limit buckets', 'usage entries', 'limit counters') THEN '(one of them)' ELSE severity END AS severity
 FROM redoubt.status() WITH ORDINALITY ORDER BY ordinality;
 SELECT count(*) = count(DISTINCT item) AS each_once, count(*) = count(value) AS no_null FROM redoubt.status();
 SELECT bool_or(value = current_setting('redoubt.kek_file')) AS shows_path_of_key FROM redoubt.status();

@@ -297,7 +297,7 @@ group_tap() {
 
 # shell_scripts: the names of the tree's shell scripts.
 shell_scripts() {
-  (cd "$TREE" && find .ci demo debian test -type f -not -path '*/tmp_check/*' -exec grep -l -m 1 -E '^(#!.*bash|# shellcheck shell=bash)' {} +)
+  (cd "$TREE" && find .ci bin demo debian test -type f -not -path '*/tmp_check/*' -exec grep -l -m 1 -E '^(#!.*bash|# shellcheck shell=bash)' {} +)
 }
 
 # run_per_file NAME LOG COMMAND... -- FILE...: COMMAND for each FILE, two at a time,

@@ -49,6 +49,7 @@ struct Shared {                    // the first five fields: kAuditLock
   ConditionVariable idle;          // told when busy ends
   AuditFlush flush;                // has a lock of its own
   pg_atomic_uint32 told_settings;  // settings_word() as last recorded; 0 since the server start
+  pg_atomic_uint64 verified;       // twice the time of the last verification, plus 1 where all was well
 };
 static_assert(std::is_trivially_copyable_v<Shared>);
 
@@ -412,8 +413,18 @@ void audit_trail_shmem_startup() {
     ConditionVariableInit(&state.shared->idle);
     audit_flush_init(&state.shared->flush);
     pg_atomic_init_u32(&state.shared->told_settings, 0);
+    pg_atomic_init_u64(&state.shared->verified, 0);
   }
   if (!IsUnderPostmaster) on_shmem_exit(shielded<log_last_head, WARNING>, 0);
+}
+
+void audit_note_verified(bool ok) noexcept {
+  pg_atomic_write_u64(&state.shared->verified, static_cast<uint64>(GetCurrentTimestamp()) << 1 | (ok ? 1 : 0));
+}
+
+AuditVerified audit_last_verified() noexcept {
+  const uint64 verified = pg_atomic_read_u64(&state.shared->verified);
+  return {static_cast<TimestampTz>(verified >> 1), (verified & 1) != 0};
 }
 
 HmacSha256 *audit_mac(KekRole role) noexcept {

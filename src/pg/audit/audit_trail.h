@@ -62,6 +62,14 @@ struct AuditPosition {
 // head.segment is 0.  Returns 0, or errno when the trail cannot be opened.  Requires shared memory.
 int audit_position(AuditPosition &position, bool open);
 
+// The last verification of the trail since the server started.
+struct AuditVerified {
+  TimestampTz at;  // 0: there was none
+  bool ok;
+};
+void audit_note_verified(bool ok) noexcept;
+AuditVerified audit_last_verified() noexcept;
+
 // audit_mac returns this process's HMAC context of the audit key of a KEK, kept for its life; null without
 // that KEK or when OpenSSL fails.  Events are chained under the current one's.
 HmacSha256 *audit_mac(KekRole role = KekRole::current) noexcept;

@@ -99,6 +99,7 @@ REDOUBT_FUNCTION(redoubt_verify_audit) {
     } else {
       ok = true;
     }
+    audit_note_verified(ok);
     values[0] = BoolGetDatum(ok);
     values[1] = Int32GetDatum(static_cast<int32>(verifier.segments()));
     values[2] = Int64GetDatum(static_cast<int64>(verifier.records()));

@@ -279,6 +279,14 @@ void suspensions_note() noexcept { pg_atomic_fetch_add_u64(&state.control->suspe
 
 uint64 suspensions_noted() noexcept { return pg_atomic_read_u64(&state.control->suspensions); }
 
+LimitsFill limits_fill() {
+  LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
+  const LimitsFill fill = {hash_get_num_entries(state.buckets), bucket_capacity(), hash_get_num_entries(state.usages),
+                           usage_capacity()};
+  LWLockRelease(shared_lock(kLimitsLock));
+  return fill;
+}
+
 bool bucket_overflow_due(TimestampTz now) noexcept {
   uint64 last = pg_atomic_read_u64(&state.control->reported_at);
   return static_cast<uint64>(now) >= last + SECS_PER_MINUTE * USECS_PER_SEC &&

@@ -120,6 +120,15 @@ void usage_reset(UsageEntry *entry, TimestampTz now) noexcept;
 // usage_give_back lowers the count of charged values, stopping at zero.
 void usage_give_back(UsageEntry *entry, uint32 n) noexcept;
 
+// How full the tables are.
+struct LimitsFill {
+  long buckets;
+  long bucket_capacity;
+  long usages;
+  long usage_capacity;
+};
+LimitsFill limits_fill();
+
 // ---- for limits_store.cpp
 
 struct SavedBucket {

@@ -1,195 +1,147 @@
-// server/status.cpp - SQL functions around token types: the trigger on the extension's own tables, the check
-// of a new type's parameters, the rows of types made and dropped, status(), and the support function that
-// ties token types to the extension.
+// server/status.cpp - status(): is this server in working order, and what does it not cover?
 //
-// One action is one event: what a function of ours does to an own table it records itself, and the
-// trigger records everything else.
-// Covered by sql/custom_types.sql, sql/audit.sql, sql/vault_arrays.sql and sql/status.sql.
+// It names no path of a key, no key and no value.  Nothing raises because something is out of order: that is a row.
+// Covered by sql/status.sql, test/tap/check.pl, keys.pl, limits_durable.pl and not_preloaded.pl.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_refusal.h"
+#include "pg/audit/audit_directory.h"
+#include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
-#include "pg/keys/key_store.h"
-#include "pg/limits/limits_shmem.h"
-#include "pg/types/token_type.h"
 #include "pg/base/compat.h"
-#include "pg/base/own_tables.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
+#include "pg/keys/key_store.h"
+#include "pg/limits/limits_shmem.h"
 #include "pg/server/metering_gaps.h"
-#include "pg/base/varlena_view.h"
 #include "pg/vault/vault_store.h"
 
 extern "C" {
-#include "catalog/pg_collation.h"
-#include "commands/trigger.h"
-#include "regex/regex.h"
+#include <sys/statvfs.h>
+#include <unistd.h>
 }
 
 namespace redoubt::pg {
 namespace {
 
-// Writes one row of redoubt.token_type.
-void write_type(OwnChange change, const char *sql, std::span<Oid> types, Datum *values) {
-  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
-  const int result = own_table_write(change, sql, types, values);
-  if (result < 0 || SPI_processed != 1) elog(ERROR, "could not write redoubt.token_type");
-  SPI_finish();
+// How long the worker may have saved nothing before that is said.
+constexpr int64 kCountersOverdue = 10 * USECS_PER_SEC;
+
+// Free space of the trail's file system below which it is low, and nearly gone, in bytes.
+constexpr std::uint64_t kLowSpace = std::uint64_t{1} << 30;
+constexpr std::uint64_t kNoSpace = std::uint64_t{1} << 26;
+
+// What a row means to whoever is on call.
+enum class Severity : std::uint8_t { info, ok, warning, error };
+
+class Rows {
+ public:
+  explicit Rows(ReturnSetInfo *result) noexcept : result_(result) {}
+  void put(const char *item, const char *value, Severity severity) {
+    constexpr const char *kNames[] = {"info", "ok", "warning", "error"};
+    Datum values[] = {CStringGetTextDatum(item), CStringGetTextDatum(value),
+                      CStringGetTextDatum(kNames[static_cast<int>(severity)])};
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(result_->setResult, result_->setDesc, values, nulls);
+  }
+
+ private:
+  ReturnSetInfo *result_;
+};
+
+const char *size_text(std::uint64_t bytes) {
+  return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty, Int64GetDatum(static_cast<int64>(bytes))));
 }
 
-bool on_record() { return shared_memory_ready() && kek_available(); }
-
-const char *change_name(TriggerEvent event) {
-  return TRIGGER_FIRED_BY_INSERT(event)   ? "insert"
-         : TRIGGER_FIRED_BY_UPDATE(event) ? "update"
-         : TRIGGER_FIRED_BY_DELETE(event) ? "delete"
-                                          : "truncate";
+void put_keys(Rows *rows, bool ready) {
+  rows->put("key-encryption key", kek_available() ? kek_fingerprint() : psprintf("none: %s", kek_problem()),
+            kek_available() ? Severity::ok : Severity::error);
+  if (kek_available(KekRole::previous))
+    rows->put("previous key-encryption key", kek_fingerprint(KekRole::previous), Severity::info);
+  else if (kek_problem(KekRole::previous)[0] != '\0')
+    rows->put("previous key-encryption key", psprintf("none: %s", kek_problem(KekRole::previous)), Severity::warning);
+  if (!ready) return;
+  const List *keys = key_store_rows();
+  int unopened = 0;
+  const char *lines = key_store_unopened(keys, &unopened);
+  rows->put("keys that can be opened", psprintf("%d", list_length(keys) - unopened), Severity::info);
+  rows->put("keys that cannot be opened", unopened == 0 ? "0" : psprintf("%d: %s", unopened, lines),
+            unopened == 0 ? Severity::ok : Severity::error);
 }
 
-void record_type(const char *operation, Oid type, int64 values) {
-  if (on_record())
-    audit_write({.event = "type", .operation = operation, .count = values, .detail = format_type_be_qualified(type)});
+void put_trail(Rows *rows) {
+  rows->put("audit directory", setting_audit_directory, Severity::info);
+  rows->put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
+            Severity::info);
+  AuditRange range;
+  const int failed = access(setting_audit_directory, R_OK | W_OK | X_OK) != 0 ? errno : audit_directory_list(range);
+  if (failed == ENOENT)
+    rows->put("audit trail", "not begun: nothing has been recorded", Severity::info);
+  else if (failed != 0)
+    rows->put("audit trail", psprintf("cannot be written: %s", strerror(failed)), Severity::error);
+  else
+    rows->put("audit trail",
+              psprintf("%llu segments of up to %d kB", static_cast<unsigned long long>(range.last),
+                       setting_audit_segment_size),
+              Severity::ok);
+  struct statvfs space = {};
+  if (failed == 0 && statvfs(setting_audit_directory, &space) == 0) {
+    const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize;
+    rows->put("audit disk space", psprintf("%s free", size_text(free)),
+              free < kNoSpace    ? Severity::error
+              : free < kLowSpace ? Severity::warning
+                                 : Severity::ok);
+  }
+  const AuditVerified verified = audit_last_verified();
+  if (verified.at == 0)
+    rows->put("audit verified", "not since the server started", Severity::info);
+  else
+    rows->put(
+        "audit verified",
+        psprintf("%s: %s", timestamptz_to_str(verified.at), verified.ok ? "whole" : "not whole; see verify_audit()"),
+        verified.ok ? Severity::ok : Severity::error);
+}
+
+void put_fill(Rows *rows, const char *item, long used, long capacity) {
+  rows->put(item, psprintf("%ld of %ld", used, capacity),
+            used >= capacity                 ? Severity::error
+            : used > capacity - capacity / 5 ? Severity::warning
+                                             : Severity::ok);
+}
+
+void put_limits(Rows *rows) {
+  const bool recent = GetCurrentTimestamp() - limits_saved_at() < kCountersOverdue;
+  rows->put("limit counters", recent ? "saved" : "not saved: a crash loses them; see the server log",
+            recent ? Severity::ok : Severity::warning);
+  const LimitsFill fill = limits_fill();
+  put_fill(rows, "limit buckets", fill.buckets, fill.bucket_capacity);
+  put_fill(rows, "usage entries", fill.usages, fill.usage_capacity);
 }
 
 }  // namespace
-
 }  // namespace redoubt::pg
 
-// Trigger before every change of an own table, of statements and, where a subscription's apply worker fires no
-// statement triggers, of rows.  Functions of ours run as the table's owner, and so does a restore; a privilege on the
-// table, such as pg_write_all_data gives on all of them, is not enough.
-REDOUBT_FUNCTION(redoubt_guard_own_table) {
-  using namespace redoubt::pg;
-  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_guard_own_table must be called as a trigger");
-  const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
-  if (!compat_owns_relation(RelationGetRelid(data->tg_relation), GetUserId())) {
-    const char *table = RelationGetRelationName(data->tg_relation);
-    if (on_record())
-      audit_refused({.event = "denial",
-                     .outcome = "denied",
-                     .operation = change_name(data->tg_event),
-                     .detail = psprintf("table redoubt.%s", table)});
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to change redoubt.%s", table),
-                    errhint("It changes through the functions of the extension, or by its owner."), errhidestmt(true)));
-  }
-  if (!TRIGGER_FIRED_FOR_ROW(data->tg_event)) PG_RETURN_POINTER(nullptr);
-  PG_RETURN_POINTER(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple);
-}
-
-// Statement trigger on redoubt.token_type, key and limit_rule: every backend
-// drops what it cached of the table, and the change is recorded however it was
-// made (by a restore, by hand), unless the function that makes it does so itself.
-REDOUBT_FUNCTION(redoubt_policy_changed) {
-  using namespace redoubt::pg;
-  if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
-  const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
-  CacheInvalidateRelcacheByRelid(RelationGetRelid(data->tg_relation));
-  if (!own_table_change_expected(data->tg_event) && on_record())
-    audit_write({.event = "policy",
-                 .operation = change_name(data->tg_event),
-                 .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});
-  PG_RETURN_POINTER(nullptr);
-}
-
-// check_policy(normalize, mask, pattern): raises 22023 unless all are usable; the normaliser as the type's row keeps
-// it.
-REDOUBT_FUNCTION(redoubt_check_policy) {
-  if (PG_ARGISNULL(0) || !redoubt::normalize_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0))).ok())
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid normalize for a token type"),
-                    errhint("Use none, trim, upper, lower, email, name or phone(XX) with a country code XX.")));
-  if (PG_ARGISNULL(1) || !redoubt::mask_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(1))).ok())
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid mask for a token type"),
-                    errhint("Use full, email, phone, name, keep_first(n) or keep_last(n) with n up to 64.")));
-  if (!PG_ARGISNULL(2)) {
-    char probe[1] = {'\0'};
-    (void)RE_compile_and_execute(PG_GETARG_TEXT_PP(2), probe, 0, REG_ADVANCED, C_COLLATION_OID, 0, nullptr);
-  }
-  const std::string_view normalize = redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0));
-  const std::string_view table = redoubt::normalize_newest_table(normalize);
-  if (table.empty()) PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-  PG_RETURN_TEXT_P(cstring_to_text(psprintf("%.*s%.*s)", static_cast<int>(normalize.size() - 1), normalize.data(),
-                                            static_cast<int>(table.size()), table.data())));
-}
-
-// add_type(redoubt.token_type): for create_token_type; stores the row of a new type, and records that.
-REDOUBT_FUNCTION(redoubt_add_type) {
-  using namespace redoubt::pg;
-  HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(0);
-  bool null = false;
-  const Oid type = DatumGetObjectId(GetAttributeByName(row, "typ", &null));
-  Oid types[] = {HeapTupleHeaderGetTypeId(row)};
-  Datum values[] = {PG_GETARG_DATUM(0)};
-  write_type(OwnChange::inserts, "INSERT INTO redoubt.token_type SELECT ($1).*", types, values);
-  record_type("create_token_type", type, -1);
-  PG_RETURN_VOID();
-}
-
-// remove_type(regtype): for drop_token_type; deletes the row of a type, and what the vault holds of it that nobody
-// can detokenize any more.
-REDOUBT_FUNCTION(redoubt_remove_type) {
-  using namespace redoubt::pg;
-  const Oid type = PG_GETARG_OID(0);
-  const TokenType *token_type = token_type_require(type);
-  const bool vaulted = token_type->vaulted;
-  int64 deleted = -1;
-  if (vaulted) {
-    deleted = static_cast<int64>(vault_delete_dead(token_type->class_id));
-    if (vault_has(token_type->class_id))
-      ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-                      errmsg("cannot drop token type %s because the vault holds values of it", token_type->name),
-                      errhint("Forget them, or disable them with redoubt.disable_tokens(); disabled ones go with the "
-                              "type.")));
-  }
-  Oid types[] = {REGTYPEOID};
-  Datum values[] = {ObjectIdGetDatum(type)};
-  write_type(OwnChange::deletes, "DELETE FROM redoubt.token_type WHERE typ OPERATOR(pg_catalog.=) $1", types, values);
-  record_type("drop_token_type", type, deleted);
-  PG_RETURN_VOID();
-}
-
-namespace redoubt::pg {
-// How long the worker may have saved nothing before status() says so.
-constexpr int64 kCountersOverdue = 10 * USECS_PER_SEC;
-}  // namespace redoubt::pg
-
-// status() -> setof (item, value): is this server in working order, and what does it not cover?
+// status() -> setof (item, value, severity)
 REDOUBT_FUNCTION(redoubt_status) {
   using namespace redoubt::pg;
   InitMaterializedSRF(fcinfo, 0);
-  auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  const auto put = [result](const char *item, const char *value) {
-    Datum values[] = {CStringGetTextDatum(item), CStringGetTextDatum(value)};
-    bool nulls[lengthof(values)] = {};
-    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-  };
+  Rows rows(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
   const bool ready = shared_memory_ready();
-  put("version", REDOUBT_VERSION);
-  put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart");
-  put("key-encryption key", kek_available() ? kek_fingerprint() : psprintf("none: %s", kek_problem()));
-  if (kek_available(KekRole::previous))
-    put("previous key-encryption key", kek_fingerprint(KekRole::previous));
-  else if (kek_problem(KekRole::previous)[0] != '\0')
-    put("previous key-encryption key", psprintf("none: %s", kek_problem(KekRole::previous)));
+  rows.put("version", REDOUBT_VERSION, Severity::info);
+  rows.put("preloaded", ready ? "yes" : "no: add redoubt to shared_preload_libraries and restart",
+           ready ? Severity::ok : Severity::error);
+  put_keys(&rows, ready);
+  rows.put("superuser access", setting_superuser_access ? "on" : "off",
+           setting_superuser_access ? Severity::warning : Severity::ok);
+  if (setting_mode != static_cast<int>(Mode::enforce))
+    rows.put("mode", "nothing is refused: redoubt.mode is not enforce", Severity::warning);
   if (ready) {
-    const List *keys = key_store_rows();
-    int unopened = 0;
-    const char *lines = key_store_unopened(keys, &unopened);
-    put("keys that can be opened", psprintf("%d", list_length(keys) - unopened));
-    put("keys that cannot be opened", unopened == 0 ? "0" : psprintf("%d: %s", unopened, lines));
+    put_trail(&rows);
+    put_limits(&rows);
   }
-  put("superuser access", setting_superuser_access ? "on" : "off");
-  if (ready) {
-    put("audit directory", setting_audit_directory);
-    put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async");
-    const bool recent = GetCurrentTimestamp() - limits_saved_at() < kCountersOverdue;
-    put("limit counters", recent ? "saved" : "not saved: a crash loses them; see the server log");
+  if (const Oid vault = vault_relation(); OidIsValid(vault)) {
+    const Datum size = DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(vault));
+    rows.put("vault", size_text(static_cast<std::uint64_t>(DatumGetInt64(size))), Severity::info);
   }
-  for (const Uncovered &gap : kUncovered) put(psprintf("not covered: %s", gap.name), gap.what);
+  for (const Uncovered &gap : kUncovered) rows.put(psprintf("not covered: %s", gap.name), gap.what, Severity::info);
   return static_cast<Datum>(0);
 }
-
-// Planner support function of every token type's input function.  It has no
-// advice to give; being named there, it makes the type depend on the extension
-// in a way that a dump carries, so DROP EXTENSION does not leave types behind
-// whose library is gone.
-REDOUBT_FUNCTION(redoubt_token_support) { PG_RETURN_POINTER(nullptr); }
