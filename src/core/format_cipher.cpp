@@ -35,7 +35,8 @@ FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, 
   const auto fits = [=](const std::unique_ptr<Plan> &p) {
     return p->ff1.length() == length && p->ff1.radix() == radix && p->ff1.tweak_bytes() == tweak_bytes;
   };
-  if (recent_ < plans_.size() && fits(plans_[recent_])) return plans_[recent_].get();
+  std::uint8_t &recent = recent_[(length + 5 * tweak_bytes) % recent_.size()];
+  if (recent < plans_.size() && fits(plans_[recent])) return plans_[recent].get();
   auto found = std::find_if(plans_.begin(), plans_.end(), fits);
   if (found == plans_.end()) {
     auto fresh = std::make_unique<Plan>();
@@ -51,7 +52,7 @@ FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, 
       *found = std::move(fresh);
     }
   }
-  recent_ = static_cast<std::size_t>(found - plans_.begin());
+  recent = static_cast<std::uint8_t>(found - plans_.begin());
   return found->get();
 }
 

@@ -67,6 +67,7 @@ class FormatCipher {
                      std::span<const std::uint8_t> tweak);
 
   static constexpr std::size_t kMaxPlans = 64;
+  static_assert(kMaxPlans <= 256);  // recent_
 
  private:
   struct Plan {
@@ -83,9 +84,9 @@ class FormatCipher {
   AesBlocks aes_;
   std::array<std::uint8_t, kFormatClassIdSize> class_id_ = {};
   std::vector<std::unique_ptr<Plan>> plans_;
-  std::size_t recent_ = 0;            // the plan used last
-  std::size_t next_ = 0;              // the plan to be replaced once there are kMaxPlans
-  std::vector<std::uint8_t> tweaks_;  // of a batch; kept so that a batch allocates nothing
+  std::array<std::uint8_t, 64> recent_ = {};  // the plan used last, by a hash of what it is for
+  std::size_t next_ = 0;                      // the plan to be replaced once there are kMaxPlans
+  std::vector<std::uint8_t> tweaks_;          // of a batch; kept so that a batch allocates nothing
 };
 
 }  // namespace redoubt
