@@ -1,10 +1,9 @@
 // format_cipher.cpp - see format_cipher.h.
 #include "core/format_cipher.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -56,21 +55,34 @@ FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, 
   return found->get();
 }
 
+// place_of is where a tweak is kept, by its first and last eight bytes.  Short ones cost next to nothing to set.
+std::size_t FormatCipher::place_of(std::span<const std::uint8_t> tweak) noexcept {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  if (tweak.size() < sizeof first) return 0;
+  std::memcpy(&first, tweak.data(), sizeof first);
+  std::memcpy(&last, tweak.data() + tweak.size() - sizeof last, sizeof last);
+  return static_cast<std::size_t>((first ^ last * 3) * 0x9E3779B97F4A7C15U >> 61) % kKeptTweaks;
+}
+
 FormatCipher::Plan *FormatCipher::tweaked_plan(std::uint32_t radix, std::size_t length,
                                                std::span<const std::uint8_t> tweak, Status &status) {
-  const std::size_t tweak_bytes = kFormatClassIdSize + tweak.size();
-  Plan *const found = plan(radix, length, tweak_bytes, status);
+  Plan *const found = plan(radix, length, kFormatClassIdSize + tweak.size(), status);
   if (found == nullptr) return nullptr;
-  if (found->tweak.size() == tweak_bytes &&
-      std::equal(tweak.begin(), tweak.end(), found->tweak.begin() + kFormatClassIdSize)) {
+  Tweak &kept = found->tweaks[place_of(tweak)];
+  if (kept.known && std::equal(tweak.begin(), tweak.end(), kept.bytes.begin(), kept.bytes.end())) {
+    found->ff1.set_tweak_state(kept.state);
     return found;
   }
-  found->tweak.assign(class_id_.begin(), class_id_.end());
-  found->tweak.insert(found->tweak.end(), tweak.begin(), tweak.end());
-  status = found->ff1.set_tweak(found->tweak);
-  if (status == Status::ok) return found;
-  found->tweak.clear();
-  return nullptr;
+  kept.known = false;
+  tweak_.assign(class_id_.begin(), class_id_.end());
+  tweak_.insert(tweak_.end(), tweak.begin(), tweak.end());
+  status = found->ff1.set_tweak(tweak_);
+  if (status != Status::ok) return nullptr;
+  kept.bytes.assign(tweak.begin(), tweak.end());
+  kept.state = found->ff1.tweak_state();
+  kept.known = true;
+  return found;
 }
 
 Status FormatCipher::crypt(Ff1Direction direction, std::uint32_t radix, std::span<std::uint16_t> numerals,
