@@ -41,33 +41,31 @@ void FormatAlphabet::Lanes::set(std::size_t lane, const Run &run) noexcept {
   above[lane] = static_cast<std::uint16_t>(run.numeral + 1);
 }
 
-// Cuts the runs where characters of more bytes begin, and puts those of as many bytes side by side.
+// Cuts the runs where the plane ends, and where ASCII does if few runs hold any of it.
 void FormatAlphabet::make_lanes() {
-  constexpr std::array<char32_t, 4> kLast = {0x7F, 0x7FF, kLastInPlane, 0x10FFFF};
+  constexpr std::array<char32_t, 3> kLast = {0x7F, kLastInPlane, 0x10FFFF};
   constexpr std::ptrdiff_t kFew = 4;
   few_.clear();
+  lanes_.clear();
+  lanes_of_seconds_.clear();
   beyond_.clear();
-  for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    lanes_[i].clear();
-    lanes_of_seconds_[i].clear();
-  }
   laned_ = radix_ < 65536;
   const bool few = std::count_if(runs_.begin(), runs_.end(), [](const Run &run) { return run.first < 0x80; }) <= kFew;
-  std::array<std::array<std::size_t, 2>, 2> used = {};
+  std::array<std::size_t, 2> used = {};
   for (Run rest : runs_) {
-    for (std::size_t size = few ? 0 : 1; size < kLast.size() && rest.count > 0; ++size) {
-      if (rest.first > kLast[size]) continue;
+    for (std::size_t part_of = few ? 0 : 1; part_of < kLast.size() && rest.count > 0; ++part_of) {
+      if (rest.first > kLast[part_of]) continue;
       Run part = rest;
-      part.count = std::min(rest.count, ((kLast[size] - rest.first) >> rest.shift) + 1);
+      part.count = std::min(rest.count, ((kLast[part_of] - rest.first) >> rest.shift) + 1);
       rest.first += part.count << rest.shift;
       rest.numeral += part.count;
       rest.count -= part.count;
-      if (size == 0 || size == 3) {
-        (size == 0 ? few_ : beyond_).push_back(part);
+      if (part_of != 1) {
+        (part_of == 0 ? few_ : beyond_).push_back(part);
         continue;
       }
-      std::vector<Lanes> &lanes = (part.shift == 0 ? lanes_ : lanes_of_seconds_)[size - 1];
-      const std::size_t lane = used[part.shift][size - 1]++ % 8;
+      std::vector<Lanes> &lanes = part.shift == 0 ? lanes_ : lanes_of_seconds_;
+      const std::size_t lane = used[part.shift]++ % 8;
       if (lane == 0) lanes.emplace_back();
       for (std::size_t i = lane; i == lane || (lane == 0 && i < 8); ++i) lanes.back().set(i, part);
     }

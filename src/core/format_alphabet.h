@@ -4,8 +4,8 @@
 // What it is not: Ff1Alphabet, which turns whole texts of one alphabet into numerals and back.
 // Invariant: every character has one numeral.  No memory is addressed by a value, and asking takes time by the number
 // of runs of consecutive characters (or of every second one, as small letters and capitals take turns in Unicode)
-// alone: eight runs are compared at once, of those that have as many bytes in UTF-8 as the character in question.
-// How many that are, whoever decodes or encodes it shows as well.
+// alone: eight runs are compared at once.  ASCII may take a shorter way, as it does where it is decoded; characters of
+// two bytes and of three take the same, for which of these the letters of a token have is random.
 // Locks: none.  Covered by test/unit/format_alphabet_test.cpp, format_test.cpp and test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_ALPHABET_H
 #define REDOUBT_CORE_FORMAT_ALPHABET_H
@@ -42,14 +42,13 @@ class FormatAlphabet {
   bool find(char32_t c, std::uint16_t &numeral) const noexcept {
     if (c < 0x80 && !few_.empty()) return find_among(few_, c, numeral);
     if (c > kLastInPlane || !laned_) return find_among(laned_ ? beyond_ : runs_, c, numeral);
-    const std::size_t size = c < 0x800 ? 0 : 1;
     Eight above = {};  // the numeral and one, or zero
-    for (const Lanes &lanes : lanes_[size]) {
+    for (const Lanes &lanes : lanes_) {
       const Eight place = static_cast<std::uint16_t>(c) - lanes.first;
       above |= reinterpret_cast<Eight>(place <= lanes.last) & (place + lanes.above);
     }
     // A distance to a character before the run, and half of an odd one, are beyond `last` modulo 2^16 as well.
-    for (const Lanes &lanes : lanes_of_seconds_[size]) {
+    for (const Lanes &lanes : lanes_of_seconds_) {
       const Eight distance = static_cast<std::uint16_t>(c) - lanes.first;
       const Eight place = distance >> 1 | distance << 15;
       above |= reinterpret_cast<Eight>(place <= lanes.last) & (place + lanes.above);
@@ -206,11 +205,10 @@ class FormatAlphabet {
   void make_steps();
 
   std::vector<Run> runs_;
-  // The runs again: of ASCII where they are few; of the rest of the plane, by characters of up to two bytes and of
-  // three; and beyond.
+  // The runs again: of ASCII where they are few, of the rest of the plane, and beyond.
   std::vector<Run> few_;
-  std::array<std::vector<Lanes>, 2> lanes_;             // of consecutive characters
-  std::array<std::vector<Lanes>, 2> lanes_of_seconds_;  // of every second one
+  std::vector<Lanes> lanes_;             // of consecutive characters
+  std::vector<Lanes> lanes_of_seconds_;  // of every second one
   std::vector<Run> beyond_;
   Steps lines_;
   std::uint32_t radix_ = 0;

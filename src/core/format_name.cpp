@@ -181,8 +181,7 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
     scan.tweak_end = name.tweak_size;
   };
   for (std::size_t at = 0; at < text.size(); ++position) {
-    const auto lead = static_cast<unsigned char>(text[at]);
-    const CodePoint c = lead < 0x80 ? CodePoint{lead, 1} : utf8_decode(text, at);
+    const CodePoint c = utf8_decode_letter(text, at);
     if (c.size == 0) return {Status::malformed, position, "invalid UTF-8"};
     if (position > kFormatMaxCharacters) return {Status::out_of_range, position, "too long"};
     Letter found = FormatLetters::kSmall;  // tokens show which, too

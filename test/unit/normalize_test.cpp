@@ -30,6 +30,22 @@ bool nfc_writes_a_mask(std::string_view, std::string &out) {
   return true;
 }
 
+TEST(UnicodeText, LettersAreDecodedAsAllElse) {
+  for (unsigned lead = 0; lead < 0x100; ++lead)
+    for (unsigned second = 0; second < 0x100; ++second)
+      for (const unsigned third : {0U, 0x20U, 0x7FU, 0x80U, 0x8FU, 0x9FU, 0xA0U, 0xBFU, 0xC0U, 0xC2U, 0xE0U, 0xFFU}) {
+        const std::string text = {'a', static_cast<char>(lead), static_cast<char>(second), static_cast<char>(third),
+                                  '\x80'};
+        for (std::size_t size = 2; size <= text.size(); ++size) {
+          const std::string some = text.substr(0, size);
+          const CodePoint expected = utf8_decode(some, 1);
+          const CodePoint found = utf8_decode_letter(some, 1);
+          ASSERT_EQ(found.size, expected.size) << testing::PrintToString(some);
+          ASSERT_EQ(found.value, expected.value) << testing::PrintToString(some);
+        }
+      }
+}
+
 TEST(NormalizeParse, ReadsEverySpec) {
   const struct {
     const char *spec;
