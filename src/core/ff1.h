@@ -70,6 +70,14 @@ class Ff1Plan {
   // Errors: invalid_argument (not tweak_bytes() bytes, or the plan is not ready), crypto_failure.
   Status set_tweak(std::span<const std::uint8_t> tweak) noexcept;
 
+  // tweak_state is what the tweak that is set comes down to, and set_tweak_state sets that tweak again at no cost.  A
+  // state belongs to the plan that it came from, as it is prepared, and is derived from its key: to be wiped.
+  const Ff1Lane &tweak_state() const noexcept { return lane_; }
+  void set_tweak_state(const Ff1Lane &state) noexcept {
+    lane_ = state;
+    tweak_set_ = ready_;
+  }
+
   std::uint32_t radix() const noexcept { return radix_.radix; }
   std::size_t length() const noexcept { return length_; }
   std::size_t tweak_bytes() const noexcept { return feistel_.tweak_bytes(); }

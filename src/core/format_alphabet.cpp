@@ -29,6 +29,7 @@ bool FormatAlphabet::add(char32_t first, char32_t last, bool every_second) {
   }
   radix_ += count;
   ascii_ = ascii_ && last < 0x80;
+  lined_ = lined_ && last < 0x8000;
   make_lanes();
   make_steps();
   return true;
@@ -36,63 +37,55 @@ bool FormatAlphabet::add(char32_t first, char32_t last, bool every_second) {
 
 void FormatAlphabet::Lanes::set(std::size_t lane, const Run &run) noexcept {
   first[lane] = static_cast<std::uint16_t>(run.first);
-  numeral[lane] = static_cast<std::uint16_t>(run.numeral);
   last[lane] = static_cast<std::uint16_t>(run.count - 1);
-  every_second[lane] = static_cast<std::uint16_t>(0 - run.shift);
+  above[lane] = static_cast<std::uint16_t>(run.numeral + 1);
 }
 
-// Cuts the runs where characters of more bytes begin, and puts those of as many bytes side by side.
+// Cuts the runs where the plane ends, and where ASCII does if few runs hold any of it.
 void FormatAlphabet::make_lanes() {
-  constexpr std::array<char32_t, 4> kLast = {0x7F, 0x7FF, kLastInPlane, 0x10FFFF};
+  constexpr std::array<char32_t, 3> kLast = {0x7F, kLastInPlane, 0x10FFFF};
+  constexpr std::ptrdiff_t kFew = 4;
+  few_.clear();
+  lanes_.clear();
+  lanes_of_seconds_.clear();
   beyond_.clear();
-  std::array<std::size_t, 3> used = {};
-  for (std::vector<Lanes> &of_size : lanes_) of_size.clear();
+  laned_ = radix_ < 65536;
+  const bool few = std::count_if(runs_.begin(), runs_.end(), [](const Run &run) { return run.first < 0x80; }) <= kFew;
+  std::array<std::size_t, 2> used = {};
   for (Run rest : runs_) {
-    for (std::size_t size = 0; size < kLast.size() && rest.count > 0; ++size) {
-      if (rest.first > kLast[size]) continue;
+    for (std::size_t part_of = few ? 0 : 1; part_of < kLast.size() && rest.count > 0; ++part_of) {
+      if (rest.first > kLast[part_of]) continue;
       Run part = rest;
-      part.count = std::min(rest.count, ((kLast[size] - rest.first) >> rest.shift) + 1);
+      part.count = std::min(rest.count, ((kLast[part_of] - rest.first) >> rest.shift) + 1);
       rest.first += part.count << rest.shift;
       rest.numeral += part.count;
       rest.count -= part.count;
-      if (size == lanes_.size()) {
-        beyond_.push_back(part);
+      if (part_of != 1) {
+        (part_of == 0 ? few_ : beyond_).push_back(part);
         continue;
       }
-      const std::size_t lane = used[size]++ % 8;
-      if (lane == 0) lanes_[size].emplace_back();
-      for (std::size_t i = lane; i == lane || (lane == 0 && i < 8); ++i) lanes_[size].back().set(i, part);
+      std::vector<Lanes> &lanes = part.shift == 0 ? lanes_ : lanes_of_seconds_;
+      const std::size_t lane = used[part.shift]++ % 8;
+      if (lane == 0) lanes.emplace_back();
+      for (std::size_t i = lane; i == lane || (lane == 0 && i < 8); ++i) lanes.back().set(i, part);
     }
   }
-}
-
-bool FormatAlphabet::find_beyond(char32_t c, std::uint16_t &numeral) const noexcept {
-  std::uint32_t found = 0;
-  std::uint32_t value = 0;
-  for (const Run &run : beyond_) {
-    const std::uint32_t place = run.place(c);
-    const std::uint32_t mask = 0U - static_cast<std::uint32_t>(place < run.count);
-    value |= mask & (run.numeral + place);
-    found |= mask;
-  }
-  numeral = static_cast<std::uint16_t>(value);
-  return found != 0;
 }
 
 // The runs lie in the order of their numerals.
 void FormatAlphabet::make_steps() {
   const auto line = [](const Run &run) {
-    const auto of = static_cast<std::uint16_t>(static_cast<std::uint32_t>(run.first) - (run.numeral << run.shift));
-    return Line{Eight{} + of, Eight{} - static_cast<std::uint16_t>(run.shift)};
+    const std::uint32_t offset = static_cast<std::uint32_t>(run.first) - (run.numeral << run.shift);
+    return static_cast<std::uint16_t>((offset & 0x7FFF) | run.shift << 15);
   };
-  steps_.clear();
-  last_ = line(runs_[0]);
+  lines_.steps.clear();
+  std::uint16_t last = line(runs_[0]);
   for (const Run &run : std::span(runs_).subspan(1)) {
-    const Line next = line(run);
-    const Signed first = Signed{} + static_cast<std::int16_t>(run.numeral - 0x8000U);
-    steps_.push_back({first, {last_.offset ^ next.offset, last_.every_second ^ next.every_second}});
-    last_ = next;
+    const std::uint16_t next = line(run);
+    lines_.add(run.numeral, static_cast<std::uint16_t>(last ^ next));
+    last = next;
   }
+  lines_.set_last(last);
 }
 
 char32_t FormatAlphabet::character(std::uint16_t numeral) const noexcept {
@@ -106,28 +99,11 @@ char32_t FormatAlphabet::character(std::uint16_t numeral) const noexcept {
 }
 
 void FormatAlphabet::characters(std::span<const std::uint16_t> numerals, char32_t *out) const noexcept {
-  if (!beyond_.empty()) {
+  if (!lined_) {
     for (const std::uint16_t numeral : numerals) *out++ = character(numeral);
     return;
   }
-  while (!numerals.empty()) {
-    const std::size_t count = std::min<std::size_t>(numerals.size(), 8);
-    Eight n = {};
-    if (count == 8)
-      std::memcpy(&n, numerals.data(), sizeof n);
-    else
-      for (std::size_t i = 0; i < count; ++i) n[i] = numerals[i];
-    const auto biased = reinterpret_cast<Signed>(n ^ 0x8000);
-    Line line = last_;
-    for (const Step &step : steps_) {
-      const auto before = reinterpret_cast<Eight>(biased < step.first);
-      line.offset ^= before & step.change.offset;
-      line.every_second ^= before & step.change.every_second;
-    }
-    const Eight c = n + (n & line.every_second) + line.offset;
-    for (std::size_t i = 0; i < count; ++i) *out++ = c[i];
-    numerals = numerals.subspan(count);
-  }
+  in_eights(numerals, out, [this](const auto &eights, const auto &, std::size_t) { return on_lines(eights); });
 }
 
 bool FormatAlphabet::overlaps(const FormatAlphabet &other) const noexcept {

@@ -1,10 +1,9 @@
 // format_cipher.cpp - see format_cipher.h.
 #include "core/format_cipher.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -35,7 +34,8 @@ FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, 
   const auto fits = [=](const std::unique_ptr<Plan> &p) {
     return p->ff1.length() == length && p->ff1.radix() == radix && p->ff1.tweak_bytes() == tweak_bytes;
   };
-  if (recent_ < plans_.size() && fits(plans_[recent_])) return plans_[recent_].get();
+  std::uint8_t &recent = recent_[(length + 5 * tweak_bytes) % recent_.size()];
+  if (recent < plans_.size() && fits(plans_[recent])) return plans_[recent].get();
   auto found = std::find_if(plans_.begin(), plans_.end(), fits);
   if (found == plans_.end()) {
     auto fresh = std::make_unique<Plan>();
@@ -51,25 +51,38 @@ FormatCipher::Plan *FormatCipher::plan(std::uint32_t radix, std::size_t length, 
       *found = std::move(fresh);
     }
   }
-  recent_ = static_cast<std::size_t>(found - plans_.begin());
+  recent = static_cast<std::uint8_t>(found - plans_.begin());
   return found->get();
+}
+
+// place_of is where a tweak is kept, by its first and last eight bytes.  Short ones cost next to nothing to set.
+std::size_t FormatCipher::place_of(std::span<const std::uint8_t> tweak) noexcept {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  if (tweak.size() < sizeof first) return 0;
+  std::memcpy(&first, tweak.data(), sizeof first);
+  std::memcpy(&last, tweak.data() + tweak.size() - sizeof last, sizeof last);
+  return static_cast<std::size_t>((first ^ last * 3) * 0x9E3779B97F4A7C15U >> 61) % kKeptTweaks;
 }
 
 FormatCipher::Plan *FormatCipher::tweaked_plan(std::uint32_t radix, std::size_t length,
                                                std::span<const std::uint8_t> tweak, Status &status) {
-  const std::size_t tweak_bytes = kFormatClassIdSize + tweak.size();
-  Plan *const found = plan(radix, length, tweak_bytes, status);
+  Plan *const found = plan(radix, length, kFormatClassIdSize + tweak.size(), status);
   if (found == nullptr) return nullptr;
-  if (found->tweak.size() == tweak_bytes &&
-      std::equal(tweak.begin(), tweak.end(), found->tweak.begin() + kFormatClassIdSize)) {
+  Tweak &kept = found->tweaks[place_of(tweak)];
+  if (kept.known && std::equal(tweak.begin(), tweak.end(), kept.bytes.begin(), kept.bytes.end())) {
+    found->ff1.set_tweak_state(kept.state);
     return found;
   }
-  found->tweak.assign(class_id_.begin(), class_id_.end());
-  found->tweak.insert(found->tweak.end(), tweak.begin(), tweak.end());
-  status = found->ff1.set_tweak(found->tweak);
-  if (status == Status::ok) return found;
-  found->tweak.clear();
-  return nullptr;
+  kept.known = false;
+  tweak_.assign(class_id_.begin(), class_id_.end());
+  tweak_.insert(tweak_.end(), tweak.begin(), tweak.end());
+  status = found->ff1.set_tweak(tweak_);
+  if (status != Status::ok) return nullptr;
+  kept.bytes.assign(tweak.begin(), tweak.end());
+  kept.state = found->ff1.tweak_state();
+  kept.known = true;
+  return found;
 }
 
 Status FormatCipher::crypt(Ff1Direction direction, std::uint32_t radix, std::span<std::uint16_t> numerals,

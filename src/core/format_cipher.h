@@ -2,13 +2,15 @@
 //
 // What it is: AES keyed once, and an Ff1Plan for every (radix, length, size of tweak) met so far, which has
 // absorbed the class id that all tweaks begin with.  So a tweak that changes with every value (a card's BIN and
-// last four) costs no AES block as long as it is short, and one that repeats costs nothing at all.
+// last four) costs no AES block as long as it is short, and one of a few that take turns costs nothing at all.
 // What it is not: formats.  It sees numerals and ranks.
 // Invariant: every tweak begins with the type's class id.  No more than kMaxPlans plans are kept.
 // Locks: none.  One FormatCipher serves one thread at a time.
 // Covered by test/unit/format_cipher_test.cpp, test/unit/format_test.cpp and test/fuzz/format_fuzz.cpp.
 #ifndef REDOUBT_CORE_FORMAT_CIPHER_H
 #define REDOUBT_CORE_FORMAT_CIPHER_H
+
+#include <openssl/crypto.h>
 
 #include <array>
 #include <cstddef>
@@ -67,25 +69,37 @@ class FormatCipher {
                      std::span<const std::uint8_t> tweak);
 
   static constexpr std::size_t kMaxPlans = 64;
+  static_assert(kMaxPlans <= 256);  // recent_
+  // Tweaks that a plan keeps: names of one length differ in where their words begin.
+  static constexpr std::size_t kKeptTweaks = 8;
 
  private:
+  // A tweak that was set, without the class id, and what it comes down to.
+  struct Tweak {
+    std::vector<std::uint8_t> bytes;
+    Ff1Lane state = {};
+    bool known = false;
+    ~Tweak() { OPENSSL_cleanse(state.block.data(), state.block.size()); }
+  };
   struct Plan {
     Ff1Plan ff1;
-    std::vector<std::uint8_t> tweak;  // the plan's tweak as it is set; empty: none yet
+    std::array<Tweak, kKeptTweaks> tweaks;
   };
 
   explicit FormatCipher(AesBlocks aes) noexcept : aes_(std::move(aes)) {}
   // The plan for such values, its tweak not set; null and `status` where there is none.
   Plan *plan(std::uint32_t radix, std::size_t length, std::size_t tweak_bytes, Status &status);
+  static std::size_t place_of(std::span<const std::uint8_t> tweak) noexcept;
   // The same with its tweak set.
   Plan *tweaked_plan(std::uint32_t radix, std::size_t length, std::span<const std::uint8_t> tweak, Status &status);
 
   AesBlocks aes_;
   std::array<std::uint8_t, kFormatClassIdSize> class_id_ = {};
   std::vector<std::unique_ptr<Plan>> plans_;
-  std::size_t recent_ = 0;            // the plan used last
-  std::size_t next_ = 0;              // the plan to be replaced once there are kMaxPlans
-  std::vector<std::uint8_t> tweaks_;  // of a batch; kept so that a batch allocates nothing
+  std::array<std::uint8_t, 64> recent_ = {};  // the plan used last, by a hash of what it is for
+  std::size_t next_ = 0;                      // the plan to be replaced once there are kMaxPlans
+  std::vector<std::uint8_t> tweak_;           // the one that is set, whole
+  std::vector<std::uint8_t> tweaks_;          // of a batch; kept so that a batch allocates nothing
 };
 
 }  // namespace redoubt

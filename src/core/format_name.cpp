@@ -5,6 +5,7 @@
 #include <bit>
 #include <charconv>
 #include <span>
+#include <utility>
 
 #include "core/format_template.h"
 #include "core/unicode_text.h"
@@ -65,6 +66,8 @@ std::uint64_t mixed_patterns(std::size_t letters) noexcept {
 }  // namespace
 
 bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals, std::string &problem) {
+  FormatAlphabet small;
+  FormatAlphabet capital;
   if (!spec.starts_with('[')) {
     const auto *const named =
         std::find_if(std::begin(kNamed), std::end(kNamed), [=](const Named &n) { return n.name == spec; });
@@ -74,12 +77,13 @@ bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals
     }
     for (const Letters &run : named->letters) {
       const auto span = static_cast<char32_t>((run.count - 1) * run.step);
-      if (alphabets_[kSmall].add(run.small, run.small + span, run.step == 2) &&
-          alphabets_[kCapital].add(run.capital, run.capital + span, run.step == 2))
+      if (small.add(run.small, run.small + span, run.step == 2) &&
+          capital.add(run.capital, run.capital + span, run.step == 2))
         continue;
       problem = "too many letters";
       return false;
     }
+    letters_.make(std::move(small), std::move(capital));
     return true;
   }
   const auto read = [&problem](std::string_view text, FormatAlphabet &alphabet) {
@@ -92,21 +96,21 @@ bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals
     alphabet = one.alphabets().front();
     return true;
   };
-  if (!read(spec, alphabets_[kSmall])) return false;
+  if (!read(spec, small)) return false;
   if (!capitals.empty()) {
-    if (!read(capitals, alphabets_[kCapital])) return false;
-    if (alphabets_[kCapital].radix() != alphabets_[kSmall].radix() ||
-        alphabets_[kCapital].overlaps(alphabets_[kSmall])) {
+    if (!read(capitals, capital)) return false;
+    if (capital.radix() != small.radix() || capital.overlaps(small)) {
       problem = "the alphabet's capitals are to be as many as its other letters, and others";
       return false;
     }
   }
   FormatAlphabet separators;
   for (const char32_t c : kSeparators) (void)separators.add(c, c);
-  if (separators.overlaps(alphabets_[kSmall]) || separators.overlaps(alphabets_[kCapital])) {
+  if (separators.overlaps(small) || separators.overlaps(capital)) {
     problem = "an alphabet of names holds no space, hyphen, apostrophe, full stop, comma or middle dot";
     return false;
   }
+  letters_.make(std::move(small), std::move(capital));
   return true;
 }
 
@@ -164,37 +168,38 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
   name.clear();
   std::size_t position = 1;
   bool in_word = false;
-  // The run at hand: letters of one case.
+  // The run at hand, letters of one case: where it begins, and where its next letter goes.
   std::size_t begin = 0;
-  std::size_t count = 0;
-  Letter of = kSmall;
+  Letter of = FormatLetters::kSmall;
+  std::uint16_t *numeral = name.numeral;
+  Letter *letter = scan.letter.data();
   const auto end_run = [&](std::size_t end) {
+    const auto count = static_cast<std::size_t>(numeral - name.numeral) - name.slots;
     if (count == 0) return;
-    std::fill_n(scan.letter.data() + name.slots, count, of);
     name.add_run(begin, end - begin, count, of);
     scan.bytes_end = end;
     scan.tweak_end = name.tweak_size;
-    count = 0;
   };
   for (std::size_t at = 0; at < text.size(); ++position) {
-    const auto lead = static_cast<unsigned char>(text[at]);
-    const CodePoint c = lead < 0x80 ? CodePoint{lead, 1} : utf8_decode(text, at);
+    const CodePoint c = utf8_decode_letter(text, at);
     if (c.size == 0) return {Status::malformed, position, "invalid UTF-8"};
     if (position > kFormatMaxCharacters) return {Status::out_of_range, position, "too long"};
-    std::uint16_t numeral = 0;
-    const bool is_small = alphabets_[kSmall].find(c.value, numeral);
-    if (is_small || alphabets_[kCapital].find(c.value, numeral)) {  // tokens show which, too
-      const Letter letter = is_small ? kSmall : kCapital;
-      if (letter != of) end_run(at);
+    Letter found = FormatLetters::kSmall;  // tokens show which, too
+    std::uint16_t found_numeral = 0;
+    if (letters_.find(c.value, found, found_numeral)) {
+      if (!in_word || found != of) {
+        if (in_word) end_run(at);
+        begin = at;
+        of = found;
+      }
       if (!in_word) {
+        in_word = true;
         scan.slots_before = name.slots;
         scan.bytes_before = at;
         scan.tweak_before = name.tweak_size;
       }
-      if (count == 0) begin = at;
-      of = letter;
-      name.numeral[name.slots + count++] = numeral;
-      in_word = true;
+      *numeral++ = found_numeral;
+      *letter++ = found;
     } else if (is_separator(c.value)) {
       end_run(at);
       name.keep(text.substr(at, c.size));
@@ -215,9 +220,9 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
 FormatName::Case FormatName::case_of(const Scan &scan) const noexcept {
   const Letter *const first = scan.letter.data() + scan.slots_before;
   const Letter *const end = scan.letter.data() + scan.name.slots;
-  const auto capitals = std::count(first, end, kCapital);
+  const auto capitals = std::count(first, end, FormatLetters::kCapital);
   if (capitals == 0) return Case::lower;
-  if (capitals == 1 && *first == kCapital) return Case::title;
+  if (capitals == 1 && *first == FormatLetters::kCapital) return Case::title;
   return capitals == end - first ? Case::upper : Case::mixed;
 }
 
@@ -243,7 +248,8 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
   std::size_t letters = scan.letters();
   std::uint64_t pattern = 0;
   std::uint64_t rank = 0;
-  for (std::size_t i = before; i < name.slots; ++i) pattern = pattern << 1 | (scan.letter[i] == kCapital ? 1U : 0U);
+  for (std::size_t i = before; i < name.slots; ++i)
+    pattern = pattern << 1 | (scan.letter[i] == FormatLetters::kCapital ? 1U : 0U);
   if (word_case == Case::mixed) {
     // Patterns are 1 .. 2^letters - 2 without the one of a title, 2^(letters - 1).
     rank = pattern - (pattern > std::uint64_t{1} << (letters - 1) ? 2 : 1);
@@ -288,7 +294,8 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
       pattern = rank + 1 < title ? rank + 1 : rank + 2;
       break;
   }
-  for (std::size_t i = name.slots; i-- > before; pattern >>= 1) scan.letter[i] = (pattern & 1) != 0 ? kCapital : kSmall;
+  for (std::size_t i = name.slots; i-- > before; pattern >>= 1)
+    scan.letter[i] = (pattern & 1) != 0 ? FormatLetters::kCapital : FormatLetters::kSmall;
   return Status::ok;
 }
 
@@ -305,18 +312,18 @@ Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::str
   const bool is_short = taken.name.slots <= short_;
   const Status status = is_short ? crypt_short(direction, cipher, taken) : crypt_long(direction, cipher, taken);
   if (status != Status::ok) return {Status::crypto_failure, 0, "encryption failed"};
-  std::array<std::array<char32_t, kFormatMaxCharacters>, 2> characters;
-  for (const Letter letter : {kSmall, kCapital})
-    alphabets_[letter].characters(taken.name.numerals(), characters[letter].data());
+  std::array<char32_t, kFormatMaxCharacters> characters;
+  letters_.characters(taken.name.numerals(), taken.letter.data(), characters.data());
   out.resize(in.size() + kUtf8Most * taken.name.slots);
   char *to = out.data();
   std::size_t from = 0;
   std::size_t letter = 0;
   const auto put_text = [&](std::size_t end) {
-    to = std::copy(in.begin() + static_cast<std::ptrdiff_t>(from), in.begin() + static_cast<std::ptrdiff_t>(end), to);
+    if (from < end)
+      to = std::copy(in.begin() + static_cast<std::ptrdiff_t>(from), in.begin() + static_cast<std::ptrdiff_t>(end), to);
   };
   const auto put_letters = [&](std::size_t end) {
-    for (; letter < end; ++letter) to = utf8_write(to, characters[taken.letter[letter]][letter]);
+    for (; letter < end; ++letter) to = utf8_write(to, characters[letter]);
   };
   for (const FormatScan::Run run : taken.name.all_runs()) {
     if (is_short && letter == taken.slots_before) break;

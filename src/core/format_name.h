@@ -22,8 +22,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/format_alphabet.h"
 #include "core/format_cipher.h"
+#include "core/format_letters.h"
 #include "core/format_scan.h"
 #include "core/refusal.h"
 
@@ -47,7 +47,7 @@ class FormatName {
   Refusal crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const;
 
  private:
-  enum Letter : std::uint8_t { kSmall, kCapital };  // index into alphabets_
+  using Letter = FormatLetters::Letter;
   enum class Case : std::uint8_t { lower, title, upper, mixed };
 
   // Scan: the name taken apart, and where its last word stands: slots, bytes and tweak before it, bytes and
@@ -60,7 +60,7 @@ class FormatName {
     std::size_t letters() const noexcept { return name.slots - slots_before; }  // of the last word
   };
 
-  std::uint32_t radix() const noexcept { return alphabets_[kSmall].radix(); }
+  std::uint32_t radix() const noexcept { return letters_.radix(); }
   bool parse_alphabet(std::string_view spec, std::string_view capitals, std::string &problem);
   Refusal scan(std::string_view text, Scan &scan) const noexcept;
   Case case_of(const Scan &scan) const noexcept;
@@ -68,7 +68,7 @@ class FormatName {
   Status crypt_long(Ff1Direction direction, FormatCipher &cipher, Scan &scan) const;
   Status crypt_short(Ff1Direction direction, FormatCipher &cipher, Scan &scan) const;
 
-  std::array<FormatAlphabet, 2> alphabets_;
+  FormatLetters letters_;
   std::size_t short_ = 0;
 };
 

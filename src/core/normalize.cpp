@@ -182,4 +182,26 @@ Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction 
   return refusal;
 }
 
+// No branch per character: every octet is judged with the one before.  0xC2..0xCB begin the characters below U+0300;
+// those of 0xC2 up to U+00A0 are control characters and a space.
+bool name_is_normal(std::string_view utf8) noexcept {
+  constexpr unsigned kFirstLead = 0xC2;
+  constexpr unsigned kLastLead = 0xCB;
+  constexpr unsigned kLastSpace = 0xA0;
+  unsigned before = ' ';
+  unsigned bad = 0;
+  for (const char c : utf8) {
+    const unsigned octet = static_cast<unsigned char>(c);
+    const unsigned tail = (octet & 0xC0) == 0x80;
+    const unsigned lead_before = before >= kFirstLead;
+    bad |= tail ^ lead_before;
+    bad |= static_cast<unsigned>(octet < ' ') | static_cast<unsigned>(octet == 0x7F);
+    bad |= static_cast<unsigned>(octet > kLastLead) | static_cast<unsigned>((octet & 0xFE) == 0xC0);
+    bad |= static_cast<unsigned>(before == kFirstLead) & static_cast<unsigned>(octet <= kLastSpace);
+    bad |= static_cast<unsigned>(before == ' ') & static_cast<unsigned>(octet == ' ');
+    before = octet;
+  }
+  return bad == 0 && before != ' ' && before < kFirstLead;
+}
+
 }  // namespace redoubt

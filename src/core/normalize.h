@@ -64,5 +64,10 @@ std::string_view normalize_newest_table(std::string_view spec) noexcept;
 // `name` these are folded, every other control character (Cc) is refused.
 Refusal normalize(const NormalizeSpec &spec, std::string_view utf8, NfcFunction nfc, std::string &out);
 
+// name_is_normal tells, in one pass, that normalising as a name would leave the text as it is, of the names that most
+// are: characters below U+0300 (Latin letters, with accents or without) and single spaces between them.  False: the
+// long way has to tell what it is.
+bool name_is_normal(std::string_view utf8) noexcept;
+
 }  // namespace redoubt
 #endif

@@ -28,6 +28,26 @@ struct CodePoint {
 // above U+10FFFF.
 CodePoint utf8_decode(std::string_view text, std::size_t at) noexcept;
 
+// utf8_decode_letter is utf8_decode, and faster of letters: no branch tells characters of two and of three bytes apart,
+// for which of these the letters of a token have is random.
+inline CodePoint utf8_decode_letter(std::string_view text, std::size_t at) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(at);
+  if (lead < 0x80) return {lead, 1};
+  if (lead < 0xC0 || lead > 0xEF || text.size() - at < 2) return utf8_decode(text, at);
+  const unsigned of_three = lead > 0xDF ? 1 : 0;
+  const unsigned mask = 0U - of_three;
+  const unsigned lacks_third = text.size() - at == 2 ? 1 : 0;  // then the second is read again
+  const unsigned second = byte(at + 1) ^ 0x80U;
+  const unsigned third = (byte(at + 2 - lacks_third) ^ 0x80U) & mask;
+  const unsigned two = (lead & (0x1FU & ~(mask & 0x10U))) << 6 | second;
+  const unsigned c = two + (mask & ((two << 6 | third) - two));
+  const unsigned least = 0x80 + (mask & (0x800 - 0x80));
+  const unsigned bad = static_cast<unsigned>((second | third) > 0x3F) | static_cast<unsigned>(c < least) |
+                       static_cast<unsigned>(c >> 11 == 0xD800 >> 11) | (of_three & lacks_third);
+  return bad != 0 ? CodePoint{} : CodePoint{c, std::size_t{2} + of_three};
+}
+
 // utf8_write writes the UTF-8 of c, a code point that is no surrogate, and returns its end; `to` has room for
 // kUtf8Most bytes, which are written in any case.  No branch below U+10000: how many bytes a character of a token has
 // is random.

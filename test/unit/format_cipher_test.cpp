@@ -78,6 +78,21 @@ TEST(FormatCipher, ATweakIsNotTakenForAnotherOfItsSize) {
                 fresh(Ff1Direction::encrypt, 10, value, tweak));
 }
 
+// More than a plan keeps, in turns and in twos; sizes with and without a whole block in front of the half.
+TEST(FormatCipher, TweaksThatTakeTurns) {
+  const auto cipher = FormatCipher::make(kKey, kClass);
+  const Numerals value = some_value(10, 14, 2);
+  for (int turn = 0; turn < 3; ++turn)
+    for (std::size_t i = 0; i < 5 * FormatCipher::kKeptTweaks; ++i)
+      for (const std::size_t size : {0, 3, 8, 13, 40})
+        for (const std::size_t seed : {i, i / 2, std::size_t{1}})
+          for (const auto direction : {Ff1Direction::encrypt, Ff1Direction::decrypt}) {
+            const Tweak tweak = some_tweak(size, seed);
+            ASSERT_EQ(crypt(*cipher, direction, 10, value, tweak), fresh(direction, 10, value, tweak))
+                << i << " " << size;
+          }
+}
+
 TEST(FormatCipher, PlansThatWereReplacedComeBack) {
   const auto cipher = FormatCipher::make(kKey, kClass);
   for (int turn = 0; turn < 2; ++turn)

@@ -30,6 +30,22 @@ bool nfc_writes_a_mask(std::string_view, std::string &out) {
   return true;
 }
 
+TEST(UnicodeText, LettersAreDecodedAsAllElse) {
+  for (unsigned lead = 0; lead < 0x100; ++lead)
+    for (unsigned second = 0; second < 0x100; ++second)
+      for (const unsigned third : {0U, 0x20U, 0x7FU, 0x80U, 0x8FU, 0x9FU, 0xA0U, 0xBFU, 0xC0U, 0xC2U, 0xE0U, 0xFFU}) {
+        const std::string text = {'a', static_cast<char>(lead), static_cast<char>(second), static_cast<char>(third),
+                                  '\x80'};
+        for (std::size_t size = 2; size <= text.size(); ++size) {
+          const std::string some = text.substr(0, size);
+          const CodePoint expected = utf8_decode(some, 1);
+          const CodePoint found = utf8_decode_letter(some, 1);
+          ASSERT_EQ(found.size, expected.size) << testing::PrintToString(some);
+          ASSERT_EQ(found.value, expected.value) << testing::PrintToString(some);
+        }
+      }
+}
+
 TEST(NormalizeParse, ReadsEverySpec) {
   const struct {
     const char *spec;
@@ -220,6 +236,33 @@ TEST(Normalize, EveryWhiteSpaceAndNoOther) {
     ASSERT_TRUE(normalize(trim, text, small_nfc, out).ok());
     EXPECT_EQ(out, "x") << static_cast<unsigned>(c);
   }
+}
+
+// Every two octets between others, and octets at random: normal are the names below U+0300 that normalising leaves.
+TEST(Normalize, NameIsNormal) {
+  const auto name = *normalize_parse("name");
+  std::size_t normal = 0;
+  const auto check = [&](const std::string &text) {
+    std::string out;
+    const bool left = normalize(name, text, small_nfc, out).ok() && out == text;
+    ASSERT_EQ(name_is_normal(text), left && is_below_combining(text)) << testing::PrintToString(text);
+    normal += left ? 1 : 0;
+  };
+  check("");
+  for (unsigned two = 0; two < 0x10000; ++two) {
+    const std::string octets = {static_cast<char>(two >> 8), static_cast<char>(two & 0xFF)};
+    for (const char *before : {"", "a", "a ", "\xC2", "\xC3"})
+      for (const char *after : {"", "a", " a", "\xA0", "\xA1"}) check(before + octets + after);
+  }
+  const std::string octets(
+      "  aAz\x1F\x21\x7E\x7F\x80\x9F\xA0\xA1\xAD\xBF\xC0\xC1\xC2\xC3\xC3\xC5\xCB\xCC\xDF\xE1\xE2\xF0\0", 29);
+  std::mt19937 random(3);
+  for (int turn = 0; turn < 300000; ++turn) {
+    std::string text;
+    for (auto left = random() % 12; left > 0; --left) text += octets[random() % octets.size()];
+    check(text);
+  }
+  EXPECT_GT(normal, 10000U);
 }
 
 TEST(Normalize, NameRefusals) {

@@ -98,6 +98,8 @@ Examined examine(const TokenType *type, const char *text, std::size_t length) {
     return {given, given, {Status::refused, masked, "mask character", true}};
   if (type->pattern == nullptr) {
     if (kind == NormalizeKind::email && email_is_normal(given)) return {given, given, {}};
+    if (kind == NormalizeKind::name && GetDatabaseEncoding() == PG_UTF8 && name_is_normal(given))
+      return {given, given, {}};
     if ((kind == NormalizeKind::none || kind == NormalizeKind::trim) && is_ascii(given))
       return {kind == NormalizeKind::trim ? trim_white_space(given) : given, given, {}};
   }

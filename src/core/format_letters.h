@@ -1,0 +1,56 @@
+// format_letters.h - FormatLetters: the letters of names, small and capital, both asked about at once.
+//
+// What it is: two alphabets of as many characters, of which one numeral names a small letter and a capital; or one
+// alphabet of letters without case.  Asking takes one search for both, and giving back many letters little more than
+// giving back small ones: from a small letter to its capital it is the same distance for most runs of letters.
+// Invariant: what FormatAlphabet says of values, time and memory holds here; which letters are capitals is no secret.
+// Locks: none.  Covered by test/unit/format_letters_test.cpp, format_name_test.cpp and test/fuzz/format_fuzz.cpp.
+#ifndef REDOUBT_CORE_FORMAT_LETTERS_H
+#define REDOUBT_CORE_FORMAT_LETTERS_H
+
+#include <cstdint>
+#include <span>
+
+#include "core/format_alphabet.h"
+
+namespace redoubt {
+
+class FormatLetters {
+ public:
+  enum Letter : std::uint8_t { kSmall, kCapital };
+
+  // make takes the small letters, at least one, and the capitals, as many or none.
+  void make(FormatAlphabet small, FormatAlphabet capitals);
+
+  std::uint32_t radix() const noexcept { return small_.radix(); }
+
+  // find tells whether c is a letter and, if so, sets which it is.
+  bool find(char32_t c, Letter &letter, std::uint16_t &numeral) const noexcept {
+    if (!joined_) return find_one_by_one(c, letter, numeral);
+    std::uint16_t found = 0;
+    const bool known = both_.find(c, found);
+    const bool capital = found >= radix();
+    letter = capital ? kCapital : kSmall;
+    numeral = static_cast<std::uint16_t>(found - (capital ? radix() : 0));
+    return known;
+  }
+
+  // characters sets out[i] to the letter of numerals[i], below radix(), and the case letters[i]; there are capitals
+  // where one is asked for.
+  void characters(std::span<const std::uint16_t> numerals, const Letter *letters, char32_t *out) const noexcept;
+
+ private:
+  static FormatAlphabet::Eight capitals_of(const Letter *letters, std::size_t count) noexcept;
+  bool find_one_by_one(char32_t c, Letter &letter, std::uint16_t &numeral) const noexcept;
+  bool join();
+  bool pair();
+
+  FormatAlphabet small_, capitals_;
+  FormatAlphabet both_;               // the capitals' numerals behind those of the small letters
+  FormatAlphabet::Steps difference_;  // a capital less its small letter, modulo 2^16
+  bool joined_ = false;               // there is both_
+  bool paired_ = false;               // there is difference_
+};
+
+}  // namespace redoubt
+#endif
