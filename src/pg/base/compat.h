@@ -230,6 +230,15 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
 #endif
 }
 
+// Runs a query to its end.
+inline void compat_executor_run(QueryDesc *query) {
+#if PG_VERSION_NUM >= 180000
+  ExecutorRun(query, ForwardScanDirection, 0);
+#else
+  ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
 // any_value() returns one of its inputs; 16.
 inline bool compat_is_any_value([[maybe_unused]] Oid aggregate) {
 #if PG_VERSION_NUM >= 160000

@@ -1,0 +1,286 @@
+--
+-- A column becomes a token column while the table is in use: what check_protect() names, what protect_column() keeps, how it
+-- is undone, and what an insider tries.  test/tap/protect_online.pl has what takes other sessions and restarts.
+--
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS redoubt;
+CREATE ROLE regress_online_owner LOGIN;
+CREATE ROLE regress_online_app LOGIN;
+CREATE ROLE regress_online_insider LOGIN;
+CREATE SCHEMA online_s AUTHORIZATION regress_online_owner;
+GRANT USAGE ON SCHEMA online_s TO PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token), redoubt.email_token(text) TO regress_online_owner;
+SET search_path = online_s, public;
+
+SET ROLE regress_online_owner;
+CREATE TABLE customer (id int PRIMARY KEY, email varchar(100) NOT NULL DEFAULT 'nobody@example.com' CONSTRAINT one_email UNIQUE,
+  note text, touched int DEFAULT 0);
+CREATE TABLE invoice (id int PRIMARY KEY, payer varchar(100) CONSTRAINT paid_by REFERENCES customer (email) ON UPDATE CASCADE ON DELETE SET NULL DEFERRABLE);
+CREATE INDEX lower_email ON customer (lower(email));
+CREATE INDEX email_and_id ON customer (email DESC, id) INCLUDE (note) WITH (fillfactor = 70) WHERE email IS NOT NULL;
+CREATE INDEX hashed ON customer USING hash (email);
+COMMENT ON INDEX hashed IS 'by hash';
+COMMENT ON CONSTRAINT one_email ON customer IS 'one each';
+COMMENT ON COLUMN customer.email IS 'where to write to';
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS
+  $$BEGIN NEW.touched := NEW.touched + 1; RETURN NEW; END$$;
+CREATE TRIGGER touched BEFORE UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER touched_email BEFORE UPDATE OF email ON customer FOR EACH ROW WHEN (OLD.email IS DISTINCT FROM NEW.email) EXECUTE FUNCTION touch();
+ALTER TABLE customer DISABLE TRIGGER touched_email;
+CREATE STATISTICS customer_both ON email, note FROM customer;
+CREATE VIEW customer_list WITH (security_barrier) AS SELECT id, email AS address FROM customer WHERE email <> 'hidden@example.com';
+COMMENT ON VIEW customer_list IS 'all but one';
+COMMENT ON COLUMN customer_list.address IS 'the address';
+GRANT SELECT (id), UPDATE (id) ON customer_list TO regress_online_app;
+GRANT SELECT ON customer_list TO PUBLIC;
+CREATE VIEW customer_count AS SELECT count(address) FROM customer_list;
+ALTER TABLE customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_rows ON customer USING (true);
+CREATE POLICY not_that_one ON customer AS RESTRICTIVE FOR DELETE TO regress_online_app USING (email <> 'person1@example.com');
+GRANT SELECT, INSERT, DELETE ON customer TO regress_online_app;
+GRANT UPDATE (email, note) ON customer TO regress_online_app WITH GRANT OPTION;
+INSERT INTO customer (id, email) SELECT i, 'Person' || i || '@example.com' FROM generate_series(1, 1000) AS i;
+INSERT INTO customer (id, email) VALUES (2001, ''), (2002, 'no address'), (2003, '@'), (2004, 'tok_AAAA');
+INSERT INTO invoice SELECT i, 'Person' || i || '@example.com' FROM generate_series(1, 50) AS i;
+INSERT INTO invoice VALUES (51, NULL), (52, '');
+RESET ROLE;
+
+-- What stands in the way, what changes, which values the type cannot read; nobody else gets to know.
+SET ROLE regress_online_insider;
+SELECT DISTINCT severity, object, what FROM redoubt.check_protect('customer', 'email', 'redoubt.email_token') WHERE severity = 'error' ORDER BY 1, 2, 3;
+CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token');
+SET ROLE regress_online_owner;
+SELECT * FROM redoubt.check_protect('customer', 'email', 'redoubt.email_token', "values" => 2);
+RESET ROLE;
+SECURITY LABEL FOR redoubt ON FUNCTION touch() IS 'trusted';
+SET ROLE regress_online_owner;
+DELETE FROM customer WHERE id = 2004;
+SELECT count(*) FROM redoubt.check_protect('customer', 'email', 'redoubt.email_token') WHERE severity = 'error';
+
+-- Two values that are one when normalised.
+INSERT INTO customer (id, email) VALUES (3001, 'Person1@EXAMPLE.com');
+CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token', build_indexes => true);
+DELETE FROM customer WHERE id = 3001;
+
+-- Up to the swap; the application goes on, without a privilege more.
+CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token', batch => 100, build_indexes => true, swap => false);
+SELECT "table", "column", token_type, step, percent, rows_done, started_by FROM redoubt.progress;
+SELECT count(*) FROM redoubt.protect_indexes('customer', 'email');
+SET ROLE regress_online_app;
+SELECT count(*) FROM redoubt.progress;
+INSERT INTO customer (id, email) VALUES (1001, 'new@example.com');
+INSERT INTO customer (id) VALUES (1002);
+UPDATE customer SET email = 'other@example.com' WHERE id = 2;
+UPDATE customer SET note = 'x' WHERE id = 3;
+DELETE FROM customer WHERE id = 4;
+-- The token column is nobody's to write.
+INSERT INTO customer (id, email, redoubt_protect_2) SELECT 1003, 'mine@example.com', redoubt_protect_2 FROM customer WHERE id = 5;
+UPDATE customer SET redoubt_protect_2 = NULL WHERE id = 5;
+RESET ROLE;
+SELECT count(*) AS without_token FROM customer WHERE redoubt_protect_2 IS NULL;
+SELECT max(touched) AS no_trigger_fired_for_batches FROM customer WHERE id > 5 AND id <= 1000;
+SET ROLE regress_online_owner;
+CALL redoubt.protect_column('customer', 'email', 'redoubt.phone_token');
+CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token');
+RESET ROLE;
+SELECT count(*) FROM redoubt.protection;
+
+-- As it was.
+SELECT pg_get_expr(adbin, adrelid) ~ '^''tok_' AS default_is_a_token FROM pg_attrdef WHERE adrelid = 'customer'::regclass AND adnum = 5;
+ALTER TABLE customer ALTER email DROP DEFAULT;
+\d customer
+\d invoice
+\d+ customer_list
+\d+ customer_count
+SELECT obj_description('hashed'::regclass) AS of_index, col_description('customer'::regclass, attnum) AS of_column, attacl FROM pg_attribute WHERE attrelid = 'customer'::regclass AND attname = 'email';
+SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'one_email';
+SELECT obj_description('customer_list'::regclass), relacl FROM pg_class WHERE oid = 'customer_list'::regclass;
+SELECT attacl FROM pg_attribute WHERE attrelid = 'customer_list'::regclass AND attname = 'id';
+SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxname = 'customer_both';
+SET ROLE regress_online_owner;
+SELECT * FROM customer_count;
+SET redoubt.reveal = 'plain';
+SELECT id, email FROM customer WHERE id IN (1, 2, 1001, 1002, 1003, 2001, 2002, 2003, 2004) ORDER BY id;
+SELECT c.id FROM customer AS c JOIN invoice AS i ON i.payer = c.email WHERE i.id IN (3, 52) ORDER BY 1;
+\set VERBOSITY sqlstate
+INSERT INTO invoice VALUES (60, 'stranger@example.com');
+\set VERBOSITY default
+UPDATE customer SET email = 'changed@example.com' WHERE id = 3;
+SELECT payer FROM invoice WHERE id = 3;
+RESET redoubt.reveal;
+CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token');
+RESET ROLE;
+SELECT operation, token_type, detail FROM redoubt.audit WHERE event = 'protect' AND database = current_database() ORDER BY sequence DESC LIMIT 4;
+
+-- Copies elsewhere: in a column that nobody thought of.
+GRANT redoubt_admin TO regress_online_owner;
+SET ROLE regress_online_owner;
+CREATE TABLE mail_log (id int, recipient text, body text);
+INSERT INTO mail_log SELECT i, 'Person' || i || '@EXAMPLE.com', 'nothing' FROM generate_series(5, 30) AS i;
+INSERT INTO mail_log VALUES (1, '', ''), (2, NULL, NULL), (3, 'tok_AAAA', 'no address');
+SELECT place, rows, what, remedy FROM redoubt.find_plaintext('customer', 'email') WHERE place ~ '^column' AND place ~ 'online_s';
+SELECT place, what FROM redoubt.find_plaintext('customer', 'email') WHERE place = 'table online_s.customer' AND what ~ 'dropped';
+SELECT * FROM redoubt.find_plaintext('customer', 'note');
+RESET ROLE;
+REVOKE redoubt_admin FROM regress_online_owner;
+SET ROLE regress_online_insider;
+SELECT * FROM redoubt.find_plaintext('customer', 'email');
+RESET ROLE;
+
+-- A primary key; undone, and done again.
+SET ROLE regress_online_owner;
+CREATE TABLE account (email text PRIMARY KEY, secret text);
+INSERT INTO account SELECT 'a' || i || '@example.com', 's' FROM generate_series(1, 100) AS i;
+CALL redoubt.protect_column('account', 'email', 'redoubt.email_token', swap => false);
+SELECT count(*) FROM redoubt.protect_indexes('account', 'email');
+CALL redoubt.protect_undo('account', 'email');
+CALL redoubt.protect_undo('account', 'email');
+\d account
+SELECT count(*) FROM redoubt.progress;
+CALL redoubt.protect_column('account', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+-- Changed in between: what is there at the swap counts.
+CREATE INDEX on_secret_and_email ON account (secret, email);
+CALL redoubt.protect_column('account', 'email', 'redoubt.email_token');
+CALL redoubt.protect_column('account', 'email', 'redoubt.email_token', build_indexes => true);
+\d account
+
+-- Things that stand in the way.
+CREATE TABLE parted (id int, email text) PARTITION BY RANGE (id);
+CREATE TABLE parent (email text);
+CREATE TABLE child () INHERITS (parent);
+CREATE DOMAIN address AS text CHECK (VALUE <> '');
+CREATE TABLE obstacles (id int PRIMARY KEY, email text CHECK (email <> ''), lowered text GENERATED ALWAYS AS (lower(email)) STORED, number int, dom address,
+  EXCLUDE USING hash (email WITH =));
+CREATE INDEX initial ON obstacles (left(email, 1));
+CREATE INDEX by_letter ON obstacles (id) WHERE email LIKE 'a%';
+CREATE INDEX pattern ON obstacles (email text_pattern_ops);
+CREATE MATERIALIZED VIEW held AS SELECT email FROM obstacles;
+CREATE RULE no_delete AS ON DELETE TO obstacles DO INSTEAD NOTHING;
+CREATE FUNCTION reads() RETURNS SETOF text LANGUAGE sql BEGIN ATOMIC SELECT email FROM obstacles; END;
+CREATE STATISTICS in_clear ON (lower(email)), id FROM obstacles;
+CREATE VIEW v_default AS SELECT id, email FROM obstacles;
+ALTER VIEW v_default ALTER COLUMN email SET DEFAULT 'x';
+RESET ROLE;
+CREATE PUBLICATION online_p FOR TABLE obstacles (id, email);
+SET ROLE regress_online_owner;
+SELECT t.name, c.object, c.what FROM (VALUES ('parted', 'email'), ('parent', 'email'), ('child', 'email'), ('obstacles', 'email'), ('obstacles', 'number'), ('obstacles', 'dom')) AS t(name, col),
+  LATERAL redoubt.check_protect(t.name::regclass, t.col, 'redoubt.email_token') AS c WHERE c.severity = 'error' ORDER BY 1, t.col, 2, 3;
+CALL redoubt.protect_column('parted', 'email', 'redoubt.email_token');
+SELECT * FROM redoubt.check_protect('obstacles', 'none', 'redoubt.email_token');
+SELECT * FROM redoubt.check_protect('obstacles', 'email', 'integer');
+CALL redoubt.protect_column('obstacles', 'email', 'integer');
+CALL redoubt.protect_column('obstacles', NULL, NULL);
+RESET ROLE;
+DROP PUBLICATION online_p;
+
+-- Other families.
+SELECT redoubt.create_token_type('online_s.card', method => 'fpe', format => 'digits(8,20)') IS NOT NULL AS fpe,
+  redoubt.create_token_type('online_s.number', method => 'fpe', format => 'integer(1000000,9999999)') IS NOT NULL AS of_integers,
+  redoubt.create_token_type('online_s.code', method => 'vault') IS NOT NULL AS vaulted,
+  redoubt.create_token_type('online_s.note', deterministic => false) IS NOT NULL AS randomised;
+GRANT EXECUTE ON FUNCTION online_s.card(text), online_s.number(bigint), online_s.code(text), online_s.note(text), redoubt.bytes_token(bytea),
+  redoubt.detokenize(online_s.card), redoubt.detokenize(online_s.number), redoubt.detokenize(online_s.code), redoubt.detokenize(online_s.note),
+  redoubt.detokenize(redoubt.bytes_token) TO regress_online_owner;
+SET ROLE regress_online_owner;
+CREATE TABLE family (id int PRIMARY KEY, card char(20), number int UNIQUE, code text, note text, bytes bytea);
+INSERT INTO family SELECT i, '4929182736' || i, 4711000 + i, 'c' || i, CASE WHEN i > 1 THEN 'n' || i END, decode('00ff0' || i, 'hex') FROM generate_series(1, 5) AS i;
+CALL redoubt.protect_column('family', 'card', 'online_s.card', build_indexes => true);
+CALL redoubt.protect_column('family', 'number', 'online_s.number', build_indexes => true);
+CALL redoubt.protect_column('family', 'code', 'online_s.code', build_indexes => true);
+CALL redoubt.protect_column('family', 'note', 'online_s.note', build_indexes => true);
+CALL redoubt.protect_column('family', 'bytes', 'redoubt.bytes_token', build_indexes => true);
+\d family
+SELECT id, redoubt.detokenize(card), redoubt.detokenize(number), redoubt.detokenize(code), redoubt.detokenize(note), redoubt.detokenize(bytes) FROM family ORDER BY id;
+CREATE TABLE none_to_index (id int PRIMARY KEY, note text UNIQUE);
+SELECT object, what FROM redoubt.check_protect('none_to_index', 'note', 'online_s.note') WHERE severity = 'error';
+RESET ROLE;
+
+-- An insider: the trigger function elsewhere, or with another column, does nothing.
+SET ROLE regress_online_owner;
+CREATE TABLE target (id int PRIMARY KEY, email text, other text);
+INSERT INTO target VALUES (1, 'a@example.com', 'b@example.com');
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+RESET ROLE;
+GRANT CREATE ON SCHEMA online_s TO regress_online_insider;
+SET ROLE regress_online_insider;
+CREATE TABLE oracle (id int, email text, token redoubt.email_token);
+CREATE TRIGGER make BEFORE INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('2');
+CREATE TRIGGER make_too BEFORE INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('nonsense', 'x');
+INSERT INTO oracle VALUES (1, 'guess@example.com');
+SELECT token IS NULL AS nothing FROM oracle;
+CREATE TRIGGER late AFTER INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('2');
+INSERT INTO oracle VALUES (1, 'guess@example.com');
+SELECT redoubt.keep_token();
+-- Nor may he say that it should do something, or fill, compare and end.
+SELECT redoubt.protect_begin('oracle'::regclass, 2::smallint, 3::smallint, 'redoubt.email_token', 1, 1, '');
+SELECT redoubt.protect_begin('target'::regclass, 2::smallint, 4::smallint, 'redoubt.email_token', 1, 1, '');
+SELECT redoubt.protect_fill('target'::regclass, 2::smallint, 0, 1);
+SELECT redoubt.protect_verify('target'::regclass, 2::smallint, 0, 1);
+SELECT redoubt.protect_note('target'::regclass, 2::smallint, 'swap', 1, 1, 1, 1, 1);
+SELECT redoubt.protect_end('target'::regclass, 2::smallint, 'swap', 1);
+SELECT redoubt.protect_fill(4294967295, 2::smallint, 0, 1);
+SELECT * FROM redoubt.protection;
+SELECT count(*) FROM redoubt.protections;
+CALL redoubt.protect_undo('target', 'email');
+-- His table, his index: what that runs while a batch is filled has his rights, and no other trigger sleeps.
+CREATE TABLE heard (who text, replica text);
+CREATE FUNCTION hear() RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN INSERT INTO online_s.heard VALUES (current_user, current_setting('session_replication_role')); END$$;
+CREATE FUNCTION listen(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM online_s.hear(); RETURN v; END$$;
+CREATE TABLE mine (id int CHECK (listen(id) > 0), email text);
+INSERT INTO mine VALUES (1, 'a@example.com');
+TRUNCATE heard;
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text) TO CURRENT_USER;
+CALL redoubt.protect_column('mine', 'email', 'redoubt.email_token', swap => false);
+REVOKE EXECUTE ON FUNCTION redoubt.email_token(text) FROM CURRENT_USER;
+SELECT DISTINCT who, replica FROM heard;
+-- Once the role that began may not tokenize, nor does its trigger.
+SET ROLE regress_online_insider;
+INSERT INTO mine VALUES (2, 'b@example.com');
+-- A trigger that was switched off is told from one that was not.
+RESET ROLE;
+SET ROLE regress_online_owner;
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+ALTER TABLE target DISABLE TRIGGER ALL;
+UPDATE target SET email = 'c@example.com';
+ALTER TABLE target ENABLE ALWAYS TRIGGER "~redoubt_protect_2";
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+CALL redoubt.protect_undo('target', 'email');
+-- Changed while it is being protected.
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+ALTER TABLE target ALTER COLUMN email TYPE bytea USING convert_to(email, 'UTF8');
+INSERT INTO target VALUES (3, 'x');
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+CALL redoubt.protect_undo('target', 'email');
+DROP TABLE target;
+
+-- What a dump brings along without its row: the trigger does nothing, and protect_undo() removes both.
+CREATE TABLE restored (id int, email text, redoubt_protect_2 redoubt.email_token);
+CREATE TRIGGER "~redoubt_protect_2" BEFORE INSERT OR UPDATE ON restored FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('2');
+INSERT INTO restored VALUES (1, 'a@example.com');
+CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
+CALL redoubt.protect_undo('restored', 'email');
+CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
+\d restored
+RESET ROLE;
+
+-- Names of which nobody thought; search_path of whoever calls is of no consequence.
+SET ROLE regress_online_owner;
+CREATE TABLE "Odd ""name" ("e mail""" text UNIQUE, "Other" int);
+INSERT INTO "Odd ""name" VALUES ('a@example.com', 1), (NULL, 2), ('', 3);
+CREATE INDEX "odd ""index" ON "Odd ""name" (lower("e mail"""), "Other");
+CREATE FUNCTION online_s.num_nulls(text, name, text, int, text, text, int, boolean, boolean) RETURNS int LANGUAGE sql AS 'SELECT 1/0';
+CREATE FUNCTION online_s.fooled(text, text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'fooled'; END$$;
+CREATE OPERATOR online_s.= (LEFTARG = text, RIGHTARG = text, FUNCTION = online_s.fooled);
+SET search_path = online_s, pg_catalog, public;
+CALL redoubt.protect_column('"Odd ""name"', 'e mail"', 'redoubt.email_token', build_indexes => true);
+DROP OPERATOR online_s.= (text, text);
+SET search_path = online_s, public;
+\d "Odd ""name"
+RESET ROLE;
+
+DROP SCHEMA online_s CASCADE;
+DROP OWNED BY regress_online_owner, regress_online_app, regress_online_insider;
+DROP ROLE regress_online_owner, regress_online_app, regress_online_insider;
