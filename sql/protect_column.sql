@@ -48,7 +48,7 @@ RESET ROLE;
 
 -- What stands in the way, what changes, which values the type cannot read; nobody else gets to know.
 SET ROLE regress_online_insider;
-SELECT DISTINCT severity, object, what FROM redoubt.check_protect('customer', 'email', 'redoubt.email_token') WHERE severity = 'error' ORDER BY 1, 2, 3;
+SELECT * FROM redoubt.check_protect('customer', 'email', 'redoubt.email_token');
 CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token');
 SET ROLE regress_online_owner;
 SELECT * FROM redoubt.check_protect('customer', 'email', 'redoubt.email_token', "values" => 2);
@@ -65,7 +65,7 @@ DELETE FROM customer WHERE id = 3001;
 
 -- Up to the swap; the application goes on, without a privilege more.
 CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token', batch => 100, build_indexes => true, swap => false);
-SELECT "table", "column", token_type, step, percent, rows_done, started_by FROM redoubt.progress;
+SELECT "table", "column", token_type, step, percent, rows_done FROM redoubt.progress;
 SELECT count(*) FROM redoubt.protect_indexes('customer', 'email');
 SET ROLE regress_online_app;
 SELECT count(*) FROM redoubt.progress;
@@ -162,7 +162,10 @@ CREATE STATISTICS in_clear ON (lower(email)), id FROM obstacles;
 CREATE VIEW v_default AS SELECT id, email FROM obstacles;
 ALTER VIEW v_default ALTER COLUMN email SET DEFAULT 'x';
 RESET ROLE;
+SET client_min_messages = error;
 CREATE PUBLICATION online_p FOR TABLE obstacles (id, email);
+RESET client_min_messages;
+SET client_min_messages = warning;
 SET ROLE regress_online_owner;
 SELECT t.name, c.object, c.what FROM (VALUES ('parted', 'email'), ('parent', 'email'), ('child', 'email'), ('obstacles', 'email'), ('obstacles', 'number'), ('obstacles', 'dom')) AS t(name, col),
   LATERAL redoubt.check_protect(t.name::regclass, t.col, 'redoubt.email_token') AS c WHERE c.severity = 'error' ORDER BY 1, t.col, 2, 3;
@@ -196,7 +199,7 @@ CREATE TABLE none_to_index (id int PRIMARY KEY, note text UNIQUE);
 SELECT object, what FROM redoubt.check_protect('none_to_index', 'note', 'online_s.note') WHERE severity = 'error';
 RESET ROLE;
 
--- An insider: the trigger function elsewhere, or with another column, does nothing.
+-- An insider: the trigger function elsewhere does nothing.
 SET ROLE regress_online_owner;
 CREATE TABLE target (id int PRIMARY KEY, email text, other text);
 INSERT INTO target VALUES (1, 'a@example.com', 'b@example.com');
@@ -205,66 +208,292 @@ RESET ROLE;
 GRANT CREATE ON SCHEMA online_s TO regress_online_insider;
 SET ROLE regress_online_insider;
 CREATE TABLE oracle (id int, email text, token redoubt.email_token);
-CREATE TRIGGER make BEFORE INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('2');
+CREATE TRIGGER make BEFORE INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token();
 CREATE TRIGGER make_too BEFORE INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('nonsense', 'x');
 INSERT INTO oracle VALUES (1, 'guess@example.com');
 SELECT token IS NULL AS nothing FROM oracle;
-CREATE TRIGGER late AFTER INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('2');
+CREATE TRIGGER late AFTER INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token();
 INSERT INTO oracle VALUES (1, 'guess@example.com');
 SELECT redoubt.keep_token();
--- Nor may he say that it should do something, or fill, compare and end.
-SELECT redoubt.protect_begin('oracle'::regclass, 2::smallint, 3::smallint, 'redoubt.email_token', 1, 1, '');
-SELECT redoubt.protect_begin('target'::regclass, 2::smallint, 4::smallint, 'redoubt.email_token', 1, 1, '');
-SELECT redoubt.protect_fill('target'::regclass, 2::smallint, 0, 1);
-SELECT redoubt.protect_verify('target'::regclass, 2::smallint, 0, 1);
-SELECT redoubt.protect_note('target'::regclass, 2::smallint, 'swap', 1, 1, 1, 1, 1);
-SELECT redoubt.protect_end('target'::regclass, 2::smallint, 'swap', 1);
-SELECT redoubt.protect_fill(4294967295, 2::smallint, 0, 1);
+-- The steps are nobody's to call by themselves, not for one's own table either, nor for a superuser.
+SELECT redoubt.protect_begin('oracle'::regclass, 2::smallint, 3::smallint, 'redoubt.email_token', 1);
+SELECT redoubt.protect_inside('oracle'::regclass), redoubt.protect_lock('oracle'::regclass, true);
+SELECT * FROM redoubt.protect_findings('oracle'::regclass, 'email', 'redoubt.email_token', 1);
+SELECT redoubt.protect_add('oracle'::regclass, 2::smallint, 'redoubt.email_token');
+SELECT redoubt.protect_twins('oracle'::regclass, 2::smallint, 3::smallint);
+SELECT redoubt.protect_work('oracle'::regclass, 'email', 'redoubt.email_token', 1, '1 s', true, true);
+SELECT redoubt.protect_undo_work('oracle'::regclass, 'email', '1 s');
+SELECT redoubt.unprotect_work('oracle'::regclass, 'token');
+SELECT redoubt.protect_rows(4294967295, 2::smallint, 1);
 SELECT * FROM redoubt.protection;
 SELECT count(*) FROM redoubt.protections;
 CALL redoubt.protect_undo('target', 'email');
--- His table, his index: what that runs while a batch is filled has his rights, and no other trigger sleeps.
-CREATE TABLE heard (who text, replica text);
-CREATE FUNCTION hear() RETURNS void LANGUAGE plpgsql AS
-  $$BEGIN INSERT INTO online_s.heard VALUES (current_user, current_setting('session_replication_role')); END$$;
-CREATE FUNCTION listen(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM online_s.hear(); RETURN v; END$$;
-CREATE TABLE mine (id int CHECK (listen(id) > 0), email text);
-INSERT INTO mine VALUES (1, 'a@example.com');
-TRUNCATE heard;
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION redoubt.email_token(text) TO CURRENT_USER;
-CALL redoubt.protect_column('mine', 'email', 'redoubt.email_token', swap => false);
-REVOKE EXECUTE ON FUNCTION redoubt.email_token(text) FROM CURRENT_USER;
-SELECT DISTINCT who, replica FROM heard;
--- Once the role that began may not tokenize, nor does its trigger.
+SELECT redoubt.protect_rows('target'::regclass, 2::smallint, 1);
+SELECT redoubt.protect_check('target'::regclass, 2::smallint);
+SELECT redoubt.protect_record((SELECT trigger FROM redoubt.protection WHERE relation = 'target'::regclass), 'swap');
+SELECT redoubt.protect_swap('target'::regclass, 2::smallint);
+SELECT redoubt.protect_work('target'::regclass, 'email', 'redoubt.email_token', 1, '1 s', true, true);
+
+-- His table, where a superuser protects a column of it.  What the table runs has his rights, may not become somebody
+-- else, and no other trigger sleeps: of the index, of a policy, of operators of his that fit better.
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text) TO regress_online_insider;
 SET ROLE regress_online_insider;
-INSERT INTO mine VALUES (2, 'b@example.com');
--- A trigger that was switched off is told from one that was not.
+CREATE TABLE heard (who text, replica text, switched boolean);
+CREATE FUNCTION hear() RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION listen(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM online_s.hear(); RETURN v; END$$;
+CREATE FUNCTION listen(v text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM online_s.hear(); RETURN true; END$$;
+CREATE FUNCTION listen_too(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM online_s.hear(); RETURN true; END$$;
+CREATE DOMAIN listening AS text CHECK (listen(VALUE));
+CREATE TABLE mine (id int CHECK (listen(id) > 0), email text, other listening, twice int GENERATED ALWAYS AS (listen(id)) STORED);
+CREATE INDEX ON mine (listen(id));
+INSERT INTO mine SELECT i, 'a' || i || '@example.com', 'a' || i || '@example.com' FROM generate_series(1, 300) AS i;
+CREATE OPERATOR online_s.= (LEFTARG = text, RIGHTARG = text, FUNCTION = listen_too);
+CREATE OPERATOR online_s.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = listen_too);
+CREATE FUNCTION online_s.starts_with(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT online_s.listen_too($1, $2)';
+ALTER TABLE mine ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON mine USING (listen(id) > 0);
+CREATE VIEW seen AS SELECT listen(email) AS x, email FROM mine;
+CREATE OR REPLACE FUNCTION hear() RETURNS void LANGUAGE plpgsql AS
+  $$BEGIN
+    BEGIN
+      RESET ROLE;
+      PERFORM set_config('role', 'none', false);
+      INSERT INTO online_s.heard VALUES (current_user, current_setting('session_replication_role'), true);
+    EXCEPTION WHEN insufficient_privilege THEN
+      INSERT INTO online_s.heard VALUES (current_user, current_setting('session_replication_role'), false);
+    END;
+    PERFORM set_config('redoubt.reveal', 'token', false);
+  END$$;
 RESET ROLE;
+SET redoubt.reveal = 'masked';
+SET search_path = online_s, pg_catalog, public;
+SELECT severity, object, what FROM redoubt.check_protect('mine', 'email', 'redoubt.email_token') WHERE severity OPERATOR(pg_catalog.=) 'error' ORDER BY 1, 2;
+CALL redoubt.protect_column('mine', 'email', 'redoubt.email_token', batch => 10);
+SELECT DISTINCT who, replica, switched FROM heard;
+SHOW redoubt.reveal;
+RESET redoubt.reveal;
+GRANT EXECUTE ON FUNCTION redoubt.email_token(text) TO CURRENT_USER;
+TRUNCATE heard;
+SELECT place, rows, what FROM redoubt.find_plaintext('mine', 'email') WHERE place ~ 'mine' AND place ~ 'column';
+SELECT redoubt.count_copies('mine'::regclass, 5::smallint, ARRAY['seen'::regclass, 'pg_proc'::regclass, 'mine'::regclass, NULL, 4294967295, 'mine'::regclass], ARRAY[2, 2, 3, 1, 1, 100]::smallint[]);
+SELECT redoubt.count_copies('mine'::regclass, 5::smallint, '{1}', '{}');
+SELECT redoubt.count_copies('mine'::regclass, 1::smallint, '{}', '{}');
+REVOKE EXECUTE ON FUNCTION redoubt.email_token(text) FROM CURRENT_USER;
+SELECT count(*) AS nothing_ran FROM heard;
+DROP FUNCTION online_s.starts_with(text, text);
+DROP OPERATOR online_s.= (text, text);
+DROP OPERATOR online_s.<> (text, text);
+SET search_path = online_s, public;
+-- What it leaves for later would run at the end of the transaction, as the superuser: it may not leave any.
+SET ROLE regress_online_insider;
+CREATE TABLE trap (id int);
+CREATE FUNCTION sprung() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO online_s.heard VALUES (current_user); RETURN NULL; END$$;
+CREATE CONSTRAINT TRIGGER sprung AFTER INSERT ON trap DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sprung();
+CREATE FUNCTION set_trap(v int) RETURNS void LANGUAGE plpgsql AS $$BEGIN INSERT INTO online_s.trap VALUES (v); END$$;
+CREATE TABLE baited (id int, email text);
+CREATE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN v; END$$;
+CREATE INDEX ON baited (bait(id));
+INSERT INTO baited SELECT i, 'a@example.com' FROM generate_series(1, 300) AS i;
+CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM online_s.set_trap(v); RETURN v; END$$;
+RESET ROLE;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
+-- Nor may it take a step of its own within one.
+SET ROLE regress_online_insider;
+CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM redoubt.protect_undo_step('online_s.baited', 'email', '1 s'); RETURN v; END$$;
+RESET ROLE;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
+SET ROLE regress_online_insider;
+CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM redoubt.protect_record(trigger, 'swap') FROM redoubt.protections; RETURN v; END$$;
+RESET ROLE;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
+SET ROLE regress_online_insider;
+CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN v; END$$;
+RESET ROLE;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
+SELECT count(*) AS nothing_ran FROM heard;
+-- Where a policy hides rows, he is told that nobody looked.
+GRANT redoubt_admin TO regress_online_owner;
+GRANT SELECT ON mine TO regress_online_owner;
 SET ROLE regress_online_owner;
+SELECT place, rows, what, remedy FROM redoubt.find_plaintext('customer', 'email') WHERE place ~ 'online_s.mine' ORDER BY 1;
+RESET ROLE;
+REVOKE redoubt_admin FROM regress_online_owner;
+-- Once the owner may not tokenize, nor does the trigger.
+SET ROLE regress_online_insider;
+CREATE TABLE later (id int PRIMARY KEY, email text);
+CALL redoubt.protect_column('later', 'email', 'redoubt.email_token', swap => false);
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION redoubt.email_token(text) FROM regress_online_insider;
+SET ROLE regress_online_insider;
+INSERT INTO later VALUES (2, 'b@example.com');
+CALL redoubt.protect_undo('later', 'email');
+INSERT INTO later VALUES (2, 'b@example.com');
+RESET ROLE;
+
+-- The table is another kind of thing by now, under its name or by its number.
+SET ROLE regress_online_owner;
+ALTER TABLE target RENAME TO kept;
+CREATE VIEW target AS SELECT id, email, other FROM kept;
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+DROP VIEW target;
+CREATE TABLE target (id int PRIMARY KEY, email text, other text) PARTITION BY RANGE (id);
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+CALL redoubt.protect_undo('target', 'email');
+DROP TABLE target;
+ALTER TABLE kept RENAME TO target;
+CREATE TABLE bystander (id int, note text);
+INSERT INTO bystander VALUES (1, 'as it was');
+CREATE RULE elsewhere AS ON UPDATE TO target DO INSTEAD UPDATE bystander SET note = 'changed';
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+SELECT note FROM bystander;
+DROP RULE elsewhere ON target;
+CREATE RULE nothing AS ON UPDATE TO target DO INSTEAD NOTHING;
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+DROP RULE nothing ON target;
+CREATE TABLE child_of_target () INHERITS (target);
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+DROP TABLE child_of_target;
+-- A trigger that would change the value after ours has seen it: named at the start, refused when it fires.
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$BEGIN NEW.email := 'z' || NEW.email; RETURN NEW; END$$;
+RESET ROLE;
+SECURITY LABEL FOR redoubt ON FUNCTION shout() IS 'trusted';
+SET ROLE regress_online_owner;
+CREATE TRIGGER "~~late" BEFORE INSERT OR UPDATE ON target FOR EACH ROW EXECUTE FUNCTION shout();
+INSERT INTO target VALUES (2, 'late@example.com');
+SELECT object, what, remedy ~ '^ALTER TRIGGER "~~late" ON online_s.target RENAME TO a_' AS remedy FROM redoubt.check_protect('target', 'email', 'redoubt.email_token') WHERE severity = 'error';
+\set VERBOSITY terse
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+\set VERBOSITY default
+ALTER TRIGGER "~~late" ON target RENAME TO before;
+INSERT INTO target VALUES (2, 'early@example.com');
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+SELECT redoubt.detokenize(email) FROM target ORDER BY id;
+DROP TABLE target, bystander;
+
+-- A trigger that was switched off is told from one that was not.
+CREATE TABLE target (id int PRIMARY KEY, email text, other text);
+INSERT INTO target VALUES (1, 'a@example.com', 'b@example.com');
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
 ALTER TABLE target DISABLE TRIGGER ALL;
 UPDATE target SET email = 'c@example.com';
 ALTER TABLE target ENABLE ALWAYS TRIGGER "~redoubt_protect_2";
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
 CALL redoubt.protect_undo('target', 'email');
--- Changed while it is being protected.
+-- One of the same name, made anew, is another one.  The token column is not the one of that name, but that of the trigger.
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
-ALTER TABLE target ALTER COLUMN email TYPE bytea USING convert_to(email, 'UTF8');
-INSERT INTO target VALUES (3, 'x');
+DROP TRIGGER "~redoubt_protect_2" ON target;
+SELECT count(*) FROM redoubt.progress;
+CREATE TRIGGER "~redoubt_protect_2" BEFORE INSERT OR UPDATE ON target FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token();
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
 CALL redoubt.protect_undo('target', 'email');
+DROP TRIGGER "~redoubt_protect_2" ON target;
+ALTER TABLE target RENAME COLUMN redoubt_protect_2 TO precious;
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+ALTER TABLE target RENAME COLUMN redoubt_protect_2 TO mine;
+ALTER TABLE target RENAME COLUMN precious TO redoubt_protect_2;
+CALL redoubt.protect_undo('target', 'email');
+SELECT attname FROM pg_attribute WHERE attrelid = 'target'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+ALTER TABLE target DROP COLUMN redoubt_protect_2;
+-- Swapped by hand: without the trigger, the token column does not hang on the other one.
+CREATE TABLE by_hand (id int PRIMARY KEY, email text);
+INSERT INTO by_hand VALUES (1, 'a@example.com');
+CALL redoubt.protect_column('by_hand', 'email', 'redoubt.email_token', swap => false);
+DROP TRIGGER "~redoubt_protect_2" ON by_hand;
+ALTER TABLE by_hand DROP COLUMN email;
+SELECT redoubt.detokenize(redoubt_protect_2) FROM by_hand;
+-- An index and a constraint by our names, but not what we would have made.
+CREATE UNIQUE INDEX once ON target (email);
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+\set ECHO none
+SELECT format('CREATE UNIQUE INDEX redoubt_protect_%s ON target (other)', 'once'::regclass::oid) \gexec
+\set ECHO all
+\set VERBOSITY sqlstate
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', build_indexes => true);
+\set VERBOSITY default
+\set ECHO none
+SELECT format('DROP INDEX redoubt_protect_%s', 'once'::regclass::oid) \gexec
+\set ECHO all
+ALTER TABLE target ALTER email SET NOT NULL, ADD CONSTRAINT redoubt_protect_2 CHECK (id > 0) NOT VALID;
+\set VERBOSITY sqlstate
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', build_indexes => true);
+\set VERBOSITY default
+SELECT token_column FROM redoubt.progress;
+ALTER TABLE target DROP CONSTRAINT redoubt_protect_2;
+CALL redoubt.protect_undo('target', 'email');
+ALTER TABLE target ALTER email DROP NOT NULL;
+-- Changed while it is being protected: not the type of the column.
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+ALTER TABLE target ALTER COLUMN email TYPE bytea USING convert_to(email, 'UTF8');
+ALTER TABLE target ALTER COLUMN redoubt_protect_2 TYPE text USING 'x';
+-- A token that is not that of its value is found.
+ALTER TABLE target DISABLE TRIGGER ALL;
+UPDATE target SET email = 'd@example.com';
+ALTER TABLE target ENABLE ALWAYS TRIGGER "~redoubt_protect_2";
+RESET ROLE;
+UPDATE redoubt.protection SET version = (SELECT xmin::text::bigint FROM pg_trigger WHERE oid = trigger), step = 'verify' WHERE relation = 'target'::regclass;
+SET ROLE regress_online_owner;
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+CALL redoubt.protect_undo('target', 'email');
+-- What is left when something of it goes: nothing.
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+ALTER TABLE target DROP COLUMN email;
+\d target
+SELECT count(*) FROM redoubt.progress;
+CALL redoubt.protect_column('target', 'other', 'redoubt.email_token', swap => false);
+ALTER TABLE target DROP COLUMN redoubt_protect_3;
+\d target
+CALL redoubt.protect_column('target', 'other', 'redoubt.email_token', swap => false);
+DROP TABLE target;
+RESET ROLE;
+SELECT count(*) AS nothing_is_left FROM redoubt.protection;
+-- Its owner changes: what was begun goes on in the name of the new one.
+SET ROLE regress_online_owner;
+CREATE TABLE target (id int PRIMARY KEY, email text);
+INSERT INTO target VALUES (1, 'a@example.com');
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+RESET ROLE;
+ALTER TABLE target OWNER TO regress_online_insider;
+SET ROLE regress_online_owner;
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+SET ROLE regress_online_insider;
+INSERT INTO target VALUES (2, 'b@example.com');
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
+RESET ROLE;
 DROP TABLE target;
 
--- What a dump brings along without its row: the trigger does nothing, and protect_undo() removes both.
+-- What a dump brings along without its row: the trigger does nothing, and is named.
+SET ROLE regress_online_owner;
 CREATE TABLE restored (id int, email text, redoubt_protect_2 redoubt.email_token);
-CREATE TRIGGER "~redoubt_protect_2" BEFORE INSERT OR UPDATE ON restored FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token('2');
+CREATE TRIGGER "~redoubt_protect_2" BEFORE INSERT OR UPDATE ON restored FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token();
 INSERT INTO restored VALUES (1, 'a@example.com');
 CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
 CALL redoubt.protect_undo('restored', 'email');
+DROP TRIGGER "~redoubt_protect_2" ON restored;
+CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
+ALTER TABLE restored DROP COLUMN redoubt_protect_2;
 CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
 \d restored
+
+-- And back: a reveal of each value, by who calls, in the name of the owner.
+SELECT redoubt.unprotect_column('restored', 'id');
 RESET ROLE;
+SELECT redoubt.unprotect_column('restored', 'email');
+SELECT redoubt.set_limit('regress_online_owner', 'redoubt.email_token', 'reveal', 2, '1 day') IS NOT NULL AS limited;
+INSERT INTO online_s.restored SELECT i, (SELECT email FROM online_s.restored LIMIT 1) FROM generate_series(2, 5) AS i;
+SET SESSION AUTHORIZATION regress_online_insider;
+SELECT redoubt.unprotect_column('online_s.restored', 'email');
+SET SESSION AUTHORIZATION regress_online_owner;
+\set VERBOSITY sqlstate
+SELECT redoubt.unprotect_column('online_s.restored', 'email');
+\set VERBOSITY default
+RESET SESSION AUTHORIZATION;
+SELECT redoubt.drop_limit('regress_online_owner', 'redoubt.email_token', 'reveal') IS NOT NULL AS free;
+SET SESSION AUTHORIZATION regress_online_owner;
+SELECT redoubt.unprotect_column('online_s.restored', 'email');
+SELECT * FROM online_s.restored ORDER BY id LIMIT 2;
+RESET SESSION AUTHORIZATION;
+SELECT event, operation, count FROM redoubt.audit WHERE event IN ('protect', 'reveal') AND database = current_database() AND outcome = 'success' ORDER BY sequence DESC LIMIT 2;
 
 -- Names of which nobody thought; search_path of whoever calls is of no consequence.
 SET ROLE regress_online_owner;

@@ -94,30 +94,27 @@ COMMENT ON INDEX redoubt.vault_fingerprint IS 'one token for a value of a consis
 COMMENT ON INDEX redoubt.vault_expiry IS 'what the sweep looks for';
 REVOKE ALL ON redoubt.vault FROM PUBLIC;
 
--- Not in a dump: it names tables and columns by number.  A trigger that it says nothing of does nothing.
+-- Not in a dump: it names triggers, tables and columns by number.  A trigger that it says nothing of does nothing.
 CREATE TABLE redoubt.protection (
+  trigger oid PRIMARY KEY,
   relation oid NOT NULL,
   source smallint NOT NULL,
   target smallint NOT NULL,
   token_type regtype NOT NULL,
-  started_by oid NOT NULL,
-  step text NOT NULL DEFAULT 'fill' CHECK (step IN ('fill', 'verify', 'constraints', 'swap')),
+  step text NOT NULL DEFAULT 'fill' CHECK (step IN ('fill', 'verify', 'swap')),
   next_block bigint NOT NULL DEFAULT 0,
   blocks bigint NOT NULL,
-  stride integer NOT NULL DEFAULT 4 CHECK (stride > 0),
   rows_done bigint NOT NULL DEFAULT 0,
   file oid NOT NULL,
-  trigger_version text NOT NULL,
+  version bigint NOT NULL,
   started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-  updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-  PRIMARY KEY (relation, source)
+  updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE redoubt.protection IS 'columns that protect_column() is at work on; written by its functions';
+COMMENT ON TABLE redoubt.protection IS 'columns that protect_column() is at work on; written by its functions; a row goes with its trigger';
 COMMENT ON COLUMN redoubt.protection.source IS 'number of the column that is to be protected';
 COMMENT ON COLUMN redoubt.protection.target IS 'number of the token column beside it';
-COMMENT ON COLUMN redoubt.protection.started_by IS 'the role in whose name the trigger tokenizes';
 COMMENT ON COLUMN redoubt.protection.file IS 'the table''s file: another one begins anew at block 0';
-COMMENT ON COLUMN redoubt.protection.trigger_version IS 'of the trigger: changes where it was switched off meanwhile';
+COMMENT ON COLUMN redoubt.protection.version IS 'of the trigger''s row in pg_trigger: changes where it was switched off meanwhile';
 REVOKE ALL ON redoubt.protection FROM PUBLIC;
 
 CREATE FUNCTION redoubt.policy_changed() RETURNS trigger
@@ -1381,28 +1378,47 @@ GRANT EXECUTE ON FUNCTION redoubt.drop_token_type(regtype) TO redoubt_admin;
 
 -- ------------------------------------------------ protecting a column online
 --
--- Everything here runs with the rights of whoever calls: the owner of the table, who may tokenize.  What SQL cannot do
--- is in src/pg/ddl/protect_column.cpp.  Names are found by their schema: functions have a fixed search_path, procedures,
--- which commit and so cannot have one, qualify each operator too.
+-- All work on a table is done in a cage (src/pg/ddl/protection.h): as the table's owner, in a security-restricted
+-- operation, whoever calls.  What opens it is protect_step(), protect_undo_step(), check_protect() and unprotect_column();
+-- the functions of the steps refuse to run elsewhere.  Functions have a fixed search_path; procedures, which commit and so
+-- cannot have one, qualify each operator.
 
 CREATE FUNCTION redoubt.keep_token() RETURNS trigger
   AS 'MODULE_PATHNAME', 'redoubt_keep_token' LANGUAGE c;
 COMMENT ON FUNCTION redoubt.keep_token() IS 'internal: keeps the token column of a column that is being protected current; does nothing anywhere else';
-CREATE FUNCTION redoubt.protect_begin("table" oid, source smallint, target smallint, token_type regtype, blocks bigint, file oid, trigger_version text)
-  RETURNS void AS 'MODULE_PATHNAME', 'redoubt_protect_begin' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_begin(oid, smallint, smallint, regtype, bigint, oid, text) IS 'internal: lets keep_token() tokenize one column of a table of one''s own';
-CREATE FUNCTION redoubt.protect_note("table" oid, source smallint, step text, next_block bigint, blocks bigint, stride integer, rows_done bigint, file oid)
-  RETURNS void AS 'MODULE_PATHNAME', 'redoubt_protect_note' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_note(oid, smallint, text, bigint, bigint, integer, bigint, oid) IS 'internal: how far protect_column() is with a table of one''s own';
-CREATE FUNCTION redoubt.protect_end("table" oid, source smallint, operation text, rows_done bigint)
-  RETURNS void AS 'MODULE_PATHNAME', 'redoubt_protect_end' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_end(oid, smallint, text, bigint) IS 'internal: takes back what protect_begin() allowed';
-CREATE FUNCTION redoubt.protect_fill("table" oid, source smallint, first bigint, last bigint) RETURNS bigint
-  AS 'MODULE_PATHNAME', 'redoubt_protect_fill' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_fill(oid, smallint, bigint, bigint) IS 'internal: fills the token column in some blocks of a table of one''s own, but for rows that somebody has locked; returns how many';
-CREATE FUNCTION redoubt.protect_verify("table" oid, source smallint, first bigint, last bigint, OUT rows bigint, OUT pending bigint, OUT wrong bigint)
-  AS 'MODULE_PATHNAME', 'redoubt_protect_verify' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_verify(oid, smallint, bigint, bigint) IS 'internal: counts the values, those without a token and those with another one, in some blocks of a table of one''s own; charges a tokenization for each';
+CREATE FUNCTION redoubt.protect_step("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
+  RETURNS text AS 'MODULE_PATHNAME', 'redoubt_protect_step' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_step(regclass, name, regtype, integer, interval, boolean, boolean) IS
+  'the next piece of work of protect_column(), in one transaction, as the owner of the table: says how to go on';
+CREATE FUNCTION redoubt.protect_undo_step("table" regclass, "column" name, lock_timeout interval) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_protect_undo_step' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_undo_step(regclass, name, interval) IS 'what protect_undo() does, in one transaction, as the owner of the table';
+CREATE FUNCTION redoubt.check_protect("table" regclass, "column" name, token_type regtype, "values" integer DEFAULT 20)
+  RETURNS TABLE (severity text, object text, what text, remedy text)
+  AS 'MODULE_PATHNAME', 'redoubt_check_protect' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.check_protect(regclass, name, regtype, integer) IS 'what stands in the way of protecting a column, what changes, and which values the type cannot read: rows by primary key, never content';
+CREATE FUNCTION redoubt.unprotect_column("table" regclass, "column" name) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_unprotect_column' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.unprotect_column(regclass, name) IS 'makes a token column one of values again, under a lock; a reveal of each, by who calls and in the name of the owner';
+
+CREATE FUNCTION redoubt.protect_inside("table" oid) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_protect_inside' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_inside(oid) IS 'internal: 42501 but in a step of protect_column() on the table';
+CREATE FUNCTION redoubt.protect_lock("table" oid, exclusive boolean) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_protect_lock' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_lock(oid, boolean) IS 'internal, a step of protect_column(): locks the table, by its number';
+CREATE FUNCTION redoubt.protect_begin("table" oid, source smallint, target smallint, token_type regtype, trigger oid) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_protect_begin' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_begin(oid, smallint, smallint, regtype, oid) IS 'internal, a step of protect_column(): lets the trigger tokenize one column';
+CREATE FUNCTION redoubt.protect_rows("table" oid, source smallint, batch integer) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_protect_rows' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_rows(oid, smallint, integer) IS 'internal, a step of protect_column(): fills the token column in some blocks, but for rows that somebody has locked, or compares tokens with values; charges a tokenization for each';
+CREATE FUNCTION redoubt.protect_check("table" oid, source smallint) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_protect_check' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_check(oid, smallint) IS 'internal, a step of protect_column(): locks the table; whether the columns may change places';
+CREATE FUNCTION redoubt.protect_record(trigger oid, operation text) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_protect_record' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_record(oid, text) IS 'internal, a step of protect_column(): tells the audit trail';
 
 CREATE FUNCTION redoubt.standby_lag() RETURNS bigint
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1410,9 +1426,8 @@ CREATE FUNCTION redoubt.standby_lag() RETURNS bigint
 COMMENT ON FUNCTION redoubt.standby_lag() IS 'bytes of WAL that the slowest of the connected standbys and subscribers has still to apply';
 
 CREATE VIEW redoubt.protections WITH (security_barrier) AS
-  SELECT p.relation, p.source, p.target, p.token_type, p.started_by, p.step, p.next_block, p.blocks, p.stride, p.rows_done,
-         p.file, p.trigger_version, p.started_at, p.updated_at
-  FROM redoubt.protection AS p JOIN pg_class AS c ON c.oid = p.relation
+  SELECT p.trigger, p.relation, p.source, p.target, p.token_type, p.step, p.next_block, p.blocks, p.rows_done, p.started_at, p.updated_at
+  FROM redoubt.protection AS p JOIN pg_class AS c ON c.oid = p.relation JOIN pg_trigger AS g ON g.oid = p.trigger AND g.tgrelid = p.relation
   WHERE pg_has_role(c.relowner, 'USAGE')
      OR EXISTS (SELECT FROM pg_roles AS a
                 WHERE a.rolname IN ('redoubt_admin', 'redoubt_auditor') AND pg_has_role(current_user, a.oid, 'USAGE'));
@@ -1423,12 +1438,12 @@ CREATE VIEW redoubt.progress WITH (security_barrier) AS
   SELECT p.relation::regclass AS "table", a.attname AS "column", p.token_type, p.step,
          CASE p.step WHEN 'fill' THEN 0 WHEN 'verify' THEN 50 ELSE 100 END
            + CASE WHEN p.step IN ('fill', 'verify') THEN round(50.0 * least(p.next_block, p.blocks) / greatest(p.blocks, 1), 1) ELSE 0 END AS percent,
-         p.rows_done, t.attname AS token_column, pg_get_userbyid(p.started_by) AS started_by, p.started_at, p.updated_at
+         p.rows_done, t.attname AS token_column, p.started_at, p.updated_at
   FROM redoubt.protections AS p
   JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.source
   JOIN pg_attribute AS t ON t.attrelid = p.relation AND t.attnum = p.target;
 COMMENT ON VIEW redoubt.progress IS 'how far protect_column() is with each column; one''s own tables, or all for redoubt_admin and redoubt_auditor';
-COMMENT ON COLUMN redoubt.progress.step IS 'fill, verify, constraints, swap';
+COMMENT ON COLUMN redoubt.progress.step IS 'fill, verify, swap: verified, so that indexes, constraints and the swap are left';
 COMMENT ON COLUMN redoubt.progress.percent IS 'of filling and verifying together';
 COMMENT ON COLUMN redoubt.progress.rows_done IS 'rows that were filled in batches';
 GRANT SELECT ON redoubt.progress TO PUBLIC;
@@ -1536,7 +1551,7 @@ BEGIN
                       i.indrelid::regclass, i.amname, array_to_string(keys, ', '))
     || CASE WHEN cardinality(included) > 0 THEN format(' INCLUDE (%s)', array_to_string(included, ', ')) ELSE '' END
     || CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END
-    || CASE WHEN i.reloptions IS NOT NULL THEN format(' WITH (%s)', array_to_string(i.reloptions, ', ')) ELSE '' END
+    || CASE WHEN i.reloptions IS NOT NULL THEN (SELECT format(' WITH (%s)', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) FROM pg_options_to_table(i.reloptions) AS o) ELSE '' END
     || CASE WHEN i.spcname IS NOT NULL THEN format(' TABLESPACE %I', i.spcname) ELSE '' END
     || CASE WHEN predicate IS NOT NULL THEN format(' WHERE %s', predicate) ELSE '' END;
 END
@@ -1582,28 +1597,26 @@ BEGIN
   make := NULL;
 
   -- The table and the column.
-  IF rel.relkind <> 'r' THEN
+  IF rel.relkind <> 'r' OR rel.relam <> (SELECT m.oid FROM pg_am AS m WHERE m.amname = 'heap') THEN
     RETURN QUERY SELECT 'error', 'table ' || tabname, 'it is not an ordinary table', 'For a partitioned table use ALTER TABLE ... ALTER COLUMN ... TYPE.', 0, NULL, NULL;
     RETURN;
   ELSIF rel.relispartition OR EXISTS (SELECT FROM pg_inherits AS h WHERE tab IN (h.inhrelid, h.inhparent)) THEN
     RETURN QUERY SELECT 'error', 'table ' || tabname, 'it shares its columns with a parent, children or partitions', 'Use ALTER TABLE ... ALTER COLUMN ... TYPE on the parent.', 0, NULL, NULL;
+  ELSIF rel.relpersistence = 't' THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it is temporary', 'Use ALTER TABLE ... ALTER COLUMN ... TYPE.', 0, NULL, NULL;
   END IF;
-  WITH RECURSIVE down AS (SELECT y.oid, y.typbasetype FROM pg_type AS y WHERE y.oid = col.atttypid
-                          UNION ALL SELECT y.oid, y.typbasetype FROM pg_type AS y JOIN down AS d ON y.oid = d.typbasetype)
-  SELECT d.oid INTO base_type FROM down AS d WHERE d.typbasetype = 0;
-  IF EXISTS (SELECT FROM redoubt.token_type AS k WHERE k.typ = base_type) THEN
+  IF EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = tab) THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it has rules', 'Drop them for the time.', 0, NULL, NULL;
+  END IF;
+  IF rel.relforcerowsecurity THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'its policies bind its owner, too, who has to see every row', format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY;', tabname), 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM redoubt.token_type AS k WHERE k.typ = col.atttypid) THEN
     RETURN QUERY SELECT 'error', object, 'it is a token column already', NULL::text, 0, NULL, NULL;
-  ELSIF NOT (CASE t.base WHEN 'bytea' THEN base_type = 'bytea'::regtype WHEN 'bigint' THEN base_type IN ('integer'::regtype, 'bigint'::regtype)
-            ELSE base_type IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
-              OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = base_type AND k.casttarget = 'text'::regtype AND k.castmethod = 'b') END) THEN
+  ELSIF NOT (CASE t.base WHEN 'bytea' THEN col.atttypid = 'bytea'::regtype WHEN 'bigint' THEN col.atttypid IN ('integer'::regtype, 'bigint'::regtype)
+            ELSE col.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) END) THEN
     RETURN QUERY SELECT 'error', object, format('its type is %s, the token type is of %s', format_type(col.atttypid, col.atttypmod), t.base),
-                        'Change it to a type that the token type takes, or take another token type.', 0, NULL, NULL;
-  END IF;
-  IF EXISTS (WITH RECURSIVE down AS (SELECT y.oid, y.typbasetype, y.typnotnull FROM pg_type AS y WHERE y.oid = col.atttypid
-                                     UNION ALL SELECT y.oid, y.typbasetype, y.typnotnull FROM pg_type AS y JOIN down AS d ON y.oid = d.typbasetype)
-             SELECT FROM down AS d WHERE d.typnotnull OR EXISTS (SELECT FROM pg_constraint AS k WHERE k.contypid = d.oid)) THEN
-    RETURN QUERY SELECT 'error', object, format('the constraints of its domain %s would be lost', format_type(col.atttypid, NULL)),
-                        'Change the column to the domain''s base type first.', 0, NULL, NULL;
+                        'Change it to the type that the token type takes, or take another token type.', 0, NULL, NULL;
   ELSIF col.atttypmod > 0 THEN
     RETURN QUERY SELECT 'notice', object, format('the length that %s allows is not kept', format_type(col.atttypid, col.atttypmod)), NULL::text, 0, NULL, NULL;
   END IF;
@@ -1611,17 +1624,32 @@ BEGIN
     RETURN QUERY SELECT 'error', object, 'its values are generated', 'Drop the expression: ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION.', 0, NULL, NULL;
   END IF;
 
-  -- Who may.
-  IF NOT pg_has_role(rel.relowner, 'USAGE') THEN
-    RETURN QUERY SELECT 'error', 'table ' || tabname, format('%s does not own it', current_user), 'Call as its owner.', 0, NULL, NULL;
+  -- Who may: all is done in the name of the owner.
+  IF rel.relowner <> (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it has another owner than the table that a foreign key ties it to', format('ALTER TABLE %s OWNER TO %I;', tabname, current_user), 0, NULL, NULL;
   ELSIF EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = tab) AND NOT has_schema_privilege(rel.relnamespace, 'CREATE') THEN
-    RETURN QUERY SELECT 'error', 'schema ' || rel.relnamespace::regnamespace::text, format('%s may not make indexes in it', current_user),
+    RETURN QUERY SELECT 'error', 'schema ' || rel.relnamespace::regnamespace::text, format('%I may not make indexes in it', current_user),
                         format('GRANT CREATE ON SCHEMA %s TO %I;', rel.relnamespace::regnamespace, current_user), 0, NULL, NULL;
   END IF;
-  IF NOT redoubt.may_tokenize((SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user), wanted) THEN
-    RETURN QUERY SELECT 'error', 'role ' || quote_ident(current_user), format('it may not tokenize values of %s', wanted),
-                        format('GRANT EXECUTE ON FUNCTION %s(%s) TO %I;', wanted, t.base, current_user), 0, NULL, NULL;
+  IF NOT redoubt.may_tokenize(rel.relowner, wanted) THEN
+    RETURN QUERY SELECT 'error', 'role ' || quote_ident(pg_get_userbyid(rel.relowner)), format('it may not tokenize values of %s', wanted),
+                        format('GRANT EXECUTE ON FUNCTION %s(%s) TO %I;', wanted, t.base, pg_get_userbyid(rel.relowner)), 0, NULL, NULL;
   END IF;
+  -- What is made anew is looked up in the schema of the token type.
+  RETURN QUERY SELECT 'error', 'schema ' || n.oid::regnamespace::text, format('%s may make objects in it, which views and policies would meet', CASE m.role WHEN 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(m.role)) END),
+                      'Take a token type of a schema in which nobody else may make any.', 0, NULL::text, NULL::text
+  FROM pg_type AS y JOIN pg_namespace AS n ON n.oid = y.typnamespace,
+    LATERAL (SELECT n.nspowner UNION SELECT a.grantee FROM aclexplode(n.nspacl) AS a WHERE a.privilege_type = 'CREATE') AS m(role)
+  WHERE y.oid = wanted AND m.role <> rel.relowner
+    AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.role AND (r.rolsuper OR r.rolname IN ('pg_database_owner', 'redoubt_admin')));
+  -- No other trigger may change a value after ours has seen it.
+  RETURN QUERY SELECT 'error', format('trigger %I', g.tgname), 'it fires after the one of protect_column(), and could change the value', format('ALTER TRIGGER %I ON %s RENAME TO %I;', g.tgname, tabname, 'a_' || g.oid), 0, NULL::text, NULL::text
+  FROM pg_trigger AS g
+  WHERE g.tgrelid = tab AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D' AND g.tgname > ('~redoubt_protect_' || num)::name
+    AND g.tgfoid <> 'redoubt.keep_token()'::regprocedure;
+  RETURN QUERY SELECT 'error', format('trigger %I', g.tgname), 'a dump brought it along from a table that was being protected', format('DROP TRIGGER %I ON %s;  Drop the token column, too.', g.tgname, tabname), 0, NULL::text, NULL::text
+  FROM pg_trigger AS g
+  WHERE g.tgrelid = tab AND g.tgfoid = 'redoubt.keep_token()'::regprocedure AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.trigger = g.oid);
   RETURN QUERY SELECT 'warning', CASE w.role WHEN 0 THEN 'PUBLIC' ELSE 'role ' || quote_ident(pg_get_userbyid(w.role)) END,
                       format('writes the table, and after the swap may not write values of %s', wanted),
                       format('GRANT EXECUTE ON FUNCTION %s(%s) TO %s;', wanted, t.base, CASE w.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(w.role)) END), 0, NULL, NULL
@@ -1685,17 +1713,19 @@ BEGIN
       END IF;
     ELSE
       RETURN QUERY SELECT 'notice', format('index %I', item.relname), 'is made anew' || CASE WHEN item.indisunique THEN '; values that differ in spelling only are equal then' ELSE '' END, NULL::text, 10, NULL,
-        format('ALTER INDEX %I.%I RENAME TO %I', rel.relnamespace::regnamespace::text, 'redoubt_protect_' || item.indexrelid, item.relname);
+        format('ALTER INDEX %s.%I RENAME TO %I', rel.relnamespace::regnamespace, 'redoubt_protect_' || item.indexrelid, item.relname);
     END IF;
     IF item.remark IS NOT NULL THEN
-      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('COMMENT ON INDEX %I.%I IS %L', rel.relnamespace::regnamespace::text, item.relname, item.remark);
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('COMMENT ON INDEX %s.%I IS %L', rel.relnamespace::regnamespace, item.relname, item.remark);
     END IF;
   END LOOP;
 
   -- Triggers, policies, statistics.
   FOR item IN SELECT g.oid, g.tgname, g.tgenabled, g.tgqual, g.tgtype, num = ANY (g.tgattr) AS of_column, pg_get_triggerdef(g.oid) AS definition, obj_description(g.oid, 'pg_trigger') AS remark, g.tgfoid
               FROM pg_trigger AS g WHERE g.tgrelid = tab AND NOT g.tgisinternal AND g.tgfoid <> 'redoubt.keep_token()'::regprocedure LOOP
-    IF item.of_column OR item.tgqual::text ~ mentions THEN
+    IF (item.of_column OR item.tgqual::text ~ mentions) AND NOT has_function_privilege(item.tgfoid, 'EXECUTE') THEN
+      RETURN QUERY SELECT 'error', format('trigger %I', item.tgname), format('%I may not make a trigger of %s', current_user, item.tgfoid::regprocedure), format('GRANT EXECUTE ON FUNCTION %s TO %I;', item.tgfoid::regprocedure, current_user), 0, NULL, NULL;
+    ELSIF item.of_column OR item.tgqual::text ~ mentions THEN
       RETURN QUERY SELECT 'notice', format('trigger %I', item.tgname), 'is made anew; its condition sees the token', NULL::text, 30,
                           format('DROP TRIGGER %I ON %s', item.tgname, tabname), item.definition;
       IF item.tgenabled <> 'O' THEN
@@ -1711,7 +1741,9 @@ BEGIN
     END IF;
   END LOOP;
   RETURN QUERY SELECT 'error', l.object, format('it hands the row, and so the token, to %s, which is not trusted', l.function), l.statement || ';', 0, NULL::text, NULL::text
-  FROM redoubt.check_label("table") AS l WHERE l.kind = 'trigger';
+  FROM redoubt.check_label("table") AS l
+  WHERE l.kind = 'trigger' OR (l.kind = 'policy' AND EXISTS (SELECT FROM pg_policy AS p JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                                 WHERE p.polrelid = tab AND p.polname = l.object AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num));
   FOR item IN SELECT p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, tab) AS qual, pg_get_expr(p.polwithcheck, tab) AS with_check, obj_description(p.oid, 'pg_policy') AS remark
               FROM pg_policy AS p WHERE p.polrelid = tab AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num) LOOP
@@ -1725,9 +1757,11 @@ BEGIN
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('COMMENT ON POLICY %I ON %s IS %L', item.polname, tabname, item.remark);
     END IF;
   END LOOP;
-  FOR item IN SELECT s.oid, format('%I.%I', s.stxnamespace::regnamespace::text, s.stxname) AS name, s.stxexprs::text ~ mentions AS in_expression, pg_get_statisticsobjdef(s.oid) AS definition
+  FOR item IN SELECT s.oid, format('%s.%I', s.stxnamespace::regnamespace, s.stxname) AS name, s.stxexprs::text ~ mentions AS in_expression, pg_get_statisticsobjdef(s.oid) AS definition
               FROM pg_statistic_ext AS s WHERE s.stxrelid = tab AND (num = ANY (s.stxkeys) OR s.stxexprs::text ~ mentions) LOOP
-    IF item.in_expression OR NOT t.deterministic THEN
+    IF NOT has_schema_privilege((SELECT x.stxnamespace FROM pg_statistic_ext AS x WHERE x.oid = item.oid), 'CREATE') THEN
+      RETURN QUERY SELECT 'error', 'statistics ' || item.name, format('%I may not make statistics in its schema', current_user), format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
+    ELSIF item.in_expression OR NOT t.deterministic THEN
       RETURN QUERY SELECT 'error', 'statistics ' || item.name, 'they would hold values in the clear, or have nothing to compare by', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
     ELSE
       RETURN QUERY SELECT 'notice', 'statistics ' || item.name, 'are made anew', NULL::text, 30, format('DROP STATISTICS %s', item.name), item.definition;
@@ -1744,13 +1778,15 @@ BEGIN
       SELECT r.ev_class, a.level + 1 FROM above AS a
         JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relid AND d.classid = 'pg_rewrite'::regclass
         JOIN pg_rewrite AS r ON r.oid = d.objid WHERE r.ev_class <> a.relid AND a.level < 100)
-    SELECT c.*, max(a.level) AS level, pg_get_viewdef(c.oid) AS definition, format('%I.%I', c.relnamespace::regnamespace::text, c.relname) AS name, obj_description(c.oid, 'pg_class') AS remark
+    SELECT c.*, max(a.level) AS level, pg_get_viewdef(c.oid) AS definition, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name, obj_description(c.oid, 'pg_class') AS remark
     FROM above AS a JOIN pg_class AS c ON c.oid = a.relid GROUP BY c.oid LOOP
     IF item.relkind <> 'v' THEN
       RETURN QUERY SELECT 'error', format('relation %s', item.name), CASE item.relkind WHEN 'm' THEN 'a materialised view of the column holds its values' ELSE 'a rule of it uses the column' END,
                           'Drop it, and make it anew afterwards.', 0, NULL, NULL;
-    ELSIF NOT pg_has_role(item.relowner, 'USAGE') THEN
-      RETURN QUERY SELECT 'error', 'view ' || item.name, format('%s does not own it', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.relowner <> rel.relowner THEN
+      RETURN QUERY SELECT 'error', 'view ' || item.name, 'it has another owner than the table', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF NOT has_schema_privilege(item.relnamespace, 'CREATE') THEN
+      RETURN QUERY SELECT 'error', 'view ' || item.name, format('%I may not make views in its schema', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = item.oid) OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = item.oid)
           OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = item.oid AND r.rulename <> '_RETURN') OR EXISTS (SELECT FROM pg_seclabel AS l WHERE l.objoid = item.oid AND l.classoid = 'pg_class'::regclass)
           OR EXISTS (SELECT FROM pg_depend AS d WHERE d.refobjid IN (item.oid, item.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = item.reltype)) AND d.deptype = 'n'
@@ -1761,7 +1797,6 @@ BEGIN
       RETURN QUERY SELECT 'warning', 'view ' || item.name, 'is made anew; it shows the token column', 'See that it says what it should.', 100 - item.level, format('DROP VIEW %s', item.name),
         format('CREATE VIEW %s%s AS %s', item.name, coalesce(' WITH (' || array_to_string(item.reloptions, ', ') || ')', ''), rtrim(item.definition, ';'));
       -- In the reverse order of turn: these come after the view was made, and before those above it are.
-      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, format('ALTER VIEW %s OWNER TO %I', item.name, pg_get_userbyid(item.relowner));
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL,
                           format('REVOKE ALL ON %s FROM %s', item.name, CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(e.grantee)) END)
         FROM (SELECT DISTINCT x.grantee FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS x WHERE d.defaclobjtype = 'r') AS e WHERE e.grantee <> item.relowner;
@@ -1793,12 +1828,10 @@ BEGIN
   FROM pg_depend AS d
   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num
     AND (d.classid NOT IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass, 'pg_rewrite'::regclass, 'pg_class'::regclass, 'pg_attrdef'::regclass)
-         OR (d.classid = 'pg_class'::regclass AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) NOT IN ('i'))
+         OR (d.classid = 'pg_class'::regclass AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) <> 'i'
+             AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target))
          OR (d.classid = 'pg_attrdef'::regclass AND d.objid NOT IN (SELECT f.oid FROM pg_attrdef AS f WHERE f.adrelid = tab AND f.adnum = num))
          OR (d.classid = 'pg_rewrite'::regclass AND (SELECT r.ev_class FROM pg_rewrite AS r WHERE r.oid = d.objid) = tab));
-  IF rel.relhasrules THEN
-    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it has rules, which writes of protect_column() would run', 'Drop them for the time.', 0, NULL, NULL;
-  END IF;
   RETURN QUERY SELECT 'notice', object, 'it will be the last of the table''s columns: SELECT * and INSERT without a list of columns meet it there', 'Name columns, or put a view in the place of the table.', 0, NULL, NULL;
   RETURN QUERY SELECT 'notice', object, 'its old values stay in the table''s file, in WAL and in backups', 'redoubt.find_plaintext() lists where.', 0, NULL, NULL;
 END
@@ -1835,9 +1868,9 @@ CREATE FUNCTION redoubt.protect_row_name("table" regclass, "column" smallint) RE
   END;
 COMMENT ON FUNCTION redoubt.protect_row_name(regclass, smallint) IS 'internal: an expression that names a row without showing a value';
 
-CREATE FUNCTION redoubt.check_protect("table" regclass, "column" name, token_type regtype, "values" integer DEFAULT 20)
+CREATE FUNCTION redoubt.protect_findings("table" regclass, "column" name, token_type regtype, "values" integer)
   RETURNS TABLE (severity text, object text, what text, remedy text)
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $body$
 #variable_conflict use_column
 DECLARE
@@ -1848,6 +1881,7 @@ DECLARE
   item record;
   refused boolean;
 BEGIN
+  PERFORM redoubt.protect_inside("table");
   SELECT * INTO t FROM redoubt.token_type AS k WHERE k.typ = wanted;
   IF t.typ IS NULL THEN
     RAISE EXCEPTION '% is not a token type', format_type(wanted, NULL) USING ERRCODE = '42809', HINT = 'redoubt.token_types lists them.';
@@ -1862,10 +1896,9 @@ BEGIN
   END IF;
   -- The values, by row and reason.
   FOR member IN SELECT g.relation::regclass AS tab, g.source AS num, a.attname FROM redoubt.protect_group("table", num) AS g
-                JOIN pg_attribute AS a ON a.attrelid = g.relation AND a.attnum = g.source JOIN pg_class AS c ON c.oid = g.relation AND c.relkind = 'r' LOOP
-    IF NOT has_column_privilege(member.tab, member.num, 'SELECT') THEN
-      CONTINUE;
-    END IF;
+                JOIN pg_attribute AS a ON a.attrelid = g.relation AND a.attnum = g.source JOIN pg_class AS c ON c.oid = g.relation AND c.relkind = 'r'
+                  AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user) AND NOT c.relforcerowsecurity
+                WHERE a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'integer'::regtype, 'bigint'::regtype) LOOP
     FOR item IN EXECUTE format('SELECT v.problem, count(*) AS rows, (array_agg(v.place ORDER BY v.place))[1:%1$s] AS places FROM '
                                '(SELECT CASE WHEN %2$L AND starts_with(t.%3$I::text, ''tok_'') THEN ''it begins as a token does, and would be taken for one'' '
                                'ELSE redoubt.check_value(t.%3$I::text, %4$L::regtype) END AS problem, %5$s AS place FROM ONLY %6$s AS t WHERE t.%3$I IS NOT NULL) AS v '
@@ -1879,14 +1912,20 @@ BEGIN
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.check_protect(regclass, name, regtype, integer) IS 'what stands in the way of protecting a column, what changes, and which values the type cannot read: rows by primary key, never content';
+COMMENT ON FUNCTION redoubt.protect_findings(regclass, name, regtype, integer) IS 'internal, a step of protect_column(): what check_protect() lists';
+
+CREATE FUNCTION redoubt.protect_mapped(relation oid, columns smallint[]) RETURNS smallint[]
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  RETURN (SELECT array_agg(coalesce(s.target, u.num) ORDER BY u.place)
+          FROM unnest(protect_mapped.columns) WITH ORDINALITY AS u(num, place) LEFT JOIN redoubt.protections AS s ON s.relation = protect_mapped.relation AND s.source = u.num);
+COMMENT ON FUNCTION redoubt.protect_mapped(oid, smallint[]) IS 'internal: columns of a table, with token columns in the place of those that are being protected';
 
 -- What is still to be made over the token columns of a group before the swap, in order.
 CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RETURNS TABLE (kind text, statement text)
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
   BEGIN ATOMIC
     WITH member AS (
-        SELECT p.relation, p.source, p.target, p.token_type, a.attname AS target_name, s.attnotnull, c.relnamespace
+        SELECT p.relation, p.source, p.target, p.token_type, a.attname AS target_name, s.attname AS source_name, s.attnotnull, c.relnamespace
         FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
           JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.target JOIN pg_attribute AS s ON s.attrelid = p.relation AND s.attnum = p.source
           JOIN pg_class AS c ON c.oid = p.relation),
@@ -1895,10 +1934,19 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
         FROM member AS m JOIN pg_index AS x ON x.indrelid = m.relation
           AND (m.source = ANY (x.indkey) OR x.indexprs::text ~ (':varattno ' || m.source || ' ') OR x.indpred::text ~ (':varattno ' || m.source || ' '))
           LEFT JOIN pg_class AS n ON n.relnamespace = m.relnamespace AND n.relname = 'redoubt_protect_' || x.indexrelid
-          LEFT JOIN pg_index AS y ON y.indexrelid = n.oid),
+          LEFT JOIN pg_index AS y ON y.indexrelid = n.oid AND y.indrelid = m.relation AND y.indisunique = x.indisunique AND y.indimmediate
+            AND y.indnkeyatts = x.indnkeyatts AND y.indoption::text = x.indoption::text AND y.indnullsnotdistinct = x.indnullsnotdistinct
+            AND y.indkey::text = (SELECT string_agg((CASE WHEN u.num = 0 THEN 0 ELSE coalesce(o.target, u.num) END)::text, ' ' ORDER BY u.place)
+                                  FROM unnest(x.indkey) WITH ORDINALITY AS u(num, place)
+                                    LEFT JOIN member AS o ON o.relation = m.relation AND o.source = u.num AND o.source = m.source)
+            AND regexp_replace(replace(pg_get_expr(y.indexprs, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)), '::text|redoubt\.|_fingerprint|[()]', '', 'g')
+                IS NOT DISTINCT FROM regexp_replace(pg_get_expr(x.indexprs, x.indrelid), '::text|redoubt\.|_fingerprint|[()]', '', 'g')
+            AND replace(pg_get_expr(y.indpred, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)) IS NOT DISTINCT FROM pg_get_expr(x.indpred, x.indrelid)),
       old_key AS (
         SELECT k.oid AS conoid, k.*, n.oid AS made, n.convalidated AS made_valid
-        FROM pg_constraint AS k LEFT JOIN pg_constraint AS n ON n.conrelid = k.conrelid AND n.conname = 'redoubt_protect_' || k.oid
+        FROM pg_constraint AS k LEFT JOIN pg_constraint AS n ON n.conrelid = k.conrelid AND n.conname = 'redoubt_protect_' || k.oid AND n.contype = 'f' AND n.confrelid = k.confrelid
+          AND n.conkey = redoubt.protect_mapped(k.conrelid, k.conkey) AND n.confkey = redoubt.protect_mapped(k.confrelid, k.confkey)
+          AND (n.confupdtype, n.confdeltype, n.confmatchtype, n.condeferrable, n.condeferred) = (k.confupdtype, k.confdeltype, k.confmatchtype, k.condeferrable, k.condeferred)
         WHERE k.contype = 'f' AND EXISTS (SELECT FROM member AS m WHERE m.relation = k.conrelid AND m.source = ANY (k.conkey)))
     SELECT w.kind, w.statement FROM (
       SELECT 1 AS turn, 'index' AS kind, format('DROP INDEX CONCURRENTLY %s', i.made::regclass) AS statement FROM old_index AS i WHERE NOT i.indisvalid
@@ -1907,7 +1955,8 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
       WHERE i.indisvalid IS NOT TRUE
       UNION ALL
       SELECT 3, 'constraint', format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NOT NULL) NOT VALID', m.relation::regclass, m.target_name, m.target_name)
-      FROM member AS m WHERE m.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = m.relation AND k.conname = m.target_name)
+      FROM member AS m WHERE m.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c'
+                                                        AND pg_get_expr(k.conbin, k.conrelid) = format('(%I IS NOT NULL)', m.target_name))
       UNION ALL
       SELECT 4, 'constraint', format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%s) REFERENCES %s (%s)%s%s%s%s NOT VALID',
         k.conrelid::regclass, 'redoubt_protect_' || k.conoid,
@@ -1923,7 +1972,7 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
       FROM old_key AS k WHERE k.made IS NULL
       UNION ALL
       SELECT 5, 'constraint', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', m.relation::regclass, k.conname)
-      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND NOT k.convalidated
+      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c' AND NOT k.convalidated
       UNION ALL
       SELECT 6, 'constraint', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, 'redoubt_protect_' || k.conoid)
       FROM old_key AS k WHERE k.convalidated AND NOT k.made_valid) AS w
@@ -1938,47 +1987,45 @@ CREATE FUNCTION redoubt.protect_indexes("table" regclass, "column" name) RETURNS
     WHERE p.kind = 'index'
       AND NOT EXISTS (SELECT FROM redoubt.protect_group("table", redoubt.protect_column_number("table", "column")) AS g
                       LEFT JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source
-                      WHERE s.step IS NULL OR s.step IN ('fill', 'verify'));
+                      WHERE s.step IS DISTINCT FROM 'swap');
   END;
 COMMENT ON FUNCTION redoubt.protect_indexes(regclass, name) IS 'the CREATE INDEX CONCURRENTLY that protect_column() waits for; none before the column is filled: in psql, ... \gexec';
 
 -- Begins with one column: the token column, its trigger, its row.
-CREATE FUNCTION redoubt.protect_add("table" regclass, "column" smallint, token_type regtype) RETURNS void
+CREATE FUNCTION redoubt.protect_add("table" oid, "column" smallint, token_type regtype) RETURNS void
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
   part constant text := 'redoubt_protect_' || "column";
   trigger_name constant text := '~' || part;  -- after the application's own
+  tab text;
 BEGIN
+  PERFORM redoubt.protect_lock("table", true);
+  tab := "table"::regclass;
   IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = part AND NOT a.attisdropped) THEN
-    RAISE EXCEPTION 'table % has a column % already', "table", part USING ERRCODE = '42701', HINT = 'CALL redoubt.protect_undo(...) removes what a dump brought along.';
+    RAISE EXCEPTION 'table % has a column % already', tab, part USING ERRCODE = '42701', HINT = 'Where a dump brought it along, drop it.';
   END IF;
-  EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', "table", part, token_type);
-  EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', "table", part, 'made by redoubt.protect_column(), which is at work');
-  EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token(%L)', trigger_name, "table", "column");
-  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', "table", trigger_name);
+  EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tab, part, token_type);
+  EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', tab, part, 'made by redoubt.protect_column(), which is at work');
+  EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token()', trigger_name, tab);
+  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', tab, trigger_name);
   PERFORM redoubt.protect_begin("table", "column", redoubt.protect_column_number("table", part), token_type,
-                                pg_relation_size("table") / current_setting('block_size')::bigint, pg_relation_filenode("table"),
-                                redoubt.protect_trigger("table", "column"));
+                                (SELECT g.oid FROM pg_trigger AS g WHERE g.tgrelid = "table" AND g.tgname = trigger_name));
 END
 $body$;
-COMMENT ON FUNCTION redoubt.protect_add(regclass, smallint, regtype) IS 'internal: the first step of protect_column()';
-
-CREATE FUNCTION redoubt.protect_trigger("table" regclass, "column" smallint) RETURNS text
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-  RETURN (SELECT concat_ws('/', g.oid, g.xmin, g.tgenabled) FROM pg_trigger AS g
-          WHERE g.tgrelid = "table" AND g.tgname = '~redoubt_protect_' || "column" AND g.tgfoid = 'redoubt.keep_token()'::regprocedure);
-COMMENT ON FUNCTION redoubt.protect_trigger(regclass, smallint) IS 'internal: names a version of the trigger that keeps a token column current: another one may have been switched off meanwhile';
+COMMENT ON FUNCTION redoubt.protect_add(oid, smallint, regtype) IS 'internal, a step of protect_column(): the first';
 
 -- The trigger, the old column and what hangs on it go; the token column takes the place.
-CREATE FUNCTION redoubt.protect_swap("table" regclass, "column" smallint) RETURNS void
+-- False: something is still to be done.  All that decides is looked at under the locks.
+CREATE FUNCTION redoubt.protect_swap("table" oid, "column" smallint) RETURNS boolean
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $body$
 DECLARE
+  locked text;
   members redoubt.protections[];
   member redoubt.protections;
   item record;
-  tab regclass;
+  tab text;
   old name;
   made name;
   needed boolean;
@@ -1987,20 +2034,25 @@ DECLARE
   makings text[];
   one text;
 BEGIN
-  SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
-  FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
-  FOREACH member IN ARRAY members LOOP
-    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', member.relation::regclass);
+  PERFORM redoubt.protect_inside("table");
+  FOR item IN SELECT DISTINCT g.relation FROM redoubt.protect_group("table", "column") AS g ORDER BY 1 LOOP
+    PERFORM redoubt.protect_lock(item.relation, true);
+    locked := concat_ws(' ', locked, item.relation);
   END LOOP;
-  FOREACH member IN ARRAY members LOOP
-    IF redoubt.protect_trigger(member.relation, member.source) IS DISTINCT FROM member.trigger_version THEN
-      RAISE EXCEPTION 'the trigger that keeps a token column of % current was changed', member.relation::regclass
-        USING ERRCODE = '55000', HINT = 'Rows may have been written without it: CALL redoubt.protect_undo(...), then begin anew.';
+  IF locked IS DISTINCT FROM (SELECT string_agg(g.relation::text, ' ' ORDER BY g.relation)
+                              FROM (SELECT DISTINCT p.relation FROM redoubt.protect_group("table", "column") AS p) AS g) THEN
+    RETURN false;
+  END IF;
+  FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", "column") AS g LOOP
+    IF NOT redoubt.protect_check(item.relation, item.source) THEN
+      RETURN false;
     END IF;
   END LOOP;
   IF EXISTS (SELECT FROM redoubt.protect_pending("table", "column")) THEN
-    RAISE EXCEPTION 'table % was changed meanwhile', "table" USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_column(...) again.';
+    RETURN false;
   END IF;
+  SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
+  FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
   SELECT p.object, p.what, p.remedy INTO item FROM unnest(members) AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS p
   WHERE p.severity = 'error' LIMIT 1;
   IF FOUND THEN
@@ -2022,16 +2074,22 @@ BEGIN
   END LOOP;
   FOREACH member IN ARRAY members LOOP
     tab := member.relation::regclass;
-    SELECT a.attname, a.attnotnull INTO old, needed FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attnum = member.source;
-    SELECT a.attname INTO made FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attnum = member.target;
-    EXECUTE format('DROP TRIGGER %I ON %s', '~redoubt_protect_' || member.source, tab);
-    PERFORM redoubt.protect_end(member.relation, member.source, 'swap', member.rows_done);
+    SELECT a.attname, a.attnotnull INTO old, needed FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.source;
+    SELECT a.attname INTO made FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.target;
+    PERFORM redoubt.protect_record(member.trigger, 'swap');
+    EXECUTE format('DROP TRIGGER %I ON %s', (SELECT g.tgname FROM pg_trigger AS g WHERE g.oid = member.trigger), tab);
     EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tab, old);
     EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tab, made, old);
     EXECUTE format('COMMENT ON COLUMN %s.%I IS NULL', tab, old);
     IF needed THEN
       EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', tab, old);
       EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', tab, made);
+    END IF;
+    -- Names led where they should.
+    IF NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.target AND a.attname = old AND a.atttypid = member.token_type AND a.attnotnull = needed)
+       OR NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.source AND a.attisdropped)
+       OR EXISTS (SELECT FROM pg_trigger AS g WHERE g.oid = member.trigger) THEN
+      RAISE EXCEPTION 'table % was renamed meanwhile', tab USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_column(...) again.';
     END IF;
   END LOOP;
   -- What is made anew finds the operators of the type, wherever they are.
@@ -2040,52 +2098,53 @@ BEGIN
   FOREACH one IN ARRAY coalesce(keys, '{}') || coalesce(makings, '{}') LOOP
     EXECUTE one;
   END LOOP;
+  RETURN true;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.protect_swap(regclass, smallint) IS 'internal: the last step of protect_column()';
+COMMENT ON FUNCTION redoubt.protect_swap(oid, smallint) IS 'internal, a step of protect_column(): the last';
 
-/* protect_step does the next piece of work on a column and those tied to it, in the transaction at hand, and tells how to go
+/* protect_work does the next piece of work on a column and those tied to it, in the transaction at hand, and tells how to go
  * on: again, locked (a row was), retry (a lock was not got), indexes (somebody has to make them), ready (to be swapped), done.
+ * It is what protect_step() calls in the cage.
  */
-CREATE FUNCTION redoubt.protect_step("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
-  RETURNS text LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION redoubt.protect_work("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
+  RETURNS text LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $body$
 #variable_conflict use_variable
 DECLARE
   num constant smallint := redoubt.protect_column_number("table", "column");
   wanted constant regtype := token_type;
-  block_size constant bigint := current_setting('block_size');
+  limit_of_wait constant text := extract(epoch FROM lock_timeout) * 1000 || 'ms';
   item record;
-  s redoubt.protections;
-  last bigint;
-  filled bigint;
-  started timestamptz;
-  milliseconds float8;
-  found_rows record;
+  state text;
 BEGIN
+  PERFORM redoubt.protect_inside("table");
   IF NOT EXISTS (SELECT FROM redoubt.token_type AS t WHERE t.typ = wanted) THEN
     RAISE EXCEPTION '% is not a token type', format_type(wanted, NULL) USING ERRCODE = '42809', HINT = 'redoubt.token_types lists them.';
   END IF;
-  IF NOT EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source) THEN
-    SELECT count(*) AS n, string_agg(p.object || ': ' || p.what, '; ') AS what, min(p.remedy) AS remedy INTO item
-    FROM redoubt.protect_group("table", num) AS g, LATERAL redoubt.protect_parts(g.relation, g.source, wanted) AS p WHERE p.severity = 'error';
-    IF item.n > 0 THEN
-      RAISE EXCEPTION 'column % of table % cannot be protected online as it is', quote_ident("column"), "table"
-        USING ERRCODE = '55000', DETAIL = item.what, HINT = coalesce(item.remedy || '  ', '') || 'redoubt.check_protect() lists everything.';
-    END IF;
-  ELSIF EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
-                WHERE p.token_type <> wanted) THEN
+  IF EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
+             WHERE p.token_type <> wanted) THEN
     RAISE EXCEPTION 'column % of table % is being protected with another token type', quote_ident("column"), "table"
       USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_undo(...), then begin anew.';
   END IF;
 
   -- Begin.
-  FOR item IN SELECT g.relation::regclass AS tab, g.source FROM redoubt.protect_group("table", num) AS g
-              WHERE NOT EXISTS (SELECT FROM redoubt.protections AS p WHERE p.relation = g.relation AND p.source = g.source) LOOP
-    EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', item.tab);  -- an autovacuum gives way to who waits long enough
-    PERFORM set_config('lock_timeout', extract(epoch FROM lock_timeout) * 1000 || 'ms', true);
+  FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", num) AS g
+              WHERE NOT EXISTS (SELECT FROM redoubt.protections AS p WHERE p.relation = g.relation AND p.source = g.source) LIMIT 1 LOOP
+    DECLARE
+      found_errors record;
     BEGIN
-      PERFORM redoubt.protect_add(item.tab, item.source, wanted);
+      SELECT count(*) AS n, string_agg(p.object || ': ' || p.what, '; ') AS what, min(p.remedy) AS remedy INTO found_errors
+      FROM redoubt.protect_group("table", num) AS g, LATERAL redoubt.protect_parts(g.relation, g.source, wanted) AS p WHERE p.severity = 'error';
+      IF found_errors.n > 0 THEN
+        RAISE EXCEPTION 'column % of table % cannot be protected online as it is', quote_ident("column"), "table"
+          USING ERRCODE = '55000', DETAIL = found_errors.what, HINT = coalesce(found_errors.remedy || '  ', '') || 'redoubt.check_protect() lists everything.';
+      END IF;
+    END;
+    PERFORM redoubt.protect_lock(item.relation, false);  -- an autovacuum gives way to who waits long enough
+    PERFORM set_config('lock_timeout', limit_of_wait, true);
+    BEGIN
+      PERFORM redoubt.protect_add(item.relation, item.source, wanted);
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
       RETURN 'retry';
     END;
@@ -2093,61 +2152,27 @@ BEGIN
   END LOOP;
 
   -- Fill and verify.
-  SELECT p.* INTO s FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
-  WHERE p.step IN ('fill', 'verify') ORDER BY p.relation, p.source LIMIT 1;
-  IF FOUND THEN
-    IF s.file <> pg_relation_filenode(s.relation) THEN  -- rows have moved
-      PERFORM redoubt.protect_note(s.relation, s.source, 'fill', 0, pg_relation_size(s.relation) / block_size, s.stride, s.rows_done, pg_relation_filenode(s.relation));
-      RETURN 'again';
+  FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", num) AS g LOOP
+    state := redoubt.protect_rows(item.relation, item.source, batch);
+    IF state <> 'ready' THEN
+      RETURN state;
     END IF;
-    last := s.next_block + s.stride;
-    started := clock_timestamp();
-    IF s.step = 'fill' THEN
-      filled := redoubt.protect_fill(s.relation, s.source, s.next_block, last);
-    ELSE
-      found_rows := redoubt.protect_verify(s.relation, s.source, s.next_block, last);
-      IF found_rows.wrong > 0 THEN
-        RAISE EXCEPTION '% rows of % have a token that is not that of their value', found_rows.wrong, s.relation::regclass
-          USING ERRCODE = '55000', HINT = 'Something wrote the token column, or the value after the trigger had fired: CALL redoubt.protect_undo(...), and look at the table''s triggers.';
-      ELSIF found_rows.pending > 0 THEN
-        filled := redoubt.protect_fill(s.relation, s.source, s.next_block, last);
-        PERFORM redoubt.protect_note(s.relation, s.source, 'verify', s.next_block, s.blocks, s.stride, s.rows_done + filled, s.file);
-        RETURN CASE WHEN filled < found_rows.pending THEN 'locked' ELSE 'again' END;
-      END IF;
-      filled := 0;
-    END IF;
-    -- At most a batch, and a tenth of a second: nobody waits longer for a row.
-    milliseconds := extract(epoch FROM clock_timestamp() - started) * 1000;
-    IF filled > batch OR milliseconds > 100 THEN
-      s.stride := greatest(s.stride / 2, 1);
-    ELSIF filled < batch / 2 AND milliseconds < 50 THEN
-      s.stride := least(s.stride * 2, 4096);
-    END IF;
-    IF last < s.blocks THEN
-      PERFORM redoubt.protect_note(s.relation, s.source, s.step, last, s.blocks, s.stride, s.rows_done + filled, s.file);
-    ELSIF s.step = 'fill' THEN
-      PERFORM redoubt.protect_note(s.relation, s.source, 'verify', 0, pg_relation_size(s.relation) / block_size, s.stride, s.rows_done + filled, s.file);
-    ELSE
-      PERFORM redoubt.protect_twins(s.relation, s.source, s.target);
-      PERFORM redoubt.protect_note(s.relation, s.source, 'constraints', 0, s.blocks, s.stride, s.rows_done, s.file);
-    END IF;
-    RETURN 'again';
-  END IF;
+  END LOOP;
 
   -- Indexes and constraints.
   SELECT p.kind, p.statement INTO item FROM redoubt.protect_pending("table", num) AS p LIMIT 1;
   IF FOUND THEN
     IF item.kind = 'index' THEN
+      PERFORM redoubt.protect_twins(p.relation, p.source, p.target)
+      FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source;
       IF NOT build_indexes THEN
         RETURN 'indexes';
       END IF;
       EXECUTE regexp_replace(item.statement, '^((?:CREATE |CREATE UNIQUE |DROP )INDEX) CONCURRENTLY', '\1');
       RETURN 'again';
     ELSIF item.statement !~ '^ALTER TABLE .* VALIDATE ' THEN
-      FOR s IN SELECT p.* FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source ORDER BY p.relation LOOP
-        EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', s.relation::regclass);
-      END LOOP;
-      PERFORM set_config('lock_timeout', extract(epoch FROM lock_timeout) * 1000 || 'ms', true);
+      PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
+      PERFORM set_config('lock_timeout', limit_of_wait, true);
     END IF;
     BEGIN
       EXECUTE item.statement;
@@ -2157,34 +2182,29 @@ BEGIN
     RETURN 'again';
   END IF;
 
-  FOR s IN SELECT p.* FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
-           WHERE p.step = 'constraints' LOOP
-    PERFORM redoubt.protect_note(s.relation, s.source, 'swap', s.next_block, s.blocks, s.stride, s.rows_done, s.file);
-  END LOOP;
   IF NOT swap THEN
     RETURN 'ready';
   END IF;
-  FOR s IN SELECT p.* FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source ORDER BY p.relation LOOP
-    EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', s.relation::regclass);
-  END LOOP;
-  PERFORM set_config('lock_timeout', extract(epoch FROM lock_timeout) * 1000 || 'ms', true);
+  PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
+  PERFORM set_config('lock_timeout', limit_of_wait, true);
   BEGIN
-    PERFORM redoubt.protect_swap("table", num);
+    RETURN CASE WHEN redoubt.protect_swap("table", num) THEN 'done' ELSE 'again' END;
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN 'retry';
   END;
-  RETURN 'done';
 END
 $body$;
-COMMENT ON FUNCTION redoubt.protect_step(regclass, name, regtype, integer, interval, boolean, boolean) IS 'internal: the next piece of work of protect_column(), in one transaction';
+COMMENT ON FUNCTION redoubt.protect_work(regclass, name, regtype, integer, interval, boolean, boolean) IS 'internal, a step of protect_column(): the next one';
+REVOKE ALL ON FUNCTION redoubt.protect_work(regclass, name, regtype, integer, interval, boolean, boolean) FROM PUBLIC;
 
 -- Rows that a unique index would refuse, because their values differ in spelling only.
 CREATE FUNCTION redoubt.protect_twins("table" regclass, source smallint, target smallint) RETURNS void
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $body$
 DECLARE
   item record;
 BEGIN
+  PERFORM redoubt.protect_inside("table");
   IF EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = "table" AND x.indisunique AND x.indnkeyatts = 1 AND x.indkey[0] = source AND x.indpred IS NULL) THEN
     EXECUTE format('SELECT count(*) AS n, (array_agg(v.rows))[1:5] AS places FROM (SELECT string_agg(%1$s, '' and '') AS rows FROM ONLY %2$s AS t '
                    'WHERE t.%3$I IS NOT NULL GROUP BY t.%3$I HAVING count(*) > 1) AS v', redoubt.protect_row_name("table", source), "table",
@@ -2198,24 +2218,27 @@ END
 $body$;
 COMMENT ON FUNCTION redoubt.protect_twins(regclass, smallint, smallint) IS 'internal: raises 23505 where a unique index would not take the tokens';
 
-CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, pause interval DEFAULT '0',
+CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, pause interval DEFAULT NULL,
     max_lag text DEFAULT NULL, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300, build_indexes boolean DEFAULT false, swap boolean DEFAULT true)
   LANGUAGE plpgsql
 AS $body$
 DECLARE
   state text;
   tries integer := 0;
+  started timestamptz;
 BEGIN
-  IF pg_catalog.num_nulls("table", "column", token_type, batch, pause, lock_timeout, retries, build_indexes, swap) OPERATOR(pg_catalog.>) 0
+  IF pg_catalog.num_nulls("table", "column", token_type, batch, lock_timeout, retries, build_indexes, swap) OPERATOR(pg_catalog.>) 0
      OR batch OPERATOR(pg_catalog.<) 1 THEN
-    RAISE EXCEPTION 'invalid argument of protect_column' USING ERRCODE = '22023', HINT = 'Only max_lag may be null; a batch has at least one row.';
+    RAISE EXCEPTION 'invalid argument of protect_column' USING ERRCODE = '22023', HINT = 'Only pause and max_lag may be null; a batch has at least one row.';
   END IF;
   LOOP
+    started := pg_catalog.clock_timestamp();
     state := redoubt.protect_step("table", "column", token_type, batch, lock_timeout, build_indexes, swap);
     COMMIT;
     IF state OPERATOR(pg_catalog.=) 'again' THEN
       tries := 0;
-      PERFORM pg_catalog.pg_sleep_for(pause);
+      -- Without a pause given: half of the time is the application's.
+      PERFORM pg_catalog.pg_sleep_for(CASE WHEN pause IS NOT NULL THEN pause ELSE pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started END);
     ELSIF state OPERATOR(pg_catalog.=) 'locked' THEN
       PERFORM pg_catalog.pg_sleep(0.1);
     ELSIF state OPERATOR(pg_catalog.=) 'retry' THEN
@@ -2244,7 +2267,7 @@ $body$;
 COMMENT ON PROCEDURE redoubt.protect_column(regclass, name, regtype, integer, interval, text, interval, integer, boolean, boolean) IS
   'makes a column a token column while the application goes on; commits after each batch; called again, goes on where it was';
 
-CREATE FUNCTION redoubt.protect_undo_step("table" regclass, "column" name, lock_timeout interval) RETURNS text
+CREATE FUNCTION redoubt.protect_undo_work("table" regclass, "column" name, lock_timeout interval) RETURNS text
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $body$
 DECLARE
@@ -2252,50 +2275,45 @@ DECLARE
   members redoubt.protections[];
   member redoubt.protections;
   item record;
-  made name;
-  undone integer := 0;
 BEGIN
   SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
-  FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
-  FOR item IN SELECT DISTINCT s.relation FROM unnest(members) AS s UNION SELECT "table"::oid ORDER BY 1 LOOP
-    EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', item.relation::regclass);
+  FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source
+  WHERE (SELECT c.relowner FROM pg_class AS c WHERE c.oid = s.relation) = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
+  IF members IS NULL THEN
+    RAISE EXCEPTION 'column % of table % is not being protected', quote_ident("column"), "table" USING ERRCODE = '55000', HINT = 'After the swap there is nothing to undo.';
+  END IF;
+  FOREACH member IN ARRAY members LOOP
+    PERFORM redoubt.protect_lock(member.relation, false);
   END LOOP;
   PERFORM set_config('lock_timeout', extract(epoch FROM lock_timeout) * 1000 || 'ms', true);
   BEGIN
-    FOREACH member IN ARRAY coalesce(members, '{}') LOOP
-      EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', member.relation::regclass);
+    FOREACH member IN ARRAY members LOOP
+      PERFORM redoubt.protect_lock(member.relation, true);
     END LOOP;
     FOR item IN SELECT k.conrelid::regclass AS tab, k.conname FROM unnest(members) AS s
                 JOIN pg_constraint AS k ON k.conrelid = s.relation AND k.contype = 'f' AND s.target = ANY (k.conkey) LOOP
       EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', item.tab, item.conname);
     END LOOP;
-    FOREACH member IN ARRAY coalesce(members, '{}') LOOP
-      SELECT a.attname INTO made FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.target;
-      PERFORM redoubt.protect_end(member.relation, member.source, 'undo', member.rows_done);
-      EXECUTE format('DROP TRIGGER IF EXISTS %I ON %s', '~redoubt_protect_' || member.source, member.relation::regclass);
-      EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', member.relation::regclass, made);
-      undone := undone + 1;
-    END LOOP;
-    -- What a dump brought along, without its row.
-    FOR item IN SELECT g.tgname, a.attname FROM pg_trigger AS g LEFT JOIN pg_attribute AS a ON a.attrelid = g.tgrelid AND '~' || a.attname = g.tgname AND NOT a.attisdropped
-                WHERE g.tgrelid = "table" AND g.tgfoid = 'redoubt.keep_token()'::regprocedure
-                  AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = "table" AND g.tgname = '~redoubt_protect_' || s.source) LOOP
-      EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, "table");
-      IF item.attname IS NOT NULL THEN
-        EXECUTE format('ALTER TABLE %s DROP COLUMN %I', "table", item.attname);
+    -- Those of them that are still there, now that the tables are locked.
+    FOR item IN SELECT s.trigger, s.relation, s.target, g.tgname, a.attname FROM unnest(members) AS s
+                JOIN pg_trigger AS g ON g.oid = s.trigger AND g.tgrelid = s.relation
+                JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target AND NOT a.attisdropped LOOP
+      PERFORM redoubt.protect_record(item.trigger, 'undo');
+      EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation::regclass);
+      EXECUTE format('ALTER TABLE %s DROP COLUMN %I', item.relation::regclass, item.attname);
+      IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.oid = item.trigger)
+         OR NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = item.relation AND a.attnum = item.target AND a.attisdropped) THEN
+        RAISE EXCEPTION 'table % was renamed meanwhile', item.relation::regclass USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_undo(...) again.';
       END IF;
-      undone := undone + 1;
     END LOOP;
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN 'retry';
   END;
-  IF undone = 0 THEN
-    RAISE EXCEPTION 'column % of table % is not being protected', quote_ident("column"), "table" USING ERRCODE = '55000', HINT = 'After the swap there is nothing to undo.';
-  END IF;
   RETURN 'done';
 END
 $body$;
-COMMENT ON FUNCTION redoubt.protect_undo_step(regclass, name, interval) IS 'internal: what protect_undo() does, in one transaction';
+COMMENT ON FUNCTION redoubt.protect_undo_work(regclass, name, interval) IS 'internal, a step of protect_column(): what protect_undo_step() does in the cage';
+REVOKE ALL ON FUNCTION redoubt.protect_undo_work(regclass, name, interval) FROM PUBLIC;
 
 CREATE PROCEDURE redoubt.protect_undo("table" regclass, "column" name, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300)
   LANGUAGE plpgsql
@@ -2315,9 +2333,39 @@ END
 $body$;
 COMMENT ON PROCEDURE redoubt.protect_undo(regclass, name, interval, integer) IS 'takes back what protect_column() did, up to the swap';
 
+-- The ordinary way: ALTER TABLE reads each value by detokenize(), which asks, charges and records.
+CREATE FUNCTION redoubt.unprotect_work("table" regclass, "column" name) RETURNS void
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $body$
+DECLARE
+  tab text;
+  base text;
+BEGIN
+  PERFORM redoubt.protect_lock("table", true);
+  tab := "table"::regclass;
+  SELECT t.base INTO base FROM pg_attribute AS a JOIN redoubt.token_type AS t ON t.typ = a.atttypid
+  WHERE a.attrelid = "table" AND a.attnum = redoubt.protect_column_number("table", "column");
+  IF base IS NULL OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = "column" AND a.atthasdef) THEN
+    RAISE EXCEPTION 'column % of table % has a default, or is no token column', quote_ident("column"), tab
+      USING ERRCODE = '55000', HINT = 'Drop the default, which is a token, and set it anew afterwards.';
+  END IF;
+  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING redoubt.detokenize(%I)', tab, "column", base, "column");
+END
+$body$;
+COMMENT ON FUNCTION redoubt.unprotect_work(regclass, name) IS 'internal, a step of unprotect_column()';
+REVOKE ALL ON FUNCTION redoubt.unprotect_work(regclass, name) FROM PUBLIC;
+
+CREATE FUNCTION redoubt.count_copies("table" oid, "column" smallint, tables oid[], columns smallint[]) RETURNS bigint[]
+  AS 'MODULE_PATHNAME', 'redoubt_count_copies' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.count_copies(oid, smallint, oid[], smallint[]) IS
+  'internal, for find_plaintext(): how many values of each of those columns are in the token column, too; null for one that the caller may not read; charges a tokenization for each value';
+REVOKE ALL ON FUNCTION redoubt.count_copies(oid, smallint, oid[], smallint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.count_copies(oid, smallint, oid[], smallint[]) TO redoubt_admin;
+
 /* find_plaintext lists where old values of a token column may still lie, and counts copies of its values in other columns.
  *
- * It asks what the caller may ask: each value of another column is tokenized, and charged as that.
+ * Columns are read as the tables hold them, without a query, so that nothing of a table's own runs in the name of whoever
+ * asks.  Columns that he may not read, or whose rows a policy hides from him, are named and not read.
  */
 CREATE FUNCTION redoubt.find_plaintext("table" regclass, "column" name) RETURNS TABLE (place text, rows bigint, what text, remedy text)
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -2326,9 +2374,10 @@ AS $body$
 DECLARE
   num constant smallint := redoubt.protect_column_number("table", "column");
   wanted regtype;
-  type_name text;
-  item record;
-  found_rows bigint;
+  tables oid[];
+  numbers smallint[];
+  names text[];
+  counts bigint[];
 BEGIN
   SELECT k.typ INTO wanted FROM pg_attribute AS a JOIN redoubt.token_type AS k ON k.typ = a.atttypid
   WHERE a.attrelid = "table" AND a.attnum = num AND k.deterministic AND k.base = 'text';
@@ -2340,34 +2389,22 @@ BEGIN
   RETURN QUERY SELECT 'table ' || s.relid::regclass::text, s.n_dead_tup, 'dead rows', format('VACUUM FULL %s;', s.relid::regclass)
   FROM pg_stat_all_tables AS s WHERE s.relid IN ("table", 'pg_statistic'::regclass) AND s.n_dead_tup > 0;
   RETURN QUERY SELECT 'WAL, its archive, base backups', NULL::bigint, 'hold what was written before the swap', 'Let them expire.';
-  type_name := wanted::text;
-  -- Equality is that of the type, wherever its operators are.
-  PERFORM set_config('search_path', concat_ws(', ', 'pg_catalog', (SELECT quote_ident(n.nspname) FROM pg_type AS y JOIN pg_namespace AS n ON n.oid = y.typnamespace WHERE y.oid = wanted), 'pg_temp'), true);
-  FOR item IN
-    SELECT c.oid::regclass AS tab, a.attname, has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
-    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace)
-      AND (a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
-           OR EXISTS (SELECT FROM pg_cast AS k WHERE k.castsource = a.atttypid AND k.casttarget = 'text'::regtype AND k.castmethod = 'b'
-                      AND a.atttypid NOT IN (SELECT t.typ FROM redoubt.token_type AS t)))
-    ORDER BY c.oid::regclass::text COLLATE "C", a.attnum
-  LOOP
-    IF NOT item.readable THEN
-      RETURN QUERY SELECT format('column %I of %s', item.attname, item.tab), NULL::bigint, 'was not looked at', format('GRANT SELECT ON %s TO %I;', item.tab, current_user);
-      CONTINUE;
-    END IF;
-    EXECUTE format('WITH value AS MATERIALIZED (SELECT %6$s(v.value) AS token, v.rows FROM '
-                   '(SELECT o.%2$I::text AS value, count(*) AS rows FROM ONLY %3$s AS o WHERE o.%2$I <> '''' AND NOT starts_with(o.%2$I::text, ''tok_'') GROUP BY 1) AS v '
-                   'WHERE redoubt.check_value(v.value, %1$L::regtype) IS NULL) '
-                   'SELECT coalesce(sum(v.rows), 0) FROM value AS v WHERE v.token IN (SELECT t.%4$I FROM %5$s AS t WHERE t.%4$I IS NOT NULL)',
-                   wanted, item.attname, item.tab, "column", "table", type_name) INTO found_rows;
-    IF found_rows > 0 THEN
-      RETURN QUERY SELECT format('column %I of %s', item.attname, item.tab), found_rows, 'values that are in the token column, too', format('Protect it as well: CALL redoubt.protect_column(%L, %L, %L);', item.tab, item.attname, wanted);
-    END IF;
-  END LOOP;
+  WITH RECURSIVE texts (oid) AS (
+    SELECT y FROM unnest(ARRAY['text'::regtype, 'varchar'::regtype, 'bpchar'::regtype]::oid[]) AS y
+    UNION SELECT y.oid FROM pg_type AS y JOIN texts AS t ON y.typtype = 'd' AND y.typbasetype = t.oid)
+  SELECT array_agg(c.oid ORDER BY f.tab, a.attnum), array_agg(a.attnum ORDER BY f.tab, a.attnum), array_agg(format('%s.%I', f.tab, a.attname) ORDER BY f.tab, a.attnum)
+    INTO tables, numbers, names
+  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped, LATERAL (SELECT c.oid::regclass::text COLLATE "C" AS tab) AS f
+  WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND a.atttypid IN (SELECT t.oid FROM texts AS t)
+    AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace);
+  counts := redoubt.count_copies("table", num, tables, numbers);
+  RETURN QUERY SELECT 'column ' || v.name, v.n, CASE WHEN v.n IS NULL THEN 'was not looked at' ELSE 'values that are in the token column, too' END,
+    CASE WHEN v.n IS NULL THEN format('Ask as a role that may read all rows of it: GRANT SELECT ON %s TO %I;', v.tab::regclass, current_user)
+         ELSE 'Protect it as well, with ' || wanted || '.' END
+  FROM unnest(tables, names, counts) AS v(tab, name, n) WHERE v.n IS DISTINCT FROM 0;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.find_plaintext(regclass, name) IS 'where old values of a token column may still lie, and how many copies of its values other columns hold; charges a tokenization for each value it compares';
+COMMENT ON FUNCTION redoubt.find_plaintext(regclass, name) IS 'where old values of a token column may still lie, and how many copies of its values other text columns hold; charges a tokenization for each value it compares';
 REVOKE ALL ON FUNCTION redoubt.find_plaintext(regclass, name) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.find_plaintext(regclass, name) TO redoubt_admin;
 

@@ -47,9 +47,8 @@ my @uses = (
   'SELECT * FROM redoubt.usage', 'SELECT * FROM redoubt.limits', q{SELECT * FROM redoubt.explain_limit('regress_lead', 'redoubt.email_token', 'reveal')},
   'SELECT redoubt.sweep_vault(10)', 'CALL redoubt.reseal_vault()', 'SELECT redoubt.rewrap_keys()', q{SELECT redoubt.rotate_key('default')},
   q{SELECT redoubt.disable_tokens('public.code'), redoubt.enable_tokens('public.code')}, 'SELECT count(*) FROM redoubt.token_types',
-  q{INSERT INTO p VALUES (1, 'a@example.com')}, 'SELECT * FROM redoubt.progress', q{SELECT redoubt.protect_fill('p'::regclass, 2::smallint, 0, 1)},
-  q{SELECT redoubt.protect_verify('p'::regclass, 2::smallint, 0, 1)}, q{SELECT redoubt.protect_note('p'::regclass, 2::smallint, 'swap', 1, 1, 1, 1, 1)},
-  q{SELECT redoubt.protect_end('p'::regclass, 2::smallint, 'undo', 1)},
+  q{INSERT INTO p VALUES (1, 'a@example.com')}, 'SELECT * FROM redoubt.progress', q{SELECT redoubt.protect_step('p', 'email', 'redoubt.email_token', 10, '1 s', true, true)},
+  q{SELECT redoubt.protect_undo_step('p', 'email', '1 s')}, 'DROP TABLE p', q{SELECT count(*) FROM redoubt.check_protect('p', 'email', 'redoubt.email_token')},
   'CREATE TEMP TABLE x (a redoubt.email_token)', 'EXPLAIN SELECT * FROM t ORDER BY email');
 my $script = join("\n", map { /\ACALL/ ? "$_;" : "BEGIN; $_; ROLLBACK;" } map { s/;\s*\z//r } @uses) . "\n";
 

@@ -230,12 +230,25 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
 #endif
 }
 
-// Runs a query to its end.
-inline void compat_executor_run(QueryDesc *query) {
-#if PG_VERSION_NUM >= 180000
-  ExecutorRun(query, ForwardScanDirection, 0);
+// Puts `row` in the place of the version at `tid`, which the transaction has locked, and into the indexes.
+inline void compat_update_row(ResultRelInfo *table, EState *state, ItemPointer tid, TupleTableSlot *row,
+                              Snapshot snapshot) {
+  TM_FailureData failure;
+  LockTupleMode mode = LockTupleNoKeyExclusive;
+#if PG_VERSION_NUM >= 160000
+  TU_UpdateIndexes indexes = TU_None;
 #else
-  ExecutorRun(query, ForwardScanDirection, 0, true);
+  bool indexes = false;
+#endif
+  if (table_tuple_update(table->ri_RelationDesc, tid, row, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true,
+                         &failure, &mode, &indexes) != TM_Ok)
+    elog(ERROR, "a locked row was changed");
+  if (table->ri_NumIndices == 0) return;
+#if PG_VERSION_NUM >= 160000
+  if (indexes != TU_None)
+    ExecInsertIndexTuples(table, row, state, false, false, nullptr, NIL, indexes == TU_Summarizing);
+#else
+  if (indexes) ExecInsertIndexTuples(table, row, state, false, false, nullptr, NIL);
 #endif
 }
 
