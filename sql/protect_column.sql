@@ -215,6 +215,13 @@ SELECT token IS NULL AS nothing FROM oracle;
 CREATE TRIGGER late AFTER INSERT ON oracle FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token();
 INSERT INTO oracle VALUES (1, 'guess@example.com');
 SELECT redoubt.keep_token();
+-- Others may make objects where the type is: his could be met by what is made anew.
+SET ROLE regress_online_owner;
+SELECT object, what, remedy FROM redoubt.check_protect('target', 'other', 'online_s.code') WHERE severity = 'error';
+CREATE TABLE whole (id int, email text, CHECK (whole IS NOT NULL));
+SELECT object, what, remedy FROM redoubt.check_protect('whole', 'email', 'redoubt.email_token') WHERE severity = 'error';
+DROP TABLE whole;
+SET ROLE regress_online_insider;
 -- The steps are nobody's to call by themselves, not for one's own table either, nor for a superuser.
 SELECT redoubt.protect_begin('oracle'::regclass, 2::smallint, 3::smallint, 'redoubt.email_token', 1);
 SELECT redoubt.protect_inside('oracle'::regclass), redoubt.protect_lock('oracle'::regclass, true);
@@ -426,9 +433,14 @@ ALTER TABLE target ALTER email DROP NOT NULL;
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
 ALTER TABLE target ALTER COLUMN email TYPE bytea USING convert_to(email, 'UTF8');
 ALTER TABLE target ALTER COLUMN redoubt_protect_2 TYPE text USING 'x';
+-- Rows that moved after they were verified are verified again.
+VACUUM FULL target;
+INSERT INTO target VALUES (3, 'e@example.com');
+CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+SELECT step, percent FROM redoubt.progress;
 -- A token that is not that of its value is found.
 ALTER TABLE target DISABLE TRIGGER ALL;
-UPDATE target SET email = 'd@example.com';
+UPDATE target SET email = 'd' || id || '@example.com';
 ALTER TABLE target ENABLE ALWAYS TRIGGER "~redoubt_protect_2";
 RESET ROLE;
 UPDATE redoubt.protection SET version = (SELECT xmin::text::bigint FROM pg_trigger WHERE oid = trigger), step = 'verify' WHERE relation = 'target'::regclass;

@@ -1635,6 +1635,11 @@ BEGIN
     RETURN QUERY SELECT 'error', 'role ' || quote_ident(pg_get_userbyid(rel.relowner)), format('it may not tokenize values of %s', wanted),
                         format('GRANT EXECUTE ON FUNCTION %s(%s) TO %I;', wanted, t.base, pg_get_userbyid(rel.relowner)), 0, NULL, NULL;
   END IF;
+  IF EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = tab AND k.conbin::text ~ ':varattno 0 ')
+     OR EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = tab AND concat(x.indexprs, x.indpred) ~ ':varattno 0 ')
+     OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = tab AND d.adbin::text ~ ':varattno 0 ') THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'a constraint, an index or a generated column looks at whole rows', 'Drop it for the time.', 0, NULL, NULL;
+  END IF;
   -- What is made anew is looked up in the schema of the token type.
   RETURN QUERY SELECT 'error', 'schema ' || n.oid::regnamespace::text, format('%s may make objects in it, which views and policies would meet', CASE m.role WHEN 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(m.role)) END),
                       'Take a token type of a schema in which nobody else may make any.', 0, NULL::text, NULL::text
@@ -2237,8 +2242,8 @@ BEGIN
     COMMIT;
     IF state OPERATOR(pg_catalog.=) 'again' THEN
       tries := 0;
-      -- Without a pause given: half of the time is the application's.
-      PERFORM pg_catalog.pg_sleep_for(CASE WHEN pause IS NOT NULL THEN pause ELSE pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started END);
+      -- Without a pause given: two thirds of the time are the application's.
+      PERFORM pg_catalog.pg_sleep_for(CASE WHEN pause IS NOT NULL THEN pause ELSE (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started) OPERATOR(pg_catalog.*) 2.0::double precision END);
     ELSIF state OPERATOR(pg_catalog.=) 'locked' THEN
       PERFORM pg_catalog.pg_sleep(0.1);
     ELSIF state OPERATOR(pg_catalog.=) 'retry' THEN

@@ -12,6 +12,7 @@
 #include "pg/base/boundary.h"
 
 extern "C" {
+#include "access/tableam.h"
 #include "common/jsonapi.h"
 #include "libpq/libpq-be.h"
 #include "optimizer/pathnode.h"

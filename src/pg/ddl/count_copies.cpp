@@ -35,8 +35,8 @@ struct Copies {
 bool may_read_all(Relation relation, AttrNumber column) {
   const Oid relid = RelationGetRelid(relation);
   const FormData_pg_class *form = relation->rd_rel;
-  return (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) &&
-         form->relam == HEAP_TABLE_AM_OID && !RELATION_IS_OTHER_TEMP(relation) &&
+  return (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) && form->relam == HEAP_TABLE_AM_OID &&
+         !RELATION_IS_OTHER_TEMP(relation) &&
          (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
           pg_attribute_aclcheck(relid, column, GetUserId(), ACL_SELECT) == ACLCHECK_OK) &&
          check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED;
@@ -117,7 +117,8 @@ Copies copies_of(Oid relid, AttrNumber column) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("permission denied for table %s", RelationGetRelationName(relation))));
   if (copies.type == nullptr || !copies.type->deterministic || copies.type->is_bytes || copies.type->is_integer)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("that is no column of a deterministic token type on text")));
+    ereport(ERROR,
+            (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("that is no column of a deterministic token type on text")));
   TypeCacheEntry *cache = lookup_type_cache(copies.type->type, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
   if (!OidIsValid(cache->hash_extended_proc)) elog(ERROR, "the type has no hash function");
   copies.hash = &cache->hash_extended_proc_finfo;
@@ -164,5 +165,6 @@ REDOUBT_FUNCTION(redoubt_count_copies) {
   hash_destroy(copies.tokens);
   int dimensions[] = {size};
   int lower[] = {1};
-  PG_RETURN_ARRAYTYPE_P(construct_md_array(counts, unknown, 1, dimensions, lower, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+  PG_RETURN_ARRAYTYPE_P(construct_md_array(counts, unknown, 1, dimensions, lower, INT8OID, sizeof(int64),
+                                           FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }

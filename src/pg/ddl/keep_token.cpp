@@ -44,18 +44,41 @@ void require_last(const TriggerData *data) {
   }
 }
 
+// What redoubt.protection says of a trigger never changes, but for its progress: found once, it is known.
+bool find_protection(Oid trigger, Protection *found) {
+  static constinit std::array<Protection, 16> known = {};
+  Protection &cached = known[trigger % known.size()];
+  if (cached.trigger != trigger) {
+    Protection read = {};
+    if (!protection_of_trigger(trigger, &read)) return false;
+    cached = read;
+  }
+  *found = cached;
+  return true;
+}
+
+void require_fit(const Keeper &keeper, TupleDesc descriptor) {
+  const auto type_of = [descriptor](AttrNumber column) {
+    if (column <= 0 || column > descriptor->natts) return Oid{InvalidOid};
+    return TupleDescAttr(descriptor, column - 1)->atttypid;
+  };
+  if (keeper.type == nullptr || type_of(keeper.protection.target) != keeper.type->type ||
+      !protection_fits(keeper.type, type_of(keeper.protection.source)))
+    protection_raise_unfit(keeper.protection);
+}
+
 Keeper *keeper_of(FunctionCallInfo fcinfo, const TriggerData *data) {
   auto *keeper = static_cast<Keeper *>(fcinfo->flinfo->fn_extra);
   if (keeper != nullptr) return keeper;
-  const Oid relid = RelationGetRelid(data->tg_relation);
   keeper = static_cast<Keeper *>(MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Keeper)));
-  keeper->found =
-      protection_of_trigger(data->tg_trigger->tgoid, &keeper->protection) && keeper->protection.relid == relid;
+  keeper->found = find_protection(data->tg_trigger->tgoid, &keeper->protection) &&
+                  keeper->protection.relid == RelationGetRelid(data->tg_relation);
   if (keeper->found) {
+    TupleDesc descriptor = RelationGetDescr(data->tg_relation);
     require_last(data);
     keeper->type = token_type_find(keeper->protection.token_type);
-    protection_require_fit(keeper->protection, keeper->type);
-    keeper->source_type = get_atttype(relid, keeper->protection.source);
+    require_fit(*keeper, descriptor);
+    keeper->source_type = TupleDescAttr(descriptor, keeper->protection.source - 1)->atttypid;
     fmgr_info_cxt(keeper->type->gate[static_cast<int>(Privilege::tokenize)], &keeper->tokenize,
                   fcinfo->flinfo->fn_mcxt);
   }
@@ -74,27 +97,30 @@ Datum tokenize_for(Oid owner, FmgrInfo *tokenize, Datum value) {
   return token;
 }
 
+bool same(TupleDesc descriptor, AttrNumber column, HeapTuple one, HeapTuple other) {
+  const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, column - 1);
+  bool no_one = false;
+  bool no_other = false;
+  const Datum left = heap_getattr(one, column, descriptor, &no_one);
+  const Datum right = heap_getattr(other, column, descriptor, &no_other);
+  return !no_one && !no_other && datumIsEqual(left, right, attribute->attbyval, attribute->attlen);
+}
+
 HeapTuple keep(Keeper *keeper, const TriggerData *data) {
   const bool updates = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
   HeapTuple row = updates ? data->tg_newtuple : data->tg_trigtuple;
   if (!keeper->found) return row;
   const Protection &protection = keeper->protection;
   TupleDesc descriptor = RelationGetDescr(data->tg_relation);
+  // Neither value nor token changes.
+  if (updates && same(descriptor, protection.source, row, data->tg_trigtuple) &&
+      same(descriptor, protection.target, row, data->tg_trigtuple))
+    return row;
   bool none = false;
   const Datum value = heap_getattr(row, protection.source, descriptor, &none);
-  Datum token = 0;
-  bool kept = false;
-  if (updates && !none) {
-    bool no_value = false;
-    bool no_token = false;
-    const Datum before = heap_getattr(data->tg_trigtuple, protection.source, descriptor, &no_value);
-    token = heap_getattr(data->tg_trigtuple, protection.target, descriptor, &no_token);
-    const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, protection.source - 1);
-    kept = !no_value && !no_token && datumIsEqual(before, value, attribute->attbyval, attribute->attlen);
-  }
-  if (!none && !kept)
-    token = tokenize_for(data->tg_relation->rd_rel->relowner, &keeper->tokenize,
-                         protection_value(keeper->type, keeper->source_type, value));
+  Datum token = none ? Datum{0}
+                     : tokenize_for(data->tg_relation->rd_rel->relowner, &keeper->tokenize,
+                                    protection_value(keeper->type, keeper->source_type, value));
   int column = protection.target;
   return heap_modify_tuple_by_cols(row, descriptor, 1, &column, &token, &none);
 }

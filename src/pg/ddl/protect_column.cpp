@@ -1,7 +1,7 @@
 // protect_column.cpp - the ways into the cage in which a column is protected, and the steps that SQL cannot do.
 //
-// redoubt.protect_step(), protect_undo_step(), check_protect() and unprotect_column() are for the owner of a table, or who
-// has the owner's rights.  Each opens the cage (protection.h) and calls a function in PL/pgSQL there
+// redoubt.protect_step(), protect_undo_step(), check_protect() and unprotect_column() are for the owner of a table, or
+// who has the owner's rights.  Each opens the cage (protection.h) and calls a function in PL/pgSQL there
 // (sql/redoubt--0.1.sql).  Settings that change inside of it are put back.
 // Covered by sql/protect_column.sql and test/tap/protect_online.pl.
 #include "pg/base/boundary.h"
@@ -115,9 +115,9 @@ void record(const char *operation, const Protection &protection, int64 count) {
                .token_type = protection.token_type,
                .operation = operation,
                .count = count,
-               .detail = psprintf("column %s of %s", column != nullptr ? quote_identifier(column) : "?",
-                                  quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-                                                             get_rel_name(relid)))});
+               .detail = psprintf(
+                   "column %s of %s", column != nullptr ? quote_identifier(column) : "?",
+                   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)))});
 }
 
 }  // namespace
@@ -150,8 +150,8 @@ REDOUBT_FUNCTION(redoubt_unprotect_column) {
   const AttrNumber source = get_attnum(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)));
   const TokenType *type = source > 0 ? token_type_find(get_atttype(PG_GETARG_OID(0), source)) : nullptr;
   if (type == nullptr)
-    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("that column of table %s is no token column",
-                                                               get_rel_name(PG_GETARG_OID(0)))));
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("that column of table %s is no token column", get_rel_name(PG_GETARG_OID(0)))));
   gate_require(type, Privilege::reveal);
   const Datum result = in_cage(fcinfo, call_step<kUnprotect>);
   Protection was = {};
@@ -203,8 +203,8 @@ REDOUBT_FUNCTION(redoubt_protect_begin) {
   PG_RETURN_VOID();
 }
 
-// protect_check(table oid, source smallint) locks the table; may the columns change places?  False where rows moved since
-// they were verified.
+// protect_check(table oid, source smallint) locks the table; may the columns change places?  False where rows moved
+// since they were verified.
 REDOUBT_FUNCTION(redoubt_protect_check) {
   using namespace redoubt::pg;
   Protection protection = {};

@@ -104,9 +104,8 @@ int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *sta
     std::copy_n(old->tts_values, descriptor->natts, row->tts_values);
     std::copy_n(old->tts_isnull, descriptor->natts, row->tts_isnull);
     MemoryContext outer = MemoryContextSwitchTo(GetPerTupleMemoryContext(state));
-    row->tts_values[protection.target - 1] =
-        FunctionCall1(&work->tokenize, protection_value(work->type, work->source_type,
-                                                        old->tts_values[protection.source - 1]));
+    row->tts_values[protection.target - 1] = FunctionCall1(
+        &work->tokenize, protection_value(work->type, work->source_type, old->tts_values[protection.source - 1]));
     row->tts_isnull[protection.target - 1] = false;
     ExecStoreVirtualTuple(row);
     compat_update_row(table, state, &tid, row, snapshot);

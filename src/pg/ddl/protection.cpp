@@ -128,8 +128,9 @@ bool protection_set_caged(bool open) { return std::exchange(caged, open); }
 
 void protection_require_cage(Oid relid) {
   if (caged && OidIsValid(relid) && catalog_owner(relid) == GetUserId()) return;
-  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this function is a step of redoubt.protect_column()"),
-                  errhint("CALL redoubt.protect_column(...), as the owner of the table.")));
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this function is a step of redoubt.protect_column()"),
+           errhint("CALL redoubt.protect_column(...), as the owner of the table.")));
 }
 
 bool protection_of_trigger(Oid trigger, Protection *found) {
@@ -153,8 +154,7 @@ bool protection_trigger_is_sound(Oid trigger, Oid relid, TransactionId *version)
     bool unconditional = true;
     row.get(Anum_pg_trigger_tgqual, &unconditional);
     *version = HeapTupleHeaderGetRawXmin(row.tuple->t_data);
-    sound = found->tgtype ==
-                (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE) &&
+    sound = found->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE) &&
             found->tgenabled == TRIGGER_FIRES_ALWAYS && found->tgattr.dim1 == 0 && unconditional;
   });
   return sound;
@@ -185,16 +185,18 @@ Datum protection_value(const TokenType *type, Oid source_type, Datum value) {
   return source_type == BPCHAROID ? DirectFunctionCall1(rtrim1, value) : value;
 }
 
-void protection_require_fit(const Protection &protection, const TokenType *type) {
-  if (type != nullptr && protection.source > 0 && protection.target > 0 &&
-      get_atttype(protection.relid, protection.target) == type->type &&
-      protection_fits(type, get_atttype(protection.relid, protection.source)))
-    return;
+void protection_raise_unfit(const Protection &protection) {
   const char *name = get_rel_name(protection.relid);
-  ereport(ERROR,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-           errmsg("a column of table %s was changed while it is being protected", name != nullptr ? name : "?"),
-           errhint("CALL redoubt.protect_undo(...), then begin anew.")));
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("a column of table %s was changed while it is being protected", name != nullptr ? name : "?"),
+                  errhint("CALL redoubt.protect_undo(...), then begin anew.")));
+}
+
+void protection_require_fit(const Protection &protection, const TokenType *type) {
+  if (type == nullptr || protection.source <= 0 || protection.target <= 0 ||
+      get_atttype(protection.relid, protection.target) != type->type ||
+      !protection_fits(type, get_atttype(protection.relid, protection.source)))
+    protection_raise_unfit(protection);
 }
 
 Relation protection_open(Oid relid, AttrNumber source, LOCKMODE mode, Protection *found) {
@@ -209,11 +211,11 @@ Relation protection_open(Oid relid, AttrNumber source, LOCKMODE mode, Protection
   protection_require_fit(*found, token_type_find(found->token_type));
   TransactionId version = InvalidTransactionId;
   if (!protection_trigger_is_sound(found->trigger, relid, &version) || version != found->version)
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("the trigger that keeps a token column of %s current was changed",
-                    RelationGetRelationName(relation)),
-             errhint("Rows may have been written without it: CALL redoubt.protect_undo(...), then begin anew.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("the trigger that keeps a token column of %s current was changed", RelationGetRelationName(relation)),
+         errhint("Rows may have been written without it: CALL redoubt.protect_undo(...), then begin anew.")));
   return relation;
 }
 
@@ -232,12 +234,10 @@ void protection_insert(const Protection &protection) {
 
 void protection_update(const Protection &protection) {
   Oid types[] = {OIDOID, TEXTOID, INT8OID, INT8OID, INT8OID, OIDOID};
-  Datum values[] = {ObjectIdGetDatum(protection.trigger),
-                    CStringGetTextDatum(kSteps[static_cast<int>(protection.step)]),
-                    Int64GetDatum(protection.next_block),
-                    Int64GetDatum(protection.blocks),
-                    Int64GetDatum(protection.rows_done),
-                    ObjectIdGetDatum(protection.file)};
+  Datum values[] = {
+      ObjectIdGetDatum(protection.trigger), CStringGetTextDatum(kSteps[static_cast<int>(protection.step)]),
+      Int64GetDatum(protection.next_block), Int64GetDatum(protection.blocks),
+      Int64GetDatum(protection.rows_done),  ObjectIdGetDatum(protection.file)};
   write_row(OwnChange::updates,
             "UPDATE redoubt.protection SET step = $2, next_block = $3, blocks = $4, rows_done = $5, file = $6,"
             " updated_at = pg_catalog.clock_timestamp() WHERE trigger OPERATOR(pg_catalog.=) $1",

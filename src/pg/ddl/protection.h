@@ -10,7 +10,8 @@
 // - A row of redoubt.protection belongs to one trigger, by OID, and goes with that trigger.  It was made in the cage,
 //   for columns of one table.  The trigger tokenizes in the name of the table's owner: it can do no more than a
 //   SECURITY DEFINER function of the owner's could.  The budget charged is the session's own.
-// - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the token
+// - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the
+// token
 //   column goes the trigger.  Without the trigger nothing hangs together.
 // - What decides a step is looked at under the lock that the step holds (protection_open), by OID and number.
 #ifndef REDOUBT_PG_DDL_PROTECTION_H
@@ -51,7 +52,8 @@ void protection_update(const Protection &protection);
 // protection_forget deletes the row of a trigger that is being dropped, and unties the columns.  Told by a hook.
 void protection_forget(Oid class_id, Oid object);
 
-// protection_require_ordinary raises 55000 unless the table is one whose rows are its own and no rule changes a command.
+// protection_require_ordinary raises 55000 unless the table is one whose rows are its own and no rule changes a
+// command.
 void protection_require_ordinary(Relation relation);
 
 // Is the trigger the one that protect_column() makes, and on?  `version` is that of its catalog row.
@@ -65,11 +67,12 @@ Datum protection_value(const TokenType *type, Oid source_type, Datum value);
 
 // 55000 unless the columns are of the types that they were.
 void protection_require_fit(const Protection &protection, const TokenType *type);
+[[noreturn]] void protection_raise_unfit(const Protection &protection);
 
 // protection_require_cage raises 42501 unless the cage is open, and the current user owns the table.
 void protection_require_cage(Oid relid);
-// protection_set_caged opens and closes it, also for the time that code of the table may run, which the functions of the
-// steps are not for.  Returns what it was.
+// protection_set_caged opens and closes it, also for the time that code of the table may run, which the functions of
+// the steps are not for.  Returns what it was.
 bool protection_set_caged(bool open);
 
 }  // namespace redoubt::pg
