@@ -199,6 +199,35 @@ CREATE TABLE none_to_index (id int PRIMARY KEY, note text UNIQUE);
 SELECT object, what FROM redoubt.check_protect('none_to_index', 'note', 'online_s.note') WHERE severity = 'error';
 RESET ROLE;
 
+-- Rows of all kinds of columns and indexes; a table that refers to itself; sessions that see one moment only.
+SET ROLE regress_online_owner;
+CREATE TABLE big (id int PRIMARY KEY, gone int, email text UNIQUE, boss text REFERENCES big (email), k int UNIQUE DEFERRABLE INITIALLY DEFERRED, fat text, doc tsvector, n int[]);
+ALTER TABLE big DROP COLUMN gone;
+CREATE INDEX ON big USING gin (doc);
+CREATE INDEX ON big USING brin (id);
+CREATE INDEX ON big USING gin (n);
+CREATE INDEX ON big (upper(fat)) WHERE id > 5;
+ALTER TABLE big ALTER fat SET STORAGE external;
+INSERT INTO big SELECT i, 'P' || i || '@example.com', CASE WHEN i > 10 THEN 'P' || i - 10 || '@example.com' END, i, repeat(md5(i::text), 80), to_tsvector('simple', i || ' w'), ARRAY[i, i + 1]
+FROM generate_series(1, 1000) AS i;
+UPDATE big SET fat = NULL WHERE id % 3 = 0;
+ALTER TABLE big ADD COLUMN later int DEFAULT 5, ADD COLUMN g int GENERATED ALWAYS AS (id * 2) STORED;
+CREATE TABLE was AS SELECT * FROM big;
+SET default_transaction_isolation = 'repeatable read';
+CALL redoubt.protect_column('big', 'email', 'redoubt.email_token', build_indexes => true, swap => false);
+SET default_transaction_isolation = 'serializable';
+CALL redoubt.protect_column('big', 'email', 'redoubt.email_token', build_indexes => true);
+RESET default_transaction_isolation;
+\d big
+SELECT count(*) AS differ FROM big AS b JOIN was AS w USING (id)
+WHERE (redoubt.detokenize(b.email), redoubt.detokenize(b.boss), b.k, b.fat, b.doc, b.n, b.later, b.g) IS DISTINCT FROM (w.email, w.boss, w.k, w.fat, w.doc, w.n, w.later, w.g);
+SET enable_seqscan = off;
+SELECT count(*) FROM big WHERE doc @@ 'w';
+SELECT count(*) FROM big WHERE n @> ARRAY[500];
+SELECT count(*) FROM big WHERE email = 'P500@example.com';
+RESET enable_seqscan;
+RESET ROLE;
+
 -- An insider: the trigger function elsewhere does nothing.
 SET ROLE regress_online_owner;
 CREATE TABLE target (id int PRIMARY KEY, email text, other text);

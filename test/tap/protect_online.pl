@@ -143,6 +143,25 @@ $node->ask('regress_owner', 'VACUUM FULL small');
 $node->ask('regress_owner', $quick);
 is_done('rewritten in the middle');
 
+# Rewritten, renamed and indexed again and again, while it goes on: whatever moved meanwhile is filled and verified anew.
+for my $storm ('VACUUM FULL small', 'CLUSTER small USING small_pkey', 'ALTER TABLE small SET UNLOGGED; ALTER TABLE small SET LOGGED',
+  'ALTER TABLE small RENAME TO other; ALTER TABLE other RENAME TO small', 'CREATE UNIQUE INDEX once ON small (email); DROP INDEX once',
+  'ALTER TABLE small RENAME email TO mail; ALTER TABLE small RENAME mail TO email') {
+  fresh();
+  $problem = '';
+  $session = psql_in_background($slow, \$problem);
+  my $rounds = 0;
+  while ($rounds < 200 && $node->admin(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'regress_owner' AND query LIKE 'CALL%' AND state = 'active'})) {
+    $node->ask('regress_owner', "SET client_min_messages = warning; $storm");
+    ++$rounds;
+  }
+  $session->finish;
+  # A name that was another one at the moment is an error, and no harm.
+  like($problem, qr/\A(?:.*ERROR:  (?:42703|42P01|40P01|55P03|55000).*)?\z/s, "$storm: done, or said why not");
+  $node->ask('regress_owner', $quick) if $problem ne '' || $node->admin('SELECT count(*) FROM redoubt.protection') > 0;
+  is_done($storm);
+}
+
 # Undone in the middle.
 fresh();
 $session = psql_in_background($slow, \$problem);
