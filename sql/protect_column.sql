@@ -550,6 +550,20 @@ DROP OPERATOR online_s.= (text, text);
 SET search_path = online_s, public;
 \d "Odd ""name"
 RESET ROLE;
+CREATE SCHEMA "Odd ""schema" AUTHORIZATION regress_online_owner;
+SET ROLE regress_online_owner;
+CREATE TABLE "Odd ""schema"."T" (id int PRIMARY KEY, "Mail" text NOT NULL, note text);
+CREATE INDEX "I 1" ON "Odd ""schema"."T" ("Mail");
+COMMENT ON INDEX "Odd ""schema"."I 1" IS 'of the mail';
+CREATE STATISTICS "Odd ""schema"."S 1" ON "Mail", note FROM "Odd ""schema"."T";
+CREATE VIEW "Odd ""schema"."V 1" AS SELECT "Mail" AS "It" FROM "Odd ""schema"."T";
+COMMENT ON VIEW "Odd ""schema"."V 1" IS 'a view';
+INSERT INTO "Odd ""schema"."T" VALUES (1, 'a@example.com');
+CALL redoubt.protect_column('"Odd ""schema"."T"', 'Mail', 'redoubt.email_token', build_indexes => true);
+\d "Odd ""schema"."T"
+SELECT obj_description('"Odd ""schema"."I 1"'::regclass), obj_description('"Odd ""schema"."V 1"'::regclass);
+RESET ROLE;
+DROP SCHEMA "Odd ""schema" CASCADE;
 
 DROP SCHEMA online_s CASCADE;
 DROP OWNED BY regress_online_owner, regress_online_app, regress_online_insider;
