@@ -1824,7 +1824,7 @@ BEGIN
     IF item.in_condition OR item.in_list THEN
       RETURN QUERY SELECT 'error', format('publication %I', item.pubname), 'it names the column', 'Drop the table from it, and add it again afterwards.', 0, NULL, NULL;
     ELSE
-      RETURN QUERY SELECT 'warning', format('publication %I', item.pubname), 'subscribers get tokens from the swap on', 'Give the subscriber''s column the token type, or text.', 0, NULL, NULL;
+      RETURN QUERY SELECT 'warning', format('publication %I', item.pubname), format('subscribers need a column %I from the beginning, and get tokens from the swap on', 'redoubt_protect_' || num), 'Add it there, of the token type or text, and rename it at the swap.', 0, NULL, NULL;
     END IF;
   END LOOP;
 
