@@ -91,11 +91,12 @@ SELECT pg_get_expr(adbin, adrelid) ~ '^''tok_' AS default_is_a_token FROM pg_att
 ALTER TABLE customer ALTER email DROP DEFAULT;
 \d customer
 \d invoice
-\d+ customer_list
-\d+ customer_count
+-- From 16 on a view's definition names no table where there is one.
+SELECT c.oid::regclass, regexp_replace(pg_get_viewdef(c.oid), 'customer(_list)?\.', '', 'g') AS definition, reloptions, array_agg(format_type(atttypid, atttypmod) ORDER BY attnum) AS types
+FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid WHERE c.oid IN ('customer_list'::regclass, 'customer_count'::regclass) GROUP BY c.oid ORDER BY c.oid::regclass::text;
 SELECT obj_description('hashed'::regclass) AS of_index, col_description('customer'::regclass, attnum) AS of_column, attacl FROM pg_attribute WHERE attrelid = 'customer'::regclass AND attname = 'email';
 SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'one_email';
-SELECT obj_description('customer_list'::regclass), relacl FROM pg_class WHERE oid = 'customer_list'::regclass;
+SELECT obj_description('customer_list'::regclass), replace(relacl::text, 'xtm/', 'xt/') AS relacl FROM pg_class WHERE oid = 'customer_list'::regclass;
 SELECT attacl FROM pg_attribute WHERE attrelid = 'customer_list'::regclass AND attname = 'id';
 SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxname = 'customer_both';
 SET ROLE regress_online_owner;

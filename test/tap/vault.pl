@@ -151,6 +151,22 @@ is($standby->admin('SELECT count(*) FROM redoubt.vault'), '550', 'standby: swept
 unlike($node->log_text, qr/(?:PANIC|FATAL|TRAP).*sweep|database \S+ is being accessed|database "half"/, 'and nothing went wrong');
 $node->admin('DROP DATABASE other');
 
+# Parameters without a type, as drivers send them: made and found when the statement runs, by custom and generic plans.
+my $script = $node->basedir . '/untyped.sql';
+append_to_file($script, "INSERT INTO journal (id, patient, card) SELECT coalesce(max(id), 0) + 1, :patient, :card FROM journal;\n"
+  . "UPDATE journal SET visit = :visit WHERE patient = :patient AND card = :card;\nSELECT 1 / count(*) FROM journal WHERE patient = :patient;\n");
+for my $mode ('extended', 'prepared') {
+  local $ENV{PGOPTIONS} = '-c redoubt.input=plain';
+  my ($out, $err) = run_command([ 'pgbench', '-n', '-t', '8', '-M', $mode, '-f', $script, '-U', 'regress_lead', '-D', "patient=patient no 1088 $mode",
+    '-D', 'visit=visit no 70888', '-D', 'card=4000000000000099', $node->connstr('postgres') ]);
+  like($out, qr{number of transactions actually processed: 8/8}, "$mode: parameters without a type") or diag($err);
+  is($node->ask('regress_lead', "SELECT count(*), count(DISTINCT patient), count(redoubt.detokenize(visit)) FROM journal WHERE redoubt.detokenize(patient) LIKE 'patient no 10__ $mode'"),
+    '8|1|8', "$mode: one token for each value");
+}
+like($node->log_text, qr/\(a value\)/, 'the log has their plans') if $explains;
+unlike($node->log_text, qr/no 1088|visit no 70888|4000000000000099/, 'and no value of them');
+$node->wait_for_catchup($standby);
+
 # A standby that is promoted makes tokens and sweeps.
 $node->stop;
 $standby->promote;

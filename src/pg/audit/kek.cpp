@@ -142,10 +142,14 @@ class StopSignals {
   StopSignals(const StopSignals &) = delete;
   StopSignals &operator=(const StopSignals &) = delete;
 
+  // Once asked to stop, the process is stopping: from PostgreSQL 16 on the signal is taken after the first command.
   static bool pending() noexcept {
+    static constinit bool stopping = false;
     sigset_t waiting;
-    return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1 ||
-                                         sigismember(&waiting, SIGQUIT) == 1);
+    stopping |=
+        sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1 ||
+                                      sigismember(&waiting, SIGQUIT) == 1);
+    return stopping;
   }
 
  private:

@@ -137,7 +137,7 @@ DeliveryFrame delivery_frame_utility(const Node *statement) {
   }
   DeliveryFrame frame = {delivery_innermost, parent_veto() || !passes_on, false, false, delivery_portal(), hands_on};
   frame.takes_tokens = takes_tokens;
-  frame.prepares = delivery_innermost == nullptr && (IsA(statement, PrepareStmt) || IsA(statement, ExecuteStmt));
+  frame.plans = IsA(statement, ExplainStmt) || IsA(statement, DeclareCursorStmt) || IsA(statement, CreateTableAsStmt);
   return frame;
 }
 
@@ -146,9 +146,15 @@ bool delivery_takes_tokens() noexcept {
   return (delivery_innermost != nullptr && delivery_innermost->takes_tokens) || IsLogicalWorker() || !row_security;
 }
 
-bool delivery_given_by_client() noexcept {
+bool delivery_given_by_client(const FmgrInfo *input) noexcept {
   if (delivery_takes_tokens() || debug_query_string == nullptr) return false;  // a call by the fast path has no text
-  return delivery_innermost != nullptr ? delivery_innermost->prepares : ActivePortal == nullptr;
+  if (delivery_innermost != nullptr || ActivePortal != nullptr) return false;
+  // The parser and Bind have a callback for errors, and functions have another one above it.
+  if (error_context_stack == nullptr || error_context_stack->previous != nullptr) return false;
+  // Both have the FmgrInfo on the stack; the input functions of arrays, rows and domains keep those of what is in them.
+  const auto *here = static_cast<const char *>(__builtin_frame_address(0));
+  const auto distance = reinterpret_cast<const char *>(input) - here;
+  return distance > 0 && distance < 16 * 1024;
 }
 
 bool delivery_copies_in() noexcept {

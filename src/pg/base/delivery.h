@@ -35,10 +35,10 @@ struct DeliveryFrame {
   bool hands_on;    // EXECUTE or FETCH: the rows of the query beneath become its own
   const PlannedStmt *plan = nullptr;  // of a query
   bool takes_tokens = false;          // COPY FROM
-  bool prepares = false;              // PREPARE or EXECUTE of the client
-  Readers printed = {};               // whom the output function gave tokens that it did not charge
-  Readers left = {};                  // for whom meters left tokens to the output function
-  int authors = -1;                   // how many of `author`, -1 before anybody asked; see reveal/authors.h
+  bool plans = false;    // EXPLAIN, DECLARE CURSOR or CREATE TABLE AS of the client: its query is planned here
+  Readers printed = {};  // whom the output function gave tokens that it did not charge
+  Readers left = {};     // for whom meters left tokens to the output function
+  int authors = -1;      // how many of `author`, -1 before anybody asked; see reveal/authors.h
   Oid author[8] = {};
 };
 
@@ -88,9 +88,15 @@ bool delivery_takes_tokens() noexcept;
 // Told by the output function of a token that it gives without a charge.  True if a meter may have left it the charge.
 bool delivery_note_token() noexcept;
 
-// True while a statement that the client sent is parsed, or parameters are bound to it: nothing runs yet, and what is
-// read is planned before it is used.
-bool delivery_given_by_client() noexcept;
+// True while a statement that the client sent is parsed or bound to parameters, called from an input function, whose
+// FmgrInfo is the argument, for a literal of the statement or a parameter itself.  What is called for a part of it,
+// or by code that runs meanwhile (a CHECK of a domain, a trigger at COMMIT), is not.
+bool delivery_given_by_client(const FmgrInfo *input) noexcept;
+
+// True while a statement of the client is planned, not one of a function.
+inline bool delivery_plans_for_client() noexcept {
+  return delivery_innermost == nullptr || (delivery_innermost->parent == nullptr && delivery_innermost->plans);
+}
 
 // True in a COPY FROM of a client that is no such script.
 bool delivery_copies_in() noexcept;

@@ -1,11 +1,12 @@
 // plan/pending_values.cpp - see plan/pending_values.h.
 //
-// Invariant: after it there is no constant and no parameter that may hold a pending value outside of such a call,
-// subqueries included.  Frames here hold plain data only.
+// Invariant: after it there is no constant and no parameter that may be a pending value outside of such a call,
+// subqueries included, but for parameters that are asked whether they are null.  Frames here hold plain data only.
 // Covered by sql/vault_input.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/delivery.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/pending_values.h"
 #include "pg/plan/walk.h"
@@ -32,22 +33,16 @@ bool is_vaulted(Oid token_type) {
   return type != nullptr && type->vaulted;
 }
 
-bool carries_vaulted(Oid type) {
-  const CarriedTokens *carried = type_carried(type);
-  return std::any_of(carried->item, carried->item + carried->size,
-                     [](const CarriedToken &item) { return is_vaulted(item.token_type); });
-}
-
-// A constant or parameter that may hold a pending value.
+// A constant that is a pending value, or a parameter that may be one.
 bool may_hold(const Node *node) {
   if (IsA(node, Const)) {
     const auto *constant = reinterpret_cast<const Const *>(node);
-    return !constant->constisnull && constant->constlen == -1 && carries_vaulted(constant->consttype) &&
-           pending_value_within(PG_DETOAST_DATUM_PACKED(constant->constvalue));
+    return !constant->constisnull && constant->constlen == -1 && is_vaulted(getBaseType(constant->consttype)) &&
+           pending_value_is(PG_DETOAST_DATUM_PACKED(constant->constvalue));
   }
   const auto *parameter = reinterpret_cast<const Param *>(node);
   return IsA(node, Param) && parameter->paramkind == PARAM_EXTERN && get_typlen(parameter->paramtype) == -1 &&
-         carries_vaulted(parameter->paramtype);
+         is_vaulted(getBaseType(parameter->paramtype));
 }
 
 Node *settled(Node *node, Use use) {
@@ -76,7 +71,7 @@ bool is_equality(Oid op, Oid type) {
 bool compares(const Node *node) {
   Oid op = InvalidOid;
   const List *arguments = NIL;
-  if (IsA(node, OpExpr) || IsA(node, DistinctExpr) || IsA(node, NullIfExpr)) {
+  if (IsA(node, OpExpr) || IsA(node, DistinctExpr)) {
     op = reinterpret_cast<const OpExpr *>(node)->opno;
     arguments = reinterpret_cast<const OpExpr *>(node)->args;
   } else if (IsA(node, ScalarArrayOpExpr)) {
@@ -128,17 +123,19 @@ extern "C" {
 static Node *pending_mutator(Node *node, void *context) {
   return redoubt::pg::settle(node, static_cast<redoubt::pg::Walk *>(context)->use);
 }
+// Raises for a pending value in what nobody plans.
 static bool pending_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(pending_walker), context, 0);
   if (may_hold(node)) {
     const auto *parameters = static_cast<ParamListInfo>(context);
     const int number = IsA(node, Param) ? reinterpret_cast<const Param *>(node)->paramid : 0;
     const bool given = number > 0 && parameters != nullptr && number <= parameters->numParams;
     const ParamExternData *value = given ? &parameters->params[number - 1] : nullptr;
-    if (number == 0 ||
-        (value != nullptr && !value->isnull && pending_value_within(PG_DETOAST_DATUM_PACKED(value->value))))
-      pending_value_refuse(exprType(node));
+    if (number == 0 || (value != nullptr && !value->isnull && pending_value_is(PG_DETOAST_DATUM_PACKED(value->value))))
+      token_io_refuse_literal(token_type_require(getBaseType(exprType(node))));
   }
   return expression_tree_walker(node, tree_walker(pending_walker), context);
 }
@@ -156,6 +153,14 @@ Node *settle(Node *node, Use use) {
   if (IsA(node, Query)) {
     settle_query(reinterpret_cast<Query *>(node));
     return node;
+  }
+  // NULL it is not, whatever it is.
+  if (IsA(node, NullTest) && IsA(reinterpret_cast<NullTest *>(node)->arg, Param)) return node;
+  if (IsA(node, NullIfExpr)) {  // the first argument is handed on
+    auto *call = static_cast<OpExpr *>(copyObjectImpl(node));
+    call->args = list_make2(settle(static_cast<Node *>(linitial(call->args)), use),
+                            settle(static_cast<Node *>(lsecond(call->args)), Use::compared));
+    return reinterpret_cast<Node *>(call);
   }
   Walk below = {compares(node) ? Use::compared : hands_on(node) ? use : Use::other};
   if (IsA(node, CaseExpr)) {
@@ -182,11 +187,16 @@ void settle_query(Query *query) {
 }  // namespace
 
 void pending_values(Query *query) {
-  if (token_type_any_vaulted()) settle_query(query);
+  if (token_type_any_vaulted() && delivery_plans_for_client()) settle_query(query);
 }
 
-void pending_values_refuse(const CallStmt *statement, ParamListInfo parameters) {
-  if (token_type_any_vaulted()) (void)pending_walker(reinterpret_cast<Node *>(statement->funcexpr), parameters);
+void pending_values_refuse(const Node *statement, ParamListInfo parameters) {
+  const Node *unplanned = nullptr;
+  if (IsA(statement, CallStmt))
+    unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CallStmt *>(statement)->funcexpr);
+  if (IsA(statement, CreateTableAsStmt))  // of a materialised view, whose query is kept
+    unplanned = reinterpret_cast<const CreateTableAsStmt *>(statement)->into->viewQuery;
+  if (unplanned != nullptr && token_type_any_vaulted()) (void)pending_walker(const_cast<Node *>(unplanned), parameters);
 }
 
 }  // namespace redoubt::pg

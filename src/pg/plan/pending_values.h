@@ -8,13 +8,14 @@
 
 namespace redoubt::pg {
 
-// pending_values changes a query in place: each constant or parameter whose type carries tokens of a vaulted type is
-// put into a call, which makes the token where the value is written into a column, finds it where it is compared by an
-// operator of equality, and anywhere else raises 22P02 where it is no token.
+// pending_values changes a query of the client in place: each constant that is a pending value, and each parameter that
+// may be one, is put into a call, which makes the token where the value is written into a column, finds it where it is
+// compared by an operator of equality, and anywhere else raises 22P02 where it is no token.
 void pending_values(Query *query);
 
-// Raises 22P02 for such a literal, or a parameter with such a value, among the arguments of CALL, which nobody plans.
-void pending_values_refuse(const CallStmt *statement, ParamListInfo parameters);
+// Raises 22P02 for such a literal, or a parameter with such a value, in what of a command nobody plans: the arguments
+// of CALL, and the query of a materialised view that is made.
+void pending_values_refuse(const Node *statement, ParamListInfo parameters);
 
 }  // namespace redoubt::pg
 #endif

@@ -270,8 +270,7 @@ static void redoubt_ProcessUtility(PlannedStmt *statement, const char *text, boo
   DeliveryFrame frame = delivery_frame_utility(statement->utilityStmt);
   error_observed = false;
   delivery_set_ending(false);
-  if (IsA(statement->utilityStmt, CallStmt))
-    pending_values_refuse(reinterpret_cast<const CallStmt *>(statement->utilityStmt), parameters);
+  pending_values_refuse(statement->utilityStmt, parameters);
   UtilityCommand command;
   utility_begin(&command, statement, &read_only_tree);
   const int starting_before = starting;

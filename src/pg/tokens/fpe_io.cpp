@@ -68,7 +68,7 @@ Datum in(FunctionCallInfo fcinfo, std::string_view text) {
   const Oid oid = result_type(fcinfo);
   const TokenType *type = takes_values(oid, true);
   if (type == nullptr) return Base::datum(fpe_accept(oid, Base::parse(oid, text)));
-  if (type->vaulted) return PointerGetDatum(pending_value_of_input(type, text));
+  if (type->vaulted) return PointerGetDatum(pending_value_of_input(type, fcinfo->flinfo, text));
   return Base::datum(fpe_tokenize(type, Base::parse_value(type, text)));
 }
 

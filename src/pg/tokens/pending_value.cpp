@@ -1,7 +1,8 @@
 // pending_value.cpp - see pending_value.h; and the SQL functions pending_made and pending_sought.
 //
 // Layout: 16 bytes that are random in each backend, V and ciphertext of AES-SIV (RFC 5297) of the value, with the OID
-// of the type as associated data.  The key never leaves the backend. Covered by sql/vault_input.sql.
+// of the type as associated data.  The key never leaves the backend.  So V is the same for the same value alone.
+// Covered by sql/vault_input.sql and test/tap/vault.pl.
 #include "pg/base/boundary.h"
 
 #include "core/random.h"
@@ -14,10 +15,7 @@
 #include "pg/tokens/pending_value.h"
 #include "pg/tokens/token_io.h"
 #include "pg/tokens/token_value.h"
-
-extern "C" {
-#include "utils/array.h"
-}
+#include "pg/vault/vault.h"
 
 namespace redoubt::pg {
 namespace {
@@ -47,10 +45,15 @@ std::span<const std::uint8_t> bytes_of(const Oid &type) noexcept {
   return {reinterpret_cast<const std::uint8_t *>(&type), sizeof type};
 }
 
+std::span<const std::uint8_t> sealed_part(const varlena *pending) {
+  const std::span<const std::uint8_t> bytes = varlena_bytes(pending);
+  if (bytes.size() < kMark + kSivSize) elog(ERROR, "malformed literal of a vaulted token type");
+  return bytes.subspan(kMark);
+}
+
 // The value of a pending one, in memory that is wiped.
-std::string_view opened(const TokenType *type, const varlena *token) {
-  const std::span<const std::uint8_t> sealed = varlena_bytes(token).subspan(kMark);
-  if (sealed.size() < kSivSize) elog(ERROR, "malformed literal of a vaulted token type");
+std::string_view opened(const TokenType *type, const varlena *pending) {
+  const std::span<const std::uint8_t> sealed = sealed_part(pending);
   bytea *value = plaintext_room(sealed.size() - kSivSize);
   const std::span<const std::uint8_t> ad = bytes_of(type->type);
   const std::span<std::uint8_t> out(reinterpret_cast<std::uint8_t *>(VARDATA(value)), sealed.size() - kSivSize);
@@ -59,33 +62,28 @@ std::string_view opened(const TokenType *type, const varlena *token) {
   return varlena_text(value);
 }
 
-enum class As { made, sought };
-
-// What stands in the place of a pending value.
-Datum token_of(const TokenType *type, const varlena *pending, As as) {
-  const std::string_view value = opened(type, pending);
-  if (type->format != nullptr)
-    return PointerGetDatum(as == As::made ? fpe_tokenize(type, value) : fpe_sought(type, value));
-  return PointerGetDatum(as == As::made ? token_of_text(type, value.data(), value.size()) : token_sought(type, value));
+// What a value that has no token is compared with columns as: equal to itself, and to no token.
+Datum no_token(const TokenType *type, const varlena *pending) {
+  const std::span<const std::uint8_t> v = sealed_part(pending).first(kSivSize);
+  if (type->format == nullptr) return PointerGetDatum(token_of_vault_key(vault_bytes(v)));
+  auto *text_of_v = static_cast<char *>(palloc(2 * kSivSize + 2));
+  text_of_v[0] = '\x01';  // in no token
+  for (std::size_t i = 0; i < kSivSize; ++i) snprintf(text_of_v + 1 + 2 * i, 3, "%02x", v[i]);
+  return CStringGetTextDatum(text_of_v);
 }
 
-// The elements of an array.
-ArrayType *tokens_of(const TokenType *type, Oid element, ArrayType *array, As as) {
-  int16 size = 0;
-  bool by_value = false;
-  char alignment = 0;
-  get_typlenbyvalalign(element, &size, &by_value, &alignment);
-  Datum *value = nullptr;
-  bool *null = nullptr;
-  int count = 0;
-  deconstruct_array(array, element, size, by_value, alignment, &value, &null, &count);
-  for (int i = 0; i < count; ++i) {
-    CHECK_FOR_INTERRUPTS();
-    const varlena *token = null[i] ? nullptr : PG_DETOAST_DATUM_PACKED(value[i]);
-    if (token != nullptr && pending_value_is(token)) value[i] = token_of(type, token, as);
-  }
-  return construct_md_array(value, null, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array), element, size, by_value,
-                            alignment);
+bool is_planned() noexcept {
+  return delivery_innermost != nullptr && delivery_innermost->veto && delivery_innermost->plan == nullptr;
+}
+
+// The token that the value has; an estimate of the planner's is told of none, and costs nothing.
+Datum sought(const TokenType *type, const varlena *pending) {
+  if (is_planned()) return no_token(type, pending);
+  const std::string_view value = opened(type, pending);
+  const void *token = type->format != nullptr
+                          ? static_cast<const void *>(fpe_problem(type, value).ok() ? fpe_find(type, value) : nullptr)
+                          : token_found(type, value);
+  return token != nullptr ? PointerGetDatum(token) : no_token(type, pending);
 }
 
 // What a call has found, for the other rows that are compared with the same value.
@@ -101,7 +99,7 @@ Datum sought_once(FunctionCallInfo fcinfo, const TokenType *type, const varlena 
   if (found != nullptr && std::ranges::equal(bytes, std::span(found->pending, found->size))) return found->token;
   MemoryContext caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
   auto *fresh = static_cast<Found *>(palloc(offsetof(Found, pending) + bytes.size()));
-  fresh->token = token_of(type, pending, As::sought);
+  fresh->token = sought(type, pending);
   fresh->size = bytes.size();
   std::copy(bytes.begin(), bytes.end(), fresh->pending);
   MemoryContextSwitchTo(caller);
@@ -109,34 +107,19 @@ Datum sought_once(FunctionCallInfo fcinfo, const TokenType *type, const varlena 
   return fresh->token;
 }
 
-Datum settle(FunctionCallInfo fcinfo, As as) {
-  const Oid type = getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0));
-  const varlena *value = PG_GETARG_VARLENA_PP(0);
-  if (!pending_value_within(value)) PG_RETURN_DATUM(PG_GETARG_DATUM(0));
-  const Oid element = get_element_type(type);
-  const Oid base = OidIsValid(element) ? getBaseType(element) : type;
-  const TokenType *token_type = token_type_find(base);
-  if (token_type == nullptr || PG_GETARG_POINTER(1) == nullptr ||
-      *reinterpret_cast<const bool *>(VARDATA_ANY(PG_GETARG_POINTER(1))))
-    pending_value_refuse(type);
-  if (OidIsValid(element)) PG_RETURN_POINTER(tokens_of(token_type, element, PG_GETARG_ARRAYTYPE_P(0), as));
-  return as == As::made ? token_of(token_type, value, as) : sought_once(fcinfo, token_type, value);
+// The type of the pending value that a call was given, and null where it is a token.
+const TokenType *pending_type(FunctionCallInfo fcinfo) {
+  if (!pending_value_is(PG_GETARG_VARLENA_PP(0))) return nullptr;
+  const TokenType *type = token_type_require(getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 0)));
+  const auto *refused = reinterpret_cast<const varlena *>(PG_GETARG_POINTER(1));
+  if (*reinterpret_cast<const bool *>(VARDATA_ANY(refused))) token_io_refuse_literal(type);
+  return type;
 }
 
 }  // namespace
 
-void pending_value_refuse(Oid type) {
-  const CarriedTokens *carried = type_carried(type);
-  for (int i = 0; i < carried->size; ++i) {
-    const TokenType *token_type = token_type_require(carried->item[i].token_type);
-    if (token_type->vaulted) token_io_refuse_literal(token_type);
-  }
-  elog(ERROR, "a literal of type %u cannot be read", type);
-  pg_unreachable();
-}
-
-varlena *pending_value_of_input(const TokenType *type, std::string_view value) {
-  if (type->is_integer || !delivery_given_by_client()) token_io_refuse_literal(type);
+varlena *pending_value_of_input(const TokenType *type, const FmgrInfo *input, std::string_view value) {
+  if (type->is_integer || !delivery_given_by_client(input)) token_io_refuse_literal(type);
   log_guard_mark();
   State &sealing = sealing_state();
   const Size size = kMark + kSivSize + value.size();
@@ -156,14 +139,21 @@ bool pending_value_is(const varlena *token) noexcept {
   return state != nullptr && bytes.size() >= kMark && std::equal(state->mark.begin(), state->mark.end(), bytes.begin());
 }
 
-bool pending_value_within(const varlena *value) noexcept {
-  const std::span<const std::uint8_t> bytes = varlena_bytes(value);
-  return state != nullptr && memmem(bytes.data(), bytes.size(), state->mark.data(), kMark) != nullptr;
-}
-
 }  // namespace redoubt::pg
 
 // pending_made(anyelement, internal), pending_sought(anyelement, internal): a token as it is, of a pending value the
 // token that is made or looked for.  The second argument: is a literal refused?
-REDOUBT_FUNCTION(redoubt_pending_made) { return redoubt::pg::settle(fcinfo, redoubt::pg::As::made); }
-REDOUBT_FUNCTION(redoubt_pending_sought) { return redoubt::pg::settle(fcinfo, redoubt::pg::As::sought); }
+REDOUBT_FUNCTION(redoubt_pending_made) {
+  using namespace redoubt::pg;
+  const TokenType *type = pending_type(fcinfo);
+  if (type == nullptr) PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+  const std::string_view value = opened(type, PG_GETARG_VARLENA_PP(0));
+  if (type->format != nullptr) PG_RETURN_POINTER(fpe_tokenize(type, value));
+  PG_RETURN_POINTER(token_of_text(type, value.data(), value.size()));
+}
+REDOUBT_FUNCTION(redoubt_pending_sought) {
+  using namespace redoubt::pg;
+  const TokenType *type = pending_type(fcinfo);
+  if (type == nullptr) PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+  return sought_once(fcinfo, type, PG_GETARG_VARLENA_PP(0));
+}

@@ -5,8 +5,8 @@
 // pending value.  Before the statement is planned each of these, and each parameter that may hold one, is put into a
 // call that makes or finds the token (plan/pending_values.h) or refuses the literal.
 //
-// Made only where a statement of the client is parsed or bound, as there the planner sees all that becomes of it.
-// Nothing else knows pending values; as a token one is malformed.
+// Invariant: there are pending values only in constants and parameters of a statement of the client, each a value by
+// itself, not a part of an array, row or range.  No code sees one before it has been put into a call.
 #ifndef REDOUBT_PG_TOKENS_PENDING_VALUE_H
 #define REDOUBT_PG_TOKENS_PENDING_VALUE_H
 
@@ -16,21 +16,16 @@
 
 namespace redoubt::pg {
 
-// pending_value_of_input returns the pending value of a text in the server encoding, in palloc'd memory.  Raises 22P02
-// where there may be none: in a function, a utility command, COPY and subscriptions, and of a type on bigint, whose
-// tokens have no room for one.
-varlena *pending_value_of_input(const TokenType *type, std::string_view value);
+// pending_value_of_input returns the pending value of a text in the server encoding, in palloc'd memory, to the input
+// function that was called with `input`.  Raises 22P02 where there may be none (delivery_given_by_client), and of a
+// type on bigint, whose tokens have no room for one.
+varlena *pending_value_of_input(const TokenType *type, const FmgrInfo *input, std::string_view value);
 
 // What the output function shows of one, in a plan.
 inline constexpr char kPendingShown[] = "(a value)";
 
-// pending_value_is tells whether `token` is one, and pending_value_within whether there is one in a value of an
-// array, row or range; of this backend, no other has any.  The arguments are detoasted.
+// pending_value_is tells whether a token is one, of this backend; no other has any.  The argument is detoasted.
 bool pending_value_is(const varlena *token) noexcept;
-bool pending_value_within(const varlena *value) noexcept;
-
-// Raises 22P02 for a literal in a value of `type`, which carries tokens of a vaulted type.
-[[noreturn]] void pending_value_refuse(Oid type);
 
 }  // namespace redoubt::pg
 #endif

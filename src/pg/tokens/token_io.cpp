@@ -35,9 +35,10 @@ bytea *input(Oid type, const char *text, std::size_t length) {
   return token_of_text(token_type_require(type), text, length);
 }
 
-bytea *literal(Oid type, const char *text, std::size_t length) {
+bytea *literal(Oid type, const FmgrInfo *input_function, const char *text, std::size_t length) {
   const TokenType *token_type = token_has_prefix({text, length}) ? nullptr : token_type_require(type);
-  if (token_type != nullptr && token_type->vaulted) return pending_value_of_input(token_type, {text, length});
+  if (token_type != nullptr && token_type->vaulted)
+    return pending_value_of_input(token_type, input_function, {text, length});
   return input(type, text, length);
 }
 
@@ -187,7 +188,7 @@ REDOUBT_FUNCTION(redoubt_token_in) {
       PG_RETURN_NULL();
     }
   }
-  PG_RETURN_BYTEA_P(literal(type, text, strlen(text)));
+  PG_RETURN_BYTEA_P(literal(type, fcinfo->flinfo, text, strlen(text)));
 }
 
 REDOUBT_FUNCTION(redoubt_token_recv) {
@@ -195,7 +196,8 @@ REDOUBT_FUNCTION(redoubt_token_recv) {
   auto *message = reinterpret_cast<StringInfo>(PG_GETARG_POINTER(0));
   int length = 0;
   const char *text = pq_getmsgtext(message, message->len - message->cursor, &length);
-  PG_RETURN_BYTEA_P(literal(called_token_type(fcinfo, CallSite::result), text, static_cast<std::size_t>(length)));
+  PG_RETURN_BYTEA_P(
+      literal(called_token_type(fcinfo, CallSite::result), fcinfo->flinfo, text, static_cast<std::size_t>(length)));
 }
 
 REDOUBT_FUNCTION(redoubt_token_out) {

@@ -278,12 +278,17 @@ bytea *token_find_text(const TokenType *type, const char *text, std::size_t leng
   return key != nullptr ? token_of_vault_key(key) : nullptr;
 }
 
-bytea *token_sought(const TokenType *type, std::string_view value) {
+bytea *token_found(const TokenType *type, std::string_view value) {
   disclosure_tokenize_allowed(type);
   const bool readable = value_problem(type, value).ok() || type->keeps_invalid;
-  bytea *token = readable ? token_find_text(type, value.data(), value.size()) : nullptr;
-  constexpr std::array<std::uint8_t, kSivSize> kNone{};
-  return token != nullptr ? token : token_of_vault_key(vault_bytes(kNone));
+  return readable ? token_find_text(type, value.data(), value.size()) : nullptr;
+}
+
+bytea *token_sought(const TokenType *type, std::string_view value) {
+  if (bytea *token = token_found(type, value)) return token;
+  std::array<std::uint8_t, kSivSize> none{};
+  if (!pg_strong_random(none.data(), none.size())) elog(ERROR, "no random bytes");
+  return token_of_vault_key(vault_bytes(none));
 }
 
 bytea *token_vault_key(const TokenType *type, const bytea *token) {

@@ -78,7 +78,9 @@ bytea *token_of_vault_key(const bytea *key);
 // token_of_text does, and 0A000 (vault.h).
 bytea *token_find_text(const TokenType *type, const char *text, std::size_t length);
 
-// token_sought is the same for what is compared with a column: a value without a token has one that no row has.
+// token_found is the same, and null of what is no value of the type.  token_sought is for what is compared with a
+// column: a value without a token has one that is random, and so equal to none.
+bytea *token_found(const TokenType *type, std::string_view value);
 bytea *token_sought(const TokenType *type, std::string_view value);
 
 // token_plaintext returns the value of a text in the server encoding, normaliser and pattern as in token_of_text.  The
