@@ -7,7 +7,7 @@ endif
 
 MODULE_big = redoubt
 DATA = sql/redoubt--0.1.sql
-SCRIPTS = bin/redoubt-check bin/redoubt-protect
+SCRIPTS = bin/redoubt-check
 DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 
