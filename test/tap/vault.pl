@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use RedoubtNode qw(read_file);
+use RedoubtNode qw(read_file write_file);
 use Test::More;
 
 my $explains = -e qx(pg_config --pkglibdir) =~ s/\n//r . '/auto_explain.so';
@@ -153,7 +153,7 @@ $node->admin('DROP DATABASE other');
 
 # Parameters without a type, as drivers send them: made and found when the statement runs, by custom and generic plans.
 my $script = $node->basedir . '/untyped.sql';
-append_to_file($script, "INSERT INTO journal (id, patient, card) SELECT coalesce(max(id), 0) + 1, :patient, :card FROM journal;\n"
+write_file($script, "INSERT INTO journal (id, patient, card) SELECT coalesce(max(id), 0) + 1, :patient, :card FROM journal;\n"
   . "UPDATE journal SET visit = :visit WHERE patient = :patient AND card = :card;\nSELECT 1 / count(*) FROM journal WHERE patient = :patient;\n");
 for my $mode ('extended', 'prepared') {
   local $ENV{PGOPTIONS} = '-c redoubt.input=plain';
@@ -163,8 +163,14 @@ for my $mode ('extended', 'prepared') {
   is($node->ask('regress_lead', "SELECT count(*), count(DISTINCT patient), count(redoubt.detokenize(visit)) FROM journal WHERE redoubt.detokenize(patient) LIKE 'patient no 10__ $mode'"),
     '8|1|8', "$mode: one token for each value");
 }
+# A prepared statement with a literal is parsed again when its table has changed.
+$node->admin('CREATE TABLE note (id integer, patient redoubt.patient); ALTER TABLE note OWNER TO regress_lead');
+write_file($script, "INSERT INTO note SELECT count(*), 'patient no 1088 literal' FROM note WHERE patient = 'patient no 1088 literal';\nALTER TABLE note ALTER id SET STATISTICS 5;\n");
+my ($out, $err) = run_command([ 'pgbench', '-n', '-t', '4', '-M', 'prepared', '-f', $script, '-U', 'regress_lead', $node->connstr('postgres') ]);
+like($out, qr{number of transactions actually processed: 4/4}, 'a literal in a prepared statement whose table changes') or diag($err);
+is($node->ask('regress_lead', q{SELECT string_agg(id::text, ' ' ORDER BY id), count(DISTINCT redoubt.detokenize(patient)) FROM note}), '0 1 2 3|1', 'which writes and finds the value');
 like($node->log_text, qr/\(a value\)/, 'the log has their plans') if $explains;
-unlike($node->log_text, qr/no 1088|visit no 70888|4000000000000099/, 'and no value of them');
+unlike($node->log_text =~ s/Query Text: .*?\n|(?:execute|statement|parse|bind)[^\n]*: INSERT INTO note .*?\n//gr, qr/no 1088|visit no 70888|4000000000000099/, 'and no value of them');
 $node->wait_for_catchup($standby);
 
 # A standby that is promoted makes tokens and sweeps.

@@ -149,8 +149,11 @@ bool delivery_takes_tokens() noexcept {
 bool delivery_given_by_client(const FmgrInfo *input) noexcept {
   if (delivery_takes_tokens() || debug_query_string == nullptr) return false;  // a call by the fast path has no text
   if (delivery_innermost != nullptr || ActivePortal != nullptr) return false;
-  // The parser and Bind have a callback for errors, and functions have another one above it.
-  if (error_context_stack == nullptr || error_context_stack->previous != nullptr) return false;
+  // The parser and Bind have a callback for errors each, and may be at work for the other.  A function that is parsed
+  // has one of its language and one of SPI or of its own beside the parser's.
+  const ErrorContextCallback *callback = error_context_stack;
+  for (int depth = 0; depth < 2 && callback != nullptr; ++depth) callback = callback->previous;
+  if (error_context_stack == nullptr || callback != nullptr) return false;
   // Both have the FmgrInfo on the stack; the input functions of arrays, rows and domains keep those of what is in them.
   const auto *here = static_cast<const char *>(__builtin_frame_address(0));
   const auto distance = reinterpret_cast<const char *>(input) - here;

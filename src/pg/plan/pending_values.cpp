@@ -187,7 +187,11 @@ void settle_query(Query *query) {
 }  // namespace
 
 void pending_values(Query *query) {
-  if (token_type_any_vaulted() && delivery_plans_for_client()) settle_query(query);
+  if (!token_type_any_vaulted()) return;
+  if (delivery_plans_for_client())
+    settle_query(query);
+  else if (pending_value_any())  // there is none, or it is refused
+    (void)query_tree_walker(query, tree_walker(pending_walker), nullptr, 0);
 }
 
 void pending_values_refuse(const Node *statement, ParamListInfo parameters) {

@@ -134,6 +134,8 @@ varlena *pending_value_of_input(const TokenType *type, const FmgrInfo *input, st
   return pending;
 }
 
+bool pending_value_any() noexcept { return state != nullptr; }
+
 bool pending_value_is(const varlena *token) noexcept {
   const std::span<const std::uint8_t> bytes = varlena_bytes(token);
   return state != nullptr && bytes.size() >= kMark && std::equal(state->mark.begin(), state->mark.end(), bytes.begin());

@@ -24,6 +24,9 @@ varlena *pending_value_of_input(const TokenType *type, const FmgrInfo *input, st
 // What the output function shows of one, in a plan.
 inline constexpr char kPendingShown[] = "(a value)";
 
+// pending_value_any tells whether this backend has made one.
+bool pending_value_any() noexcept;
+
 // pending_value_is tells whether a token is one, of this backend; no other has any.  The argument is detoasted.
 bool pending_value_is(const varlena *token) noexcept;
 
