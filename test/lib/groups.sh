@@ -194,7 +194,8 @@ group_clang() {
     return 0
   fi
   local log=$WORKSPACE/logs/clang.log status=0
-  as_user mkdir -p "$WORKSPACE/clang"
+  as_user rm -rf "$WORKSPACE/clang"  # of an earlier run, with files that are gone
+  as_user mkdir "$WORKSPACE/clang"
   as_user tar --null -T "$WORKSPACE/files" -cf - | as_user tar -C "$WORKSPACE/clang" -xf -
   as_user timeout --kill-after=15 $((1500 * PATIENCE)) make -j2 -C "$WORKSPACE/clang" "PG_CONFIG=$PG_CONFIG" CC=clang CXX=clang++ WERROR=-Werror all \
     >"$log" 2>&1 || status=$?
