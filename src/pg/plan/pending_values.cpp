@@ -199,7 +199,7 @@ void pending_values_refuse(const Node *statement, ParamListInfo parameters) {
   if (IsA(statement, CallStmt))
     unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CallStmt *>(statement)->funcexpr);
   if (IsA(statement, CreateTableAsStmt))  // of a materialised view, whose query is kept
-    unplanned = reinterpret_cast<const CreateTableAsStmt *>(statement)->into->viewQuery;
+    unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CreateTableAsStmt *>(statement)->into->viewQuery);
   if (unplanned != nullptr && token_type_any_vaulted()) (void)pending_walker(const_cast<Node *>(unplanned), parameters);
 }
 
