@@ -72,9 +72,10 @@ for my $round (1 .. 3) {
 # One backend, which takes the shared memory with it.
 my @sessions = reveal_on();
 my $pid = $node->admin(q{SELECT pid FROM pg_stat_activity WHERE usename = 'regress_lead' LIMIT 1});
+my $offset = $node->log_size;
 kill 'KILL', $pid or die "kill: $!";
 $_->finish for @sessions;
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+$node->came_back($offset);
 like($node->log_text, qr/all server processes terminated; reinitializing/, 'a killed backend: the server started over');
 $sequence = recovered('a killed backend', $sequence + 100);
 
@@ -84,9 +85,10 @@ write_file($many, "$reveal;\n" x 3);
 my $sleeper = start_psql($many);
 $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'regress_lead' AND wait_event IN ('Extension', 'RedoubtThrottle')})
   or die 'no session is throttled';
+$offset = $node->log_size;
 kill 'KILL', $node->admin(q{SELECT pid FROM pg_stat_activity WHERE usename = 'regress_lead'}) or die "kill: $!";
 $sleeper->finish;
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+$node->came_back($offset);
 $node->admin(q{SELECT redoubt.drop_limit('regress_lead', 'redoubt.email_token', 'reveal')});
 $sequence = recovered('a killed sleeper', $sequence);
 

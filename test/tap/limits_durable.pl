@@ -79,7 +79,7 @@ my $pid = $victim->query_safe('SELECT pg_backend_pid()');
 my $offset = $node->log_size;
 kill 'KILL', $pid or die "kill: $!";
 $node->wait_for_log(qr/all server processes terminated; reinitializing/, $offset);
-$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not come back';
+$node->came_back($offset);
 eval { $victim->quit };
 is(standing($node), '19 81', 'a killed backend: what is a second old is there');
 

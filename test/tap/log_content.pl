@@ -202,9 +202,10 @@ SKIP: {
   my $victim = IPC::Run::start([ 'psql', '-Xq', '-U', 'regress_lead', '-d', $node->connstr('postgres'), '-f', $file ],
     '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null', IPC::Run::timeout(120));
   $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'regress_lead' AND wait_event = 'PgSleep'}) or die;
+  my $offset = $node->log_size;
   kill 'KILL', $node->admin(q{SELECT pid FROM pg_stat_activity WHERE usename = 'regress_lead'}) or die;
   $victim->finish;
-  $node->poll_query_until('postgres', 'SELECT true') or die;
+  $node->came_back($offset);
   like($node->log_text, qr/was terminated by signal 9/, 'a killed backend has been logged');
 }
 

@@ -64,8 +64,8 @@ List *body_of(HeapTuple tuple) {
   List *queries = NIL;
   ListCell *cell = nullptr;
   const List *statements = pg_parse_query(body);
-  // As PostgreSQL does, but by way of a type that no compiler takes for a mistake.
-  const auto setup = reinterpret_cast<ParserSetupHook>(reinterpret_cast<void (*)()>(sql_fn_parser_setup));
+  // As PostgreSQL does, with a cast that some compilers take for a mistake.
+  const auto setup = std::bit_cast<ParserSetupHook>(&sql_fn_parser_setup);
   foreach (cell, statements)
     queries = list_concat(
         queries, pg_analyze_and_rewrite_withcb(static_cast<RawStmt *>(lfirst(cell)), body, setup, arguments, nullptr));

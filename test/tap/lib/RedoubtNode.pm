@@ -145,6 +145,13 @@ sub log_text {
 
 sub log_size { return -s $_[0]->logfile }
 
+# came_back OFFSET: waits until a server that a killed process had restart takes connections.  A psql that is refused
+# reads no query, and whoever writes it one gets a broken pipe.
+sub came_back {
+  my ($node, $offset) = @_;
+  return $node->wait_for_log(qr/database system is ready to accept connections/, $offset);
+}
+
 sub write_file {
   my ($file, $content) = @_;
   open my $out, '>:raw', $file or die "$file: $!";
