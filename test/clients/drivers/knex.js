@@ -1,26 +1,14 @@
 // knex.js - the support application through knex, the query builder, over node-postgres.
 'use strict';
 const fs = require('fs');
-const path = require('path');
 const knex = require('knex');
+const { attempt, operations } = require('./operations');
 
 const connect = (user) => knex({
   client: 'pg',
   connection: { host: process.env.PGHOST, port: Number(process.env.PGPORT), database: process.env.PGDATABASE, user },
   pool: { min: 1, max: 1 },
 });
-
-const kinds = { t: (text) => text, i: Number, a: (text) => text.split(','), n: () => null };
-
-const attempt = async (name, code) => {
-  let result;
-  try {
-    result = await code();
-  } catch (error) {
-    result = `error ${error.code} ${error.constructor.name}`;
-  }
-  console.log(`${name}\t${typeof result === 'string' ? result : JSON.stringify(result)}`);
-};
 
 const main = async () => {
   const db = connect('support_user');
@@ -31,12 +19,10 @@ const main = async () => {
   const customers = () => db('customer');
   const columns = ['id', 'email', 'name', 'phone', 'notes'];
   // The operations as raw SQL, with knex's own placeholders.
-  for (const line of fs.readFileSync(path.join(__dirname, 'operations.tsv'), 'utf8').trimEnd().split('\n')) {
-    if (line.startsWith('#')) continue;
-    const [name, sql, ...parameters] = line.split('\t');
+  for (const { name, sql, values } of operations()) {
     await attempt(name, async () => {
-      const values = Object.fromEntries(parameters.map((p, i) => [`p${i + 1}`, kinds[p[0]](p.slice(2))]));
-      const { rows, rowCount } = await db.raw(sql.replace(/::/g, '\\:\\:').replace(/\$(\d+)/g, ':p$1'), values);
+      const named = Object.fromEntries(values.map((value, i) => [`p${i + 1}`, value]));
+      const { rows, rowCount } = await db.raw(sql.replace(/::/g, '\\:\\:').replace(/\$(\d+)/g, ':p$1'), named);
       return name.startsWith('plan: ') ? rows[0] : rows.length ? rows : `${rowCount} rows`;
     });
   }

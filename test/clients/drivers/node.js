@@ -1,12 +1,12 @@
 // node.js - the support application through node-postgres.
 'use strict';
 const fs = require('fs');
-const path = require('path');
 const { pipeline } = require('stream/promises');
 const { Readable } = require('stream');
 const pg = require('pg');
 const Cursor = require('pg-cursor');
 const copy = require('pg-copy-streams');
+const { attempt, operations } = require('./operations');
 
 const connect = async (user) => {
   const client = new pg.Client({ host: process.env.PGHOST, port: process.env.PGPORT, database: process.env.PGDATABASE, user });
@@ -14,19 +14,8 @@ const connect = async (user) => {
   return client;
 };
 
-const kinds = { t: (text) => text, i: Number, a: (text) => text.split(','), n: () => null };
 const shown = (value) => (value === null ? 'NULL' : Array.isArray(value) ? `[${value.map(shown).join(', ')}]` : String(value));
 const rows = (found) => found.map((row) => row.map(shown).join(' | ')).join('; ') || 'no row';
-
-const attempt = async (name, code) => {
-  let result;
-  try {
-    result = await code();
-  } catch (error) {
-    result = `error ${error.code} ${error.constructor.name}`;
-  }
-  console.log(`${name}\t${String(result).replaceAll('\n', '\\n')}`);
-};
 
 const main = async () => {
   const client = await connect('support_user');
@@ -38,11 +27,9 @@ const main = async () => {
     const answer = await client.query({ text, values, rowMode: 'array', ...more });
     return answer.fields.length ? rows(answer.rows) : `${answer.rowCount} rows`;
   };
-  for (const line of fs.readFileSync(path.join(__dirname, 'operations.tsv'), 'utf8').trimEnd().split('\n')) {
-    if (line.startsWith('#')) continue;
-    const [name, sql, ...parameters] = line.split('\t');
+  for (const { name, sql, values } of operations()) {
     await attempt(name, async () => {
-      const result = await run(sql, parameters.map((p) => kinds[p[0]](p.slice(2))));
+      const result = await run(sql, values);
       return name.startsWith('plan: ') ? result.split('; ')[0] : result;
     });
   }
@@ -65,7 +52,7 @@ const main = async () => {
     for (let n = 70; n < 80; n++) {
       found.push(await run('SELECT id FROM customer WHERE email = $1', [`anna.${5 * n}@example.org`], { name: 'look up' }));
     }
-    return found;
+    return found.join();
   });
   await attempt('a cursor', async () => {
     const sql = 'SELECT id, email FROM customer WHERE id < $1 AND id > 80 ORDER BY id';
@@ -84,11 +71,11 @@ const main = async () => {
     const chunks = [];
     const out = copy.to('COPY (SELECT id, email FROM customer WHERE id IN (90, 91) ORDER BY id) TO STDOUT');
     for await (const chunk of client.query(out)) chunks.push(chunk);
-    return Buffer.concat(chunks);
+    return Buffer.concat(chunks).toString();
   });
   await attempt('classes of results', async () => {
     const { rows: [row] } = await client.query('SELECT email, name, phone, id FROM customer WHERE id = 94');
-    return Object.values(row).map((value) => typeof value);
+    return Object.values(row).map((value) => typeof value).join();
   });
   await attempt('an array', async () => {
     const { rows: [row] } = await client.query('SELECT aliases FROM customer WHERE id = 92');

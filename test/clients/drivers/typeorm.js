@@ -2,6 +2,7 @@
 'use strict';
 const fs = require('fs');
 const { DataSource, EntitySchema, ILike, In, IsNull, Like, Between, Not } = require('typeorm');
+const { attempt } = require('./operations');
 
 const base = { type: 'postgres', host: process.env.PGHOST, port: Number(process.env.PGPORT), database: process.env.PGDATABASE };
 
@@ -30,16 +31,6 @@ const connect = async (username) => {
   await source.initialize();
   await connected(source);
   return source;
-};
-
-const attempt = async (name, code) => {
-  let result;
-  try {
-    result = await code();
-  } catch (error) {
-    result = `error ${error.code} ${error.constructor.name}`;
-  }
-  console.log(`${name}\t${typeof result === 'string' ? result : JSON.stringify(result)}`);
 };
 
 const main = async () => {
