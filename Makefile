@@ -6,7 +6,7 @@ srcdir = .
 endif
 
 MODULE_big = redoubt
-DATA = sql/redoubt--0.1.sql
+DATA = sql/redoubt--0.1.sql sql/redoubt--0.1--0.2.sql
 SCRIPTS = bin/redoubt-check
 DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
