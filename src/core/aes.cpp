@@ -6,15 +6,15 @@
 
 #include <openssl/evp.h>
 
-#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace redoubt {
 
 namespace {
 
-// EVP counts bytes in an int; a longer run is cut into pieces of this many blocks.
-constexpr std::size_t kMaxBlocksPerCall = std::size_t{1} << 24U;
+// EVP counts bytes in an int.
+constexpr std::size_t kMaxBlocks = std::numeric_limits<int>::max() / kAesBlockSize;
 
 const char *cipher_name(std::size_t key_size) noexcept {
   switch (key_size) {
@@ -53,18 +53,11 @@ Result<AesBlocks> AesBlocks::make(std::span<const std::uint8_t> key) {
 }
 
 bool AesBlocks::encrypt(const std::uint8_t *in, std::uint8_t *out, std::size_t blocks) noexcept {
-  if (context_ == nullptr) return false;
-  while (blocks > 0) {
-    const std::size_t now = std::min(blocks, kMaxBlocksPerCall);
-    const int size = static_cast<int>(now * kAesBlockSize);
-    int written = 0;
-    // Whole blocks and no padding: the context holds nothing back between calls.
-    if (EVP_EncryptUpdate(context_.get(), out, &written, in, size) != 1 || written != size) return false;
-    in += size;
-    out += size;
-    blocks -= now;
-  }
-  return true;
+  if (context_ == nullptr || blocks > kMaxBlocks) return false;
+  const int size = static_cast<int>(blocks * kAesBlockSize);
+  int written = 0;
+  // Whole blocks and no padding: the context holds nothing back between calls.
+  return EVP_EncryptUpdate(context_.get(), out, &written, in, size) == 1 && written == size;
 }
 
 }  // namespace redoubt

@@ -36,8 +36,8 @@ class AesBlocks {
 
   // encrypt enciphers `blocks` blocks of 16 bytes, each on its own (ECB), from `in` to
   // `out`.  The two are the same buffer or do not overlap.  One call with many blocks is
-  // far cheaper than many calls.  False if the object is empty or OpenSSL fails; `out` is
-  // then undefined.
+  // far cheaper than many calls.  False if the object is empty, the blocks come to 2 GiB or
+  // OpenSSL fails; `out` is then undefined.
   bool encrypt(const std::uint8_t *in, std::uint8_t *out, std::size_t blocks) noexcept;
 
  private:
