@@ -7,6 +7,7 @@
 #include "pg/base/compat.h"
 #include "pg/base/delivery.h"
 #include "pg/audit/kek.h"
+#include "pg/limits/limit_rows.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
 #include "pg/ddl/index_command.h"
@@ -242,6 +243,11 @@ void utility_end(UtilityCommand *command) {
   audit_settings(node);
   if (command->copies) database_copy_end(reinterpret_cast<const CreatedbStmt *>(node));
   audit_membership(node);
+  if (IsA(node, DropRoleStmt) ||
+      (IsA(node, DropStmt) && reinterpret_cast<const DropStmt *>(node)->removeType == OBJECT_TYPE)) {
+    CommandCounterIncrement();
+    limits_forget_gone();
+  }
   if (IsA(node, DeclareCursorStmt)) limit_statement_join(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname);
 }
 
