@@ -93,3 +93,125 @@ ALTER TABLE redoubt.limit_rule ENABLE ALWAYS TRIGGER restored;
 SELECT pg_catalog.pg_extension_config_dump('redoubt.limit_rule', $condition$
   WHERE (role IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = role::pg_catalog.oid))
     AND (token_type IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = token_type::pg_catalog.oid))$condition$);
+
+-- ----------------------------------------------------- keys that meet other keys
+
+CREATE FUNCTION redoubt.key_restored() RETURNS trigger AS 'MODULE_PATHNAME', 'redoubt_key_restored' LANGUAGE c;
+COMMENT ON FUNCTION redoubt.key_restored() IS 'internal: leaves a key out that is there already, and refuses another one in its place';
+REVOKE ALL ON FUNCTION redoubt.key_restored() FROM PUBLIC;
+CREATE TRIGGER restored BEFORE INSERT ON redoubt.key FOR EACH ROW EXECUTE FUNCTION redoubt.key_restored();
+ALTER TABLE redoubt.key ENABLE ALWAYS TRIGGER restored;
+
+CREATE FUNCTION redoubt.check_tokens(OUT table_name regclass, OUT column_name name, OUT key text, OUT version integer, OUT problem text)
+  RETURNS SETOF record AS 'MODULE_PATHNAME', 'redoubt_check_tokens' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.check_tokens() IS 'internal: columns whose first tokens the keys of this database do not open';
+REVOKE ALL ON FUNCTION redoubt.check_tokens() FROM PUBLIC;
+
+-- --------------------------------------------------------------- check_restore
+
+/* check_restore lists what will not work, with the statement that helps; nothing where all is well.
+ *
+ * It reads the catalogs and own tables as their owner, and runs no code of anybody's tables.
+ */
+CREATE FUNCTION redoubt.check_restore() RETURNS TABLE (kind text, object text, problem text, statement text)
+  LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  again constant text := '-- pg_restore --data-only --schema=redoubt --table=%s, or COPY it from the dump';
+  preloaded constant boolean := (SELECT s.value = 'yes' FROM redoubt.status() AS s WHERE s.item = 'preloaded');
+  item record;
+BEGIN
+  -- The server, and the extension's version.
+  RETURN QUERY SELECT 'server', s.item, s.value, CASE s.item
+      WHEN 'preloaded' THEN '-- shared_preload_libraries = ''redoubt'' in postgresql.conf, and a restart'
+      WHEN 'key-encryption key' THEN '-- redoubt.kek_file in postgresql.conf, and a restart' END
+    FROM redoubt.status() AS s WHERE s.severity = 'error' AND s.item IN ('preloaded', 'key-encryption key');
+  RETURN QUERY SELECT 'extension', e.extname::text, format('version %s, the library is of %s', e.extversion, a.default_version),
+      'ALTER EXTENSION redoubt UPDATE;'
+    FROM pg_extension AS e JOIN pg_available_extensions AS a ON a.name = e.extname
+    WHERE e.extname = 'redoubt' AND e.extversion <> a.default_version;
+
+  -- Token types: in the catalog, in redoubt.token_type, with their functions.
+  RETURN QUERY SELECT 'token type', t.oid::regtype::text, 'it has no row in redoubt.token_type', format(again, 'token_type')
+    FROM pg_type AS t JOIN pg_proc AS p ON p.oid = t.typinput
+    WHERE p.probin = '$libdir/redoubt' AND p.prosrc IN ('redoubt_token_in', 'redoubt_fpe_in', 'redoubt_fpe_integer_in')
+      AND NOT EXISTS (SELECT FROM redoubt.token_type AS k WHERE k.typ = t.oid);
+  RETURN QUERY SELECT 'token type', k.typ::text, 'the type does not exist', format('DELETE FROM redoubt.token_type WHERE class_id = %L;', k.class_id)
+    FROM redoubt.token_type AS k WHERE NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = k.typ);
+  RETURN QUERY SELECT 'token type', k.typ::text, format('its function %s is missing, or not the extension''s', g.signature),
+      '-- restore the schema from the dump, as a superuser'
+    FROM redoubt.token_type AS k JOIN pg_type AS t ON t.oid = k.typ,
+      LATERAL (VALUES (format('redoubt.detokenize(%s)', format_type(k.typ, NULL))), (format('redoubt.mask(%s)', format_type(k.typ, NULL))),
+        (format('%I.%I(%s)', t.typnamespace::regnamespace::name, t.typname, k.base)),
+        (CASE WHEN k.method = 'sealed' AND k.base = 'text' THEN format('redoubt.search(%s)', format_type(k.typ, NULL)) END)) AS g(signature)
+    WHERE g.signature IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_proc AS p WHERE p.oid = to_regprocedure(g.signature) AND p.probin = '$libdir/redoubt');
+
+  -- Keys: there, opened by the server, and those of the tokens.
+  RETURN QUERY SELECT DISTINCT 'key', k.key::text, format('it is missing: token type %s needs %s', k.typ::regtype,
+                                                          coalesce('version ' || k.key_version, 'it')), format(again, 'key')
+    FROM redoubt.token_type AS k
+    WHERE EXISTS (SELECT FROM pg_type AS t WHERE t.oid = k.typ)
+      AND NOT EXISTS (SELECT FROM redoubt.key AS d WHERE d.name = k.key AND (k.key_version IS NULL OR d.version = k.key_version))
+      AND (k.key <> 'default' OR k.key_version IS NOT NULL);
+  IF preloaded THEN
+    RETURN QUERY SELECT 'key', format('%s, version %s', v.name, v.version), v.problem,
+        format('-- start the server with the key-encryption key %s', v.kek_fingerprint)
+      FROM redoubt.verify_keys() AS v WHERE NOT v.opens;
+    RETURN QUERY SELECT 'column', format('%s.%I', c.table_name, c.column_name), format('a token %s (key %s%s)', c.problem, c.key, ', version ' || c.version),
+        format(again, 'key')
+      FROM redoubt.check_tokens() AS c;
+  END IF;
+
+  -- Labels: those of the dump, and those that name nothing.
+  RETURN QUERY SELECT 'label', e.object, 'it was in the dump, and is not here', e.statement
+    FROM redoubt.expected AS e
+    WHERE e.kind = 'label' AND NOT EXISTS (SELECT FROM pg_seclabel AS l, pg_identify_object(l.classoid, l.objoid, l.objsubid) AS i
+                                           WHERE l.provider = 'redoubt' AND i.identity = e.object);
+  RETURN QUERY SELECT 'label', i.identity, 'it names no token type of this database', format(again, 'token_type')
+    FROM pg_seclabel AS l, pg_identify_object(l.classoid, l.objoid, l.objsubid) AS i
+    WHERE l.provider = 'redoubt' AND l.classoid <> 'pg_proc'::regclass
+      AND NOT EXISTS (SELECT FROM redoubt.token_type AS k
+                      WHERE k.typ = to_regtype(CASE WHEN l.label = 'token' THEN 'redoubt.text_token' WHEN cardinality(parse_ident(l.label)) = 1
+                                                    THEN 'redoubt.' || l.label ELSE l.label END));
+
+  -- Limits: left out, or of nobody.
+  RETURN QUERY SELECT 'limit', e.object, 'its role or token type was missing when it was restored', e.statement
+    FROM redoubt.expected AS e WHERE e.kind = 'limit';
+  RETURN QUERY SELECT 'limit', format('%s of %s by %s', l.operation, coalesce(l.token_type::text, 'every type'), coalesce(l.role::text, 'every role')),
+      'its role or token type was dropped', format('DELETE FROM redoubt.limit_rule WHERE id = %s;', l.id)
+    FROM redoubt.limit_rule AS l
+    WHERE (l.role IS NOT NULL AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = l.role::oid))
+       OR (l.token_type IS NOT NULL AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.oid = l.token_type::oid));
+
+  -- Triggers of own tables: pg_restore --disable-triggers leaves them as ordinary ones, which a replica does not fire.
+  RETURN QUERY SELECT 'trigger', format('%s of redoubt.%s', w.trigger, w.own),
+      CASE WHEN t.oid IS NULL THEN 'it is missing' ELSE 'it does not fire always' END,
+      CASE WHEN t.oid IS NULL THEN '-- DROP EXTENSION redoubt, and restore the dump again'
+           ELSE format('ALTER TABLE redoubt.%I ENABLE ALWAYS TRIGGER %I;', w.own, w.trigger) END
+    FROM (SELECT c.own, v.trigger FROM unnest(ARRAY['token_type', 'key', 'limit_rule', 'vault', 'expected']) AS c(own),
+            (VALUES ('guard'), ('guard_row'), ('policy_changed'), ('restored')) AS v(trigger)
+          WHERE (v.trigger <> 'policy_changed' OR c.own IN ('token_type', 'key', 'limit_rule'))
+            AND (v.trigger <> 'restored' OR c.own IN ('key', 'limit_rule'))) AS w
+      LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(format('redoubt.%I', w.own)) AND t.tgname = w.trigger
+    WHERE t.oid IS NULL OR t.tgenabled <> 'A';
+
+  -- Code that stands on protected tables.
+  IF preloaded THEN
+    FOR item IN
+      SELECT DISTINCT a.attrelid::regclass AS relation FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+      WHERE c.relkind IN ('r', 'p', 'm') AND a.attnum > 0 AND NOT a.attisdropped
+        AND (a.atttypid IN (SELECT k.typ FROM redoubt.token_type AS k)
+             OR EXISTS (SELECT FROM pg_seclabel AS l WHERE l.provider = 'redoubt' AND l.classoid = 'pg_class'::regclass
+                          AND l.objoid = a.attrelid AND l.objsubid = a.attnum))
+    LOOP
+      RETURN QUERY SELECT 'code', format('%s of %s', f.object, f.relation), format('it hands values to %s, which is not trusted', f.function), f.statement
+        FROM redoubt.check_label(item.relation) AS f;
+    END LOOP;
+  END IF;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.check_restore() IS
+  'what of a restored database will not work: token types, keys, columns, labels, limits, triggers, code; with the statement that helps; none where all is well';
+REVOKE ALL ON FUNCTION redoubt.check_restore() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.check_restore() TO redoubt_admin, redoubt_auditor;
