@@ -7,15 +7,15 @@
 
 -- ------------------------------------------------------ what a restore may lack
 
--- Not revoked from the owner: a restore writes it.  A dump has a row for each label in it, and for each limit that an
--- earlier restore left out.
+-- Not revoked from the owner: a restore writes it.  A dump has a row for each label in it, for each limit that an earlier
+-- restore left out, and for each index that is made of values, which a restore can make only once the keys are there.
 CREATE TABLE redoubt.expected (
-  kind text NOT NULL CHECK (kind IN ('label', 'limit')),
+  kind text NOT NULL CHECK (kind IN ('label', 'limit', 'index')),
   object text NOT NULL,
   statement text NOT NULL
 );
-COMMENT ON TABLE redoubt.expected IS 'what a restored database should have: the labels of its dump, and limits that were left out; see redoubt.check_restore()';
-COMMENT ON COLUMN redoubt.expected.statement IS 'what sets the label or limit';
+COMMENT ON TABLE redoubt.expected IS 'what a restored database should have: labels and indexes of its dump, and limits that were left out; see redoubt.check_restore()';
+COMMENT ON COLUMN redoubt.expected.statement IS 'what sets the label or limit, or makes the index';
 REVOKE ALL ON redoubt.expected FROM PUBLIC;
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.expected
   FOR EACH STATEMENT EXECUTE FUNCTION redoubt.guard_own_table();
@@ -32,7 +32,19 @@ SELECT pg_catalog.pg_extension_config_dump('redoubt.expected', $condition$
            CASE WHEN l.objsubid <> 0 THEN 'COLUMN' WHEN i.type = 'type' THEN 'DOMAIN' ELSE pg_catalog.upper(i.type) END,
            i.identity, l.label)
   FROM pg_catalog.pg_seclabel AS l, LATERAL pg_catalog.pg_identify_object(l.classoid, l.objoid, l.objsubid) AS i
-  WHERE l.provider = 'redoubt'$condition$);
+  WHERE l.provider = 'redoubt'
+  UNION ALL
+  SELECT 'index', i.identity, pg_catalog.pg_get_indexdef(c.oid) OPERATOR(pg_catalog.||) ';'
+  FROM pg_catalog.pg_class AS c, LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) AS i
+  WHERE c.relkind = 'i' AND c.relpersistence <> 't'
+    AND EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                  AND (d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                       AND EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.oid = d.refobjid AND p.probin = '$libdir/redoubt')
+                       OR d.refclassid = 'pg_catalog.pg_opclass'::pg_catalog.regclass
+                       AND EXISTS (SELECT FROM pg_catalog.pg_opclass AS o JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod
+                                   JOIN redoubt.token_type AS t ON t.typ = o.opcintype
+                                   WHERE o.oid = d.refobjid AND (m.amname = 'gin' OR NOT o.opcdefault))))$condition$);
 
 -- ------------------------------------------------ limits and roles that are missing
 
@@ -121,6 +133,14 @@ DECLARE
   preloaded constant boolean := (SELECT s.value = 'yes' FROM redoubt.status() AS s WHERE s.item = 'preloaded');
   item record;
 BEGIN
+  -- What is as it should be is no longer to be asked for.
+  IF NOT pg_is_in_recovery() AND NOT current_setting('transaction_read_only')::boolean THEN
+    DELETE FROM redoubt.expected AS e
+    WHERE CASE WHEN e.kind = 'index' THEN to_regclass(e.object) IS NOT NULL END
+       OR e.kind = 'label' AND EXISTS (SELECT FROM pg_seclabel AS l, pg_identify_object(l.classoid, l.objoid, l.objsubid) AS i
+                                       WHERE l.provider = 'redoubt' AND i.identity = e.object);
+  END IF;
+
   -- The server, and the extension's version.
   RETURN QUERY SELECT 'server', s.item, s.value, CASE s.item
       WHEN 'preloaded' THEN '-- shared_preload_libraries = ''redoubt'' in postgresql.conf, and a restart'
@@ -175,6 +195,10 @@ BEGIN
                       WHERE k.typ = to_regtype(CASE WHEN l.label = 'token' THEN 'redoubt.text_token' WHEN cardinality(parse_ident(l.label)) = 1
                                                     THEN 'redoubt.' || l.label ELSE l.label END));
 
+  -- Indexes of values, which could not be made where the keys, or the library, were not there yet.
+  RETURN QUERY SELECT 'index', e.object, 'it was in the dump, and is not here', e.statement
+    FROM redoubt.expected AS e WHERE CASE WHEN e.kind = 'index' THEN to_regclass(e.object) IS NULL END;
+
   -- Limits: left out, or of nobody.
   RETURN QUERY SELECT 'limit', e.object, 'its role or token type was missing when it was restored', e.statement
     FROM redoubt.expected AS e WHERE e.kind = 'limit';
@@ -212,6 +236,6 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION redoubt.check_restore() IS
-  'what of a restored database will not work: token types, keys, columns, labels, limits, triggers, code; with the statement that helps; none where all is well';
+  'what of a restored database will not work: token types, keys, columns, labels, indexes, limits, triggers, code; with the statement that helps; none where all is well';
 REVOKE ALL ON FUNCTION redoubt.check_restore() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.check_restore() TO redoubt_admin, redoubt_auditor;

@@ -67,9 +67,11 @@ my %nonsense = (
   interval => [ q{'0'}, q{'-1 day'}, q{'178000000 years'}, q{'-178000000 years'}, q{'1 microsecond'} ],
   'timestamp with time zone' => [ q{'-infinity'}, q{'infinity'} ],
   regtype => [ '0', '4294967295', q{'integer'} ],
-  regrole => [ '0', '4294967295' ]);
+  'redoubt.limit_type' => [ map { "'$_'::regtype::redoubt.limit_type" } '0', '4294967295', 'integer' ],
+  'redoubt.limit_role' => [ map { "'$_'::regrole::redoubt.limit_role" } '0', '4294967295' ]);
 my %other_type = (text => 'integer', name => 'integer', bytea => 'integer', uuid => 'integer', boolean => 'integer', integer => 'bigint',
-  bigint => 'integer', interval => 'integer', 'timestamp with time zone' => 'integer', regtype => 'bigint', regrole => 'bigint');
+  bigint => 'integer', interval => 'integer', 'timestamp with time zone' => 'integer', regtype => 'bigint',
+  'redoubt.limit_type' => 'bigint', 'redoubt.limit_role' => 'bigint');
 
 my ($tries, $internal) = (0, '');
 sub try_it {

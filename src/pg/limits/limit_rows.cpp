@@ -28,7 +28,7 @@ namespace redoubt::pg {
 namespace {
 
 // Columns of redoubt.limit_rule that are looked at here.
-enum : int { kRole = 2, kTokenType = 3, kOperation = 4, kPer = 6 };
+enum : int { kRole = 2, kTokenType = 3, kOperation = 4, kPer = 6, kCreatedBy = 11 };
 
 // Names that were not found, kept until a trigger asks: kUnknown + i stands for the i-th.  OIDs that high are taken by
 // nothing until four thousand million others are.
@@ -113,6 +113,14 @@ void forget_expected(const char *kind, const char *object) {
   });
 }
 
+// A superuser may have given the column another type.
+void require_name(TupleDesc descriptor, int column) {
+  const FormData_pg_attribute *found = column <= descriptor->natts ? TupleDescAttr(descriptor, column - 1) : nullptr;
+  const char *symbol = found != nullptr ? catalog_input_symbol(found->atttypid) : nullptr;
+  if (symbol == nullptr || strncmp(symbol, "redoubt_limit_", strlen("redoubt_limit_")) != 0)
+    own_column_require(descriptor, column, column == kTokenType ? REGTYPEOID : REGROLEOID);
+}
+
 // A column of the row at hand; InvalidOid for null.
 Oid oid_of(const TriggerData *data, int column) {
   bool null = false;
@@ -140,13 +148,22 @@ void keep_left_out(const TriggerData *data, const char *object, const char *role
   if (SPI_execute_with_args(
           "INSERT INTO redoubt.expected (kind, object, statement) SELECT 'limit', $1,"
           " pg_catalog.format('SELECT redoubt.set_limit(%L, %L, %L, %s, %L%s, on_excess => %L, max_delay => %L,"
-          " shared => %s);', $2, $3, $4, $5, coalesce($6::pg_catalog.text, 'statement'),"
+          " shared => %L);', $2, $3, $4, $5, coalesce($6::pg_catalog.text, 'statement'),"
           " ', burst => ' OPERATOR(pg_catalog.||) $7::pg_catalog.text, $8, $9, $10)"
           " WHERE NOT EXISTS (SELECT FROM redoubt.expected AS e WHERE e.kind OPERATOR(pg_catalog.=) 'limit'"
           " AND e.object OPERATOR(pg_catalog.=) $1)",
           kValues, types, values, nulls, false, 0) != SPI_OK_INSERT)
     elog(ERROR, "could not write redoubt.expected");
   SPI_finish();
+}
+
+// Who made a limit may be missing: nobody, then.
+HeapTuple without_unknown_maker(const TriggerData *data) {
+  if (is_null(data, kCreatedBy) || oid_of(data, kCreatedBy) < kUnknown) return data->tg_trigtuple;
+  int column = kCreatedBy;
+  Datum nobody = ObjectIdGetDatum(InvalidOid);
+  bool null = false;
+  return heap_modify_tuple_by_cols(data->tg_trigtuple, RelationGetDescr(data->tg_relation), 1, &column, &nobody, &null);
 }
 
 // Records rows of limits that go or are left out.
@@ -207,11 +224,13 @@ REDOUBT_FUNCTION(redoubt_limit_restored) {
   const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
   own_column_require(RelationGetDescr(data->tg_relation), kOperation, TEXTOID);
   own_column_require(RelationGetDescr(data->tg_relation), kPer, INTERVALOID);
+  for (const int name : {kRole, kTokenType, kCreatedBy}) require_name(RelationGetDescr(data->tg_relation), name);
   const bool any_role = is_null(data, kRole);
   const bool any_type = is_null(data, kTokenType);
   const Oid role = oid_of(data, kRole);
   const Oid type = oid_of(data, kTokenType);
-  if ((any_role || role_exists(role)) && (any_type || type_exists(type))) PG_RETURN_POINTER(data->tg_trigtuple);
+  if ((any_role || role_exists(role)) && (any_type || type_exists(type)))
+    PG_RETURN_POINTER(without_unknown_maker(data));
   if (is_null(data, kOperation)) PG_RETURN_POINTER(data->tg_trigtuple);  // the constraint refuses it
 
   bool null = false;

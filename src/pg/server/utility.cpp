@@ -12,6 +12,7 @@
 #include "pg/base/log_guard.h"
 #include "pg/ddl/index_command.h"
 #include "pg/server/database_copy.h"
+#include "pg/server/extension_guard.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
@@ -185,6 +186,7 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
   command->statement = statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
+  extension_guard(node);
   PlannedStmt *const rewritten = IsA(node, CopyStmt)    ? rewrite_copy(statement)
                                  : IsA(node, IndexStmt) ? index_command(statement)
                                                         : nullptr;
