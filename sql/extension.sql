@@ -13,6 +13,7 @@ CREATE VIEW extension_s.seen AS SELECT email FROM extension_s.person;
 DROP EXTENSION redoubt;
 DROP EXTENSION redoubt CASCADE;
 DROP EXTENSION IF EXISTS plpgsql_none, redoubt CASCADE;
+DROP SCHEMA redoubt CASCADE;
 SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';
 DROP EXTENSION IF EXISTS plpgsql_none;
 

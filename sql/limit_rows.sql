@@ -50,9 +50,10 @@ INSERT INTO redoubt.limit_rule (id, role, operation, max_values, created_by) VAL
 
 -- What is said to help, helps.
 CREATE ROLE regress_rows_gone;
-SELECT statement FROM redoubt.check_restore() WHERE kind = 'limit' AND object LIKE '%regress_rows_gone%' \gset
-SELECT :'statement';
-:statement
+DO $$
+BEGIN
+  EXECUTE (SELECT statement FROM redoubt.check_restore() WHERE kind = 'limit' AND object LIKE '%regress_rows_gone%');
+END $$;
 SELECT object FROM redoubt.check_restore() WHERE kind = 'limit' ORDER BY 1;
 SELECT role, token_type, operation, max_values, per, burst, on_excess, max_delay, shared FROM redoubt.limits WHERE role = 'regress_rows_gone'::regrole;
 

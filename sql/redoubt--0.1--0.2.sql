@@ -69,6 +69,7 @@ BEGIN
     EXECUTE pg_catalog.format('COMMENT ON TYPE redoubt.%I IS %L', item.name, 'internal: ' || item.what || ' in redoubt.limit_rule; ' || item.type || ', but a name that is missing is a warning');
     EXECUTE pg_catalog.format('COMMENT ON FUNCTION redoubt.%I(cstring) IS %L', item.name || '_in', 'input of redoubt.' || item.name);
     EXECUTE pg_catalog.format('COMMENT ON FUNCTION redoubt.%I(redoubt.%I) IS %L', item.name || '_out', item.name, 'output of redoubt.' || item.name);
+    EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION redoubt.%I(cstring), redoubt.%I(redoubt.%I) FROM PUBLIC', item.name || '_in', item.name || '_out', item.name);
     EXECUTE pg_catalog.format('COMMENT ON CAST (redoubt.%I AS oid) IS %L', item.name, 'the same number');
     EXECUTE pg_catalog.format('COMMENT ON CAST (redoubt.%I AS %s) IS %L', item.name, item.type, 'the same number');
     EXECUTE pg_catalog.format('COMMENT ON CAST (%s AS redoubt.%I) IS %L', item.type, item.name, 'the same number');

@@ -125,10 +125,12 @@ List *note(List *findings, const Finding &finding, MemoryContext context) {
 List *look_at(List *findings, Relation relation, MemoryContext context, MemoryContext row) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   int columns = 0;
-  auto **types = static_cast<const TokenType **>(palloc0(sizeof(TokenType *) * static_cast<Size>(descriptor->natts + 1)));
+  auto **types =
+      static_cast<const TokenType **>(palloc0(sizeof(TokenType *) * static_cast<Size>(descriptor->natts + 1)));
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (attribute->attisdropped || compat_is_virtual(RelationGetRelid(relation), static_cast<AttrNumber>(i + 1))) continue;
+    if (attribute->attisdropped || compat_is_virtual(RelationGetRelid(relation), static_cast<AttrNumber>(i + 1)))
+      continue;
     const TokenType *type = token_type_find(getBaseType(attribute->atttypid));
     if (type == nullptr || type->format != nullptr || type->vaulted) continue;
     types[i] = type;
@@ -148,8 +150,9 @@ List *look_at(List *findings, Relation relation, MemoryContext context, MemoryCo
       int version = 0;
       const char *problem = token_problem(types[i], value, &version);
       if (problem != nullptr)
-        findings = note(findings, {RelationGetRelid(relation), static_cast<AttrNumber>(i + 1), types[i], version, problem},
-                        context);
+        findings =
+            note(findings, {RelationGetRelid(relation), static_cast<AttrNumber>(i + 1), types[i], version, problem},
+                 context);
     }
     MemoryContextReset(row);
   }
@@ -179,16 +182,17 @@ REDOUBT_FUNCTION(redoubt_key_restored) {
                         ? here.state == dumped.state
                         : same_key(here, dumped);
   if (!same)
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("version %d of key \"%s\" is in this database already, and is another key or cannot be compared",
-                    dumped.version, name),
-             errdetail("No row of redoubt.key was taken: tokens that came with these keys do not open here."),
-             errhint("If no token of this database needs its own key, which redoubt.key_use() says of a database before "
-                     "a restore, delete it as a superuser, DELETE FROM redoubt.key WHERE name = '%s', and restore the "
-                     "table redoubt.key again: pg_restore --data-only --schema=redoubt --table=key.",
-                     name),
-             errhidestmt(true)));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+         errmsg("version %d of key \"%s\" is in this database already, and is another key or cannot be compared",
+                dumped.version, name),
+         errdetail("No row of redoubt.key was taken: tokens that came with these keys do not open here."),
+         errhint("If no token of this database needs its own key, which redoubt.key_use() says of a database before "
+                 "a restore, delete it as a superuser, DELETE FROM redoubt.key WHERE name = '%s', and restore the "
+                 "table redoubt.key again: pg_restore --data-only --schema=redoubt --table=key.",
+                 name),
+         errhidestmt(true)));
   PG_RETURN_POINTER(nullptr);
 }
 

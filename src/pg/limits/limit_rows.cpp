@@ -71,8 +71,7 @@ Oid oid_in(PGFunction lookup, const char *name, const char *kind) {
   const bool number = is_number(name);
   const Oid found = number ? InvalidOid : found_by(lookup, name);
   if (OidIsValid(found)) return found;
-  if (!number)
-    ereport(WARNING, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s %s does not exist", kind, name)));
+  if (!number) ereport(WARNING, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s %s does not exist", kind, name)));
   return unknown_name(name);
 }
 
@@ -193,12 +192,13 @@ uint64 limits_forget_gone() {
   });
   if (!any) return 0;
   const uint64 gone = own_table_as_owner(table, [] {
-    if (own_table_write(OwnChange::deletes,
-                        "DELETE FROM redoubt.limit_rule AS l WHERE l.role IS NOT NULL AND NOT EXISTS"
-                        " (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) l.role::pg_catalog.oid)"
-                        " OR l.token_type IS NOT NULL AND NOT EXISTS"
-                        " (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid OPERATOR(pg_catalog.=) l.token_type::pg_catalog.oid)",
-                        {}, nullptr) < 0)
+    if (own_table_write(
+            OwnChange::deletes,
+            "DELETE FROM redoubt.limit_rule AS l WHERE l.role IS NOT NULL AND NOT EXISTS"
+            " (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) l.role::pg_catalog.oid)"
+            " OR l.token_type IS NOT NULL AND NOT EXISTS"
+            " (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid OPERATOR(pg_catalog.=) l.token_type::pg_catalog.oid)",
+            {}, nullptr) < 0)
       elog(ERROR, "could not write redoubt.limit_rule");
   });
   record("drop_limit", static_cast<int64>(gone), "limits of roles or token types that were dropped");
@@ -243,12 +243,10 @@ REDOUBT_FUNCTION(redoubt_limit_restored) {
   // Of what was dropped before the dump nothing is to come.
   const bool gone = (!any_role && !role_exists(role) && is_number(kept_name(role))) ||
                     (!any_type && !type_exists(type) && is_number(kept_name(type)));
-  if (!gone)
-    keep_left_out(data, object, any_role ? nullptr : role_name(role), any_type ? nullptr : type_name(type));
+  if (!gone) keep_left_out(data, object, any_role ? nullptr : role_name(role), any_type ? nullptr : type_name(type));
   record("left_out", -1, object);
-  ereport(WARNING,
-          (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("a limit was left out: %s", object),
-           gone ? errdetail("Its role or token type was dropped before it was dumped.")
-                : errhint("Create the role or type, and set the limit as redoubt.check_restore() says.")));
+  ereport(WARNING, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("a limit was left out: %s", object),
+                    gone ? errdetail("Its role or token type was dropped before it was dumped.")
+                         : errhint("Create the role or type, and set the limit as redoubt.check_restore() says.")));
   PG_RETURN_POINTER(nullptr);
 }

@@ -38,8 +38,8 @@ struct State {
   MemoryContext context = nullptr;
   LimitRule *rules = nullptr;
   int rule_count = 0;
-  Oid relation = InvalidOid;   // of redoubt.limit_rule, as last seen
-  Oid own_role = InvalidOid;   // redoubt.limit_role, redoubt.limit_type, once seen
+  Oid relation = InvalidOid;  // of redoubt.limit_rule, as last seen
+  Oid own_role = InvalidOid;  // redoubt.limit_role, redoubt.limit_type, once seen
   Oid own_type = InvalidOid;
   uint64 generation = 1;       // moved on by invalidations
   uint64 read_generation = 0;  // generation in which `rules` was read
@@ -80,7 +80,8 @@ Oid read_name(const CatalogRow &row, int attribute, Oid type_of_0_1, const char 
     if (symbol != nullptr && strcmp(symbol, input) == 0) *own_type = column->atttypid;
   }
   bool null = false;
-  const Oid expected = OidIsValid(*own_type) && column != nullptr && column->atttypid == *own_type ? *own_type : type_of_0_1;
+  const Oid expected =
+      OidIsValid(*own_type) && column != nullptr && column->atttypid == *own_type ? *own_type : type_of_0_1;
   const Datum value = own_value_or_null(row, attribute, expected, &null);
   return null ? InvalidOid : DatumGetObjectId(value);
 }

@@ -14,8 +14,9 @@ namespace {
 
 constexpr int kListed = 20;
 
+// Its schema holds the extension, which goes with it.
 bool drops_redoubt(const DropStmt *drop) {
-  if (drop->removeType != OBJECT_EXTENSION) return false;
+  if (drop->removeType != OBJECT_EXTENSION && drop->removeType != OBJECT_SCHEMA) return false;
   const ListCell *cell = nullptr;
   foreach (cell, drop->objects)
     if (strcmp(strVal(lfirst(cell)), "redoubt") == 0) return true;
@@ -44,7 +45,8 @@ char *token_columns(int *count) {
     for (int i = 0; i < descriptor->natts; ++i) {
       const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
       if (attribute->attisdropped || type_carried(attribute->atttypid)->size == 0 || ++found > kListed) continue;
-      appendStringInfo(&lines, "%scolumn %s of %s", found == 1 ? "" : "\n", quote_identifier(NameStr(attribute->attname)),
+      appendStringInfo(&lines, "%scolumn %s of %s", found == 1 ? "" : "\n",
+                       quote_identifier(NameStr(attribute->attname)),
                        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                   RelationGetRelationName(relation)));
     }
@@ -84,10 +86,10 @@ void extension_guard(const Node *statement) {
   if (IsA(statement, DropStmt) && drops_redoubt(reinterpret_cast<const DropStmt *>(statement))) return refuse_drop();
   if (IsA(statement, CreateFunctionStmt) && !superuser() &&
       makes_own_function(reinterpret_cast<const CreateFunctionStmt *>(statement)))
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                    errmsg("permission denied to make functions of redoubt by hand"),
-                    errhint("A member of redoubt_admin makes a token type with redoubt.create_token_type(). A dump that "
-                            "has token types is restored by a superuser, who gives its tables their owners back.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to make functions of redoubt by hand"),
+             errhint("A member of redoubt_admin makes a token type with redoubt.create_token_type(). A dump that "
+                     "has token types is restored by a superuser, who gives its tables their owners back.")));
 }
 
 }  // namespace redoubt::pg
