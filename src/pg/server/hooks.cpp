@@ -22,7 +22,6 @@
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/server/hooks.h"
-#include "pg/protect/labels.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
 #include "pg/meter/plan_cache.h"
@@ -324,7 +323,6 @@ void hooks_install() {
   inlined_install();
   explain_install();
   log_guard_install();
-  labels_init();
 }
 
 }  // namespace redoubt::pg

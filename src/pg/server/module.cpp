@@ -1,8 +1,8 @@
 // module.cpp - load time: events, settings, key, shared memory, workers, hooks.  Nothing else.
 //
-// Loaded on demand (not preloaded), the library defines nothing but what it hears of changes: tokens can be
-// read, written, compared and dumped, and whatever reveals or tokenizes calls
-// require_preloaded() and fails.
+// Loaded on demand (not preloaded), the library defines nothing but what it hears of changes, and the provider of
+// labels: tokens can be read, written, compared, dumped and restored, and whatever reveals or tokenizes calls
+// require_preloaded() and fails.  CREATE EXTENSION loads it, so a session that restores a dump can label.
 // Covered by test/tap/not_preloaded.pl.
 #include "pg/base/boundary.h"
 
@@ -16,6 +16,7 @@
 #include "pg/meter/deferred_errors.h"
 #include "pg/plan/meter_node.h"
 #include "pg/protect/function_trust.h"
+#include "pg/protect/labels.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/reveal/gate.h"
@@ -73,6 +74,7 @@ PGDLLEXPORT void _PG_init(void);
 static void redoubt_load(void) {
   using namespace redoubt::pg;
   events_init({kRelationChanged, kCatalogChanged, kTransactionEvents, kSubtransactionAborts});
+  labels_init();
   if (!process_shared_preload_libraries_in_progress) return;
   settings_define();
   kek_load();
