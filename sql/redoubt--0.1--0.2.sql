@@ -4,3 +4,37 @@
  * that was updated and a new one hold the same objects, and redoubt--0.1.sql never changes again.
  */
 \echo Use "ALTER EXTENSION redoubt UPDATE TO '0.2'" to load this file. \quit
+
+-- ------------------------------------------------------------------ audit
+
+-- It has three columns more, and goes on after a break.
+DROP FUNCTION redoubt.verify_audit();
+CREATE FUNCTION redoubt.verify_audit(OUT ok boolean, OUT segments integer, OUT records bigint,
+                                     OUT broken_segment text, OUT broken_line integer, OUT problem text,
+                                     OUT archived integer, OUT verified_from bigint, OUT breaks bigint)
+  RETURNS record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'redoubt_verify_audit';
+COMMENT ON FUNCTION redoubt.verify_audit() IS
+  'recomputes the chain of the audit trail, names the first broken record and says how much is verified; for redoubt_auditor';
+REVOKE ALL ON FUNCTION redoubt.verify_audit() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.verify_audit() TO redoubt_auditor;
+
+CREATE FUNCTION redoubt.verify_audit_segments(OUT segment bigint, OUT last_segment bigint, OUT state text,
+                                              OUT first_sequence bigint, OUT last_sequence bigint, OUT records bigint,
+                                              OUT broken_line bigint, OUT problem text)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'redoubt_verify_audit_segments';
+COMMENT ON FUNCTION redoubt.verify_audit_segments() IS
+  'what verify_audit() finds, a row for each segment on file and for those archived or missing that follow one another; for redoubt_auditor';
+REVOKE ALL ON FUNCTION redoubt.verify_audit_segments() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.verify_audit_segments() TO redoubt_auditor;
+
+-- Not for redoubt_admin, who is one of those the trail is about; where to is the configuration file's.
+CREATE FUNCTION redoubt.archive_audit(before timestamptz, OUT segment bigint, OUT first_sequence bigint,
+                                      OUT last_sequence bigint, OUT bytes bigint, OUT sha256 text)
+  RETURNS SETOF record LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
+  AS 'MODULE_PATHNAME', 'redoubt_archive_audit';
+COMMENT ON FUNCTION redoubt.archive_audit(timestamptz) IS
+  'moves closed segments of the audit trail whose events are older to redoubt.audit_archive_directory, and records it; for redoubt_auditor';
+REVOKE ALL ON FUNCTION redoubt.archive_audit(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.archive_audit(timestamptz) TO redoubt_auditor;

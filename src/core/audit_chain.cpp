@@ -87,6 +87,25 @@ Result<AuditLine> audit_line_parse(std::string_view line) noexcept {
   return parsed;
 }
 
+std::int64_t audit_line_sequence(std::string_view line) noexcept {
+  const Result<AuditLine> parsed = audit_line_parse(line);
+  return parsed.ok() && parsed->sequence <= INT64_MAX ? static_cast<std::int64_t>(parsed->sequence) : -1;
+}
+
+std::int64_t audit_line_time(std::string_view line) noexcept {
+  constexpr std::string_view kMember = ",\"time\":";
+  const std::size_t at = line.find(kMember);
+  if (at == std::string_view::npos) return -1;
+  std::int64_t time = 0;
+  int digits = 0;
+  for (const char c : line.substr(at + kMember.size())) {
+    if (c < '0' || c > '9') return digits > 0 && (c == ',' || c == '}') ? time : -1;
+    if (++digits > 15) return -1;
+    time = time * 10 + (c - '0');
+  }
+  return -1;
+}
+
 Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept {
   const Result<AuditLine> parsed = audit_line_parse(line);
   if (!parsed.ok()) return parsed.status();
@@ -218,15 +237,21 @@ AuditProblem AuditVerifier::line(std::string_view text) noexcept {
 
 AuditProblem AuditVerifier::archived(const AuditArchived &segment) noexcept {
   const bool follows = segment.segment == head_.segment + 1;
-  const bool linked = loose_ || skipped_ || lost_ || !follows ||
-                      (secret_equal(segment.previous_mac, head_.mac) && segment.first_sequence == head_.sequence + 1);
-  const bool empty = segment.last_sequence + 1 == segment.first_sequence;
-  const bool whole = loose_ || !follows || empty || segment.torn_before == pending_fragment_;
-  loose_ = skipped_ = lost_ = false;
-  head_ = {segment.segment, segment.last_sequence, segment.last_mac};
+  const bool empty = segment.last_sequence + 1 == segment.first_sequence;  // a crash left it without a header
+  const bool loose = loose_ || skipped_ || lost_ || !follows;
+  const bool linked =
+      loose || empty || (secret_equal(segment.previous_mac, head_.mac) && segment.first_sequence == head_.sequence + 1);
+  const bool whole = loose || empty || segment.torn_before == pending_fragment_;
+  head_.segment = segment.segment;
   line_ = 0;
+  skipped_ = lost_ = false;
+  loose_ = loose && empty;
   ++archived_;
-  pending_fragment_ = (empty ? pending_fragment_ : 0) + segment.torn_bytes;
+  if (!empty) {
+    head_ = {segment.segment, segment.last_sequence, segment.last_mac};
+    pending_fragment_ = 0;
+  }
+  pending_fragment_ += segment.torn_bytes;
   if (!segment.verified) note_unverifiable();
   if (!follows) return broken(AuditProblem::missing_segment);
   if (!linked) return broken(AuditProblem::wrong_previous);

@@ -82,6 +82,13 @@ Result<std::size_t> audit_seal(HmacSha256 &mac, AuditHead &head, std::span<char>
 // may be anything.  Errors: malformed.
 Result<AuditLine> audit_line_parse(std::string_view line) noexcept;
 
+// audit_line_sequence is the sequence number of a line, or -1.
+std::int64_t audit_line_sequence(std::string_view line) noexcept;
+
+// audit_line_time is the time of a line, in milliseconds since the Unix epoch, or -1.  It looks for the first member of
+// that name, which is the encoder's: no text in a line holds a quote that is not escaped.
+std::int64_t audit_line_time(std::string_view line) noexcept;
+
 // audit_header_parse reads a header line.  It accepts exactly what audit_header_encode and
 // audit_seal write.  Errors: malformed.
 Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept;

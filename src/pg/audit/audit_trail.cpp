@@ -33,11 +33,12 @@ namespace {
 void settings_describe(char *out, unsigned long size) {
   snprintf(out, size,
            "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
-           "max_subjects %d; mode %s",
+           "max_subjects %d; mode %s; audit_retention %d s; audit_archive_directory \"%.200s\"",
            REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
            kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
            setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
-           setting_audit_segment_size, setting_max_subjects, setting_mode_name());
+           setting_audit_segment_size, setting_max_subjects, setting_mode_name(), setting_audit_retention,
+           setting_audit_archive_directory);
 }
 
 struct Shared {                    // the first five fields: kAuditLock
@@ -347,9 +348,12 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
 
 // The settings that a reload can change, in one word; never 0.
 std::uint32_t settings_word() noexcept {
-  return 1U | static_cast<std::uint32_t>(setting_superuser_access) << 1 |
-         static_cast<std::uint32_t>(setting_audit_durability) << 2 |
-         static_cast<std::uint32_t>(setting_audit_segment_size) << 3;
+  const char *const archive = setting_audit_archive_directory;
+  std::uint32_t word = hash_bytes(reinterpret_cast<const unsigned char *>(archive), static_cast<int>(strlen(archive)));
+  for (const int setting : {static_cast<int>(setting_superuser_access), setting_audit_durability,
+                            setting_audit_segment_size, setting_audit_retention})
+    word = hash_combine(word, static_cast<std::uint32_t>(setting));
+  return word | 1U;
 }
 
 // Records the settings before the first event of a server start, and again before the first event
@@ -436,17 +440,27 @@ HmacSha256 *audit_mac(KekRole role) noexcept {
   return mac;
 }
 
-void audit_write(const AuditEvent &event) {
-  require_preloaded();
-  require_kek();
-  const WriteFailure failure = append(event, IsTransactionState());
-  if (!failure) return;
+namespace {
+
+void raise(const WriteFailure &failure) {
   errno = failure.error;
   ereport(ERROR,
           (errcode(ERRCODE_IO_ERROR), errmsg("could not %s the audit trail: %m", failure.action),
            errdetail("Nothing is revealed or changed that cannot be recorded."),
            errhint("Check free space and permissions of redoubt.audit_directory, \"%s\".", setting_audit_directory),
            errhidestmt(true)));
+}
+
+}  // namespace
+
+void audit_write(const AuditEvent &event) {
+  require_preloaded();
+  require_kek();
+  if (const WriteFailure failure = append(event, IsTransactionState())) raise(failure);
+}
+
+void audit_make_durable() {
+  if (const WriteFailure failure = flush(written())) raise(failure);
 }
 
 bool audit_try_write(const AuditEvent &event) noexcept {

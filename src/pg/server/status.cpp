@@ -4,6 +4,7 @@
 // Covered by sql/status.sql, test/tap/check.pl, keys.pl, limits_durable.pl and not_preloaded.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
@@ -101,6 +102,22 @@ void put_trail(Rows *rows) {
         verified.ok ? Severity::ok : Severity::error);
 }
 
+// Says nothing where nothing is to be archived and nobody tried.
+void put_archive(Rows *rows) {
+  const AuditArchiveState state = audit_archive_state();
+  const char *const directory = setting_audit_archive_directory;
+  if (state.at == 0 && directory[0] == '\0' && setting_audit_retention == 0) return;
+  const char *const where = directory[0] != '\0' ? directory : "redoubt.audit_archive_directory is not set";
+  if (state.at == 0)
+    rows->put("audit archive", psprintf("%s: nothing was archived since the server started", where),
+              directory[0] == '\0' && setting_audit_retention > 0 ? Severity::error : Severity::info);
+  else if (state.ok)
+    rows->put("audit archive", psprintf("%s: looked through %s", where, timestamptz_to_str(state.at)), Severity::ok);
+  else
+    rows->put("audit archive", psprintf("%s: failed %s; see the server log", where, timestamptz_to_str(state.at)),
+              Severity::warning);
+}
+
 void put_fill(Rows *rows, const char *item, long used, long capacity) {
   rows->put(item, psprintf("%ld of %ld", used, capacity),
             used >= capacity                 ? Severity::error
@@ -136,6 +153,7 @@ REDOUBT_FUNCTION(redoubt_status) {
     rows.put("mode", "nothing is refused: redoubt.mode is not enforce", Severity::warning);
   if (ready) {
     put_trail(&rows);
+    put_archive(&rows);
     put_limits(&rows);
   }
   if (const Oid vault = vault_relation(); OidIsValid(vault)) {
