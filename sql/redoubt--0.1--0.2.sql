@@ -38,3 +38,28 @@ COMMENT ON FUNCTION redoubt.archive_audit(timestamptz) IS
   'moves closed segments of the audit trail whose events are older to redoubt.audit_archive_directory, and records it; for redoubt_auditor';
 REVOKE ALL ON FUNCTION redoubt.archive_audit(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.archive_audit(timestamptz) TO redoubt_auditor;
+
+-- The same with the server that wrote it.
+CREATE OR REPLACE VIEW redoubt.audit AS
+  SELECT a.segment,
+         a.line,
+         a.sequence,
+         a."time",
+         a.record #>> '{unmapped,event}' AS event,
+         a.record #>> '{unmapped,outcome}' AS outcome,
+         a.record #>> '{actor,user,name}' AS session_user_name,
+         a.record #>> '{unmapped,current_user}' AS current_user_name,
+         a.record #>> '{database,name}' AS database,
+         a.record #>> '{src_endpoint,ip}' AS client_addr,
+         a.record #>> '{unmapped,application_name}' AS application_name,
+         a.record #>> '{unmapped,operation}' AS operation,
+         a.record #>> '{unmapped,token_type}' AS token_type,
+         CASE WHEN a.record #>> '{unmapped,count}' ~ '^[0-9]{1,18}$'
+              THEN (a.record #>> '{unmapped,count}')::bigint END AS count,
+         a.record #>> '{unmapped,query_id}' AS query_id,
+         a.record #>> '{unmapped,detail}' AS detail,
+         a.record,
+         a.record #>> '{device,uid}' AS server,
+         a.record #>> '{unmapped,cluster}' AS cluster
+    FROM redoubt.audit_line AS a
+   WHERE NOT a.header;

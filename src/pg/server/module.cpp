@@ -25,6 +25,7 @@
 #include "pg/base/shared_memory.h"
 #include "pg/vault/vault_sweep.h"
 #include "pg/audit/audit_archive.h"
+#include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/audit_worker.h"
 #include "pg/limits/limit_statement.h"
@@ -79,6 +80,7 @@ static void redoubt_load(void) {
   if (!process_shared_preload_libraries_in_progress) return;
   settings_define();
   kek_load();
+  audit_server_load();
   shared_memory_init(kSharedParts);
   limits_worker_register();
   audit_worker_register();

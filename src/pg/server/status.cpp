@@ -6,6 +6,7 @@
 
 #include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_directory.h"
+#include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/compat.h"
@@ -70,12 +71,15 @@ void put_keys(Rows *rows, bool ready) {
 }
 
 void put_trail(Rows *rows) {
+  rows->put("server", audit_server_id(), Severity::info);
   rows->put("audit directory", setting_audit_directory, Severity::info);
   rows->put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
             Severity::info);
   AuditRange range;
   const int failed = access(setting_audit_directory, R_OK | W_OK | X_OK) != 0 ? errno : audit_directory_list(range);
-  if (failed == ENOENT)
+  if (const AuditRefusal refusal = audit_server_problem(); refusal.problem != nullptr)
+    rows->put("audit trail", psprintf("%s: %s", refusal.problem, refusal.hint), Severity::error);
+  else if (failed == ENOENT || (failed == 0 && range.last == 0))
     rows->put("audit trail", "not begun: nothing has been recorded", Severity::info);
   else if (failed != 0)
     rows->put("audit trail", psprintf("cannot be written: %s", strerror(failed)), Severity::error);
