@@ -6,6 +6,7 @@
 #ifndef REDOUBT_CORE_AUDIT_TEXT_H
 #define REDOUBT_CORE_AUDIT_TEXT_H
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <string_view>
@@ -48,15 +49,27 @@ class AuditReader {
     return *this;
   }
 
-  AuditReader &take_mac(AuditMac &mac) noexcept {
+  AuditReader &take_mac(AuditMac &mac) noexcept { return take_bytes(mac); }
+
+  template <std::size_t size>
+  AuditReader &take_bytes(std::array<std::uint8_t, size> &out) noexcept {
     std::string_view digits;
-    if (!take_hex(digits, 2 * kHmacSha256Size).good_) return *this;
-    for (std::size_t i = 0; i < mac.size(); ++i) {
-      mac[i] =
+    if (!take_hex(digits, 2 * size).good_) return *this;
+    for (std::size_t i = 0; i < size; ++i)
+      out[i] =
           static_cast<std::uint8_t>(kAuditHexDigits.find(digits[2 * i]) << 4 | kAuditHexDigits.find(digits[2 * i + 1]));
-    }
     return *this;
   }
+
+  // Up to the next quote: hexadecimal digits and hyphens.
+  AuditReader &take_id(std::string_view &id, std::size_t limit) noexcept {
+    id = rest_.substr(0, std::min(rest_.find('"'), rest_.size()));
+    good_ = good_ && id.size() <= limit && id.find_first_not_of("0123456789abcdef-") == std::string_view::npos;
+    if (good_) rest_.remove_prefix(id.size());
+    return *this;
+  }
+
+  void fail() noexcept { good_ = false; }
 
   bool at_end() const noexcept { return good_ && rest_.empty(); }
 
@@ -82,6 +95,13 @@ class AuditAppender {
   AuditAppender &mac(const AuditMac &value) noexcept {
     const auto hex = audit_mac_hex(value);
     return text({hex.data(), hex.size()});
+  }
+  AuditAppender &bytes(std::span<const std::uint8_t> value) noexcept {
+    for (const std::uint8_t byte : value) {
+      *at_++ = kAuditHexDigits[byte >> 4];
+      *at_++ = kAuditHexDigits[byte & 15];
+    }
+    return *this;
   }
   char *end() const noexcept { return at_; }
 

@@ -166,6 +166,56 @@ TEST(AuditArchive, TheLongestLineFits) {
   EXPECT_EQ(audit_archived_encode(mac, s, buffer).status(), Status::invalid_argument);
 }
 
+TEST(AuditArchive, AHeadIsSigned) {
+  Trail trail;
+  std::array<std::uint8_t, 32> seed, key, other;
+  seed.fill(5);
+  ASSERT_TRUE(ed25519_public_key(seed, key));
+  AuditSignedHead head;
+  head.segment = keep(trail, 3);
+  head.archived = true;
+  head.server = "0b5c8d1e-2f3a-4b6c-8d7e-9f0a1b2c3d4e";
+  head.cluster = "7412345678901234567";
+  std::string buffer(kAuditSignedMax, '?');
+  const auto length = audit_head_encode(seed, head, buffer);
+  ASSERT_TRUE(length.ok());
+  const std::string line = buffer.substr(0, *length - 1);
+  const auto parsed = audit_head_parse(line);
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->segment.segment, 3u);
+  EXPECT_TRUE(parsed->archived);
+  EXPECT_EQ(parsed->server, head.server);
+  EXPECT_EQ(parsed->cluster, head.cluster);
+  EXPECT_EQ(parsed->segment.last_mac, head.segment.last_mac);
+  EXPECT_EQ(parsed->public_key, key);
+  EXPECT_TRUE(audit_signed_by(key, line));
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    std::string doctored = line;
+    doctored[at] = static_cast<char>(doctored[at] ^ 1);
+    EXPECT_FALSE(audit_signed_by(key, doctored)) << at;
+    EXPECT_FALSE(audit_head_parse(line.substr(0, at)).ok()) << at;
+  }
+  other = key;
+  other[0] ^= 1;
+  EXPECT_FALSE(audit_signed_by(other, line));
+
+  AuditArchived &s = head.segment;
+  s.segment = s.breaks = s.broken_line = s.first_sequence = s.last_sequence = s.records = s.bytes = UINT64_MAX;
+  s.torn_before = s.torn_bytes = UINT64_MAX;
+  s.last_time_ms = s.archived_ms = INT64_MIN;
+  const auto longest = audit_head_encode(seed, head, buffer);
+  ASSERT_TRUE(longest.ok());
+  EXPECT_TRUE(audit_head_parse(std::string_view(buffer).substr(0, *longest - 1)).ok());
+  EXPECT_EQ(audit_head_encode(seed, head, std::span(buffer).first(1535)).status(), Status::invalid_argument);
+  head.server = "\"";
+  EXPECT_EQ(audit_head_encode(seed, head, buffer).status(), Status::invalid_argument);
+
+  const auto anchor = audit_anchor_encode(seed, "", "7", trail.head, 9, buffer);
+  ASSERT_TRUE(anchor.ok());
+  EXPECT_TRUE(audit_signed_by(key, std::string_view(buffer).substr(0, *anchor - 1)));
+  EXPECT_FALSE(audit_head_parse(std::string_view(buffer).substr(0, *anchor - 1)).ok());
+}
+
 TEST(AuditArchive, ATrailVerifiesAcrossWhatWasArchived) {
   Trail trail;
   for (std::uint64_t through = 1; through <= 4; ++through) {
