@@ -71,7 +71,7 @@ my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1, flush_at_exit => 1
 # In the postmaster and in workers, by the environment: at the start, at the stop, in a worker.
 my %start = (redoubt_load => 1, redoubt_shmem_request => 1, redoubt_shmem_startup => 1);
 my %stop = (log_last_head => 1, redoubt_limits_server_ends => 1);
-my %worker = (redoubt_worker_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
+my %worker = (redoubt_worker_main_body => 1, redoubt_audit_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
 # DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone.
 my %never = (read_meter_destroy => 1);
 

@@ -25,7 +25,10 @@
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
 #include "pg/vault/vault_sweep.h"
+#include "pg/audit/audit_archive.h"
+#include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_worker.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/limits/limits.h"
 #include "pg/limits/limits_worker.h"
@@ -35,6 +38,7 @@ namespace redoubt::pg {
 namespace {
 constexpr SharedPart kSharedParts[] = {
     {audit_trail_shmem_size, audit_trail_shmem_startup},
+    {audit_archive_shmem_size, audit_archive_shmem_startup},
     {limits_shmem_size, limits_shmem_startup},
     {throttled_sessions_shmem_size, throttled_sessions_shmem_startup},
     {limit_statement_shmem_size, limit_statement_shmem_startup},
@@ -78,8 +82,10 @@ static void redoubt_load(void) {
   if (!process_shared_preload_libraries_in_progress) return;
   settings_define();
   kek_load();
+  audit_server_load();
   shared_memory_init(kSharedParts);
   limits_worker_register();
+  audit_worker_register();
   vault_sweep_register();
   hooks_install();
 }
