@@ -298,3 +298,77 @@ CREATE OR REPLACE VIEW redoubt.audit AS
          a.record #>> '{unmapped,cluster}' AS cluster
     FROM redoubt.audit_line AS a
    WHERE NOT a.header;
+-- ------------------------------------------------------------------- keys
+
+CREATE FUNCTION redoubt.rewrap_tables(table_name regclass, column_name name) RETURNS regclass[]
+  AS 'MODULE_PATHNAME', 'redoubt_rewrap_tables' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.rewrap_tables(regclass, name) IS 'internal: the tables that rewrap_column() works on; an error where the column is none for it';
+CREATE FUNCTION redoubt.rewrap_batch(table_name regclass, column_name name, after tid, pages bigint, batch integer, stay boolean,
+    OUT resealed bigint, OUT again boolean, OUT busy boolean, OUT unreadable bigint, OUT first_unreadable tid, OUT last tid)
+  AS 'MODULE_PATHNAME', 'redoubt_rewrap_batch' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean)
+  IS 'internal: one batch of rewrap_column(), after a row; last is null at the end; stay ends it before a row that somebody else holds';
+-- No SET search_path, because it commits: every name and operator is qualified instead.
+-- A table is read until nothing of an older version was met.  The first time, rows that others hold are passed by.
+CREATE PROCEDURE redoubt.rewrap_column(table_name regclass, column_name name, batch integer DEFAULT 5000) LANGUAGE plpgsql
+AS $body$
+DECLARE
+  tables regclass[];
+  part regclass;
+  step record;
+  pages bigint;
+  after tid;
+  again boolean;
+  stay boolean;
+  resealed bigint;
+  unreadable bigint;
+  first_unreadable tid;
+  told timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+  SELECT redoubt.rewrap_tables(table_name, column_name) INTO tables;
+  FOREACH part IN ARRAY tables LOOP
+    resealed := 0;
+    stay := false;
+    LOOP
+      SELECT pg_catalog.pg_relation_size(part) OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8 INTO pages;
+      pages := COALESCE(pages, 0);
+      after := NULL;
+      again := false;
+      unreadable := 0;
+      first_unreadable := NULL;
+      LOOP
+        SELECT b.* INTO step FROM redoubt.rewrap_batch(part, column_name, after, pages, batch, stay) AS b;
+        COMMIT;
+        resealed := resealed OPERATOR(pg_catalog.+) step.resealed;
+        unreadable := unreadable OPERATOR(pg_catalog.+) step.unreadable;
+        first_unreadable := COALESCE(first_unreadable, step.first_unreadable);
+        again := again OR step.again;
+        IF pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) told OPERATOR(pg_catalog.>) '10 seconds'::pg_catalog.interval THEN
+          told := pg_catalog.clock_timestamp();
+          RAISE NOTICE 'column "%" of %: % tokens sealed anew, at row % of % pages%', column_name, part, resealed,
+            COALESCE(step.last, after), pages, CASE WHEN stay AND step.busy THEN '; waits for a row that another session holds' ELSE '' END;
+        END IF;
+        IF stay AND step.busy THEN
+          PERFORM pg_catalog.pg_sleep(0.1);
+        END IF;
+        EXIT WHEN step.last IS NULL;
+        after := step.last;
+      END LOOP;
+      EXIT WHEN NOT again;
+      stay := true;
+    END LOOP;
+    RAISE NOTICE 'column "%" of %: % tokens sealed anew', column_name, part, resealed;
+    IF unreadable OPERATOR(pg_catalog.>) 0 THEN
+      RAISE WARNING 'column "%" of %: % tokens of other versions do not open and were left as they are', column_name, part, unreadable
+        USING DETAIL = pg_catalog.format('The first one is in the row with ctid %s.', first_unreadable),
+              HINT = 'They are damaged, were made up, come from another database, or their version has ended.';
+    END IF;
+  END LOOP;
+END
+$body$;
+COMMENT ON PROCEDURE redoubt.rewrap_column(regclass, name, integer)
+  IS 'seals the tokens of a column with the newest version of their key, delivering none; commits after each batch of rows, and goes on where it ended';
+REVOKE ALL ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) TO redoubt_admin;
+REVOKE ALL ON PROCEDURE redoubt.rewrap_column(regclass, name, integer) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE redoubt.rewrap_column(regclass, name, integer) TO redoubt_admin;
