@@ -40,29 +40,40 @@ void store_be64(std::uint64_t value, std::uint8_t *out) noexcept {
   std::memcpy(out, &value, sizeof value);
 }
 
-// xor_to writes a xor b, eight bytes at a time; `out` may be either of them.
-void xor_to(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b, std::size_t size) noexcept {
-  std::size_t i = 0;
-  for (; i + sizeof(std::uint64_t) <= size; i += sizeof(std::uint64_t)) {
-    std::uint64_t x = 0;
-    std::uint64_t y = 0;
-    std::memcpy(&x, a + i, sizeof x);
-    std::memcpy(&y, b + i, sizeof y);
-    x ^= y;
-    std::memcpy(out + i, &x, sizeof x);
-  }
-  for (; i < size; ++i) out[i] = static_cast<std::uint8_t>(a[i] ^ b[i]);
-}
-
-// xor_block is xor_to for one whole block, without its loops.
-void xor_block(std::uint8_t *target, const std::uint8_t *source) noexcept {
+// xor_block writes a xor b, one block; `out` may be either of them.
+void xor_block(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b) noexcept {
   std::array<std::uint64_t, 2> x;
   std::array<std::uint64_t, 2> y;
-  std::memcpy(x.data(), target, kSivSize);
-  std::memcpy(y.data(), source, kSivSize);
+  std::memcpy(x.data(), a, kSivSize);
+  std::memcpy(y.data(), b, kSivSize);
   x[0] ^= y[0];
   x[1] ^= y[1];
-  std::memcpy(target, x.data(), kSivSize);
+  std::memcpy(out, x.data(), kSivSize);
+}
+
+void xor_block(std::uint8_t *target, const std::uint8_t *source) noexcept { xor_block(target, target, source); }
+
+// xor_to is xor_block of any size.
+void xor_to(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b, std::size_t size) noexcept {
+  if (size < kSivSize) {
+    for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(a[i] ^ b[i]);
+    return;
+  }
+  // The last block may overlap the one before it, so it is read before anything is written.
+  std::array<std::uint8_t, kSivSize> last;
+  xor_block(last.data(), a + size - kSivSize, b + size - kSivSize);
+  for (std::size_t i = 0; i + kSivSize < size; i += kSivSize) xor_block(out + i, a + i, b + i);
+  std::memcpy(out + size - kSivSize, last.data(), kSivSize);
+}
+
+// copy_to spares a value of one or two blocks what the compiler makes of a copy of unknown size.
+void copy_to(std::uint8_t *out, std::span<const std::uint8_t> in) noexcept {
+  if (in.size() >= kSivSize && in.size() <= 2 * kSivSize) {
+    std::memcpy(out, in.data(), kSivSize);
+    std::memcpy(out + in.size() - kSivSize, in.data() + in.size() - kSivSize, kSivSize);
+  } else if (!in.empty()) {
+    std::memcpy(out, in.data(), in.size());
+  }
 }
 
 // dbl (section 2.3): multiplication by x in GF(2^128), without a branch on the secret bit.
@@ -112,18 +123,15 @@ bool Siv::cmac(Bytes message, const std::uint8_t *xorend, Block out) noexcept {
     }
     message = message.subspan(used);
   }
-  std::size_t size = message.size();
-  if (size > 0) std::memcpy(work.data(), message.data(), size);
-  if (xorend != nullptr) xor_block(work.data() + size - kSivSize, xorend);
-  const ConstBlock mask = size > 0 && size % kSivSize == 0 ? whole_mask_.span() : short_mask_.span();
-  if (size == 0 || size % kSivSize != 0) {
-    work[size++] = 0x80U;  // padding: a one bit, then zeros
-    const std::size_t whole = (size + kSivSize - 1) / kSivSize * kSivSize;
-    std::memset(work.data() + size, 0, whole - size);
-    size = whole;
-  }
+  // The last block is what is left, or padded: a one bit, then zeros.
+  const bool whole = !message.empty() && message.size() % kSivSize == 0;
+  const std::size_t size = whole ? message.size() : (message.size() / kSivSize + 1) * kSivSize;
   std::uint8_t *const last = work.data() + size - kSivSize;
-  xor_block(last, mask.data());
+  std::memset(last, 0, kSivSize);
+  copy_to(work.data(), message);
+  if (xorend != nullptr) xor_block(work.data() + message.size() - kSivSize, xorend);
+  if (!whole) work[message.size()] = 0x80U;
+  xor_block(last, (whole ? whole_mask_ : short_mask_).span().data());
   const bool done = mac_.encrypt(work.data(), size / kSivSize, begins);
   std::memcpy(out.data(), last, kSivSize);
   OPENSSL_cleanse(work.data(), std::max(used, size));
