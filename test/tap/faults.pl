@@ -54,6 +54,7 @@ my %warning = (
   redoubt_assign_token_order => 'SET redoubt.token_order = on',
   redoubt_transaction_is_over => 'SELECT 1',
   redoubt_emit_log => q{DO $$ BEGIN RAISE LOG 'for the log'; END $$},
+  redoubt_emit_parser_error => q{DO $$ BEGIN RAISE LOG 'for the log'; END $$},
   redoubt_subtransaction_ends => 'DO $$ BEGIN BEGIN RAISE division_by_zero; EXCEPTION WHEN OTHERS THEN NULL; END; END $$',
   plan_facts_forget => 'SELECT 2',
   plaintext_room_freed => q{SET SESSION AUTHORIZATION regress_lead; SELECT redoubt.vault_token(ARRAY['a'], 'redoubt.once'); RESET SESSION AUTHORIZATION},

@@ -24,6 +24,7 @@
 #include "pg/server/hooks.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
+#include "pg/base/parser_errors.h"
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/inlined.h"
@@ -323,6 +324,7 @@ void hooks_install() {
   inlined_install();
   explain_install();
   log_guard_install();
+  parser_errors_install();
 }
 
 }  // namespace redoubt::pg
