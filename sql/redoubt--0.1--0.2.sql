@@ -90,3 +90,9 @@ COMMENT ON FUNCTION redoubt.import_keys(text, text)
   IS 'merges exported keys into this database, wrapped by its server''s key-encryption key: added, rewrapped or present; all or none';
 REVOKE ALL ON FUNCTION redoubt.export_keys(text, name[]), redoubt.import_keys(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.export_keys(text, name[]), redoubt.import_keys(text, text) TO redoubt_admin;
+
+CREATE FUNCTION redoubt.reload_kek(OUT kek_fingerprint text, OUT previous_kek_fingerprint text)
+  AS 'MODULE_PATHNAME', 'redoubt_reload_kek' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.reload_kek() IS 'reads the key-encryption keys again, as configured now, for all sessions; refused where one in use would be lost';
+REVOKE ALL ON FUNCTION redoubt.reload_kek() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.reload_kek() TO redoubt_admin;
