@@ -51,7 +51,7 @@ SET ROLE regress_ex_admin;
 SELECT * FROM redoubt.import_keys((SELECT all_of_them FROM regress_ex.export), 'correct horse battery');
 SELECT * FROM redoubt.import_keys((SELECT all_of_them FROM regress_ex.export), 'correct horse batteri');
 SELECT * FROM redoubt.import_keys('nothing of the kind', 'correct horse battery');
-SELECT * FROM redoubt.import_keys((SELECT left(all_of_them, -1) FROM regress_ex.export), 'correct horse battery');
+SELECT * FROM redoubt.import_keys((SELECT left(all_of_them, 13 + 4 * ((length(all_of_them) - 13) / 4 - 1)) FROM regress_ex.export), 'correct horse battery');
 SELECT count(*) FROM redoubt.import_keys(NULL, 'correct horse battery');
 BEGIN READ ONLY;
 SELECT * FROM redoubt.import_keys((SELECT one FROM regress_ex.export), 'correct horse battery');
