@@ -372,3 +372,20 @@ REVOKE ALL ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_bat
 GRANT EXECUTE ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) TO redoubt_admin;
 REVOKE ALL ON PROCEDURE redoubt.rewrap_column(regclass, name, integer) FROM PUBLIC;
 GRANT EXECUTE ON PROCEDURE redoubt.rewrap_column(regclass, name, integer) TO redoubt_admin;
+
+CREATE FUNCTION redoubt.export_keys(passphrase text, names name[] DEFAULT NULL) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_export_keys' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.export_keys(text, name[])
+  IS 'the data keys of this database, or those of the names, under a passphrase of 12 characters or more; whoever has both opens tokens elsewhere';
+CREATE FUNCTION redoubt.import_keys(export text, passphrase text, OUT name name, OUT version integer, OUT outcome text)
+  RETURNS SETOF record AS 'MODULE_PATHNAME', 'redoubt_import_keys' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.import_keys(text, text)
+  IS 'merges exported keys into this database, wrapped by its server''s key-encryption key: added, rewrapped or present; all or none';
+REVOKE ALL ON FUNCTION redoubt.export_keys(text, name[]), redoubt.import_keys(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.export_keys(text, name[]), redoubt.import_keys(text, text) TO redoubt_admin;
+
+CREATE FUNCTION redoubt.reload_kek(OUT kek_fingerprint text, OUT previous_kek_fingerprint text)
+  AS 'MODULE_PATHNAME', 'redoubt_reload_kek' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.reload_kek() IS 'reads the key-encryption keys again, as configured now, for all sessions; refused where one in use would be lost';
+REVOKE ALL ON FUNCTION redoubt.reload_kek() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.reload_kek() TO redoubt_admin;

@@ -89,10 +89,10 @@ is($node->admin(q{SELECT session_user_name FROM redoubt.audit WHERE event = 'set
 $node->admin('ALTER ROLE regress_lead IN DATABASE postgres RESET ALL; ALTER DATABASE postgres RESET redoubt.reveal');
 
 # Postmaster settings, and a server that cannot start with nonsense.
-for my $name (qw(kek_file kek_command audit_directory max_subjects)) {
+for my $name (qw(audit_directory max_subjects)) {
   $node->fails_with('', "SET redoubt.$name = '1000'", '55P02', qr/cannot be changed without restarting/, "$name takes a restart");
 }
-for my $name (qw(audit_durability audit_segment_size)) {
+for my $name (qw(kek_file kek_command audit_durability audit_segment_size)) {
   $node->fails_with('', "SET redoubt.$name = DEFAULT", '55P02', qr/cannot be changed now/, "$name takes a reload");
 }
 for my $name (qw(kek_file kek_command audit_directory)) {

@@ -43,11 +43,12 @@ void settings_describe(char *out, unsigned long size) {
       audit_server_copied_from()[0] != '\0' ? "; the trail was copied from server " : "", audit_server_copied_from());
 }
 
-struct Shared {                    // the first five fields: kAuditLock
+struct Shared {                    // up to busy: kAuditLock
   AuditHead head;                  // the last line written
   std::uint64_t offset;            // length of the current segment file
   bool open;                       // false until the first writer has recovered the trail
   bool overhang;                   // bytes beyond offset could not be cut off; cut before the next line
+  std::uint32_t kek;               // number of the key-encryption key that chains the current segment
   bool busy;                       // a process recovers the trail or creates a segment
   ConditionVariable idle;          // told when busy ends
   AuditFlush flush;                // has a lock of its own
@@ -64,7 +65,8 @@ struct State {
   std::uint32_t seen_settings = 0;      // settings_word() as this process has last looked at it
   const char *logged_action = nullptr;  // what log_not_recorded said last
   int logged_error = 0;
-  HmacSha256 *macs[2] = {};  // by KekRole; never freed: no static destructors
+  HmacSha256 *macs[kMaxKeks + 1] = {};  // by the KEK's number; never freed: somebody may be using one
+  std::uint32_t kek = 0;                // number of the KEK that this process chains by
 };
 constinit State state;
 
@@ -81,6 +83,22 @@ struct Notes {
   AuditHead closed_head, opened_head;
   std::uint64_t torn_bytes = 0;
 };
+
+// The context of a KEK's audit key; null without one.
+HmacSha256 *mac_of(std::uint32_t kek) noexcept {
+  HmacSha256 *&mac = state.macs[kek];
+  if (mac == nullptr && kek != 0) {
+    Result<HmacSha256> made = HmacSha256::make(kek_audit_key(kek));
+    if (made.ok()) mac = new (std::nothrow) HmacSha256(std::move(*made));
+  }
+  return mac;
+}
+
+// The same of the current KEK, by which this process chains from now on.
+HmacSha256 *chain_mac() noexcept {
+  state.kek = kek_number();
+  return mac_of(state.kek);
+}
 
 bool durable() { return setting_audit_durability == static_cast<int>(Durability::sync); }
 
@@ -164,7 +182,8 @@ WriteFailure begin_segment(HmacSha256 &mac, int fd, AuditHead last, std::int64_t
   AuditHead next = last;
   ++next.segment;
   char line[kAuditLineMax];
-  const auto body = audit_header_encode({next.segment, kek_fingerprint(), last.mac, time_ms, torn_bytes}, line);
+  const auto body =
+      audit_header_encode({next.segment, kek_fingerprint_of(state.kek), last.mac, time_ms, torn_bytes}, line);
   if (!body.ok()) return {"encode the header of", EINVAL};
   const auto size = audit_seal(mac, next, line, *body);
   if (!size.ok()) return {"authenticate the header of", EIO};
@@ -179,6 +198,7 @@ WriteFailure begin_segment(HmacSha256 &mac, int fd, AuditHead last, std::int64_t
   notes.torn_bytes = torn_bytes;
   state.shared->head = next;
   state.shared->offset = *size;
+  state.shared->kek = state.kek;
   state.shared->open = true;
   state.shared->overhang = false;
   return {};
@@ -264,7 +284,9 @@ Attempt prepare_locked(std::size_t size) noexcept {
     attempt.need = what;
     return attempt;
   };
-  if (!state.shared->open || audit_flush_left(&state.shared->flush, state.shared->head.segment))
+  // Under another key-encryption key another segment begins.
+  if (!state.shared->open || state.shared->kek != state.kek ||
+      audit_flush_left(&state.shared->flush, state.shared->head.segment))
     return need(Need::segment);
   if (state.segment_fd < 0 || state.segment_fd_number != state.shared->head.segment) return need(Need::descriptor);
   if (state.shared->overhang) {
@@ -334,18 +356,19 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
   record.current_user_id = event.current_user;
   audit_context_fill(record, event.token_type, catalog);
 
-  HmacSha256 *const mac = audit_mac();
-  if (mac == nullptr) return {"authenticate an event of", EIO};
   char line[kAuditLineMax];
   const auto body = audit_record_encode(record, line);
   if (!body.ok()) return {"encode an event of", EINVAL};
 
   while (true) {
+    HmacSha256 *const mac = chain_mac();
+    if (mac == nullptr) return {"authenticate an event of", EIO};
     LWLockAcquire(shared_lock(kAuditLock), LW_EXCLUSIVE);
     const Attempt attempt = append_locked(*mac, line, *body);
     LWLockRelease(shared_lock(kAuditLock));
     if (attempt.failure) return attempt.failure;
     if (attempt.need == Need::nothing) return durable() ? flush(attempt.end) : WriteFailure{};
+    if (state.kek != kek_number()) continue;  // it was changed meanwhile: no segment under the old one
     if (const WriteFailure failure = provide(*mac, attempt, record.time_ms)) return failure;
   }
 }
@@ -435,14 +458,7 @@ AuditVerified audit_last_verified() noexcept {
   return {static_cast<TimestampTz>(verified >> 1), (verified & 1) != 0};
 }
 
-HmacSha256 *audit_mac(KekRole role) noexcept {
-  HmacSha256 *&mac = state.macs[static_cast<std::size_t>(role)];
-  if (mac == nullptr && kek_available(role)) {
-    Result<HmacSha256> made = HmacSha256::make(kek_audit_key(role));
-    if (made.ok()) mac = new (std::nothrow) HmacSha256(std::move(*made));
-  }
-  return mac;
-}
+HmacSha256 *audit_mac(KekRole role) noexcept { return mac_of(kek_number(role)); }
 
 namespace {
 
@@ -493,7 +509,7 @@ void audit_remember(Oid token_type) {
 }
 
 int audit_position(AuditPosition &position, bool open) {
-  HmacSha256 *const mac = open ? audit_mac() : nullptr;
+  HmacSha256 *const mac = open ? chain_mac() : nullptr;
   if (open && mac == nullptr) return EIO;
   const std::int64_t time_ms = audit_context_time_ms(GetCurrentTimestamp());
   for (Seen seen = look(); open && !seen.open; seen = look())

@@ -1,11 +1,13 @@
-// kek.cpp - reads the key-encryption key, and the previous one, at server start and keeps them.
+// kek.cpp - reads the key-encryption key, and the previous one, at server start or when it is told to, and keeps them.
 //
-// A key and what derives from it live in one mmap()ed page outside every
-// PostgreSQL memory context: locked into memory where the limit allows it,
-// excluded from core dumps, inherited by fork, never written again.  Nothing
-// here ever puts key material into a message.
-// Covered by test/tap/kek_command.pl (a command that does not end), and by test/tap/keys.pl: missing, wrong, malformed
-// and readable by others, too.
+// A key and what derives from it live in mmap()ed memory outside every PostgreSQL memory context: locked into memory
+// where the limit allows it, excluded from core dumps, shared by fork, read-only but while a key is added.  A key that
+// was added is never changed, so who reads one needs no lock; which two are in use is one atomic word.  Nothing here
+// ever puts key material into a message.
+// Covered by test/tap/reload_kek.pl, test/tap/kek_command.pl (a command that does not end), and by test/tap/keys.pl:
+// missing, wrong, malformed and readable by others, too.
+#include <atomic>
+
 #include "pg/base/boundary.h"
 
 #include "core/mac.h"
@@ -28,18 +30,37 @@ struct KeyPage {
 };
 static_assert(std::is_trivially_destructible_v<KeyPage>);
 
+constexpr std::size_t kProblemSize = 256;
+
+// What all processes share.  Keys are numbered from 1.
+struct SharedKeys {
+  std::atomic<std::uint32_t> in_use;   // the number of the current one, and 256 times that of the previous one; 0: none
+  std::atomic<std::uint32_t> writing;  // a process adds a key
+  std::atomic<std::uint32_t> size;
+  KeyPage page[kMaxKeks];
+  char problem[2][kProblemSize];  // by KekRole; may be read while it is written: a text, and ends in any case
+};
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
+constinit SharedKeys *shared = nullptr;  // as all processes see it; null: there was no memory
+
 struct Slot {
   const char *file_setting;
   const char *command_setting;
-  KeyPage *page;  // non-null: the KEK is available
-  char problem[256];
+  char problem[kProblemSize];
 };
 constinit Slot slots[] = {
-    {"redoubt.kek_file", "redoubt.kek_command", nullptr, "neither redoubt.kek_file nor redoubt.kek_command is set"},
-    {"redoubt.previous_kek_file", "redoubt.previous_kek_command", nullptr, ""},
+    {"redoubt.kek_file", "redoubt.kek_command", "neither redoubt.kek_file nor redoubt.kek_command is set"},
+    {"redoubt.previous_kek_file", "redoubt.previous_kek_command", ""},
 };
+constexpr const char *kUnset[] = {"neither redoubt.kek_file nor redoubt.kek_command is set", ""};
 
 Slot &slot_of(KekRole role) noexcept { return slots[static_cast<std::size_t>(role)]; }
+
+const KeyPage *page_of(std::uint32_t number) noexcept {
+  return shared != nullptr && number > 0 ? &shared->page[number - 1] : nullptr;
+}
+const KeyPage *page_of(KekRole role) noexcept { return page_of(kek_number(role)); }
 
 // Keeps the problem with a setting, or with no one in particular.
 void explain(Slot &slot, const char *setting, const char *what, const char *subject = "") {
@@ -143,9 +164,11 @@ class StopSignals {
   StopSignals &operator=(const StopSignals &) = delete;
 
   // Once asked to stop, the process is stopping: from PostgreSQL 16 on the signal is taken after the first command.
+  // In a session they end the command alone.
   static bool pending() noexcept {
     static constinit bool stopping = false;
     sigset_t waiting;
+    stopping &= !IsUnderPostmaster;
     stopping |=
         sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1 ||
                                       sigismember(&waiting, SIGQUIT) == 1);
@@ -246,7 +269,8 @@ bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, st
   char number[32];
   snprintf(number, sizeof number, "%d s and was killed", setting_kek_command_timeout);
   if (ending == Ending::timed_out) return refuse("did not end within ", number);
-  if (ending == Ending::stopped) return refuse("was killed because the server is to stop");
+  if (ending == Ending::stopped)
+    return refuse(IsUnderPostmaster ? "was cancelled" : "was killed because the server is to stop");
   if (WIFSIGNALED(status)) {
     snprintf(number, sizeof number, "%d", WTERMSIG(status));
     return refuse("failed with signal ", number);
@@ -270,7 +294,9 @@ bool derive(KeyPage &keys) {
 }
 
 // Tells why not by the slot's problem.
-bool load(Slot &slot, const char *file, const char *command) {
+bool load(KekRole role, const char *file, const char *command, KeyPage &keys) {
+  Slot &slot = slot_of(role);
+  strlcpy(slot.problem, kUnset[static_cast<std::size_t>(role)], sizeof slot.problem);
   const bool has_file = file[0] != '\0';
   const bool has_command = command[0] != '\0';
   if (!has_file && !has_command) return false;
@@ -281,26 +307,75 @@ bool load(Slot &slot, const char *file, const char *command) {
   SecretBytes<128> raw;
   std::size_t length = 0;
   if (!(has_file ? kek_from_file(slot, file, raw, length) : kek_from_command(slot, command, raw, length))) return false;
-
-  void *memory = mmap(nullptr, sizeof(KeyPage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return explain(slot, "", "no memory for the key-encryption key"), false;
-  (void)madvise(memory, sizeof(KeyPage), MADV_DONTDUMP);
-  (void)mlock(memory, sizeof(KeyPage));  // best effort: RLIMIT_MEMLOCK may be 0
-  auto *keys = new (memory) KeyPage{};
-  if (!kek_decode(raw.span().first(length), keys->kek)) {
+  if (!kek_decode(raw.span().first(length), keys.kek)) {
     explain(slot, "", "the key-encryption key is neither 32 bytes nor 64 hex digits");
-  } else if (std::all_of(keys->kek.begin(), keys->kek.end(), [](std::uint8_t byte) { return byte == 0; })) {
+  } else if (std::all_of(keys.kek.begin(), keys.kek.end(), [](std::uint8_t byte) { return byte == 0; })) {
     explain(slot, "", "the key-encryption key is nothing but zeros");
-  } else if (!derive(*keys)) {
+  } else if (!derive(keys)) {
     explain(slot, "", "OpenSSL could not derive keys from the key-encryption key");
   } else {
-    (void)mprotect(memory, sizeof(KeyPage), PROT_READ);
-    slot.page = keys;
     return true;
   }
-  OPENSSL_cleanse(memory, sizeof(KeyPage));
-  munmap(memory, sizeof(KeyPage));
   return false;
+}
+
+// What was read of the two settings, wiped at the end.
+struct Loaded {
+  KeyPage page[2] = {};
+  bool there[2] = {};
+
+  Loaded() {
+    there[0] = load(KekRole::current, setting_kek_file, setting_kek_command, page[0]);
+    there[1] = load(KekRole::previous, setting_previous_kek_file, setting_previous_kek_command, page[1]);
+  }
+  ~Loaded() { OPENSSL_cleanse(page, sizeof page); }
+  Loaded(const Loaded &) = delete;
+  Loaded &operator=(const Loaded &) = delete;
+
+  bool has(const char *fingerprint) const noexcept {
+    return (there[0] && strcmp(page[0].fingerprint, fingerprint) == 0) ||
+           (there[1] && strcmp(page[1].fingerprint, fingerprint) == 0);
+  }
+};
+
+bool map_keys() {
+  void *memory = mmap(nullptr, sizeof(SharedKeys), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return false;
+  (void)madvise(memory, sizeof(SharedKeys), MADV_DONTDUMP);
+  (void)mlock(memory, sizeof(SharedKeys));  // best effort: RLIMIT_MEMLOCK may be 0
+  shared = new (memory) SharedKeys{};
+  return true;
+}
+
+// The number of a key, which is added if it is not there; 0 where there is no room.
+std::uint32_t number_of(const KeyPage &page) noexcept {
+  const std::uint32_t size = shared->size.load();
+  for (std::uint32_t i = 0; i < size; ++i)
+    if (strcmp(shared->page[i].fingerprint, page.fingerprint) == 0) return i + 1;
+  if (size == kMaxKeks) return 0;
+  shared->page[size] = page;
+  shared->size.store(size + 1);
+  return size + 1;
+}
+
+// False: another process is at it, or there is no room.
+bool publish(const Loaded &loaded) noexcept {
+  std::uint32_t nobody = 0;
+  (void)mprotect(shared, sizeof(SharedKeys), PROT_READ | PROT_WRITE);
+  bool done = shared->writing.compare_exchange_strong(nobody, 1);
+  if (done) {
+    const std::uint32_t current = loaded.there[0] ? number_of(loaded.page[0]) : 0;
+    const std::uint32_t previous = loaded.there[1] ? number_of(loaded.page[1]) : 0;
+    done = (current != 0) == loaded.there[0] && (previous != 0) == loaded.there[1];
+    if (done) {
+      for (const KekRole role : {KekRole::current, KekRole::previous})
+        strlcpy(shared->problem[static_cast<std::size_t>(role)], slot_of(role).problem, kProblemSize);
+      shared->in_use.store(current | previous << 8U);
+    }
+    shared->writing.store(0);
+  }
+  (void)mprotect(shared, sizeof(SharedKeys), PROT_READ);
+  return done;
 }
 
 // The path, for the server log alone; clients are not told where the key is.
@@ -311,36 +386,74 @@ const char *path_detail(const Slot &slot, const char *file) {
 }  // namespace
 
 void kek_load() {
-  if (!load(slot_of(KekRole::current), setting_kek_file, setting_kek_command))
+  if (!map_keys()) {
+    ereport(WARNING,
+            (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("redoubt has no key-encryption key: there is no memory for it")));
+    return;
+  }
+  {
+    const Loaded loaded;
+    (void)publish(loaded);
+  }
+  if (!kek_available())
     ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
                       errmsg("redoubt has no key-encryption key: %s", kek_problem(KekRole::current)),
                       errdetail("Tokens stay readable as tokens; nothing can be tokenized or revealed.%s",
                                 path_detail(slot_of(KekRole::current), setting_kek_file)),
                       errhint("Set redoubt.kek_file or redoubt.kek_command and restart the server.")));
-  if (!load(slot_of(KekRole::previous), setting_previous_kek_file, setting_previous_kek_command) &&
-      kek_problem(KekRole::previous)[0] != '\0')
+  if (!kek_available(KekRole::previous) && kek_problem(KekRole::previous)[0] != '\0')
     ereport(WARNING, (errcode(ERRCODE_CONFIG_FILE_ERROR),
                       errmsg("redoubt has no previous key-encryption key: %s", kek_problem(KekRole::previous)),
                       errdetail("Data keys that it wraps cannot be used.%s",
                                 path_detail(slot_of(KekRole::previous), setting_previous_kek_file))));
 }
 
-bool kek_available(KekRole role) noexcept { return slot_of(role).page != nullptr; }
+KekReload kek_reload(bool keep_previous) {
+  const Loaded loaded;
+  KekReload result = {KekReloadOutcome::done, ""};
+  const auto refuse = [&result](KekReloadOutcome outcome, const char *what) {
+    result.outcome = outcome;
+    strlcpy(result.problem, what, sizeof result.problem);
+    return result;
+  };
+  if (!loaded.there[0]) return refuse(KekReloadOutcome::unreadable, slot_of(KekRole::current).problem);
+  if (!loaded.there[1] && slot_of(KekRole::previous).problem[0] != '\0')
+    return refuse(KekReloadOutcome::unreadable, slot_of(KekRole::previous).problem);
+  if (kek_available() && !loaded.has(kek_fingerprint())) return refuse(KekReloadOutcome::lost, kek_fingerprint());
+  if (keep_previous && kek_available(KekRole::previous) && !loaded.has(kek_fingerprint(KekRole::previous)))
+    return refuse(KekReloadOutcome::lost, kek_fingerprint(KekRole::previous));
+  if (shared == nullptr || !publish(loaded)) return refuse(KekReloadOutcome::busy, "");
+  return result;
+}
 
-const char *kek_fingerprint(KekRole role) noexcept {
-  const KeyPage *page = slot_of(role).page;
+std::uint32_t kek_number(KekRole role) noexcept {
+  if (shared == nullptr) return 0;
+  const std::uint32_t in_use = shared->in_use.load();
+  return role == KekRole::current ? in_use & 0xffU : in_use >> 8U;
+}
+
+bool kek_available(KekRole role) noexcept { return kek_number(role) != 0; }
+
+const char *kek_fingerprint(KekRole role) noexcept { return kek_fingerprint_of(kek_number(role)); }
+
+const char *kek_fingerprint_of(std::uint32_t number) noexcept {
+  const KeyPage *page = page_of(number);
   return page != nullptr ? page->fingerprint : "";
 }
 
-const char *kek_problem(KekRole role) noexcept { return slot_of(role).problem; }
+const char *kek_problem(KekRole role) noexcept {
+  return shared != nullptr ? shared->problem[static_cast<std::size_t>(role)] : "there is no memory for it";
+}
 
 std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept {
-  for (const Slot &slot : slots)
-    if (slot.page != nullptr && strcmp(slot.page->fingerprint, fingerprint) == 0) return slot.page->kek;
+  for (const KekRole role : {KekRole::current, KekRole::previous}) {
+    const KeyPage *page = page_of(role);
+    if (page != nullptr && strcmp(page->fingerprint, fingerprint) == 0) return page->kek;
+  }
   return {};
 }
 
-std::span<const std::uint8_t, 32> kek_audit_key(KekRole role) noexcept { return slot_of(role).page->audit_key; }
+std::span<const std::uint8_t, 32> kek_audit_key(std::uint32_t number) noexcept { return page_of(number)->audit_key; }
 
 void require_kek() {
   if (kek_available()) return;

@@ -1,8 +1,9 @@
 // kek.h - the key-encryption key: where it comes from and what derives from it.
 //
-// Loaded once in the postmaster (redoubt.kek_file or redoubt.kek_command; the previous one likewise) and
-// inherited by every process through fork, in memory that is excluded from core
-// dumps.  It never touches a PostgreSQL memory context.
+// Loaded in the postmaster (redoubt.kek_file or redoubt.kek_command; the previous one likewise), and again by
+// redoubt.reload_kek(), into memory that all processes share by fork and that is excluded from core
+// dumps.  It never touches a PostgreSQL memory context.  What is returned here stays valid and the same for the life of
+// the process, also after another key has come into use.
 #ifndef REDOUBT_PG_AUDIT_KEK_H
 #define REDOUBT_PG_AUDIT_KEK_H
 
@@ -21,6 +22,21 @@ enum class KekRole : std::uint8_t { current, previous };
 // tokens stay readable, and everything that needs the KEK says why it cannot.
 void kek_load();
 
+// kek_reload reads both again, as the settings are now, and puts them into use in all processes at once; or changes
+// nothing and says why.  The current one has to stay, as the current or the previous one, and with `keep_previous` the
+// previous one, too.  Takes as long as redoubt.kek_command.
+enum class KekReloadOutcome : std::uint8_t { done, unreadable, lost, busy };
+struct KekReload {
+  KekReloadOutcome outcome;
+  char problem[256];  // unreadable: in words for a message; lost: the fingerprint that would be
+};
+KekReload kek_reload(bool keep_previous);
+
+// The number of a KEK of this server, from 1 to kMaxKeks; 0: none.  Another one has another number.
+constexpr std::uint32_t kMaxKeks = 30;  // that a server has had since its start
+std::uint32_t kek_number(KekRole role = KekRole::current) noexcept;
+const char *kek_fingerprint_of(std::uint32_t number) noexcept;
+
 bool kek_available(KekRole role = KekRole::current) noexcept;
 
 // Sixteen hex digits that identify the KEK without disclosing it; "" without one.
@@ -33,9 +49,8 @@ const char *kek_problem(KekRole role = KekRole::current) noexcept;
 // The 32-byte KEK that a fingerprint names; empty where this server has none of that name.
 std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept;
 
-// The 32-byte key that chains the audit trail: HMAC-SHA-256(KEK, "redoubt audit chain v1").  Only while
-// kek_available(role).
-std::span<const std::uint8_t, 32> kek_audit_key(KekRole role = KekRole::current) noexcept;
+// The 32-byte key that chains the audit trail: HMAC-SHA-256(KEK, "redoubt audit chain v1").  Of a number above 0.
+std::span<const std::uint8_t, 32> kek_audit_key(std::uint32_t number) noexcept;
 
 // Raises 55000, saying why there is no KEK and how to mend it, unless kek_available().
 void require_kek();

@@ -19,11 +19,11 @@ extern bool setting_token_order;            // redoubt.token_order; user
 extern bool setting_order_matters;          // a plan of this backend is by redoubt.reveal and redoubt.token_order
 extern int setting_search_terms;            // redoubt.search_terms; superuser
 extern bool setting_superuser_access;       // redoubt.superuser_access; sighup
-extern char *setting_kek_file;              // redoubt.kek_file; postmaster; "" = unset
-extern char *setting_kek_command;           // redoubt.kek_command; postmaster; "" = unset
-extern int setting_kek_command_timeout;     // redoubt.kek_command_timeout in seconds; postmaster
-extern char *setting_previous_kek_file;     // redoubt.previous_kek_file; postmaster; "" = unset
-extern char *setting_previous_kek_command;  // redoubt.previous_kek_command; postmaster; "" = unset
+extern char *setting_kek_file;              // redoubt.kek_file; sighup; "" = unset
+extern char *setting_kek_command;           // redoubt.kek_command; sighup; "" = unset
+extern int setting_kek_command_timeout;     // redoubt.kek_command_timeout in seconds; sighup
+extern char *setting_previous_kek_file;     // redoubt.previous_kek_file; sighup; "" = unset
+extern char *setting_previous_kek_command;  // redoubt.previous_kek_command; sighup; "" = unset
 extern char *setting_audit_directory;       // redoubt.audit_directory, relative to the data directory; postmaster
 extern int setting_audit_durability;        // redoubt.audit_durability, a Durability; sighup
 extern int setting_audit_segment_size;      // redoubt.audit_segment_size in kB; sighup

@@ -126,17 +126,6 @@ void wrap_again(const WrappedKey &old, WrappedKey &made) {
     throw Failure(ERRCODE_INTERNAL_ERROR, "a data key that was wrapped anew does not open to itself");
 }
 
-void replace_key(const KeyRow &old, const WrappedKey &made) {
-  Oid types[] = {TEXTOID, INT4OID, BYTEAOID, BYTEAOID, TEXTOID};
-  Datum values[] = {CStringGetTextDatum(old.name), Int32GetDatum(made.version), bytea_datum(old.wrapped.bytes),
-                    bytea_datum(made.bytes), CStringGetTextDatum(made.kek)};
-  if (write_key(OwnChange::updates,
-                "UPDATE redoubt.key SET wrapped = $4, kek_fingerprint = $5 WHERE name OPERATOR(pg_catalog.=) $1"
-                " AND version OPERATOR(pg_catalog.=) $2 AND wrapped OPERATOR(pg_catalog.=) $3",
-                types, values) != 1)
-    elog(ERROR, "a row of redoubt.key did not change as it should");
-}
-
 }  // namespace
 
 WrappedKey key_store_read(const char *name, int version) {
@@ -255,6 +244,17 @@ bool key_store_insert(const char *name, int version, std::span<const std::uint8_
                    types, values) == 1;
 }
 
+void key_store_replace(const KeyRow &old, const WrappedKey &made) {
+  Oid types[] = {TEXTOID, INT4OID, BYTEAOID, BYTEAOID, TEXTOID};
+  Datum values[] = {CStringGetTextDatum(old.name), Int32GetDatum(made.version), bytea_datum(old.wrapped.bytes),
+                    bytea_datum(made.bytes), CStringGetTextDatum(made.kek)};
+  if (write_key(OwnChange::updates,
+                "UPDATE redoubt.key SET wrapped = $4, kek_fingerprint = $5 WHERE name OPERATOR(pg_catalog.=) $1"
+                " AND version OPERATOR(pg_catalog.=) $2 AND wrapped OPERATOR(pg_catalog.=) $3",
+                types, values) != 1)
+    elog(ERROR, "a row of redoubt.key did not change as it should");
+}
+
 void key_store_lock() { LockRelationOid(key_table(), ShareRowExclusiveLock); }
 
 void key_store_retire(const char *name, int version) {
@@ -298,7 +298,7 @@ REDOUBT_FUNCTION(redoubt_rewrap_keys) {
     const auto *old = static_cast<const KeyRow *>(lfirst(cell));
     WrappedKey made;
     wrap_again(old->wrapped, made);
-    replace_key(*old, made);
+    key_store_replace(*old, made);
   }
   audit_write({.event = "key",
                .operation = "rewrap_keys",

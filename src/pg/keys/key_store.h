@@ -68,6 +68,9 @@ bool key_store_insert(const char *name, int version, std::span<const std::uint8_
 // key_store_lock locks the table for the rest of the transaction: no key is made or changed meanwhile.
 void key_store_lock();
 
+// key_store_replace puts another wrapped form of the same key into its row, which must be as it was read.
+void key_store_replace(const KeyRow &old, const WrappedKey &made);
+
 // key_store_retire sets a version retired; key_store_destroy erases all versions of a name and returns how many.  They
 // change the rows as the table's owner: callers were checked before.
 void key_store_retire(const char *name, int version);
