@@ -240,3 +240,13 @@ COMMENT ON FUNCTION redoubt.check_restore() IS
   'what of a restored database will not work: token types, keys, columns, labels, indexes, limits, triggers, code; with the statement that helps; none where all is well';
 REVOKE ALL ON FUNCTION redoubt.check_restore() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.check_restore() TO redoubt_admin, redoubt_auditor;
+
+-- ------------------------------------------------------------------ lifting a block
+
+CREATE FUNCTION redoubt.lift_block(role regrole, token_type regtype, operation text) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_lift_block';
+REVOKE ALL ON FUNCTION redoubt.lift_block(regrole, regtype, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.lift_block(regrole, regtype, text) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.lift_block(regrole, regtype, text)
+    IS 'give a login role back all that its limits admit of an operation on a token type, or of all where null; returns how many limits were drawn on';

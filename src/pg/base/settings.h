@@ -28,6 +28,7 @@ extern char *setting_audit_directory;       // redoubt.audit_directory, relative
 extern int setting_audit_durability;        // redoubt.audit_durability, a Durability; sighup
 extern int setting_audit_segment_size;      // redoubt.audit_segment_size in kB; sighup
 extern int setting_mode;                    // redoubt.mode, a Mode; superuser
+extern double setting_budget_share;         // redoubt.budget_share, the part of each limit; sighup
 extern int setting_max_subjects;            // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
 extern int setting_sweep_interval;          // redoubt.sweep_interval in seconds, 0: off; sighup
 
