@@ -180,7 +180,7 @@ BEGIN
         format('-- start the server with the key-encryption key %s', v.kek_fingerprint)
       FROM redoubt.verify_keys() AS v WHERE NOT v.opens;
     RETURN QUERY SELECT 'column', format('%s.%I', c.table_name, c.column_name), format('a token %s (key %s%s)', c.problem, c.key, ', version ' || c.version),
-        format(again, 'key')
+        format(again, CASE WHEN c.problem LIKE '%vault%' THEN 'vault' ELSE 'key' END)
       FROM redoubt.check_tokens() AS c;
   END IF;
 
