@@ -140,6 +140,7 @@ $standby->ask('regress_lead', "$reveal;\n" x 4);
 is($standby->admin(q{SELECT value FROM redoubt.status() WHERE item = 'budget share'}), '0.5 of each limit', 'status() says so');
 my $standing = $standby->admin(q{SELECT charged, remaining FROM redoubt.usage WHERE role = 'regress_lead'::regrole AND operation = 'reveal'});
 like($standing, qr/\|1\z/, 'half of the budget on the standby');
+is($standby->admin('SELECT kind, object FROM redoubt.check_restore()'), '', 'check_restore() runs on a standby');
 $node->stop;
 $standby->promote;
 is($standby->admin(q{SELECT charged, remaining FROM redoubt.usage WHERE role = 'regress_lead'::regrole AND operation = 'reveal'}), $standing, 'a promotion keeps counters');
