@@ -180,7 +180,7 @@ BEGIN
         format('-- start the server with the key-encryption key %s', v.kek_fingerprint)
       FROM redoubt.verify_keys() AS v WHERE NOT v.opens;
     RETURN QUERY SELECT 'column', format('%s.%I', c.table_name, c.column_name), format('a token %s (key %s%s)', c.problem, c.key, ', version ' || c.version),
-        format(again, 'key')
+        format(again, CASE WHEN c.problem LIKE '%vault%' THEN 'vault' ELSE 'key' END)
       FROM redoubt.check_tokens() AS c;
   END IF;
 
@@ -389,3 +389,13 @@ CREATE FUNCTION redoubt.reload_kek(OUT kek_fingerprint text, OUT previous_kek_fi
 COMMENT ON FUNCTION redoubt.reload_kek() IS 'reads the key-encryption keys again, as configured now, for all sessions; refused where one in use would be lost';
 REVOKE ALL ON FUNCTION redoubt.reload_kek() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.reload_kek() TO redoubt_admin;
+
+-- ------------------------------------------------------------------ lifting a block
+
+CREATE FUNCTION redoubt.lift_block(role regrole, token_type regtype, operation text) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE CALLED ON NULL INPUT
+    AS 'MODULE_PATHNAME', 'redoubt_lift_block';
+REVOKE ALL ON FUNCTION redoubt.lift_block(regrole, regtype, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.lift_block(regrole, regtype, text) TO redoubt_admin;
+COMMENT ON FUNCTION redoubt.lift_block(regrole, regtype, text)
+    IS 'give a login role back all that its limits admit of an operation on a token type, or of all where null; returns how many limits were drawn on';

@@ -28,6 +28,7 @@ SET redoubt.audit_directory = '/nowhere';
 SET redoubt.audit_durability = 'sync';
 SET redoubt.audit_segment_size = '1MB';
 SET redoubt.max_subjects = 200;
+SET redoubt.budget_share = 0.5;
 SELECT set_config('redoubt.superuser_access', 'on', false);
 BEGIN;
 SET LOCAL redoubt.superuser_access = on;

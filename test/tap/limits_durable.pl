@@ -188,12 +188,13 @@ sub crc32c {
 sub poison {
   my ($good, $change) = @_;
   my ($lost_at, $buckets, $usages) = unpack 'x16 Q3', $good;
-  my @records = unpack '(a40)*', substr $good, 40;
+  my $clock = substr $good, -64;
+  my @records = unpack '(a40)*', substr $good, 40, -64;
   my @buckets = splice @records, 0, $buckets;
   $change->(\$lost_at, \@buckets, \@records);
   my $rest = pack 'Q3', $lost_at, scalar @buckets, scalar @records;
   my $header = substr $good, 0, 12;
-  my $body = join '', $rest, @buckets, @records;
+  my $body = join '', $rest, @buckets, @records, $clock;
   return $header . pack('L', crc32c("$header\0\0\0\0$body")) . $body;
 }
 

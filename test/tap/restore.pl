@@ -218,6 +218,13 @@ $node->command_ok([ 'pg_restore', '--data-only', '--schema=redoubt', '--table=ke
 is($node->admin(q{SELECT count(*) FROM redoubt.check_restore() WHERE kind IN ('key', 'column')}, database => 'other_key'), '0', 'another key: and all is well');
 is($node->ask('regress_lead', $read, database => 'other_key'), $plain, 'another key: values open');
 
+# Tables without what the vault has of them.
+$node->admin('DELETE FROM redoubt.vault', database => 'other_key');
+like($node->admin($check, database => 'other_key'), qr/^column\|public\.person\.code\|a token is of a type of which the vault holds nothing \(key default\)\|-- pg_restore.*--table=vault/m,
+  'a vault that was not restored is missed');
+$node->command_ok([ 'pg_restore', '--data-only', '--schema=redoubt', '--table=vault', '-d', 'other_key', "$folder/custom" ], 'and restored');
+is($node->ask('regress_lead', $read, database => 'other_key'), $plain, 'values open again');
+
 # The same keys under another KEK: a dump from before it was changed.
 $node->set_conf("redoubt.kek_file = '" . $node->new_kek('second') . "'", "redoubt.previous_kek_file = '$folder/kek'");
 $node->restart;

@@ -28,6 +28,7 @@ constinit int setting_audit_segment_size = 16 * 1024;
 constinit char *setting_audit_archive_directory = nullptr;
 constinit int setting_audit_retention = 0;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
+constinit double setting_budget_share = 1;
 constinit int setting_max_subjects = 10000;
 constinit int setting_sweep_interval = 600;
 
@@ -174,6 +175,9 @@ void settings_define() {
                            "learn: only count usage; observe: record and let pass; enforce: as each limit says.",
                            &setting_mode, static_cast<int>(Mode::enforce), kModeOptions, PGC_SUSET, 0, nullptr, nullptr,
                            nullptr);
+  DefineCustomRealVariable("redoubt.budget_share", "The part of each limit that this server admits.",
+                           "For a primary and standbys that reveal: shares that add up to 1 keep the limit.",
+                           &setting_budget_share, 1, 0.001, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);

@@ -30,6 +30,7 @@ extern int setting_audit_segment_size;      // redoubt.audit_segment_size in kB;
 extern char *setting_audit_archive_directory;  // redoubt.audit_archive_directory; sighup; "" = unset
 extern int setting_audit_retention;            // redoubt.audit_retention in seconds, 0: for ever; sighup
 extern int setting_mode;                       // redoubt.mode, a Mode; superuser
+extern double setting_budget_share;            // redoubt.budget_share, the part of each limit; sighup
 extern int setting_max_subjects;    // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
 extern int setting_sweep_interval;  // redoubt.sweep_interval in seconds, 0: off; sighup
 

@@ -7,6 +7,7 @@
 #include "pg/audit/audit_trail.h"
 #include "pg/base/hash_table.h"
 #include "pg/limits/limit_bindings.h"
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
@@ -98,7 +99,7 @@ void bind(Binding *binding) {
   binding->suspends = fresh.suspends;
   binding->per_statement = fresh.per_statement;
   binding->usage = usage;
-  binding->made_at = GetCurrentTimestamp();
+  binding->made_at = limit_clock_now();
   binding->generation = generation;
   report_overflow(binding);
 }

@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/settings.h"
 #include "pg/limits/limit_rules.h"
 
 namespace redoubt::pg {
@@ -39,6 +40,7 @@ struct State {
   LimitRule *rules = nullptr;
   int rule_count = 0;
   Oid relation = InvalidOid;  // of redoubt.limit_rule, as last seen
+  double share = 1;           // redoubt.budget_share, as last seen
   Oid own_role = InvalidOid;  // redoubt.limit_role, redoubt.limit_type, once seen
   Oid own_type = InvalidOid;
   uint64 generation = 1;       // moved on by invalidations
@@ -86,6 +88,19 @@ Oid read_name(const CatalogRow &row, int attribute, Oid type_of_0_1, const char 
   return null ? InvalidOid : DatumGetObjectId(value);
 }
 
+// A share of a rate: as many values at once as it comes to, but one at least, and the longer until they are back.  A
+// statement runs on one server, so its limit is not shared.
+void take_share(GcraRate *rate) noexcept {
+  if (state.share >= 1 || limit_per_statement(*rate)) return;
+  GcraRate share = *rate;
+  share.burst = std::max<uint64>(static_cast<uint64>(static_cast<double>(rate->burst) * state.share), 1);
+  const double longer = static_cast<double>(rate->per_ns) / state.share;
+  share.per_ns = static_cast<uint64>(longer);
+  if (static_cast<double>(share.per_ns) < longer) ++share.per_ns;
+  if (limit_rate_problem(share) != nullptr) share.burst = 1;
+  if (limit_rate_problem(share) == nullptr) *rate = share;
+}
+
 LimitRule read_rule(const CatalogRow &row) {
   LimitRule rule = {};
   bool null = false;
@@ -119,6 +134,7 @@ LimitRule read_rule(const CatalogRow &row) {
       !on_excess_parse(TextDatumGetCString(required(kOnExcess, TEXTOID)), &rule.on_excess) ||
       on_excess_problem(rule) != nullptr)
     raise_unreadable(rule.id);
+  take_share(&rule.rate);
   return rule;
 }
 
@@ -148,6 +164,7 @@ void limit_rules_init() {
 
 std::span<const LimitRule> limit_rules() {
   limit_rules_init();
+  (void)limit_rules_generation();
   if (state.read_generation == state.generation) return {state.rules, static_cast<std::size_t>(state.rule_count)};
 
   const uint64 reading = state.generation;  // a change that arrives meanwhile makes this reading stale
@@ -168,7 +185,13 @@ std::span<const LimitRule> limit_rules() {
 }
 
 Oid limit_rules_relation() noexcept { return state.relation; }
-uint64 limit_rules_generation() noexcept { return state.generation; }
+uint64 limit_rules_generation() noexcept {
+  if (state.share != setting_budget_share) {
+    state.share = setting_budget_share;
+    ++state.generation;
+  }
+  return state.generation;
+}
 
 namespace {
 bool covers(const LimitRule &rule, Oid login_role, Oid type) {

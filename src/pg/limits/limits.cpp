@@ -19,6 +19,7 @@
 #include "pg/audit/audit_refusal.h"
 #include "pg/limits/lease.h"
 #include "pg/limits/limit_bindings.h"
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_rules.h"
 #include "pg/limits/throttled_sessions.h"
 #include "pg/limits/limit_statement.h"
@@ -101,9 +102,10 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   char rate[128];
   rate_describe(rule->rate, rate, sizeof rate);
   const bool never = refusal.wait_ns == kGcraNever;
-  const char *const when = never || limit_per_statement(rule->rate)
-                               ? ""
-                               : timestamptz_to_str(limit_timestamp(limit_time_ns(now) + refusal.wait_ns));
+  const char *const when =
+      never || limit_per_statement(rule->rate)
+          ? ""
+          : timestamptz_to_str(limit_clock_wall(limit_timestamp(limit_time_ns(now) + refusal.wait_ns)));
   ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                   errmsg("limit on %s of %s exceeded for role \"%s\"",
                          operation_name(static_cast<Operation>(binding->key.operation)),
@@ -146,7 +148,8 @@ BoundRule *find_suspension(const Binding *binding) noexcept {
 void suspend(const Binding *binding, BoundRule *rule, TimestampTz now) {
   uint64 never = 0;
   if (rule->bucket->key.kind != BucketKind::own) return;
-  if (!pg_atomic_compare_exchange_u64(&rule->bucket->suspended, &never, static_cast<uint64>(now))) return;
+  if (!pg_atomic_compare_exchange_u64(&rule->bucket->suspended, &never, static_cast<uint64>(GetCurrentTimestamp())))
+    return;
   suspensions_note();
   const char *const role = GetUserNameFromId(binding->key.subject, true);
   ereport(LOG, (errmsg("redoubt: role \"%s\" is suspended from %s", role != nullptr ? role : "?",
@@ -239,12 +242,13 @@ Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept 
 // statement timeout or a shutdown ends it with an error.
 uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal) {
   const TimestampTz began = GetCurrentTimestamp();
+  const TimestampTz lay_down = limit_clock_now();
   Sleeper sleeper = {};
   sleeper.subject = binding->key.subject;
   sleeper.type = binding->key.type;
   sleeper.operation = binding->key.operation;
   sleeper.rule = refusal.throttling->id;
-  sleeper.since = charge->began != 0 ? charge->began : began;
+  sleeper.since = charge->began != 0 ? limit_clock_wall(charge->began) : began;
   sleeper.until = began + static_cast<int64>(refusal.wait_ns / 1000);
   throttled_session_begin(sleeper);
   const auto ms = static_cast<long>(std::min<uint64>((refusal.wait_ns + kNsPerMs - 1) / kNsPerMs, kLongestNapMs));
@@ -252,7 +256,7 @@ uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal)
   ResetLatch(MyLatch);
   throttled_session_end();
   AcceptInvalidationMessages();
-  const int64 slept_us = std::max<int64>(GetCurrentTimestamp() - began, 0);
+  const int64 slept_us = std::max<int64>(limit_clock_now() - lay_down, 0);
   pg_atomic_fetch_add_u64(&binding->usage->delayed_us, slept_us);
   CHECK_FOR_INTERRUPTS();
   return static_cast<uint64>(slept_us) * 1000;
@@ -311,7 +315,7 @@ void require_postmaster() {
     require_not_suspended(binding, charge);
     if (binding->rules > 0 && !learning()) {
       limit_binding_load(binding);
-      now = GetCurrentTimestamp();
+      now = limit_clock_now();
       const uint64 now_ns = limit_time_ns(now);
       if (charge->began == 0) charge->began = now;
       n = affordable(binding, now_ns, want, least);
@@ -364,7 +368,7 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid 
   if (leased_at == 0) leased_at = binding->last_lease;
   // Other rules may apply now than did then; those charged keep the values.  So does a statement that is over.
   if (leased_at < binding->made_at) return;
-  const auto elapsed_us = static_cast<uint64>(std::max<int64>(GetCurrentTimestamp() - leased_at, 0));
+  const auto elapsed_us = static_cast<uint64>(std::max<int64>(limit_clock_now() - leased_at, 0));
   const bool same_statement = binding->last_statement == limit_statement_generation();
   for (const BoundRule &rule : limit_binding_charged(binding))
     if (same_statement || !limit_per_statement(rule.rate)) limit_window_give_back(rule, n, elapsed_us * 1000);
@@ -373,7 +377,7 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid 
 void limits_force(Oid type, Operation op, uint32 n) noexcept {
   const Binding *const binding = limit_binding_cached(GetSessionUserId(), type, op);
   if (binding == nullptr) return;
-  const uint64 now = limit_time_ns(GetCurrentTimestamp());
+  const uint64 now = limit_time_ns(limit_clock_now());
   usage_add(binding->usage, n);
   if (learning()) return;
   for (const BoundRule &rule : limit_binding_charged(binding)) limit_window_force(rule, now, n);
@@ -382,18 +386,18 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 [[gnu::hot]] void limits_require_no_debt(Oid type, Operation op) {
   Charge charge = {type, op, false, 0, 0};
   // What was no debt when the statement began is none now.
-  TimestampTz now = GetCurrentStatementStartTimestamp();
+  TimestampTz now = DT_NOBEGIN;
   for (bool exact = false;; exact = true) {
     const Binding *const binding = limit_binding_as_known(type, op);
     require_not_suspended(binding, &charge);
     if (binding->rules == 0 || learning()) return;
     limit_binding_load(binding);
+    now = exact ? limit_clock_now() : limit_clock_statement();
     bool debt = false;
     for (const BoundRule &rule : limit_binding_charged(binding))
       debt |= !only_logs(rule) && limit_window_in_debt(rule, limit_time_ns(now));
     if (!debt) return;
     if (exact) (void)wait_or_raise(binding, &charge, now, 1);
-    now = GetCurrentTimestamp();
   }
 }
 

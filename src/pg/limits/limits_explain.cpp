@@ -8,6 +8,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/roles.h"
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_rules.h"
 #include "pg/limits/throttled_sessions.h"
 #include "pg/limits/limits.h"
@@ -133,7 +134,7 @@ REDOUBT_FUNCTION(redoubt_limit_standing) {
   for (const LimitRule &rule : rules) {
     const bool charged = limit_rule_applies(rule, role, type, operation);
     if (charged || limit_rule_suspends(rule, role, type))
-      standing[count++] = standing_of(rule, role, charged, limit_time_ns(now));
+      standing[count++] = standing_of(rule, role, charged, limit_time_ns(limit_clock_now()));
   }
   int strictest = 0;
   for (int i = 1; i < count; ++i)

@@ -5,6 +5,7 @@
 // Covered by sql/limits.sql and test/tap/limits_*.pl (a full table, restart, crash).
 #include "pg/base/boundary.h"
 
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_rules.h"
 #include "pg/limits/limits.h"
 #include "pg/limits/limits_shmem.h"
@@ -22,9 +23,10 @@ constexpr int kOverflowBuckets = 1024;  // one per rule that ran out of room
 struct Control {
   pg_atomic_uint64 lost_at;      // see SavedLimits
   pg_atomic_uint64 saved_at;     // TimestampTz, see limits_saved_at
-  pg_atomic_uint64 sweep_after;  // TimestampTz before which looking for full buckets again is pointless
+  pg_atomic_uint64 sweep_after;  // limit clock before which looking for full buckets again is pointless
   pg_atomic_uint64 reported_at;  // TimestampTz of the last report of an overflow
   pg_atomic_uint64 suspensions;  // see suspensions_noted
+  LimitClock clock;
 };
 
 // Where this process finds it; null without shared memory.
@@ -75,9 +77,17 @@ Bucket *add_bucket(const BucketKey &key, uint64 tat) noexcept {
   auto *bucket = static_cast<Bucket *>(hash_search(state.buckets, &key, HASH_ENTER_NULL, nullptr));
   if (bucket == nullptr) return nullptr;
   pg_atomic_init_u64(&bucket->tat, tat);
+  pg_atomic_init_u64(&bucket->full_ns, UINT64_MAX);
   pg_atomic_init_u64(&bucket->suspended, 0);
   pg_atomic_init_u32(&bucket->pins, 0);
   return bucket;
+}
+
+// Whether a bucket that is full would be full if it were made anew: after a loss one would begin empty, as of then.
+bool as_if_new(const Bucket *bucket, uint64 now) noexcept {
+  const uint64 lost_at = pg_atomic_read_u64(&state.control->lost_at);
+  const uint64 full_ns = pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&bucket->full_ns));
+  return lost_at == 0 || (full_ns < UINT64_MAX - lost_at && lost_at + full_ns <= now);
 }
 
 // Drops every bucket that is full and in nobody's use.
@@ -87,7 +97,7 @@ void sweep(TimestampTz now) noexcept {
   hash_seq_init(&status, state.buckets);
   while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
     const bool idle = pg_atomic_read_u32(&bucket->pins) == 0 && pg_atomic_read_u64(&bucket->suspended) == 0 &&
-                      pg_atomic_read_u64(&bucket->tat) <= limit_time_ns(now);
+                      pg_atomic_read_u64(&bucket->tat) <= limit_time_ns(now) && as_if_new(bucket, limit_time_ns(now));
     if (idle && bucket->key.kind != BucketKind::last) hash_search(state.buckets, &bucket->key, HASH_REMOVE, nullptr);
   }
   if (hash_get_num_entries(state.buckets) >= bucket_capacity(BucketKind::own))
@@ -182,7 +192,7 @@ To *copy_space(long entries) {
 
 // What is not sound stays where it is: a saved file heals at the next start.
 void copy_tables(SavedLimits *saved) noexcept {
-  const uint64 now = limit_time_ns(GetCurrentTimestamp());
+  const uint64 now = limit_time_ns(limit_clock_now());
   HASH_SEQ_STATUS status;
   hash_seq_init(&status, state.buckets);
   while (auto *bucket = static_cast<Bucket *>(hash_seq_search(&status))) {
@@ -203,9 +213,11 @@ void raise_tat(Bucket *bucket, uint64 tat) noexcept {
 }
 
 void load_bucket(const SavedBucket &saved, uint64 now) noexcept {
-  if (saved.tat <= now && saved.suspended == 0) return;  // full, as it would be if made anew
+  const bool full = saved.tat <= now && saved.suspended == 0;
+  if (full && pg_atomic_read_u64(&state.control->lost_at) == 0) return;  // as it would be if made anew
   Bucket *bucket = find<Bucket>(state.buckets, saved.key);
   if (bucket == nullptr) bucket = add_bucket(saved.key, 0);
+  if (full) return;
   if (bucket == nullptr) bucket = find<Bucket>(state.buckets, overflow_key(saved.key));
   if (bucket == nullptr) bucket = add_bucket(overflow_key(saved.key), 0);
   if (bucket == nullptr) bucket = find<Bucket>(state.buckets, kLastKey);
@@ -230,6 +242,7 @@ void limits_shmem_startup() {
   for (pg_atomic_uint64 *field : {&state.control->lost_at, &state.control->saved_at, &state.control->sweep_after,
                                   &state.control->reported_at, &state.control->suspensions})
     pg_atomic_init_u64(field, 0);
+  limit_clock_start(&state.control->clock, nullptr);
   (void)add_bucket(kLastKey, 0);
   for (uint32 i = 0; i < kOperations; ++i) (void)find_or_add_usage({InvalidOid, InvalidOid, InvalidOid, i});
   limits_store_load();
@@ -242,12 +255,16 @@ Bucket *bucket_pin(const BucketKey &key, uint64 full_ns, uint64 made_at) {
   auto *bucket = find<Bucket>(state.buckets, key);
   if (bucket != nullptr) pg_atomic_fetch_add_u32(&bucket->pins, 1);
   LWLockRelease(lock);
-  if (bucket != nullptr) return bucket;
+  if (bucket != nullptr) {
+    pg_atomic_write_u64(&bucket->full_ns, full_ns);
+    return bucket;
+  }
 
-  const TimestampTz now = GetCurrentTimestamp();
+  const TimestampTz now = limit_clock_now();
   LWLockAcquire(lock, LW_EXCLUSIVE);
   bucket = find_or_add(key, full_ns, made_at, now);
   pg_atomic_fetch_add_u32(&bucket->pins, 1);
+  pg_atomic_write_u64(&bucket->full_ns, full_ns);
   LWLockRelease(lock);
   return bucket;
 }
@@ -256,7 +273,7 @@ void bucket_unpin(Bucket *bucket) noexcept { pg_atomic_fetch_sub_u32(&bucket->pi
 
 BucketState bucket_peek(const BucketKey &key, uint64 full_ns, uint64 made_at) {
   require_preloaded();
-  const uint64 now = limit_time_ns(GetCurrentTimestamp());
+  const uint64 now = limit_time_ns(limit_clock_now());
   LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
   auto *bucket = find<Bucket>(state.buckets, key);
   const BucketState state = bucket == nullptr
@@ -273,6 +290,14 @@ int buckets_lift(Oid subject, int64 rule) {
 
 int buckets_lift_all() {
   return lift([](const BucketKey &) { return true; });
+}
+
+bool bucket_fill(const BucketKey &key, uint64 full_ns, uint64 made_at) {
+  Bucket *const bucket = bucket_pin(key, full_ns, made_at);
+  const bool own = bucket->key.kind == BucketKind::own;
+  const bool in_debt = own && pg_atomic_exchange_u64(&bucket->tat, 0) > limit_time_ns(limit_clock_now());
+  bucket_unpin(bucket);
+  return in_debt;
 }
 
 void suspensions_note() noexcept { pg_atomic_fetch_add_u64(&state.control->suspensions, 1); }
@@ -404,6 +429,8 @@ UnsoundRecords limits_copy_in(const SavedLimits &saved, uint64 now) {
   }
   return unsound;
 }
+
+void limits_clock_after(const ClockReading &saved) { limit_clock_start(&state.control->clock, &saved); }
 
 void limits_mark_lost(uint64 lost_at) noexcept { pg_atomic_write_u64(&state.control->lost_at, lost_at); }
 

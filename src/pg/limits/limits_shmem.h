@@ -23,6 +23,7 @@
 
 #include "pg/base/boundary.h"
 
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limits.h"
 
 namespace redoubt::pg {
@@ -45,6 +46,7 @@ static_assert(sizeof(BucketKey) == 24 && std::has_unique_object_representations_
 struct Bucket {
   BucketKey key;
   pg_atomic_uint64 tat;        // see core/gcra.h; 0 = full
+  pg_atomic_uint64 full_ns;    // the time it takes to drain; UINT64_MAX until it is pinned first
   pg_atomic_uint64 suspended;  // TimestampTz since when the subject is suspended; 0 = it is not
   pg_atomic_uint32 pins;       // bindings that point here; raised under kLimitsLock, lowered without
 };
@@ -85,6 +87,9 @@ BucketState bucket_peek(const BucketKey &key, uint64 full_ns, uint64 made_at);
 constexpr int64 kEveryRule = 0;
 int buckets_lift(Oid subject, int64 rule);
 int buckets_lift_all();
+
+// bucket_fill makes a bucket full; false where it was, or where the subject has none of its own.
+bool bucket_fill(const BucketKey &key, uint64 full_ns, uint64 made_at);
 
 // suspensions_noted moves on with every suspensions_note, by which a session tells all others that it has suspended a
 // role.
@@ -165,6 +170,9 @@ struct UnsoundRecords {
   uint64 usages;
 };
 UnsoundRecords limits_copy_in(const SavedLimits &saved, uint64 now);
+
+// limits_clock_after sets the limit clock by what was saved, at server start.
+void limits_clock_after(const ClockReading &saved);
 
 // limits_mark_lost: the state is unknown, so every bucket that is not there yet counts as
 // empty as of `lost_at`, except those of rules made later.

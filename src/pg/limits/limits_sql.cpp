@@ -13,6 +13,7 @@
 #include "pg/base/roles.h"
 #include "pg/base/own_tables.h"
 #include "pg/audit/audit_trail.h"
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_rows.h"
 #include "pg/limits/limit_rules.h"
 #include "pg/limits/limits.h"
@@ -302,7 +303,7 @@ void put_usage(ReturnSetInfo *result, UsageEntry *entry, std::span<const LimitRu
   values[kCharged] = Int64GetDatum(usage_count(&entry->charged));
   values[kRemaining] = Int64GetDatum(static_cast<int64>(standing.remaining));
   nulls[kRemaining] = !standing.limited;
-  values[kNextAllowed] = TimestampTzGetDatum(limit_timestamp(standing.next_allowed));
+  values[kNextAllowed] = TimestampTzGetDatum(limit_clock_wall(limit_timestamp(standing.next_allowed)));
   nulls[kNextAllowed] = standing.next_allowed == 0;
   values[kDelayedMs] = Int64GetDatum(usage_count(&entry->delayed_us) / 1000);
   values[kBlocked] = BoolGetDatum(standing.blocked);
@@ -362,6 +363,27 @@ REDOUBT_FUNCTION(redoubt_lift_suspension) {
   PG_RETURN_INT32(lifted);
 }
 
+// lift_block(role regrole, token_type regtype, operation text) returns int4: fills the buckets that a login role draws
+// on, those of shared limits included; a null type or operation means all.  Returns how many were not full.
+REDOUBT_FUNCTION(redoubt_lift_block) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  const Oid role = limits_role_argument(fcinfo, 0);
+  const Oid type = token_type_or_any(fcinfo, 1);
+  const bool every = PG_ARGISNULL(2);
+  const Operation operation = every ? Operation::read : limits_operation_argument(fcinfo, 2);
+  audit_limit_command("lift_block", type, -1,
+                      psprintf("%s, %s", role_text(role), every ? "every operation" : operation_name(operation)));
+  int lifted = 0;
+  for (const LimitRule &rule : limit_rules()) {
+    if (!every && rule.operation != operation) continue;
+    if (!limit_rule_applies(rule, role, OidIsValid(type) ? type : rule.type, rule.operation)) continue;
+    if (limit_per_statement(rule.rate)) continue;
+    lifted += bucket_fill(limit_bucket_key(rule, role), limit_full_ns(rule.rate), rule.made_at) ? 1 : 0;
+  }
+  PG_RETURN_INT32(lifted);
+}
+
 // reset_usage(role regrole) returns void: zeroes the counters of a login role, or of all, in this
 // database.  Buckets keep their state: this gives nobody a new budget.
 REDOUBT_FUNCTION(redoubt_reset_usage) {
@@ -387,7 +409,7 @@ REDOUBT_FUNCTION(redoubt_usage_entries) {
   UsageEntry **entries = nullptr;
   const int count = usage_entries(&entries);
   const std::span<const LimitRule> rules = limit_rules();
-  const uint64 now = limit_time_ns(GetCurrentTimestamp());
+  const uint64 now = limit_time_ns(limit_clock_now());
   for (int i = 0; i < count; ++i)
     if (usage_is_sound(entries[i]) && !usage_is_empty(entries[i]) &&
         (everyone || entries[i]->key.subject == GetSessionUserId()))

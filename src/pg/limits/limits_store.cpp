@@ -11,6 +11,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/audit/audit_directory.h"
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_rules.h"
 #include "pg/limits/limits_shmem.h"
 #include "pg/limits/limits_store.h"
@@ -26,7 +27,8 @@ constexpr const char *kFile = "redoubt_limits";
 constexpr const char *kTemporary = "redoubt_limits.tmp";
 constexpr const char *kDamaged = "redoubt_limits.damaged";
 constexpr char kMagic[8] = {'R', 'D', 'B', 'T', 'L', 'I', 'M', '\n'};
-constexpr uint32 kVersion = 1;
+constexpr uint32 kVersion = 2;
+constexpr uint32 kVersionWithoutClock = 1;  // of Redoubt 0.1
 
 // In the byte order of the machine, as everything in a data directory.
 struct Header {
@@ -45,16 +47,25 @@ enum class Loaded { fine, mended, absent, damaged };
 struct State {
   bool written;
   uint32 crc;
+  int64 ahead;  // by how much the wall was ahead of the limit clock then
 };
 constinit State state = {};
 
-uint32 checksum(Header header, const SavedLimits &limits) noexcept {
+// A file that says how far apart the clocks are need not say it again.
+bool clock_still(const ClockReading &clock) noexcept {
+  const int64 moved = clock.wall - clock.limit - state.ahead;
+  return moved > -USECS_PER_SEC && moved < USECS_PER_SEC;
+}
+
+// `clock` null: of what is counted alone, or of a file of 0.1.
+uint32 checksum(Header header, const SavedLimits &limits, const ClockReading *clock) noexcept {
   header.crc = 0;
   pg_crc32c crc;
   INIT_CRC32C(crc);
   COMP_CRC32C(crc, &header, sizeof header);
   COMP_CRC32C(crc, limits.bucket, sizeof(SavedBucket) * limits.buckets);
   COMP_CRC32C(crc, limits.usage, sizeof(SavedUsage) * limits.usages);
+  if (clock != nullptr) COMP_CRC32C(crc, clock, sizeof *clock);
   FIN_CRC32C(crc);
   return crc;
 }
@@ -94,40 +105,43 @@ bool read_all(int fd, void *data, Size size) noexcept {
   return true;
 }
 
-bool write_file(const Header &header, const SavedLimits &limits) {
+bool write_file(const Header &header, const SavedLimits &limits, const ClockReading &clock) {
   const int fd = OpenTransientFile(kTemporary, O_CREAT | O_WRONLY | O_TRUNC);
   if (fd < 0) return transfer_failed("create", kTemporary);
-  const bool whole = write_all(fd, &header, sizeof header) &&
-                     write_all(fd, limits.bucket, sizeof(SavedBucket) * limits.buckets) &&
-                     write_all(fd, limits.usage, sizeof(SavedUsage) * limits.usages);
+  const bool whole =
+      write_all(fd, &header, sizeof header) && write_all(fd, limits.bucket, sizeof(SavedBucket) * limits.buckets) &&
+      write_all(fd, limits.usage, sizeof(SavedUsage) * limits.usages) && write_all(fd, &clock, sizeof clock);
   if (!whole) transfer_failed("write", kTemporary);
   if (CloseTransientFile(fd) != 0) return transfer_failed("close", kTemporary);
   return whole && durable_rename(kTemporary, kFile, LOG) == 0;
 }
 
 // Reads what follows a well-formed header; `size` is the file's.
-bool read_records(int fd, const Header &header, uint64 size, SavedLimits *limits) {
-  if (memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.version != kVersion) return false;
+bool read_records(int fd, const Header &header, uint64 size, SavedLimits *limits, ClockReading *clock) {
+  const bool clocked = header.version == kVersion;
+  if (memcmp(header.magic, kMagic, sizeof kMagic) != 0 || (!clocked && header.version != kVersionWithoutClock))
+    return false;
   const uint64 most = size / sizeof(SavedBucket);  // keeps the products below from overflowing
   if (header.buckets > most || header.usages > most) return false;
   const Size bucket_bytes = sizeof(SavedBucket) * header.buckets;
   const Size usage_bytes = sizeof(SavedUsage) * header.usages;
-  if (size != sizeof header + bucket_bytes + usage_bytes) return false;
+  if (size != sizeof header + bucket_bytes + usage_bytes + (clocked ? sizeof *clock : 0)) return false;
   const int how = MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM;
   *limits = {static_cast<SavedBucket *>(palloc_extended(bucket_bytes + 1, how)),
              static_cast<SavedUsage *>(palloc_extended(usage_bytes + 1, how)), header.buckets, header.usages,
              header.lost_at};
   return limits->bucket != nullptr && limits->usage != nullptr && read_all(fd, limits->bucket, bucket_bytes) &&
-         read_all(fd, limits->usage, usage_bytes) && checksum(header, *limits) == header.crc;
+         read_all(fd, limits->usage, usage_bytes) && (!clocked || read_all(fd, clock, sizeof *clock)) &&
+         checksum(header, *limits, clocked ? clock : nullptr) == header.crc;
 }
 
-Loaded read_file(SavedLimits *limits) {
+Loaded read_file(SavedLimits *limits, ClockReading *clock) {
   const int fd = OpenTransientFile(kFile, O_RDONLY | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT ? Loaded::absent : Loaded::damaged;
   Header header = {};
   struct stat status = {};
   const bool fine = fstat(fd, &status) == 0 && read_all(fd, &header, sizeof header) &&
-                    read_records(fd, header, static_cast<uint64>(status.st_size), limits);
+                    read_records(fd, header, static_cast<uint64>(status.st_size), limits, clock);
   CloseTransientFile(fd);
   return fine ? Loaded::fine : Loaded::damaged;
 }
@@ -164,11 +178,15 @@ bool limits_store_save(bool wait) {
   const TimestampTz now = GetCurrentTimestamp();
   Header header = {{}, kVersion, 0, limits.lost_at, limits.buckets, limits.usages};
   memcpy(header.magic, kMagic, sizeof kMagic);
-  header.crc = checksum(header, limits);
-  const bool saved = (state.written && header.crc == state.crc) || write_file(header, limits);
+  const uint32 counted = checksum(header, limits, nullptr);
+  const ClockReading clock = limit_clock_read();
+  header.crc = checksum(header, limits, &clock);
+  const bool same = state.written && counted == state.crc && clock_still(clock);
+  const bool saved = same || write_file(header, limits, clock);
   if (saved) {
     state.written = true;
-    state.crc = header.crc;
+    state.crc = counted;
+    if (!same) state.ahead = clock.wall - clock.limit;
     limits_note_saved(now);
   }
   pfree(limits.bucket);
@@ -193,8 +211,10 @@ namespace redoubt::pg {
 void limits_store_load() {
   state.written = false;
   SavedLimits limits = {};
-  const TimestampTz now = GetCurrentTimestamp();
-  Loaded loaded = read_file(&limits);
+  ClockReading clock = {};
+  Loaded loaded = read_file(&limits, &clock);
+  if (loaded == Loaded::fine && clock.wall != 0) limits_clock_after(clock);
+  const TimestampTz now = limit_clock_now();
   if (loaded == Loaded::fine) {
     const UnsoundRecords unsound = limits_copy_in(limits, limit_time_ns(now));
     if (unsound.buckets + unsound.usages > 0) {

@@ -1,4 +1,5 @@
-// limits_worker.cpp - saves buckets and usage counters twice a second, where they changed.
+// limits_worker.cpp - saves buckets and usage counters twice a second, where they changed, and tells when somebody has
+// set the clock.
 //
 // Charges made since the last save are what a crash loses: half a second and the time a save
 // takes.  A large table must not keep the disk busy, so the worker rests at least four
@@ -11,6 +12,9 @@
 // Locks: kLimitsLock, inside limits_store_save.  Covered by test/tap/limits_durable.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_trail.h"
+#include "pg/audit/kek.h"
+#include "pg/limits/limit_clock.h"
 #include "pg/limits/limits_store.h"
 #include "pg/base/worker.h"
 #include "pg/limits/limits_worker.h"
@@ -33,6 +37,21 @@ bool rest(long ms) {
   return (events & WL_POSTMASTER_DEATH) == 0;
 }
 
+// Limits go by a clock of their own, so that no budget has changed; the trail's times have.
+void tell_step() {
+  const int64 step = limit_clock_step();
+  if (step == 0) return;
+  char what[96];
+  snprintf(what, sizeof what, "the clock was set %s by %.3f s", step > 0 ? "forward" : "back",
+           std::abs(static_cast<double>(step)) / USECS_PER_SEC);
+  ereport(WARNING, (errmsg("redoubt: %s", what), errdetail("Limits go on as if it had not been."),
+                    errhint("Times in the audit trail before and after do not compare.")));
+  if (!kek_available()) return;
+  StartTransactionCommand();
+  audit_write({.event = "clock", .operation = "set", .detail = what});
+  CommitTransactionCommand();
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -47,6 +66,8 @@ REDOUBT_WORKER(redoubt_worker_main) {
   bool alive = true;
   while (alive && !ShutdownRequestPending) {
     const TimestampTz began = GetCurrentTimestamp();
+    tell_step();
+    MemoryContextSwitchTo(context);
     (void)limits_store_save(true);
     MemoryContextReset(context);
     alive = rest(std::max(kRestMs, kRestPerSave * TimestampDifferenceMilliseconds(began, GetCurrentTimestamp())));
