@@ -63,3 +63,10 @@ CREATE OR REPLACE VIEW redoubt.audit AS
          a.record #>> '{unmapped,cluster}' AS cluster
     FROM redoubt.audit_line AS a
    WHERE NOT a.header;
+
+CREATE FUNCTION redoubt.audit_public_key() RETURNS text
+  LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'redoubt_audit_public_key';
+COMMENT ON FUNCTION redoubt.audit_public_key() IS
+  'the public key, in hexadecimal, by which the signed heads of this server''s audit trail are verified; for redoubt_auditor';
+REVOKE ALL ON FUNCTION redoubt.audit_public_key() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.audit_public_key() TO redoubt_auditor;

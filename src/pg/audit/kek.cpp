@@ -8,6 +8,7 @@
 // and readable by others, too.
 #include "pg/base/boundary.h"
 
+#include "core/ed25519.h"
 #include "core/mac.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
@@ -24,6 +25,8 @@ namespace {
 struct KeyPage {
   std::array<std::uint8_t, kKekSize> kek;
   std::array<std::uint8_t, 32> audit_key;
+  std::array<std::uint8_t, 32> signing_seed;
+  std::array<std::uint8_t, 32> public_key;
   char fingerprint[kKekFingerprintSize + 1];
 };
 static_assert(std::is_trivially_destructible_v<KeyPage>);
@@ -257,13 +260,16 @@ bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, st
 
 bool derive(KeyPage &keys) {
   static constexpr std::string_view kAuditLabel = "redoubt audit chain v1";
+  static constexpr std::string_view kSignatureLabel = "redoubt audit signature v1";
   static constexpr std::string_view kFingerprintLabel = "redoubt kek fingerprint v1";
   const auto mac = [&keys](std::string_view label, std::span<std::uint8_t, 32> out) {
     const std::span<const std::uint8_t> part(reinterpret_cast<const std::uint8_t *>(label.data()), label.size());
     return hmac_sha256(keys.kek, std::span(&part, 1), out);
   };
   std::array<std::uint8_t, 32> digest;
-  if (!mac(kAuditLabel, keys.audit_key) || !mac(kFingerprintLabel, digest)) return false;
+  if (!mac(kAuditLabel, keys.audit_key) || !mac(kSignatureLabel, keys.signing_seed) ||
+      !ed25519_public_key(keys.signing_seed, keys.public_key) || !mac(kFingerprintLabel, digest))
+    return false;
   for (std::size_t i = 0; i < kKekFingerprintSize / 2; ++i)
     snprintf(keys.fingerprint + 2 * i, 3, "%02x", static_cast<unsigned>(digest[i]));
   return true;
@@ -341,6 +347,10 @@ std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept {
 }
 
 std::span<const std::uint8_t, 32> kek_audit_key(KekRole role) noexcept { return slot_of(role).page->audit_key; }
+
+std::span<const std::uint8_t, 32> kek_signing_seed(KekRole role) noexcept { return slot_of(role).page->signing_seed; }
+
+std::span<const std::uint8_t, 32> kek_public_key(KekRole role) noexcept { return slot_of(role).page->public_key; }
 
 void require_kek() {
   if (kek_available()) return;

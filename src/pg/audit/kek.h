@@ -37,6 +37,11 @@ std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept;
 // kek_available(role).
 std::span<const std::uint8_t, 32> kek_audit_key(KekRole role = KekRole::current) noexcept;
 
+// The private key that signs heads of the audit trail: HMAC-SHA-256(KEK, "redoubt audit signature v1"), and its public
+// key. Only while kek_available(role).
+std::span<const std::uint8_t, 32> kek_signing_seed(KekRole role = KekRole::current) noexcept;
+std::span<const std::uint8_t, 32> kek_public_key(KekRole role = KekRole::current) noexcept;
+
 // Raises 55000, saying why there is no KEK and how to mend it, unless kek_available().
 void require_kek();
 
