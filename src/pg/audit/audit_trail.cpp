@@ -32,15 +32,17 @@ namespace {
 
 // What the trail records at server start: the settings that say how strong the protection is.
 void settings_describe(char *out, unsigned long size) {
-  snprintf(
-      out, size,
-      "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
-      "max_subjects %d; mode %s; audit_retention %d s; audit_archive_directory \"%.100s\"%s%s",
-      REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
-      kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
-      setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async", setting_audit_segment_size,
-      setting_max_subjects, setting_mode_name(), setting_audit_retention, setting_audit_archive_directory,
-      audit_server_copied_from()[0] != '\0' ? "; the trail was copied from server " : "", audit_server_copied_from());
+  snprintf(out, size,
+           "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
+           "max_subjects %d; mode %s; audit_retention %d s; audit_archive_directory \"%.100s\"; "
+           "anchor_command %s%s%s",
+           REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
+           kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
+           setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
+           setting_audit_segment_size, setting_max_subjects, setting_mode_name(), setting_audit_retention,
+           setting_audit_archive_directory, setting_anchor_command[0] != '\0' ? "set" : "not set",
+           audit_server_copied_from()[0] != '\0' ? "; the trail was copied from server " : "",
+           audit_server_copied_from());
 }
 
 struct Shared {                    // the first five fields: kAuditLock
@@ -354,6 +356,7 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
 std::uint32_t settings_word() noexcept {
   const char *const archive = setting_audit_archive_directory;
   std::uint32_t word = hash_bytes(reinterpret_cast<const unsigned char *>(archive), static_cast<int>(strlen(archive)));
+  word ^= setting_anchor_command[0] != '\0' ? 2U : 0;
   for (const int setting : {static_cast<int>(setting_superuser_access), setting_audit_durability,
                             setting_audit_segment_size, setting_audit_retention})
     word = hash_combine(word, static_cast<std::uint32_t>(setting));

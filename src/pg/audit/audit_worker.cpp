@@ -1,11 +1,12 @@
-// audit_worker.cpp - signs segments of the trail that were closed, within seconds, and archives those that are older
-// than redoubt.audit_retention, once a minute.
+// audit_worker.cpp - signs segments of the trail that were closed, within seconds, sends anchors, and archives those
+// that are older than redoubt.audit_retention, once a minute.
 //
 // Connected to no database, so it works on a standby.  What goes wrong ends the process with an ERROR in the server
 // log, and the postmaster starts it again a minute later: so the reason is logged once a minute, and status() shows it.
 // Locks: those of audit_archive.  Covered by test/tap/audit_archive.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_anchor.h"
 #include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_heads.h"
 #include "pg/audit/audit_trail.h"
@@ -40,7 +41,8 @@ Seen look() noexcept {
 
 // Waits; returns false when the process has to end.  `reloaded` is set where the settings were read anew.
 bool rest(bool &reloaded) {
-  const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, kRoundMs, PG_WAIT_EXTENSION);
+  const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH,
+                               std::min(kRoundMs, setting_anchor_interval * 1000L), PG_WAIT_EXTENSION);
   ResetLatch(MyLatch);
   CHECK_FOR_INTERRUPTS();
   if (ConfigReloadPending) {
@@ -83,6 +85,7 @@ REDOUBT_WORKER(redoubt_audit_main) {
       in_transaction(audit_heads_sign);
       signed_at = seen;
     }
+    audit_anchor_send();
     due = due || TimestampDifferenceExceeds(archived_at, GetCurrentTimestamp(), kArchiveMs);
     if (setting_audit_retention == 0 || !due) continue;
     in_transaction(archive);

@@ -12,10 +12,10 @@
 #include "core/mac.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
+#include "pg/base/shell_command.h"
 
 extern "C" {
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 }
 
@@ -159,34 +159,6 @@ class StopSignals {
   sigset_t stop_, before_;
 };
 
-// Starts a shell with the command, in a process group of its own, with the pipe's end `out` as its standard output;
-// returns its process id, or -1.
-pid_t spawn_shell(const char *command, int out) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  if (posix_spawn_file_actions_init(&actions) != 0) return -1;
-  pid_t pid = -1;
-  if (posix_spawnattr_init(&attributes) == 0) {
-    constexpr int kFlags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    char shell[] = "sh";
-    char option[] = "-c";
-    char *const arguments[] = {shell, option, const_cast<char *>(command), nullptr};
-    const bool ready =
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
-        posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) == 0 &&
-        posix_spawnattr_setflags(&attributes, kFlags) == 0 && posix_spawnattr_setpgroup(&attributes, 0) == 0 &&
-        posix_spawnattr_setsigmask(&attributes, &none) == 0 && posix_spawnattr_setsigdefault(&attributes, &all) == 0;
-    if (!ready || posix_spawn(&pid, "/bin/sh", &actions, &attributes, arguments, environ) != 0) pid = -1;
-    posix_spawnattr_destroy(&attributes);
-  }
-  posix_spawn_file_actions_destroy(&actions);
-  return pid;
-}
-
 // How a command that was waited for came to its end.
 enum class Ending : std::uint8_t { exited, timed_out, stopped };
 
@@ -224,9 +196,7 @@ Ending await_command(pid_t pid, int in, std::span<std::uint8_t> out, std::size_t
     if (ending != Ending::exited) break;
   }
   finish();
-  kill(-pid, SIGKILL);
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  shell_kill(pid);
   return ending;
 }
 
@@ -238,7 +208,7 @@ bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, st
   if (StopSignals::pending()) return refuse("was not run because the server is to stop");
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return refuse("cannot be run: ", strerror(errno));
-  const pid_t pid = spawn_shell(command, ends[1]);
+  const pid_t pid = shell_start(command, -1, ends[1]);
   close(ends[1]);
   int status = 0;
   if (pid <= 0) {
