@@ -347,7 +347,7 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
     const Attempt attempt = append_locked(*mac, line, *body);
     LWLockRelease(shared_lock(kAuditLock));
     if (attempt.failure) return attempt.failure;
-    if (attempt.need == Need::nothing) return durable() ? flush(attempt.end) : WriteFailure{};
+    if (attempt.need == Need::nothing) return durable() && !event.follows_intent ? flush(attempt.end) : WriteFailure{};
     if (const WriteFailure failure = provide(*mac, attempt, record.time_ms)) return failure;
   }
 }
@@ -472,6 +472,10 @@ void audit_write(const AuditEvent &event) {
 
 void audit_make_durable() {
   if (const WriteFailure failure = flush(written())) raise(failure);
+}
+
+void audit_catch_up() {
+  if (durable() && look().open) audit_make_durable();
 }
 
 bool audit_try_write(const AuditEvent &event) noexcept {

@@ -85,6 +85,7 @@ REDOUBT_WORKER(redoubt_audit_main) {
       in_transaction(audit_heads_sign);
       signed_at = seen;
     }
+    audit_catch_up();
     audit_anchor_send();
     due = due || TimestampDifferenceExceeds(archived_at, GetCurrentTimestamp(), kArchiveMs);
     if (setting_audit_retention == 0 || !due) continue;
