@@ -82,6 +82,39 @@ void append(int fd, const AuditArchived &segment, bool archived) {
   audit_append_line(fd, heads_path().text, {line, *size});
 }
 
+void read_places(int fd, AuditHeadPlaces &places) {
+  std::size_t room = 0;
+  std::uint64_t offset = 0;
+  AuditLineReader reader(fd);
+  std::string_view line;
+  AuditLineReader::Kind kind;
+  while ((kind = reader.next(line)) == AuditLineReader::Kind::line) {
+    CHECK_FOR_INTERRUPTS();
+    const Result<AuditSignedHead> head = audit_head_parse(line);
+    if (head.ok() && ours(*head)) {
+      if (places.count == room) {
+        room = std::max<std::size_t>(2 * room, 256);
+        const Size size = room * sizeof(AuditHeadPlaces::Place);
+        places.places = static_cast<AuditHeadPlaces::Place *>(places.places == nullptr
+                                                                  ? MemoryContextAllocHuge(CurrentMemoryContext, size)
+                                                                  : repalloc_huge(places.places, size));
+      }
+      places.places[places.count++] = {head->segment.segment, offset, line.size()};
+    }
+    offset = reader.consumed();
+  }
+  if (kind == AuditLineReader::Kind::error) audit_file_failed("read", heads_path().text);
+  std::sort(places.places, places.places + places.count,
+            [](const auto &a, const auto &b) { return a.segment < b.segment; });
+  places.read = true;
+}
+
+const AuditHeadPlaces::Place *first_place(const AuditHeadPlaces &places, std::uint64_t segment) noexcept {
+  return std::lower_bound(
+      places.places, places.places + places.count, segment,
+      [](const AuditHeadPlaces::Place &place, std::uint64_t sought) { return place.segment < sought; });
+}
+
 }  // namespace
 
 void audit_heads_sign() {
@@ -116,19 +149,22 @@ void audit_heads_sign() {
   CloseTransientFile(fd);
 }
 
-bool audit_heads_vouch(int fd, std::uint64_t segment, const AuditHead &found, std::uint64_t &records) {
+bool audit_heads_vouch(AuditHeadPlaces &places, int fd, std::uint64_t segment, const AuditHead &found,
+                       std::uint64_t &records) {
   const AuditPath path = heads_path();
   const int heads = audit_open_regular(path.text, O_RDONLY, "open");
   if (heads < 0) return false;
+  if (!places.read) read_places(heads, places);
   bool good = false;
-  AuditLineReader reader(heads);
-  std::string_view line;
-  AuditLineReader::Kind kind;
-  while (!good && (kind = reader.next(line)) == AuditLineReader::Kind::line) {
-    CHECK_FOR_INTERRUPTS();
-    const Result<AuditSignedHead> head = audit_head_parse(line);
-    if (!head.ok() || head->segment.segment != segment || !ours(*head) || !head->segment.verified ||
-        head->segment.breaks != 0 || !audit_signed_by(kek_public_key(), line))
+  for (const AuditHeadPlaces::Place *place = first_place(places, segment);
+       !good && place != places.places + places.count && place->segment == segment; ++place) {
+    char line[kAuditSignedMax];
+    const ssize_t got = pread(heads, line, place->size, static_cast<off_t>(place->offset));
+    if (got < 0) audit_file_failed("read", path.text);
+    const std::string_view text(line, static_cast<std::size_t>(got));
+    const Result<AuditSignedHead> head = audit_head_parse(text);
+    if (!head.ok() || head->segment.segment != segment || !head->segment.verified || head->segment.breaks != 0 ||
+        !audit_signed_by(kek_public_key(), text))
       continue;
     std::array<std::uint8_t, 32> digest;
     const std::uint64_t bytes = audit_copy(fd, -1, audit_path(segment).text, "", digest);

@@ -19,9 +19,22 @@ namespace redoubt::pg {
 // Signs what is closed and not signed yet.  Needs a transaction and the KEK; raises 58030.
 void audit_heads_sign();
 
+// Where the heads are that name this server's key, by segment.
+struct AuditHeadPlaces {
+  struct Place {
+    std::uint64_t segment, offset;
+    std::size_t size;
+  };
+  Place *places = nullptr;
+  std::size_t count = 0;
+  bool read = false;
+};
+
 // What `fd` holds is the segment that a head in the file tells of, signed with this server's key, and verified then.
-// `found` is what the verifier made of its lines, without the key that chains them.
-bool audit_heads_vouch(int fd, std::uint64_t segment, const AuditHead &found, std::uint64_t &records);
+// `found` is what the verifier made of its lines, without the key that chains them.  `places` is read at the first
+// call.
+bool audit_heads_vouch(AuditHeadPlaces &places, int fd, std::uint64_t segment, const AuditHead &found,
+                       std::uint64_t &records);
 
 }  // namespace redoubt::pg
 #endif

@@ -40,6 +40,7 @@ struct Verification {
   AuditVerifier *verifier;
   const AuditPosition *position;  // null: the trail cannot be opened
   AuditArchivedList archived;
+  AuditHeadPlaces heads;
   ReturnSetInfo *rows;  // null: only the sum is asked for
   Finding run;          // archived segments that are not told yet; first is 0: none
   Finding broken;       // the first break; problem is null: none
@@ -113,8 +114,8 @@ void read_segment(Verification *verification, int fd, std::uint64_t segment) {
   if (kind == AuditLineReader::Kind::fragment) note(verifier.fragment(reader.fragment_size()));
   const bool foreign = verifier.unverifiable() != unverifiable;
   std::uint64_t vouched = 0;
-  const bool signed_before =
-      foreign && finding.problem == nullptr && audit_heads_vouch(fd, segment, verifier.head(), vouched);
+  const bool signed_before = foreign && finding.problem == nullptr &&
+                             audit_heads_vouch(verification->heads, fd, segment, verifier.head(), vouched);
   if (signed_before) verifier.vouch(vouched);
   CloseTransientFile(fd);
   if (current) {
