@@ -399,3 +399,10 @@ REVOKE ALL ON FUNCTION redoubt.lift_block(regrole, regtype, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.lift_block(regrole, regtype, text) TO redoubt_admin;
 COMMENT ON FUNCTION redoubt.lift_block(regrole, regtype, text)
     IS 'give a login role back all that its limits admit of an operation on a token type, or of all where null; returns how many limits were drawn on';
+
+CREATE FUNCTION redoubt.audit_public_key() RETURNS text
+  LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'redoubt_audit_public_key';
+COMMENT ON FUNCTION redoubt.audit_public_key() IS
+  'the public key, in hexadecimal, by which the signed heads of this server''s audit trail are verified; for redoubt_auditor';
+REVOKE ALL ON FUNCTION redoubt.audit_public_key() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.audit_public_key() TO redoubt_auditor;

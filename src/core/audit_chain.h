@@ -165,6 +165,14 @@ class AuditVerifier {
   // In the place of a segment's lines; whether the line it was read from is authentic is the caller's to know.
   AuditProblem archived(const AuditArchived &segment) noexcept;
 
+  // The segment being read, of a key that is not here, is known otherwise to hold so many events as they were written.
+  void vouch(std::uint64_t records) noexcept {
+    --unverifiable_;
+    if (unverifiable_ == 0) first_unverifiable_ = last_unverifiable_ = 0;
+    records_ += records;
+    if (first_verified_ == 0) first_verified_ = head_.sequence - records;
+  }
+
   // The head the writer remembers, or null when there is none (no event since the server started).
   AuditProblem finish(const AuditHead *expected) const noexcept;
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/audit_archive.h"
 #include "core/audit_chain.h"
 #include "fuzz_input.h"
 
@@ -45,6 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
   require(verifier.finish(&head) == AuditProblem::none);
 
   (void)audit_header_parse(text);
+  (void)audit_archived_parse(text);
+  (void)audit_head_parse(text);
+  require(!audit_archived_authentic(*mac, text));
   require(verifier.line(text) != AuditProblem::none);
   return 0;
 }

@@ -53,7 +53,7 @@ SKIP: {
   $node->set_conf('redoubt.audit_durability = sync');
   $node->reload;
   $node->poll_query_until('postgres', $durability, 'sync') or die 'the reload had no effect';
-  is(calls_of(3), 'wfwfs', 'sync: each record is flushed, the intent before the first plaintext');
+  is(calls_of(3), 'wfws', 'sync: the intent is flushed before the first plaintext, and its summary follows');
 }
 
 $node->set_conf('redoubt.audit_durability = sync');
@@ -95,6 +95,29 @@ SKIP: {
   $strace->finish;
 }
 is($node->verdict, 't', 'the trail verifies');
+
+# What no statement waits for, the worker flushes.
+SKIP: {
+  my $pid = $node->admin(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'redoubt audit'});
+  my $trace = $node->basedir . '/trace.worker';
+  my $strace = eval {
+    IPC::Run::start([ 'strace', '-q', '-o', $trace, '-e', 'trace=fdatasync', '-p', $pid ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null', IPC::Run::timeout(60));
+  };
+  my $attached = 0;
+  for (1 .. 100) {
+    last if !$strace || !$strace->pumpable || ($attached = read_file("/proc/$pid/status") =~ /^TracerPid:\s+[1-9]/m);
+    select undef, undef, undef, 0.1;
+  }
+  skip 'strace is not there or may not attach', 1 unless $attached;
+  my $count = sub { return scalar(() = read_file($trace) =~ /= 0$/mg) };
+  sleep 3;
+  my $before = $count->();
+  $node->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM person WHERE id = 1');
+  for (1 .. 100) { last if $count->() > $before; select undef, undef, undef, 0.1 }
+  cmp_ok($count->(), '>', $before, 'a summary that no statement waited for is flushed within seconds');
+  $strace->signal('TERM');
+  $strace->finish;
+}
 
 # One flush serves all who wait for it.
 {

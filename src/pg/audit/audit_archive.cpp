@@ -4,6 +4,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/audit/audit_archive.h"
+#include "pg/audit/audit_files.h"
 #include "pg/audit/audit_context.h"
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_index.h"
@@ -13,27 +14,16 @@
 #include "pg/base/shared_memory.h"
 
 extern "C" {
-#include "common/cryptohash.h"
 #include <sys/file.h>
 }
 
 namespace redoubt::pg {
 namespace {
 
-constexpr std::size_t kCopyBuffer = 65536;
-
 struct State {
   pg_atomic_uint64 *ended;  // twice the time of the end of the last attempt, plus 1 where all was well
 };
 constinit State state = {};
-
-[[noreturn]] void cannot(const char *what, const char *path) {
-  ereport(ERROR, (errcode(ERRCODE_IO_ERROR), errmsg("could not %s \"%s\": %m", what, path),
-                  errhint("Check redoubt.audit_directory and redoubt.audit_archive_directory, their file systems and "
-                          "permissions."),
-                  errhidestmt(true)));
-  pg_unreachable();
-}
 
 AuditPath archived_path() noexcept {
   AuditPath path;
@@ -47,19 +37,6 @@ AuditPath target_path(std::uint64_t segment, const char *suffix) noexcept {
                             audit_file_name(segment).text, suffix);
   if (size < 0 || static_cast<std::size_t>(size) >= sizeof path.text) path.text[0] = '\0';  // no such file
   return path;
-}
-
-// Opens a file that has to be a regular one, and no link; -1: there is none.
-int open_regular(const char *path, int flags, const char *what) {
-  const int fd = OpenTransientFilePerm(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (fd < 0 && errno == ENOENT) return -1;
-  struct stat st;
-  if (fd < 0 || fstat(fd, &st) != 0) cannot(what, path);
-  if (!S_ISREG(st.st_mode)) {
-    errno = EINVAL;
-    cannot(what, path);
-  }
-  return fd;
 }
 
 // ---- archived.jsonl
@@ -111,7 +88,7 @@ AuditArchivedList read_list(int fd) {
     entry.kek_fingerprint = ours;
     entry.verified = entry.verified && mac != nullptr;
   }
-  if (kind == AuditLineReader::Kind::error) cannot("read", archived_path().text);
+  if (kind == AuditLineReader::Kind::error) audit_file_failed("read", archived_path().text);
   // Half a line at the end is what a crash left before its segment was removed.
   std::sort(list.entries, list.entries + list.count, precedes);
   return list;
@@ -121,33 +98,22 @@ struct BySegment {
   bool operator()(const AuditArchived &a, std::uint64_t segment) const noexcept { return a.segment < segment; }
 };
 
+constexpr long kLockMs = 10;
+constexpr int kLockTries = 500;
+
 // Opens archived.jsonl to append to it, and keeps others from doing so.
 int open_locked() {
   const AuditPath path = archived_path();
-  const int fd = open_regular(path.text, O_RDWR | O_CREAT, "open");
-  if (fd < 0) cannot("open", path.text);
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  const int fd = audit_open_regular(path.text, O_RDWR | O_CREAT, "open");
+  if (fd < 0) audit_file_failed("open", path.text);
+  for (int i = 0; i < kLockTries; ++i) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    CHECK_FOR_INTERRUPTS();
+    pg_usleep(kLockMs * 1000);
+  }
   ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE), errmsg("another process archives segments of the audit trail"),
                   errhint("Try again when it has ended."), errhidestmt(true)));
   pg_unreachable();
-}
-
-// Appends a whole line that is on disk, or none.
-void append(int fd, std::string_view line) {
-  const AuditPath path = archived_path();
-  off_t end = lseek(fd, 0, SEEK_END);
-  char last = '\n';
-  while (end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n') --end;
-  if (end < 0 || ftruncate(fd, end) != 0) cannot("cut half a line off", path.text);
-  errno = ENOSPC;
-  if (pwrite(fd, line.data(), line.size(), end) != static_cast<ssize_t>(line.size())) {
-    const int error = errno;
-    (void)!ftruncate(fd, end);
-    errno = error;
-    cannot("write", path.text);
-  }
-  if (pg_fsync(fd) != 0) cannot("flush", path.text);
-  fsync_fname(setting_audit_directory, true);
 }
 
 void append_entry(int fd, const AuditArchived &entry) {
@@ -158,75 +124,7 @@ void append_entry(int fd, const AuditArchived &entry) {
   if (!size.ok())
     ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not authenticate an archived segment"),
                     errhint("Check the server's OpenSSL configuration."), errhidestmt(true)));
-  append(fd, {line, *size});
-}
-
-// ---- one segment
-
-void digest_failed(pg_cryptohash_ctx *digest) {
-  ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-                  errmsg("could not digest a segment of the audit trail: %s", pg_cryptohash_error(digest)),
-                  errhidestmt(true)));
-}
-
-// Reads all of `from` into `to` (-1: nowhere) and the digest; returns the number of bytes.
-std::uint64_t copy(int from, int to, const char *from_path, const char *to_path, std::array<std::uint8_t, 32> &sha256) {
-  char *const buffer = static_cast<char *>(palloc(kCopyBuffer));
-  pg_cryptohash_ctx *digest = pg_cryptohash_create(PG_SHA256);
-  if (pg_cryptohash_init(digest) < 0) digest_failed(digest);
-  std::uint64_t done = 0;
-  ssize_t got = 0;
-  while ((got = pread(from, buffer, kCopyBuffer, static_cast<off_t>(done))) > 0) {
-    CHECK_FOR_INTERRUPTS();
-    const auto size = static_cast<std::size_t>(got);
-    if (pg_cryptohash_update(digest, reinterpret_cast<const std::uint8_t *>(buffer), size) < 0) digest_failed(digest);
-    errno = ENOSPC;
-    if (to >= 0 && pwrite(to, buffer, size, static_cast<off_t>(done)) != got) cannot("write", to_path);
-    done += size;
-  }
-  if (got < 0) cannot("read", from_path);
-  if (pg_cryptohash_final(digest, sha256.data(), sha256.size()) < 0) digest_failed(digest);
-  pg_cryptohash_free(digest);
-  pfree(buffer);
-  return done;
-}
-
-// Fills in what the segment in `fd` holds, by itself: whether it fits its neighbours is found when the trail is
-// verified.
-void examine(int fd, const char *path, AuditArchived &entry) {
-  AuditVerifier verifier(*audit_mac(), kek_fingerprint());
-  if (HmacSha256 *const previous = audit_mac(KekRole::previous))
-    verifier.accept(*previous, kek_fingerprint(KekRole::previous));
-  verifier.start_at(entry.segment);
-  (void)verifier.begin_segment(entry.segment);
-  entry.last_time_ms = -1;
-  bool any = false;
-  AuditLineReader reader(fd);
-  std::string_view line;
-  AuditLineReader::Kind kind;
-  while ((kind = reader.next(line)) == AuditLineReader::Kind::line) {
-    CHECK_FOR_INTERRUPTS();
-    const AuditProblem problem = verifier.line(line);
-    if (problem != AuditProblem::none && entry.broken_line == 0) entry.broken_line = verifier.line_number();
-    entry.last_time_ms = std::max(entry.last_time_ms, audit_line_time(line));
-    if (!any) {
-      const Result<AuditSegmentHeader> header = audit_header_parse(line);
-      entry.first_sequence = verifier.head().sequence;
-      entry.previous_mac = header.ok() ? header->previous_mac : AuditMac{};
-    }
-    any = true;
-  }
-  if (kind == AuditLineReader::Kind::error) cannot("read", path);
-  entry.verified = verifier.unverifiable() == 0;
-  entry.breaks = verifier.breaks();
-  entry.last_sequence = verifier.head().sequence;
-  entry.last_mac = verifier.head().mac;
-  entry.records = verifier.records();
-  entry.torn_before = verifier.torn_before();
-  entry.torn_bytes = reader.fragment_size();
-  if (any) return;
-  // A crash left it before its header was written.
-  entry.first_sequence = entry.last_sequence + 1;
+  audit_append_line(fd, archived_path().text, {line, *size});
 }
 
 // The copy in the archive is there, whole and on disk when this returns.  What is there by the same name has to be the
@@ -236,20 +134,20 @@ void put_into_archive(int source, AuditArchived &entry) {
   const AuditPath temporary = target_path(entry.segment, ".new");
   if (temporary.text[0] == '\0') {
     errno = ENAMETOOLONG;
-    cannot("create a file in", setting_audit_archive_directory);
+    audit_file_failed("create a file in", setting_audit_archive_directory);
   }
-  const int there = open_regular(to.text, O_RDONLY, "open");
+  const int there = audit_open_regular(to.text, O_RDONLY, "open");
   unlink(temporary.text);  // of a crash
-  const int fd = open_regular(temporary.text, O_RDWR | O_CREAT | O_EXCL, "create");
-  if (fd < 0) cannot("create", temporary.text);
-  entry.bytes = copy(source, fd, from.text, temporary.text, entry.sha256);
-  if (pg_fsync(fd) != 0) cannot("flush", temporary.text);
-  examine(fd, temporary.text, entry);
+  const int fd = audit_open_regular(temporary.text, O_RDWR | O_CREAT | O_EXCL, "create");
+  if (fd < 0) audit_file_failed("create", temporary.text);
+  entry.bytes = audit_copy(source, fd, from.text, temporary.text, entry.sha256);
+  if (pg_fsync(fd) != 0) audit_file_failed("flush", temporary.text);
+  audit_examine(fd, temporary.text, entry);
   CloseTransientFile(fd);
 
   if (there >= 0) {
     std::array<std::uint8_t, 32> digest;
-    (void)copy(there, -1, to.text, "", digest);
+    (void)audit_copy(there, -1, to.text, "", digest);
     CloseTransientFile(there);
     unlink(temporary.text);
     if (digest != entry.sha256)
@@ -261,7 +159,7 @@ void put_into_archive(int source, AuditArchived &entry) {
   if (link(temporary.text, to.text) == 0)
     unlink(temporary.text);
   else if (errno == EEXIST || rename(temporary.text, to.text) != 0)
-    cannot("create", to.text);
+    audit_file_failed("create", to.text);
   fsync_fname(setting_audit_archive_directory, true);
 }
 
@@ -297,8 +195,8 @@ AuditArchived move(int archived, std::uint64_t segment, const AuditArchivedList 
   entry.segment = segment;
   entry.kek_fingerprint = kek_fingerprint();
   const AuditPath path = audit_path(segment);
-  const int source = open_regular(path.text, O_RDONLY, "open");
-  if (source < 0) cannot("open", path.text);
+  const int source = audit_open_regular(path.text, O_RDONLY, "open");
+  if (source < 0) audit_file_failed("open", path.text);
   put_into_archive(source, entry);
   CloseTransientFile(source);
   entry.archived_ms = audit_context_time_ms(GetCurrentTimestamp());
@@ -326,8 +224,8 @@ int open_archive() {
              errhint("Name a directory in postgresql.conf, and reload."), errhidestmt(true)));
   const int fd = OpenTransientFile(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct stat st, audit;
-  if (fd < 0 || fstat(fd, &st) != 0) cannot("open", path);
-  if (stat(setting_audit_directory, &audit) != 0) cannot("open", setting_audit_directory);
+  if (fd < 0 || fstat(fd, &st) != 0) audit_file_failed("open", path);
+  if (stat(setting_audit_directory, &audit) != 0) audit_file_failed("open", setting_audit_directory);
   const char *problem = nullptr;
   if (!is_absolute_path(path))
     problem = "is not an absolute path";
@@ -361,7 +259,7 @@ bool all_older(std::uint64_t segment, TimestampTz before) {
 }  // namespace
 
 AuditArchivedList audit_archived_list() {
-  const int fd = open_regular(archived_path().text, O_RDONLY, "open");
+  const int fd = audit_open_regular(archived_path().text, O_RDONLY, "open");
   if (fd < 0) return {};
   const AuditArchivedList list = read_list(fd);
   CloseTransientFile(fd);
@@ -387,7 +285,7 @@ void audit_archive_before(TimestampTz before, void (*moved)(const AuditArchived 
   AuditPosition position;
   if (const int error = audit_position(position, true); error != 0) {
     errno = error;
-    cannot("open the trail in", setting_audit_directory);
+    audit_file_failed("open the trail in", setting_audit_directory);
   }
   const int archive = open_archive();
   const int archived = open_locked();

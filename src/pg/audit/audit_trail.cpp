@@ -32,15 +32,17 @@ namespace {
 
 // What the trail records at server start: the settings that say how strong the protection is.
 void settings_describe(char *out, unsigned long size) {
-  snprintf(
-      out, size,
-      "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
-      "max_subjects %d; mode %s; audit_retention %d s; audit_archive_directory \"%.100s\"%s%s",
-      REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
-      kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
-      setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async", setting_audit_segment_size,
-      setting_max_subjects, setting_mode_name(), setting_audit_retention, setting_audit_archive_directory,
-      audit_server_copied_from()[0] != '\0' ? "; the trail was copied from server " : "", audit_server_copied_from());
+  snprintf(out, size,
+           "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
+           "max_subjects %d; mode %s; audit_retention %d s; audit_archive_directory \"%.100s\"; "
+           "anchor_command %s%s%s",
+           REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
+           kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
+           setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
+           setting_audit_segment_size, setting_max_subjects, setting_mode_name(), setting_audit_retention,
+           setting_audit_archive_directory, setting_anchor_command[0] != '\0' ? "set" : "not set",
+           audit_server_copied_from()[0] != '\0' ? "; the trail was copied from server " : "",
+           audit_server_copied_from());
 }
 
 struct Shared {                    // up to busy: kAuditLock
@@ -367,7 +369,7 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
     const Attempt attempt = append_locked(*mac, line, *body);
     LWLockRelease(shared_lock(kAuditLock));
     if (attempt.failure) return attempt.failure;
-    if (attempt.need == Need::nothing) return durable() ? flush(attempt.end) : WriteFailure{};
+    if (attempt.need == Need::nothing) return durable() && !event.follows_intent ? flush(attempt.end) : WriteFailure{};
     if (state.kek != kek_number()) continue;  // it was changed meanwhile: no segment under the old one
     if (const WriteFailure failure = provide(*mac, attempt, record.time_ms)) return failure;
   }
@@ -377,6 +379,7 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
 std::uint32_t settings_word() noexcept {
   const char *const archive = setting_audit_archive_directory;
   std::uint32_t word = hash_bytes(reinterpret_cast<const unsigned char *>(archive), static_cast<int>(strlen(archive)));
+  word ^= setting_anchor_command[0] != '\0' ? 2U : 0;
   for (const int setting : {static_cast<int>(setting_superuser_access), setting_audit_durability,
                             setting_audit_segment_size, setting_audit_retention})
     word = hash_combine(word, static_cast<std::uint32_t>(setting));
@@ -485,6 +488,10 @@ void audit_write(const AuditEvent &event) {
 
 void audit_make_durable() {
   if (const WriteFailure failure = flush(written())) raise(failure);
+}
+
+void audit_catch_up() {
+  if (durable() && look().open) audit_make_durable();
 }
 
 bool audit_try_write(const AuditEvent &event) noexcept {

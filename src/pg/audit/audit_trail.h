@@ -25,6 +25,7 @@ struct AuditEvent {
   const char *operation = nullptr;  // "read", "reveal", "masked", "tokenize", or the command ("create_key"...)
   int64 count = -1;                 // values concerned; -1 = not applicable
   const char *detail = nullptr;     // short text for people; server encoding
+  bool follows_intent = false;      // an intent that is on disk says that it comes: no flush is waited for
   Oid session_user = InvalidOid;    // who it was, where that is not who it is now
   Oid current_user = InvalidOid;
 };
@@ -44,6 +45,9 @@ void audit_write(const AuditEvent &event);
 // audit_make_durable returns when everything that is written is on disk, whatever redoubt.audit_durability says; raises
 // 58030.
 void audit_make_durable();
+
+// The same with redoubt.audit_durability = sync alone, for what no writer has waited for.
+void audit_catch_up();
 
 // audit_try_write is audit_write for places that must not raise or look at the
 // catalogs (abort callbacks, an error in flight): it returns false and writes a LOG

@@ -16,6 +16,7 @@
 
 #include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_directory.h"
+#include "pg/audit/audit_heads.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/shared_memory.h"
@@ -27,7 +28,7 @@ constexpr const char *kMissing = "the segment is missing";
 
 // What is said of one segment, or of some that follow one another.
 struct Finding {
-  const char *state;  // "verified", "archived", "missing", "broken", "another key"
+  const char *state;  // "verified", "signed", "archived", "missing", "broken", "another key"
   std::uint64_t first, last;
   std::uint64_t first_sequence, last_sequence;  // 0: unknown
   std::uint64_t records;
@@ -39,6 +40,7 @@ struct Verification {
   AuditVerifier *verifier;
   const AuditPosition *position;  // null: the trail cannot be opened
   AuditArchivedList archived;
+  AuditHeadPlaces heads;
   ReturnSetInfo *rows;  // null: only the sum is asked for
   Finding run;          // archived segments that are not told yet; first is 0: none
   Finding broken;       // the first break; problem is null: none
@@ -110,6 +112,11 @@ void read_segment(Verification *verification, int fd, std::uint64_t segment) {
   }
   if (kind == AuditLineReader::Kind::error) audit_segment_unreadable(segment);
   if (kind == AuditLineReader::Kind::fragment) note(verifier.fragment(reader.fragment_size()));
+  const bool foreign = verifier.unverifiable() != unverifiable;
+  std::uint64_t vouched = 0;
+  const bool signed_before = foreign && finding.problem == nullptr &&
+                             audit_heads_vouch(verification->heads, fd, segment, verifier.head(), vouched);
+  if (signed_before) verifier.vouch(vouched);
   CloseTransientFile(fd);
   if (current) {
     const AuditProblem problem = verifier.finish(&position->head);
@@ -123,7 +130,9 @@ void read_segment(Verification *verification, int fd, std::uint64_t segment) {
   finding.records = verifier.records() - records;
   if (finding.problem != nullptr)
     finding.state = "broken";
-  else if (verifier.unverifiable() != unverifiable)
+  else if (signed_before)
+    finding.state = "signed";
+  else if (foreign)
     finding.state = "another key";
   tell(verification, finding);
 }

@@ -1,11 +1,15 @@
-// audit_worker.cpp - archives segments of the trail that are older than redoubt.audit_retention, once a minute.
+// audit_worker.cpp - signs segments of the trail that were closed, within seconds, sends anchors, and archives those
+// that are older than redoubt.audit_retention, once a minute.
 //
 // Connected to no database, so it works on a standby.  What goes wrong ends the process with an ERROR in the server
 // log, and the postmaster starts it again a minute later: so the reason is logged once a minute, and status() shows it.
 // Locks: those of audit_archive.  Covered by test/tap/audit_archive.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_anchor.h"
 #include "pg/audit/audit_archive.h"
+#include "pg/audit/audit_heads.h"
+#include "pg/audit/audit_trail.h"
 #include "pg/audit/audit_worker.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
@@ -14,16 +18,37 @@
 namespace redoubt::pg {
 namespace {
 
-constexpr long kRoundMs = 60 * 1000;
+constexpr long kRoundMs = 2 * 1000;
+constexpr int kArchiveMs = 60 * 1000;
 
-// Waits; returns false when the process has to end.
-bool rest() {
-  const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH, kRoundMs, PG_WAIT_EXTENSION);
+// What was signed last: the segment that was written to, and the size of archived.jsonl.
+struct Seen {
+  std::uint64_t segment = 0;
+  off_t archived = -1;
+  bool operator==(const Seen &) const = default;
+};
+
+Seen look() noexcept {
+  Seen seen;
+  AuditPosition position;
+  if (audit_position(position, false) == 0) seen.segment = position.head.segment;
+  char path[MAXPGPATH];
+  struct stat st;
+  snprintf(path, sizeof path, "%s/%s", setting_audit_directory, kAuditArchivedFile);
+  if (lstat(path, &st) == 0) seen.archived = st.st_size;
+  return seen;
+}
+
+// Waits; returns false when the process has to end.  `reloaded` is set where the settings were read anew.
+bool rest(bool &reloaded) {
+  const int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_POSTMASTER_DEATH,
+                               std::min(kRoundMs, setting_anchor_interval * 1000L), PG_WAIT_EXTENSION);
   ResetLatch(MyLatch);
   CHECK_FOR_INTERRUPTS();
   if (ConfigReloadPending) {
     ConfigReloadPending = false;
     ProcessConfigFile(PGC_SIGHUP);
+    reloaded = true;
   }
   return (events & WL_POSTMASTER_DEATH) == 0 && !ShutdownRequestPending;
 }
@@ -51,9 +76,23 @@ REDOUBT_WORKER(redoubt_audit_main) {
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
   if (kek_available()) in_transaction(audit_archive_reseal);
+  Seen signed_at;
+  TimestampTz archived_at = 0;
+  bool due = true;
   do {
-    if (setting_audit_retention > 0 && kek_available()) in_transaction(archive);
-  } while (rest());
+    if (!kek_available()) continue;
+    if (const Seen seen = look(); seen.segment != 0 && seen != signed_at) {
+      in_transaction(audit_heads_sign);
+      signed_at = seen;
+    }
+    audit_catch_up();
+    audit_anchor_send();
+    due = due || TimestampDifferenceExceeds(archived_at, GetCurrentTimestamp(), kArchiveMs);
+    if (setting_audit_retention == 0 || !due) continue;
+    in_transaction(archive);
+    archived_at = GetCurrentTimestamp();
+    due = false;
+  } while (rest(due));
   proc_exit(1);
 }
 

@@ -10,13 +10,14 @@
 
 #include "pg/base/boundary.h"
 
+#include "core/ed25519.h"
 #include "core/mac.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
+#include "pg/base/shell_command.h"
 
 extern "C" {
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 }
 
@@ -26,6 +27,8 @@ namespace {
 struct KeyPage {
   std::array<std::uint8_t, kKekSize> kek;
   std::array<std::uint8_t, 32> audit_key;
+  std::array<std::uint8_t, 32> signing_seed;
+  std::array<std::uint8_t, 32> public_key;
   char fingerprint[kKekFingerprintSize + 1];
 };
 static_assert(std::is_trivially_destructible_v<KeyPage>);
@@ -179,34 +182,6 @@ class StopSignals {
   sigset_t stop_, before_;
 };
 
-// Starts a shell with the command, in a process group of its own, with the pipe's end `out` as its standard output;
-// returns its process id, or -1.
-pid_t spawn_shell(const char *command, int out) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  if (posix_spawn_file_actions_init(&actions) != 0) return -1;
-  pid_t pid = -1;
-  if (posix_spawnattr_init(&attributes) == 0) {
-    constexpr int kFlags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    char shell[] = "sh";
-    char option[] = "-c";
-    char *const arguments[] = {shell, option, const_cast<char *>(command), nullptr};
-    const bool ready =
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&
-        posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) == 0 &&
-        posix_spawnattr_setflags(&attributes, kFlags) == 0 && posix_spawnattr_setpgroup(&attributes, 0) == 0 &&
-        posix_spawnattr_setsigmask(&attributes, &none) == 0 && posix_spawnattr_setsigdefault(&attributes, &all) == 0;
-    if (!ready || posix_spawn(&pid, "/bin/sh", &actions, &attributes, arguments, environ) != 0) pid = -1;
-    posix_spawnattr_destroy(&attributes);
-  }
-  posix_spawn_file_actions_destroy(&actions);
-  return pid;
-}
-
 // How a command that was waited for came to its end.
 enum class Ending : std::uint8_t { exited, timed_out, stopped };
 
@@ -244,9 +219,7 @@ Ending await_command(pid_t pid, int in, std::span<std::uint8_t> out, std::size_t
     if (ending != Ending::exited) break;
   }
   finish();
-  kill(-pid, SIGKILL);
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  shell_kill(pid);
   return ending;
 }
 
@@ -258,7 +231,7 @@ bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, st
   if (StopSignals::pending()) return refuse("was not run because the server is to stop");
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return refuse("cannot be run: ", strerror(errno));
-  const pid_t pid = spawn_shell(command, ends[1]);
+  const pid_t pid = shell_start(command, -1, ends[1]);
   close(ends[1]);
   int status = 0;
   if (pid <= 0) {
@@ -281,13 +254,16 @@ bool kek_from_command(Slot &slot, const char *command, SecretBytes<128> &raw, st
 
 bool derive(KeyPage &keys) {
   static constexpr std::string_view kAuditLabel = "redoubt audit chain v1";
+  static constexpr std::string_view kSignatureLabel = "redoubt audit signature v1";
   static constexpr std::string_view kFingerprintLabel = "redoubt kek fingerprint v1";
   const auto mac = [&keys](std::string_view label, std::span<std::uint8_t, 32> out) {
     const std::span<const std::uint8_t> part(reinterpret_cast<const std::uint8_t *>(label.data()), label.size());
     return hmac_sha256(keys.kek, std::span(&part, 1), out);
   };
   std::array<std::uint8_t, 32> digest;
-  if (!mac(kAuditLabel, keys.audit_key) || !mac(kFingerprintLabel, digest)) return false;
+  if (!mac(kAuditLabel, keys.audit_key) || !mac(kSignatureLabel, keys.signing_seed) ||
+      !ed25519_public_key(keys.signing_seed, keys.public_key) || !mac(kFingerprintLabel, digest))
+    return false;
   for (std::size_t i = 0; i < kKekFingerprintSize / 2; ++i)
     snprintf(keys.fingerprint + 2 * i, 3, "%02x", static_cast<unsigned>(digest[i]));
   return true;
@@ -454,6 +430,10 @@ std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept {
 }
 
 std::span<const std::uint8_t, 32> kek_audit_key(std::uint32_t number) noexcept { return page_of(number)->audit_key; }
+
+std::span<const std::uint8_t, 32> kek_signing_seed(KekRole role) noexcept { return page_of(role)->signing_seed; }
+
+std::span<const std::uint8_t, 32> kek_public_key(KekRole role) noexcept { return page_of(role)->public_key; }
 
 void require_kek() {
   if (kek_available()) return;

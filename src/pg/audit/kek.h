@@ -52,6 +52,11 @@ std::span<const std::uint8_t> kek_bytes(const char *fingerprint) noexcept;
 // The 32-byte key that chains the audit trail: HMAC-SHA-256(KEK, "redoubt audit chain v1").  Of a number above 0.
 std::span<const std::uint8_t, 32> kek_audit_key(std::uint32_t number) noexcept;
 
+// The private key that signs heads of the audit trail: HMAC-SHA-256(KEK, "redoubt audit signature v1"), and its public
+// key. Only while kek_available(role).
+std::span<const std::uint8_t, 32> kek_signing_seed(KekRole role = KekRole::current) noexcept;
+std::span<const std::uint8_t, 32> kek_public_key(KekRole role = KekRole::current) noexcept;
+
 // Raises 55000, saying why there is no KEK and how to mend it, unless kek_available().
 void require_kek();
 

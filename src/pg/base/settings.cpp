@@ -27,6 +27,9 @@ constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
 constinit char *setting_audit_archive_directory = nullptr;
 constinit int setting_audit_retention = 0;
+constinit char *setting_anchor_command = nullptr;
+constinit int setting_anchor_interval = 60;
+constinit int setting_anchor_timeout = 10;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit double setting_budget_share = 1;
 constinit int setting_max_subjects = 10000;
@@ -171,6 +174,16 @@ void settings_define() {
                           "Age of its last event at which a closed segment of the audit trail is archived.",
                           "0 leaves that to redoubt.archive_audit().", &setting_audit_retention, 0, 0, INT_MAX,
                           PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.anchor_command",
+                             "Shell command that takes the signed head of the audit trail on its standard input.",
+                             "It keeps it elsewhere. Run by a background worker.", &setting_anchor_command, "",
+                             PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.anchor_interval", "Time between two runs of redoubt.anchor_command.",
+                          "It is run where the trail has moved on.", &setting_anchor_interval, 60, 1, 24 * 60 * 60,
+                          PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.anchor_timeout", "How long redoubt.anchor_command may take.",
+                          "It is killed when that is over.", &setting_anchor_timeout, 10, 1, 3600, PGC_SIGHUP,
+                          GUC_UNIT_S, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable("redoubt.mode", "What limits do when they are exceeded.",
                            "learn: only count usage; observe: record and let pass; enforce: as each limit says.",
                            &setting_mode, static_cast<int>(Mode::enforce), kModeOptions, PGC_SUSET, 0, nullptr, nullptr,

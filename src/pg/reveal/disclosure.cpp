@@ -215,7 +215,8 @@ bool disclosure_give_back(Oid token_type, Operation op) noexcept {
     audit_write({.event = event_name(summary),
                  .token_type = summary.token_type,
                  .operation = operation_name(summary.op),
-                 .count = summary.count});
+                 .count = summary.count,
+                 .follows_intent = summary.op != Operation::tokenize});
     --state.summaries;
   }
   disclosure_pending = false;

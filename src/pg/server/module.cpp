@@ -25,6 +25,7 @@
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
 #include "pg/vault/vault_sweep.h"
+#include "pg/audit/audit_anchor.h"
 #include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
@@ -39,6 +40,7 @@ namespace {
 constexpr SharedPart kSharedParts[] = {
     {audit_trail_shmem_size, audit_trail_shmem_startup},
     {audit_archive_shmem_size, audit_archive_shmem_startup},
+    {audit_anchor_shmem_size, audit_anchor_shmem_startup},
     {limits_shmem_size, limits_shmem_startup},
     {throttled_sessions_shmem_size, throttled_sessions_shmem_startup},
     {limit_statement_shmem_size, limit_statement_shmem_startup},

@@ -4,6 +4,7 @@
 // Covered by sql/status.sql, test/tap/check.pl, keys.pl, limits_durable.pl and not_preloaded.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_anchor.h"
 #include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_server.h"
@@ -122,6 +123,19 @@ void put_archive(Rows *rows) {
               Severity::warning);
 }
 
+void put_anchor(Rows *rows) {
+  if (setting_anchor_command[0] == '\0') return;
+  const AuditAnchorState state = audit_anchor_state();
+  const char *const sent = state.sent_at == 0 ? "none was sent since the server started"
+                                              : psprintf("sent %s", pstrdup(timestamptz_to_str(state.sent_at)));
+  if (state.failed_at != 0)
+    rows->put("audit anchor",
+              psprintf("failed %s; see the server log; %s", pstrdup(timestamptz_to_str(state.failed_at)), sent),
+              Severity::warning);
+  else
+    rows->put("audit anchor", sent, state.sent_at == 0 ? Severity::info : Severity::ok);
+}
+
 void put_fill(Rows *rows, const char *item, long used, long capacity) {
   rows->put(item, psprintf("%ld of %ld", used, capacity),
             used >= capacity                 ? Severity::error
@@ -160,6 +174,7 @@ REDOUBT_FUNCTION(redoubt_status) {
   if (ready) {
     put_trail(&rows);
     put_archive(&rows);
+    put_anchor(&rows);
     put_limits(&rows);
   }
   if (const Oid vault = vault_relation(); OidIsValid(vault)) {
