@@ -131,6 +131,9 @@ SELECT spent();
 -- ------------------------------------------------------------ order by value
 SELECT id FROM customer WHERE id < 12 ORDER BY name LIMIT 4;
 SELECT id FROM customer WHERE id < 12 ORDER BY name DESC NULLS LAST, email LIMIT 3;
+-- What is sorted has the value, and no token beside it that nobody asks for.
+EXPLAIN (VERBOSE, COSTS off) SELECT id FROM customer ORDER BY name, email DESC LIMIT 4 \g | grep -A2 -e '->  Sort'
+EXPLAIN (VERBOSE, COSTS off) SELECT id, name FROM customer ORDER BY name LIMIT 4 \g | grep -A2 -e '->  Sort'
 SELECT id FROM customer WHERE name < 'Name 11' ORDER BY name;
 SELECT id FROM customer WHERE name BETWEEN 'Name 28' AND 'Name 3' ORDER BY name;
 SELECT id FROM customer WHERE (name, id) > ('Name 8', 0) ORDER BY name, id LIMIT 2;

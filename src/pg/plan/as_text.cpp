@@ -304,20 +304,27 @@ void refuse_composite(const List *clauses, const List *targets) {
 }
 
 // Takes the marks away of targets that nothing sorts or groups by any more: a plan that an index sorts would be taken
-// to be in the order of tokens, too.
-void drop_marks(const Query *query) {
+// to be in the order of tokens, too.  Those that were there for that alone go: a sort would carry their tokens along.
+// They stand behind all columns that somebody refers to by number.
+void drop_marks(Query *query) {
+  List *kept = NIL;
   ListCell *cell = nullptr;
   foreach (cell, query->targetList) {
-    Index *mark = &static_cast<TargetEntry *>(lfirst(cell))->ressortgroupref;
-    bool named = is_among(*mark, query->sortClause) || is_among(*mark, query->groupClause) ||
-                 is_among(*mark, query->distinctClause);
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    const Index mark = target->ressortgroupref;
+    bool named = is_among(mark, query->sortClause) || is_among(mark, query->groupClause) ||
+                 is_among(mark, query->distinctClause);
     ListCell *each = nullptr;
     foreach (each, query->windowClause) {
       const auto *window = static_cast<const WindowClause *>(lfirst(each));
-      named |= is_among(*mark, window->partitionClause) || is_among(*mark, window->orderClause);
+      named |= is_among(mark, window->partitionClause) || is_among(mark, window->orderClause);
     }
-    if (!named) *mark = 0;
+    if (mark != 0 && !named && target->resjunk) continue;
+    if (!named) target->ressortgroupref = 0;
+    if (target->resjunk) target->resno = static_cast<AttrNumber>(list_length(kept) + 1);
+    kept = lappend(kept, target);
   }
+  query->targetList = kept;
 }
 
 void order_by_value(Query *query) {
