@@ -45,14 +45,15 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # What is not on the way of a value: -O3 makes it larger, and no faster that anybody would see.
-$(filter src/pg/base/% src/pg/limits/limits_explain% src/pg/limits/limits_store% src/pg/limits/limits_worker% \
-  src/pg/meter/explain% src/pg/meter/estimate% src/pg/meter/statistics_meter% src/pg/plan/% src/pg/protect/% src/pg/vault/%, $(OBJS)): \
-  override CXXFLAGS += -O2
-
+SMALLER = base/ limits/limit_rules limits/limits_shmem meter/explain meter/statistics_meter plan/ protect/ reveal/ types/token_type vault/
 # What runs once a command, or once a type: the library is a tenth smaller for it.
-$(filter src/core/format_parse% src/core/audit% src/pg/ddl/% src/pg/server/% src/pg/audit/% src/pg/keys/% src/pg/limits/limits_sql% \
-  src/pg/tokens/vault_sql% src/pg/tokens/token_order% src/pg/tokens/token_index% src/pg/protect/standing_code% src/pg/protect/labels%, $(OBJS)): \
-  override CXXFLAGS += -Os
+SMALLEST = audit/ base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limits_explain limits/limits_sql limits/limits_store \
+  limits/limits_worker meter/estimate protect/labels protect/standing_code server/ tokens/token_index tokens/token_order \
+  tokens/vault_sql vault/vault. vault/vault_sweep
+SMALLER_CORE = calendar format. format_email format_template mask phone
+SMALLEST_CORE = audit ed25519 format_parse key_export phone_countries
+$(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2
+$(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
 
 -include $(OBJS:.o=.d)
 
