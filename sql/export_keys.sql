@@ -12,6 +12,7 @@ RESET client_min_messages;
 \set SHOW_CONTEXT never
 CREATE ROLE regress_ex_admin IN ROLE redoubt_admin;
 CREATE ROLE regress_ex_app;
+GRANT EXECUTE ON FUNCTION redoubt.export_keys TO regress_ex_admin;
 CREATE SCHEMA regress_ex;
 GRANT USAGE, CREATE ON SCHEMA regress_ex TO regress_ex_app, regress_ex_admin;
 SELECT max(sequence) AS mark FROM redoubt.audit \gset
@@ -40,7 +41,7 @@ SELECT redoubt.export_keys('correct horse battery', '{regress_ex_a,regress_ex_mi
 SELECT redoubt.export_keys('correct horse battery', '{NULL}');
 SELECT redoubt.export_keys('correct horse battery', '{}');
 RESET ROLE;
--- A superuser is no admin by being one.
+-- A superuser needs the grant as well, and so does an admin.
 SELECT redoubt.export_keys('correct horse battery', '{regress_ex_a}');
 SET ROLE regress_ex_app;
 SELECT redoubt.export_keys('correct horse battery');

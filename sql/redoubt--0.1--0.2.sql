@@ -381,8 +381,9 @@ CREATE FUNCTION redoubt.import_keys(export text, passphrase text, OUT name name,
   RETURNS SETOF record AS 'MODULE_PATHNAME', 'redoubt_import_keys' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.import_keys(text, text)
   IS 'merges exported keys into this database, wrapped by its server''s key-encryption key: added, rewrapped or present; all or none';
-REVOKE ALL ON FUNCTION redoubt.export_keys(text, name[]), redoubt.import_keys(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION redoubt.export_keys(text, name[]), redoubt.import_keys(text, text) TO redoubt_admin;
+REVOKE ALL ON FUNCTION redoubt.export_keys(text, name[]) FROM PUBLIC, CURRENT_USER;
+REVOKE ALL ON FUNCTION redoubt.import_keys(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.import_keys(text, text) TO redoubt_admin;
 
 CREATE FUNCTION redoubt.reload_kek(OUT kek_fingerprint text, OUT previous_kek_fingerprint text)
   AS 'MODULE_PATHNAME', 'redoubt_reload_kek' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;

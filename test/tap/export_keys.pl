@@ -14,7 +14,7 @@ my $passphrase = 'correct horse battery staple';
 my @conf = ('log_error_verbosity = verbose', 'log_min_messages = debug1');
 my $here = RedoubtNode->make('here', conf => \@conf);
 my $there = RedoubtNode->make('there', conf => \@conf, people => 0);
-$here->admin(q{SELECT redoubt.rotate_key('default'); GRANT redoubt_admin TO CURRENT_USER; CREATE ROLE regress_admin LOGIN IN ROLE redoubt_admin});
+$here->admin(q{SELECT redoubt.rotate_key('default'); GRANT redoubt_admin TO CURRENT_USER; CREATE ROLE regress_admin LOGIN IN ROLE redoubt_admin; GRANT EXECUTE ON FUNCTION redoubt.export_keys TO regress_admin});
 $here->ask('regress_lead', q{INSERT INTO person (id, email) VALUES (100, 'late@example.com')});
 my $values = 'SELECT id, redoubt.detokenize(email), redoubt.detokenize(phone) FROM person ORDER BY id';
 my $opened = $here->ask('regress_lead', $values);

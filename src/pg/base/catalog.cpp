@@ -54,6 +54,16 @@ const char *catalog_library_symbol(Oid function) {
   return symbol;
 }
 
+Acl *catalog_function_acl(Oid function) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  bool null = true;
+  const Datum value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, &null);
+  Acl *acl = null ? nullptr : DatumGetAclPCopy(value);
+  ReleaseSysCache(tuple);
+  return acl;
+}
+
 const char *catalog_input_symbol(Oid type) {
   HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
   if (!HeapTupleIsValid(tuple)) return nullptr;

@@ -52,6 +52,9 @@ Oid catalog_owner(Oid relid);
 // superuser can make such a function.
 const char *catalog_library_symbol(Oid function);
 
+// A function's privileges, a copy; null where it has none of its own.
+Acl *catalog_function_acl(Oid function);
+
 // The C symbol of this library that is a type's input function; null where it is none.
 const char *catalog_input_symbol(Oid type);
 

@@ -5,8 +5,9 @@
 // cannot open, as in a copy of a database of another server, must be wrapped as the exporting database has it wrapped:
 // then it is the same, and is wrapped anew.  Everything else is refused, and nothing is changed.
 //
-// Whoever has an export, its passphrase and tokens can open these elsewhere.  So a superuser has to be a member of
-// redoubt_admin to export, unless redoubt.superuser_access is on, and the event is written before the text goes out.
+// Whoever has an export, its passphrase and tokens can open these elsewhere.  So EXECUTE of
+// export_keys() is a privilege that nobody has until it is granted, superusers included, unless
+// redoubt.superuser_access is on, and the event is written before the text goes out.
 //
 // Invariant: no key byte exists while PostgreSQL code runs, but in SecretBytes or a SecretBuffer, in frames that call
 // PostgreSQL through call() alone.  A passphrase is in no message.
@@ -16,9 +17,10 @@
 
 #include "core/key_export.h"
 #include "core/random.h"
+#include "pg/audit/audit_refusal.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/base/log_guard.h"
-#include "pg/base/settings.h"
+#include "pg/base/roles.h"
 #include "pg/base/shared_memory.h"
 #include "pg/base/varlena_view.h"
 #include "pg/keys/key_store.h"
@@ -46,14 +48,13 @@ int characters(const Passphrase &passphrase) {
   return static_cast<int>(std::ranges::count_if(passphrase.bytes(), [](std::uint8_t byte) { return byte >> 6U != 2; }));
 }
 
-void require_exporter() {
-  const Oid admin = get_role_oid("redoubt_admin", true);
-  if (!superuser() || setting_superuser_access || is_member_of_role_nosuper(GetUserId(), admin)) return;
-  audit_write({.event = "denial", .outcome = "denied", .operation = "export_keys"});
-  ereport(ERROR,
-          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to export keys"),
-           errdetail("A superuser needs a grant here as anybody else does."),
-           errhint("GRANT redoubt_admin TO %s gives it.", quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+void require_exporter(Oid function) {
+  if (role_granted(function, GetUserId())) return;
+  audit_refused({.event = "denial", .outcome = "denied", .operation = "export_keys"});
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to export keys"),
+                  errdetail("A superuser needs a grant here as anybody else does."),
+                  errhint("GRANT EXECUTE ON FUNCTION redoubt.export_keys TO %s gives it.",
+                          quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
 // Takes the rows of the given names, all of which there are.
@@ -308,7 +309,7 @@ REDOUBT_FUNCTION(redoubt_export_keys) {
     ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the passphrase must not be null")));
   require_preloaded();
   require_kek();
-  require_exporter();
+  require_exporter(fcinfo->flinfo->fn_oid);
   const Passphrase passphrase = passphrase_of(PG_GETARG_DATUM(0));
   if (characters(passphrase) < kMinPassphrase)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

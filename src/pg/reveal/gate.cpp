@@ -8,7 +8,9 @@
 #include "pg/base/boundary.h"
 
 #include "pg/audit/audit_refusal.h"
+#include "pg/base/catalog.h"
 #include "pg/base/delivery.h"
+#include "pg/base/roles.h"
 #include "pg/reveal/authors.h"
 #include "pg/reveal/gate.h"
 #include "pg/base/hash_table.h"
@@ -51,38 +53,6 @@ void cache_init() {
   state.decisions = table;
 }
 
-// Does `role` act with the privileges of `grantee`?  A superuser is a part of
-// every role by definition, so for superusers only real membership counts.
-bool role_has(Oid role, Oid grantee, bool superuser) {
-  if (grantee == ACL_ID_PUBLIC || grantee == role) return true;
-  return superuser ? is_member_of_role_nosuper(role, grantee) : has_privs_of_role(role, grantee);
-}
-
-// The function's ACL as a palloc'd copy, or null where it has none.
-Acl *function_acl(Oid function) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) return nullptr;
-  bool null = true;
-  const Datum value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proacl, &null);
-  Acl *acl = null ? nullptr : DatumGetAclPCopy(value);
-  ReleaseSysCache(tuple);
-  return acl;
-}
-
-bool decide(Oid function, Oid role) {
-  const bool superuser = superuser_arg(role);
-  if (superuser && setting_superuser_access) return true;
-  if (!OidIsValid(function)) return false;
-  Acl *acl = function_acl(function);
-  if (acl == nullptr) return false;
-  bool allowed = false;
-  const AclItem *items = ACL_DAT(acl);
-  for (int i = 0; i < ACL_NUM(acl) && !allowed; ++i)
-    allowed = (ACLITEM_GET_PRIVS(items[i]) & ACL_EXECUTE) != 0 && role_has(role, items[i].ai_grantee, superuser);
-  pfree(acl);
-  return allowed;
-}
-
 void deny(const TokenType *type, Privilege privilege, Oid role) {
   const int p = static_cast<int>(privilege);
   if (kek_available())
@@ -116,7 +86,7 @@ bool gate_allows(const TokenType *type, Privilege privilege, Oid role) {
   if (!found) decision->generation = 0;
   if (!fresh(decision)) {
     const std::uint64_t reading = state.generation;
-    decision->allowed = decide(key.function, role);
+    decision->allowed = role_granted(key.function, role);
     decision->superuser_access = setting_superuser_access;
     decision->generation = reading;
   }
@@ -282,7 +252,7 @@ struct GateSnapshot {
 namespace {
 
 const char *acl_text(Oid function) {
-  Acl *acl = function_acl(function);
+  Acl *acl = catalog_function_acl(function);
   return acl == nullptr ? "(default)" : OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(acl));
 }
 
