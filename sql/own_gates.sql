@@ -70,7 +70,7 @@ WHERE sequence > :before_test AND event = 'denial' AND detail LIKE 'table redoub
 
 -- The trigger of rows is the one that an apply worker fires.
 SELECT tgrelid::regclass, tgname, tgenabled, tgtype FROM pg_trigger
-WHERE tgfoid = 'redoubt.guard_own_table'::regproc ORDER BY 1::text COLLATE "C", 2;
+WHERE tgfoid = 'redoubt.guard_own_table'::regproc ORDER BY tgname, tgrelid::regclass::text COLLATE "C";
 -- Whose privileges count is the owner's: a member of that role may.
 SELECT redoubt.drop_limit('regress_gates_reader', NULL, 'reveal');
 
