@@ -178,24 +178,23 @@ CALL redoubt.protect_column('obstacles', NULL, NULL);
 RESET ROLE;
 DROP PUBLICATION online_p;
 
--- Other families.
+-- Other families change by ALTER TABLE; sealed types of bytes and randomised ones as the others.
 SELECT redoubt.create_token_type('online_s.card', method => 'fpe', format => 'digits(8,20)') IS NOT NULL AS fpe,
   redoubt.create_token_type('online_s.number', method => 'fpe', format => 'integer(1000000,9999999)') IS NOT NULL AS of_integers,
   redoubt.create_token_type('online_s.code', method => 'vault') IS NOT NULL AS vaulted,
   redoubt.create_token_type('online_s.note', deterministic => false) IS NOT NULL AS randomised;
 GRANT EXECUTE ON FUNCTION online_s.card(text), online_s.number(bigint), online_s.code(text), online_s.note(text), redoubt.bytes_token(bytea),
-  redoubt.detokenize(online_s.card), redoubt.detokenize(online_s.number), redoubt.detokenize(online_s.code), redoubt.detokenize(online_s.note),
-  redoubt.detokenize(redoubt.bytes_token) TO regress_online_owner;
+  redoubt.detokenize(online_s.note), redoubt.detokenize(redoubt.bytes_token) TO regress_online_owner;
 SET ROLE regress_online_owner;
 CREATE TABLE family (id int PRIMARY KEY, card char(20), number int UNIQUE, code text, note text, bytes bytea);
 INSERT INTO family SELECT i, '4929182736' || i, 4711000 + i, 'c' || i, CASE WHEN i > 1 THEN 'n' || i END, decode('00ff0' || i, 'hex') FROM generate_series(1, 5) AS i;
-CALL redoubt.protect_column('family', 'card', 'online_s.card', build_indexes => true);
-CALL redoubt.protect_column('family', 'number', 'online_s.number', build_indexes => true);
-CALL redoubt.protect_column('family', 'code', 'online_s.code', build_indexes => true);
+SELECT c.object, c.what, c.remedy FROM (VALUES ('card'), ('number'), ('code')) AS t(col), LATERAL redoubt.check_protect('family', t.col, ('online_s.' || t.col)::regtype) AS c
+WHERE c.severity = 'error' ORDER BY 1;
+CALL redoubt.protect_column('family', 'code', 'online_s.code');
 CALL redoubt.protect_column('family', 'note', 'online_s.note', build_indexes => true);
 CALL redoubt.protect_column('family', 'bytes', 'redoubt.bytes_token', build_indexes => true);
 \d family
-SELECT id, redoubt.detokenize(card), redoubt.detokenize(number), redoubt.detokenize(code), redoubt.detokenize(note), redoubt.detokenize(bytes) FROM family ORDER BY id;
+SELECT id, redoubt.detokenize(note), redoubt.detokenize(bytes) FROM family ORDER BY id;
 CREATE TABLE none_to_index (id int PRIMARY KEY, note text UNIQUE);
 SELECT object, what FROM redoubt.check_protect('none_to_index', 'note', 'online_s.note') WHERE severity = 'error';
 RESET ROLE;
@@ -217,8 +216,10 @@ CREATE TABLE was AS SELECT * FROM big;
 SET default_transaction_isolation = 'repeatable read';
 CALL redoubt.protect_column('big', 'email', 'redoubt.email_token', build_indexes => true, swap => false);
 SET default_transaction_isolation = 'serializable';
-CALL redoubt.protect_column('big', 'email', 'redoubt.email_token', build_indexes => true);
+SELECT redoubt.protect_step('big', 'email', 'redoubt.email_token', 1, '1 s', true, true);
+SELECT count(*) FROM redoubt.check_protect('big', 'email', 'redoubt.email_token');
 RESET default_transaction_isolation;
+CALL redoubt.protect_column('big', 'email', 'redoubt.email_token', build_indexes => true);
 \d big
 SELECT count(*) AS differ FROM big AS b JOIN was AS w USING (id)
 WHERE (redoubt.detokenize(b.email), redoubt.detokenize(b.boss), b.k, b.fat, b.doc, b.n, b.later, b.g) IS DISTINCT FROM (w.email, w.boss, w.k, w.fat, w.doc, w.n, w.later, w.g);
@@ -253,7 +254,7 @@ SELECT object, what, remedy FROM redoubt.check_protect('whole', 'email', 'redoub
 DROP TABLE whole;
 SET ROLE regress_online_insider;
 -- The steps are nobody's to call by themselves, not for one's own table either, nor for a superuser.
-SELECT redoubt.protect_begin('oracle'::regclass, 2::smallint, 3::smallint, 'redoubt.email_token', 1);
+SELECT redoubt.protect_begin('oracle'::regclass, 2::smallint, 3::smallint, 'redoubt.email_token');
 SELECT redoubt.protect_inside('oracle'::regclass), redoubt.protect_lock('oracle'::regclass, true);
 SELECT * FROM redoubt.protect_findings('oracle'::regclass, 'email', 'redoubt.email_token', 1);
 SELECT redoubt.protect_add('oracle'::regclass, 2::smallint, 'redoubt.email_token');
@@ -268,7 +269,10 @@ CALL redoubt.protect_undo('target', 'email');
 RESET ROLE;
 SELECT redoubt.protect_rows('target'::regclass, 2::smallint, 1);
 SELECT redoubt.protect_check('target'::regclass, 2::smallint);
-SELECT redoubt.protect_record((SELECT trigger FROM redoubt.protection WHERE relation = 'target'::regclass), 'swap');
+SELECT redoubt.protect_end((SELECT trigger FROM redoubt.protection WHERE relation = 'target'::regclass), 'swap');
+SELECT redoubt.protect_freeze('target'::regclass);
+SELECT redoubt.protect_settled('target'::regclass, 2::smallint);
+SELECT redoubt.protect_vouch(oid) FROM pg_constraint WHERE conname = 'paid_by';
 SELECT redoubt.protect_swap('target'::regclass, 2::smallint);
 SELECT redoubt.protect_work('target'::regclass, 'email', 'redoubt.email_token', 1, '1 s', true, true);
 
@@ -341,7 +345,7 @@ CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 RESET ROLE;
 CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
 SET ROLE regress_online_insider;
-CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM redoubt.protect_record(trigger, 'swap') FROM redoubt.protections; RETURN v; END$$;
+CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM redoubt.protect_end(trigger, 'swap') FROM redoubt.protections; RETURN v; END$$;
 RESET ROLE;
 CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
 SET ROLE regress_online_insider;
@@ -408,37 +412,48 @@ CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
 SELECT redoubt.detokenize(email) FROM target ORDER BY id;
 DROP TABLE target, bystander;
 
--- A trigger that was switched off is told from one that was not.
+-- A trigger that was switched off is told from one that was not; nobody but a superuser can.
 CREATE TABLE target (id int PRIMARY KEY, email text, other text);
 INSERT INTO target VALUES (1, 'a@example.com', 'b@example.com');
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
+SELECT tgname AS keeper FROM pg_trigger WHERE tgrelid = 'target'::regclass AND tgisinternal \gset
+\set VERBOSITY sqlstate
+ALTER TABLE target DISABLE TRIGGER ALL;
+ALTER TABLE target DISABLE TRIGGER :"keeper";
+DROP TRIGGER :"keeper" ON target;
+\set VERBOSITY default
+ALTER TABLE target DISABLE TRIGGER USER;
+UPDATE target SET email = 'c@example.com';
+ALTER TABLE target ENABLE TRIGGER USER;
+-- Who may make triggers may not replace it, nor make one of another function fire after it.
+GRANT TRIGGER, INSERT, SELECT ON target TO regress_online_insider;
+SET ROLE regress_online_insider;
+CREATE FUNCTION online_s.forgets() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+\set VERBOSITY sqlstate
+CREATE OR REPLACE TRIGGER :"keeper" BEFORE INSERT OR UPDATE ON target FOR EACH ROW EXECUTE FUNCTION online_s.forgets();
+DROP TRIGGER :"keeper" ON target;
+ALTER TABLE target DISABLE TRIGGER :"keeper";
+\set VERBOSITY default
+RESET ROLE;
+SELECT count(*) FROM redoubt.protection AS p JOIN pg_trigger AS g ON g.oid = p.trigger WHERE relation = 'target'::regclass AND tgfoid = 'redoubt.keep_token()'::regprocedure AND tgenabled = 'A';
 ALTER TABLE target DISABLE TRIGGER ALL;
 UPDATE target SET email = 'c@example.com';
-ALTER TABLE target ENABLE ALWAYS TRIGGER "~redoubt_protect_2";
+ALTER TABLE target ENABLE ALWAYS TRIGGER :"keeper";
+SET ROLE regress_online_owner;
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
 CALL redoubt.protect_undo('target', 'email');
--- One of the same name, made anew, is another one.  The token column is not the one of that name, but that of the trigger.
-CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
-DROP TRIGGER "~redoubt_protect_2" ON target;
-SELECT count(*) FROM redoubt.progress;
+-- One by that name does nothing, and stands in the way.
 CREATE TRIGGER "~redoubt_protect_2" BEFORE INSERT OR UPDATE ON target FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token();
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
 CALL redoubt.protect_undo('target', 'email');
 DROP TRIGGER "~redoubt_protect_2" ON target;
-ALTER TABLE target RENAME COLUMN redoubt_protect_2 TO precious;
+-- The token column is not the one of that name, but that of the trigger.
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
-ALTER TABLE target RENAME COLUMN redoubt_protect_2 TO mine;
-ALTER TABLE target RENAME COLUMN precious TO redoubt_protect_2;
+ALTER TABLE target RENAME COLUMN redoubt_protect_2 TO precious;
+ALTER TABLE target ADD COLUMN redoubt_protect_2 text;
 CALL redoubt.protect_undo('target', 'email');
 SELECT attname FROM pg_attribute WHERE attrelid = 'target'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 ALTER TABLE target DROP COLUMN redoubt_protect_2;
--- Swapped by hand: without the trigger, the token column does not hang on the other one.
-CREATE TABLE by_hand (id int PRIMARY KEY, email text);
-INSERT INTO by_hand VALUES (1, 'a@example.com');
-CALL redoubt.protect_column('by_hand', 'email', 'redoubt.email_token', swap => false);
-DROP TRIGGER "~redoubt_protect_2" ON by_hand;
-ALTER TABLE by_hand DROP COLUMN email;
-SELECT redoubt.detokenize(redoubt_protect_2) FROM by_hand;
 -- An index and a constraint by our names, but not what we would have made.
 CREATE UNIQUE INDEX once ON target (email);
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false);
@@ -461,18 +476,21 @@ CALL redoubt.protect_undo('target', 'email');
 ALTER TABLE target ALTER email DROP NOT NULL;
 -- Changed while it is being protected: not the type of the column.
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+\set VERBOSITY sqlstate
 ALTER TABLE target ALTER COLUMN email TYPE bytea USING convert_to(email, 'UTF8');
 ALTER TABLE target ALTER COLUMN redoubt_protect_2 TYPE text USING 'x';
+\set VERBOSITY default
 -- Rows that moved after they were verified are verified again.
 VACUUM FULL target;
 INSERT INTO target VALUES (3, 'e@example.com');
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
 SELECT step, percent FROM redoubt.progress;
 -- A token that is not that of its value is found.
+RESET ROLE;
 ALTER TABLE target DISABLE TRIGGER ALL;
 UPDATE target SET email = 'd' || id || '@example.com';
-ALTER TABLE target ENABLE ALWAYS TRIGGER "~redoubt_protect_2";
-RESET ROLE;
+SELECT tgname AS keeper FROM pg_trigger WHERE tgrelid = 'target'::regclass AND tgisinternal \gset
+ALTER TABLE target ENABLE ALWAYS TRIGGER :"keeper";
 UPDATE redoubt.protection SET version = (SELECT xmin::text::bigint FROM pg_trigger WHERE oid = trigger), step = 'verify' WHERE relation = 'target'::regclass;
 SET ROLE regress_online_owner;
 CALL redoubt.protect_column('target', 'email', 'redoubt.email_token');
@@ -516,6 +534,150 @@ CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
 ALTER TABLE restored DROP COLUMN redoubt_protect_2;
 CALL redoubt.protect_column('restored', 'email', 'redoubt.email_token');
 \d restored
+
+-- What the owner drops or adds between the work and the swap: nothing is left behind, nothing is lost.
+CREATE TABLE between_times (id int PRIMARY KEY, email text NOT NULL CONSTRAINT between_key UNIQUE, tenant int);
+CREATE INDEX between_both ON between_times (tenant, email);
+CREATE TABLE between_child (id int PRIMARY KEY, email text REFERENCES between_times (email) ON UPDATE CASCADE ON DELETE SET NULL (email));
+INSERT INTO between_times VALUES (1, 'a@example.com', 1), (2, 'b@example.com', 1), (3, 'c@example.com', 1);
+INSERT INTO between_child VALUES (1, 'a@example.com'), (2, 'b@example.com');
+CALL redoubt.protect_column('between_times', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+UPDATE between_times SET email = 'A2@example.com' WHERE id = 1;
+DELETE FROM between_times WHERE id = 2;
+DROP INDEX between_both;
+ALTER TABLE between_times ALTER email DROP NOT NULL;
+INSERT INTO between_times VALUES (4, NULL, 2);
+CALL redoubt.protect_column('between_times', 'email', 'redoubt.email_token', swap => false);
+SELECT count(*) FROM redoubt.protect_indexes('between_times', 'email');
+CALL redoubt.protect_column('between_times', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+INSERT INTO between_times VALUES (4, NULL, 2);
+ALTER TABLE between_times ADD CHECK (email <> 'x');
+CALL redoubt.protect_column('between_times', 'email', 'redoubt.email_token');
+ALTER TABLE between_times DROP CONSTRAINT between_times_email_check;
+REVOKE INSERT ON between_times FROM regress_online_owner;
+GRANT SELECT (email) ON between_times TO regress_online_app;
+CALL redoubt.protect_column('between_times', 'email', 'redoubt.email_token');
+\d between_times
+\d between_child
+SELECT id, redoubt.detokenize(email) FROM between_child ORDER BY id;
+SELECT attacl FROM pg_attribute WHERE attrelid = 'between_times'::regclass AND attname = 'email';
+SELECT count(*) AS indexes_left FROM pg_class WHERE relname ~ '^redoubt_protect_' AND relnamespace = 'online_s'::regnamespace;
+UPDATE between_times SET email = 'a3@example.com' WHERE id = 1;
+DELETE FROM between_times WHERE id = 3;
+SELECT id, redoubt.detokenize(email) FROM between_child ORDER BY id;
+-- The last unique index of a parent goes, and the constraint that needs it; undone without a trace.
+CREATE TABLE undone (id int PRIMARY KEY, email text NOT NULL UNIQUE);
+CALL redoubt.protect_column('undone', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+ALTER TABLE undone DROP CONSTRAINT undone_email_key;
+CALL redoubt.protect_undo('undone', 'email');
+\d undone
+SELECT count(*) AS triggers_left FROM pg_trigger WHERE tgrelid = 'undone'::regclass;
+SELECT count(*) AS indexes_left FROM pg_class WHERE relname ~ '^redoubt_protect_' AND relnamespace = 'online_s'::regnamespace;
+
+-- ON CONFLICT meets the index of the tokens as it will after the swap; a deferrable constraint could not.
+CREATE TABLE visitor (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, n int DEFAULT 1, CONSTRAINT visitor_once UNIQUE (email));
+INSERT INTO visitor (email) VALUES ('a@example.com');
+PREPARE visit(text) AS INSERT INTO visitor (email) VALUES ($1) ON CONFLICT (email) DO UPDATE SET n = visitor.n + 1;
+EXECUTE visit('a@example.com');
+CALL redoubt.protect_column('visitor', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+EXECUTE visit('a@example.com');
+EXECUTE visit('a@EXAMPLE.com');
+INSERT INTO visitor (email) VALUES ('a@EXAMPLE.com') ON CONFLICT ON CONSTRAINT visitor_once DO NOTHING;
+INSERT INTO visitor (email) VALUES ('a@EXAMPLE.com') ON CONFLICT DO NOTHING;
+WITH v AS (INSERT INTO visitor (email) VALUES ('a@EXAMPLE.com') ON CONFLICT (email) DO UPDATE SET n = visitor.n + 1 RETURNING n) SELECT * FROM v;
+\set VERBOSITY sqlstate
+INSERT INTO visitor (email) VALUES ('a@EXAMPLE.com');
+INSERT INTO visitor (email) VALUES ('a@EXAMPLE.com') ON CONFLICT (id) DO NOTHING;
+\set VERBOSITY default
+CALL redoubt.protect_column('visitor', 'email', 'redoubt.email_token');
+EXECUTE visit('a@example.com');
+SELECT redoubt.detokenize(email), n FROM visitor;
+DEALLOCATE visit;
+CREATE TABLE deferred_key (id int PRIMARY KEY, email text UNIQUE DEFERRABLE, CONSTRAINT both_of UNIQUE (id, email) DEFERRABLE);
+SELECT object, what, remedy FROM redoubt.check_protect('deferred_key', 'email', 'redoubt.email_token') WHERE severity = 'error' ORDER BY 1;
+CREATE TABLE visitor_2 (email text PRIMARY KEY);
+CREATE TABLE types_differ (id int PRIMARY KEY, email varchar(50) REFERENCES visitor_2);
+SELECT object, what, remedy FROM redoubt.check_protect('types_differ', 'email', 'redoubt.email_token') WHERE severity = 'error' ORDER BY 1;
+
+-- What else mentions the column: a policy, a view, a rule of another table, functions, columns of the row type.
+CREATE TABLE mentioned (id int PRIMARY KEY, email text);
+CREATE TABLE elsewhere (id int, email text);
+ALTER TABLE elsewhere ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen_by ON elsewhere USING (email IN (SELECT m.email FROM mentioned AS m));
+CREATE RULE noted AS ON INSERT TO elsewhere DO ALSO UPDATE mentioned SET email = NEW.email WHERE id = NEW.id;
+CREATE FUNCTION of_text() RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN (SELECT max(email) FROM online_s.mentioned); END$$;
+CREATE FUNCTION of_atoms() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT max(email) FROM mentioned; END;
+CREATE FUNCTION of_rows(m mentioned) RETURNS text LANGUAGE sql AS 'SELECT m.id::text';
+CREATE TABLE history (at timestamptz, was mentioned, before mentioned[]);
+SELECT severity, object, what FROM redoubt.check_protect('mentioned', 'email', 'redoubt.email_token') WHERE severity IN ('error', 'warning') AND object !~ '^(role|column email)' ORDER BY 1, 2;
+CALL redoubt.protect_column('mentioned', 'email', 'redoubt.email_token', swap => false);
+DROP TABLE history, elsewhere;
+DROP FUNCTION of_atoms;
+CALL redoubt.protect_column('mentioned', 'email', 'redoubt.email_token', swap => false);
+-- It came meanwhile.
+CREATE TABLE elsewhere (id int, email text);
+ALTER TABLE elsewhere ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen_by ON elsewhere USING (email IN (SELECT m.email FROM mentioned AS m));
+\set VERBOSITY terse
+CALL redoubt.protect_column('mentioned', 'email', 'redoubt.email_token');
+-- The way out: in the transaction of the swap.
+BEGIN;
+DROP POLICY seen_by ON elsewhere;
+SELECT redoubt.protect_step('mentioned', 'email', 'redoubt.email_token', 100, '1 s', false, true);
+CREATE POLICY seen_by ON elsewhere USING (email IN (SELECT m.email::text FROM mentioned AS m));
+COMMIT;
+\set VERBOSITY default
+SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'mentioned'::regclass AND attname = 'email';
+
+-- Text that would be taken for a token: a writer cannot bring it in, and one that is there is named by its row.
+CREATE TABLE looks (id int, part text, email text NOT NULL UNIQUE, PRIMARY KEY (part, id));
+INSERT INTO looks SELECT i, 'p', CASE WHEN i = 77 THEN 'tok_AAAA' ELSE 'p' || i || '@example.com' END FROM generate_series(1, 100) AS i;
+CALL redoubt.protect_column('looks', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+SELECT step FROM redoubt.progress;
+\set SHOW_CONTEXT never
+INSERT INTO looks VALUES (101, 'p', 'tok_AAAA');
+INSERT INTO looks SELECT 102, 'p', redoubt.email_token('victim@example.com')::text;
+UPDATE looks SET email = redoubt_protect_3::text WHERE id = 5;
+UPDATE looks SET email = 'P77@example.com' WHERE id = 77;
+CALL redoubt.protect_column('looks', 'email', 'redoubt.email_token', build_indexes => true);
+SELECT count(*) FROM looks WHERE redoubt.detokenize(email) ~* '^p';
+
+-- A label's limits: named, and refused where they would end with it.
+RESET ROLE;
+SELECT redoubt.create_token_type('public.online_other', "normalize" => 'email') IS NOT NULL AS made;
+GRANT EXECUTE ON FUNCTION public.online_other(text) TO regress_online_owner;
+SET ROLE regress_online_owner;
+CREATE TABLE labelled (id int PRIMARY KEY, email text);
+INSERT INTO labelled SELECT i, 'p' || i || '@example.com' FROM generate_series(1, 10) AS i;
+GRANT SELECT ON labelled TO regress_online_app;
+RESET ROLE;
+SECURITY LABEL FOR redoubt ON COLUMN labelled.email IS 'redoubt.email_token';
+SELECT redoubt.set_limit('regress_online_app', 'redoubt.email_token', 'read', 5, '1 day') IS NOT NULL AS limited;
+SET ROLE regress_online_owner;
+SELECT severity, what, remedy FROM redoubt.check_protect('labelled', 'email', 'redoubt.email_token') WHERE what ~ 'label' ORDER BY 1;
+CALL redoubt.protect_column('labelled', 'email', 'redoubt.email_token');
+RESET ROLE;
+SELECT redoubt.set_limit('regress_online_app', 'redoubt.email_token', 'reveal', 5, '1 day') IS NOT NULL AS limited;
+SET ROLE regress_online_owner;
+SELECT severity, what FROM redoubt.check_protect('labelled', 'email', 'public.online_other') WHERE what ~ 'label' ORDER BY 1;
+SELECT severity, what FROM redoubt.check_protect('labelled', 'email', 'redoubt.email_token') WHERE what ~ 'label' ORDER BY 1;
+CALL redoubt.protect_column('labelled', 'email', 'redoubt.email_token', swap => false);
+SET SESSION AUTHORIZATION regress_online_app;
+SELECT count(*) FROM (SELECT email FROM online_s.labelled LIMIT 3) AS v, pg_sleep(0) WHERE v.email IS NOT NULL;
+SELECT email IS NULL FROM online_s.labelled ORDER BY id LIMIT 1;
+RESET SESSION AUTHORIZATION;
+SET ROLE regress_online_owner;
+CALL redoubt.protect_column('labelled', 'email', 'redoubt.email_token');
+SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'labelled'::regclass AND attname = 'email';
+SET SESSION AUTHORIZATION regress_online_app;
+\set VERBOSITY sqlstate
+SELECT email FROM online_s.labelled;
+\set VERBOSITY default
+RESET SESSION AUTHORIZATION;
+SELECT redoubt.drop_limit('regress_online_app', 'redoubt.email_token', o) IS NOT NULL AS free FROM unnest(ARRAY['read', 'reveal']) AS o;
+DROP TABLE online_s.labelled;
+SELECT redoubt.drop_token_type('public.online_other');
+SET ROLE regress_online_owner;
 
 -- And back: a reveal of each value, by who calls, in the name of the owner.
 SELECT redoubt.unprotect_column('restored', 'id');

@@ -25,6 +25,7 @@ CREATE TABLE redoubt.protection (
   rows_done bigint NOT NULL DEFAULT 0,
   file oid NOT NULL,
   version bigint NOT NULL,
+  horizon bigint NOT NULL DEFAULT 0,
   started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
@@ -33,12 +34,12 @@ COMMENT ON COLUMN redoubt.protection.source IS 'number of the column that is to 
 COMMENT ON COLUMN redoubt.protection.target IS 'number of the token column beside it';
 COMMENT ON COLUMN redoubt.protection.file IS 'the table''s file: another one begins anew at block 0';
 COMMENT ON COLUMN redoubt.protection.version IS 'of the trigger''s row in pg_trigger: changes where it was switched off meanwhile';
+COMMENT ON COLUMN redoubt.protection.horizon IS 'transaction number after the last that filled: who sees less than that would miss tokens; 0: not filled';
 REVOKE ALL ON redoubt.protection FROM PUBLIC;
 
 CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.protection FOR EACH STATEMENT EXECUTE FUNCTION redoubt.guard_own_table();
 CREATE TRIGGER guard_row BEFORE INSERT OR UPDATE OR DELETE ON redoubt.protection FOR EACH ROW EXECUTE FUNCTION redoubt.guard_own_table();
 ALTER TABLE redoubt.protection ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_row;
-
 
 CREATE FUNCTION redoubt.keep_token() RETURNS trigger
   AS 'MODULE_PATHNAME', 'redoubt_keep_token' LANGUAGE c;
@@ -64,18 +65,27 @@ COMMENT ON FUNCTION redoubt.protect_inside(oid) IS 'internal: 42501 but in a ste
 CREATE FUNCTION redoubt.protect_lock("table" oid, exclusive boolean) RETURNS void
   AS 'MODULE_PATHNAME', 'redoubt_protect_lock' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.protect_lock(oid, boolean) IS 'internal, a step of protect_column(): locks the table, by its number';
-CREATE FUNCTION redoubt.protect_begin("table" oid, source smallint, target smallint, token_type regtype, trigger oid) RETURNS void
+CREATE FUNCTION redoubt.protect_begin("table" oid, source smallint, target smallint, token_type regtype) RETURNS void
   AS 'MODULE_PATHNAME', 'redoubt_protect_begin' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_begin(oid, smallint, smallint, regtype, oid) IS 'internal, a step of protect_column(): lets the trigger tokenize one column';
+COMMENT ON FUNCTION redoubt.protect_begin(oid, smallint, smallint, regtype) IS 'internal, a step of protect_column(): makes the trigger that keeps a token column current';
 CREATE FUNCTION redoubt.protect_rows("table" oid, source smallint, batch integer) RETURNS text
   AS 'MODULE_PATHNAME', 'redoubt_protect_rows' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_rows(oid, smallint, integer) IS 'internal, a step of protect_column(): fills the token column in some blocks, but for rows that somebody has locked, or compares tokens with values; charges a tokenization for each';
+COMMENT ON FUNCTION redoubt.protect_rows(oid, smallint, integer) IS 'internal, a step of protect_column(): fills the token column in some blocks, but for rows that somebody has locked, or compares tokens with values; charges a tokenization for each; says which row cannot be filled, and why';
 CREATE FUNCTION redoubt.protect_check("table" oid, source smallint) RETURNS boolean
   AS 'MODULE_PATHNAME', 'redoubt_protect_check' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.protect_check(oid, smallint) IS 'internal, a step of protect_column(): locks the table; whether the columns may change places';
-CREATE FUNCTION redoubt.protect_record(trigger oid, operation text) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_protect_record' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_record(oid, text) IS 'internal, a step of protect_column(): tells the audit trail';
+CREATE FUNCTION redoubt.protect_settled("table" oid, source smallint) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_protect_settled' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_settled(oid, smallint) IS 'internal, a step of protect_column(): whether everybody sees every token, because no snapshot or transaction is older than the filling';
+CREATE FUNCTION redoubt.protect_freeze(relation oid) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_protect_freeze' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_freeze(oid) IS 'internal, a step of protect_column(): locks a relation, its privileges, and the name of its schema; false where somebody is changing one of them';
+CREATE FUNCTION redoubt.protect_vouch(foreign_key oid) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_protect_vouch' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_vouch(oid) IS 'internal, a step of protect_column(): a foreign key of tokens is valid as the one of the values was';
+CREATE FUNCTION redoubt.protect_end(trigger oid, operation text) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_protect_end' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_end(oid, text) IS 'internal, a step of protect_column(): drops the trigger, tells the audit trail';
 
 CREATE FUNCTION redoubt.standby_lag() RETURNS bigint
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -133,6 +143,16 @@ CREATE FUNCTION redoubt.protect_group("table" regclass, "column" smallint) RETUR
     SELECT m.relation, m.source FROM member AS m ORDER BY 1, 2;
   END;
 COMMENT ON FUNCTION redoubt.protect_group(regclass, smallint) IS 'internal: the column and those that foreign keys tie to it';
+
+CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETURNS bigint
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT count(*) FROM redoubt.limit_rule AS r
+    WHERE r.operation = 'read' AND (r.token_type IS NULL OR r.token_type = label)
+      AND (NOT EXISTS (SELECT FROM redoubt.limit_rule AS c WHERE c.operation = 'reveal' AND (c.token_type IS NULL OR c.token_type = wanted) AND (c.role IS NULL OR c.role = r.role))
+           OR NOT EXISTS (SELECT FROM redoubt.limit_rule AS c WHERE c.operation = 'read' AND (c.token_type IS NULL OR c.token_type = wanted) AND (c.role IS NULL OR c.role = r.role)));
+  END;
+COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on reading and on revealing';
 
 -- An index anew, over the token column; or why that cannot be.
 CREATE FUNCTION redoubt.protect_index(index oid, source smallint, target text, token_type regtype, OUT statement text, OUT problem text)
@@ -270,12 +290,20 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM redoubt.token_type AS k WHERE k.typ = col.atttypid) THEN
     RETURN QUERY SELECT 'error', object, 'it is a token column already', NULL::text, 0, NULL, NULL;
-  ELSIF NOT (CASE t.base WHEN 'bytea' THEN col.atttypid = 'bytea'::regtype WHEN 'bigint' THEN col.atttypid IN ('integer'::regtype, 'bigint'::regtype)
-            ELSE col.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) END) THEN
+  ELSIF t.method <> 'sealed' THEN
+    RETURN QUERY SELECT 'error', object, format('%s is not a sealed token type', wanted), format('Use ALTER TABLE %s ALTER COLUMN %I TYPE %s USING ...;', tabname, col.attname, wanted), 0, NULL, NULL;
+  ELSIF NOT (CASE t.base WHEN 'bytea' THEN col.atttypid = 'bytea'::regtype ELSE col.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) END) THEN
     RETURN QUERY SELECT 'error', object, format('its type is %s, the token type is of %s', format_type(col.atttypid, col.atttypmod), t.base),
                         'Change it to the type that the token type takes, or take another token type.', 0, NULL, NULL;
   ELSIF col.atttypmod > 0 THEN
     RETURN QUERY SELECT 'notice', object, format('the length that %s allows is not kept', format_type(col.atttypid, col.atttypmod)), NULL::text, 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM pg_collation AS l WHERE l.oid = col.attcollation AND NOT l.collisdeterministic) THEN
+    RETURN QUERY SELECT 'error', object, 'its collation takes values for equal that have different tokens', 'Give it another collation.', 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attname = 'redoubt_protect_' || num AND NOT a.attisdropped)
+     AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num) THEN
+    RETURN QUERY SELECT 'error', format('column %I of %s', 'redoubt_protect_' || num, tabname), 'a dump, an upgrade or somebody left it behind', format('ALTER TABLE %s DROP COLUMN %I;', tabname, 'redoubt_protect_' || num), 0, NULL, NULL;
   END IF;
   IF col.attgenerated <> '' OR col.attidentity <> '' THEN
     RETURN QUERY SELECT 'error', object, 'its values are generated', 'Drop the expression: ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION.', 0, NULL, NULL;
@@ -294,8 +322,9 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = tab AND k.conbin::text ~ ':varattno 0 ')
      OR EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = tab AND concat(x.indexprs, x.indpred) ~ ':varattno 0 ')
-     OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = tab AND d.adbin::text ~ ':varattno 0 ') THEN
-    RETURN QUERY SELECT 'error', 'table ' || tabname, 'a constraint, an index or a generated column looks at whole rows', 'Drop it for the time.', 0, NULL, NULL;
+     OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = tab AND d.adbin::text ~ ':varattno 0 ')
+     OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = tab AND concat(p.polqual, p.polwithcheck) ~ ':varattno 0 ') THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'a constraint, an index, a policy or a generated column looks at whole rows', 'Drop it for the time.', 0, NULL, NULL;
   END IF;
   -- What is made anew is looked up in the schema of the token type.
   RETURN QUERY SELECT 'error', 'schema ' || n.oid::regnamespace::text, format('%s may make objects in it, which views and policies would meet', CASE m.role WHEN 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(m.role)) END),
@@ -329,6 +358,9 @@ BEGIN
   FOR item IN SELECT g FROM redoubt.protect_grants(tabname, quote_ident(col.attname), col.attacl) AS g LOOP
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, item.g;
   END LOOP;
+  IF col.attstattarget >= 0 THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', tabname, col.attname, col.attstattarget);
+  END IF;
   IF col_description(tab, num) IS NOT NULL THEN
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('COMMENT ON COLUMN %s.%I IS %L', tabname, col.attname, col_description(tab, num));
   END IF;
@@ -336,21 +368,37 @@ BEGIN
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('SECURITY LABEL FOR %I ON COLUMN %s.%I IS %L', item.provider, tabname, col.attname, item.label);
   END LOOP;
 
+  -- A label charged a read for a value; of a token column, a token is a read and a value a reveal.
+  FOR item IN SELECT to_regtype(l.label) AS was, redoubt.protect_lost_limits(to_regtype(l.label), wanted) AS lost
+              FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = num AND l.provider = 'redoubt' LOOP
+    RETURN QUERY SELECT 'notice', object, format('it is labelled %s: values are limited as read of it; after the swap, tokens as read of %s, values as reveal of %s', item.was, wanted, wanted), NULL::text, 0, NULL, NULL;
+    IF item.lost > 0 THEN
+      RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal and, where the type is another one, on read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
+    END IF;
+  END LOOP;
+
   -- Constraints.
-  FOR item IN SELECT k.oid, k.conname, k.contype, k.conrelid, k.confrelid, k.confdelsetcols, k.conbin, obj_description(k.oid, 'pg_constraint') AS remark
+  FOR item IN SELECT k.oid, k.conname, k.contype, k.conrelid, k.confrelid, k.conkey, k.confkey, k.convalidated, k.conbin, obj_description(k.oid, 'pg_constraint') AS remark
               FROM pg_constraint AS k WHERE (k.conrelid = tab AND k.contype IN ('c', 'f') AND num = ANY (k.conkey))
                                          OR (k.confrelid = tab AND k.contype = 'f' AND num = ANY (k.confkey)) LOOP
     IF item.contype = 'c' THEN
       RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, tabname), 'a CHECK sees the token, not the value',
                           format('ALTER TABLE %s DROP CONSTRAINT %I;', tabname, item.conname), 0, NULL, NULL;
-    ELSIF item.confdelsetcols IS NOT NULL THEN
-      RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, item.conrelid::regclass), 'ON DELETE SET with a list of columns is not made anew',
-                          format('ALTER TABLE %s DROP CONSTRAINT %I;', item.conrelid::regclass, item.conname), 0, NULL, NULL;
+    ELSIF EXISTS (SELECT FROM unnest(item.conkey, item.confkey) AS u(child, parent)
+                    JOIN pg_attribute AS c ON c.attrelid = item.conrelid AND c.attnum = u.child JOIN pg_attribute AS p ON p.attrelid = item.confrelid AND p.attnum = u.parent
+                  WHERE c.atttypid <> p.atttypid AND item.conrelid = tab AND u.child = num) THEN
+      RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, item.conrelid::regclass), 'it compares values of different types',
+                          'Give both columns one type.', 0, NULL, NULL;
     ELSIF NOT t.deterministic THEN
       RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, item.conrelid::regclass), 'values of this type have no equality to compare by', 'Take a deterministic type.', 0, NULL, NULL;
     ELSIF item.conrelid = tab THEN
       RETURN QUERY SELECT 'notice', format('constraint %I of %s', item.conname, tabname), format('both ends are protected together, with the column of %s', item.confrelid::regclass), NULL::text,
-                          20, format('ALTER TABLE %s DROP CONSTRAINT %I', tabname, item.conname), format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', tabname, 'redoubt_protect_' || item.oid, item.conname);
+                          20, format('ALTER TABLE %s DROP CONSTRAINT %I', tabname, item.conname),
+                          format('ALTER TABLE %s ADD CONSTRAINT %I %s', tabname, item.conname, regexp_replace(pg_get_constraintdef(item.oid), '( NOT VALID)?$', ' NOT VALID'));
+      -- A token is made of its value, and each was compared with it: what held of the values holds of the tokens.
+      IF item.convalidated THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 18, NULL, format('SELECT redoubt.protect_vouch(k.oid) FROM pg_constraint AS k WHERE k.conrelid = %s AND k.conname = %L', tab, item.conname);
+      END IF;
       IF item.remark IS NOT NULL THEN
         RETURN QUERY SELECT NULL, NULL, NULL, NULL, 19, NULL, format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.conname, tabname, item.remark);
       END IF;
@@ -358,24 +406,33 @@ BEGIN
   END LOOP;
 
   -- Indexes.  Old ones go with the old column.
-  FOR item IN SELECT x.indexrelid, c.relname, p.statement, p.problem, k.conname, k.contype, k.condeferrable, k.condeferred, x.indisclustered, x.indisunique,
+  FOR item IN SELECT x.indexrelid, x.indkey, c.relname, p.statement, p.problem, k.conname, k.contype, k.condeferrable, k.condeferred, x.indisclustered, x.indisunique,
                      obj_description(c.oid, 'pg_class') AS remark, obj_description(k.oid, 'pg_constraint') AS constraint_remark
               FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid LEFT JOIN pg_constraint AS k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'),
                 LATERAL redoubt.protect_index(x.indexrelid, num, 'redoubt_protect_' || num, wanted) AS p
               WHERE x.indrelid = tab AND (num = ANY (x.indkey) OR x.indexprs::text ~ mentions OR x.indpred::text ~ mentions) LOOP
+    IF item.condeferrable THEN
+      item.problem := 'until the swap, the index of the tokens beside it would not wait for the end of the transaction';
+    ELSIF EXISTS (SELECT FROM unnest(item.indkey) AS u(other) WHERE u.other <> num AND (EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = u.other)
+                  OR EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g WHERE g.relation = tab AND g.source = u.other))) THEN
+      item.problem := 'another of its columns is being protected';
+    END IF;
     IF item.problem IS NOT NULL THEN
       RETURN QUERY SELECT 'error', format('index %I', item.relname), item.problem, CASE WHEN item.conname IS NULL THEN format('DROP INDEX %s;', item.indexrelid::regclass)
                           ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', tabname, item.conname) END, 0, NULL, NULL;
     ELSIF item.conname IS NOT NULL THEN
       RETURN QUERY SELECT 'notice', format('constraint %I of %s', item.conname, tabname), 'is made anew; values that differ in spelling only are equal then', NULL::text, 10, NULL,
-        format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s%s', tabname, item.conname, CASE item.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
-               'redoubt_protect_' || item.indexrelid, CASE WHEN item.condeferrable THEN ' DEFERRABLE' ELSE '' END, CASE WHEN item.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END);
+        format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I', tabname, item.conname, CASE item.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
+               'redoubt_protect_' || item.indexrelid);
       IF item.constraint_remark IS NOT NULL THEN
         RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.conname, tabname, item.constraint_remark);
       END IF;
     ELSE
       RETURN QUERY SELECT 'notice', format('index %I', item.relname), 'is made anew' || CASE WHEN item.indisunique THEN '; values that differ in spelling only are equal then' ELSE '' END, NULL::text, 10, NULL,
         format('ALTER INDEX %s.%I RENAME TO %I', rel.relnamespace::regnamespace, 'redoubt_protect_' || item.indexrelid, item.relname);
+    END IF;
+    IF item.indisclustered THEN
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('ALTER TABLE %s CLUSTER ON %I', tabname, item.relname);
     END IF;
     IF item.remark IS NOT NULL THEN
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('COMMENT ON INDEX %s.%I IS %L', rel.relnamespace::regnamespace, item.relname, item.remark);
@@ -489,12 +546,29 @@ BEGIN
   RETURN QUERY SELECT DISTINCT 'error', pg_describe_object(d.classid, d.objid, d.objsubid), 'it depends on the column', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
   FROM pg_depend AS d
   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num
-    AND (d.classid NOT IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass, 'pg_rewrite'::regclass, 'pg_class'::regclass, 'pg_attrdef'::regclass)
-         OR (d.classid = 'pg_class'::regclass AND (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) <> 'i'
-             AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target))
-         OR (d.classid = 'pg_attrdef'::regclass AND d.objid NOT IN (SELECT f.oid FROM pg_attrdef AS f WHERE f.adrelid = tab AND f.adnum = num))
-         OR (d.classid = 'pg_rewrite'::regclass AND (SELECT r.ev_class FROM pg_rewrite AS r WHERE r.oid = d.objid) = tab));
-  RETURN QUERY SELECT 'notice', object, 'it will be the last of the table''s columns: SELECT * and INSERT without a list of columns meet it there', 'Name columns, or put a view in the place of the table.', 0, NULL, NULL;
+    AND NOT CASE d.classid
+      WHEN 'pg_constraint'::regclass THEN true
+      WHEN 'pg_trigger'::regclass THEN (SELECT g.tgrelid FROM pg_trigger AS g WHERE g.oid = d.objid) = tab
+      WHEN 'pg_policy'::regclass THEN (SELECT p.polrelid FROM pg_policy AS p WHERE p.oid = d.objid) = tab
+      WHEN 'pg_statistic_ext'::regclass THEN (SELECT x.stxrelid FROM pg_statistic_ext AS x WHERE x.oid = d.objid) = tab
+      WHEN 'pg_publication_rel'::regclass THEN true
+      WHEN 'pg_rewrite'::regclass THEN (SELECT r.ev_class FROM pg_rewrite AS r WHERE r.oid = d.objid) <> tab
+      WHEN 'pg_attrdef'::regclass THEN d.objid IN (SELECT f.oid FROM pg_attrdef AS f WHERE f.adrelid = tab AND f.adnum = num)
+      WHEN 'pg_class'::regclass THEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) = 'i'
+        OR EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target)
+      ELSE false END;
+  -- Rows of the table elsewhere: a column of its row type would lose the value.
+  RETURN QUERY SELECT DISTINCT CASE WHEN d.classid = 'pg_proc'::regclass THEN 'warning' ELSE 'error' END, pg_describe_object(d.classid, d.objid, d.objsubid), 'it uses the row type of the table',
+                      CASE WHEN d.classid = 'pg_proc'::regclass THEN 'It sees the token after the swap: read the function.' ELSE 'Drop it, and make it anew afterwards.' END, 0, NULL::text, NULL::text
+  FROM pg_depend AS d
+  WHERE d.refclassid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refobjid IN (rel.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = rel.reltype))
+    AND NOT (d.classid = 'pg_class'::regclass AND d.objid = tab);
+  -- Functions whose text PostgreSQL does not look into.
+  RETURN QUERY SELECT 'warning', format('function %s', f.oid::regprocedure), 'its text names the table and the column, which holds tokens after the swap', 'Read the function.', 0, NULL::text, NULL::text
+  FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang AND l.lanname NOT IN ('c', 'internal')
+  WHERE f.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace)
+    AND position(lower(rel.relname) IN lower(f.prosrc)) > 0 AND position(lower(col.attname) IN lower(f.prosrc)) > 0;
+  RETURN QUERY SELECT 'notice', object, 'it will be the last of the table''s columns, and has the token column beside it before: SELECT * and INSERT without a list of columns meet them there', 'Name columns, or put a view in the place of the table.', 0, NULL, NULL;
   RETURN QUERY SELECT 'notice', object, 'its old values stay in the table''s file, in WAL and in backups', 'redoubt.find_plaintext() lists where.', 0, NULL, NULL;
 END
 $body$;
@@ -576,12 +650,6 @@ END
 $body$;
 COMMENT ON FUNCTION redoubt.protect_findings(regclass, name, regtype, integer) IS 'internal, a step of protect_column(): what check_protect() lists';
 
-CREATE FUNCTION redoubt.protect_mapped(relation oid, columns smallint[]) RETURNS smallint[]
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-  RETURN (SELECT array_agg(coalesce(s.target, u.num) ORDER BY u.place)
-          FROM unnest(protect_mapped.columns) WITH ORDINALITY AS u(num, place) LEFT JOIN redoubt.protections AS s ON s.relation = protect_mapped.relation AND s.source = u.num);
-COMMENT ON FUNCTION redoubt.protect_mapped(oid, smallint[]) IS 'internal: columns of a table, with token columns in the place of those that are being protected';
-
 -- What is still to be made over the token columns of a group before the swap, in order.
 CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RETURNS TABLE (kind text, statement text)
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -597,21 +665,26 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
           AND (m.source = ANY (x.indkey) OR x.indexprs::text ~ (':varattno ' || m.source || ' ') OR x.indpred::text ~ (':varattno ' || m.source || ' '))
           LEFT JOIN pg_class AS n ON n.relnamespace = m.relnamespace AND n.relname = 'redoubt_protect_' || x.indexrelid
           LEFT JOIN pg_index AS y ON y.indexrelid = n.oid AND y.indrelid = m.relation AND y.indisunique = x.indisunique AND y.indimmediate
-            AND y.indnkeyatts = x.indnkeyatts AND y.indoption::text = x.indoption::text AND y.indnullsnotdistinct = x.indnullsnotdistinct
+            AND y.indnkeyatts = x.indnkeyatts AND y.indoption::text = x.indoption::text
+            AND n.relam = (SELECT c.relam FROM pg_class AS c WHERE c.oid = x.indexrelid)
+            AND NOT EXISTS (SELECT FROM unnest(x.indkey, x.indclass, y.indclass) AS u(num, was, is_now) JOIN pg_opclass AS o ON o.oid = u.is_now WHERE u.num <> 0
+                            AND CASE WHEN u.num = m.source THEN NOT o.opcdefault AND o.opcname <> 'gin_trgm_ops' ELSE u.was <> u.is_now END)
+            AND y.indnullsnotdistinct = x.indnullsnotdistinct
             AND y.indkey::text = (SELECT string_agg((CASE WHEN u.num = 0 THEN 0 ELSE coalesce(o.target, u.num) END)::text, ' ' ORDER BY u.place)
                                   FROM unnest(x.indkey) WITH ORDINALITY AS u(num, place)
                                     LEFT JOIN member AS o ON o.relation = m.relation AND o.source = u.num AND o.source = m.source)
             AND regexp_replace(replace(pg_get_expr(y.indexprs, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)), '::text|redoubt\.|_fingerprint|[()]', '', 'g')
                 IS NOT DISTINCT FROM regexp_replace(pg_get_expr(x.indexprs, x.indrelid), '::text|redoubt\.|_fingerprint|[()]', '', 'g')
-            AND replace(pg_get_expr(y.indpred, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)) IS NOT DISTINCT FROM pg_get_expr(x.indpred, x.indrelid)),
-      old_key AS (
-        SELECT k.oid AS conoid, k.*, n.oid AS made, n.convalidated AS made_valid
-        FROM pg_constraint AS k LEFT JOIN pg_constraint AS n ON n.conrelid = k.conrelid AND n.conname = 'redoubt_protect_' || k.oid AND n.contype = 'f' AND n.confrelid = k.confrelid
-          AND n.conkey = redoubt.protect_mapped(k.conrelid, k.conkey) AND n.confkey = redoubt.protect_mapped(k.confrelid, k.confkey)
-          AND (n.confupdtype, n.confdeltype, n.confmatchtype, n.condeferrable, n.condeferred) = (k.confupdtype, k.confdeltype, k.confmatchtype, k.condeferrable, k.condeferred)
-        WHERE k.contype = 'f' AND EXISTS (SELECT FROM member AS m WHERE m.relation = k.conrelid AND m.source = ANY (k.conkey)))
+            AND replace(pg_get_expr(y.indpred, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)) IS NOT DISTINCT FROM pg_get_expr(x.indpred, x.indrelid))
     SELECT w.kind, w.statement FROM (
-      SELECT 1 AS turn, 'index' AS kind, format('DROP INDEX CONCURRENTLY %s', i.made::regclass) AS statement FROM old_index AS i WHERE NOT i.indisvalid
+      SELECT 1 AS turn, 'index' AS kind, format('DROP INDEX CONCURRENTLY %s', c.oid::regclass) AS statement
+      FROM member AS m JOIN pg_index AS x ON x.indrelid = m.relation JOIN pg_class AS c ON c.oid = x.indexrelid
+      WHERE c.relname ~ '^redoubt_protect_[0-9]+$' AND (m.target = ANY (x.indkey) OR x.indexprs::text ~ (':varattno ' || m.target || ' ') OR x.indpred::text ~ (':varattno ' || m.target || ' '))
+        AND c.oid NOT IN (SELECT i.made FROM old_index AS i WHERE i.made IS NOT NULL AND i.indisvalid)
+      UNION ALL
+      SELECT 1, 'constraint', format('ALTER TABLE %s DROP CONSTRAINT %I', m.relation::regclass, m.target_name)
+      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c' AND k.conkey = ARRAY[m.target]
+      WHERE NOT m.attnotnull
       UNION ALL
       SELECT 2, 'index', p.statement FROM old_index AS i, LATERAL redoubt.protect_index(i.indexrelid, i.source, i.target_name, i.token_type) AS p
       WHERE i.indisvalid IS NOT TRUE
@@ -620,24 +693,8 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
       FROM member AS m WHERE m.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c'
                                                         AND pg_get_expr(k.conbin, k.conrelid) = format('(%I IS NOT NULL)', m.target_name))
       UNION ALL
-      SELECT 4, 'constraint', format('ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (%s) REFERENCES %s (%s)%s%s%s%s NOT VALID',
-        k.conrelid::regclass, 'redoubt_protect_' || k.conoid,
-        (SELECT string_agg(quote_ident(coalesce(m.target_name, a.attname)), ', ' ORDER BY u.place) FROM unnest(k.conkey) WITH ORDINALITY AS u(num, place)
-           JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.num LEFT JOIN member AS m ON m.relation = k.conrelid AND m.source = u.num),
-        k.confrelid::regclass,
-        (SELECT string_agg(quote_ident(coalesce(m.target_name, a.attname)), ', ' ORDER BY u.place) FROM unnest(k.confkey) WITH ORDINALITY AS u(num, place)
-           JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.num LEFT JOIN member AS m ON m.relation = k.confrelid AND m.source = u.num),
-        CASE k.confmatchtype WHEN 'f' THEN ' MATCH FULL' ELSE '' END,
-        CASE k.confupdtype WHEN 'c' THEN ' ON UPDATE CASCADE' WHEN 'r' THEN ' ON UPDATE RESTRICT' WHEN 'n' THEN ' ON UPDATE SET NULL' WHEN 'd' THEN ' ON UPDATE SET DEFAULT' ELSE '' END,
-        CASE k.confdeltype WHEN 'c' THEN ' ON DELETE CASCADE' WHEN 'r' THEN ' ON DELETE RESTRICT' WHEN 'n' THEN ' ON DELETE SET NULL' WHEN 'd' THEN ' ON DELETE SET DEFAULT' ELSE '' END,
-        CASE WHEN k.condeferred THEN ' DEFERRABLE INITIALLY DEFERRED' WHEN k.condeferrable THEN ' DEFERRABLE' ELSE '' END)
-      FROM old_key AS k WHERE k.made IS NULL
-      UNION ALL
       SELECT 5, 'constraint', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', m.relation::regclass, k.conname)
-      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c' AND NOT k.convalidated
-      UNION ALL
-      SELECT 6, 'constraint', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', k.conrelid::regclass, 'redoubt_protect_' || k.conoid)
-      FROM old_key AS k WHERE k.convalidated AND NOT k.made_valid) AS w
+      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c' AND NOT k.convalidated) AS w
     ORDER BY w.turn, w.statement;
   END;
 COMMENT ON FUNCTION redoubt.protect_pending(regclass, smallint) IS 'internal: the statements that are still to run before the swap, in order';
@@ -659,7 +716,6 @@ CREATE FUNCTION redoubt.protect_add("table" oid, "column" smallint, token_type r
 AS $body$
 DECLARE
   part constant text := 'redoubt_protect_' || "column";
-  trigger_name constant text := '~' || part;  -- after the application's own
   tab text;
 BEGIN
   PERFORM redoubt.protect_lock("table", true);
@@ -669,21 +725,40 @@ BEGIN
   END IF;
   EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tab, part, token_type);
   EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', tab, part, 'made by redoubt.protect_column(), which is at work');
-  EXECUTE format('CREATE TRIGGER %I BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION redoubt.keep_token()', trigger_name, tab);
-  EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', tab, trigger_name);
-  PERFORM redoubt.protect_begin("table", "column", redoubt.protect_column_number("table", part), token_type,
-                                (SELECT g.oid FROM pg_trigger AS g WHERE g.tgrelid = "table" AND g.tgname = trigger_name));
+  PERFORM redoubt.protect_begin("table", "column", redoubt.protect_column_number("table", part), token_type);
 END
 $body$;
 COMMENT ON FUNCTION redoubt.protect_add(oid, smallint, regtype) IS 'internal, a step of protect_column(): the first';
 
--- The trigger, the old column and what hangs on it go; the token column takes the place.
--- False: something is still to be done.  All that decides is looked at under the locks.
-CREATE FUNCTION redoubt.protect_swap("table" oid, "column" smallint) RETURNS boolean
+-- What the swap takes away or makes anew, and so has to lock: tables, their indexes, views.  Others' are refused.
+CREATE FUNCTION redoubt.protect_touched("table" regclass, "column" smallint) RETURNS TABLE (turn integer, relation oid)
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH RECURSIVE tab (relation) AS (SELECT DISTINCT g.relation FROM redoubt.protect_group("table", "column") AS g),
+      above (relation) AS (
+        SELECT t.relation FROM tab AS t
+        UNION
+        SELECT r.ev_class FROM above AS a
+          JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite AS r ON r.oid = d.objid)
+    SELECT v.turn, v.relation
+    FROM (SELECT 1 AS turn, t.relation FROM tab AS t
+          UNION ALL SELECT 2, x.indexrelid FROM tab AS t JOIN pg_index AS x ON x.indrelid = t.relation
+          UNION ALL SELECT 3, a.relation FROM above AS a WHERE a.relation NOT IN (SELECT t.relation FROM tab AS t)) AS v
+      JOIN pg_class AS c ON c.oid = v.relation AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
+  END;
+COMMENT ON FUNCTION redoubt.protect_touched(regclass, smallint) IS 'internal: the tables, indexes and views that the swap of a column takes away or makes anew';
+
+/* The trigger, the old column and what hangs on it go; the token column takes the place.
+ *
+ * Whatever decides is looked at when it is locked: tables, indexes, views, their privileges, and the names of their schemas.
+ * What hangs on a locked relation cannot come, change or go, so that the list of these ends.
+ */
+CREATE FUNCTION redoubt.protect_swap("table" oid, "column" smallint) RETURNS text
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 AS $body$
 DECLARE
-  locked text;
+  frozen oid[] := '{}';
   members redoubt.protections[];
   member redoubt.protections;
   item record;
@@ -697,21 +772,21 @@ DECLARE
   one text;
 BEGIN
   PERFORM redoubt.protect_inside("table");
-  FOR item IN SELECT DISTINCT g.relation FROM redoubt.protect_group("table", "column") AS g ORDER BY 1 LOOP
-    PERFORM redoubt.protect_lock(item.relation, true);
-    locked := concat_ws(' ', locked, item.relation);
+  LOOP
+    SELECT o.relation INTO item FROM redoubt.protect_touched("table", "column") AS o WHERE o.relation <> ALL (frozen) ORDER BY o.turn, o.relation LIMIT 1;
+    EXIT WHEN NOT FOUND;
+    IF NOT redoubt.protect_freeze(item.relation) THEN
+      RETURN 'retry';
+    END IF;
+    frozen := frozen || item.relation;
   END LOOP;
-  IF locked IS DISTINCT FROM (SELECT string_agg(g.relation::text, ' ' ORDER BY g.relation)
-                              FROM (SELECT DISTINCT p.relation FROM redoubt.protect_group("table", "column") AS p) AS g) THEN
-    RETURN false;
-  END IF;
   FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", "column") AS g LOOP
     IF NOT redoubt.protect_check(item.relation, item.source) THEN
-      RETURN false;
+      RETURN 'again';
     END IF;
   END LOOP;
   IF EXISTS (SELECT FROM redoubt.protect_pending("table", "column")) THEN
-    RETURN false;
+    RETURN 'again';
   END IF;
   SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
   FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
@@ -738,8 +813,7 @@ BEGIN
     tab := member.relation::regclass;
     SELECT a.attname, a.attnotnull INTO old, needed FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.source;
     SELECT a.attname INTO made FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.target;
-    PERFORM redoubt.protect_record(member.trigger, 'swap');
-    EXECUTE format('DROP TRIGGER %I ON %s', (SELECT g.tgname FROM pg_trigger AS g WHERE g.oid = member.trigger), tab);
+    PERFORM redoubt.protect_end(member.trigger, 'swap');
     EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tab, old);
     EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tab, made, old);
     EXECUTE format('COMMENT ON COLUMN %s.%I IS NULL', tab, old);
@@ -760,13 +834,14 @@ BEGIN
   FOREACH one IN ARRAY coalesce(keys, '{}') || coalesce(makings, '{}') LOOP
     EXECUTE one;
   END LOOP;
-  RETURN true;
+  RETURN 'done';
 END
 $body$;
 COMMENT ON FUNCTION redoubt.protect_swap(oid, smallint) IS 'internal, a step of protect_column(): the last';
 
 /* protect_work does the next piece of work on a column and those tied to it, in the transaction at hand, and tells how to go
- * on: again, locked (a row was), retry (a lock was not got), indexes (somebody has to make them), ready (to be swapped), done.
+ * on: again, locked (a row was), retry (a lock was not got), indexes (somebody has to make them), ready (to be swapped),
+ * older (somebody sees the table as it was before), done.
  * It is what protect_step() calls in the cage.
  */
 CREATE FUNCTION redoubt.protect_work("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
@@ -816,7 +891,18 @@ BEGIN
   -- Fill and verify.
   FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", num) AS g LOOP
     state := redoubt.protect_rows(item.relation, item.source, batch);
-    IF state <> 'ready' THEN
+    IF state ~ '^row ' THEN
+      DECLARE
+        place text := substring(state FROM '[(][0-9,]*[)]');
+      BEGIN
+        EXECUTE format('SELECT coalesce(max(%s), $1) FROM ONLY %s AS t WHERE t.ctid = $1::tid', redoubt.protect_row_name(item.relation, item.source), item.relation::regclass)
+          INTO place USING place;
+        RAISE EXCEPTION 'a row of table % cannot be protected', item.relation::regclass
+          USING ERRCODE = '55000', DETAIL = place || ': ' || substring(state FROM '[)] (.*)'),
+          HINT = CASE WHEN state ~ 'its token' THEN 'Something wrote the token column: CALL redoubt.protect_undo(...), then begin anew.'
+                      ELSE 'Change the value, then call again.  redoubt.check_protect() lists all such rows.' END;
+      END;
+    ELSIF state <> 'ready' THEN
       RETURN state;
     END IF;
   END LOOP;
@@ -830,6 +916,7 @@ BEGIN
       IF NOT build_indexes THEN
         RETURN 'indexes';
       END IF;
+      PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
       EXECUTE regexp_replace(item.statement, '^((?:CREATE |CREATE UNIQUE |DROP )INDEX) CONCURRENTLY', '\1');
       RETURN 'again';
     ELSIF item.statement !~ '^ALTER TABLE .* VALIDATE ' THEN
@@ -847,10 +934,14 @@ BEGIN
   IF NOT swap THEN
     RETURN 'ready';
   END IF;
+  -- Who sees the table as it was before a row was filled would find no token there.
+  IF EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g WHERE NOT redoubt.protect_settled(g.relation, g.source)) THEN
+    RETURN 'older';
+  END IF;
   PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
   PERFORM set_config('lock_timeout', limit_of_wait, true);
   BEGIN
-    RETURN CASE WHEN redoubt.protect_swap("table", num) THEN 'done' ELSE 'again' END;
+    RETURN redoubt.protect_swap("table", num);
   EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN 'retry';
   END;
@@ -880,7 +971,7 @@ END
 $body$;
 COMMENT ON FUNCTION redoubt.protect_twins(regclass, smallint, smallint) IS 'internal: raises 23505 where a unique index would not take the tokens';
 
-CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, pause interval DEFAULT NULL,
+CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, share numeric DEFAULT 0.25,
     max_lag text DEFAULT NULL, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300, build_indexes boolean DEFAULT false, swap boolean DEFAULT true)
   LANGUAGE plpgsql
 AS $body$
@@ -889,9 +980,9 @@ DECLARE
   tries integer := 0;
   started timestamptz;
 BEGIN
-  IF pg_catalog.num_nulls("table", "column", token_type, batch, lock_timeout, retries, build_indexes, swap) OPERATOR(pg_catalog.>) 0
-     OR batch OPERATOR(pg_catalog.<) 1 THEN
-    RAISE EXCEPTION 'invalid argument of protect_column' USING ERRCODE = '22023', HINT = 'Only pause and max_lag may be null; a batch has at least one row.';
+  IF pg_catalog.num_nulls("table", "column", token_type, batch, share, lock_timeout, retries, build_indexes, swap) OPERATOR(pg_catalog.>) 0
+     OR batch OPERATOR(pg_catalog.<) 1 OR share OPERATOR(pg_catalog.<) 0.001 OR share OPERATOR(pg_catalog.>) 1.0 THEN
+    RAISE EXCEPTION 'invalid argument of protect_column' USING ERRCODE = '22023', HINT = 'Only max_lag may be null; a batch has at least one row; share is from 0.001 to 1.';
   END IF;
   LOOP
     started := pg_catalog.clock_timestamp();
@@ -899,13 +990,18 @@ BEGIN
     COMMIT;
     IF state OPERATOR(pg_catalog.=) 'again' THEN
       tries := 0;
-      -- Without a pause given: two thirds of the time are the application's.
-      PERFORM pg_catalog.pg_sleep_for(CASE WHEN pause IS NOT NULL THEN pause ELSE (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started) OPERATOR(pg_catalog.*) 2.0::double precision END);
+      -- The rest of the time is the application's.
+      PERFORM pg_catalog.pg_sleep_for((pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started)
+                                      OPERATOR(pg_catalog.*) ((1.0 OPERATOR(pg_catalog.-) share) OPERATOR(pg_catalog./) share)::double precision);
     ELSIF state OPERATOR(pg_catalog.=) 'locked' THEN
       PERFORM pg_catalog.pg_sleep(0.1);
-    ELSIF state OPERATOR(pg_catalog.=) 'retry' THEN
+    ELSIF state OPERATOR(pg_catalog.=) 'retry' OR state OPERATOR(pg_catalog.=) 'older' THEN
       tries := tries OPERATOR(pg_catalog.+) 1;
       IF tries OPERATOR(pg_catalog.>) retries THEN
+        IF state OPERATOR(pg_catalog.=) 'older' THEN
+          RAISE EXCEPTION 'a transaction still runs that sees table % without its tokens', "table"
+            USING ERRCODE = '55006', HINT = 'What was done is kept: call again.  pg_stat_activity.backend_xmin, pg_prepared_xacts and pg_replication_slots.xmin show what holds it.';
+        END IF;
         RAISE EXCEPTION 'could not lock table % within %', "table", lock_timeout
           USING ERRCODE = '55P03', HINT = 'Some transaction holds it: call again in a quieter hour.  What was done is kept.';
       END IF;
@@ -926,7 +1022,7 @@ BEGIN
   END IF;
 END
 $body$;
-COMMENT ON PROCEDURE redoubt.protect_column(regclass, name, regtype, integer, interval, text, interval, integer, boolean, boolean) IS
+COMMENT ON PROCEDURE redoubt.protect_column(regclass, name, regtype, integer, numeric, text, interval, integer, boolean, boolean) IS
   'makes a column a token column while the application goes on; commits after each batch; called again, goes on where it was';
 
 CREATE FUNCTION redoubt.protect_undo_work("table" regclass, "column" name, lock_timeout interval) RETURNS text
@@ -952,16 +1048,11 @@ BEGIN
     FOREACH member IN ARRAY members LOOP
       PERFORM redoubt.protect_lock(member.relation, true);
     END LOOP;
-    FOR item IN SELECT k.conrelid::regclass AS tab, k.conname FROM unnest(members) AS s
-                JOIN pg_constraint AS k ON k.conrelid = s.relation AND k.contype = 'f' AND s.target = ANY (k.conkey) LOOP
-      EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', item.tab, item.conname);
-    END LOOP;
     -- Those of them that are still there, now that the tables are locked.
-    FOR item IN SELECT s.trigger, s.relation, s.target, g.tgname, a.attname FROM unnest(members) AS s
+    FOR item IN SELECT s.trigger, s.relation, s.target, a.attname FROM unnest(members) AS s
                 JOIN pg_trigger AS g ON g.oid = s.trigger AND g.tgrelid = s.relation
                 JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target AND NOT a.attisdropped LOOP
-      PERFORM redoubt.protect_record(item.trigger, 'undo');
-      EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation::regclass);
+      PERFORM redoubt.protect_end(item.trigger, 'undo');
       EXECUTE format('ALTER TABLE %s DROP COLUMN %I', item.relation::regclass, item.attname);
       IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.oid = item.trigger)
          OR NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = item.relation AND a.attnum = item.target AND a.attisdropped) THEN

@@ -60,7 +60,7 @@ my $clients = start([ 'pgbench', '-n', '-c', 4, '-j', 2, '-T', 600, '-U', 'regre
 $node->poll_query_until('postgres', 'SELECT count(*) > 50 FROM customer WHERE id > 1000000') or die 'the clients do nothing';
 
 # Cancelled in the middle.
-my $call = q{CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token', batch => 1000, pause => '20 ms', swap => false)};
+my $call = q{CALL redoubt.protect_column('customer', 'email', 'redoubt.email_token', batch => 1000, share => 0.3, swap => false)};
 my $problem = '';
 my $session = psql_in_background($call, \$problem);
 $node->poll_query_until('postgres', 'SELECT sum(rows_done) > 5000 FROM redoubt.progress') or die 'nothing is filled';
@@ -111,7 +111,7 @@ sub fresh {
     SQL
   return;
 }
-my $slow = q{CALL redoubt.protect_column('small', 'email', 'redoubt.email_token', batch => 200, pause => '20 ms')};
+my $slow = q{CALL redoubt.protect_column('small', 'email', 'redoubt.email_token', batch => 200, share => 0.1)};
 my $quick = q{CALL redoubt.protect_column('small', 'email', 'redoubt.email_token')};
 sub is_done {
   my ($when) = @_;

@@ -106,6 +106,15 @@ bool same(TupleDesc descriptor, AttrNumber column, HeapTuple one, HeapTuple othe
   return !no_one && !no_other && datumIsEqual(left, right, attribute->attbyval, attribute->attlen);
 }
 
+// It would be taken for the token of another value.
+[[noreturn]] void refuse_token(const TriggerData *data, const Protection &protection) {
+  const FormData_pg_attribute *column = TupleDescAttr(RelationGetDescr(data->tg_relation), protection.source - 1);
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("column %s of table %s is being protected, and takes no text that begins as a token does",
+                         quote_identifier(NameStr(column->attname)), RelationGetRelationName(data->tg_relation)),
+                  errhint("Write the value instead of its token.")));
+}
+
 HeapTuple keep(Keeper *keeper, const TriggerData *data) {
   const bool updates = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
   HeapTuple row = updates ? data->tg_newtuple : data->tg_trigtuple;
@@ -118,9 +127,9 @@ HeapTuple keep(Keeper *keeper, const TriggerData *data) {
     return row;
   bool none = false;
   const Datum value = heap_getattr(row, protection.source, descriptor, &none);
-  Datum token = none ? Datum{0}
-                     : tokenize_for(data->tg_relation->rd_rel->relowner, &keeper->tokenize,
-                                    protection_value(keeper->type, keeper->source_type, value));
+  const Datum trimmed = none ? Datum{0} : protection_value(keeper->source_type, value);
+  if (!none && protection_looks_like_token(keeper->type, trimmed)) refuse_token(data, protection);
+  Datum token = none ? Datum{0} : tokenize_for(data->tg_relation->rd_rel->relowner, &keeper->tokenize, trimmed);
   int column = protection.target;
   return heap_modify_tuple_by_cols(row, descriptor, 1, &column, &token, &none);
 }

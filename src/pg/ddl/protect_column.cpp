@@ -1,4 +1,4 @@
-// protect_column.cpp - the ways into the cage in which a column is protected, and the steps that SQL cannot do.
+// protect_column.cpp - the ways into the cage in which a column is protected.
 //
 // redoubt.protect_step(), protect_undo_step(), check_protect() and unprotect_column() are for the owner of a table, or
 // who has the owner's rights.  Each opens the cage (protection.h) and calls a function in PL/pgSQL there
@@ -6,15 +6,14 @@
 // Covered by sql/protect_column.sql and test/tap/protect_online.pl.
 #include "pg/base/boundary.h"
 
-#include "pg/audit/audit_trail.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/ddl/protection.h"
 #include "pg/reveal/gate.h"
 
 extern "C" {
+#include "access/xact.h"
 #include "catalog/pg_type_d.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 }
 
@@ -31,12 +30,21 @@ void require_owner(Oid relid) {
 // One of the ways in is being taken: code that runs in the cage may take none.
 constinit bool entered = false;
 
+// A step decides by the catalog as it is when it has its locks.
+void require_fresh_snapshots() {
+  if (!IsolationUsesXactSnapshot()) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("a column cannot be protected in a transaction that is REPEATABLE READ or SERIALIZABLE"),
+                  errhint("SET default_transaction_isolation = 'read committed'; then call again.")));
+}
+
 // The lock keeps the owner.
 Datum in_cage(FunctionCallInfo fcinfo, Datum (*run)(FunctionCallInfo)) {
   const Oid relid = PG_GETARG_OID(0);
   if (entered)
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("a step of redoubt.protect_column() cannot be taken within another one")));
+  require_fresh_snapshots();
   require_owner(relid);
   LockRelationOid(relid, AccessShareLock);
   require_owner(relid);
@@ -108,18 +116,6 @@ Datum list_findings(FunctionCallInfo fcinfo) {
   return 0;
 }
 
-void record(const char *operation, const Protection &protection, int64 count) {
-  const Oid relid = protection.relid;
-  const char *column = get_attname(relid, protection.source, true);
-  audit_write({.event = "protect",
-               .token_type = protection.token_type,
-               .operation = operation,
-               .count = count,
-               .detail = psprintf(
-                   "column %s of %s", column != nullptr ? quote_identifier(column) : "?",
-                   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)))});
-}
-
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -158,7 +154,7 @@ REDOUBT_FUNCTION(redoubt_unprotect_column) {
   was.relid = PG_GETARG_OID(0);
   was.source = source;
   was.token_type = type->type;
-  record("unprotect", was, -1);
+  protection_record("unprotect", was, -1);
   return result;
 }
 
@@ -175,52 +171,5 @@ REDOUBT_FUNCTION(redoubt_protect_lock) {
   protection_require_cage(PG_GETARG_OID(0));
   LockRelationOid(PG_GETARG_OID(0), PG_GETARG_BOOL(1) ? AccessExclusiveLock : ShareUpdateExclusiveLock);
   protection_require_cage(PG_GETARG_OID(0));
-  PG_RETURN_VOID();
-}
-
-// protect_begin(table oid, source smallint, target smallint, type regtype, trigger oid)
-REDOUBT_FUNCTION(redoubt_protect_begin) {
-  using namespace redoubt::pg;
-  Protection protection = {};
-  protection.relid = PG_GETARG_OID(0);
-  protection.source = PG_GETARG_INT16(1);
-  protection.target = PG_GETARG_INT16(2);
-  protection.token_type = PG_GETARG_OID(3);
-  protection.trigger = PG_GETARG_OID(4);
-  protection_require_cage(protection.relid);
-  Relation relation = relation_open(protection.relid, AccessExclusiveLock);
-  protection_require_ordinary(relation);
-  const TokenType *type = token_type_require(protection.token_type);
-  protection_require_fit(protection, type);
-  gate_require(type, Privilege::tokenize);
-  if (!protection_trigger_is_sound(protection.trigger, protection.relid, &protection.version))
-    elog(ERROR, "the trigger is not the one of redoubt.protect_column()");
-  protection.file = relation->rd_rel->relfilenode;
-  protection.blocks = RelationGetNumberOfBlocks(relation);
-  relation_close(relation, NoLock);
-  protection_insert(protection);
-  record("begin", protection, -1);
-  PG_RETURN_VOID();
-}
-
-// protect_check(table oid, source smallint) locks the table; may the columns change places?  False where rows moved
-// since they were verified.
-REDOUBT_FUNCTION(redoubt_protect_check) {
-  using namespace redoubt::pg;
-  Protection protection = {};
-  protection_require_cage(PG_GETARG_OID(0));
-  Relation relation = protection_open(PG_GETARG_OID(0), PG_GETARG_INT16(1), AccessExclusiveLock, &protection);
-  const bool same = protection.step == ProtectStep::swap && protection.file == relation->rd_rel->relfilenode;
-  relation_close(relation, NoLock);
-  PG_RETURN_BOOL(same);
-}
-
-// protect_record(trigger oid, operation text): what is about to end.
-REDOUBT_FUNCTION(redoubt_protect_record) {
-  using namespace redoubt::pg;
-  Protection protection = {};
-  if (!protection_of_trigger(PG_GETARG_OID(0), &protection)) protection.relid = InvalidOid;
-  protection_require_cage(protection.relid);
-  record(text_to_cstring(PG_GETARG_TEXT_PP(1)), protection, protection.rows_done);
   PG_RETURN_VOID();
 }

@@ -14,6 +14,7 @@
 
 extern "C" {
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "storage/bufmgr.h"
 }
 
@@ -33,24 +34,38 @@ struct Work {
 
 // What a block holds.
 struct Block {
-  int64 wrong;  // tokens that are not those of their values
+  const char *problem;  // of the first row that has one; static
+  ItemPointerData place;
   int pending;  // values without a token
   ItemPointerData tids[MaxHeapTuplesPerPage];
 };
 
-// Is the token that of the value?  A vaulted token that is another one each time cannot be told from any.  Charges a
-// tokenization, because that is what a comparison tells.
-bool is_token_of(Work *work, Datum value, Datum token) {
-  const TokenType *type = work->type;
-  if (type->is_integer) return DatumGetInt64(FunctionCall1(&work->tokenize, value)) == DatumGetInt64(token);
-  if (type->format == nullptr && !type->vaulted) {
-    limits_charge(type->type, Operation::tokenize, 1);
-    const varlena *opened = token_open(type, DatumGetByteaPP(token), true);
-    return varlena_text(opened) == varlena_text(DatumGetTextPP(value));
-  }
-  if (type->vaulted && !type->deterministic) return true;
-  const Datum made = FunctionCall1(&work->tokenize, value);
-  return varlena_text(DatumGetTextPP(made)) == varlena_text(DatumGetTextPP(token));
+// Is the token that of the value?  Charges a tokenization, because that is what a comparison tells.
+bool is_token_of(const TokenType *type, Datum value, Datum token) {
+  limits_charge(type->type, Operation::tokenize, 1);
+  const varlena *opened = token_open(type, DatumGetByteaPP(token), true);
+  return varlena_text(opened) == varlena_text(DatumGetTextPP(value));
+}
+
+// Why a value cannot be tokenized; null where it can.  Never with anything of the value.
+const char *problem_of_value(const TokenType *type, Datum value) {
+  if (protection_looks_like_token(type, value)) return "it begins as a token does, and would be taken for one";
+  if (type->is_bytes) return nullptr;
+  const redoubt::Refusal refusal = value_problem(type, varlena_text(DatumGetTextPP(value)));
+  return refusal.ok() || (type->keeps_invalid && !refusal.absolute) ? nullptr : refusal.reason;
+}
+
+const char *problem_of_row(const Work *work, TupleTableSlot *slot) {
+  const Protection &protection = work->protection;
+  bool none = false;
+  bool no_token = false;
+  Datum value = slot_getattr(slot, protection.source, &none);
+  const Datum token = slot_getattr(slot, protection.target, &no_token);
+  if (none) return no_token ? nullptr : "its token is there without a value";
+  value = protection_value(work->source_type, value);
+  if (no_token) return problem_of_value(work->type, value);
+  if (protection.step != ProtectStep::verify || is_token_of(work->type, value, token)) return nullptr;
+  return "its token is not that of its value";
 }
 
 void read_block(Work *work, BlockNumber number, Block *block) {
@@ -59,24 +74,26 @@ void read_block(Work *work, BlockNumber number, Block *block) {
   ItemPointerData to;
   ItemPointerSet(&from, number, FirstOffsetNumber);
   ItemPointerSet(&to, number, MaxOffsetNumber);
-  block->wrong = block->pending = 0;
+  block->problem = nullptr;
+  block->pending = 0;
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   TableScanDesc scan = table_beginscan_tidrange(work->relation, snapshot, &from, &to);
   TupleTableSlot *slot = table_slot_create(work->relation, nullptr);
   MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "redoubt verify", ALLOCSET_DEFAULT_SIZES);
   while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot)) {
     CHECK_FOR_INTERRUPTS();
-    bool none = false;
-    bool no_token = false;
-    const Datum value = slot_getattr(slot, protection.source, &none);
-    const Datum token = slot_getattr(slot, protection.target, &no_token);
-    if (none && !no_token) ++block->wrong;
-    if (!none && no_token && block->pending < MaxHeapTuplesPerPage) block->tids[block->pending++] = slot->tts_tid;
-    if (none || no_token || protection.step != ProtectStep::verify) continue;
     MemoryContext outer = MemoryContextSwitchTo(context);
-    if (!is_token_of(work, protection_value(work->type, work->source_type, value), token)) ++block->wrong;
+    const char *problem = problem_of_row(work, slot);
     MemoryContextSwitchTo(outer);
     MemoryContextReset(context);
+    if (problem != nullptr) {
+      block->problem = problem;
+      block->place = slot->tts_tid;
+      break;
+    }
+    if (!slot_attisnull(slot, protection.source) && slot_attisnull(slot, protection.target) &&
+        block->pending < MaxHeapTuplesPerPage)
+      block->tids[block->pending++] = slot->tts_tid;
   }
   MemoryContextDelete(context);
   ExecDropSingleTupleTableSlot(slot);
@@ -104,8 +121,8 @@ int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *sta
     std::copy_n(old->tts_values, descriptor->natts, row->tts_values);
     std::copy_n(old->tts_isnull, descriptor->natts, row->tts_isnull);
     MemoryContext outer = MemoryContextSwitchTo(GetPerTupleMemoryContext(state));
-    row->tts_values[protection.target - 1] = FunctionCall1(
-        &work->tokenize, protection_value(work->type, work->source_type, old->tts_values[protection.source - 1]));
+    row->tts_values[protection.target - 1] =
+        FunctionCall1(&work->tokenize, protection_value(work->source_type, old->tts_values[protection.source - 1]));
     row->tts_isnull[protection.target - 1] = false;
     ExecStoreVirtualTuple(row);
     compat_update_row(table, state, &tid, row, snapshot);
@@ -121,8 +138,8 @@ int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *sta
   return filled;
 }
 
-// Goes on from where the last call stopped; true where a row that somebody has locked is waited for.
-bool work_on(Work *work, int batch) {
+// Goes on from where the last call stopped, and says how to go on.
+const char *work_on(Work *work, int batch) {
   Protection &protection = work->protection;
   const TimestampTz started = GetCurrentTimestamp();
   EState *state = CreateExecutorState();
@@ -134,12 +151,9 @@ bool work_on(Work *work, int batch) {
   for (int rows = 0; !locked && protection.next_block < protection.blocks && rows < batch &&
                      !TimestampDifferenceExceeds(started, GetCurrentTimestamp(), kMilliseconds);) {
     read_block(work, protection.next_block, block);
-    if (block->wrong > 0)
-      ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                      errmsg("rows of table %s have a token that is not that of their value",
-                             RelationGetRelationName(work->relation)),
-                      errhint("Something wrote the token column, or rewrote the table: CALL redoubt.protect_undo(...), "
-                              "then begin anew.")));
+    if (block->problem != nullptr)
+      return psprintf("row (%u,%u) %s", ItemPointerGetBlockNumber(&block->place),
+                      ItemPointerGetOffsetNumber(&block->place), block->problem);
     const int filled = block->pending > 0 ? fill_block(work, *block, table, state) : 0;
     protection.rows_done += filled;
     rows += std::max(filled, 1);
@@ -149,14 +163,15 @@ bool work_on(Work *work, int batch) {
   }
   ExecCloseIndices(table);
   FreeExecutorState(state);
-  return locked;
+  return locked ? "locked" : "again";
 }
 
 }  // namespace
 }  // namespace redoubt::pg
 
 // protect_rows(table oid, source smallint, batch integer) fills or verifies some blocks and says how to go on: again;
-// locked, where somebody has locked a row; ready, where all is verified and the table's file is that of then.
+// locked, where somebody has locked a row; "row (block,line) reason" where one cannot be filled, after which the
+// transaction has to fail; ready, where all is verified and the table's file is that of then.
 REDOUBT_FUNCTION(redoubt_protect_rows) {
   using namespace redoubt::pg;
   Work work = {};
@@ -164,6 +179,11 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
   work.relation = protection_open(PG_GETARG_OID(0), PG_GETARG_INT16(1), RowExclusiveLock, &protection);
   const bool moved = protection.file != work.relation->rd_rel->relfilenode;
   if (!moved && protection.step == ProtectStep::swap) {
+    // What filled has been committed.
+    if (protection.horizon == 0) {
+      protection.horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
+      protection_update(protection);
+    }
     relation_close(work.relation, NoLock);
     PG_RETURN_TEXT_P(cstring_to_text("ready"));
   }
@@ -172,13 +192,14 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
   work.source_type = get_atttype(protection.relid, protection.source);
   gate_require(work.type, Privilege::tokenize);
   fmgr_info(work.type->gate[static_cast<int>(Privilege::tokenize)], &work.tokenize);
-  bool locked = false;
+  const char *state = "again";
   if (moved) {
     protection.step = ProtectStep::fill;
+    protection.horizon = 0;
     protection.file = work.relation->rd_rel->relfilenode;
   } else {
     const bool caged = protection_set_caged(false);
-    locked = work_on(&work, PG_GETARG_INT32(2));
+    state = work_on(&work, PG_GETARG_INT32(2));
     protection_set_caged(caged);
     if (protection.next_block >= protection.blocks)
       protection.step = protection.step == ProtectStep::fill ? ProtectStep::verify : ProtectStep::swap;
@@ -189,5 +210,5 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
   }
   protection_update(protection);
   relation_close(work.relation, NoLock);
-  PG_RETURN_TEXT_P(cstring_to_text(locked ? "locked" : "again"));
+  PG_RETURN_TEXT_P(cstring_to_text(state));
 }

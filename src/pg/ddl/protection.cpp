@@ -3,8 +3,10 @@
 // Covered by sql/protect_column.sql, test/tap/protect_online.pl and test/tap/own_tables.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_trail.h"
 #include "pg/base/catalog.h"
 #include "pg/base/own_tables.h"
+#include "pg/base/varlena_view.h"
 #include "pg/ddl/protection.h"
 
 extern "C" {
@@ -32,7 +34,8 @@ enum : int {
   kBlocks,
   kRowsDone,
   kFile,
-  kVersion
+  kVersion,
+  kHorizon
 };
 
 constexpr const char *kSteps[] = {"fill", "verify", "swap"};
@@ -60,7 +63,8 @@ Protection protection_of_row(const CatalogRow &row) {
           block_of(DatumGetInt64(own_value(row, kBlocks, INT8OID))),
           DatumGetInt64(own_value(row, kRowsDone, INT8OID)),
           DatumGetObjectId(own_value(row, kFile, OIDOID)),
-          static_cast<TransactionId>(DatumGetInt64(own_value(row, kVersion, INT8OID)))};
+          static_cast<TransactionId>(DatumGetInt64(own_value(row, kVersion, INT8OID))),
+          static_cast<std::uint64_t>(DatumGetInt64(own_value(row, kHorizon, INT8OID)))};
 }
 
 bool protection_of_column(Oid relid, AttrNumber source, Protection *found) {
@@ -92,7 +96,7 @@ void tie_together(const Protection &protection) {
   const ObjectAddress target = column_address(protection.relid, protection.target);
   const ObjectAddress trigger = {TriggerRelationId, protection.trigger, 0};
   recordDependencyOn(&trigger, &source, DEPENDENCY_AUTO);
-  recordDependencyOn(&trigger, &target, DEPENDENCY_AUTO);
+  recordDependencyOn(&trigger, &target, DEPENDENCY_INTERNAL);
   recordDependencyOn(&target, &source, DEPENDENCY_AUTO);
   CommandCounterIncrement();
 }
@@ -154,7 +158,8 @@ bool protection_trigger_is_sound(Oid trigger, Oid relid, TransactionId *version)
     bool unconditional = true;
     row.get(Anum_pg_trigger_tgqual, &unconditional);
     *version = HeapTupleHeaderGetRawXmin(row.tuple->t_data);
-    sound = found->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE) &&
+    sound = found->tgisinternal &&
+            found->tgtype == (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE) &&
             found->tgenabled == TRIGGER_FIRES_ALWAYS && found->tgattr.dim1 == 0 && unconditional;
   });
   return sound;
@@ -175,14 +180,17 @@ void protection_require_ordinary(Relation relation) {
 }
 
 bool protection_fits(const TokenType *type, Oid source_type) {
-  if (type->is_integer) return source_type == INT4OID || source_type == INT8OID;
+  if (type->format != nullptr || type->vaulted) return false;
   if (type->is_bytes) return source_type == BYTEAOID;
   return source_type == TEXTOID || source_type == VARCHAROID || source_type == BPCHAROID;
 }
 
-Datum protection_value(const TokenType *type, Oid source_type, Datum value) {
-  if (type->is_integer) return source_type == INT4OID ? Int64GetDatum(DatumGetInt32(value)) : value;
+Datum protection_value(Oid source_type, Datum value) {
   return source_type == BPCHAROID ? DirectFunctionCall1(rtrim1, value) : value;
+}
+
+bool protection_looks_like_token(const TokenType *type, Datum value) {
+  return !type->is_bytes && varlena_text(DatumGetTextPP(value)).substr(0, 4) == "tok_";
 }
 
 void protection_raise_unfit(const Protection &protection) {
@@ -233,15 +241,19 @@ void protection_insert(const Protection &protection) {
 }
 
 void protection_update(const Protection &protection) {
-  Oid types[] = {OIDOID, TEXTOID, INT8OID, INT8OID, INT8OID, OIDOID};
-  Datum values[] = {
-      ObjectIdGetDatum(protection.trigger), CStringGetTextDatum(kSteps[static_cast<int>(protection.step)]),
-      Int64GetDatum(protection.next_block), Int64GetDatum(protection.blocks),
-      Int64GetDatum(protection.rows_done),  ObjectIdGetDatum(protection.file)};
-  write_row(OwnChange::updates,
-            "UPDATE redoubt.protection SET step = $2, next_block = $3, blocks = $4, rows_done = $5, file = $6,"
-            " updated_at = pg_catalog.clock_timestamp() WHERE trigger OPERATOR(pg_catalog.=) $1",
-            types, values);
+  Oid types[] = {OIDOID, TEXTOID, INT8OID, INT8OID, INT8OID, OIDOID, INT8OID};
+  Datum values[] = {ObjectIdGetDatum(protection.trigger),
+                    CStringGetTextDatum(kSteps[static_cast<int>(protection.step)]),
+                    Int64GetDatum(protection.next_block),
+                    Int64GetDatum(protection.blocks),
+                    Int64GetDatum(protection.rows_done),
+                    ObjectIdGetDatum(protection.file),
+                    Int64GetDatum(static_cast<int64>(protection.horizon))};
+  write_row(
+      OwnChange::updates,
+      "UPDATE redoubt.protection SET step = $2, next_block = $3, blocks = $4, rows_done = $5, file = $6, horizon = $7,"
+      " updated_at = pg_catalog.clock_timestamp() WHERE trigger OPERATOR(pg_catalog.=) $1",
+      types, values);
 }
 
 void protection_forget(Oid class_id, Oid object) {
@@ -257,6 +269,29 @@ void protection_forget(Oid class_id, Oid object) {
     CatalogTupleDelete(relation, &row.tuple->t_self);
   });
   relation_close(relation, NoLock);
+}
+
+void protection_drop_trigger(Oid trigger) {
+  Protection protection = {};
+  if (!protection_of_trigger(trigger, &protection)) elog(ERROR, "the trigger is not one of redoubt.protect_column()");
+  deleteDependencyRecordsForSpecific(TriggerRelationId, trigger, DEPENDENCY_INTERNAL, RelationRelationId,
+                                     protection.relid);
+  CommandCounterIncrement();
+  const ObjectAddress address = {TriggerRelationId, trigger, 0};
+  performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+  CommandCounterIncrement();
+}
+
+void protection_record(const char *operation, const Protection &protection, int64 count) {
+  const Oid relid = protection.relid;
+  const char *column = get_attname(relid, protection.source, true);
+  audit_write({.event = "protect",
+               .token_type = protection.token_type,
+               .operation = operation,
+               .count = count,
+               .detail = psprintf(
+                   "column %s of %s", column != nullptr ? quote_identifier(column) : "?",
+                   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid)))});
 }
 
 }  // namespace redoubt::pg

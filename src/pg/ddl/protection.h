@@ -1,7 +1,7 @@
 // protection.h - a column that is being protected online: its row of redoubt.protection, and the cage its work runs in.
 //
-// redoubt.protect_column() (sql/redoubt--0.1--0.2.sql) adds a token column beside a column, keeps it current by a trigger
-// (keep_token.cpp), fills it in batches and verifies it (protect_rows.cpp), and swaps the two.
+// redoubt.protect_column() (sql/redoubt--0.1--0.2.sql) adds a token column beside a column, keeps it current by a
+// trigger (keep_token.cpp), fills it in batches and verifies it (protect_rows.cpp), and swaps the two.
 //
 // Invariants:
 // - The cage: whoever calls, all work on a table is done as the owner of the table, in a security-restricted operation,
@@ -12,7 +12,9 @@
 //   SECURITY DEFINER function of the owner's could.  The budget charged is the session's own.
 // - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the
 // token
-//   column goes the trigger.  Without the trigger nothing hangs together.
+//   column goes the trigger, which nobody can drop or replace by itself.
+// - Only sealed types, because a value of one is a token or is not one, whatever it looks like.
+// - The columns change places when no snapshot is left that is older than the filling: it would find no token.
 // - What decides a step is looked at under the lock that the step holds (protection_open), by OID and number.
 #ifndef REDOUBT_PG_DDL_PROTECTION_H
 #define REDOUBT_PG_DDL_PROTECTION_H
@@ -36,6 +38,7 @@ struct Protection {
   int64 rows_done;
   Oid file;               // the table's file that the blocks are of
   TransactionId version;  // of the trigger's catalog row: another one may have been switched off meanwhile
+  std::uint64_t horizon;  // the transaction number after the last that filled; 0: not filled
 };
 
 // protection_of_trigger reads the row of a trigger; false where there is none.
@@ -52,6 +55,16 @@ void protection_update(const Protection &protection);
 // protection_forget deletes the row of a trigger that is being dropped, and unties the columns.  Told by a hook.
 void protection_forget(Oid class_id, Oid object);
 
+// protection_drop_trigger drops a trigger, and with it the row, and lets the columns go each its own way.
+void protection_drop_trigger(Oid trigger);
+
+// protection_record tells the audit trail.
+void protection_record(const char *operation, const Protection &protection, int64 count);
+
+// protection_add_arbiters lets INSERT ... ON CONFLICT meet a conflict in the index of the tokens, too, where it asks
+// for one in the index of the values beside it (second_arbiter.cpp).
+void protection_add_arbiters(PlannedStmt *plan);
+
 // protection_require_ordinary raises 55000 unless the table is one whose rows are its own and no rule changes a
 // command.
 void protection_require_ordinary(Relation relation);
@@ -59,11 +72,14 @@ void protection_require_ordinary(Relation relation);
 // Is the trigger the one that protect_column() makes, and on?  `version` is that of its catalog row.
 bool protection_trigger_is_sound(Oid trigger, Oid relid, TransactionId *version);
 
-// May columns of that type be protected by the token type?
+// May columns of that type be protected online by the token type?
 bool protection_fits(const TokenType *type, Oid source_type);
 
 // The value of a column as the type's tokenizing function takes it.
-Datum protection_value(const TokenType *type, Oid source_type, Datum value);
+Datum protection_value(Oid source_type, Datum value);
+
+// Would a text be taken for a token instead of a value?
+bool protection_looks_like_token(const TokenType *type, Datum value);
 
 // 55000 unless the columns are of the types that they were.
 void protection_require_fit(const Protection &protection, const TokenType *type);

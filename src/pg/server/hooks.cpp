@@ -95,6 +95,7 @@ extern "C" {
     inlining_restore(planning);
   }
   PG_END_TRY();
+  protection_add_arbiters(plan);
   planner_end(plan, planner_hook == own_planner && ExecutorStart_hook == own_start);
   return plan;
 }
