@@ -245,8 +245,8 @@ CREATE FUNCTION redoubt.protect_grants(object text, "column" text, acl aclitem[]
   END;
 COMMENT ON FUNCTION redoubt.protect_grants(text, text, aclitem[]) IS 'internal: the statements that grant what an access list says';
 
-/* protect_parts lists what hangs on a column, in one place: what stands in the way of protecting it (severity error), what
- * wants a look (warning, notice), and what is taken away at the swap (remove, in the order of turn) and made anew over the
+/* protect_parts lists what hangs on a column, in one place: what stands in the way of protecting it (severity error) or of the swap
+ * alone (swap), what wants a look (warning, notice), and what is taken away at the swap (remove, in the order of turn) and made anew over the
  * token column, which has the column's name by then (make, in the other order).
  */
 CREATE FUNCTION redoubt.protect_parts("table" regclass, "column" smallint, token_type regtype)
@@ -382,7 +382,7 @@ BEGIN
               FROM pg_constraint AS k WHERE (k.conrelid = tab AND k.contype IN ('c', 'f') AND num = ANY (k.conkey))
                                          OR (k.confrelid = tab AND k.contype = 'f' AND num = ANY (k.confkey)) LOOP
     IF item.contype = 'c' THEN
-      RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, tabname), 'a CHECK sees the token, not the value',
+      RETURN QUERY SELECT 'swap', format('constraint %I of %s', item.conname, tabname), 'a CHECK sees the token, not the value',
                           format('ALTER TABLE %s DROP CONSTRAINT %I;', tabname, item.conname), 0, NULL, NULL;
     ELSIF EXISTS (SELECT FROM unnest(item.conkey, item.confkey) AS u(child, parent)
                     JOIN pg_attribute AS c ON c.attrelid = item.conrelid AND c.attnum = u.child JOIN pg_attribute AS p ON p.attrelid = item.confrelid AND p.attnum = u.parent
@@ -481,7 +481,7 @@ BEGIN
     IF NOT has_schema_privilege((SELECT x.stxnamespace FROM pg_statistic_ext AS x WHERE x.oid = item.oid), 'CREATE') THEN
       RETURN QUERY SELECT 'error', 'statistics ' || item.name, format('%I may not make statistics in its schema', current_user), format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
     ELSIF item.in_expression OR NOT t.deterministic THEN
-      RETURN QUERY SELECT 'error', 'statistics ' || item.name, 'they would hold values in the clear, or have nothing to compare by', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
+      RETURN QUERY SELECT 'swap', 'statistics ' || item.name, 'they would hold values in the clear, or have nothing to compare by', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
     ELSE
       RETURN QUERY SELECT 'notice', 'statistics ' || item.name, 'are made anew', NULL::text, 30, format('DROP STATISTICS %s', item.name), item.definition;
     END IF;
@@ -500,18 +500,18 @@ BEGIN
     SELECT c.*, max(a.level) AS level, pg_get_viewdef(c.oid) AS definition, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name, obj_description(c.oid, 'pg_class') AS remark
     FROM above AS a JOIN pg_class AS c ON c.oid = a.relid GROUP BY c.oid LOOP
     IF item.relkind <> 'v' THEN
-      RETURN QUERY SELECT 'error', format('relation %s', item.name), CASE item.relkind WHEN 'm' THEN 'a materialised view of the column holds its values' ELSE 'a rule of it uses the column' END,
+      RETURN QUERY SELECT 'swap', format('relation %s', item.name), CASE item.relkind WHEN 'm' THEN 'a materialised view of the column holds its values' ELSE 'a rule of it uses the column' END,
                           'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF item.relowner <> rel.relowner THEN
-      RETURN QUERY SELECT 'error', 'view ' || item.name, 'it has another owner than the table', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has another owner than the table', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF NOT has_schema_privilege(item.relnamespace, 'CREATE') THEN
-      RETURN QUERY SELECT 'error', 'view ' || item.name, format('%I may not make views in its schema', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, format('%I may not make views in its schema', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = item.oid) OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = item.oid)
           OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = item.oid AND r.rulename <> '_RETURN') OR EXISTS (SELECT FROM pg_seclabel AS l WHERE l.objoid = item.oid AND l.classoid = 'pg_class'::regclass)
           OR EXISTS (SELECT FROM pg_depend AS d WHERE d.refobjid IN (item.oid, item.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = item.reltype)) AND d.deptype = 'n'
                      AND d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
                      AND NOT (d.classid = 'pg_rewrite'::regclass AND (SELECT k.relkind FROM pg_rewrite AS r JOIN pg_class AS k ON k.oid = r.ev_class WHERE r.oid = d.objid) = 'v')) THEN
-      RETURN QUERY SELECT 'error', 'view ' || item.name, 'it has triggers, rules, defaults or labels, or something but a view uses it', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has triggers, rules, defaults or labels, or something but a view uses it', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSE
       RETURN QUERY SELECT 'warning', 'view ' || item.name, 'is made anew; it shows the token column', 'See that it says what it should.', 100 - item.level, format('DROP VIEW %s', item.name),
         format('CREATE VIEW %s%s AS %s', item.name, coalesce(' WITH (' || array_to_string(item.reloptions, ', ') || ')', ''), rtrim(item.definition, ';'));
@@ -536,14 +536,14 @@ BEGIN
               UNION SELECT p.pubname, false, false FROM pg_publication AS p WHERE p.puballtables
               UNION SELECT p.pubname, false, false FROM pg_publication AS p JOIN pg_publication_namespace AS n ON n.pnpubid = p.oid WHERE n.pnnspid = rel.relnamespace LOOP
     IF item.in_condition OR item.in_list THEN
-      RETURN QUERY SELECT 'error', format('publication %I', item.pubname), 'it names the column', 'Drop the table from it, and add it again afterwards.', 0, NULL, NULL;
+      RETURN QUERY SELECT 'swap', format('publication %I', item.pubname), 'it names the column', 'Drop the table from it, and add it again afterwards.', 0, NULL, NULL;
     ELSE
       RETURN QUERY SELECT 'warning', format('publication %I', item.pubname), format('subscribers need a column %I from the beginning, and get tokens from the swap on', 'redoubt_protect_' || num), 'Add it there, of the token type or text, and rename it at the swap.', 0, NULL, NULL;
     END IF;
   END LOOP;
 
   -- What is left: nothing above knows it, so PostgreSQL would refuse to drop the old column.
-  RETURN QUERY SELECT DISTINCT 'error', pg_describe_object(d.classid, d.objid, d.objsubid), 'it depends on the column', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+  RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), 'it depends on the column', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
   FROM pg_depend AS d
   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num
     AND NOT CASE d.classid
@@ -558,16 +558,11 @@ BEGIN
         OR EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target)
       ELSE false END;
   -- Rows of the table elsewhere: a column of its row type would lose the value.
-  RETURN QUERY SELECT DISTINCT CASE WHEN d.classid = 'pg_proc'::regclass THEN 'warning' ELSE 'error' END, pg_describe_object(d.classid, d.objid, d.objsubid), 'it uses the row type of the table',
+  RETURN QUERY SELECT DISTINCT CASE WHEN d.classid = 'pg_proc'::regclass THEN 'warning' ELSE 'swap' END, pg_describe_object(d.classid, d.objid, d.objsubid), 'it uses the row type of the table',
                       CASE WHEN d.classid = 'pg_proc'::regclass THEN 'It sees the token after the swap: read the function.' ELSE 'Drop it, and make it anew afterwards.' END, 0, NULL::text, NULL::text
   FROM pg_depend AS d
   WHERE d.refclassid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refobjid IN (rel.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = rel.reltype))
     AND NOT (d.classid = 'pg_class'::regclass AND d.objid = tab);
-  -- Functions whose text PostgreSQL does not look into.
-  RETURN QUERY SELECT 'warning', format('function %s', f.oid::regprocedure), 'its text names the table and the column, which holds tokens after the swap', 'Read the function.', 0, NULL::text, NULL::text
-  FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang AND l.lanname NOT IN ('c', 'internal')
-  WHERE f.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace)
-    AND position(lower(rel.relname) IN lower(f.prosrc)) > 0 AND position(lower(col.attname) IN lower(f.prosrc)) > 0;
   RETURN QUERY SELECT 'notice', object, 'it will be the last of the table''s columns, and has the token column beside it before: SELECT * and INSERT without a list of columns meet them there', 'Name columns, or put a view in the place of the table.', 0, NULL, NULL;
   RETURN QUERY SELECT 'notice', object, 'its old values stay in the table''s file, in WAL and in backups', 'redoubt.find_plaintext() lists where.', 0, NULL, NULL;
 END
@@ -624,9 +619,16 @@ BEGIN
   END IF;
   RETURN QUERY
     SELECT p.severity, p.object, p.what, p.remedy
-    FROM redoubt.protect_group("table", num) AS g, LATERAL redoubt.protect_parts(g.relation, g.source, wanted) AS p
-    WHERE p.severity IS NOT NULL
-    ORDER BY array_position(ARRAY['error', 'warning', 'notice'], p.severity), p.object COLLATE "C", p.what COLLATE "C";
+    FROM (SELECT q.severity, q.object, q.what, q.remedy
+          FROM redoubt.protect_group("table", num) AS g, LATERAL redoubt.protect_parts(g.relation, g.source, wanted) AS q
+          WHERE q.severity IS NOT NULL
+          -- Functions whose text PostgreSQL does not look into.
+          UNION SELECT 'warning', format('function %s', f.oid::regprocedure), 'its text names the table and the column, which holds tokens after the swap', 'Read the function.'
+          FROM redoubt.protect_group("table", num) AS g JOIN pg_class AS c ON c.oid = g.relation JOIN pg_attribute AS a ON a.attrelid = g.relation AND a.attnum = g.source
+            JOIN pg_proc AS f ON position(lower(c.relname) IN lower(f.prosrc)) > 0 AND position(lower(a.attname) IN lower(f.prosrc)) > 0
+            JOIN pg_language AS l ON l.oid = f.prolang AND l.lanname NOT IN ('c', 'internal')
+          WHERE f.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace)) AS p
+    ORDER BY array_position(ARRAY['error', 'swap', 'warning', 'notice'], p.severity), p.object COLLATE "C", p.what COLLATE "C";
   IF t.base = 'bytea' THEN
     RETURN;
   END IF;
@@ -782,16 +784,16 @@ BEGIN
   END LOOP;
   FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", "column") AS g LOOP
     IF NOT redoubt.protect_check(item.relation, item.source) THEN
-      RETURN 'again';
+      RETURN 'next';
     END IF;
   END LOOP;
   IF EXISTS (SELECT FROM redoubt.protect_pending("table", "column")) THEN
-    RETURN 'again';
+    RETURN 'next';
   END IF;
   SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
   FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
   SELECT p.object, p.what, p.remedy INTO item FROM unnest(members) AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS p
-  WHERE p.severity = 'error' LIMIT 1;
+  WHERE p.severity IN ('error', 'swap') LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION '% stands in the way', item.object USING ERRCODE = '55000', DETAIL = item.what, HINT = item.remedy;
   END IF;
@@ -840,8 +842,8 @@ $body$;
 COMMENT ON FUNCTION redoubt.protect_swap(oid, smallint) IS 'internal, a step of protect_column(): the last';
 
 /* protect_work does the next piece of work on a column and those tied to it, in the transaction at hand, and tells how to go
- * on: again, locked (a row was), retry (a lock was not got), indexes (somebody has to make them), ready (to be swapped),
- * older (somebody sees the table as it was before), done.
+ * on: again (rows were filled or verified), next (something else was done), locked (a row was), retry (a lock was not got),
+ * indexes (somebody has to make them), ready (to be swapped), older (somebody sees the table as it was before), done.
  * It is what protect_step() calls in the cage.
  */
 CREATE FUNCTION redoubt.protect_work("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
@@ -885,7 +887,7 @@ BEGIN
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
       RETURN 'retry';
     END;
-    RETURN 'again';
+    RETURN 'next';
   END LOOP;
 
   -- Fill and verify.
@@ -918,7 +920,7 @@ BEGIN
       END IF;
       PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
       EXECUTE regexp_replace(item.statement, '^((?:CREATE |CREATE UNIQUE |DROP )INDEX) CONCURRENTLY', '\1');
-      RETURN 'again';
+      RETURN 'next';
     ELSIF item.statement !~ '^ALTER TABLE .* VALIDATE ' THEN
       PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
       PERFORM set_config('lock_timeout', limit_of_wait, true);
@@ -928,7 +930,7 @@ BEGIN
     EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
       RETURN 'retry';
     END;
-    RETURN 'again';
+    RETURN 'next';
   END IF;
 
   IF NOT swap THEN
@@ -971,7 +973,7 @@ END
 $body$;
 COMMENT ON FUNCTION redoubt.protect_twins(regclass, smallint, smallint) IS 'internal: raises 23505 where a unique index would not take the tokens';
 
-CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, share numeric DEFAULT 0.25,
+CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, share numeric DEFAULT 0.15,
     max_lag text DEFAULT NULL, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300, build_indexes boolean DEFAULT false, swap boolean DEFAULT true)
   LANGUAGE plpgsql
 AS $body$
@@ -993,6 +995,8 @@ BEGIN
       -- The rest of the time is the application's.
       PERFORM pg_catalog.pg_sleep_for((pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started)
                                       OPERATOR(pg_catalog.*) ((1.0 OPERATOR(pg_catalog.-) share) OPERATOR(pg_catalog./) share)::double precision);
+    ELSIF state OPERATOR(pg_catalog.=) 'next' THEN
+      tries := 0;
     ELSIF state OPERATOR(pg_catalog.=) 'locked' THEN
       PERFORM pg_catalog.pg_sleep(0.1);
     ELSIF state OPERATOR(pg_catalog.=) 'retry' OR state OPERATOR(pg_catalog.=) 'older' THEN

@@ -170,8 +170,9 @@ const char *work_on(Work *work, int batch) {
 }  // namespace redoubt::pg
 
 // protect_rows(table oid, source smallint, batch integer) fills or verifies some blocks and says how to go on: again;
-// locked, where somebody has locked a row; "row (block,line) reason" where one cannot be filled, after which the
-// transaction has to fail; ready, where all is verified and the table's file is that of then.
+// next, where it did something else; locked, where somebody has locked a row; "row (block,line) reason" where one
+// cannot be filled, after which the transaction has to fail; ready, where all is verified and the table's file is that
+// of then.
 REDOUBT_FUNCTION(redoubt_protect_rows) {
   using namespace redoubt::pg;
   Work work = {};
@@ -179,13 +180,14 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
   work.relation = protection_open(PG_GETARG_OID(0), PG_GETARG_INT16(1), RowExclusiveLock, &protection);
   const bool moved = protection.file != work.relation->rd_rel->relfilenode;
   if (!moved && protection.step == ProtectStep::swap) {
-    // What filled has been committed.
-    if (protection.horizon == 0) {
+    // What filled has been committed.  A step by itself, so that what fails later does not take it back.
+    const bool known = protection.horizon != 0;
+    if (!known) {
       protection.horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
       protection_update(protection);
     }
     relation_close(work.relation, NoLock);
-    PG_RETURN_TEXT_P(cstring_to_text("ready"));
+    PG_RETURN_TEXT_P(cstring_to_text(known ? "ready" : "next"));
   }
   CheckCmdReplicaIdentity(work.relation, CMD_UPDATE);
   work.type = token_type_require(protection.token_type);

@@ -74,8 +74,8 @@ bool keep_privileges(Oid relid) {
 // No snapshot and no transaction is older than the filling, here or at a standby or subscriber that tells of its own.
 bool is_settled(const Protection &protection, Relation relation) {
   if (protection.step != ProtectStep::swap || protection.horizon == 0) return false;
-  const FullTransactionId next = ReadNextFullTransactionId();
   const TransactionId oldest = GetOldestNonRemovableTransactionId(relation);
+  const FullTransactionId next = ReadNextFullTransactionId();  // read later, so never less
   const std::uint64_t age = XidFromFullTransactionId(next) - oldest;
   return U64FromFullTransactionId(next) - age >= protection.horizon;
 }
