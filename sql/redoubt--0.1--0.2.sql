@@ -768,19 +768,20 @@ DECLARE
   old name;
   made name;
   needed boolean;
-  removals text[];
-  keys text[];
-  makings text[];
+  parts record;
   one text;
 BEGIN
   PERFORM redoubt.protect_inside("table");
   LOOP
-    SELECT o.relation INTO item FROM redoubt.protect_touched("table", "column") AS o WHERE o.relation <> ALL (frozen) ORDER BY o.turn, o.relation LIMIT 1;
+    FOR item IN SELECT t.relation
+                FROM (SELECT o.relation, o.turn, min(o.turn) OVER () AS first FROM redoubt.protect_touched("table", "column") AS o WHERE o.relation <> ALL (frozen)) AS t
+                WHERE t.turn = t.first ORDER BY t.relation LOOP
+      IF NOT redoubt.protect_freeze(item.relation) THEN
+        RETURN 'retry';
+      END IF;
+      frozen := frozen || item.relation;
+    END LOOP;
     EXIT WHEN NOT FOUND;
-    IF NOT redoubt.protect_freeze(item.relation) THEN
-      RETURN 'retry';
-    END IF;
-    frozen := frozen || item.relation;
   END LOOP;
   FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", "column") AS g LOOP
     IF NOT redoubt.protect_check(item.relation, item.source) THEN
@@ -792,23 +793,21 @@ BEGIN
   END IF;
   SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
   FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
-  SELECT p.object, p.what, p.remedy INTO item FROM unnest(members) AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS p
-  WHERE p.severity IN ('error', 'swap') LIMIT 1;
-  IF FOUND THEN
-    RAISE EXCEPTION '% stands in the way', item.object USING ERRCODE = '55000', DETAIL = item.what, HINT = item.remedy;
-  END IF;
   -- A view of two of the columns is listed twice.
-  WITH part AS (
-    SELECT p.turn, p.remove, p.make, min(p.place) AS place
-    FROM (SELECT row_number() OVER () AS place, q.turn, q.remove, q.make
-          FROM unnest(members) AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS q) AS p
-    GROUP BY p.turn, p.remove, p.make)
-  SELECT array_agg(p.remove ORDER BY p.turn, p.place) FILTER (WHERE p.remove IS NOT NULL),
-         array_agg(p.make ORDER BY p.place) FILTER (WHERE p.make IS NOT NULL AND p.turn = 10),
-         array_agg(p.make ORDER BY p.turn DESC, p.place) FILTER (WHERE p.make IS NOT NULL AND p.turn <> 10)
-    INTO removals, keys, makings FROM part AS p;
+  WITH found AS MATERIALIZED (
+      SELECT row_number() OVER () AS place, q.* FROM unnest(members) AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS q),
+    obstacle AS (SELECT f.object, f.what, f.remedy FROM found AS f WHERE f.severity IN ('error', 'swap') ORDER BY f.place LIMIT 1),
+    part AS (SELECT f.turn, f.remove, f.make, min(f.place) AS place FROM found AS f GROUP BY f.turn, f.remove, f.make)
+  SELECT (SELECT o.object FROM obstacle AS o) AS object, (SELECT o.what FROM obstacle AS o) AS what, (SELECT o.remedy FROM obstacle AS o) AS remedy,
+         array_agg(p.remove ORDER BY p.turn, p.place) FILTER (WHERE p.remove IS NOT NULL) AS removals,
+         array_agg(p.make ORDER BY p.place) FILTER (WHERE p.make IS NOT NULL AND p.turn = 10) AS keys,
+         array_agg(p.make ORDER BY p.turn DESC, p.place) FILTER (WHERE p.make IS NOT NULL AND p.turn <> 10) AS makings
+    INTO parts FROM part AS p;
+  IF parts.object IS NOT NULL THEN
+    RAISE EXCEPTION '% stands in the way', parts.object USING ERRCODE = '55000', DETAIL = parts.what, HINT = coalesce(parts.remedy, 'redoubt.check_protect() lists everything.');
+  END IF;
 
-  FOREACH one IN ARRAY coalesce(removals, '{}') LOOP
+  FOREACH one IN ARRAY coalesce(parts.removals, '{}') LOOP
     EXECUTE one;
   END LOOP;
   FOREACH member IN ARRAY members LOOP
@@ -833,7 +832,7 @@ BEGIN
   -- What is made anew finds the operators of the type, wherever they are.
   PERFORM set_config('search_path', (SELECT concat_ws(', ', 'pg_catalog', string_agg(DISTINCT quote_ident(n.nspname), ', '), 'pg_temp')
                                      FROM unnest(members) AS s JOIN pg_type AS y ON y.oid = s.token_type JOIN pg_namespace AS n ON n.oid = y.typnamespace), true);
-  FOREACH one IN ARRAY coalesce(keys, '{}') || coalesce(makings, '{}') LOOP
+  FOREACH one IN ARRAY coalesce(parts.keys, '{}') || coalesce(parts.makings, '{}') LOOP
     EXECUTE one;
   END LOOP;
   RETURN 'done';
