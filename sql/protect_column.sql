@@ -29,6 +29,8 @@ CREATE TRIGGER touched BEFORE UPDATE ON customer FOR EACH ROW EXECUTE FUNCTION t
 CREATE TRIGGER touched_email BEFORE UPDATE OF email ON customer FOR EACH ROW WHEN (OLD.email IS DISTINCT FROM NEW.email) EXECUTE FUNCTION touch();
 ALTER TABLE customer DISABLE TRIGGER touched_email;
 CREATE STATISTICS customer_both ON email, note FROM customer;
+ALTER TABLE customer ALTER email SET STATISTICS 50, ALTER email SET (n_distinct = -0.9);
+ALTER TABLE customer CLUSTER ON one_email;
 CREATE VIEW customer_list WITH (security_barrier) AS SELECT id, email AS address FROM customer WHERE email <> 'hidden@example.com';
 COMMENT ON VIEW customer_list IS 'all but one';
 COMMENT ON COLUMN customer_list.address IS 'the address';
@@ -99,6 +101,8 @@ SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 
 SELECT obj_description('customer_list'::regclass), replace(relacl::text, 'xtm/', 'xt/') AS relacl FROM pg_class WHERE oid = 'customer_list'::regclass;
 SELECT attacl FROM pg_attribute WHERE attrelid = 'customer_list'::regclass AND attname = 'id';
 SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxname = 'customer_both';
+SELECT attstattarget, o.option_value FROM pg_attribute, pg_options_to_table(attoptions) AS o WHERE attrelid = 'customer'::regclass AND attname = 'email' AND o.option_name = 'n_distinct';
+SELECT n_distinct < 0 AS has_statistics FROM pg_stats WHERE tablename = 'customer' AND schemaname = 'online_s' AND attname = 'email';
 SET ROLE regress_online_owner;
 SELECT * FROM customer_count;
 SET redoubt.reveal = 'plain';

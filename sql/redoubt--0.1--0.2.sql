@@ -361,6 +361,9 @@ BEGIN
   IF col.attstattarget >= 0 THEN
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', tabname, col.attname, col.attstattarget);
   END IF;
+  FOR item IN SELECT o.option_name, o.option_value FROM pg_options_to_table(col.attoptions) AS o WHERE o.option_name IN ('n_distinct', 'n_distinct_inherited') LOOP
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET (%I = %s)', tabname, col.attname, item.option_name, item.option_value::float8);
+  END LOOP;
   IF col_description(tab, num) IS NOT NULL THEN
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('COMMENT ON COLUMN %s.%I IS %L', tabname, col.attname, col_description(tab, num));
   END IF;
@@ -903,6 +906,12 @@ BEGIN
           HINT = CASE WHEN state ~ 'its token' THEN 'Something wrote the token column: CALL redoubt.protect_undo(...), then begin anew.'
                       ELSE 'Change the value, then call again.  redoubt.check_protect() lists all such rows.' END;
       END;
+    ELSIF state = 'next' THEN
+      -- Filled and verified: the planner knows the column when it takes the other one's place.
+      PERFORM set_config('client_min_messages', 'error', true);  -- of extended statistics that have another column, too
+      EXECUTE (SELECT format('ANALYZE %s (%I)', item.relation::regclass, a.attname)
+               FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target WHERE s.relation = item.relation AND s.source = item.source);
+      RETURN state;
     ELSIF state <> 'ready' THEN
       RETURN state;
     END IF;
