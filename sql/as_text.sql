@@ -163,6 +163,31 @@ SELECT id FROM list JOIN customer USING (card);
 SELECT id FROM customer NATURAL JOIN (SELECT card::char(30) FROM list) AS l;
 SELECT id FROM list JOIN customer USING (number);
 
+-- What has no common type, or is of two: the one is never taken for the other.
+\set VERBOSITY default
+SELECT coalesce(email, name) FROM customer;
+\echo :SQLSTATE
+SELECT email FROM customer UNION SELECT name FROM customer;
+SELECT CASE id WHEN 1 THEN email ELSE name END FROM customer;
+SELECT greatest(name, email) FROM customer;
+SELECT ARRAY[email, card] FROM customer;
+SELECT coalesce(card, name) FROM customer;
+SELECT coalesce(patient, email) FROM customer;
+SELECT id FROM customer JOIN (SELECT name AS email FROM customer) AS o USING (email);
+\echo :SQLSTATE
+SELECT id FROM customer JOIN (SELECT 4711003 AS number) AS o USING (number);
+SELECT nullif(emails, ARRAY['none']) FROM customer;
+\echo :SQLSTATE
+SELECT nullif(ARRAY['4111111131111111'], cards) FROM customer;
+-- An error of the same words that somebody else makes.
+DO $$ BEGIN RAISE EXCEPTION 'failed to find conversion function from a to b'; END $$;
+\set VERBOSITY terse
+-- As the hints say.
+SELECT coalesce(email::text, name), nullif(emails::text[], ARRAY['none']), nullif(emails, ARRAY['none']::email_token[]) FROM customer WHERE id = 3;
+SELECT email::text FROM customer WHERE id = 3 UNION SELECT name FROM customer WHERE id = 4 ORDER BY 1;
+SELECT c.id FROM customer AS c JOIN (SELECT name AS email FROM customer) AS o ON c.email = o.email;
+SELECT c.id FROM customer AS c JOIN (SELECT 4711003 AS number) AS o ON c.number = o.number;
+
 -- The privilege is that to tokenize, and no other.
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION regress_text_clerk;

@@ -125,6 +125,9 @@ SELECT (SELECT id FROM pay WHERE card = '4111111111111111') AS literal, (SELECT 
   (SELECT id FROM pay WHERE card = ANY ('{4111111111111111}'::text[])) AS "any", (SELECT id FROM pay JOIN pg_temp.list ON card = number) AS "join",
   (SELECT id FROM pay WHERE acct = 4711001) AS int4, (SELECT id FROM pay WHERE 4711001::bigint = acct) AS int8, (SELECT id FROM pay WHERE acct = '4711001') AS literal8,
   (SELECT id FROM pay JOIN pg_temp.list ON acct = account) AS join8;
+-- USING and NATURAL want a common type, too, which bigint is.
+SELECT id, pg_typeof(acct) FROM pay JOIN (SELECT account::bigint AS acct FROM pg_temp.list) AS l USING (acct);
+SELECT id, pg_typeof(acct) FROM (SELECT account::bigint AS acct FROM pg_temp.list) AS l NATURAL LEFT JOIN pay;
 SELECT count(*) FILTER (WHERE card <> '4111111111111111'::text) AS ne, count(*) FILTER (WHERE acct <> 4711000) AS ne8,
   count(*) FILTER (WHERE card = other) AS nonsense, count(*) FILTER (WHERE card <> other) AS "no nonsense", count(*) FILTER (WHERE acct = 5) AS out_of_range
 FROM pay, pg_temp.list;

@@ -166,7 +166,11 @@ ROLLBACK;
 INSERT INTO redoubt.key VALUES ('regress_keys', 9, '\x00', '', '');
 INSERT INTO redoubt.key SELECT name, 0, wrapped, kek_fingerprint, created_by FROM redoubt.key WHERE name = 'regress_keys' AND version = 1;
 INSERT INTO redoubt.key SELECT name, 65536, wrapped, kek_fingerprint, created_by FROM redoubt.key WHERE name = 'regress_keys' AND version = 1;
+-- What is there already is left out, and another key in its place refused.
 INSERT INTO redoubt.key SELECT name, 1, wrapped, kek_fingerprint, created_by FROM redoubt.key WHERE name = 'regress_keys' AND version = 1;
+INSERT INTO redoubt.key SELECT name, 1, pg_catalog.set_byte(wrapped, 0, 255 - pg_catalog.get_byte(wrapped, 0)), kek_fingerprint, created_by FROM redoubt.key WHERE name = 'regress_keys' AND version = 1;
+INSERT INTO redoubt.key (name, version, kek_fingerprint, created_by, state) VALUES ('regress_keys', 1, '', '', 'destroyed');
+SELECT count(*) FROM redoubt.key WHERE name = 'regress_keys' AND version = 1;
 \set VERBOSITY default
 -- The last version there may be.
 BEGIN;

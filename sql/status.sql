@@ -14,6 +14,7 @@ CREATE ROLE regress_status_auditor IN ROLE redoubt_auditor;
 
 SELECT item, CASE item WHEN 'key-encryption key' THEN regexp_replace(value, '^[0-9a-f]{16}$', '(16 hexadecimal digits)')
                        WHEN 'version' THEN CASE value WHEN (SELECT extversion FROM pg_extension WHERE extname = 'redoubt') THEN '(the extension''s)' ELSE value END
+                       WHEN 'server' THEN regexp_replace(value, '^[0-9a-f-]{36}$', '(uuid)')
                        WHEN 'audit directory' THEN CASE value WHEN current_setting('redoubt.audit_directory') THEN '(as set)' ELSE value END
                        WHEN 'keys that can be opened' THEN regexp_replace(value, '^[0-9]+$', '(how many)')
                        WHEN 'audit trail' THEN regexp_replace(value, '^[0-9]+', '(how many)')

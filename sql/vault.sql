@@ -415,6 +415,16 @@ ALTER SCHEMA elsewhere RENAME TO redoubt;
 TRUNCATE redoubt.vault;
 SAVEPOINT here;
 SET LOCAL client_min_messages = warning;
+-- Columns that hold tokens would keep it from being dropped.
+DO $$
+DECLARE
+  held record;
+BEGIN
+  FOR held IN SELECT DISTINCT c.oid::regclass AS relation FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid, redoubt.token_type AS t
+              JOIN pg_type AS y ON y.oid = t.typ WHERE c.relkind IN ('r', 'p', 'm') AND a.atttypid IN (y.oid, y.typarray) AND NOT a.attisdropped LOOP
+    EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', held.relation);
+  END LOOP;
+END $$;
 DROP EXTENSION redoubt CASCADE;
 DROP EXTENSION IF EXISTS redoubt;
 ROLLBACK TO here;

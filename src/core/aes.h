@@ -1,8 +1,8 @@
-// aes.h - AesBlocks: raw AES block encryption on one OpenSSL cipher context.
+// aes.h - AesBlocks and AesChain: raw AES block encryption on one OpenSSL cipher context.
 //
-// What it is: the block cipher that AES-SIV and FF1 are built on.  The context
+// What it is: the block cipher that AES-SIV and FF1 are built on, block by block and chained.  The context
 // is initialised once per key, because a re-key costs several times a call.
-// What it is not: a mode.  Equal blocks give equal output; nothing outside
+// What it is not: a mode of encryption.  Equal blocks give equal output; nothing outside
 // src/core should use it, and there is no decryption because no caller needs it.
 // Invariant: an object holds either a keyed context or nothing; an empty object
 // encrypts nothing and says so.  The key schedule lives in OpenSSL's memory and is
@@ -20,10 +20,20 @@
 #include <span>
 
 #include "core/result.h"
+#include "core/secret.h"
 
 namespace redoubt {
 
 inline constexpr std::size_t kAesBlockSize = 16;
+
+namespace detail {
+
+struct CipherContextDeleter {
+  void operator()(EVP_CIPHER_CTX *context) const noexcept;
+};
+using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, CipherContextDeleter>;
+
+}  // namespace detail
 
 class AesBlocks {
  public:
@@ -36,19 +46,35 @@ class AesBlocks {
 
   // encrypt enciphers `blocks` blocks of 16 bytes, each on its own (ECB), from `in` to
   // `out`.  The two are the same buffer or do not overlap.  One call with many blocks is
-  // far cheaper than many calls.  False if the object is empty or OpenSSL fails; `out` is
-  // then undefined.
+  // far cheaper than many calls.  False if the object is empty, the blocks come to 2 GiB or
+  // OpenSSL fails; `out` is then undefined.
   bool encrypt(const std::uint8_t *in, std::uint8_t *out, std::size_t blocks) noexcept;
 
  private:
-  struct ContextDeleter {
-    void operator()(EVP_CIPHER_CTX *context) const noexcept;
-  };
-  using Context = std::unique_ptr<EVP_CIPHER_CTX, ContextDeleter>;
+  explicit AesBlocks(detail::CipherContext context) noexcept : context_(std::move(context)) {}
 
-  explicit AesBlocks(Context context) noexcept : context_(std::move(context)) {}
+  detail::CipherContext context_;
+};
 
-  Context context_;
+// AesChain: cipher block chaining from a block of zeros, whose last block CMAC is made of.  All blocks of a message are
+// one call of OpenSSL, which costs more than the block itself.
+class AesChain {
+ public:
+  AesChain() noexcept = default;
+
+  // make is that of AesBlocks.
+  static Result<AesChain> make(std::span<const std::uint8_t> key);
+
+  // encrypt enciphers `blocks` blocks of 16 bytes, one at least, in place: a message, or where `begins` is false the
+  // next part of the one before.  False if the object is empty or OpenSSL fails; the object is empty from then on, and
+  // the buffer undefined.
+  bool encrypt(std::uint8_t *message, std::size_t blocks, bool begins) noexcept;
+
+ private:
+  explicit AesChain(detail::CipherContext context) noexcept : context_(std::move(context)) {}
+
+  detail::CipherContext context_;
+  SecretBytes<kAesBlockSize> chained_;  // the block that the context chains to the next one
 };
 
 }  // namespace redoubt

@@ -5,9 +5,7 @@
 // Covered by test/unit/audit_chain_test.cpp and test/fuzz/audit_fuzz.cpp.
 #include "core/audit_chain.h"
 
-#include <charconv>
-#include <cstring>
-
+#include "core/audit_text.h"
 #include "core/secret.h"
 
 namespace redoubt {
@@ -17,7 +15,7 @@ constexpr std::string_view kMacMember = ",\"mac\":\"";
 constexpr std::string_view kLineEnd = "\"}";
 constexpr std::string_view kSequenceMember = "\"sequence\":";
 constexpr std::size_t kHexSize = 2 * kHmacSha256Size;
-constexpr std::string_view kHexDigits = "0123456789abcdef";
+constexpr std::string_view kHexDigits = kAuditHexDigits;
 
 std::span<const std::uint8_t> bytes_of(std::string_view text) noexcept {
   return {reinterpret_cast<const std::uint8_t *>(text.data()), text.size()};
@@ -27,78 +25,6 @@ bool compute_mac(HmacSha256 &mac, const AuditMac &previous, std::string_view aut
   const std::span<const std::uint8_t> parts[] = {previous, bytes_of(authenticated)};
   return mac.compute(parts, out);
 }
-
-// Reads text from the front; every take* returns false and stays false once something is missing.
-class Reader {
- public:
-  explicit Reader(std::string_view text) noexcept : rest_(text) {}
-
-  Reader &take(std::string_view literal) noexcept {
-    good_ = good_ && rest_.starts_with(literal);
-    if (good_) rest_.remove_prefix(literal.size());
-    return *this;
-  }
-
-  // Decimal without sign for unsigned types, without leading zeros.
-  template <typename Integer>
-  Reader &take_number(Integer &value) noexcept {
-    if (!good_) return *this;
-    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
-    const std::size_t used = static_cast<std::size_t>(end - rest_.data());
-    good_ = error == std::errc() && (rest_[0] != '0' || used == 1) && !rest_.starts_with("-0");
-    if (good_) rest_.remove_prefix(used);
-    return *this;
-  }
-
-  Reader &take_hex(std::string_view &digits, std::size_t size) noexcept {
-    good_ =
-        good_ && rest_.size() >= size && rest_.substr(0, size).find_first_not_of(kHexDigits) == std::string_view::npos;
-    if (good_) {
-      digits = rest_.substr(0, size);
-      rest_.remove_prefix(size);
-    }
-    return *this;
-  }
-
-  Reader &take_mac(AuditMac &mac) noexcept {
-    std::string_view digits;
-    if (!take_hex(digits, kHexSize).good_) return *this;
-    for (std::size_t i = 0; i < mac.size(); ++i) {
-      mac[i] = static_cast<std::uint8_t>(kHexDigits.find(digits[2 * i]) << 4 | kHexDigits.find(digits[2 * i + 1]));
-    }
-    return *this;
-  }
-
-  bool at_end() const noexcept { return good_ && rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool good_ = true;
-};
-
-// Appends without a bounds check: callers check the room once.
-class Appender {
- public:
-  explicit Appender(char *to) noexcept : at_(to) {}
-  Appender &text(std::string_view value) noexcept {
-    std::memcpy(at_, value.data(), value.size());
-    at_ += value.size();
-    return *this;
-  }
-  template <typename Integer>
-  Appender &number(Integer value) noexcept {
-    at_ = std::to_chars(at_, at_ + 20, value).ptr;  // 20 characters hold any 64-bit integer
-    return *this;
-  }
-  Appender &mac(const AuditMac &value) noexcept {
-    const auto hex = audit_mac_hex(value);
-    return text({hex.data(), hex.size()});
-  }
-  char *end() const noexcept { return at_; }
-
- private:
-  char *at_;
-};
 
 }  // namespace
 
@@ -116,7 +42,7 @@ Result<std::size_t> audit_header_encode(const AuditSegmentHeader &header, std::s
       header.kek_fingerprint.find_first_not_of(kHexDigits) != std::string_view::npos) {
     return Status::invalid_argument;
   }
-  Appender a(out.data());
+  AuditAppender a(out.data());
   a.text("{\"segment\":").number(header.segment).text(",\"format\":1,\"kek\":\"").text(header.kek_fingerprint);
   a.text("\",\"previous_mac\":\"").mac(header.previous_mac).text("\",\"time\":").number(header.time_ms);
   a.text(",\"torn_bytes\":").number(header.torn_bytes).text(",\"metadata\":{").text(kSequenceMember);
@@ -128,7 +54,7 @@ Result<std::size_t> audit_seal(HmacSha256 &mac, AuditHead &head, std::span<char>
 
   AuditHead next = head;
   ++next.sequence;
-  Appender a(line.data() + body_size);
+  AuditAppender a(line.data() + body_size);
   a.number(next.sequence).text("}");
   const std::string_view authenticated(line.data(), static_cast<std::size_t>(a.end() - line.data()));
   if (!compute_mac(mac, head.mac, authenticated, next.mac)) return Status::crypto_failure;
@@ -143,15 +69,41 @@ Result<AuditLine> audit_line_parse(std::string_view line) noexcept {
 
   AuditLine parsed;
   parsed.authenticated = line.substr(0, line.size() - kTail);
-  if (!Reader(line.substr(parsed.authenticated.size())).take(kMacMember).take_mac(parsed.mac).take(kLineEnd).at_end()) {
+  if (!AuditReader(line.substr(parsed.authenticated.size()))
+           .take(kMacMember)
+           .take_mac(parsed.mac)
+           .take(kLineEnd)
+           .at_end()) {
     return Status::malformed;
   }
   const std::size_t at = parsed.authenticated.rfind(kSequenceMember);
-  if (at == std::string_view::npos ||
-      !Reader(parsed.authenticated.substr(at)).take(kSequenceMember).take_number(parsed.sequence).take("}").at_end()) {
+  if (at == std::string_view::npos || !AuditReader(parsed.authenticated.substr(at))
+                                           .take(kSequenceMember)
+                                           .take_number(parsed.sequence)
+                                           .take("}")
+                                           .at_end()) {
     return Status::malformed;
   }
   return parsed;
+}
+
+std::int64_t audit_line_sequence(std::string_view line) noexcept {
+  const Result<AuditLine> parsed = audit_line_parse(line);
+  return parsed.ok() && parsed->sequence <= INT64_MAX ? static_cast<std::int64_t>(parsed->sequence) : -1;
+}
+
+std::int64_t audit_line_time(std::string_view line) noexcept {
+  constexpr std::string_view kMember = ",\"time\":";
+  const std::size_t at = line.find(kMember);
+  if (at == std::string_view::npos) return -1;
+  std::int64_t time = 0;
+  int digits = 0;
+  for (const char c : line.substr(at + kMember.size())) {
+    if (c < '0' || c > '9') return digits > 0 && (c == ',' || c == '}') ? time : -1;
+    if (++digits > 15) return -1;
+    time = time * 10 + (c - '0');
+  }
+  return -1;
 }
 
 Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept {
@@ -160,7 +112,7 @@ Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept {
 
   AuditSegmentHeader header;
   std::uint64_t sequence = 0;
-  Reader r(parsed->authenticated);
+  AuditReader r(parsed->authenticated);
   r.take("{\"segment\":").take_number(header.segment).take(",\"format\":1,\"kek\":\"");
   r.take_hex(header.kek_fingerprint, kAuditFingerprintSize)
       .take("\",\"previous_mac\":\"")
@@ -193,56 +145,118 @@ const char *audit_problem_text(AuditProblem problem) noexcept {
       return "there is an incomplete line that no crash recovery accounts for";
     case AuditProblem::truncated:
       return "the trail ends before the last event that was written";
+    case AuditProblem::archived_broken:
+      return "the segment did not verify when it was archived";
     case AuditProblem::crypto_failure:
       return "the authenticator could not be computed";
   }
   return "unknown problem";
 }
 
-AuditProblem AuditVerifier::begin_segment(std::uint64_t number) noexcept {
-  const bool follows = number == head_.segment + 1;
-  head_.segment = number;
-  line_ = 0;
-  segment_mac_ = nullptr;
-  if (!follows) return AuditProblem::missing_segment;
-  ++segments_;
-  return AuditProblem::none;
+AuditProblem AuditVerifier::broken(AuditProblem problem) noexcept {
+  ++breaks_;
+  return problem;
 }
 
-AuditProblem AuditVerifier::check_header(std::string_view text) noexcept {
+void AuditVerifier::note_unverifiable() noexcept {
+  ++unverifiable_;
+  if (first_unverifiable_ == 0) first_unverifiable_ = head_.segment;
+  last_unverifiable_ = head_.segment;
+}
+
+AuditProblem AuditVerifier::begin_segment(std::uint64_t number) noexcept {
+  const bool follows = number == head_.segment + 1;
+  loose_ = loose_ || skipped_ || lost_ || !follows;
+  skipped_ = lost_ = false;
+  head_.segment = number;
+  line_ = 0;
+  torn_before_ = 0;
+  segment_mac_ = nullptr;
+  ++segments_;
+  return follows ? AuditProblem::none : broken(AuditProblem::missing_segment);
+}
+
+AuditProblem AuditVerifier::check_header(std::string_view text, std::uint64_t sequence) noexcept {
   const Result<AuditSegmentHeader> header = audit_header_parse(text);
   if (!header.ok()) return AuditProblem::no_header;
   if (header->segment != head_.segment) return AuditProblem::wrong_segment;
-  if (!secret_equal(header->previous_mac, head_.mac)) return AuditProblem::wrong_previous;
-  if (header->torn_bytes != pending_fragment_) return AuditProblem::torn;
+  AuditProblem problem = AuditProblem::none;
+  if (!loose_) {
+    if (!secret_equal(header->previous_mac, head_.mac))
+      problem = AuditProblem::wrong_previous;
+    else if (header->torn_bytes != pending_fragment_)
+      problem = AuditProblem::torn;
+    else if (sequence != head_.sequence + 1)
+      problem = AuditProblem::sequence_gap;
+  }
+  loose_ = false;
   pending_fragment_ = 0;
+  torn_before_ = header->torn_bytes;
+  head_.mac = header->previous_mac;
+  head_.sequence = sequence - 1;
   segment_mac_ = header->kek_fingerprint == kek_fingerprint_     ? mac_
                  : header->kek_fingerprint == other_fingerprint_ ? other_mac_
                                                                  : nullptr;
-  if (segment_mac_ == nullptr) {
-    ++unverifiable_;
-    if (first_unverifiable_ == 0) first_unverifiable_ = head_.segment;
-    last_unverifiable_ = head_.segment;
-  }
-  return AuditProblem::none;
+  if (segment_mac_ == nullptr) note_unverifiable();
+  return problem;
 }
 
 AuditProblem AuditVerifier::line(std::string_view text) noexcept {
   ++line_;
   const Result<AuditLine> parsed = audit_line_parse(text);
-  if (!parsed.ok()) return AuditProblem::malformed;
+  if (!parsed.ok()) {
+    lost_ = true;
+    skipped_ = skipped_ || line_ == 1;
+    return broken(AuditProblem::malformed);
+  }
+  AuditProblem problem = AuditProblem::none;
   if (line_ == 1) {
-    if (const AuditProblem problem = check_header(text); problem != AuditProblem::none) return problem;
+    problem = check_header(text, parsed->sequence);
+    skipped_ = problem == AuditProblem::no_header || problem == AuditProblem::wrong_segment;
   }
-  if (parsed->sequence != head_.sequence + 1) return AuditProblem::sequence_gap;
-  if (segment_mac_ != nullptr) {
-    AuditMac expected;
-    if (!compute_mac(*segment_mac_, head_.mac, parsed->authenticated, expected)) return AuditProblem::crypto_failure;
-    if (!secret_equal(expected, parsed->mac)) return AuditProblem::wrong_mac;
-    if (line_ > 1) ++records_;
+  if (!skipped_ && !lost_) {
+    if (parsed->sequence != head_.sequence + 1) {
+      problem = problem != AuditProblem::none ? problem : AuditProblem::sequence_gap;
+    } else if (segment_mac_ != nullptr) {
+      AuditMac expected;
+      if (!compute_mac(*segment_mac_, head_.mac, parsed->authenticated, expected))
+        return broken(AuditProblem::crypto_failure);
+      if (!secret_equal(expected, parsed->mac)) {
+        problem = problem != AuditProblem::none ? problem : AuditProblem::wrong_mac;
+      } else {
+        if (line_ > 1) ++records_;
+        if (first_verified_ == 0) first_verified_ = parsed->sequence;
+      }
+    }
   }
+  lost_ = false;
   head_.sequence = parsed->sequence;
   head_.mac = parsed->mac;
+  return problem != AuditProblem::none ? broken(problem) : problem;
+}
+
+AuditProblem AuditVerifier::archived(const AuditArchived &segment) noexcept {
+  const bool follows = segment.segment == head_.segment + 1;
+  const bool empty = segment.last_sequence + 1 == segment.first_sequence;  // a crash left it without a header
+  const bool loose = loose_ || skipped_ || lost_ || !follows;
+  const bool linked =
+      loose || empty || (secret_equal(segment.previous_mac, head_.mac) && segment.first_sequence == head_.sequence + 1);
+  const bool whole = loose || empty || segment.torn_before == pending_fragment_;
+  head_.segment = segment.segment;
+  line_ = 0;
+  skipped_ = lost_ = false;
+  loose_ = loose && empty;
+  ++archived_;
+  if (!empty) {
+    head_ = {segment.segment, segment.last_sequence, segment.last_mac};
+    pending_fragment_ = 0;
+  }
+  pending_fragment_ += segment.torn_bytes;
+  if (!segment.verified) note_unverifiable();
+  if (!follows) return broken(AuditProblem::missing_segment);
+  if (!linked) return broken(AuditProblem::wrong_previous);
+  if (!whole) return broken(AuditProblem::torn);
+  if (segment.breaks != 0) return broken(AuditProblem::archived_broken);
   return AuditProblem::none;
 }
 

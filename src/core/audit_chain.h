@@ -82,6 +82,13 @@ Result<std::size_t> audit_seal(HmacSha256 &mac, AuditHead &head, std::span<char>
 // may be anything.  Errors: malformed.
 Result<AuditLine> audit_line_parse(std::string_view line) noexcept;
 
+// audit_line_sequence is the sequence number of a line, or -1.
+std::int64_t audit_line_sequence(std::string_view line) noexcept;
+
+// audit_line_time is the time of a line, in milliseconds since the Unix epoch, or -1.  It looks for the first member of
+// that name, which is the encoder's: no text in a line holds a quote that is not escaped.
+std::int64_t audit_line_time(std::string_view line) noexcept;
+
 // audit_header_parse reads a header line.  It accepts exactly what audit_header_encode and
 // audit_seal write.  Errors: malformed.
 Result<AuditSegmentHeader> audit_header_parse(std::string_view line) noexcept;
@@ -101,15 +108,38 @@ enum class AuditProblem : std::uint8_t {
   wrong_mac,        // the line was altered
   torn,             // an incomplete line that no crash recovery accounts for
   truncated,        // the trail ends before the remembered head
+  archived_broken,  // a segment was archived that did not verify then
   crypto_failure,   // OpenSSL failed; says nothing about the trail
 };
 
 // One sentence for people, without a full stop.
 const char *audit_problem_text(AuditProblem problem) noexcept;
 
-// AuditVerifier is fed a whole trail, in order: for each segment file begin_segment, then line for
-// each complete line, then fragment if bytes without a newline follow; finish at the end.  Stop at
-// the first answer that is not none: segment() and line_number() then name the place.
+// What is left of a segment that was moved to an archive, and proves what follows it: audit_archive.h.
+struct AuditArchived {
+  std::uint64_t segment = 0;
+  std::string_view kek_fingerprint;  // of the KEK under whose audit key the line is authenticated
+  bool verified = false;             // its lines could be verified: the server had the key that chained them
+  std::uint64_t breaks = 0;          // what was wrong with it then, the first of it in line broken_line
+  std::uint64_t broken_line = 0;
+  std::uint64_t first_sequence = 0;  // last_sequence is one less where it holds no line
+  std::uint64_t last_sequence = 0;
+  AuditMac previous_mac{}, last_mac{};
+  std::uint64_t records = 0;      // verified ones, without the header
+  std::uint64_t bytes = 0;        // of the file
+  std::uint64_t torn_before = 0;  // what its header says of the segments before
+  std::uint64_t torn_bytes = 0;   // after its last line
+  std::int64_t last_time_ms = 0;  // of its lines
+  std::array<std::uint8_t, 32> sha256{};
+  std::int64_t archived_ms = 0;
+};
+
+// AuditVerifier is fed a whole trail, in order: for each segment file begin_segment, then line for each complete line,
+// then fragment if bytes without a newline follow; archived for a segment of which that is left; finish at the end.
+//
+// Each answer that is not none is a break, at segment() and line_number().  It may be fed on: what is written after a
+// break is verified as far as it does not depend on what is damaged, because a line proves by itself that it follows a
+// line of the mac before it, and a header proves the mac and the number that it follows.
 // Plain data apart from the references to HmacSha256, which must outlive it, as must the fingerprints.
 class AuditVerifier {
  public:
@@ -122,23 +152,40 @@ class AuditVerifier {
     other_fingerprint_ = kek_fingerprint;
   }
 
+  // Before anything else: `number` is the first segment that is fed, and its header is taken at its word.
+  void start_at(std::uint64_t number) noexcept {
+    head_.segment = number - 1;
+    loose_ = true;
+  }
+
   AuditProblem begin_segment(std::uint64_t number) noexcept;
   AuditProblem line(std::string_view text) noexcept;  // without the newline
   AuditProblem fragment(std::uint64_t bytes) noexcept;
 
+  // In the place of a segment's lines; whether the line it was read from is authentic is the caller's to know.
+  AuditProblem archived(const AuditArchived &segment) noexcept;
+
   // The head the writer remembers, or null when there is none (no event since the server started).
   AuditProblem finish(const AuditHead *expected) const noexcept;
 
-  std::uint64_t segment() const noexcept { return head_.segment; }       // the one being read
-  std::uint64_t line_number() const noexcept { return line_; }           // in that segment, from 1; 0 before the first
-  std::uint64_t segments() const noexcept { return segments_; }          // begun so far
-  std::uint64_t records() const noexcept { return records_; }            // verified events, headers not counted
-  std::uint64_t unverifiable() const noexcept { return unverifiable_; }  // segments chained under another KEK
+  const AuditHead &head() const noexcept { return head_; }
+  std::uint64_t segment() const noexcept { return head_.segment; }  // the one being read
+  std::uint64_t line_number() const noexcept { return line_; }      // in that segment, from 1; 0 before the first
+  std::uint64_t segments() const noexcept { return segments_; }     // begun so far
+  std::uint64_t archived_segments() const noexcept { return archived_; }
+  std::uint64_t records() const noexcept { return records_; }  // verified events, headers not counted
+  std::uint64_t breaks() const noexcept { return breaks_; }
+  std::uint64_t first_verified() const noexcept { return first_verified_; }  // a line's sequence; 0 = none
+  std::uint64_t unverifiable() const noexcept { return unverifiable_; }      // segments chained under another KEK
   std::uint64_t first_unverifiable() const noexcept { return first_unverifiable_; }  // 0 = none
   std::uint64_t last_unverifiable() const noexcept { return last_unverifiable_; }
+  std::uint64_t torn_before() const noexcept { return torn_before_; }          // what the current segment's header says
+  std::uint64_t fragment_bytes() const noexcept { return pending_fragment_; }  // that no header has accounted for yet
 
  private:
-  AuditProblem check_header(std::string_view text) noexcept;
+  AuditProblem check_header(std::string_view text, std::uint64_t sequence) noexcept;
+  AuditProblem broken(AuditProblem problem) noexcept;
+  void note_unverifiable() noexcept;
 
   HmacSha256 *mac_;
   std::string_view kek_fingerprint_;
@@ -146,9 +193,16 @@ class AuditVerifier {
   std::string_view other_fingerprint_;
   HmacSha256 *segment_mac_ = nullptr;  // of the current segment; null: it is chained under a key we lack
   AuditHead head_;
+  bool loose_ = false;    // the next header is taken at its word: what it follows is not there, or damaged
+  bool skipped_ = false;  // the current segment has no header that tells what it is: its lines prove nothing
+  bool lost_ = false;     // the line before could not be read
   std::uint64_t line_ = 0;
   std::uint64_t segments_ = 0;
+  std::uint64_t archived_ = 0;
   std::uint64_t records_ = 0;
+  std::uint64_t breaks_ = 0;
+  std::uint64_t first_verified_ = 0;
+  std::uint64_t torn_before_ = 0;
   std::uint64_t pending_fragment_ = 0;  // bytes a later header must account for
   std::uint64_t unverifiable_ = 0;
   std::uint64_t first_unverifiable_ = 0;

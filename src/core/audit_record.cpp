@@ -15,13 +15,13 @@ namespace {
 constexpr std::uint32_t kReplacement = 0xFFFD;
 constexpr std::uint32_t kEllipsis = 0x2026;
 
-// Proof of kAuditBodyMax: 7 words (event and outcome are written twice), 7 names, identity and
+// Proof of kAuditBodyMax: 7 words (event and outcome are written twice), 8 names, 2 ids, identity and
 // detail, each at six times its limit plus an ellipsis; the rest is fixed text and at most 16
 // numbers of 20 digits.
-constexpr std::size_t kFixedText = 1200;
+constexpr std::size_t kFixedText = 1280;
 constexpr std::size_t kNumbers = 16;
-static_assert(6 * (7 * kAuditWordMax + 7 * kAuditNameMax + kAuditIdentityMax + kAuditDetailMax + 16) + kNumbers * 20 +
-                  kFixedText <
+static_assert(6 * (7 * kAuditWordMax + 8 * kAuditNameMax + 2 * kAuditIdMax + kAuditIdentityMax + kAuditDetailMax + 16) +
+                  kNumbers * 20 + kFixedText <
               kAuditBodyMax);
 
 struct CodePoint {
@@ -224,7 +224,14 @@ Result<std::size_t> audit_record_encode(const AuditRecord &r, std::span<char> ou
     w.append("\"ip\":");
     w.append_string(r.client_address, kAuditNameMax);
   }
-  w.append("},\"database\":{\"type_id\":1,\"uid\":\"");
+  w.append("}");
+  if (!r.server_id.empty()) {
+    w.append(",\"device\":{\"type_id\":1");
+    w.member("uid", r.server_id, kAuditIdMax);
+    w.member("name", r.server_name, kAuditNameMax);
+    w.append("}");
+  }
+  w.append(",\"database\":{\"type_id\":1,\"uid\":\"");
   w.append_number(r.database_id);
   w.append("\"");
   w.member("name", r.database, kAuditNameMax);
@@ -241,6 +248,7 @@ Result<std::size_t> audit_record_encode(const AuditRecord &r, std::span<char> ou
   w.member("authenticated_user", r.authenticated_user, kAuditNameMax);
   w.member_number("authenticated_user_id", r.authenticated_user_id);
   w.member("identity", r.identity, kAuditIdentityMax);
+  w.member("cluster", r.cluster_id, kAuditIdMax);
   w.member("application_name", r.application_name, kAuditNameMax);
   w.member("backend_type", r.backend_type, kAuditWordMax);
   w.member_number("pid", r.pid);
@@ -251,9 +259,12 @@ Result<std::size_t> audit_record_encode(const AuditRecord &r, std::span<char> ou
   }
   w.member("detail", r.detail, kAuditDetailMax);
 
-  w.append("},\"metadata\":{\"version\":\"1.2.0\",\"product\":{\"name\":\"Redoubt\",\"vendor_name\":\"Redoubt\"");
+  w.append(
+      "},\"metadata\":{\"version\":\"1.2.0\",\"product\":{\"name\":\"Redoubt\",\"vendor_name\":"
+      "\"Redoubt\"");
   w.member("version", r.product_version, kAuditWordMax);
-  w.append("},\"sequence\":");
+  w.append(r.server_id.empty() ? "}" : "},\"profiles\":[\"host\"]");
+  w.append(",\"sequence\":");
   return w.size();
 }
 

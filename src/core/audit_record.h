@@ -24,6 +24,7 @@ namespace redoubt {
 // crosses the limit, and ends with U+2026 to say so.
 constexpr std::size_t kAuditWordMax = 64;   // event, outcome, operation, backend type, version
 constexpr std::size_t kAuditNameMax = 128;  // roles, database, token type, client, application
+constexpr std::size_t kAuditIdMax = 36;     // server, cluster
 constexpr std::size_t kAuditIdentityMax = 256;
 constexpr std::size_t kAuditDetailMax = 640;
 
@@ -52,6 +53,10 @@ struct AuditRecord {
   std::string_view authenticated_user;  // the role the connection logged in as
   std::uint32_t authenticated_user_id = 0;
   std::string_view identity;  // what the authentication method established (certificate, Kerberos, LDAP name)
+
+  std::string_view server_id;    // of the server that wrote it, a uuid; empty: unknown
+  std::string_view server_name;  // as its administrator calls it
+  std::string_view cluster_id;   // of what it replicates: the same on a primary and its standbys
 
   std::string_view database;
   std::uint32_t database_id = 0;

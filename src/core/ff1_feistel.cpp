@@ -154,10 +154,11 @@ bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, s
   const bool second_output = kMayBeLong && d_ > kAesBlockSize;
   Half *source = kEncrypting ? right : left;
   Half *target = kEncrypting ? left : right;
+  const Words2 one = single_byte(mark_, 1);
+  Words2 mark = single_byte(mark_, round_number(kDirection, 0));  // the round number in its place
 
   for (std::size_t step = 0; step < kRounds; ++step) {
     const std::size_t round = round_number(kDirection, step);
-    const Words2 mark = single_byte(mark_, round);
     // A copy is what a loop keeps in registers; for one value, it would be made ten times for nothing.
     const std::conditional_t<kMost == 1, const Modulus &, const Modulus> modulus = moduli[round % 2];
 
@@ -186,6 +187,7 @@ bool Ff1Feistel::run_rounds(const Pair<Modulus> &moduli, const Ff1Lane *lanes, s
           kEncrypting ? modulus.add(target[i], &r[16 * i], more) : modulus.subtract(target[i], &r[16 * i], more);
     }
     std::swap(source, target);  // steps 6.viii-ix; ten swaps leave each half in its place
+    mark = kEncrypting ? mark + one : mark - one;
   }
   return true;
 }

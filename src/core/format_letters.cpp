@@ -14,6 +14,7 @@ void FormatLetters::make(FormatAlphabet small, FormatAlphabet capitals) {
   small_ = std::move(small);
   capitals_ = std::move(capitals);
   joined_ = join();
+  tabulate();
   paired_ = pair();
 }
 
@@ -28,6 +29,17 @@ bool FormatLetters::join() {
   both_.radix_ += capitals_.radix_;
   both_.make_lanes();
   return true;
+}
+
+void FormatLetters::tabulate() {
+  above_.clear();
+  if (!joined_ || !both_.laned_) return;
+  for (const FormatAlphabet::Run &run : both_.runs_) {
+    const char32_t end = std::min(run.last(), FormatAlphabet::kLastInPlane) + 1;
+    if (run.first < end) above_.resize(std::max<std::size_t>(above_.size(), end));
+    std::uint32_t above = run.numeral;
+    for (char32_t c = run.first; c < end; c += 1U << run.shift) above_[c] = static_cast<std::uint16_t>(++above);
+  }
 }
 
 // pair is false where the capitals of every second letter are consecutive, or the reverse, and beyond U+7FFF.

@@ -163,6 +163,7 @@ bool FormatName::parse(std::string_view arguments, std::string &problem) {
   return true;
 }
 
+template <auto find>
 Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
   FormatScan &name = scan.name;
   name.clear();
@@ -186,7 +187,7 @@ Refusal FormatName::scan(std::string_view text, Scan &scan) const noexcept {
     if (position > kFormatMaxCharacters) return {Status::out_of_range, position, "too long"};
     Letter found = FormatLetters::kSmall;  // tokens show which, too
     std::uint16_t found_numeral = 0;
-    if (letters_.find(c.value, found, found_numeral)) {
+    if ((letters_.*find)(c.value, found, found_numeral)) {
       if (!in_word || found != of) {
         if (in_word) end_run(at);
         begin = at;
@@ -301,13 +302,14 @@ Status FormatName::crypt_short(Ff1Direction direction, FormatCipher &cipher, Sca
 
 Refusal FormatName::accepts(std::string_view token) const noexcept {
   Scan taken;
-  return scan(token, taken);
+  return scan<&FormatLetters::find>(token, taken);
 }
 
 Refusal FormatName::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const {
   out.clear();
   Scan taken;
-  const Refusal refusal = scan(in, taken);
+  const Refusal refusal = direction == Ff1Direction::encrypt ? scan<&FormatLetters::find>(in, taken)
+                                                             : scan<&FormatLetters::find_in_token>(in, taken);
   if (!refusal.ok()) return refusal;
   const bool is_short = taken.name.slots <= short_;
   const Status status = is_short ? crypt_short(direction, cipher, taken) : crypt_long(direction, cipher, taken);

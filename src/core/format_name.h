@@ -62,6 +62,8 @@ class FormatName {
 
   std::uint32_t radix() const noexcept { return letters_.radix(); }
   bool parse_alphabet(std::string_view spec, std::string_view capitals, std::string &problem);
+  // find is one of letters_: what looks up a letter.
+  template <auto find>
   Refusal scan(std::string_view text, Scan &scan) const noexcept;
   Case case_of(const Scan &scan) const noexcept;
   std::uint64_t count_of(Case word_case, std::size_t before, std::size_t letters) const noexcept;

@@ -19,8 +19,9 @@ namespace {
 using Block = std::span<std::uint8_t, kSivSize>;
 using ConstBlock = std::span<const std::uint8_t, kSivSize>;
 
-// Counter blocks enciphered by one call of the block cipher.
+// Blocks enciphered by one call of the block cipher: counters, and those of a MAC.
 constexpr std::size_t kCounterBlocks = 64;
+constexpr std::size_t kMacBlocks = 64;
 
 // Eight bytes as a big-endian number, and back; written so that the compiler makes each one move.
 std::uint64_t swap_to_be(std::uint64_t value) noexcept {
@@ -39,33 +40,40 @@ void store_be64(std::uint64_t value, std::uint8_t *out) noexcept {
   std::memcpy(out, &value, sizeof value);
 }
 
-// xor_to writes a xor b, eight bytes at a time; `out` may be either of them.
-void xor_to(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b, std::size_t size) noexcept {
-  std::size_t i = 0;
-  for (; i + sizeof(std::uint64_t) <= size; i += sizeof(std::uint64_t)) {
-    std::uint64_t x = 0;
-    std::uint64_t y = 0;
-    std::memcpy(&x, a + i, sizeof x);
-    std::memcpy(&y, b + i, sizeof y);
-    x ^= y;
-    std::memcpy(out + i, &x, sizeof x);
-  }
-  for (; i < size; ++i) out[i] = static_cast<std::uint8_t>(a[i] ^ b[i]);
-}
-
-// xor_block is xor_to for one whole block, without its loops.
-void xor_block(std::uint8_t *target, const std::uint8_t *source) noexcept {
+// xor_block writes a xor b, one block; `out` may be either of them.
+void xor_block(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b) noexcept {
   std::array<std::uint64_t, 2> x;
   std::array<std::uint64_t, 2> y;
-  std::memcpy(x.data(), target, kSivSize);
-  std::memcpy(y.data(), source, kSivSize);
+  std::memcpy(x.data(), a, kSivSize);
+  std::memcpy(y.data(), b, kSivSize);
   x[0] ^= y[0];
   x[1] ^= y[1];
-  std::memcpy(target, x.data(), kSivSize);
+  std::memcpy(out, x.data(), kSivSize);
 }
 
-void xor_into(std::uint8_t *target, const std::uint8_t *source, std::size_t size) noexcept {
-  xor_to(target, target, source, size);
+void xor_block(std::uint8_t *target, const std::uint8_t *source) noexcept { xor_block(target, target, source); }
+
+// xor_to is xor_block of any size.
+void xor_to(std::uint8_t *out, const std::uint8_t *a, const std::uint8_t *b, std::size_t size) noexcept {
+  if (size < kSivSize) {
+    for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(a[i] ^ b[i]);
+    return;
+  }
+  // The last block may overlap the one before it, so it is read before anything is written.
+  std::array<std::uint8_t, kSivSize> last;
+  xor_block(last.data(), a + size - kSivSize, b + size - kSivSize);
+  for (std::size_t i = 0; i + kSivSize < size; i += kSivSize) xor_block(out + i, a + i, b + i);
+  std::memcpy(out + size - kSivSize, last.data(), kSivSize);
+}
+
+// copy_to spares a value of one or two blocks what the compiler makes of a copy of unknown size.
+void copy_to(std::uint8_t *out, std::span<const std::uint8_t> in) noexcept {
+  if (in.size() >= kSivSize && in.size() <= 2 * kSivSize) {
+    std::memcpy(out, in.data(), kSivSize);
+    std::memcpy(out + in.size() - kSivSize, in.data() + in.size() - kSivSize, kSivSize);
+  } else if (!in.empty()) {
+    std::memcpy(out, in.data(), in.size());
+  }
 }
 
 // dbl (section 2.3): multiplication by x in GF(2^128), without a branch on the secret bit.
@@ -80,7 +88,7 @@ void dbl(ConstBlock in, Block out) noexcept {
 
 Result<Siv> Siv::make(Bytes k1, Bytes k2) {
   if (k1.size() != k2.size()) return Status::invalid_argument;
-  Result<AesBlocks> mac = AesBlocks::make(k1);
+  Result<AesChain> mac = AesChain::make(k1);
   if (!mac.ok()) return mac.status();
   Result<AesBlocks> ctr = AesBlocks::make(k2);
   if (!ctr.ok()) return ctr.status();
@@ -91,42 +99,43 @@ Result<Siv> Siv::make(Bytes k1, Bytes k2) {
 
   // RFC 4493 section 2.3, Generate_Subkey: L = AES(0), K1 = dbl(L), K2 = dbl(K1).
   SecretBytes<kSivSize> l;
-  if (!siv.mac_.encrypt(l.span().data(), l.span().data(), 1)) return Status::crypto_failure;
+  if (!siv.mac_.encrypt(l.span().data(), 1, true)) return Status::crypto_failure;
   dbl(l.span(), siv.whole_mask_.span());
   dbl(siv.whole_mask_.span(), siv.short_mask_.span());
 
   constexpr std::array<std::uint8_t, kSivSize> kZero{};
-  if (!siv.cmac(kZero, siv.zero_mac_.span())) return Status::crypto_failure;
+  if (!siv.cmac(kZero, nullptr, siv.zero_mac_.span())) return Status::crypto_failure;
   return siv;
 }
 
-// cmac is AES-CMAC (RFC 4493 section 2.4) of head || last, where head is whole blocks and last
-// is what follows: at most 32 bytes, and empty only if head is.  `out` may not overlap either.
-bool Siv::cmac(Bytes head, Bytes last, Block out) noexcept {
-  std::uint8_t *const state = out.data();
-  std::memset(state, 0, kSivSize);
-  for (; !head.empty(); head = head.subspan(kSivSize)) {
-    xor_block(state, head.data());
-    if (!mac_.encrypt(state, state, 1)) return false;
+// cmac is AES-CMAC (RFC 4493 section 2.4) of a message; with `xorend`, a block, of the message xorend the block, which
+// has 16 bytes at least.
+bool Siv::cmac(Bytes message, const std::uint8_t *xorend, Block out) noexcept {
+  std::array<std::uint8_t, kMacBlocks * kSivSize> work;
+  bool begins = true;
+  std::size_t used = 0;
+  while (message.size() > work.size()) {  // leaves more than the two blocks that xorend may change
+    used = (kMacBlocks - 2) * kSivSize;
+    std::memcpy(work.data(), message.data(), used);
+    if (!mac_.encrypt(work.data(), used / kSivSize, std::exchange(begins, false))) {
+      OPENSSL_cleanse(work.data(), used);
+      return false;
+    }
+    message = message.subspan(used);
   }
-  if (last.size() > kSivSize) {
-    xor_block(state, last.data());
-    if (!mac_.encrypt(state, state, 1)) return false;
-    last = last.subspan(kSivSize);
-  }
-  xor_into(state, last.data(), last.size());
-  if (last.size() == kSivSize) {
-    xor_block(state, whole_mask_.span().data());
-  } else {
-    state[last.size()] ^= 0x80U;  // padding: a one bit, then zeros
-    xor_block(state, short_mask_.span().data());
-  }
-  return mac_.encrypt(state, state, 1);
-}
-
-bool Siv::cmac(Bytes message, Block out) noexcept {
-  const std::size_t head = message.empty() ? 0 : (message.size() - 1) / kSivSize * kSivSize;
-  return cmac(message.first(head), message.subspan(head), out);
+  // The last block is what is left, or padded: a one bit, then zeros.
+  const bool whole = !message.empty() && message.size() % kSivSize == 0;
+  const std::size_t size = whole ? message.size() : (message.size() / kSivSize + 1) * kSivSize;
+  std::uint8_t *const last = work.data() + size - kSivSize;
+  std::memset(last, 0, kSivSize);
+  copy_to(work.data(), message);
+  if (xorend != nullptr) xor_block(work.data() + message.size() - kSivSize, xorend);
+  if (!whole) work[message.size()] = 0x80U;
+  xor_block(last, (whole ? whole_mask_ : short_mask_).span().data());
+  const bool done = mac_.encrypt(work.data(), size / kSivSize, begins);
+  std::memcpy(out.data(), last, kSivSize);
+  OPENSSL_cleanse(work.data(), std::max(used, size));
+  return done;
 }
 
 Result<SivAd> Siv::absorb(Components ad) noexcept {
@@ -146,31 +155,20 @@ Result<SivAd> Siv::absorb(const SivAd &ad, Bytes component) noexcept {
   SivAd next;
   SecretBytes<kSivSize> mac;
   dbl(ad.d.span(), next.d.span());
-  if (!cmac(component, mac.span())) return Status::crypto_failure;
+  if (!cmac(component, nullptr, mac.span())) return Status::crypto_failure;
   xor_block(next.d.span().data(), mac.span().data());
   return next;
 }
 
 // s2v_last is the end of S2V (section 2.4), where the plaintext is the last string Sn.
 bool Siv::s2v_last(const SivAd &ad, Bytes plaintext, Block v) noexcept {
-  // T differs from the plaintext in its last 16 bytes only, so only the end is copied: the last
-  // block and, where that is short, the one before it.
-  std::array<std::uint8_t, 2 * kSivSize> end;
-  std::size_t end_size = kSivSize;
-  Bytes head;
-  if (plaintext.size() >= kSivSize) {  // T = Sn xorend D
-    end_size += plaintext.size() % kSivSize;
-    head = plaintext.first(plaintext.size() - end_size);
-    std::memcpy(end.data(), plaintext.data() + head.size(), end_size);
-    xor_block(end.data() + end_size - kSivSize, ad.d.span().data());
-  } else {  // T = dbl(D) xor pad(Sn)
-    dbl(ad.d.span(), std::span(end).first<kSivSize>());
-    xor_into(end.data(), plaintext.data(), plaintext.size());
-    end[plaintext.size()] ^= 0x80U;
-  }
-  const bool done = cmac(head, std::span(end).first(end_size), v);
-  OPENSSL_cleanse(end.data(), end_size);
-  return done;
+  if (plaintext.size() >= kSivSize) return cmac(plaintext, ad.d.span().data(), v);  // T = Sn xorend D
+  SecretBytes<kSivSize> t;                                                          // T = dbl(D) xor pad(Sn)
+  std::uint8_t *const bytes = t.span().data();
+  dbl(ad.d.span(), t.span());
+  xor_to(bytes, bytes, plaintext.data(), plaintext.size());
+  bytes[plaintext.size()] ^= 0x80U;
+  return cmac(t.span(), nullptr, v);
 }
 
 // ctr is section 2.5: the key stream of Q = V with bits 31 and 63 cleared, a 128-bit counter.

@@ -74,12 +74,11 @@ class Siv {
   Status fingerprint(const SivAd &ad, Bytes plaintext, std::span<std::uint8_t, kSivSize> v) noexcept;
 
  private:
-  bool cmac(Bytes head, Bytes last, std::span<std::uint8_t, kSivSize> out) noexcept;
-  bool cmac(Bytes message, std::span<std::uint8_t, kSivSize> out) noexcept;
+  bool cmac(Bytes message, const std::uint8_t *xorend, std::span<std::uint8_t, kSivSize> out) noexcept;
   bool s2v_last(const SivAd &ad, Bytes plaintext, std::span<std::uint8_t, kSivSize> v) noexcept;
   bool ctr(std::span<const std::uint8_t, kSivSize> v, Bytes in, std::uint8_t *out) noexcept;
 
-  AesBlocks mac_;                     // K1
+  AesChain mac_;                      // K1
   AesBlocks ctr_;                     // K2
   SecretBytes<kSivSize> whole_mask_;  // CMAC subkey K1: masks a last block that is whole
   SecretBytes<kSivSize> short_mask_;  // CMAC subkey K2: masks a last block that was padded

@@ -214,6 +214,28 @@ Status TokenSealer::open(const TokenView &token, std::span<std::uint8_t> out, st
   return Status::ok;
 }
 
+Status TokenSealer::reseal(const TokenView &was, std::span<const std::uint8_t> value,
+                           std::span<const std::uint8_t> nonce16, std::span<std::uint8_t> out) noexcept {
+  Status status = Status::invalid_argument;
+  if (was.vaulted || was.v.size() != kSivSize || was.iv.size() != kSivSize) {
+    // nothing to seal
+  } else if (!was.typed) {
+    status = seal(value, was.randomised, nonce16, out);
+  } else if (nonce16.empty() && out.size() == kTokenTypedOverhead + value.size()) {
+    // V is that of the normal form, which is not known here; it depends on the fingerprint key alone.
+    std::copy(was.v.begin(), was.v.end(), out.begin() + kTokenHeaderSize);
+    const Result<SivAd> ad = siv_.absorb(typed_ad_, was.v);
+    status = ad.ok() ? siv_.seal(*ad, value, out.subspan(kTokenOverhead)) : ad.status();
+    write_header(kTypedByte, key_version_, out);
+  }
+  // The IV does not depend on the version: another one means another fingerprint key.
+  const std::size_t iv = was.typed ? kTokenOverhead : kTokenHeaderSize;
+  if (status == Status::ok && !was.randomised && !std::equal(was.iv.begin(), was.iv.end(), out.begin() + iv))
+    status = Status::corrupt;
+  if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
+  return status;
+}
+
 Status TokenSealer::fingerprint(IndexUse use, std::span<const std::uint8_t> text,
                                 std::span<std::uint8_t, kSivSize> out) noexcept {
   return siv_.fingerprint(index_ad_[static_cast<std::size_t>(use)], text, out);

@@ -143,6 +143,14 @@ class TokenSealer {
   // crypto_failure; `len` is then 0 and `out` wiped.
   Status open(const TokenView &token, std::span<std::uint8_t> out, std::size_t &len) noexcept;
 
+  // reseal writes the token of the same form as `was` and of the value that open() has given of it, under this sealer's
+  // version: equal to `was`, unless that is randomised.  `out` has the size of `was`, and overlaps neither.  nonce16 is
+  // as in seal.
+  // Errors: invalid_argument (sizes; a vaulted token), corrupt (another fingerprint key, or another value: what came
+  // out would not equal `was`), crypto_failure; `out` is then wiped.
+  Status reseal(const TokenView &was, std::span<const std::uint8_t> value, std::span<const std::uint8_t> nonce16,
+                std::span<std::uint8_t> out) noexcept;
+
   // fingerprint writes what an index holds in the place of a value, or of a part of one: S2V (RFC 5297 section 2.4) of
   // the class id, the name of the use, and the text.  It depends on the fingerprint key alone, so it outlives rotation,
   // and fingerprints of two uses have nothing in common, nor with V.  Error: crypto_failure; `out` is then wiped.

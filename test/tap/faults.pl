@@ -54,6 +54,7 @@ my %warning = (
   redoubt_assign_token_order => 'SET redoubt.token_order = on',
   redoubt_transaction_is_over => 'SELECT 1',
   redoubt_emit_log => q{DO $$ BEGIN RAISE LOG 'for the log'; END $$},
+  redoubt_emit_parser_error => q{DO $$ BEGIN RAISE LOG 'for the log'; END $$},
   redoubt_subtransaction_ends => 'DO $$ BEGIN BEGIN RAISE division_by_zero; EXCEPTION WHEN OTHERS THEN NULL; END; END $$',
   plan_facts_forget => 'SELECT 2',
   plaintext_room_freed => q{SET SESSION AUTHORIZATION regress_lead; SELECT redoubt.vault_token(ARRAY['a'], 'redoubt.once'); RESET SESSION AUTHORIZATION},
@@ -71,7 +72,7 @@ my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1, flush_at_exit => 1
 # In the postmaster and in workers, by the environment: at the start, at the stop, in a worker.
 my %start = (redoubt_load => 1, redoubt_shmem_request => 1, redoubt_shmem_startup => 1);
 my %stop = (log_last_head => 1, redoubt_limits_server_ends => 1);
-my %worker = (redoubt_worker_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
+my %worker = (redoubt_worker_main_body => 1, redoubt_audit_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
 # DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone.
 my %never = (read_meter_destroy => 1);
 

@@ -74,9 +74,11 @@ my %nonsense = (
   interval => [ q{'0'}, q{'-1 day'}, q{'178000000 years'}, q{'-178000000 years'}, q{'1 microsecond'} ],
   'timestamp with time zone' => [ q{'-infinity'}, q{'infinity'} ],
   regtype => [ '0', '4294967295', q{'integer'} ],
-  regrole => [ '0', '4294967295' ]);
+  limit_type => [ map { "'$_'::regtype::redoubt.limit_type" } '0', '4294967295', 'integer' ],
+  limit_role => [ map { "'$_'::regrole::redoubt.limit_role" } '0', '4294967295' ]);
 my %other_type = (smallint => 'integer', oid => 'bigint', text => 'integer', name => 'integer', bytea => 'integer', uuid => 'integer', boolean => 'integer', integer => 'bigint',
-  bigint => 'integer', interval => 'integer', 'timestamp with time zone' => 'integer', regtype => 'bigint', regrole => 'bigint');
+  bigint => 'integer', interval => 'integer', 'timestamp with time zone' => 'integer', regtype => 'bigint',
+  limit_type => 'bigint', limit_role => 'bigint');
 
 my ($tries, $internal) = (0, '');
 sub try_it {
@@ -94,7 +96,7 @@ for my $own (qw(token_type key limit_rule vault protection)) {
   # The table as a superuser may leave it, and a way back.
   my $columns = $node->admin("SELECT attname || '|' || format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'redoubt.$own'::regclass AND attnum > 0");
   for my $pair (split /\n/, $columns) {
-    my ($column, $type) = split /\|/, $pair;
+    my ($column, $type) = split /\|(?:redoubt\.)?/, $pair;
     for my $value ('NULL', @{ $nonsense{$type} // die "no nonsense of type $type" }) {
       $node->admin("DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT * FROM redoubt.$own");
       my $drop = $node->admin("SELECT string_agg(format('DROP CONSTRAINT %I', conname), ', ') FROM pg_constraint WHERE conrelid = 'redoubt.$own'::regclass AND contype = 'c'");
@@ -112,7 +114,7 @@ for my $own (qw(token_type key limit_rule vault protection)) {
 for my $own (qw(token_type key limit_rule vault protection)) {
   my $columns = $node->admin("SELECT attname || '|' || format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'redoubt.$own'::regclass AND attnum > 0 AND NOT attisdropped");
   for my $pair (split /\n/, $columns) {
-    my ($column, $type) = split /\|/, $pair;
+    my ($column, $type) = split /\|(?:redoubt\.)?/, $pair;
     try_it($own, "ALTER TABLE redoubt.$own RENAME TO kept_$own; CREATE TABLE redoubt.$own AS SELECT * FROM redoubt.kept_$own; "
         . "ALTER TABLE redoubt.$own ALTER \"$column\" TYPE $other_type{$type} USING 1");
     $node->admin("DROP TABLE redoubt.$own; ALTER TABLE redoubt.kept_$own RENAME TO $own");

@@ -89,7 +89,7 @@ $result = IPC::Run::run([ 'sh', $script, @options, 'customer', 'email', 'redoubt
 ok($result, 'redoubt-protect') or diag($warned);
 my $swapped = $node->admin('SELECT count(*) FROM customer WHERE id > 1000000');
 $node->poll_query_until('postgres', "SELECT count(*) > $swapped + 50 FROM customer WHERE id > 1000000") or die 'the clients do nothing any more';
-$clients->signal('INT');
+$clients->signal('TERM');
 $clients->finish;
 unlike($err, qr/ERROR|aborted/, 'no client met an error') or diag(substr($err, 0, 2000));
 my $log = $node->log_text($from);

@@ -1,8 +1,9 @@
-// aes_test.cpp - AesBlocks against the examples of FIPS 197 and against itself.
+// aes_test.cpp - AesBlocks against the examples of FIPS 197 and against itself; AesChain against AesBlocks.
 #include "core/aes.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +87,65 @@ TEST(AesBlocks, EmptyAndMovedFromEncryptNothing) {
   AesBlocks target = *std::move(made);
   EXPECT_TRUE(target.encrypt(block.data(), block.data(), 1));
   EXPECT_FALSE(made->encrypt(block.data(), block.data(), 1));  // NOLINT(*-use-after-move,*.Move): what is tested
+}
+
+// CBC by hand, from a block of zeros: the ciphertext of a message.
+Octets chained(AesBlocks &aes, const Octets &message) {
+  Octets out(message.size());
+  Octets state(kAesBlockSize);
+  for (std::size_t at = 0; at < message.size(); at += kAesBlockSize) {
+    for (std::size_t i = 0; i < kAesBlockSize; ++i) state[i] ^= message[at + i];
+    EXPECT_TRUE(aes.encrypt(state.data(), state.data(), 1));
+    std::copy(state.begin(), state.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  return out;
+}
+
+TEST(AesChain, EveryMessageBeginsAtZero) {
+  for (const std::size_t key_size : {16U, 24U, 32U}) {
+    Octets key(key_size);
+    ASSERT_TRUE(random_bytes(key));
+    Result<AesBlocks> blocks = AesBlocks::make(key);
+    Result<AesChain> chain = AesChain::make(key);
+    ASSERT_TRUE(blocks.ok() && chain.ok());
+    for (const std::size_t size : {1U, 2U, 1U, 7U, 300U, 3U}) {
+      Octets message(size * kAesBlockSize);
+      ASSERT_TRUE(random_bytes(message));
+      const Octets expected = chained(*blocks, message);
+      ASSERT_TRUE(chain->encrypt(message.data(), size, true));
+      EXPECT_EQ(message, expected) << key_size << ' ' << size;
+    }
+  }
+}
+
+TEST(AesChain, PartsGoOn) {
+  Result<AesBlocks> blocks = AesBlocks::make(Octets(32));
+  Result<AesChain> chain = AesChain::make(Octets(32));
+  ASSERT_TRUE(blocks.ok() && chain.ok());
+  Octets message(10 * kAesBlockSize);
+  ASSERT_TRUE(random_bytes(message));
+  const Octets expected = chained(*blocks, message);
+  ASSERT_TRUE(chain->encrypt(message.data(), 1, true));
+  ASSERT_TRUE(chain->encrypt(&message[kAesBlockSize], 6, false));
+  ASSERT_TRUE(chain->encrypt(&message[7 * kAesBlockSize], 3, false));
+  EXPECT_EQ(message, expected);
+}
+
+TEST(AesChain, RefusesOtherKeyLengths) {
+  for (const std::size_t size : {0U, 15U, 33U}) {
+    EXPECT_EQ(AesChain::make(Octets(size)).status(), Status::invalid_argument) << size;
+  }
+}
+
+TEST(AesChain, EmptyAndMovedFromEncryptNothing) {
+  Octets block(kAesBlockSize);
+  AesChain empty;
+  EXPECT_FALSE(empty.encrypt(block.data(), 1, true));
+  Result<AesChain> made = AesChain::make(Octets(16));
+  ASSERT_TRUE(made.ok());
+  AesChain target = *std::move(made);
+  EXPECT_TRUE(target.encrypt(block.data(), 1, true));
+  EXPECT_FALSE(made->encrypt(block.data(), 1, true));  // NOLINT(*-use-after-move,*.Move): what is tested
 }
 
 }  // namespace

@@ -43,6 +43,9 @@ TEST(AuditRecord, HoldsTheWholeEventInOcsfShape) {
   r.authenticated_user = "support_lead";
   r.authenticated_user_id = 16385;
   r.identity = "CN=lead";
+  r.server_id = "0b5c8d1e-2f3a-4b6c-8d7e-9f0a1b2c3d4e";
+  r.server_name = "north";
+  r.cluster_id = "7412345678901234567";
   r.database = "support";
   r.database_id = 5;
   r.client_address = "2001:db8::1";
@@ -58,22 +61,25 @@ TEST(AuditRecord, HoldsTheWholeEventInOcsfShape) {
             "\"actor\":{\"user\":{\"uid\":\"16385\",\"name\":\"support_lead\"},"
             "\"session\":{\"uid\":\"60000000.1a2b\",\"created_time\":1610612736007}},"
             "\"src_endpoint\":{\"ip\":\"2001:db8::1\"},"
+            "\"device\":{\"type_id\":1,\"uid\":\"0b5c8d1e-2f3a-4b6c-8d7e-9f0a1b2c3d4e\",\"name\":\"north\"},"
             "\"database\":{\"type_id\":1,\"uid\":\"5\",\"name\":\"support\"},"
             "\"unmapped\":{\"event\":\"reveal\",\"outcome\":\"success\",\"operation\":\"reveal\","
             "\"token_type\":\"redoubt.email_token\",\"token_type_id\":16400,\"count\":42,\"current_user\":\"owner\","
             "\"current_user_id\":16386,"
             "\"authenticated_user\":\"support_lead\",\"authenticated_user_id\":16385,\"identity\":\"CN=lead\","
-            "\"application_name\":\"helpdesk\",\"backend_type\":\"client backend\",\"pid\":6699,"
+            "\"cluster\":\"7412345678901234567\",\"application_name\":\"helpdesk\",\"backend_type\":\"client "
+            "backend\",\"pid\":6699,"
             "\"query_id\":\"-9223372036854775808\",\"detail\":\"at end of statement\"},"
             "\"metadata\":{\"version\":\"1.2.0\",\"product\":{\"name\":\"Redoubt\",\"vendor_name\":\"Redoubt\","
-            "\"version\":\"0.1\"},\"sequence\":1}}");
+            "\"version\":\"0.1\"},\"profiles\":[\"host\"],\"sequence\":1}}");
 }
 
 TEST(AuditRecord, LeavesOutWhatIsUnknown) {
   AuditRecord r;
   r.event = "settings";
   const std::string json = encode(r);
-  for (const char *absent : {"count", "detail", "query_id", "identity", "token_type", "\"ip\"", "application_name"}) {
+  for (const char *absent : {"device", "profiles", "cluster", "count", "detail", "query_id", "identity", "token_type",
+                             "\"ip\"", "application_name"}) {
     EXPECT_EQ(json.find(absent), std::string::npos) << absent;
   }
   EXPECT_NE(json.find("\"src_endpoint\":{\"name\":\"local\"}"), std::string::npos);
@@ -139,6 +145,7 @@ TEST(AuditRecord, FitsTheBufferInTheWorstCase) {
   r.event = r.outcome = r.operation = r.token_type = r.detail = r.product_version = worst;
   r.session_user = r.current_user = r.authenticated_user = r.identity = worst;
   r.database = r.client_address = r.application_name = r.backend_type = worst;
+  r.server_id = r.server_name = r.cluster_id = worst;
   r.count = r.time_ms = r.session_start_ms = r.query_id = INT64_MIN + 1;
   r.count = INT64_MAX;
   r.pid = INT32_MIN;

@@ -23,10 +23,15 @@ void check(const FormatAlphabet &small, const FormatAlphabet &capitals) {
     const bool is_letter = is_small || capitals.find(c, expected);
     FormatLetters::Letter letter = FormatLetters::kSmall;
     std::uint16_t numeral = 0;
+    FormatLetters::Letter in_token = FormatLetters::kSmall;
+    std::uint16_t numeral_in_token = 0;
     ASSERT_EQ(letters.find(c, letter, numeral), is_letter) << static_cast<std::uint32_t>(c);
+    ASSERT_EQ(letters.find_in_token(c, in_token, numeral_in_token), is_letter) << static_cast<std::uint32_t>(c);
     if (!is_letter) continue;
     ASSERT_EQ(letter, is_small ? FormatLetters::kSmall : FormatLetters::kCapital) << static_cast<std::uint32_t>(c);
+    ASSERT_EQ(in_token, letter) << static_cast<std::uint32_t>(c);
     ASSERT_EQ(numeral, expected) << static_cast<std::uint32_t>(c);
+    ASSERT_EQ(numeral_in_token, expected) << static_cast<std::uint32_t>(c);
   }
   // As many letters at once as a name may have, and every number below.
   std::mt19937 random(7);
@@ -64,6 +69,19 @@ TEST(FormatLetters, WithoutCapitals) {
   FormatAlphabet small;
   ASSERT_TRUE(small.add(0x5D0, 0x5EA));
   check(small, {});
+}
+
+// Runs that end beyond the Basic Multilingual Plane, or lie there, beside others that do not.
+TEST(FormatLetters, AroundTheEndOfThePlane) {
+  FormatAlphabet small, capitals;
+  ASSERT_TRUE(small.add(0xFFF0, 0x1000F) && small.add('a', 'z') && small.add(0x10400, 0x10410));
+  ASSERT_TRUE(capitals.add(0xFF01, 0xFF41, true) && capitals.add('A', 'Z') && capitals.add(0x10601, 0x1060F, true));
+  ASSERT_EQ(small.radix(), capitals.radix() + 8);
+  check(small, {});
+  check(capitals, {});
+  FormatAlphabet high, higher;
+  ASSERT_TRUE(high.add(0xFFE1, 0x1001F, true) && higher.add(0x10420, 0x1043F));
+  check(high, higher);
 }
 
 // What cannot be looked up side by side: capitals at every second place beside small letters that are consecutive,

@@ -313,6 +313,7 @@ TEST(Siv, EmptyObjectFails) {
   EXPECT_EQ(siv.open(SivAd(), Octets(26), std::span(out).first(10)), Status::crypto_failure);
   std::array<std::uint8_t, kSivSize> v{};
   EXPECT_EQ(siv.fingerprint(SivAd(), Octets(10), v), Status::crypto_failure);
+  EXPECT_EQ(siv.fingerprint(SivAd(), Octets(5000), v), Status::crypto_failure);
   EXPECT_EQ(siv.absorb(Spans{Spans::value_type{}}).status(), Status::crypto_failure);
 }
 

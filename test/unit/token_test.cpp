@@ -297,6 +297,64 @@ TEST(Token, FingerprintsOutliveRotationAndHaveNothingInCommonWithTokens) {
   EXPECT_EQ(empty.fingerprint(IndexUse::lower, value, out), Status::crypto_failure);
 }
 
+TEST(Token, SealedAnewItEqualsItselfAndOpensToTheSame) {
+  const Keys keys;
+  TokenSealer old_sealer = keys.sealer(1);
+  Keys next = keys;
+  next.k2 = random_octets(next.k2.size());
+  TokenSealer new_sealer = next.sealer(2);
+  const Octets spelling = octets("Alice@Example.com");
+  const Octets normal = octets("alice@example.com");
+  Octets typed(kTokenTypedOverhead + spelling.size());
+  ASSERT_EQ(old_sealer.seal_typed(normal, spelling, typed), Status::ok);
+  for (const Octets &token : {seal(old_sealer, normal), seal(old_sealer, normal, true), seal(old_sealer, {}), typed}) {
+    const Result<TokenView> view = token_parse(token);
+    ASSERT_TRUE(view.ok());
+    Octets value;
+    ASSERT_EQ(open(old_sealer, token, value), Status::ok);
+    const Octets nonce = random_octets(view->randomised ? kTokenNonceSize : 0);
+    Octets made(token.size());
+    ASSERT_EQ(new_sealer.reseal(*view, value, nonce, made), Status::ok);
+    EXPECT_EQ(made[0], token[0]);
+    EXPECT_EQ(token_parse(made)->key_version, 2);
+    EXPECT_EQ(token_compare(token, made) == 0, !view->randomised);
+    Octets opened;
+    EXPECT_EQ(open(new_sealer, made, opened), Status::ok);
+    EXPECT_EQ(opened, value);
+    if (!value.empty()) {
+      EXPECT_FALSE(std::equal(made.end() - static_cast<std::ptrdiff_t>(value.size()), made.end(),
+                              token.end() - static_cast<std::ptrdiff_t>(value.size())));
+    }
+
+    // Another value, another fingerprint key, other sizes: nothing comes out.
+    const auto refused = [&](TokenSealer &sealer, const Octets &given, const Octets &with, std::size_t size,
+                             Status why) {
+      Octets out(size, 0xa5);
+      EXPECT_EQ(sealer.reseal(*view, given, with, out), why);
+      EXPECT_TRUE(std::all_of(out.begin(), out.end(), [](std::uint8_t byte) { return byte == 0; }));
+    };
+    Keys stranger = next;
+    stranger.k1 = random_octets(stranger.k1.size());
+    TokenSealer other = stranger.sealer(3);
+    if (!view->randomised) {
+      refused(other, value, nonce, token.size(), Status::corrupt);
+      Octets changed = value;
+      if (!changed.empty()) {
+        changed[0] ^= 1U;
+        refused(new_sealer, changed, nonce, token.size(), Status::corrupt);
+      }
+    }
+    refused(new_sealer, value, nonce, token.size() + 1, Status::invalid_argument);
+    refused(new_sealer, value, random_octets(view->randomised ? 0 : kTokenNonceSize), token.size(),
+            Status::invalid_argument);
+  }
+  Octets vaulted(kTokenOverhead);
+  token_make_vaulted(std::span<const std::uint8_t, kSivSize>(keys.class_id.data(), kSivSize),
+                     std::span<std::uint8_t, kTokenOverhead>(vaulted.data(), kTokenOverhead));
+  Octets out(vaulted.size());
+  EXPECT_EQ(new_sealer.reseal(*token_parse(vaulted), {}, {}, out), Status::invalid_argument);
+}
+
 TEST(Token, AVaultedTokenIsRandomBytesThatNothingOpens) {
   const Octets random = random_octets(kSivSize);
   Octets token(kTokenOverhead + 1);

@@ -16,6 +16,7 @@ extern "C" {
 }
 
 #include "pg/audit/audit_context.h"
+#include "pg/audit/audit_server.h"
 #include "pg/base/compat.h"
 
 namespace redoubt::pg {
@@ -157,6 +158,9 @@ void audit_context_fill(AuditRecord &record, Oid token_type, bool catalog) {
   record.session_start_ms = audit_context_time_ms(MyStartTimestamp);
   record.query_id = static_cast<std::int64_t>(pgstat_get_my_query_id());
   record.time_ms = audit_context_time_ms(GetCurrentTimestamp());
+  record.server_id = audit_server_id();
+  record.server_name = cluster_name;
+  record.cluster_id = audit_server_cluster();
   record.product_version = REDOUBT_VERSION;
 }
 

@@ -63,6 +63,17 @@ bool read_whole(const AuditPath &path, Text &out) noexcept {
 
 }  // namespace
 
+void audit_extent_add(AuditExtent &extent, std::int64_t sequence, std::int64_t time) noexcept {
+  if (sequence >= 0) {
+    extent.first_sequence = std::min(extent.first_sequence, sequence);
+    extent.last_sequence = std::max(extent.last_sequence, sequence);
+  }
+  if (time >= 0) {
+    extent.first_time = std::min(extent.first_time, time);
+    extent.last_time = std::max(extent.last_time, time);
+  }
+}
+
 bool audit_index_read(std::uint64_t segment, AuditExtent &extent) noexcept {
   struct stat st;
   Text file;
@@ -109,5 +120,27 @@ void audit_index_write(std::uint64_t segment, const struct stat &read, const Aud
   close(fd);
   if (!whole || rename(temporary.text, index_path(segment, ".index").text) != 0) unlink(temporary.text);
 }
+
+bool audit_index_extent(std::uint64_t segment, AuditExtent &extent) {
+  if (audit_index_read(segment, extent)) return true;
+  const int fd = audit_segment_open(segment);
+  if (fd < 0) return false;
+  struct stat read;
+  if (fstat(fd, &read) != 0) audit_segment_unreadable(segment);
+  extent = {};
+  AuditLineReader reader(fd);
+  std::string_view line;
+  AuditLineReader::Kind kind;
+  while ((kind = reader.next(line)) == AuditLineReader::Kind::line) {
+    CHECK_FOR_INTERRUPTS();
+    audit_extent_add(extent, audit_line_sequence(line), audit_line_time(line));
+  }
+  if (kind == AuditLineReader::Kind::error) audit_segment_unreadable(segment);
+  CloseTransientFile(fd);
+  audit_index_write(segment, read, extent);
+  return true;
+}
+
+void audit_index_remove(std::uint64_t segment) noexcept { unlink(index_path(segment, ".index").text); }
 
 }  // namespace redoubt::pg

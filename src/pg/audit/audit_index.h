@@ -19,12 +19,22 @@ struct AuditExtent {
   std::int64_t first_time = INT64_MAX, last_time = -1;
 };
 
+// Widens the extent by what a line has of both; -1: nothing.
+void audit_extent_add(AuditExtent &extent, std::int64_t sequence, std::int64_t time) noexcept;
+
 // False where there is no index, or none that can be relied on.
 bool audit_index_read(std::uint64_t segment, AuditExtent &extent) noexcept;
 
 // `read` says which file `extent` was read out of.  Writes nothing where the file is younger than two seconds, whose
 // next change its times might not tell.  What fails here costs time alone, so it is not reported.
 void audit_index_write(std::uint64_t segment, const struct stat &read, const AuditExtent &extent) noexcept;
+
+// The extent of a closed segment, by its index or by reading it, which writes one.  False where there is no such file.
+// Raises where it cannot be read.
+bool audit_index_extent(std::uint64_t segment, AuditExtent &extent);
+
+// Removes the index of a segment that is gone.
+void audit_index_remove(std::uint64_t segment) noexcept;
 
 }  // namespace redoubt::pg
 #endif

@@ -116,26 +116,6 @@ NullableDatum line_as_jsonb(std::string_view line) {
   return {DirectFunctionCall1(jsonb_in, CStringGetDatum(text)), false};
 }
 
-// The first member of that name is the encoder's: no text in a line holds a quote that is not escaped.
-std::int64_t time_of(std::string_view line) noexcept {
-  constexpr std::string_view kMember = ",\"time\":";
-  const std::size_t at = line.find(kMember);
-  if (at == std::string_view::npos) return -1;
-  std::int64_t time = 0;
-  int digits = 0;
-  for (const char c : line.substr(at + kMember.size())) {
-    if (c < '0' || c > '9') return digits > 0 && (c == ',' || c == '}') ? time : -1;
-    if (++digits > 15) return -1;
-    time = time * 10 + (c - '0');
-  }
-  return -1;
-}
-
-std::int64_t sequence_of(std::string_view line) noexcept {
-  const Result<AuditLine> parsed = audit_line_parse(line);
-  return parsed.ok() && parsed->sequence <= INT64_MAX ? static_cast<std::int64_t>(parsed->sequence) : -1;
-}
-
 // ---- segments
 
 bool within(const Range &range, std::int64_t value) noexcept { return range.low <= value && value <= range.high; }
@@ -185,16 +165,9 @@ bool find_lines(Scan *scan, std::uint64_t segment) {
     ++entry.line;
     entry.size = whole ? static_cast<std::uint32_t>(line.size()) : 0;
     entry.header = line.starts_with("{\"segment\":");
-    entry.sequence = whole ? sequence_of(line) : -1;
-    entry.time = whole ? time_of(line) : -1;
-    if (entry.sequence >= 0) {
-      extent.first_sequence = std::min(extent.first_sequence, entry.sequence);
-      extent.last_sequence = std::max(extent.last_sequence, entry.sequence);
-    }
-    if (entry.time >= 0) {
-      extent.first_time = std::min(extent.first_time, entry.time);
-      extent.last_time = std::max(extent.last_time, entry.time);
-    }
+    entry.sequence = whole ? audit_line_sequence(line) : -1;
+    entry.time = whole ? audit_line_time(line) : -1;
+    audit_extent_add(extent, entry.sequence, entry.time);
     if (admits(scan->bounds.of[kSequence], entry.sequence) && admits(scan->bounds.of[kTime], entry.time))
       add_entry(scan, entry);
     entry.offset = reader.consumed();

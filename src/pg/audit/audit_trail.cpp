@@ -21,6 +21,7 @@
 #include "pg/audit/audit_context.h"
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_flush.h"
+#include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
@@ -31,13 +32,15 @@ namespace {
 
 // What the trail records at server start: the settings that say how strong the protection is.
 void settings_describe(char *out, unsigned long size) {
-  snprintf(out, size,
-           "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
-           "max_subjects %d; mode %s",
-           REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
-           kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
-           setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
-           setting_audit_segment_size, setting_max_subjects, setting_mode_name());
+  snprintf(
+      out, size,
+      "redoubt %s; key-encryption key %s%s%s; superuser_access %s; audit_durability %s; audit_segment_size %d kB; "
+      "max_subjects %d; mode %s; audit_retention %d s; audit_archive_directory \"%.100s\"%s%s",
+      REDOUBT_VERSION, kek_fingerprint(), kek_available(KekRole::previous) ? ", previous " : "",
+      kek_fingerprint(KekRole::previous), setting_superuser_access ? "on" : "off",
+      setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async", setting_audit_segment_size,
+      setting_max_subjects, setting_mode_name(), setting_audit_retention, setting_audit_archive_directory,
+      audit_server_copied_from()[0] != '\0' ? "; the trail was copied from server " : "", audit_server_copied_from());
 }
 
 struct Shared {                    // the first five fields: kAuditLock
@@ -186,12 +189,14 @@ WriteFailure make_segment(HmacSha256 &mac, const Seen &seen, std::int64_t time_m
   AuditHead last;
   std::uint64_t torn_bytes = 0;
   if (!seen.open) {
+    if (const char *const action = audit_server_refuses()) return {action, errno};
     if (const int error = audit_directory_create(); error != 0) return {"create the directory of", error};
     if (const int error = audit_directory_recover(last, torn_bytes); error != 0) return {"read the end of", error};
   }
   const std::uint64_t number = (seen.open ? seen.segment : last.segment) + 1;
   const int fd = audit_segment_create(number);
   if (fd < 0) return {"create a segment of", errno};
+  audit_server_began();
 
   if (!seen.open) audit_flush_begin(&state.shared->flush, {last.segment, 0});
   LWLockAcquire(shared_lock(kAuditLock), LW_EXCLUSIVE);
@@ -347,9 +352,12 @@ WriteFailure append_event(const AuditEvent &event, bool catalog) {
 
 // The settings that a reload can change, in one word; never 0.
 std::uint32_t settings_word() noexcept {
-  return 1U | static_cast<std::uint32_t>(setting_superuser_access) << 1 |
-         static_cast<std::uint32_t>(setting_audit_durability) << 2 |
-         static_cast<std::uint32_t>(setting_audit_segment_size) << 3;
+  const char *const archive = setting_audit_archive_directory;
+  std::uint32_t word = hash_bytes(reinterpret_cast<const unsigned char *>(archive), static_cast<int>(strlen(archive)));
+  for (const int setting : {static_cast<int>(setting_superuser_access), setting_audit_durability,
+                            setting_audit_segment_size, setting_audit_retention})
+    word = hash_combine(word, static_cast<std::uint32_t>(setting));
+  return word | 1U;
 }
 
 // Records the settings before the first event of a server start, and again before the first event
@@ -436,17 +444,31 @@ HmacSha256 *audit_mac(KekRole role) noexcept {
   return mac;
 }
 
-void audit_write(const AuditEvent &event) {
-  require_preloaded();
-  require_kek();
-  const WriteFailure failure = append(event, IsTransactionState());
-  if (!failure) return;
+namespace {
+
+void raise(const WriteFailure &failure) {
+  const char *const refused = audit_server_refuses();
+  const AuditRefusal refusal = failure.action == refused ? audit_server_problem() : AuditRefusal{};
   errno = failure.error;
   ereport(ERROR,
           (errcode(ERRCODE_IO_ERROR), errmsg("could not %s the audit trail: %m", failure.action),
            errdetail("Nothing is revealed or changed that cannot be recorded."),
-           errhint("Check free space and permissions of redoubt.audit_directory, \"%s\".", setting_audit_directory),
+           refusal.problem != nullptr ? errhint("%s", refusal.hint)
+                                      : errhint("Check free space and permissions of redoubt.audit_directory, \"%s\".",
+                                                setting_audit_directory),
            errhidestmt(true)));
+}
+
+}  // namespace
+
+void audit_write(const AuditEvent &event) {
+  require_preloaded();
+  require_kek();
+  if (const WriteFailure failure = append(event, IsTransactionState())) raise(failure);
+}
+
+void audit_make_durable() {
+  if (const WriteFailure failure = flush(written())) raise(failure);
 }
 
 bool audit_try_write(const AuditEvent &event) noexcept {

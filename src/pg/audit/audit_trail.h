@@ -41,6 +41,10 @@ void audit_trail_shmem_startup();
 // through call() where destructors are alive.
 void audit_write(const AuditEvent &event);
 
+// audit_make_durable returns when everything that is written is on disk, whatever redoubt.audit_durability says; raises
+// 58030.
+void audit_make_durable();
+
 // audit_try_write is audit_write for places that must not raise or look at the
 // catalogs (abort callbacks, an error in flight): it returns false and writes a LOG
 // line instead, once per reason.  Roles and types go by the names an earlier

@@ -195,7 +195,7 @@ namespace detail {
 // Runs `f`.  False: it threw, and what is in `outcome`; f's frames and the exception are gone, and the handlers are
 // what they were.
 template <typename F>
-bool survives(F &&f, Outcome &outcome) {
+[[gnu::always_inline]] inline bool survives(F &&f, Outcome &outcome) {
   sigjmp_buf *const stack = PG_exception_stack;
   ErrorContextCallback *const context = error_context_stack;
   try {
@@ -213,7 +213,7 @@ bool survives(F &&f, Outcome &outcome) {
 
 // shield runs `f`, whose result is plain data, and lets no exception out: any failure becomes an ERROR.
 template <typename F>
-auto shield(F &&f) -> std::invoke_result_t<F &> {
+[[gnu::always_inline]] inline auto shield(F &&f) -> std::invoke_result_t<F &> {
   using R = std::invoke_result_t<F &>;
   static_assert(std::is_void_v<R> || std::is_trivially_copyable_v<R>, "return plain data (pointer, Datum, bool...)");
   detail::Outcome outcome;
@@ -228,7 +228,7 @@ auto shield(F &&f) -> std::invoke_result_t<F &> {
 
 // contain runs `f` where nothing may fail: what it throws becomes a WARNING.
 template <typename F>
-void contain(F &&f, int level = WARNING) {
+[[gnu::always_inline]] inline void contain(F &&f, int level = WARNING) {
   static_assert(std::is_void_v<std::invoke_result_t<F &>>);
   detail::Outcome outcome;
   if (!detail::survives(f, outcome)) outcome.report(level);

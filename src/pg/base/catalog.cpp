@@ -54,6 +54,14 @@ const char *catalog_library_symbol(Oid function) {
   return symbol;
 }
 
+const char *catalog_input_symbol(Oid type) {
+  HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+  if (!HeapTupleIsValid(tuple)) return nullptr;
+  const Oid input = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typinput;
+  ReleaseSysCache(tuple);
+  return catalog_library_symbol(input);
+}
+
 Oid catalog_relation(const char *name) {
   const Oid schema = get_namespace_oid("redoubt", true);
   return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;

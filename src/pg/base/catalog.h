@@ -52,6 +52,9 @@ Oid catalog_owner(Oid relid);
 // superuser can make such a function.
 const char *catalog_library_symbol(Oid function);
 
+// The C symbol of this library that is a type's input function; null where it is none.
+const char *catalog_input_symbol(Oid type);
+
 // The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
 List *catalog_parents(Oid relid);
 

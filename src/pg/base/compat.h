@@ -139,6 +139,39 @@ inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #endif
 }
 
+// ---- rows
+
+// Puts a row, which is locked, in the place of another one, and what is new of it into the indexes.  No trigger fires
+// and no constraint is checked but those of indexes.
+inline void compat_replace_row(ResultRelInfo *target, EState *executor, ItemPointer was, TupleTableSlot *row,
+                               CommandId command) {
+  TM_FailureData failure;
+  LockTupleMode mode;
+#if PG_VERSION_NUM >= 160000
+  TU_UpdateIndexes indexes = TU_None;
+#else
+  bool indexes = false;
+#endif
+  if (table_tuple_update(target->ri_RelationDesc, was, row, command, GetActiveSnapshot(), InvalidSnapshot, true,
+                         &failure, &mode, &indexes) != TM_Ok)
+    elog(ERROR, "a locked row could not be replaced");
+  if (target->ri_NumIndices == 0) return;
+#if PG_VERSION_NUM >= 160000
+  if (indexes != TU_None)
+    list_free(ExecInsertIndexTuples(target, row, executor, true, false, nullptr, NIL, indexes == TU_Summarizing));
+#else
+  if (indexes) list_free(ExecInsertIndexTuples(target, row, executor, true, false, nullptr, NIL));
+#endif
+}
+
+// Functions of a table that run for somebody else find what they name as they do in CREATE INDEX and REINDEX: from 17
+// on by an empty search_path.  For the setting's nest level at hand.
+inline void compat_restrict_search_path() {
+#if PG_VERSION_NUM >= 170000
+  RestrictSearchPath();
+#endif
+}
+
 // ---- the catalog
 
 // pg_attribute.attstattarget

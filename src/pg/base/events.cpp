@@ -32,36 +32,27 @@ static void redoubt_subtransaction_ends(SubXactEvent event, SubTransactionId, Su
 
 [[gnu::hot]] static void redoubt_transaction_ends(XactEvent event, void *) {
   using namespace redoubt::pg;
-  if (!transaction_is_over(event))
-    for (const auto handler : handlers.transaction) handler(event);
+  for (const auto handler : handlers.transaction) handler(event);
 }
 
 // One that fails leaves the others to run.
 [[gnu::hot]] static void redoubt_transaction_is_over(XactEvent event, void *) {
   using namespace redoubt::pg;
-  if (!transaction_is_over(event)) return;
   std::size_t next = 0;
   while (next < handlers.transaction.size())
     contain([&next, event] {
       while (next < handlers.transaction.size()) handlers.transaction[next++](event);
     });
 }
+
+[[gnu::hot]] static void redoubt_transaction(XactEvent event, void *argument) {
+  using namespace redoubt::pg;
+  return transaction_is_over(event) ? shielded<redoubt_transaction_is_over, WARNING>(event, argument)
+                                    : shielded<redoubt_transaction_ends>(event, argument);
+}
 }
 
 namespace redoubt::pg {
-
-bool transaction_is_over(XactEvent event) noexcept {
-  switch (event) {
-    case XACT_EVENT_COMMIT:
-    case XACT_EVENT_PARALLEL_COMMIT:
-    case XACT_EVENT_ABORT:
-    case XACT_EVENT_PARALLEL_ABORT:
-    case XACT_EVENT_PREPARE:
-      return true;
-    default:
-      return false;
-  }
-}
 
 void events_init(const EventHandlers &all) {
   handlers = all;
@@ -73,8 +64,7 @@ void events_init(const EventHandlers &all) {
     if ((word & bit) == 0) CacheRegisterSyscacheCallback(cache, shielded<redoubt_catalog_changed, FATAL>, 0);
     word |= bit;
   }
-  RegisterXactCallback(shielded<redoubt_transaction_ends>, nullptr);
-  RegisterXactCallback(shielded<redoubt_transaction_is_over, WARNING>, nullptr);
+  RegisterXactCallback(redoubt_transaction, nullptr);
   RegisterSubXactCallback(shielded<redoubt_subtransaction_ends, WARNING>, nullptr);
 }
 

@@ -24,7 +24,18 @@ struct CatalogChanged {
 using TransactionEvent = void (*)(XactEvent event);
 
 // At COMMIT, PREPARE and ABORT, in parallel workers too.
-bool transaction_is_over(XactEvent event) noexcept;
+constexpr bool transaction_is_over(XactEvent event) noexcept {
+  switch (event) {
+    case XACT_EVENT_COMMIT:
+    case XACT_EVENT_PARALLEL_COMMIT:
+    case XACT_EVENT_ABORT:
+    case XACT_EVENT_PARALLEL_ABORT:
+    case XACT_EVENT_PREPARE:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // A part of a transaction is rolled back.  Nothing may fail.
 using SubtransactionAborts = void (*)();

@@ -40,4 +40,6 @@ bool own_table_change_expected(TriggerEvent event) noexcept {
   return flag != nullptr && std::exchange(*flag, false);
 }
 
+bool own_table_inserting() noexcept { return expected.insert; }
+
 }  // namespace redoubt::pg

@@ -20,6 +20,9 @@ int own_table_write(OwnChange change, const char *sql, std::span<Oid> types, Dat
 // own_table_change_expected tells the statement trigger of an own table whether own_table_write makes this change.
 bool own_table_change_expected(TriggerEvent event) noexcept;
 
+// own_table_inserting: an INSERT of a function of ours is at hand, and none of a restore or by hand.
+bool own_table_inserting() noexcept;
+
 // own_table_as_owner connects to SPI and lets `run` write a table of the extension's as the table's owner, row security
 // aside; returns the number of rows (SPI_processed).  An error restores the user.  `run` must keep plain data only.
 template <typename Run>

@@ -67,7 +67,7 @@ static void plaintext_room_freed(void *freed) {
 
 namespace redoubt::pg {
 
-void plaintext_transaction(XactEvent event) {
+[[gnu::hot]] void plaintext_transaction(XactEvent event) {
   if (transaction_is_over(event)) wipe_buffers();
 }
 

@@ -25,6 +25,8 @@ constinit char *setting_previous_kek_command = nullptr;
 constinit char *setting_audit_directory = nullptr;
 constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
+constinit char *setting_audit_archive_directory = nullptr;
+constinit int setting_audit_retention = 0;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit int setting_max_subjects = 10000;
 constinit int setting_sweep_interval = 600;
@@ -158,6 +160,14 @@ void settings_define() {
   DefineCustomIntVariable("redoubt.audit_segment_size", "Size at which the audit trail starts a new segment file.",
                           nullptr, &setting_audit_segment_size, 16 * 1024, 64, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB,
                           nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.audit_archive_directory",
+                             "Directory that closed segments of the audit trail are moved to.",
+                             "An absolute path; written by this server alone.", &setting_audit_archive_directory, "",
+                             PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("redoubt.audit_retention",
+                          "Age of its last event at which a closed segment of the audit trail is archived.",
+                          "0 leaves that to redoubt.archive_audit().", &setting_audit_retention, 0, 0, INT_MAX,
+                          PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable("redoubt.mode", "What limits do when they are exceeded.",
                            "learn: only count usage; observe: record and let pass; enforce: as each limit says.",
                            &setting_mode, static_cast<int>(Mode::enforce), kModeOptions, PGC_SUSET, 0, nullptr, nullptr,

@@ -27,9 +27,11 @@ extern char *setting_previous_kek_command;  // redoubt.previous_kek_command; pos
 extern char *setting_audit_directory;       // redoubt.audit_directory, relative to the data directory; postmaster
 extern int setting_audit_durability;        // redoubt.audit_durability, a Durability; sighup
 extern int setting_audit_segment_size;      // redoubt.audit_segment_size in kB; sighup
-extern int setting_mode;                    // redoubt.mode, a Mode; superuser
-extern int setting_max_subjects;            // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
-extern int setting_sweep_interval;          // redoubt.sweep_interval in seconds, 0: off; sighup
+extern char *setting_audit_archive_directory;  // redoubt.audit_archive_directory; sighup; "" = unset
+extern int setting_audit_retention;            // redoubt.audit_retention in seconds, 0: for ever; sighup
+extern int setting_mode;                       // redoubt.mode, a Mode; superuser
+extern int setting_max_subjects;    // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
+extern int setting_sweep_interval;  // redoubt.sweep_interval in seconds, 0: off; sighup
 
 // settings_define registers them all.  Call from _PG_init while preloading.
 void settings_define();

@@ -341,7 +341,8 @@ REDOUBT_FUNCTION(redoubt_retire_key) {
   if (uses[0] != '\0')
     ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
                     errmsg("version %d of key \"%s\" is in use", version, name), errdetail("%s", uses),
-                    errhint("Seal these values anew first; those of the vault with redoubt.reseal_vault().")));
+                    errhint("Seal these values anew first with redoubt.rewrap_column(); those of the vault with "
+                            "redoubt.reseal_vault().")));
   key_store_retire(name, version);
   audit_write({.event = "key", .operation = "retire_key", .detail = psprintf("%s, version %d", name, version)});
   PG_RETURN_VOID();

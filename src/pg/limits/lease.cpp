@@ -8,8 +8,11 @@
 namespace redoubt::pg {
 namespace {
 
-constinit LeaseHolder holder_of[kMaxLeaseHolders] = {};
-constinit int holders = 0;
+struct State {
+  LeaseHolder holder_of[kMaxLeaseHolders];
+  int holders;
+};
+constinit State state = {};
 
 }  // namespace
 
@@ -34,13 +37,13 @@ bool lease_more(Lease *lease, std::uint32_t wanted, bool may_degrade) {
 }
 
 void leases_register(LeaseHolder holder) {
-  if (holders == kMaxLeaseHolders) elog(ERROR, "redoubt: too many holders of leases");
-  holder_of[holders++] = holder;
+  if (state.holders == kMaxLeaseHolders) elog(ERROR, "redoubt: too many state.holders of leases");
+  state.holder_of[state.holders++] = holder;
 }
 
 bool leases_give_back(Oid token_type, Operation operation) noexcept {
   bool any = false;
-  for (int i = 0; i < holders; ++i) any |= holder_of[i](token_type, operation);
+  for (int i = 0; i < state.holders; ++i) any |= state.holder_of[i](token_type, operation);
   return any;
 }
 

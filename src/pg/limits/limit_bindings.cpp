@@ -133,7 +133,8 @@ namespace {
 // What is charged stays in shared memory, for everybody to read.
 void require_chargeable(const BindingKey &key) {
   if (key.operation >= kOperations) elog(ERROR, "redoubt: operation %u cannot be charged", key.operation);
-  if (token_type_find(key.type) == nullptr) elog(ERROR, "redoubt: type %u is no token type to charge", key.type);
+  if (token_type_find(key.type) == nullptr && !token_type_made(key.type))
+    elog(ERROR, "redoubt: type %u is no token type to charge", key.type);
 }
 
 Binding *find_or_bind(const BindingKey &key) {

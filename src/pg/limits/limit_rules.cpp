@@ -38,7 +38,9 @@ struct State {
   MemoryContext context = nullptr;
   LimitRule *rules = nullptr;
   int rule_count = 0;
-  Oid relation = InvalidOid;   // of redoubt.limit_rule, as last seen
+  Oid relation = InvalidOid;  // of redoubt.limit_rule, as last seen
+  Oid own_role = InvalidOid;  // redoubt.limit_role, redoubt.limit_type, once seen
+  Oid own_type = InvalidOid;
   uint64 generation = 1;       // moved on by invalidations
   uint64 read_generation = 0;  // generation in which `rules` was read
 };
@@ -68,6 +70,22 @@ struct Collector {
   pg_unreachable();
 }
 
+// A column that names a role or a type: of 0.2's own type (limit_rows.cpp) or, in a database of 0.1, of PostgreSQL's.
+// Either is an OID.  `own_type` remembers what was found to be the former.
+Oid read_name(const CatalogRow &row, int attribute, Oid type_of_0_1, const char *input, Oid *own_type) {
+  const FormData_pg_attribute *column =
+      attribute <= row.descriptor->natts ? TupleDescAttr(row.descriptor, attribute - 1) : nullptr;
+  if (column != nullptr && column->atttypid >= FirstNormalObjectId && column->atttypid != *own_type) {
+    const char *symbol = catalog_input_symbol(column->atttypid);
+    if (symbol != nullptr && strcmp(symbol, input) == 0) *own_type = column->atttypid;
+  }
+  bool null = false;
+  const Oid expected =
+      OidIsValid(*own_type) && column != nullptr && column->atttypid == *own_type ? *own_type : type_of_0_1;
+  const Datum value = own_value_or_null(row, attribute, expected, &null);
+  return null ? InvalidOid : DatumGetObjectId(value);
+}
+
 LimitRule read_rule(const CatalogRow &row) {
   LimitRule rule = {};
   bool null = false;
@@ -78,10 +96,8 @@ LimitRule read_rule(const CatalogRow &row) {
   };
   rule.id = DatumGetInt64(required(kId, INT8OID));
   if (rule.id < 1) raise_unreadable(rule.id);
-  rule.role = DatumGetObjectId(own_value_or_null(row, kRole, REGROLEOID, &null));
-  if (null) rule.role = InvalidOid;
-  rule.type = DatumGetObjectId(own_value_or_null(row, kTokenType, REGTYPEOID, &null));
-  if (null) rule.type = InvalidOid;
+  rule.role = read_name(row, kRole, REGROLEOID, "redoubt_limit_role_in", &state.own_role);
+  rule.type = read_name(row, kTokenType, REGTYPEOID, "redoubt_limit_type_in", &state.own_type);
 
   const int64 max_values = DatumGetInt64(required(kMaxValues, INT8OID));
   int64 burst = DatumGetInt64(own_value_or_null(row, kBurst, INT8OID, &null));

@@ -135,7 +135,7 @@ static void limit_statement_portal_ends(void *link) {
 
 namespace redoubt::pg {
 
-void limit_statement_transaction(XactEvent event) {
+[[gnu::hot]] void limit_statement_transaction(XactEvent event) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
   while (limit_statement_messages > 0) {
     Link *link = state.links;

@@ -55,8 +55,11 @@ constexpr long kLongestNapMs = 1000;  // so that a sleeper hears of changed rule
 
 // Time slept in the current statement, whatever it was charged for: a sleeper
 // holds the statement's snapshot and locks, so this is what max_delay bounds.
-constinit TimestampTz slept_statement = 0;
-constinit uint64 slept_ns = 0;
+struct State {
+  TimestampTz statement;
+  uint64 slept_ns;
+};
+constinit State state = {};
 
 // ---- mode
 
@@ -218,7 +221,7 @@ Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept 
     const uint64 wait_ns = limit_window_wait(rule, now, block ? least : 1);
     if (wait_ns == 0) continue;
     refusal.wait_ns = std::max(refusal.wait_ns, wait_ns);
-    const uint64 patience = rule.max_delay_ns > slept_ns ? rule.max_delay_ns - slept_ns : 0;
+    const uint64 patience = rule.max_delay_ns > state.slept_ns ? rule.max_delay_ns - state.slept_ns : 0;
     if (block || wait_ns > patience) {
       if (comes_before(&rule, wait_ns, refusal.blocking, longest_block)) {
         refusal.blocking = &rule;
@@ -258,9 +261,9 @@ uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal)
 // Nothing could be granted: sleeps, or raises, or returns false where the charge is to be
 // given up for a milder operation.
 bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint32 least) {
-  if (slept_statement != GetCurrentStatementStartTimestamp()) {
-    slept_statement = GetCurrentStatementStartTimestamp();
-    slept_ns = 0;
+  if (state.statement != GetCurrentStatementStartTimestamp()) {
+    state.statement = GetCurrentStatementStartTimestamp();
+    state.slept_ns = 0;
   }
   if (leases_give_back(charge->type, charge->operation)) return true;
   const Refusal refusal = find_refusal(binding, limit_time_ns(now), least);
@@ -277,7 +280,7 @@ bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint
   }
   if (refusal.throttling == nullptr) return true;  // another session gave values back meanwhile
   notice(binding, refusal.throttling, kThrottled, -1);
-  slept_ns += nap(binding, charge, refusal);
+  state.slept_ns += nap(binding, charge, refusal);
   return true;
 }
 

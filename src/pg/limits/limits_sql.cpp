@@ -13,6 +13,7 @@
 #include "pg/base/roles.h"
 #include "pg/base/own_tables.h"
 #include "pg/audit/audit_trail.h"
+#include "pg/limits/limit_rows.h"
 #include "pg/limits/limit_rules.h"
 #include "pg/limits/limits.h"
 #include "pg/limits/limits_shmem.h"
@@ -209,6 +210,7 @@ int64 set_limit(FunctionCallInfo fcinfo, const Window &per) {
   SPI_connect();
   const int64 id = store_rule(fcinfo, per);
   SPI_finish();
+  limit_was_set(rule.role, rule.type, operation_name(rule.operation), rule.rate.per_ns);
 
   char rate[128];
   rate_describe(rule.rate, rate, sizeof rate);

@@ -41,8 +41,12 @@ static_assert(sizeof(Header) == 40 && std::has_unique_object_representations_v<H
 
 enum class Loaded { fine, mended, absent, damaged };
 
-constinit uint32 written_crc = 0;  // of what this process wrote last
-constinit bool written = false;
+// What this process wrote last.
+struct State {
+  bool written;
+  uint32 crc;
+};
+constinit State state = {};
 
 uint32 checksum(Header header, const SavedLimits &limits) noexcept {
   header.crc = 0;
@@ -161,10 +165,10 @@ bool limits_store_save(bool wait) {
   Header header = {{}, kVersion, 0, limits.lost_at, limits.buckets, limits.usages};
   memcpy(header.magic, kMagic, sizeof kMagic);
   header.crc = checksum(header, limits);
-  const bool saved = (written && header.crc == written_crc) || write_file(header, limits);
+  const bool saved = (state.written && header.crc == state.crc) || write_file(header, limits);
   if (saved) {
-    written = true;
-    written_crc = header.crc;
+    state.written = true;
+    state.crc = header.crc;
     limits_note_saved(now);
   }
   pfree(limits.bucket);
@@ -187,7 +191,7 @@ static void redoubt_limits_server_ends(int code, Datum) {
 namespace redoubt::pg {
 
 void limits_store_load() {
-  written = false;
+  state.written = false;
   SavedLimits limits = {};
   const TimestampTz now = GetCurrentTimestamp();
   Loaded loaded = read_file(&limits);

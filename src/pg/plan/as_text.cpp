@@ -465,6 +465,7 @@ static bool as_text_walker(Node *node, void *context) {
       compare_by_value(reinterpret_cast<OpExpr *>(node));
       break;
     case T_DistinctExpr:
+    case T_NullIfExpr:
       by_token(node);
       break;
     case T_ScalarArrayOpExpr:

@@ -212,6 +212,13 @@ void compare_arrays(OpExpr *comparison) {
   comparison->args = sides(array[side], sought, side);
 }
 
+// NULLIF has the type of its first argument, and that is here what the array was cast to, which is shown to nobody.
+void refuse_null_if(const OpExpr *call) {
+  if (taken_as_array(static_cast<Node *>(linitial(call->args))) == nullptr) return;
+  ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("NULLIF is given an array of tokens and one of texts"),
+                  errhint("Cast the array of tokens to text[], or the array of texts to an array of the token type.")));
+}
+
 }  // namespace
 
 Expr *opened_token(Expr *expression) {
@@ -227,6 +234,8 @@ void by_token(Node *comparison) {
       compare_arrays(reinterpret_cast<OpExpr *>(comparison));
       (void)compare(reinterpret_cast<OpExpr *>(comparison));
       return;
+    case T_NullIfExpr:
+      return refuse_null_if(reinterpret_cast<const OpExpr *>(comparison));
     case T_ScalarArrayOpExpr:
       return compare_with_array(reinterpret_cast<ScalarArrayOpExpr *>(comparison));
     default:

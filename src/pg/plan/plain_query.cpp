@@ -19,7 +19,30 @@ namespace {
 
 constexpr bool is_builtin(Oid object) noexcept { return object < FirstNormalObjectId; }
 
-bool is_plain(const void *expression);
+template <typename T>
+const T &as(const void *node) noexcept {
+  return *static_cast<const T *>(node);
+}
+
+bool is_plain_node(const void *expression);
+
+// Of an expression, a column of a result, a list or FROM; null is plain.  Most are columns and constants.
+inline bool is_plain(const void *expression) {
+  if (expression == nullptr) return true;
+  if (IsA(expression, TargetEntry)) expression = as<TargetEntry>(expression).expr;
+  switch (nodeTag(expression)) {
+    case T_Var:
+      return is_builtin(as<Var>(expression).vartype);
+    case T_Const:
+      return is_builtin(as<Const>(expression).consttype);
+    case T_Param:
+      return is_builtin(as<Param>(expression).paramtype);
+    case T_RangeTblRef:
+      return true;
+    default:
+      return is_plain_node(expression);
+  }
+}
 
 [[gnu::hot]] bool all_plain(const List *list) {
   ListCell *cell = nullptr;
@@ -53,32 +76,11 @@ bool is_plain_case(const CaseExpr &chosen) {
   return is_plain(chosen.arg) && is_plain(chosen.defresult);
 }
 
-template <typename T>
-const T &as(const void *node) noexcept {
-  return *static_cast<const T *>(node);
-}
-
-// Of an expression, a list or FROM; null is plain.
-[[gnu::hot]] bool is_plain(const void *expression) {
-  if (expression == nullptr) return true;
-  switch (nodeTag(expression)) {
-    case T_Var:
-      return is_builtin(as<Var>(expression).vartype);
-    case T_Const:
-      return is_builtin(as<Const>(expression).consttype);
-    case T_Param:
-      return is_builtin(as<Param>(expression).paramtype);
-    case T_RangeTblRef:
-      return true;
-    default:
-      break;
-  }
+[[gnu::hot]] bool is_plain_node(const void *expression) {
   check_stack_depth();
   switch (nodeTag(expression)) {
     case T_List:
       return all_plain(static_cast<const List *>(expression));
-    case T_TargetEntry:
-      return is_plain(as<TargetEntry>(expression).expr);
     case T_OpExpr:
     case T_DistinctExpr:
     case T_NullIfExpr:  // one structure

@@ -35,29 +35,30 @@ struct TrustEntry {
   bool own;
 };
 
-constinit HTAB *cache = nullptr;
-
 // Casts from types of anyone's to json, by functions that are not trusted.
 enum class Casts { unknown, none, some };
-constinit Casts json_casts = Casts::unknown;
 
-// Moved on by whatever may change an answer.
-constinit std::uint64_t trust_generation = 0;
+struct State {
+  HTAB *cache;
+  Casts json_casts;
+  std::uint64_t generation;  // moved on by whatever may change an answer
+};
+constinit State state = {};
 
 void forget_all() noexcept {
-  ++trust_generation;
-  json_casts = Casts::unknown;
-  if (cache == nullptr) return;
+  ++state.generation;
+  state.json_casts = Casts::unknown;
+  if (state.cache == nullptr) return;
   HASH_SEQ_STATUS sequence;
-  hash_seq_init(&sequence, cache);
+  hash_seq_init(&sequence, state.cache);
   while (auto *entry = static_cast<TrustEntry *>(hash_seq_search(&sequence)))
-    hash_search(cache, &entry->function, HASH_REMOVE, nullptr);
+    hash_search(state.cache, &entry->function, HASH_REMOVE, nullptr);
 }
 
 }  // namespace
 
 void function_trust_changed() { forget_all(); }
-std::uint64_t function_trust_generation() noexcept { return trust_generation; }
+std::uint64_t function_trust_generation() noexcept { return state.generation; }
 void function_trust_relabelled(Oid relid) {
   if (!OidIsValid(relid)) forget_all();
 }
@@ -65,8 +66,8 @@ void function_trust_relabelled(Oid relid) {
 namespace {
 
 void cache_init() {
-  if (cache != nullptr) return;
-  cache = hash_table_make<Oid, TrustEntry>("redoubt function trust", 64, CacheMemoryContext);
+  if (state.cache != nullptr) return;
+  state.cache = hash_table_make<Oid, TrustEntry>("redoubt function trust", 64, CacheMemoryContext);
 }
 
 // "trusted <digest>" for what the function is now.
@@ -166,17 +167,17 @@ bool is_of_contrib(Oid function) {
 
 const TrustEntry *lookup(Oid function) {
   cache_init();
-  if (auto *entry = static_cast<TrustEntry *>(hash_search(cache, &function, HASH_FIND, nullptr))) return entry;
-  const std::uint64_t generation = trust_generation;
+  if (auto *entry = static_cast<TrustEntry *>(hash_search(state.cache, &function, HASH_FIND, nullptr))) return entry;
+  const std::uint64_t generation = state.generation;
   const bool own = implemented_here(function);
   const bool trusted = own || get_func_leakproof(function) || is_of_contrib(function) || labelled_trusted(function);
   // What changed while the catalogs were read is answered, but not kept.
   static TrustEntry passing = {};
-  if (generation != trust_generation) {
+  if (generation != state.generation) {
     passing = {function, trusted, own};
     return &passing;
   }
-  auto *entry = static_cast<TrustEntry *>(hash_search(cache, &function, HASH_ENTER, nullptr));
+  auto *entry = static_cast<TrustEntry *>(hash_search(state.cache, &function, HASH_ENTER, nullptr));
   entry->trusted = trusted;
   entry->own = own;
   return entry;
@@ -185,15 +186,15 @@ const TrustEntry *lookup(Oid function) {
 // What an anonymous row holds is not known here: is there any such cast at all?
 bool any_cast_to_json() {
   cache_init();
-  if (json_casts != Casts::unknown) return json_casts == Casts::some;
-  json_casts = Casts::none;  // before reading, so that an invalidation which arrives meanwhile sticks
+  if (state.json_casts != Casts::unknown) return state.json_casts == Casts::some;
+  state.json_casts = Casts::none;  // before reading, so that an invalidation which arrives meanwhile sticks
   bool some = false;
   catalog_scan(CastRelationId, InvalidOid, {}, [&some](const CatalogRow &row) {
     const auto *cast = row.as<Form_pg_cast>();
     some |=
         cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc);
   });
-  if (some) json_casts = Casts::some;
+  if (some) state.json_casts = Casts::some;
   return some;
 }
 

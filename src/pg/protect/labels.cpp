@@ -13,6 +13,7 @@
 #include "pg/protect/function_trust.h"
 #include "pg/audit/kek.h"
 #include "pg/keys/keys.h"
+#include "pg/limits/limit_rows.h"
 #include "pg/protect/labels.h"
 #include "pg/protect/standing_code.h"
 #include "pg/types/token_type.h"
@@ -36,7 +37,7 @@ Oid resolve_label(const char *label) {
   if (!OidIsValid(schema)) return InvalidOid;
   const Oid type =
       GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(strVal(lsecond(names))), ObjectIdGetDatum(schema));
-  return token_type_find(type) != nullptr ? type : InvalidOid;
+  return token_type_find(type) != nullptr || token_type_made(type) ? type : InvalidOid;
 }
 
 // Appends the labelled columns of `relid` to `into` (a List of LabelledColumn *).
@@ -81,8 +82,9 @@ List *collect_labels(Oid relid, Oid ancestor, List *into) {
   return into;
 }
 
+// pg_upgrade makes types in the order of their names: the one that a label names may come after what is labelled.
 void check_token_type(const char *label) {
-  if (label != nullptr && !OidIsValid(resolve_label(label)))
+  if (label != nullptr && !IsBinaryUpgrade && !OidIsValid(resolve_label(label)))
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is not a token type", label),
                     errhint("redoubt.token_types lists the token types.")));
 }
@@ -133,6 +135,7 @@ static void redoubt_relabel(const ObjectAddress *object, const char *label) {
   const char *detail = psprintf("%s: %s", getObjectDescription(object, false), label != nullptr ? label : "(removed)");
   if (kek_available())
     audit_write({.event = "label", .operation = label != nullptr ? "set" : "remove", .detail = detail});
+  label_was_set(getObjectIdentity(object, false));
   CacheInvalidateRelcacheAll();
   lock_labelled(object);
   labelled = *object;

@@ -23,16 +23,19 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-constinit HTAB *relations = nullptr;
-constinit MemoryContext cache_context = nullptr;
-constinit Oid token_type_table = InvalidOid;  // redoubt.token_type, as last seen
+struct State {
+  HTAB *relations;
+  MemoryContext cache_context;
+  Oid token_type_table;  // redoubt.token_type, as last seen
+};
+constinit State state = {};
 
 Oid *front(Oid relid) noexcept { return &unprotected_relations[relid % kUnprotectedSize]; }
 
 void forget_all() {
   std::fill(std::begin(unprotected_relations), std::end(unprotected_relations), InvalidOid);
   HASH_SEQ_STATUS sequence;
-  hash_seq_init(&sequence, relations);
+  hash_seq_init(&sequence, state.relations);
   while (auto *entry = static_cast<ProtectedRelation *>(hash_seq_search(&sequence))) entry->valid = false;
 }
 
@@ -40,10 +43,10 @@ void forget_all() {
 
 void protected_relation_changed(Oid relid) {
   ++protected_generation;
-  if (relations == nullptr) return;
-  if (!OidIsValid(relid) || relid == token_type_table) return forget_all();
+  if (state.relations == nullptr) return;
+  if (!OidIsValid(relid) || relid == state.token_type_table) return forget_all();
   if (*front(relid) == relid) *front(relid) = InvalidOid;
-  if (auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr)))
+  if (auto *entry = static_cast<ProtectedRelation *>(hash_search(state.relations, &relid, HASH_FIND, nullptr)))
     entry->valid = false;
 }
 
@@ -247,7 +250,7 @@ void rebuild(ProtectedRelation *entry) {
   MemoryContext scratch =
       AllocSetContextCreate(CurrentMemoryContext, "redoubt protected columns read", ALLOCSET_SMALL_SIZES);
   MemoryContext old = MemoryContextSwitchTo(scratch);
-  token_type_table = catalog_relation("token_type");
+  state.token_type_table = catalog_relation("token_type");
   entry->valid = true;  // before reading, so that an invalidation which arrives meanwhile sticks
   Found found = {};
   PG_TRY();
@@ -263,7 +266,7 @@ void rebuild(ProtectedRelation *entry) {
   entry->size = found.size;
   if (found.size > 0) {
     const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found.size);
-    entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(cache_context, bytes));
+    entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(state.cache_context, bytes));
     std::stable_sort(found.column, found.column + found.size, is_before);  // generated ones came last
     memcpy(entry->column, found.column, bytes);
   }
@@ -276,15 +279,15 @@ void rebuild(ProtectedRelation *entry) {
 bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
 void protected_columns_init() {
-  if (relations != nullptr) return;
-  cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
-  relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, cache_context);
+  if (state.relations != nullptr) return;
+  state.cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
+  state.relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, state.cache_context);
 }
 
 const ProtectedRelation *protected_relation_find(Oid relid) {
   protected_columns_init();
   bool found = false;
-  auto *entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_ENTER, &found));
+  auto *entry = static_cast<ProtectedRelation *>(hash_search(state.relations, &relid, HASH_ENTER, &found));
   if (!found) {
     entry->valid = false;
     entry->size = 0;
@@ -294,7 +297,7 @@ const ProtectedRelation *protected_relation_find(Oid relid) {
   // read: it counts as read, and what was found so far answers.
   if (!entry->valid) {
     rebuild(entry);
-    entry = static_cast<ProtectedRelation *>(hash_search(relations, &relid, HASH_FIND, nullptr));
+    entry = static_cast<ProtectedRelation *>(hash_search(state.relations, &relid, HASH_FIND, nullptr));
   }
   if (entry->size > 0) return protected_latest = entry;
   if (entry->valid) *front(relid) = relid;

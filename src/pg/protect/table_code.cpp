@@ -206,7 +206,11 @@ struct Parts {
   std::uint64_t generation;
   List *tables;  // OIDs, in CacheMemoryContext
 };
-constinit HTAB *parts_cache = nullptr;
+struct State {
+  HTAB *parts;
+  HTAB *code;  // of CodeEntry
+};
+constinit State state = {};
 
 int checks(Relation relation) noexcept {
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
@@ -262,10 +266,10 @@ List *find_parts(Oid relid) {
 
 List *table_parts(Oid relid) {
   protected_columns_init();
-  if (parts_cache == nullptr)
-    parts_cache = hash_table_make<Oid, Parts>("redoubt parts of tables", 64, CacheMemoryContext);
+  if (state.parts == nullptr)
+    state.parts = hash_table_make<Oid, Parts>("redoubt parts of tables", 64, CacheMemoryContext);
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
-  if (const auto *known = static_cast<Parts *>(hash_search(parts_cache, &relid, HASH_FIND, nullptr));
+  if (const auto *known = static_cast<Parts *>(hash_search(state.parts, &relid, HASH_FIND, nullptr));
       known != nullptr && known->generation == reading)
     return list_copy(known->tables);
   List *parts = find_parts(relid);
@@ -273,7 +277,7 @@ List *table_parts(Oid relid) {
   List *kept = list_copy(parts);
   MemoryContextSwitchTo(old);
   bool found = false;
-  auto *entry = static_cast<Parts *>(hash_search(parts_cache, &relid, HASH_ENTER, &found));
+  auto *entry = static_cast<Parts *>(hash_search(state.parts, &relid, HASH_ENTER, &found));
   if (found) list_free(entry->tables);
   entry->tables = kept;
   entry->generation = reading;
@@ -292,7 +296,6 @@ struct CodeEntry {
   std::uint64_t trust;      // function_trust_generation
   TableCode code;           // sets in CacheMemoryContext
 };
-constinit HTAB *code_cache = nullptr;
 
 TableCode copy_code(const TableCode &code) {
   return {code.row_trigger, code.foreign, bms_copy(code.columns), bms_copy(code.cascaded)};
@@ -302,12 +305,12 @@ TableCode copy_code(const TableCode &code) {
 
 TableCode table_code(Oid relid, CmdType command) {
   protected_columns_init();
-  if (code_cache == nullptr)
-    code_cache = hash_table_make<CodeKey, CodeEntry>("redoubt code of tables", 16, CacheMemoryContext);
+  if (state.code == nullptr)
+    state.code = hash_table_make<CodeKey, CodeEntry>("redoubt code of tables", 16, CacheMemoryContext);
   const std::uint64_t relations = protected_generation;  // a change that arrives meanwhile makes this stale
   const std::uint64_t trust = function_trust_generation();
   const CodeKey key = {relid, command};
-  const auto *known = static_cast<CodeEntry *>(hash_search(code_cache, &key, HASH_FIND, nullptr));
+  const auto *known = static_cast<CodeEntry *>(hash_search(state.code, &key, HASH_FIND, nullptr));
   if (known != nullptr && known->relations == relations && known->trust == trust) return copy_code(known->code);
   TableCode code = {};
   each_table_part(relid, [&](Relation part) { add_table(&code, part, command); });
@@ -315,7 +318,7 @@ TableCode table_code(Oid relid, CmdType command) {
   const TableCode kept = copy_code(code);
   MemoryContextSwitchTo(old);
   bool found = false;
-  auto *entry = static_cast<CodeEntry *>(hash_search(code_cache, &key, HASH_ENTER, &found));
+  auto *entry = static_cast<CodeEntry *>(hash_search(state.code, &key, HASH_ENTER, &found));
   if (found) {
     bms_free(entry->code.columns);
     bms_free(entry->code.cascaded);

@@ -23,9 +23,9 @@
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/server/hooks.h"
-#include "pg/protect/labels.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
+#include "pg/base/parser_errors.h"
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/inlined.h"
@@ -329,7 +329,7 @@ void hooks_install() {
   inlined_install();
   explain_install();
   log_guard_install();
-  labels_init();
+  parser_errors_install();
 }
 
 }  // namespace redoubt::pg

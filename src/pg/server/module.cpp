@@ -1,8 +1,8 @@
 // module.cpp - load time: events, settings, key, shared memory, workers, hooks.  Nothing else.
 //
-// Loaded on demand (not preloaded), the library defines nothing but what it hears of changes: tokens can be
-// read, written, compared and dumped, and whatever reveals or tokenizes calls
-// require_preloaded() and fails.
+// Loaded on demand (not preloaded), the library defines nothing but what it hears of changes, and the provider of
+// labels: tokens can be read, written, compared, dumped and restored, and whatever reveals or tokenizes calls
+// require_preloaded() and fails.  CREATE EXTENSION loads it, so a session that restores a dump can label.
 // Covered by test/tap/not_preloaded.pl.
 #include "pg/base/boundary.h"
 
@@ -16,6 +16,7 @@
 #include "pg/meter/deferred_errors.h"
 #include "pg/plan/meter_node.h"
 #include "pg/protect/function_trust.h"
+#include "pg/protect/labels.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/reveal/gate.h"
@@ -24,7 +25,10 @@
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
 #include "pg/vault/vault_sweep.h"
+#include "pg/audit/audit_archive.h"
+#include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_worker.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/limits/limits.h"
 #include "pg/limits/limits_worker.h"
@@ -34,6 +38,7 @@ namespace redoubt::pg {
 namespace {
 constexpr SharedPart kSharedParts[] = {
     {audit_trail_shmem_size, audit_trail_shmem_startup},
+    {audit_archive_shmem_size, audit_archive_shmem_startup},
     {limits_shmem_size, limits_shmem_startup},
     {throttled_sessions_shmem_size, throttled_sessions_shmem_startup},
     {limit_statement_shmem_size, limit_statement_shmem_startup},
@@ -73,11 +78,14 @@ PGDLLEXPORT void _PG_init(void);
 static void redoubt_load(void) {
   using namespace redoubt::pg;
   events_init({kRelationChanged, kCatalogChanged, kTransactionEvents, kSubtransactionAborts});
+  labels_init();
   if (!process_shared_preload_libraries_in_progress) return;
   settings_define();
   kek_load();
+  audit_server_load();
   shared_memory_init(kSharedParts);
   limits_worker_register();
+  audit_worker_register();
   vault_sweep_register();
   hooks_install();
 }

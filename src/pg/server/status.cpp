@@ -4,7 +4,9 @@
 // Covered by sql/status.sql, test/tap/check.pl, keys.pl, limits_durable.pl and not_preloaded.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_archive.h"
 #include "pg/audit/audit_directory.h"
+#include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/compat.h"
@@ -69,12 +71,15 @@ void put_keys(Rows *rows, bool ready) {
 }
 
 void put_trail(Rows *rows) {
+  rows->put("server", audit_server_id(), Severity::info);
   rows->put("audit directory", setting_audit_directory, Severity::info);
   rows->put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
             Severity::info);
   AuditRange range;
   const int failed = access(setting_audit_directory, R_OK | W_OK | X_OK) != 0 ? errno : audit_directory_list(range);
-  if (failed == ENOENT)
+  if (const AuditRefusal refusal = audit_server_problem(); refusal.problem != nullptr)
+    rows->put("audit trail", psprintf("%s: %s", refusal.problem, refusal.hint), Severity::error);
+  else if (failed == ENOENT || (failed == 0 && range.last == 0))
     rows->put("audit trail", "not begun: nothing has been recorded", Severity::info);
   else if (failed != 0)
     rows->put("audit trail", psprintf("cannot be written: %s", strerror(failed)), Severity::error);
@@ -99,6 +104,22 @@ void put_trail(Rows *rows) {
         "audit verified",
         psprintf("%s: %s", timestamptz_to_str(verified.at), verified.ok ? "whole" : "not whole; see verify_audit()"),
         verified.ok ? Severity::ok : Severity::error);
+}
+
+// Says nothing where nothing is to be archived and nobody tried.
+void put_archive(Rows *rows) {
+  const AuditArchiveState state = audit_archive_state();
+  const char *const directory = setting_audit_archive_directory;
+  if (state.at == 0 && directory[0] == '\0' && setting_audit_retention == 0) return;
+  const char *const where = directory[0] != '\0' ? directory : "redoubt.audit_archive_directory is not set";
+  if (state.at == 0)
+    rows->put("audit archive", psprintf("%s: nothing was archived since the server started", where),
+              directory[0] == '\0' && setting_audit_retention > 0 ? Severity::error : Severity::info);
+  else if (state.ok)
+    rows->put("audit archive", psprintf("%s: looked through %s", where, timestamptz_to_str(state.at)), Severity::ok);
+  else
+    rows->put("audit archive", psprintf("%s: failed %s; see the server log", where, timestamptz_to_str(state.at)),
+              Severity::warning);
 }
 
 void put_fill(Rows *rows, const char *item, long used, long capacity) {
@@ -136,6 +157,7 @@ REDOUBT_FUNCTION(redoubt_status) {
     rows.put("mode", "nothing is refused: redoubt.mode is not enforce", Severity::warning);
   if (ready) {
     put_trail(&rows);
+    put_archive(&rows);
     put_limits(&rows);
   }
   if (const Oid vault = vault_relation(); OidIsValid(vault)) {

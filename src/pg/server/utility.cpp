@@ -7,10 +7,12 @@
 #include "pg/base/compat.h"
 #include "pg/base/delivery.h"
 #include "pg/audit/kek.h"
+#include "pg/limits/limit_rows.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
 #include "pg/ddl/index_command.h"
 #include "pg/server/database_copy.h"
+#include "pg/server/extension_guard.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
@@ -184,6 +186,7 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
   command->statement = statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
+  extension_guard(node);
   PlannedStmt *const rewritten = IsA(node, CopyStmt)    ? rewrite_copy(statement)
                                  : IsA(node, IndexStmt) ? index_command(statement)
                                                         : nullptr;
@@ -242,6 +245,11 @@ void utility_end(UtilityCommand *command) {
   audit_settings(node);
   if (command->copies) database_copy_end(reinterpret_cast<const CreatedbStmt *>(node));
   audit_membership(node);
+  if (IsA(node, DropRoleStmt) ||
+      (IsA(node, DropStmt) && reinterpret_cast<const DropStmt *>(node)->removeType == OBJECT_TYPE)) {
+    CommandCounterIncrement();
+    limits_forget_gone();
+  }
   if (IsA(node, DeclareCursorStmt)) limit_statement_join(reinterpret_cast<const DeclareCursorStmt *>(node)->portalname);
 }
 

@@ -14,18 +14,21 @@ namespace redoubt::pg {
 namespace {
 
 // What a statement has been warned of.
-constinit TimestampTz warned_statement = 0;
-constinit List *warned = nullptr;  // OIDs of types
+struct State {
+  TimestampTz statement;
+  List *warned;  // OIDs of types
+};
+constinit State state = {};
 
 bool is_first(Oid type) {
-  if (warned_statement != GetCurrentStatementStartTimestamp()) {
-    list_free(warned);
-    warned = nullptr;
-    warned_statement = GetCurrentStatementStartTimestamp();
+  if (state.statement != GetCurrentStatementStartTimestamp()) {
+    list_free(state.warned);
+    state.warned = nullptr;
+    state.statement = GetCurrentStatementStartTimestamp();
   }
-  if (list_member_oid(warned, type)) return false;
+  if (list_member_oid(state.warned, type)) return false;
   const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-  warned = lappend_oid(warned, type);
+  state.warned = lappend_oid(state.warned, type);
   MemoryContextSwitchTo(caller);
   return true;
 }

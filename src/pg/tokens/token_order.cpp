@@ -135,6 +135,7 @@ Oid ordered_type(Oid function) {
 
 extern "C" {
 static int token_order_sort(Datum a, Datum b, SortSupport sort) {
+  if (sort->ssup_extra == nullptr) elog(ERROR, "values are compared in an upgrade of the server");
   return redoubt::pg::compare_tokens(static_cast<const redoubt::pg::TokenType *>(sort->ssup_extra), a, b);
 }
 }
@@ -168,11 +169,13 @@ REDOUBT_FUNCTION(redoubt_value_cmp) {
 // value_cmp(token, internal): the same for a search by what sought_value() has returned.
 REDOUBT_FUNCTION(redoubt_value_cmp_sought) { PG_RETURN_INT32(redoubt::pg::compare_sought(fcinfo)); }
 
-// <type>_value_sort(internal): btree support 2, by which an index is built.
+// <type>_value_sort(internal): btree support 2, by which an index is built.  pg_upgrade makes indexes of empty tables,
+// before it brings the files of own tables.
 REDOUBT_FUNCTION(redoubt_value_sort) {
   using namespace redoubt::pg;
   auto *sort = reinterpret_cast<SortSupport>(PG_GETARG_POINTER(0));
-  sort->ssup_extra = const_cast<TokenType *>(require_ordered(ordered_type(fcinfo->flinfo->fn_oid)));
+  if (!IsBinaryUpgrade)
+    sort->ssup_extra = const_cast<TokenType *>(require_ordered(ordered_type(fcinfo->flinfo->fn_oid)));
   sort->comparator = shielded<token_order_sort>;
   PG_RETURN_VOID();
 }

@@ -70,11 +70,7 @@ void cache_init() {
 enum class Input : std::uint8_t { other, sealed, text_format, integer_format };
 
 Input token_input(Oid type) {
-  HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-  if (!HeapTupleIsValid(tuple)) return Input::other;
-  const Oid input = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typinput;
-  ReleaseSysCache(tuple);
-  const char *name = catalog_library_symbol(input);
+  const char *name = catalog_input_symbol(type);
   if (name == nullptr) return Input::other;
   return strcmp(name, "redoubt_token_in") == 0         ? Input::sealed
          : strcmp(name, "redoubt_fpe_in") == 0         ? Input::text_format
@@ -243,6 +239,8 @@ const TokenType *token_type_find(Oid type) {
   state.recent = token_type;
   return token_type->is_token_type ? token_type : nullptr;
 }
+
+bool token_type_made(Oid type) { return type >= FirstNormalObjectId && token_input(type) != Input::other; }
 
 const TokenType *token_type_require(Oid type) {
   const TokenType *token_type = token_type_find(type);

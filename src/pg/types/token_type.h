@@ -62,6 +62,10 @@ inline bool type_opens_by(const TokenType *type, Oid function) noexcept {
 // has not loaded redoubt.token_type yet).
 const TokenType *token_type_require(Oid type);
 
+// token_type_made: the catalog says that it is a token type, whether it has its row or not.  In a restore types, and
+// labels that name them, come before the rows of redoubt.token_type.
+bool token_type_made(Oid type);
+
 // token_type_any_vaulted tells whether the database has a token type of the method vault.
 bool token_type_any_vaulted();
 

@@ -4,7 +4,8 @@
 // redoubt.sweep_interval and starts a worker per database, one at a time; databases that are templates or allow no
 // connections are left out.  The worker deletes expired rows in batches of kBatch, each in a transaction of its own
 // with an audit event, skips rows that somebody has locked, rests between batches, and ends; after kStayMs at the
-// latest, to be started again, so that whoever wants the database for himself gets it in between.
+// latest, to be started again, so that whoever wants the database for himself gets it in between.  On its way it
+// deletes limits of roles that were dropped from another database (limit_rows.h).
 //
 // At server start the launcher makes a round in which the workers sweep nothing, but warn in the log of keys that this
 // server cannot open, because its KEK is not that of the database.
@@ -20,6 +21,7 @@
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
 #include "pg/keys/key_store.h"
+#include "pg/limits/limit_rows.h"
 #include "pg/vault/vault_store.h"
 #include "pg/vault/vault_sweep.h"
 #include "pg/base/worker.h"
@@ -175,6 +177,7 @@ REDOUBT_WORKER(redoubt_sweep_main) {
     PushActiveSnapshot(GetTransactionSnapshot());
     pgstat_report_activity(STATE_RUNNING, "deleting expired rows of redoubt.vault");
     deleted = OidIsValid(vault_relation()) ? vault_sweep(kBatch) : 0;
+    limits_forget_gone();
     if (deleted > 0) audit_write({.event = "vault", .operation = "sweep", .count = static_cast<int64>(deleted)});
     PopActiveSnapshot();
     CommitTransactionCommand();

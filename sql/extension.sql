@@ -1,0 +1,38 @@
+--
+-- Commands around the extension: DROP EXTENSION while columns hold tokens, and functions of its library made by hand.
+--
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS redoubt;
+CREATE ROLE regress_extension_owner;
+CREATE SCHEMA extension_s AUTHORIZATION regress_extension_owner;
+CREATE TABLE extension_s.person (id integer, email redoubt.email_token, "Other Mail" redoubt.email_token[]);
+CREATE TYPE extension_s.pair AS (a redoubt.phone_token, b integer);
+CREATE TABLE extension_s.pairs (p extension_s.pair);
+CREATE VIEW extension_s.seen AS SELECT email FROM extension_s.person;
+
+DROP EXTENSION redoubt;
+DROP EXTENSION redoubt CASCADE;
+DROP EXTENSION IF EXISTS plpgsql_none, redoubt CASCADE;
+DROP SCHEMA redoubt CASCADE;
+SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';
+DROP EXTENSION IF EXISTS plpgsql_none;
+
+-- Not for who may not drop it anyway, and no more than the dropping is refused.
+SET ROLE regress_extension_owner;
+DROP EXTENSION redoubt;
+CREATE TYPE extension_s.made;
+CREATE FUNCTION extension_s.made_in(cstring, oid, integer) RETURNS extension_s.made AS '$libdir/redoubt', 'redoubt_token_in' LANGUAGE c;
+CREATE FUNCTION extension_s.plain() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION extension_s.other() RETURNS integer AS '$libdir/other', 'f' LANGUAGE c;
+RESET ROLE;
+
+DROP TABLE extension_s.pairs;
+ALTER TABLE extension_s.person DROP COLUMN "Other Mail", DROP COLUMN email CASCADE;
+BEGIN;
+DROP EXTENSION redoubt CASCADE;
+SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';
+ROLLBACK;
+SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';
+
+DROP SCHEMA extension_s CASCADE;
+DROP ROLE regress_extension_owner;

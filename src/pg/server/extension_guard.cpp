@@ -1,0 +1,95 @@
+// extension_guard.cpp - see extension_guard.h.
+//
+// PostgreSQL refuses both commands by itself, but for CASCADE.  What it says of the first is to use CASCADE, with which
+// the values would be gone; of the second, that permission is denied for language c.
+// Covered by sql/extension.sql and test/tap/restore.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/server/extension_guard.h"
+#include "pg/types/token_type.h"
+
+namespace redoubt::pg {
+namespace {
+
+constexpr int kListed = 20;
+
+// Its schema holds the extension, which goes with it.
+bool drops_redoubt(const DropStmt *drop) {
+  if (drop->removeType != OBJECT_EXTENSION && drop->removeType != OBJECT_SCHEMA) return false;
+  const ListCell *cell = nullptr;
+  foreach (cell, drop->objects)
+    if (strcmp(strVal(lfirst(cell)), "redoubt") == 0) return true;
+  return false;
+}
+
+// Columns of tables that hold tokens, a line each, and how many there are.
+char *token_columns(int *count) {
+  StringInfoData lines;
+  initStringInfo(&lines);
+  int found = 0;
+  List *relations = NIL;
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
+    const auto *form = row.as<Form_pg_class>();
+    const char kind = form->relkind;
+    if (form->oid >= FirstNormalObjectId && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
+                                             kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_MATVIEW))
+      relations = lappend_oid(relations, form->oid);
+  });
+  list_sort(relations, list_oid_cmp);
+  const ListCell *cell = nullptr;
+  foreach (cell, relations) {
+    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (relation == nullptr) continue;
+    const TupleDesc descriptor = RelationGetDescr(relation);
+    for (int i = 0; i < descriptor->natts; ++i) {
+      const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
+      if (attribute->attisdropped || type_carried(attribute->atttypid)->size == 0 || ++found > kListed) continue;
+      appendStringInfo(&lines, "%scolumn %s of %s", found == 1 ? "" : "\n",
+                       quote_identifier(NameStr(attribute->attname)),
+                       quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                  RelationGetRelationName(relation)));
+    }
+    relation_close(relation, AccessShareLock);
+  }
+  if (found > kListed) appendStringInfo(&lines, "\nand %d more", found - kListed);
+  *count = found;
+  return lines.data;
+}
+
+void refuse_drop() {
+  int count = 0;
+  const char *lines = token_columns(&count);
+  if (count == 0) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+           errmsg("cannot drop extension redoubt because %d columns hold tokens", count), errdetail("%s", lines),
+           errhint("CASCADE would drop these columns. Get their values back first: ALTER TABLE ... ALTER COLUMN ... "
+                   "TYPE text USING redoubt.detokenize(...), as a role that may reveal; or drop the columns.")));
+}
+
+// CREATE FUNCTION ... LANGUAGE c AS '$libdir/redoubt', ..., as a dump has it.
+bool makes_own_function(const CreateFunctionStmt *create) {
+  const ListCell *cell = nullptr;
+  foreach (cell, create->options) {
+    const auto *option = static_cast<const DefElem *>(lfirst(cell));
+    if (strcmp(option->defname, "as") != 0) continue;
+    const auto *parts = reinterpret_cast<const List *>(option->arg);
+    return list_length(parts) == 2 && strcmp(strVal(linitial(parts)), "$libdir/redoubt") == 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+void extension_guard(const Node *statement) {
+  if (IsA(statement, DropStmt) && drops_redoubt(reinterpret_cast<const DropStmt *>(statement))) return refuse_drop();
+  if (IsA(statement, CreateFunctionStmt) && !superuser() &&
+      makes_own_function(reinterpret_cast<const CreateFunctionStmt *>(statement)))
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to make functions of redoubt by hand"),
+             errhint("A member of redoubt_admin makes a token type with redoubt.create_token_type(). A dump that "
+                     "has token types is restored by a superuser, who gives its tables their owners back.")));
+}
+
+}  // namespace redoubt::pg
