@@ -308,23 +308,29 @@ CREATE FUNCTION redoubt.rewrap_batch(table_name regclass, column_name name, afte
   AS 'MODULE_PATHNAME', 'redoubt_rewrap_batch' LANGUAGE c VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean)
   IS 'internal: one batch of rewrap_column(), after a row; last is null at the end; stay ends it before a row that somebody else holds';
+CREATE FUNCTION redoubt.rewrap_left(table_name regclass, column_name name) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'redoubt_rewrap_left' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.rewrap_left(regclass, name) IS 'internal: whether a row that is seen now has a token that rewrap_column() would seal anew';
 -- No SET search_path, because it commits: every name and operator is qualified instead.
--- A table is read until nothing of an older version was met.  The first time, rows that others hold are passed by.
+-- A table is read until nothing of an older version was met, nor is seen.  The first time, rows that others hold are passed by.
 CREATE PROCEDURE redoubt.rewrap_column(table_name regclass, column_name name, batch integer DEFAULT 5000) LANGUAGE plpgsql
 AS $body$
 DECLARE
-  tables regclass[];
-  part regclass;
-  step record;
+  tables pg_catalog.regclass[];
+  part pg_catalog.regclass;
+  step pg_catalog.record;
   pages bigint;
-  after tid;
+  after pg_catalog.tid;
   again boolean;
   stay boolean;
   resealed bigint;
   unreadable bigint;
-  first_unreadable tid;
-  told timestamptz := pg_catalog.clock_timestamp();
+  first_unreadable pg_catalog.tid;
+  told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 BEGIN
+  IF table_name IS NULL OR column_name IS NULL OR batch IS NULL THEN
+    RAISE EXCEPTION 'table, column and batch must not be null' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
   SELECT redoubt.rewrap_tables(table_name, column_name) INTO tables;
   FOREACH part IN ARRAY tables LOOP
     resealed := 0;
@@ -354,7 +360,7 @@ BEGIN
         EXIT WHEN step.last IS NULL;
         after := step.last;
       END LOOP;
-      EXIT WHEN NOT again;
+      EXIT WHEN NOT again AND NOT redoubt.rewrap_left(part, column_name);
       stay := true;
     END LOOP;
     RAISE NOTICE 'column "%" of %: % tokens sealed anew', column_name, part, resealed;
@@ -368,8 +374,8 @@ END
 $body$;
 COMMENT ON PROCEDURE redoubt.rewrap_column(regclass, name, integer)
   IS 'seals the tokens of a column with the newest version of their key, delivering none; commits after each batch of rows, and goes on where it ended';
-REVOKE ALL ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) TO redoubt_admin;
+REVOKE ALL ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_left(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.rewrap_tables(regclass, name), redoubt.rewrap_left(regclass, name), redoubt.rewrap_batch(regclass, name, tid, bigint, integer, boolean) TO redoubt_admin;
 REVOKE ALL ON PROCEDURE redoubt.rewrap_column(regclass, name, integer) FROM PUBLIC;
 GRANT EXECUTE ON PROCEDURE redoubt.rewrap_column(regclass, name, integer) TO redoubt_admin;
 

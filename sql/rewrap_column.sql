@@ -46,7 +46,9 @@ SET search_path = pg_catalog;
 -- -------------------------------------------------------- tokens in a column
 -- The admin holds nothing on the tables.
 SET ROLE regress_rw_admin;
+SELECT redoubt.rewrap_left('regress_rw.plain', 't');
 CALL redoubt.rewrap_column('regress_rw.plain', 't', batch => 7);
+SELECT redoubt.rewrap_left('regress_rw.plain', 't');
 CALL redoubt.rewrap_column('regress_rw.plain', 't');
 CALL redoubt.rewrap_column('regress_rw.plain', 'r');
 CALL redoubt.rewrap_column('regress_rw.plain', 'o');

@@ -230,7 +230,7 @@ Status TokenSealer::reseal(const TokenView &was, std::span<const std::uint8_t> v
   }
   // The IV does not depend on the version: another one means another fingerprint key.
   const std::size_t iv = was.typed ? kTokenOverhead : kTokenHeaderSize;
-  if (status == Status::ok && !was.randomised && !std::equal(was.iv.begin(), was.iv.end(), out.begin() + iv))
+  if (status == Status::ok && !was.randomised && !std::ranges::equal(was.iv, out.subspan(iv, was.iv.size())))
     status = Status::corrupt;
   if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
   return status;

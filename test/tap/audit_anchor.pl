@@ -44,8 +44,10 @@ sub verify {
 
 is(status(), '', 'without a command there is nothing to say');
 $node->fails_with('regress_lead', q{SET redoubt.anchor_command = 'true'}, '55P02', qr/cannot be changed now/, 'no session sets it');
-$node->restart;    # a closed segment, so that there is a head
-$node->ask('regress_lead', $reveal);
+for (1 .. 2) {    # closed segments, so that there are heads
+  $node->restart;
+  $node->ask('regress_lead', $reveal);
+}
 command("cat >> $anchors");
 wait_for('an anchor', sub { sent() == newest() });
 like((lines())[-1], qr/^\{"anchor":1,"format":1,"server":"[0-9a-f-]{36}","cluster":"\d+","segment":\d+,"sequence":\d+,"mac":"[0-9a-f]{64}","time":\d+,"public_key":"$key","signature":"[0-9a-f]{128}"\}$/, 'the command gets the signed head');
@@ -57,7 +59,7 @@ is(scalar(() = lines()), $count, 'nothing is sent while nothing is written');
 $node->ask('regress_lead', $reveal x 3);
 wait_for('the next', sub { sent() == newest() });
 take_copy();
-like(verify(), qr/^0: .*\nWHOLE: \d+ events verified, \d+ lines not signed yet, @{[ scalar(() = lines()) ]} anchors, 0 broken/s, 'a copy of the trail fits its anchors');
+like(verify(), qr/^0: .*\nWHOLE to segment \d+: \d+ events verified, \d+ lines not signed yet, @{[ scalar(() = lines()) ]} anchors, 0 broken/s, 'a copy of the trail fits its anchors');
 
 # What the trail alone cannot show: its end cut off, and rewritten.
 my $last = $copy . '/' . basename(($node->audit_segments)[-1]);
@@ -74,6 +76,13 @@ write_file($anchors, $kept =~ s/"sequence":(\d)/'"sequence":' . ($1 % 9 + 1)/er)
 like(verify(), qr/^1: .*line 1: BROKEN: not an anchor that one of the keys signed\n/, 'an anchor that was changed');
 write_file($anchors, $kept);
 like(verify(), qr/^0: /, 'well again');
+my ($forged) = sort { $b cmp $a } grep { $_ ne $last } glob "$copy/segment-*.jsonl";
+my ($number) = $forged =~ /0*(\d+)\.jsonl$/;
+my %before = map { $_ => read_file($_) } $forged, "$copy/heads.jsonl";
+write_file($forged, $before{$forged} =~ s/"time":(\d)/'"time":' . ($1 % 9 + 1)/er);
+write_file("$copy/heads.jsonl", $before{"$copy/heads.jsonl"} =~ s/^\{"head":$number,[^\n]*\n//mr);
+like(verify(), qr/^1: .*segments? $number\b[^\n]*: BROKEN: no head is signed\n/s, 'a forged segment whose head was taken away: its successor was anchored');
+write_file($_, $before{$_}) for keys %before;
 
 # Commands that fail.
 for ([ 'exit 3', 'it ended with exit status 3' ], [ 'kill -9 $$', 'it ended by signal 9' ], [ '/nowhere/command', 'it ended with exit status 127' ]) {

@@ -62,7 +62,7 @@ cmp_ok($closed, '>', 4, 'closed segments are signed');
 is((stat "$audit/heads.jsonl")[2] & 077, 0, 'nobody else may read the heads');
 take_copy();
 my $records = $node->admin("SELECT count(*) FROM redoubt.audit WHERE segment <= $closed");
-like(verify(), qr/^0: segments 1 to $closed: verified\nsegment @{[ $closed + 1 ]}: not signed yet\nWHOLE: $records events verified, \d+ lines not signed yet, 0 anchors, 0 broken\n$/, 'a copy verifies by the public key');
+like(verify(), qr/^0: segments 1 to $closed: verified\nsegment @{[ $closed + 1 ]}: not signed yet\nWHOLE to segment $closed: $records events verified, \d+ lines not signed yet, 0 anchors, 0 broken\n$/, 'a copy verifies by the public key');
 my $lines = () = read_file("$audit/heads.jsonl") =~ /\n/g;
 $node->restart;
 $node->ask('regress_lead', $reveal);

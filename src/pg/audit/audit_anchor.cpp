@@ -92,11 +92,11 @@ void log_failure(const char *problem) {
 
 }  // namespace
 
-void audit_anchor_send() {
+void audit_anchor_send(std::uint64_t segment) {
   if (setting_anchor_command[0] == '\0' || !kek_available()) return;
   if (!TimestampDifferenceExceeds(state.tried_at, GetCurrentTimestamp(), setting_anchor_interval * 1000)) return;
   AuditPosition position;
-  if (audit_position(position, false) != 0 || position.head.segment == 0) return;
+  if (audit_position(position, false) != 0 || segment == 0 || position.head.segment != segment) return;
   if (position.head.segment == state.sent.segment && position.head.sequence == state.sent.sequence) return;
   state.tried_at = GetCurrentTimestamp();
   audit_make_durable();

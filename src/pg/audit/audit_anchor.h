@@ -10,9 +10,10 @@
 
 namespace redoubt::pg {
 
-// For the worker: sends an anchor where one is due and the trail has moved on.  Raises 58030 where the trail cannot be
+// For the worker: sends an anchor where one is due and the trail has moved on in `segment`; those before it have been
+// signed, as whoever verifies an anchor expects.  Raises 58030 where the trail cannot be
 // flushed; what goes wrong with the command is logged.
-void audit_anchor_send();
+void audit_anchor_send(std::uint64_t segment);
 
 // By status(); 0: never since the server started.
 struct AuditAnchorState {

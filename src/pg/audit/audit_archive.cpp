@@ -129,7 +129,7 @@ void append_entry(int fd, const AuditArchived &entry) {
 
 // The copy in the archive is there, whole and on disk when this returns.  What is there by the same name has to be the
 // same segment.
-void put_into_archive(int source, AuditArchived &entry) {
+void put_into_archive(int source, AuditArchived &entry, const AuditArchived *before) {
   const AuditPath from = audit_path(entry.segment), to = target_path(entry.segment, "");
   const AuditPath temporary = target_path(entry.segment, ".new");
   if (temporary.text[0] == '\0') {
@@ -145,6 +145,13 @@ void put_into_archive(int source, AuditArchived &entry) {
   audit_examine(fd, temporary.text, entry);
   CloseTransientFile(fd);
 
+  if (before != nullptr && before->sha256 != entry.sha256) {
+    unlink(temporary.text);
+    ereport(ERROR,
+            (errcode(ERRCODE_DATA_CORRUPTED),
+             errmsg("segment \"%s\" is not the one that was archived before", audit_file_name(entry.segment).text),
+             errhint("Run redoubt.verify_audit()."), errhidestmt(true)));
+  }
   if (there >= 0) {
     std::array<std::uint8_t, 32> digest;
     (void)audit_copy(there, -1, to.text, "", digest);
@@ -197,14 +204,10 @@ AuditArchived move(int archived, std::uint64_t segment, const AuditArchivedList 
   const AuditPath path = audit_path(segment);
   const int source = audit_open_regular(path.text, O_RDONLY, "open");
   if (source < 0) audit_file_failed("open", path.text);
-  put_into_archive(source, entry);
+  const AuditArchived *before = audit_archived_find(list, segment);
+  put_into_archive(source, entry, before);
   CloseTransientFile(source);
   entry.archived_ms = audit_context_time_ms(GetCurrentTimestamp());
-  const AuditArchived *before = audit_archived_find(list, segment);
-  if (before != nullptr && before->sha256 != entry.sha256)
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("segment \"%s\" is not the one that was archived before", audit_file_name(segment).text),
-                    errhint("Run redoubt.verify_audit()."), errhidestmt(true)));
   record(entry);
   if (before == nullptr) append_entry(archived, entry);
   durable_unlink(path.text, ERROR);

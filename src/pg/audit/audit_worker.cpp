@@ -86,7 +86,7 @@ REDOUBT_WORKER(redoubt_audit_main) {
       signed_at = seen;
     }
     audit_catch_up();
-    audit_anchor_send();
+    audit_anchor_send(signed_at.segment);
     due = due || TimestampDifferenceExceeds(archived_at, GetCurrentTimestamp(), kArchiveMs);
     if (setting_audit_retention == 0 || !due) continue;
     in_transaction(archive);

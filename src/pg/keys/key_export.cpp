@@ -40,6 +40,11 @@ struct Passphrase {
 
 Passphrase passphrase_of(Datum argument) {
   const std::string_view given = varlena_text(DatumGetTextPP(argument));
+  // PostgreSQL's own error would show the bytes.
+  if (GetDatabaseEncoding() == PG_SQL_ASCII &&
+      !pg_verify_mbstr(PG_UTF8, given.data(), static_cast<int>(given.size()), true))
+    ereport(ERROR,
+            (errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE), errmsg("the passphrase is not UTF-8"), errhidestmt(true)));
   const char *utf8 = pg_server_to_any(given.data(), static_cast<int>(given.size()), PG_UTF8);
   return {utf8, utf8 == given.data() ? given.size() : strlen(utf8)};
 }
@@ -350,15 +355,19 @@ REDOUBT_FUNCTION(redoubt_import_keys) {
     rewrapped |= import.item[i].verdict == Verdict::rewrapped;
   }
   if (changed > 0 && !rewrapped) key_store_require_fit();
+  StringInfoData names;
+  initStringInfo(&names);
   for (int i = 0; i < import.size; ++i) {
     const Imported &item = import.item[i];
     apply(item, rows);
+    if (i == 0 || strcmp(NameStr(item.name), NameStr(import.item[i - 1].name)) != 0)
+      appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", NameStr(item.name));
     NameData name = item.name;
     Datum values[] = {NameGetDatum(&name), Int32GetDatum(item.version),
                       CStringGetTextDatum(kOutcome[static_cast<int>(item.verdict)])};
     bool nulls[lengthof(values)] = {};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
   }
-  audit_write({.event = "key", .operation = "import_keys", .count = changed});
+  audit_write({.event = "key", .operation = "import_keys", .count = changed, .detail = names.data});
   return static_cast<Datum>(0);
 }

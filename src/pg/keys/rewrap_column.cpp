@@ -7,9 +7,11 @@
 // table's owner in a restricted operation, as those of REINDEX do.  Logical decoding sees an UPDATE.
 //
 // Rows are seen as a dirty snapshot has them: the newest version, also where it is not committed.  A row that somebody
-// else holds is passed over, or, when the batch is told to stay, ends it; nobody is ever waited for while a row is
-// locked here, so no deadlock comes of it.  What is passed over, or written elsewhere meanwhile, is found by the next
-// pass; a pass that has found nothing is the last.
+// else holds is passed over, or, when the batch is told to stay, ends it; nobody is waited for while a row is locked
+// here, but by an exclusion constraint, of which a deadlock may come: it ends one of the two, and the batch can be run
+// again. What is passed over, or written elsewhere meanwhile, is found by the next pass.  A pass goes by place, and a
+// row that is written meanwhile may come to lie behind it: so when one has found nothing, rewrap_left() looks at the
+// rows of one snapshot, wherever they are, and says whether it was the last.
 //
 // Invariant: a row is replaced only while it is locked and its bytes are those that were read.
 // Locks: ROW EXCLUSIVE on the table, and the rows of the batch, to the end of the transaction.
@@ -255,6 +257,40 @@ REDOUBT_FUNCTION(redoubt_rewrap_tables) {
                errmsg("\"%s\" is a foreign table; its tokens are not sealed anew", get_rel_name(lfirst_oid(cell)))));
   }
   PG_RETURN_ARRAYTYPE_P(construct_array(tables, size, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+// rewrap_left(regclass, name) -> boolean: whether a row that is seen now has a token that rewrap_batch() would seal
+// anew.
+REDOUBT_FUNCTION(redoubt_rewrap_left) {
+  using namespace redoubt::pg;
+  require_preloaded();
+  require_kek();
+  Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+  if (relation == nullptr) PG_RETURN_BOOL(false);  // it was dropped meanwhile
+  require_relation(relation);
+  if (relation->rd_rel->relkind != RELKIND_RELATION)
+    refuse_relation(relation, "It is partitioned.", "redoubt.rewrap_column() takes its partitions one by one.");
+  const AttrNumber column = require_column(relation, NameStr(*PG_GETARG_NAME(1)));
+  const Oid type = TupleDescAttr(RelationGetDescr(relation), column - 1)->atttypid;
+  Rewrap rewrap = {};
+  rewrap.context = CurrentMemoryContext;
+  TupleTableSlot *row = table_slot_create(relation, nullptr);
+  TableScanDesc scan = table_beginscan(relation, GetActiveSnapshot(), 0, nullptr);
+  MemoryContext each = AllocSetContextCreate(CurrentMemoryContext, "redoubt rewrap", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext old = MemoryContextSwitchTo(each);
+  while (rewrap.resealed == 0 && table_scan_getnextslot(scan, ForwardScanDirection, row)) {
+    CHECK_FOR_INTERRUPTS();
+    bool null = false;
+    const Datum value = slot_getattr(row, column, &null);
+    if (!null) (void)rewrap_value(&rewrap, type, value);
+    MemoryContextReset(each);
+  }
+  MemoryContextSwitchTo(old);
+  MemoryContextDelete(each);
+  table_endscan(scan);
+  ExecDropSingleTupleTableSlot(row);
+  relation_close(relation, NoLock);
+  PG_RETURN_BOOL(rewrap.resealed > 0);
 }
 
 // rewrap_batch(regclass, name, after tid, pages bigint, batch integer, stay boolean,

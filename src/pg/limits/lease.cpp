@@ -3,6 +3,7 @@
 // Covered by sql/limits_statement.sql and test/tap/limits_leases.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/limits/limit_bindings.h"
 #include "pg/limits/lease.h"
 
 namespace redoubt::pg {
@@ -30,14 +31,14 @@ bool lease_more(Lease *lease, std::uint32_t wanted, bool may_degrade) {
     { lease_being_filled = nullptr; }
     PG_END_TRY();
     if (lease->held == before) return false;
-    lease->subject = GetSessionUserId();
+    lease->subject = limit_subject();
     lease->next = std::min(lease->next * 2, kMaxLease);
   }
   return true;
 }
 
 void leases_register(LeaseHolder holder) {
-  if (state.holders == kMaxLeaseHolders) elog(ERROR, "redoubt: too many state.holders of leases");
+  if (state.holders == kMaxLeaseHolders) elog(ERROR, "redoubt: too many holders of leases");
   state.holder_of[state.holders++] = holder;
 }
 

@@ -70,14 +70,25 @@ void cache_init() {
   state.cache = hash_table_make<Oid, TrustEntry>("redoubt function trust", 64, CacheMemoryContext);
 }
 
+// What pg_get_functiondef prints, which names types by the search_path: ours, or the one that is set.
+enum class Names : std::uint8_t { qualified, as_session };
+const char *definition(Oid function, Names names) {
+  const int settings = NewGUCNestLevel();
+  if (names == Names::qualified)
+    (void)set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                            false);
+  const char *printed = TextDatumGetCString(DirectFunctionCall1(pg_get_functiondef, ObjectIdGetDatum(function)));
+  AtEOXact_GUC(true, settings);
+  return printed;
+}
+
 // "trusted <digest>" for what the function is now.
-const char *bound_label(Oid function) {
+const char *bound_label(Oid function, Names names) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
   const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
   ReleaseSysCache(tuple);
-  const char *definition = TextDatumGetCString(DirectFunctionCall1(pg_get_functiondef, ObjectIdGetDatum(function)));
-  const char *text = psprintf("%s\n%s", GetUserNameFromId(owner, false), definition);
+  const char *text = psprintf("%s\n%s", GetUserNameFromId(owner, false), definition(function, names));
 
   std::uint8_t digest[PG_SHA256_DIGEST_LENGTH] = {};
   pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
@@ -118,7 +129,10 @@ bool is_plain_function(Oid function) {
 bool labelled_trusted(Oid function) {
   const ObjectAddress object = {ProcedureRelationId, function, 0};
   const char *label = GetSecurityLabel(&object, kProvider);
-  return label != nullptr && is_plain_function(function) && strcmp(label, bound_label(function)) == 0;
+  if (label == nullptr || !is_plain_function(function)) return false;
+  // Version 0.1 named types as the session did that gave the label.
+  return strcmp(label, bound_label(function, Names::qualified)) == 0 ||
+         strcmp(label, bound_label(function, Names::as_session)) == 0;
 }
 
 bool implemented_here(Oid function) {
@@ -417,7 +431,7 @@ void function_trust_bind(Oid function) {
   if (finds_by_callers_path(function))
     ereport(WARNING, (errmsg("a trusted function calls what its caller's search_path finds"),
                       errhint("ALTER FUNCTION ... SET search_path = pg_catalog, pg_temp, then label it again.")));
-  SetSecurityLabel(&object, kProvider, bound_label(function));
+  SetSecurityLabel(&object, kProvider, bound_label(function, Names::qualified));
 }
 
 }  // namespace redoubt::pg
