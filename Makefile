@@ -16,12 +16,12 @@ PG_CPPFLAGS = -I$(srcdir)/src -DOPENSSL_NO_DEPRECATED -DREDOUBT_VERSION='"$(shel
 OPTIMIZE ?= -O3
 # Warnings are errors where the tests build (WERROR=-Werror), not where a later compiler finds new ones.
 PG_CXXFLAGS = -std=c++20 $(OPTIMIZE) -Wall -Wextra $(WERROR) -Wno-register -Wno-volatile -Wno-unused-parameter \
-              -fvisibility=hidden -fvisibility-inlines-hidden -MMD -MP
+              -fvisibility=hidden -fvisibility-inlines-hidden -ffunction-sections -fdata-sections -MMD -MP
 # Some of these flags, and of those that PostgreSQL was built with, only g++ knows.
 ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
-SHLIB_LINK = -lstdc++ -lcrypto
+SHLIB_LINK = -lstdc++ -lcrypto -Wl,--gc-sections
 EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
 
 # Every test but the servers that need another configuration, which are test/tap.
@@ -45,7 +45,7 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # What is not on the way of a value: -O3 makes it larger, and no faster that anybody would see.
-SMALLER = base/ limits/limit_rules limits/limits_shmem meter/explain meter/statistics_meter plan/ protect/ reveal/ types/token_type vault/
+SMALLER = base/ limits/limit_rules limits/limits_shmem meter/explain meter/statistics_meter plan/ protect/ reveal/ tokens/fpe_array tokens/fpe_io types/token_type vault/
 # What runs once a command, or once a type: the library is a tenth smaller for it.
 SMALLEST = audit/ base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limits_explain limits/limits_sql limits/limits_store \
   limits/limits_worker meter/estimate protect/labels protect/standing_code server/ tokens/token_index tokens/token_order \
