@@ -173,20 +173,6 @@ SECURITY LABEL FOR redoubt ON FUNCTION leak(text) IS 'trusted';
 SET client_min_messages = error;
 SELECT redoubt.create_token_type('code_test.short_lived');
 SELECT redoubt.drop_token_type('code_test.short_lived');
--- Whoever maintains a table, what its code reveals is charged to the owner.
-SET search_path = code_test, redoubt;
-GRANT EXECUTE ON FUNCTION email_token(text), detokenize(email_token) TO regress_code_owner;
-SELECT set_limit('regress_code_owner', 'email_token', 'reveal', 2, '1 hour') IS NOT NULL AS set;
-\c - regress_code_owner
-SET search_path = code_test, redoubt;
-CREATE TABLE secret (t email_token);
-INSERT INTO secret VALUES ('one@example.com'), ('two@example.com');
-CREATE TABLE mine (id int);
-INSERT INTO mine VALUES (1);
-CREATE FUNCTION look(int) RETURNS int LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$ BEGIN PERFORM count(redoubt.detokenize(t)) FROM code_test.secret; RETURN $1; END $$;
-CREATE INDEX ON mine (look(id));
-\c - postgres
-REINDEX TABLE code_test.mine;
 -- Trust is that of the function, whatever the search_path by which its types are named.
 SET search_path = code_test, redoubt;
 CREATE TABLE by_path (t email_token);

@@ -3,7 +3,6 @@
 // Covered by sql/limits_statement.sql and test/tap/limits_leases.pl.
 #include "pg/base/boundary.h"
 
-#include "pg/limits/limit_bindings.h"
 #include "pg/limits/lease.h"
 
 namespace redoubt::pg {
@@ -31,7 +30,7 @@ bool lease_more(Lease *lease, std::uint32_t wanted, bool may_degrade) {
     { lease_being_filled = nullptr; }
     PG_END_TRY();
     if (lease->held == before) return false;
-    lease->subject = limit_subject();
+    lease->subject = GetSessionUserId();
     lease->next = std::min(lease->next * 2, kMaxLease);
   }
   return true;

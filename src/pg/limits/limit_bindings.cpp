@@ -161,7 +161,7 @@ Binding *find_or_bind(const BindingKey &key) {
 }
 
 [[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation) {
-  const BindingKey key = {limit_subject(), type, static_cast<uint32>(operation)};
+  const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation)};
   Binding *const binding = key.operation < kOperations ? state.recent[key.operation] : nullptr;
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
   return find_or_bind(key);

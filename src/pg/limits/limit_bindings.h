@@ -64,12 +64,7 @@ inline std::span<BoundRule> limit_binding_all(const Binding *binding) noexcept {
   return {binding->rule, static_cast<std::size_t>(binding->rules + binding->watched)};
 }
 
-// limit_subject: who is charged, the session's login role.  In a security-restricted operation, which maintenance of a
-// table is (VACUUM, ANALYZE, REINDEX, REFRESH, autovacuum), that role may be anybody's, and the code is the owner's:
-// there it is the current user.
-inline Oid limit_subject() noexcept { return InSecurityRestrictedOperation() ? GetUserId() : GetSessionUserId(); }
-
-// limit_binding returns the binding of the subject, made if need be; valid until the next
+// limit_binding returns the binding of the session's login role, made if need be; valid until the next
 // call.  It hears of changed rules, since neither a long statement nor one that only calls functions
 // takes locks that would: without news that costs a few nanoseconds.
 Binding *limit_binding(Oid type, Operation operation);

@@ -362,7 +362,7 @@ uint64 limits_news() noexcept {
 
 void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid subject) noexcept {
   if (n == 0) return;
-  const Binding *const binding = limit_binding_cached(OidIsValid(subject) ? subject : limit_subject(), type, op);
+  const Binding *const binding = limit_binding_cached(OidIsValid(subject) ? subject : GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   usage_give_back(binding->usage, n);
   if (leased_at == 0) leased_at = binding->last_lease;
@@ -375,7 +375,7 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid 
 }
 
 void limits_force(Oid type, Operation op, uint32 n) noexcept {
-  const Binding *const binding = limit_binding_cached(limit_subject(), type, op);
+  const Binding *const binding = limit_binding_cached(GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   const uint64 now = limit_time_ns(limit_clock_now());
   usage_add(binding->usage, n);

@@ -16,7 +16,6 @@
 #include "pg/base/delivery.h"
 #include "pg/base/log_guard.h"
 #include "pg/base/shared_memory.h"
-#include "pg/limits/limit_bindings.h"
 #include "pg/limits/lease.h"
 
 namespace redoubt::pg {
@@ -77,7 +76,7 @@ Summary *open_summary(Oid token_type, Operation op) {
 }
 
 Lease *lease_of(Oid token_type, Operation op) {
-  const Oid subject = limit_subject();
+  const Oid subject = GetSessionUserId();
   const uint64 news = limits_news();
   if (subject != state.leases.subject || news != state.leases.news) [[unlikely]] {
     disclosure_give_back_all();
