@@ -55,6 +55,9 @@ SMALLEST_CORE = audit ed25519 format_parse key_export phone_countries
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2
 $(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
 
+# Other flags make other objects.
+$(OBJS): $(srcdir)/Makefile
+
 -include $(OBJS:.o=.d)
 
 # The installed library is a twentieth of what is built: its debug symbols are left in redoubt.so.debug, which a
