@@ -43,7 +43,7 @@ constinit State state = {};
 
 Oid unknown_name(const char *name) {
   char *const copy = static_cast<char *>(MemoryContextAllocZero(TopMemoryContext, kLongest + 1));
-  memcpy(copy, name, static_cast<std::size_t>(pg_mbcliplen(name, static_cast<int>(strlen(name)), kLongest)));
+  strlcpy(copy, name, static_cast<std::size_t>(pg_mbcliplen(name, static_cast<int>(strlen(name)), kLongest)) + 1);
   if (state.name[state.next] != nullptr) pfree(state.name[state.next]);
   state.name[state.next] = copy;
   return kUnknown + static_cast<Oid>(std::exchange(state.next, (state.next + 1) % kKept));
