@@ -25,11 +25,7 @@ struct State {
 };
 constinit State state = {};
 
-AuditPath archived_path() noexcept {
-  AuditPath path;
-  snprintf(path.text, sizeof path.text, "%s/%s", setting_audit_directory, kAuditArchivedFile);
-  return path;
-}
+AuditPath archived_path() noexcept { return audit_path_beside(kAuditArchivedFile); }
 
 AuditPath target_path(std::uint64_t segment, const char *suffix) noexcept {
   AuditPath path;
@@ -76,13 +72,7 @@ AuditArchivedList read_list(int fd) {
       if (list.damaged_line == 0) list.damaged_line = number;
       continue;
     }
-    if (list.count == room) {
-      room = std::max<std::size_t>(2 * room, 64);
-      const Size size = room * sizeof(AuditArchived);
-      list.entries =
-          static_cast<AuditArchived *>(list.entries == nullptr ? MemoryContextAllocHuge(CurrentMemoryContext, size)
-                                                               : repalloc_huge(list.entries, size));
-    }
+    audit_make_room(list.entries, list.count, room);
     AuditArchived &entry = list.entries[list.count++];
     entry = *parsed;
     entry.kek_fingerprint = ours;

@@ -65,9 +65,11 @@ AuditFileName audit_file_name(std::uint64_t segment) noexcept {
   return name;
 }
 
-AuditPath audit_path(std::uint64_t segment) noexcept {
+AuditPath audit_path(std::uint64_t segment) noexcept { return audit_path_beside(audit_file_name(segment).text); }
+
+AuditPath audit_path_beside(const char *name) noexcept {
   AuditPath path;
-  snprintf(path.text, sizeof path.text, "%s/%s", setting_audit_directory, audit_file_name(segment).text);
+  snprintf(path.text, sizeof path.text, "%s/%s", setting_audit_directory, name);
   return path;
 }
 

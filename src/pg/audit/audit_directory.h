@@ -26,6 +26,9 @@ struct AuditPath {
 AuditFileName audit_file_name(std::uint64_t segment) noexcept;
 AuditPath audit_path(std::uint64_t segment) noexcept;
 
+// A file beside the segments.
+AuditPath audit_path_beside(const char *name) noexcept;
+
 // The lowest and the highest segment number present; both 0 when there is none.
 struct AuditRange {
   std::uint64_t first = 0;

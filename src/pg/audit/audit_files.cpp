@@ -83,7 +83,6 @@ std::uint64_t audit_copy(int from, int to, const char *from_path, const char *to
   return done;
 }
 
-// verified.
 void audit_examine(int fd, const char *path, AuditArchived &entry) {
   AuditVerifier verifier(*audit_mac(), kek_fingerprint());
   if (HmacSha256 *const previous = audit_mac(KekRole::previous))

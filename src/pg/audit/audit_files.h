@@ -11,6 +11,15 @@
 
 namespace redoubt::pg {
 
+// Makes room for one more of `count` items that are kept in `context`.
+template <typename T>
+void audit_make_room(T *&items, std::size_t count, std::size_t &room, MemoryContext context = CurrentMemoryContext) {
+  if (count < room) return;
+  room = std::max<std::size_t>(2 * room, 256);
+  const Size size = room * sizeof(T);
+  items = static_cast<T *>(items == nullptr ? MemoryContextAllocHuge(context, size) : repalloc_huge(items, size));
+}
+
 // Raises 58030 with errno.
 [[noreturn]] void audit_file_failed(const char *what, const char *path);
 

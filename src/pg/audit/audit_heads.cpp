@@ -20,51 +20,11 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-AuditPath heads_path() noexcept {
-  AuditPath path;
-  snprintf(path.text, sizeof path.text, "%s/heads.jsonl", setting_audit_directory);
-  return path;
-}
-
-// Which segments have a head that this server's key signed.
-struct Signed {
-  std::uint64_t *segments = nullptr;  // twice the number, and 1 for one that was archived; in order
-  std::size_t count = 0, room = 0;
-};
-
-void add(Signed &list, std::uint64_t value) {
-  if (list.count == list.room) {
-    list.room = std::max<std::size_t>(2 * list.room, 256);
-    const Size size = list.room * sizeof(std::uint64_t);
-    list.segments =
-        static_cast<std::uint64_t *>(list.segments == nullptr ? MemoryContextAllocHuge(CurrentMemoryContext, size)
-                                                              : repalloc_huge(list.segments, size));
-  }
-  list.segments[list.count++] = value;
-}
-
-bool has(const Signed &list, std::uint64_t value) noexcept {
-  return std::binary_search(list.segments, list.segments + list.count, value);
-}
+AuditPath heads_path() noexcept { return audit_path_beside("heads.jsonl"); }
 
 bool ours(const AuditSignedHead &head) noexcept {
   const auto key = kek_public_key();
   return std::equal(key.begin(), key.end(), head.public_key.begin());
-}
-
-Signed read_signed(int fd) {
-  Signed list;
-  AuditLineReader reader(fd);
-  std::string_view line;
-  AuditLineReader::Kind kind;
-  while ((kind = reader.next(line)) == AuditLineReader::Kind::line) {
-    CHECK_FOR_INTERRUPTS();
-    const Result<AuditSignedHead> head = audit_head_parse(line);
-    if (head.ok() && ours(*head)) add(list, head->segment.segment << 1 | (head->archived ? 1 : 0));
-  }
-  if (kind == AuditLineReader::Kind::error) audit_file_failed("read", heads_path().text);
-  std::sort(list.segments, list.segments + list.count);
-  return list;
 }
 
 void append(int fd, const AuditArchived &segment, bool archived) {
@@ -92,14 +52,8 @@ void read_places(int fd, AuditHeadPlaces &places) {
     CHECK_FOR_INTERRUPTS();
     const Result<AuditSignedHead> head = audit_head_parse(line);
     if (head.ok() && ours(*head)) {
-      if (places.count == room) {
-        room = std::max<std::size_t>(2 * room, 256);
-        const Size size = room * sizeof(AuditHeadPlaces::Place);
-        places.places = static_cast<AuditHeadPlaces::Place *>(places.places == nullptr
-                                                                  ? MemoryContextAllocHuge(CurrentMemoryContext, size)
-                                                                  : repalloc_huge(places.places, size));
-      }
-      places.places[places.count++] = {head->segment.segment, offset, line.size()};
+      audit_make_room(places.places, places.count, room);
+      places.places[places.count++] = {head->segment.segment, offset, line.size(), head->archived};
     }
     offset = reader.consumed();
   }
@@ -115,6 +69,14 @@ const AuditHeadPlaces::Place *first_place(const AuditHeadPlaces &places, std::ui
       [](const AuditHeadPlaces::Place &place, std::uint64_t sought) { return place.segment < sought; });
 }
 
+// Has the segment a head that this server's key signed, or, where `archived`, one that says that it was archived?
+bool has(const AuditHeadPlaces &places, std::uint64_t segment, bool archived) noexcept {
+  for (const AuditHeadPlaces::Place *place = first_place(places, segment);
+       place != places.places + places.count && place->segment == segment; ++place)
+    if (place->archived || !archived) return true;
+  return false;
+}
+
 }  // namespace
 
 void audit_heads_sign() {
@@ -123,13 +85,14 @@ void audit_heads_sign() {
   const AuditPath path = heads_path();
   const int fd = audit_open_regular(path.text, O_RDWR | O_CREAT, "open");
   if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) audit_file_failed("lock", path.text);
-  const Signed done = read_signed(fd);
+  AuditHeadPlaces done;
+  read_places(fd, done);
   std::uint64_t last = 0;
   while (true) {
     CHECK_FOR_INTERRUPTS();
     last = audit_segments(last, position.head.segment).first;
     if (last == 0) break;
-    if (has(done, last << 1) || has(done, last << 1 | 1)) continue;
+    if (has(done, last, false)) continue;
     const int segment = audit_segment_open(last);
     if (segment < 0) continue;  // archived at this moment
     AuditArchived entry;
@@ -144,7 +107,7 @@ void audit_heads_sign() {
   for (std::size_t i = 0; i < archived.count; ++i) {
     const AuditArchived &entry = archived.entries[i];
     const bool first = i == 0 || archived.entries[i - 1].segment != entry.segment;
-    if (first && entry.verified && !has(done, entry.segment << 1 | 1)) append(fd, entry, true);
+    if (first && entry.verified && !has(done, entry.segment, true)) append(fd, entry, true);
   }
   CloseTransientFile(fd);
 }

@@ -24,6 +24,7 @@ struct AuditHeadPlaces {
   struct Place {
     std::uint64_t segment, offset;
     std::size_t size;
+    bool archived;
   };
   Place *places = nullptr;
   std::size_t count = 0;

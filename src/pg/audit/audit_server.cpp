@@ -44,11 +44,7 @@ struct State {
 };
 constinit State state;
 
-AuditPath lock_path() noexcept {
-  AuditPath path;
-  snprintf(path.text, sizeof path.text, "%s/server", setting_audit_directory);
-  return path;
-}
+AuditPath lock_path() noexcept { return audit_path_beside("server"); }
 
 bool birth_of(int fd, Birth &birth) noexcept {
   struct stat st;

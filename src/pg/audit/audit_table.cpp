@@ -27,6 +27,7 @@ extern "C" {
 
 #include "pg/audit/audit_context.h"
 #include "pg/audit/audit_directory.h"
+#include "pg/audit/audit_files.h"
 #include "pg/audit/audit_index.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/base/compat.h"
@@ -134,12 +135,7 @@ bool may_hold(const Bounds &bounds, const AuditExtent &extent) noexcept {
 }
 
 void add_entry(Scan *scan, const Entry &entry) {
-  if (scan->count == scan->room) {
-    scan->room = std::max<std::size_t>(2 * scan->room, 1024);
-    const Size size = scan->room * sizeof(Entry);
-    scan->entries = static_cast<Entry *>(scan->entries == nullptr ? MemoryContextAllocHuge(scan->context, size)
-                                                                  : repalloc_huge(scan->entries, size));
-  }
+  audit_make_room(scan->entries, scan->count, scan->room, scan->context);
   scan->entries[scan->count++] = entry;
 }
 

@@ -8,6 +8,7 @@
 
 #include "pg/audit/audit_anchor.h"
 #include "pg/audit/audit_archive.h"
+#include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_heads.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/audit_worker.h"
@@ -32,10 +33,8 @@ Seen look() noexcept {
   Seen seen;
   AuditPosition position;
   if (audit_position(position, false) == 0) seen.segment = position.head.segment;
-  char path[MAXPGPATH];
   struct stat st;
-  snprintf(path, sizeof path, "%s/%s", setting_audit_directory, kAuditArchivedFile);
-  if (lstat(path, &st) == 0) seen.archived = st.st_size;
+  if (lstat(audit_path_beside(kAuditArchivedFile).text, &st) == 0) seen.archived = st.st_size;
   return seen;
 }
 

@@ -74,6 +74,16 @@ void require_relation(Relation relation) {
                     "Write them anew with UPDATE, as a role that may reveal and tokenize.");
 }
 
+// Opens a table that holds rows itself; null where it was dropped meanwhile.
+Relation open_table(Oid relid, LOCKMODE lock) {
+  Relation relation = try_relation_open(relid, lock);
+  if (relation == nullptr) return nullptr;
+  require_relation(relation);
+  if (relation->rd_rel->relkind != RELKIND_RELATION)
+    refuse_relation(relation, "It is partitioned.", "redoubt.rewrap_column() takes its partitions one by one.");
+  return relation;
+}
+
 AttrNumber require_column(Relation relation, const char *name) {
   const AttrNumber column = get_attnum(RelationGetRelid(relation), name);
   if (column == InvalidAttrNumber)
@@ -265,11 +275,8 @@ REDOUBT_FUNCTION(redoubt_rewrap_left) {
   using namespace redoubt::pg;
   require_preloaded();
   require_kek();
-  Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
-  if (relation == nullptr) PG_RETURN_BOOL(false);  // it was dropped meanwhile
-  require_relation(relation);
-  if (relation->rd_rel->relkind != RELKIND_RELATION)
-    refuse_relation(relation, "It is partitioned.", "redoubt.rewrap_column() takes its partitions one by one.");
+  Relation relation = open_table(PG_GETARG_OID(0), AccessShareLock);
+  if (relation == nullptr) PG_RETURN_BOOL(false);
   const AttrNumber column = require_column(relation, NameStr(*PG_GETARG_NAME(1)));
   const Oid type = TupleDescAttr(RelationGetDescr(relation), column - 1)->atttypid;
   Rewrap rewrap = {};
@@ -319,12 +326,9 @@ REDOUBT_FUNCTION(redoubt_rewrap_batch) {
   ItemPointerSetInvalid(&outcome.last);
   Batch batch = {};
   batch.rewrap.context = CurrentMemoryContext;
-  batch.relation = try_relation_open(PG_GETARG_OID(0), RowExclusiveLock);
-  if (batch.relation != nullptr) {  // else it was dropped meanwhile
+  batch.relation = open_table(PG_GETARG_OID(0), RowExclusiveLock);
+  if (batch.relation != nullptr) {
     const char *column = NameStr(*PG_GETARG_NAME(1));
-    require_relation(batch.relation);
-    if (batch.relation->rd_rel->relkind != RELKIND_RELATION)
-      refuse_relation(batch.relation, "It is partitioned.", "redoubt.rewrap_column() takes its partitions one by one.");
     batch.column = require_column(batch.relation, column);
     batch.type = TupleDescAttr(RelationGetDescr(batch.relation), batch.column - 1)->atttypid;
     batch.generates = generates(batch.relation, batch.column);

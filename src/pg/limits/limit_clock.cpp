@@ -16,10 +16,15 @@ namespace redoubt::pg {
 namespace {
 
 constexpr uint64 kNsPerUs = 1000;
-constexpr int64 kLeastStep =
-    2 * USECS_PER_SEC;  // below, clocks are slewed, or somebody was interrupted between two readings
+// Below, clocks are slewed, or somebody was interrupted between two readings.
+constexpr int64 kLeastStep = 2 * USECS_PER_SEC;
 
-constinit LimitClock *shared = nullptr;  // null without shared memory: by the wall
+struct State {
+  LimitClock *shared;     // null without shared memory: by the wall
+  TimestampTz statement;  // whose start by the limits' clock is `began`
+  TimestampTz began;
+};
+constinit State state = {};
 
 // Goes on while the machine sleeps, where there is such a clock.
 uint64 machine_time() noexcept {
@@ -53,7 +58,7 @@ void limit_clock_start(LimitClock *clock, const ClockReading *saved) {
   clock->machine = machine_time();
   clock->limit = wall;
   pg_atomic_init_u64(&clock->stepped, 0);
-  shared = clock;
+  state.shared = clock;
   if (saved == nullptr || !IS_VALID_TIMESTAMP(saved->limit) || !IS_VALID_TIMESTAMP(saved->wall)) return;
   char boot[40];
   boot_name(boot);
@@ -66,40 +71,38 @@ void limit_clock_start(LimitClock *clock, const ClockReading *saved) {
 }
 
 TimestampTz limit_clock_now() noexcept {
-  if (shared == nullptr) return GetCurrentTimestamp();
-  return shared->limit + static_cast<int64>((machine_time() - shared->machine) / kNsPerUs);
+  if (state.shared == nullptr) return GetCurrentTimestamp();
+  return state.shared->limit + static_cast<int64>((machine_time() - state.shared->machine) / kNsPerUs);
 }
 
 TimestampTz limit_clock_wall(TimestampTz at) noexcept { return at + ahead(); }
 
 TimestampTz limit_clock_statement() noexcept {
-  static constinit TimestampTz statement = 0;
-  static constinit TimestampTz began = 0;
   const TimestampTz at = GetCurrentStatementStartTimestamp();
-  if (at != statement) {
-    began = at - ahead();
-    statement = at;
+  if (at != state.statement) {
+    state.began = at - ahead();
+    state.statement = at;
   }
-  return began;
+  return state.began;
 }
 
 ClockReading limit_clock_read() noexcept {
   ClockReading reading = {};
   reading.wall = GetCurrentTimestamp();
   reading.machine = machine_time();
-  reading.limit = shared == nullptr
+  reading.limit = state.shared == nullptr
                       ? reading.wall
-                      : shared->limit + static_cast<int64>((reading.machine - shared->machine) / kNsPerUs);
+                      : state.shared->limit + static_cast<int64>((reading.machine - state.shared->machine) / kNsPerUs);
   boot_name(reading.boot);
   return reading;
 }
 
 int64 limit_clock_step() noexcept {
-  if (shared == nullptr) return 0;
+  if (state.shared == nullptr) return 0;
   const int64 now = ahead();
-  const int64 step = now - static_cast<int64>(pg_atomic_read_u64(&shared->stepped));
+  const int64 step = now - static_cast<int64>(pg_atomic_read_u64(&state.shared->stepped));
   if (step > -kLeastStep && step < kLeastStep) return 0;
-  pg_atomic_write_u64(&shared->stepped, static_cast<uint64>(now));
+  pg_atomic_write_u64(&state.shared->stepped, static_cast<uint64>(now));
   return step;
 }
 
