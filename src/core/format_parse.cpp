@@ -3,6 +3,8 @@
 #include <charconv>
 #include <limits>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "core/calendar.h"
 #include "core/format.h"

@@ -2,6 +2,7 @@
 #include "core/format_template.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/unicode_text.h"
 

@@ -3,11 +3,13 @@
 #
 # A tool that ends with an error although no test of its output failed counts as
 # one failure, and so does a group in which no test ran: a suite that vanishes is
-# a defect.  Needs console.sh.  Owns PASSED, FAILED and SKIPPED, the totals.
+# a defect.  Needs console.sh.  Owns PASSED, FAILED and SKIPPED, the totals, and
+# FAILURES, what failed by name.
 
 PASSED=0
 FAILED=0
 SKIPPED=0
+FAILURES=()
 
 # counts_line PASSED FAILED SKIPPED: the line that people and CI read.
 counts_line() {
@@ -18,9 +20,16 @@ counts_line() {
   fi
 }
 
+# counts_failures: a line "FAILED NAME" for each failure, right before the closing
+# line: of a long log, people and CI keep the end.
+counts_failures() {
+  ((${#FAILURES[@]} == 0)) || printf 'FAILED %s\n' "${FAILURES[@]}"
+}
+
 # counts_add NAME PASSED FAILED SKIPPED: prints one group's counts and adds them up.
 counts_add() {
   printf '    %s: %s\n' "$1" "$(counts_line "$2" "$3" "$4")"
+  (($3 == 0)) || FAILURES+=("$1: $3")
   PASSED=$((PASSED + $2))
   FAILED=$((FAILED + $3))
   SKIPPED=$((SKIPPED + $4))
@@ -46,6 +55,15 @@ counts_judge() {
   fi
   counts_add "$name" "$passed" "$failed" "$skipped"
   ((failed == 0))
+}
+
+# counts_name NAME COMMAND...: what COMMAND prints, a line for each test that failed, goes to
+# FAILURES in the place of NAME's count.
+counts_name() {
+  local name=$1 lines
+  shift
+  mapfile -t lines < <("$@")
+  ((${#lines[@]} == 0)) || FAILURES=("${FAILURES[@]:0:${#FAILURES[@]}-1}" "${lines[@]/#/$name: }")
 }
 
 # count_ctest FILE: "passed failed skipped" from ctest --output-junit.
@@ -76,7 +94,19 @@ count_tap() {
        END { print passed + 0, failed + 0, skipped + 0 }' "$1"
 }
 
-# count_kat FILE: the same from kat's closing line, "N passed, N failed[, N skipped]".
+# failed_tap FILE: the tests that failed, "FILE: NAME" each, from the same output.
+failed_tap() {
+  awk '/^(\[[0-9:]+\] )?test\/tap\// { file = $0; sub(/^\[[0-9:]+\] /, "", file); sub(/\.pl .*/, ".pl", file) }
+       /^not ok / && !/# TODO/ { sub(/^not ok [0-9]* *-? */, ""); print file ": " $0 }' "$1"
+}
+
+# failed_regress FILE: the same from pg_regress.
+failed_regress() {
+  awk '/^not ok / { sub(/^not ok [0-9]+ *[-+] */, ""); print $1 }
+       / \.\.\. FAILED/ { sub(/^test */, ""); print $1 }' "$1"
+}
+
+# count_kat FILE: "passed failed skipped" from kat's closing line, "N passed, N failed[, N skipped]".
 count_kat() {
   awk '/^[0-9]+ passed, [0-9]+ failed/ { passed = $1; failed = $3; skipped = $5 }
        END { print passed + 0, failed + 0, skipped + 0 }' "$1"

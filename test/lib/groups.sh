@@ -221,9 +221,10 @@ run_pg_regress() {
   grep -E ' \.\.\. |^(not )?ok ' "$log" | sed 's/^/    /' || true
   # shellcheck disable=SC2046
   if ! counts_judge "$name" "$status" $(count_regress "$log"); then
+    show_tail 40 "$WORKSPACE/server/log"
     show_tail 15 "$log"
     show_tail 400 "$TREE/$diffs"
-    show_tail 40 "$WORKSPACE/server/log"
+    counts_name "$name" failed_regress "$log"
   fi
 }
 
@@ -281,18 +282,21 @@ group_tap() {
   heading 'TAP tests (prove)'
   need_extension || return 0
   neighbours_ensure
-  local log=$WORKSPACE/logs/tap.log status=0 file
+  local log=$WORKSPACE/logs/tap.log status=0 test file
   as_user timeout --kill-after=30 $((1500 * PATIENCE)) make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
     'PROVE_TESTS=test/tap/*.pl' PROVE_FLAGS='--verbose --timer' >"$log" 2>&1 || status=$?
   clusters_stop "$TREE/tmp_check"
   grep -E '^(\[[0-9:]+\] )?test/tap/|^not ok |^Result:' "$log" | sed 's/^/    /' || true
   # shellcheck disable=SC2046
   if ! counts_judge tap "$status" $(count_tap "$log"); then
-    sed -n '/^Test Summary Report/,$p' "$log" | sed 's/^/    | /'
+    while read -r test; do
+      for file in "$TREE/tmp_check/log/$test"*.log; do
+        [[ ! -e $file ]] || show_tail 15 "$file"
+      done
+    done < <(sed -n 's|^test/tap/\(.*\)\.pl .*Wstat.*|\1|p' "$log")
     grep -n -A 12 -E '^not ok |^#   Failed|death by|^Died|Bail out' "$log" | tail -n 80 | sed 's/^/    | /' || true
-    for file in "$TREE"/tmp_check/log/*.log; do
-      show_tail 15 "$file"
-    done
+    sed -n '/^Test Summary Report/,$p' "$log" | sed 's/^/    | /'
+    counts_name tap failed_tap "$log"
   fi
 }
 

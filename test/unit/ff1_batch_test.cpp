@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <new>
 #include <random>
