@@ -270,32 +270,72 @@ $node->admin(q{SELECT redoubt.drop_limit(NULL, 'redoubt.email_token', 'read')});
 is($node->verdict, 't', 'the audit trail verifies');
 
 # ------------------------------------------------------------------------ pg_upgrade
-my ($bin) = run_command([ 'pg_config', '--bindir' ]);
-for my $preloaded (1, 0) {
-  my $what = 'pg_upgrade, the new server ' . ($preloaded ? 'preloaded' : 'not preloaded');
-  my $old = RedoubtNode->make("old_$preloaded");
+# From this version to itself, the new server preloaded or not; and through each older one that there is: REDOUBT_OLDER
+# names the folders of their installations, oldest first, with ":" between (test/compat/run).
+my @older = split /:/, $ENV{REDOUBT_OLDER} // '';
+upgraded('this version', 1, undef, undef);
+upgraded('this version, the new server not preloaded', 0, undef, undef);
+upgraded(join(', ', map { m{([^/]+)$} } @older) . ', this version', 1, @older, undef) if @older;
+
+# upgraded WHAT, PRELOADED, INSTALL...: a server of the first, filled, is upgraded to each of the others and looked at;
+# an INSTALL is a folder, or undef for the PostgreSQL of the PATH.
+sub upgraded {
+  my ($what, $preloaded, @installs) = @_;
+  (my $name = lc $what) =~ s/\W+/_/g;
+  my @nodes = map { upgrade_node("${name}_$_", $_ == 0 ? 0 : 1, $installs[$_]) } 0 .. $#installs;
+  my ($old, @steps) = @nodes;
+  $old->people;
   $old->admin('GRANT EXECUTE ON FUNCTION redoubt.search(redoubt.email_token) TO regress_lead');
   $old->admin($filling);
   $old->ask('regress_lead', $values);
-  my $new = RedoubtNode->make("new_$preloaded", people => 0, conf => [ 'redoubt.kek_file = ' . q{'} . $old->basedir . q{/kek'} ]);
-  $new->set_conf("shared_preload_libraries = ''") unless $preloaded;
+  my $kek = $old->basedir . '/kek';
   $old->stop;
-  $new->stop;
-  chdir $new->basedir or die 'chdir';
-  command_ok([ 'pg_upgrade', '--no-sync', '-b', $bin, '-B', $bin, '-d', $old->data_dir, '-D', $new->data_dir, '-s', $new->host, '-p', $old->port, '-P', $new->port, '-U', scalar getpwuid($<) ],
-    "$what: runs through");
-  chdir $FindBin::RealBin or die 'chdir';
-  $new->set_conf("shared_preload_libraries = 'redoubt'");
-  $new->start;
-  is($new->admin($labels), $all_labels, "$what: same labels");
-  is($new->admin($limits), $all_limits, "$what: same limits");
-  is($new->admin($check), '', "$what: nothing is wrong");
-  is($new->ask('regress_lead', $read), $plain, "$what: values open, and are found by index");
-  is($new->admin('SELECT count(*) FROM pg_trigger WHERE tgrelid::regclass::text LIKE $$redoubt.%$$ AND tgenabled <> $$A$$'), '0', "$what: triggers fire always");
-  $new->ask('regress_lead', q{INSERT INTO person (id, email, ticket, code) VALUES (6, 'new@example.com', 'TM-0000006', desk.code('123-45-6786'::text))});
-  is($new->ask('regress_lead', q{SELECT redoubt.detokenize(email), redoubt.detokenize(code) FROM person WHERE ticket = 'tm-0000006'}), 'new@example.com|123-45-6786', "$what: and new ones are made");
-  $new->fails_with('', 'DROP EXTENSION redoubt CASCADE', '2BP01', qr/columns hold tokens/, "$what: the extension is whole");
-  $new->stop;
+  local $ENV{LD_LIBRARY_PATH} = join ':', map { "$_/lib" } grep { defined } @installs;
+  for my $step (0 .. $#steps) {
+    my $new = $steps[$step];
+    $new->set_conf("shared_preload_libraries = ''") unless $preloaded;
+    $new->set_conf("redoubt.kek_file = '$kek'");
+    my ($old_bin, $new_bin) = map { bin($_) } @installs[$step, $step + 1];
+    chdir $new->basedir or die 'chdir';
+    command_ok([ "$new_bin/pg_upgrade", '--no-sync', '-b', $old_bin, '-B', $new_bin, '-d', $old->data_dir, '-D', $new->data_dir, '-s', $new->host, '-p', $old->port, '-P', $new->port, '-U', scalar getpwuid($<) ],
+      "pg_upgrade, $what: runs through");
+    chdir $FindBin::RealBin or die 'chdir';
+    $new->set_conf("shared_preload_libraries = 'redoubt'");
+    $new->start;
+    looked_at($new, "pg_upgrade, $what" . (@steps > 1 ? ', step ' . ($step + 1) : ''));
+    $new->stop;
+    $old = $new;
+  }
+  return;
+}
+
+# A stopped server without people, and the first, which is to be filled, running.
+sub upgrade_node {
+  my ($name, $stopped, $install) = @_;
+  my $node = RedoubtNode->make($name, people => 0, defined $install ? (install => $install) : ());
+  $node->stop if $stopped;
+  return $node;
+}
+
+sub bin {
+  my ($install) = @_;
+  return "$install/bin" if defined $install;
+  my ($bin) = run_command([ 'pg_config', '--bindir' ]);
+  return $bin;
+}
+
+sub looked_at {
+  my ($node, $what) = @_;
+  is($node->admin($labels), $all_labels, "$what: same labels");
+  is($node->admin($limits), $all_limits, "$what: same limits");
+  is($node->admin($check), '', "$what: nothing is wrong");
+  is($node->ask('regress_lead', $read), $plain, "$what: values open, and are found by index");
+  is($node->admin('SELECT count(*) FROM pg_trigger WHERE tgrelid::regclass::text LIKE $$redoubt.%$$ AND tgenabled <> $$A$$'), '0', "$what: triggers fire always");
+  $node->ask('regress_lead', q{INSERT INTO person (id, email, ticket, code) VALUES (6, 'new@example.com', 'TM-0000006', desk.code('123-45-6786'::text))});
+  is($node->ask('regress_lead', q{SELECT redoubt.detokenize(email), redoubt.detokenize(code) FROM person WHERE ticket = 'tm-0000006'}), 'new@example.com|123-45-6786', "$what: and new ones are made");
+  $node->ask('regress_lead', 'DELETE FROM person WHERE id = 6');
+  $node->fails_with('', 'DROP EXTENSION redoubt CASCADE', '2BP01', qr/columns hold tokens/, "$what: the extension is whole");
+  return;
 }
 
 done_testing();

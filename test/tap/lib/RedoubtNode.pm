@@ -26,7 +26,7 @@ our @EXPORT_OK = qw(write_file read_file);
 sub make {
   my ($class, $name, %options) = @_;
   my $node = $class->new($name, defined $options{install} ? (install_path => $options{install}) : ());
-  $node->init(allows_streaming => $options{streaming} // 0, extra => [ '--encoding=UTF8', '--locale=C.UTF-8' ]);
+  $node->init(allows_streaming => $options{streaming} // 0, extra => [ '--encoding=UTF8', '--locale=C.UTF-8', '--data-checksums' ]);
   $node->append_conf('postgresql.conf', "log_statement = none\nlog_replication_commands = off\n");
   $node->append_conf('postgresql.conf', "shared_preload_libraries = 'redoubt'");
   $node->append_conf('postgresql.conf', "redoubt.kek_file = '" . $node->new_kek('kek') . "'");
