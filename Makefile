@@ -21,7 +21,7 @@ PG_CXXFLAGS = -std=c++20 $(OPTIMIZE) -Wall -Wextra $(WERROR) -Wno-register -Wno-
 ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
-SHLIB_LINK = -lstdc++ -lcrypto -Wl,--gc-sections
+SHLIB_LINK = -lstdc++ -lcrypto -lz -Wl,--gc-sections
 EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
 
 # Every test but the servers that need another configuration, which are test/tap.

@@ -8,6 +8,7 @@
 #include "pg/audit/audit_context.h"
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_index.h"
+#include "pg/audit/audit_packed.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
@@ -191,8 +192,10 @@ AuditArchived move(int archived, std::uint64_t segment, const AuditArchivedList 
   AuditArchived entry;
   entry.segment = segment;
   entry.kek_fingerprint = kek_fingerprint();
-  const AuditPath path = audit_path(segment);
-  const int source = audit_open_regular(path.text, O_RDONLY, "open");
+  const AuditPath path = audit_path(segment), packed = audit_packed_path(segment);
+  int source = audit_open_regular(path.text, O_RDONLY, "open");
+  const bool plain = source >= 0;
+  if (!plain) source = audit_unpack_transient(segment);
   if (source < 0) audit_file_failed("open", path.text);
   const AuditArchived *before = audit_archived_find(list, segment);
   put_into_archive(source, entry, before);
@@ -200,7 +203,8 @@ AuditArchived move(int archived, std::uint64_t segment, const AuditArchivedList 
   entry.archived_ms = audit_context_time_ms(GetCurrentTimestamp());
   record(entry);
   if (before == nullptr) append_entry(archived, entry);
-  durable_unlink(path.text, ERROR);
+  if (access(packed.text, F_OK) == 0) durable_unlink(packed.text, ERROR);
+  if (plain) durable_unlink(path.text, ERROR);
   audit_index_remove(segment);
   warn_of_damage(entry);
   return entry;

@@ -12,6 +12,8 @@ extern "C" {
 }
 
 #include "pg/audit/audit_directory.h"
+#include "pg/audit/audit_files.h"
+#include "pg/audit/audit_packed.h"
 #include "pg/base/settings.h"
 
 namespace redoubt::pg {
@@ -20,8 +22,9 @@ namespace {
 constexpr std::string_view kPrefix = "segment-";
 constexpr std::string_view kSuffix = ".jsonl";
 
-// The number in a segment's file name; 0 for any other name.
+// The number in a segment's file name, packed or not; 0 for any other name.
 std::uint64_t segment_of(std::string_view name) noexcept {
+  if (name.ends_with(kAuditPackedSuffix)) name.remove_suffix(strlen(kAuditPackedSuffix));
   if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return 0;
   if (name.size() <= kPrefix.size() + kSuffix.size()) return 0;
   const std::string_view digits = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
@@ -31,13 +34,14 @@ std::uint64_t segment_of(std::string_view name) noexcept {
     if (c < '0' || c > '9') return 0;
     number = number * 10 + static_cast<std::uint64_t>(c - '0');
   }
-  return name == audit_file_name(number).text ? number : 0;
+  return name == std::string_view(audit_file_name(number).text) ? number : 0;
 }
 
 // Looks for the last well-formed line of one segment.  `after` becomes the bytes that follow it, or
 // the whole file if there is none.  Returns 0 or errno.
 int scan_segment(std::uint64_t segment, bool &found, AuditHead &head, std::uint64_t &after) noexcept {
-  const int fd = open(audit_path(segment).text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int fd = open(audit_path(segment).text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT) fd = audit_unpack(segment);
   if (fd < 0) return errno;
   AuditLineReader reader(fd);
   std::uint64_t good_end = 0;
@@ -71,6 +75,12 @@ AuditPath audit_path_beside(const char *name) noexcept {
   AuditPath path;
   snprintf(path.text, sizeof path.text, "%s/%s", setting_audit_directory, name);
   return path;
+}
+
+int audit_segment_stat(std::uint64_t segment, struct stat &st) noexcept {
+  if (stat(audit_path(segment).text, &st) == 0) return 0;
+  if (errno != ENOENT) return errno;
+  return stat(audit_packed_path(segment).text, &st) == 0 ? 0 : errno;
 }
 
 int audit_directory_create() noexcept {
@@ -189,8 +199,24 @@ AuditRange audit_segments(std::uint64_t after, std::uint64_t before) {
   return range;
 }
 
+std::span<const std::uint64_t> audit_segments_before(std::uint64_t before) {
+  std::uint64_t *segments = nullptr;
+  std::size_t count = 0, room = 0;
+  DIR *const directory = AllocateDir(setting_audit_directory);
+  while (const dirent *entry = ReadDir(directory, setting_audit_directory)) {
+    const std::uint64_t number = segment_of(entry->d_name);
+    if (number == 0 || number >= before) continue;
+    audit_make_room(segments, count, room);
+    segments[count++] = number;
+  }
+  FreeDir(directory);
+  std::sort(segments, segments + count);
+  return {segments, std::unique(segments, segments + count)};  // both files of one, after a crash
+}
+
 int audit_segment_open(std::uint64_t segment) {
-  const int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK);
+  int fd = OpenTransientFile(audit_path(segment).text, O_RDONLY | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT) fd = audit_unpack_transient(segment);
   if (fd < 0 && errno != ENOENT) audit_segment_unreadable(segment);
   return fd;
 }

@@ -1,7 +1,7 @@
 // audit_directory.h - the files of the audit trail: names, listing, lines, recovery.
 //
-// Segment files segment-0000000001.jsonl, -0000000002... in redoubt.audit_directory.  Plain system
-// calls that report errno: most of this runs where nothing may raise.
+// Segment files segment-0000000001.jsonl, -0000000002... in redoubt.audit_directory; closed ones may be packed
+// (audit_packed.h).  Plain system calls that report errno: most of this runs where nothing may raise.
 // What it is not: it neither chains nor verifies (core/audit_chain) nor orders writers
 // (audit_trail).
 // Locks: none.
@@ -26,6 +26,12 @@ struct AuditPath {
 AuditFileName audit_file_name(std::uint64_t segment) noexcept;
 AuditPath audit_path(std::uint64_t segment) noexcept;
 
+// What is added to the name of a segment that is packed.
+constexpr const char *kAuditPackedSuffix = ".gz";
+
+// The file of a segment as it is, packed or not.  Returns 0 or errno.
+int audit_segment_stat(std::uint64_t segment, struct stat &st) noexcept;
+
 // A file beside the segments.
 AuditPath audit_path_beside(const char *name) noexcept;
 
@@ -45,8 +51,11 @@ int audit_directory_list(AuditRange &range, std::uint64_t after = 0, std::uint64
 // The same for queries: raises where the directory cannot be read.
 AuditRange audit_segments(std::uint64_t after = 0, std::uint64_t before = UINT64_MAX);
 
-// For queries, the descriptor of a segment, closed by the transaction at the latest; -1 if there is no such file.  Both
-// raise, the second always: what reading it fails with is in errno.
+// All of them before another, in order, in the memory context at hand.  Raises likewise.
+std::span<const std::uint64_t> audit_segments_before(std::uint64_t before);
+
+// For queries, the descriptor of a segment's content, closed by the transaction at the latest; -1 if there is no such
+// file.  Both raise, the second always: what reading it fails with is in errno.
 int audit_segment_open(std::uint64_t segment);
 [[noreturn]] void audit_segment_unreadable(std::uint64_t segment);
 

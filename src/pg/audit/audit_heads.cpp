@@ -8,6 +8,7 @@
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_files.h"
 #include "pg/audit/audit_heads.h"
+#include "pg/audit/audit_packed.h"
 #include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
@@ -77,28 +78,36 @@ bool has(const AuditHeadPlaces &places, std::uint64_t segment, bool archived) no
   return false;
 }
 
-}  // namespace
-
-void audit_heads_sign() {
+// None before anything is written.
+std::span<const std::uint64_t> closed_segments() {
   AuditPosition position;
-  if (audit_position(position, false) != 0 || position.head.segment == 0) return;  // nothing is written yet
+  if (audit_position(position, false) != 0) return {};
+  return audit_segments_before(position.head.segment);
+}
+
+// Opens the file, keeps others from writing to it, and reads which heads it has.
+int lock_heads(AuditHeadPlaces &places) {
   const AuditPath path = heads_path();
   const int fd = audit_open_regular(path.text, O_RDWR | O_CREAT, "open");
   if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) audit_file_failed("lock", path.text);
+  read_places(fd, places);
+  return fd;
+}
+
+}  // namespace
+
+void audit_heads_sign() {
   AuditHeadPlaces done;
-  read_places(fd, done);
-  std::uint64_t last = 0;
-  while (true) {
+  const int fd = lock_heads(done);
+  for (const std::uint64_t closed : closed_segments()) {
     CHECK_FOR_INTERRUPTS();
-    last = audit_segments(last, position.head.segment).first;
-    if (last == 0) break;
-    if (has(done, last, false)) continue;
-    const int segment = audit_segment_open(last);
+    if (has(done, closed, false)) continue;
+    const int segment = audit_segment_open(closed);
     if (segment < 0) continue;  // archived at this moment
     AuditArchived entry;
-    entry.segment = last;
-    entry.bytes = audit_copy(segment, -1, audit_path(last).text, "", entry.sha256);
-    audit_examine(segment, audit_path(last).text, entry);
+    entry.segment = closed;
+    entry.bytes = audit_copy(segment, -1, audit_path(closed).text, "", entry.sha256);
+    audit_examine(segment, audit_path(closed).text, entry);
     CloseTransientFile(segment);
     // Of a key that is not there nothing can be said, and what is damaged may be put back.
     if (entry.verified && entry.breaks == 0) append(fd, entry, false);
@@ -108,6 +117,20 @@ void audit_heads_sign() {
     const AuditArchived &entry = archived.entries[i];
     const bool first = i == 0 || archived.entries[i - 1].segment != entry.segment;
     if (first && entry.verified && !has(done, entry.segment, true)) append(fd, entry, true);
+  }
+  CloseTransientFile(fd);
+}
+
+void audit_heads_pack() {
+  AuditHeadPlaces done;
+  const int fd = lock_heads(done);
+  for (const std::uint64_t closed : closed_segments()) {
+    CHECK_FOR_INTERRUPTS();
+    if (!has(done, closed, false)) continue;
+    const int segment = audit_open_regular(audit_path(closed).text, O_RDONLY, "open");
+    if (segment < 0) continue;  // packed, or archived at this moment
+    audit_pack(closed, segment);
+    CloseTransientFile(segment);
   }
   CloseTransientFile(fd);
 }

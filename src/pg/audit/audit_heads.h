@@ -19,6 +19,9 @@ namespace redoubt::pg {
 // Signs what is closed and not signed yet.  Needs a transaction and the KEK; raises 58030.
 void audit_heads_sign();
 
+// Packs what is closed and signed.  As above.
+void audit_heads_pack();
+
 // Where the heads are that name this server's key, by segment.
 struct AuditHeadPlaces {
   struct Place {

@@ -77,7 +77,7 @@ void audit_extent_add(AuditExtent &extent, std::int64_t sequence, std::int64_t t
 bool audit_index_read(std::uint64_t segment, AuditExtent &extent) noexcept {
   struct stat st;
   Text file;
-  if (stat(audit_path(segment).text, &st) != 0 || !read_whole(index_path(segment, ".index"), file)) return false;
+  if (audit_segment_stat(segment, st) != 0 || !read_whole(index_path(segment, ".index"), file)) return false;
   const std::string_view text(file.text, file.size);
   const Text expected = identity(segment, st);
   const std::size_t end = text.find('\n');
@@ -96,7 +96,7 @@ bool audit_index_read(std::uint64_t segment, AuditExtent &extent) noexcept {
 
 void audit_index_write(std::uint64_t segment, const struct stat &read, const AuditExtent &extent) noexcept {
   struct stat now;
-  if (stat(audit_path(segment).text, &now) != 0 || !same_file(read, now)) return;
+  if (audit_segment_stat(segment, now) != 0 || !same_file(read, now)) return;
   if (time(nullptr) - std::max(now.st_ctim.tv_sec, now.st_mtim.tv_sec) < kSettled) return;
   Text line = identity(segment, read);
   line.size += static_cast<std::size_t>(
@@ -123,10 +123,10 @@ void audit_index_write(std::uint64_t segment, const struct stat &read, const Aud
 
 bool audit_index_extent(std::uint64_t segment, AuditExtent &extent) {
   if (audit_index_read(segment, extent)) return true;
-  const int fd = audit_segment_open(segment);
-  if (fd < 0) return false;
   struct stat read;
-  if (fstat(fd, &read) != 0) audit_segment_unreadable(segment);
+  const bool found = audit_segment_stat(segment, read) == 0;
+  const int fd = found ? audit_segment_open(segment) : -1;
+  if (fd < 0) return false;
   extent = {};
   AuditLineReader reader(fd);
   std::string_view line;

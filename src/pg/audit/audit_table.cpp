@@ -53,6 +53,7 @@ struct Entry {
   std::uint32_t size;           // without the newline
   std::int32_t line;
   bool header;
+  const char *text;  // null: on file
 };
 
 struct Scan {
@@ -62,6 +63,7 @@ struct Scan {
   List *conditions;    // pairs of column and strategy, for each of values
   List *values;        // ExprStates
   MemoryContext context;
+  MemoryContext texts;  // of entries
   Bounds bounds;
   AuditPosition position;
   std::uint64_t segment;  // the one that the entries are of; 0: none
@@ -134,6 +136,13 @@ bool may_hold(const Bounds &bounds, const AuditExtent &extent) noexcept {
          (!bounded(time) || (time.low <= extent.last_time && extent.first_time <= time.high));
 }
 
+// A copy of a line whose file has no name, so that it is not there for the next one that looks.
+const char *keep_text(const Scan *scan, std::string_view line) {
+  char *const text = static_cast<char *>(MemoryContextAlloc(scan->texts, line.size()));
+  std::copy(line.begin(), line.end(), text);
+  return text;
+}
+
 void add_entry(Scan *scan, const Entry &entry) {
   audit_make_room(scan->entries, scan->count, scan->room, scan->context);
   scan->entries[scan->count++] = entry;
@@ -143,13 +152,17 @@ void add_entry(Scan *scan, const Entry &entry) {
 bool find_lines(Scan *scan, std::uint64_t segment) {
   scan->segment = segment;
   scan->count = scan->next = 0;
+  MemoryContextReset(scan->texts);
   const bool current = segment == scan->position.head.segment;
   AuditExtent extent;
   if (!current && audit_index_read(segment, extent) && !may_hold(scan->bounds, extent)) return true;
-  const int fd = audit_segment_open(segment);
-  if (fd < 0) return false;
   struct stat read;
-  if (fstat(fd, &read) != 0) audit_segment_unreadable(segment);
+  const bool found = audit_segment_stat(segment, read) == 0;
+  const int fd = found ? audit_segment_open(segment) : -1;
+  if (fd < 0) return false;
+  struct stat content;
+  if (fstat(fd, &content) != 0) audit_segment_unreadable(segment);
+  const bool keep = scan->takes_records && content.st_nlink == 0;
   extent = {};
   AuditLineReader reader(fd, current ? scan->position.offset : UINT64_MAX);
   std::string_view line;
@@ -164,8 +177,10 @@ bool find_lines(Scan *scan, std::uint64_t segment) {
     entry.sequence = whole ? audit_line_sequence(line) : -1;
     entry.time = whole ? audit_line_time(line) : -1;
     audit_extent_add(extent, entry.sequence, entry.time);
-    if (admits(scan->bounds.of[kSequence], entry.sequence) && admits(scan->bounds.of[kTime], entry.time))
+    if (admits(scan->bounds.of[kSequence], entry.sequence) && admits(scan->bounds.of[kTime], entry.time)) {
+      entry.text = keep && entry.size != 0 ? keep_text(scan, line) : nullptr;
       add_entry(scan, entry);
+    }
     entry.offset = reader.consumed();
   }
   if (kind == AuditLineReader::Kind::error) audit_segment_unreadable(segment);
@@ -345,11 +360,13 @@ void audit_table_begin(ForeignScanState *node, int eflags) {
   scan->conditions = plan->fdw_private;
   scan->values = ExecInitExprList(plan->fdw_exprs, reinterpret_cast<PlanState *>(node));
   scan->context = node->ss.ps.state->es_query_cxt;
+  scan->texts = AllocSetContextCreate(scan->context, "redoubt audit lines", ALLOCSET_DEFAULT_SIZES);
   node->fdw_state = scan;
 }
 
 // The line as it is on file now.
 NullableDatum read_record(const Scan *scan, const Entry &entry) {
+  if (entry.text != nullptr) return line_as_jsonb({entry.text, entry.size});
   char line[kAuditLineMax];
   const int fd = entry.size != 0 ? audit_segment_open(scan->segment) : -1;
   if (fd < 0) return {0, true};

@@ -1,5 +1,6 @@
-// audit_worker.cpp - signs segments of the trail that were closed, within seconds, sends anchors, and archives those
-// that are older than redoubt.audit_retention, once a minute.
+// audit_worker.cpp - signs segments of the trail that were closed, within seconds, packs them where
+// redoubt.audit_compress is on, sends anchors, and archives those that are older than redoubt.audit_retention, once a
+// minute.
 //
 // Connected to no database, so it works on a standby.  What goes wrong ends the process with an ERROR in the server
 // log, and the postmaster starts it again a minute later: so the reason is logged once a minute, and status() shows it.
@@ -75,7 +76,7 @@ REDOUBT_WORKER(redoubt_audit_main) {
   BackgroundWorkerUnblockSignals();
   BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
   if (kek_available()) in_transaction(audit_archive_reseal);
-  Seen signed_at;
+  Seen signed_at, packed_at;
   TimestampTz archived_at = 0;
   bool due = true;
   do {
@@ -83,6 +84,11 @@ REDOUBT_WORKER(redoubt_audit_main) {
     if (const Seen seen = look(); seen.segment != 0 && seen != signed_at) {
       in_transaction(audit_heads_sign);
       signed_at = seen;
+    }
+    if (!setting_audit_compress) packed_at = {};
+    if (setting_audit_compress && packed_at != signed_at) {
+      in_transaction(audit_heads_pack);
+      packed_at = signed_at;
     }
     audit_catch_up();
     audit_anchor_send(signed_at.segment);

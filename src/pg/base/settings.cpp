@@ -27,6 +27,7 @@ constinit int setting_audit_durability = static_cast<int>(Durability::async);
 constinit int setting_audit_segment_size = 16 * 1024;
 constinit char *setting_audit_archive_directory = nullptr;
 constinit int setting_audit_retention = 0;
+constinit bool setting_audit_compress = false;
 constinit char *setting_anchor_command = nullptr;
 constinit int setting_anchor_interval = 60;
 constinit int setting_anchor_timeout = 10;
@@ -174,6 +175,9 @@ void settings_define() {
                           "Age of its last event at which a closed segment of the audit trail is archived.",
                           "0 leaves that to redoubt.archive_audit().", &setting_audit_retention, 0, 0, INT_MAX,
                           PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomBoolVariable("redoubt.audit_compress", "Whether closed segments of the audit trail become gzip files.",
+                           "Once they are signed, by a background worker. They are read as before.",
+                           &setting_audit_compress, false, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.anchor_command",
                              "Shell command that takes the signed head of the audit trail on its standard input.",
                              "It keeps it elsewhere. Run by a background worker.", &setting_anchor_command, "",

@@ -29,6 +29,7 @@ extern int setting_audit_durability;        // redoubt.audit_durability, a Durab
 extern int setting_audit_segment_size;      // redoubt.audit_segment_size in kB; sighup
 extern char *setting_audit_archive_directory;  // redoubt.audit_archive_directory; sighup; "" = unset
 extern int setting_audit_retention;            // redoubt.audit_retention in seconds, 0: for ever; sighup
+extern bool setting_audit_compress;            // redoubt.audit_compress; sighup
 extern char *setting_anchor_command;           // redoubt.anchor_command; sighup; "" = unset
 extern int setting_anchor_interval;            // redoubt.anchor_interval in seconds; sighup
 extern int setting_anchor_timeout;             // redoubt.anchor_timeout in seconds; sighup
