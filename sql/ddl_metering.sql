@@ -326,6 +326,56 @@ SELECT figures();
 SELECT e1, e2, e3, many[2] FROM three;
 SELECT figures();
 
+-- ---------------------------------------------- rows of a bound, and statistics
+
+-- which rows a partition has, when it is a table of its own, and in its statistics
+\c - postgres
+CREATE DOMAIN ddl_test.protected_text AS text;
+SECURITY LABEL FOR redoubt ON DOMAIN ddl_test.protected_text IS 'text_token';
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+CREATE TABLE split (id int, email protected_text) PARTITION BY LIST (left(email, 4));
+CREATE TABLE split_0 PARTITION OF split FOR VALUES IN ('v100') PARTITION BY LIST (right(email, 1));
+CREATE TABLE split_0_odd PARTITION OF split_0 FOR VALUES IN ('1', '3', '5', '7', '9');
+CREATE TABLE split_0_even PARTITION OF split_0 DEFAULT;
+CREATE TABLE split_1 PARTITION OF split DEFAULT;
+INSERT INTO split SELECT id, email FROM copy_of;
+SELECT figures();
+ANALYZE split_1;
+SELECT figures();
+SELECT histogram_bounds FROM pg_stats WHERE tablename = 'split_1' AND attname = 'id';
+SELECT figures();
+BEGIN; ALTER TABLE split DETACH PARTITION split_1; ROLLBACK;
+SELECT figures();
+BEGIN; ALTER TABLE split DETACH PARTITION split_0; ROLLBACK;
+SELECT figures();
+BEGIN; ALTER TABLE split_0 DETACH PARTITION split_0_odd; ROLLBACK;
+SELECT figures();
+CREATE TABLE by_id (id int, email protected_text) PARTITION BY RANGE (id);
+CREATE TABLE by_id_1 PARTITION OF by_id DEFAULT;
+INSERT INTO by_id SELECT id, email FROM copy_of;
+ANALYZE by_id;
+SELECT histogram_bounds IS NOT NULL FROM pg_stats WHERE tablename = 'by_id_1' AND attname = 'id';
+ALTER TABLE by_id DETACH PARTITION by_id_1;
+SELECT figures();
+-- an element of an array is a value; what is computed from several holds several
+TRUNCATE three;
+INSERT INTO three SELECT a.email, b.email, c.email, (SELECT array_agg(email ORDER BY id) FROM copy_of) FROM copy_of AS a, copy_of AS b, copy_of AS c, generate_series(1, 2) WHERE a.id = 1 AND b.id = 2 AND c.id = 3;
+CREATE INDEX three_e ON three ((e1 || e2 || e3));
+CREATE INDEX three_many ON three ((many[1] || many[2]));
+CREATE STATISTICS three_s ON (many[1] || many[2]), (e1 || e2) FROM three;
+ANALYZE three;
+SELECT figures();
+SELECT array_length(most_common_vals::text::text[], 1) FROM pg_stats WHERE tablename = 'three' AND attname = 'many';
+SELECT figures();
+SELECT most_common_vals FROM pg_stats WHERE tablename = 'three_e';
+SELECT figures();
+SELECT most_common_vals FROM pg_stats WHERE tablename = 'three_many';
+SELECT figures();
+SELECT most_common_vals FROM pg_stats_ext WHERE statistics_name = 'three_s' \g /dev/null
+SELECT figures();
+
 \c - postgres
 -- of a chunk of pg_statistic nobody knows whose value it is
 SET ROLE pg_read_all_data;

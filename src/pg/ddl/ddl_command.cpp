@@ -205,6 +205,25 @@ void charge_many(Oid token_type, uint64 probes) {
   }
 }
 
+// Which rows a partition has says of each what its bound does, to whoever reads it when it is a table of its own.
+void charge_detached(Oid partition, Oid parent) {
+  if (get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE) return;
+  ListCell *cell = nullptr;
+  const List *tables = find_all_inheritors(partition, NoLock, nullptr);
+  foreach (cell, tables) {
+    const Oid relid = lfirst_oid(cell);
+    const Bitmapset *told = partition_tells(relid, parent);
+    if (get_rel_relkind(relid) != RELKIND_RELATION || protected_relation(relid) == nullptr) continue;
+    std::uint32_t columns = 0;
+    each_protected_column(relid, [&](const ProtectedColumn &column) { columns += holds(told, column.attno) ? 1 : 0; });
+    if (columns == 0) continue;
+    const uint64 rows = count_rows(relid);
+    each_protected_column(relid, [&](const ProtectedColumn &column) {
+      if (holds(told, column.attno)) charge_many(column.source.token_type, rows);
+    });
+  }
+}
+
 // The columns in the key of the index that the table is clustered by.
 Bitmapset *cluster_key(Oid relid) {
   Oid index = InvalidOid;
@@ -422,6 +441,7 @@ void inheritance_changed(Oid child, Oid parent) {
   List *tables = find_all_inheritors(child, NoLock, nullptr);
   if (!inherits_now(child, parent)) {
     foreach (cell, tables) remember_protected(lfirst_oid(cell));
+    charge_detached(child, parent);
     return;
   }
   CommandCounterIncrement();
