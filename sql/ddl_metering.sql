@@ -224,6 +224,158 @@ BEGIN
   END LOOP;
 END $$;
 
+-- so does maintenance, which evaluates what stands on a table: a value of the owner's choice in each message
+\c - postgres
+SET client_min_messages = warning;
+SELECT 'lifted' WHERE redoubt.drop_limit('regress_ddl_owner', 'redoubt.text_token', 'read') IS NOT NULL;
+SELECT 'limited' WHERE redoubt.set_limit('regress_ddl_owner', 'redoubt.text_token', 'read', 10, '100 days') IS NOT NULL;
+SELECT redoubt.reset_usage('regress_ddl_owner');
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+CREATE TABLE copy_of AS SELECT id, email FROM person WHERE false;
+INSERT INTO copy_of SELECT n, 'v' || 1000 + n FROM generate_series(1, 20) AS n;
+-- how many messages there were, and how many of them held a value, of as many attempts as there are rows
+CREATE FUNCTION failing(VARIADIC commands text[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  failed int := 0;
+  quoted int := 0;
+  command text;
+BEGIN
+  FOR n IN 1..20 LOOP
+    BEGIN
+      FOREACH command IN ARRAY commands LOOP EXECUTE format(command, n); END LOOP;
+    EXCEPTION WHEN OTHERS THEN
+      failed := failed + 1;
+      quoted := quoted + (sqlerrm LIKE '%"v1%')::int;
+    END;
+  END LOOP;
+  RETURN format('%s failed, %s with a value', failed, quoted);
+END $$;
+SELECT failing('CREATE STATISTICS st_%s ON (CASE WHEN id = %1$s THEN email::int END), (id + 1) FROM copy_of', 'ANALYZE copy_of');
+SELECT figures();
+-- a domain that gets a check later
+\c - postgres
+SET client_min_messages = warning;
+SELECT redoubt.drop_limit('regress_ddl_owner', 'redoubt.text_token', 'read');
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+CREATE DOMAIN later AS text;
+CREATE INDEX copy_index ON copy_of ((CASE WHEN id = 7 THEN email::later END));
+CREATE INDEX copy_brin ON copy_of USING brin ((email::later));
+ALTER DOMAIN later ADD CHECK (CASE WHEN VALUE = 'v1007' THEN VALUE::int > 0 ELSE true END) NOT VALID;
+SELECT figures();
+REINDEX INDEX copy_index;
+SELECT figures();
+REINDEX TABLE copy_of;
+SELECT figures();
+VACUUM FULL copy_of;
+SELECT figures();
+CLUSTER copy_of USING copy_index;
+SELECT figures();
+ALTER TABLE copy_of ADD COLUMN more float DEFAULT random();
+SELECT figures();
+ALTER TABLE copy_of SET UNLOGGED;
+SELECT figures();
+ANALYZE copy_of;
+SELECT figures();
+DROP INDEX copy_index;
+SELECT brin_desummarize_range('copy_brin', 0) \g /dev/null
+SELECT brin_summarize_new_values('copy_brin');
+SELECT figures();
+SELECT brin_desummarize_range('copy_brin', 0) \g /dev/null
+DO $$ BEGIN PERFORM brin_summarize_new_values('ddl_test.copy_brin'); EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', sqlerrm; END $$;
+SELECT figures();
+DO $$ DECLARE n int; BEGIN n := brin_summarize_new_values('ddl_test.copy_brin'); EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', sqlerrm; END $$;
+VACUUM copy_of;
+SELECT figures();
+DROP INDEX copy_brin;
+-- what fails before it evaluates anything costs nothing
+ANALYZE no_such_table;
+REINDEX TABLE no_such_table;
+SELECT figures();
+-- one message that quotes several
+CREATE TABLE three AS SELECT a.email AS e1, b.email AS e2, c.email AS e3, ARRAY[a.email] AS many FROM person AS a, person AS b, person AS c WHERE false;
+INSERT INTO three SELECT a.email, b.email, c.email, (SELECT array_agg(email ORDER BY id) FROM copy_of) FROM copy_of AS a, copy_of AS b, copy_of AS c WHERE a.id = 1 AND b.id = 2 AND c.id = 3;
+SELECT figures();
+CREATE INDEX ON three (((e1 || e2 || e3)::int));
+SELECT figures();
+CREATE INDEX ON three (((many[1] || many[2] || many[3] || many[4] || many[5] || many[6] || many[7] || many[8] || many[9] || many[10])::int));
+SELECT figures();
+
+-- --------------------------------------------- no more than one value becomes one
+
+ALTER TABLE three ALTER e1 TYPE text USING e1 || e2;
+ALTER TABLE three ALTER e1 TYPE text USING three::text;
+ALTER TABLE three ALTER many TYPE text;
+ALTER TABLE three ALTER many TYPE text USING array_to_string(many, ',');
+ALTER TABLE three ALTER many TYPE text[] USING ARRAY[array_to_string(many, ',')];
+ALTER TABLE three ADD COLUMN both_of text GENERATED ALWAYS AS (e1 || e2) STORED, ADD COLUMN parts text GENERATED ALWAYS AS (many[1] || many[2]) STORED;
+ALTER TABLE three ALTER both_of DROP EXPRESSION;
+ALTER TABLE three ALTER parts DROP EXPRESSION;
+SELECT figures();
+SELECT both_of FROM three;
+SELECT figures();
+SELECT parts FROM three;
+SELECT figures();
+ALTER TABLE three DROP COLUMN both_of, DROP COLUMN parts;
+ALTER TABLE three ALTER e1 TYPE varchar, ALTER e2 TYPE text USING upper(e2), ALTER many TYPE varchar[], ALTER e3 TYPE text USING e2;
+ALTER TABLE three ALTER many TYPE text[] USING many::text::text[];
+SELECT figures();
+SELECT e1, e2, e3, many[2] FROM three;
+SELECT figures();
+
+-- ---------------------------------------------- rows of a bound, and statistics
+
+-- which rows a partition has, when it is a table of its own, and in its statistics
+\c - postgres
+CREATE DOMAIN ddl_test.protected_text AS text;
+SECURITY LABEL FOR redoubt ON DOMAIN ddl_test.protected_text IS 'text_token';
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+CREATE TABLE split (id int, email protected_text) PARTITION BY LIST (left(email, 4));
+CREATE TABLE split_0 PARTITION OF split FOR VALUES IN ('v100') PARTITION BY LIST (right(email, 1));
+CREATE TABLE split_0_odd PARTITION OF split_0 FOR VALUES IN ('1', '3', '5', '7', '9');
+CREATE TABLE split_0_even PARTITION OF split_0 DEFAULT;
+CREATE TABLE split_1 PARTITION OF split DEFAULT;
+INSERT INTO split SELECT id, email FROM copy_of;
+SELECT figures();
+ANALYZE split_1;
+SELECT figures();
+SELECT histogram_bounds FROM pg_stats WHERE tablename = 'split_1' AND attname = 'id';
+SELECT figures();
+BEGIN; ALTER TABLE split DETACH PARTITION split_1; ROLLBACK;
+SELECT figures();
+BEGIN; ALTER TABLE split DETACH PARTITION split_0; ROLLBACK;
+SELECT figures();
+BEGIN; ALTER TABLE split_0 DETACH PARTITION split_0_odd; ROLLBACK;
+SELECT figures();
+CREATE TABLE by_id (id int, email protected_text) PARTITION BY RANGE (id);
+CREATE TABLE by_id_1 PARTITION OF by_id DEFAULT;
+INSERT INTO by_id SELECT id, email FROM copy_of;
+ANALYZE by_id;
+SELECT histogram_bounds IS NOT NULL FROM pg_stats WHERE tablename = 'by_id_1' AND attname = 'id';
+ALTER TABLE by_id DETACH PARTITION by_id_1;
+SELECT figures();
+-- an element of an array is a value; what is computed from several holds several
+TRUNCATE three;
+INSERT INTO three SELECT a.email, b.email, c.email, (SELECT array_agg(email ORDER BY id) FROM copy_of) FROM copy_of AS a, copy_of AS b, copy_of AS c, generate_series(1, 2) WHERE a.id = 1 AND b.id = 2 AND c.id = 3;
+CREATE INDEX three_e ON three ((e1 || e2 || e3));
+CREATE INDEX three_many ON three ((many[1] || many[2]));
+CREATE STATISTICS three_s ON (many[1] || many[2]), (e1 || e2) FROM three;
+ANALYZE three;
+SELECT figures();
+SELECT array_length(most_common_vals::text::text[], 1) FROM pg_stats WHERE tablename = 'three' AND attname = 'many';
+SELECT figures();
+SELECT most_common_vals FROM pg_stats WHERE tablename = 'three_e';
+SELECT figures();
+SELECT most_common_vals FROM pg_stats WHERE tablename = 'three_many';
+SELECT figures();
+SELECT most_common_vals FROM pg_stats_ext WHERE statistics_name = 'three_s' \g /dev/null
+SELECT figures();
+
 \c - postgres
 -- of a chunk of pg_statistic nobody knows whose value it is
 SET ROLE pg_read_all_data;
@@ -232,7 +384,6 @@ SELECT count(*) FROM pg_class WHERE EXISTS (SELECT FROM pg_toast.pg_toast_3429);
 SELECT count(*) >= 0 FROM pg_toast.pg_toast_1255;
 RESET ROLE;
 SET client_min_messages = warning;
-SELECT redoubt.drop_limit('regress_ddl_owner', 'redoubt.text_token', 'read');
 DROP SCHEMA ddl_test CASCADE;
 DROP OWNED BY regress_ddl_owner;
 DROP ROLE regress_ddl_owner;

@@ -238,6 +238,18 @@ SELECT id, email, upper(email) FROM customer WHERE lower(email) = 'user3@example
 SELECT spent();
 SELECT id, name FROM customer WHERE email ILIKE '%user12@%';
 SELECT spent();
+-- A constant is one for as long as the statement runs: not what the statement itself may change.
+SET regress.word = '';
+SELECT g FROM generate_series(1, 30) AS g WHERE set_config('regress.word', 'name ' || g, false) IS NOT NULL
+  AND (SELECT id FROM customer WHERE id = 7 + g * 0 AND lower(name) = current_setting('regress.word')) IS NOT NULL;
+SELECT g FROM generate_series(1, 30) AS g WHERE set_config('timezone', '<NAME' || g || '>0', false) IS NOT NULL
+  AND (SELECT id FROM customer WHERE id = 7 + g * 0 AND lower(name) LIKE replace(to_char(now(), 'tz'), 'e', 'e ')) IS NOT NULL;
+SELECT g FROM generate_series(1, 30) AS g WHERE set_config('search_path', 'pg_catalog', true) IS NOT NULL
+  AND EXISTS (SELECT FROM customer WHERE id = 7 + g * 0 AND lower(name) = current_schema);
+SELECT id FROM customer WHERE lower(name) LIKE lower('%E 7' || '%');
+PREPARE around(text) AS SELECT id FROM customer WHERE lower(name) LIKE concat('%', $1, '%');
+EXECUTE around('e 7');
+SELECT spent();
 -- Each comparison costs a probe for each row.
 SELECT id FROM customer WHERE email LIKE 'User1%' OR name LIKE 'Name 1_' OR lower(email) = 'x' ORDER BY id LIMIT 3;
 SELECT spent();

@@ -7,6 +7,7 @@
 
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
+#include "pg/base/events.h"
 #include "pg/base/roles.h"
 #include "pg/base/settings.h"
 #include "pg/ddl/ddl_command.h"
@@ -57,6 +58,13 @@ struct ProtectedBefore {
   bool moved;  // values of the type were put there in the clear
 };
 
+// How many values of a token type the text of an error may quote at most.
+struct Quotable {
+  Oid token_type;
+  std::uint32_t values;
+};
+constexpr std::uint32_t kAnyNumber = PG_UINT32_MAX;
+
 namespace {
 
 // Of the new table's columns, the token type each holds values of.  Set at the end of the query that fills it, used at
@@ -64,6 +72,7 @@ namespace {
 struct State {
   int filled_columns;
   Oid filled[MaxTupleAttributeNumber];
+  List *maintained;  // OIDs of token types that maintenance in a query may quote, in the transaction's memory
 };
 constinit State state = {};
 
@@ -86,10 +95,20 @@ bool runs(NodeTag tag) noexcept { return ddl_command != nullptr && nodeTag(ddl_c
 
 // ---- charges
 
-void touch(Oid token_type) {
-  if (list_member_oid(ddl_command->quotable, token_type)) return;
+void touch(Oid token_type, std::uint32_t values) {
+  ListCell *cell = nullptr;
+  foreach (cell, ddl_command->quotable) {
+    auto *known = static_cast<Quotable *>(lfirst(cell));
+    if (known->token_type != token_type) continue;
+    known->values = std::max(known->values, values);
+    return;
+  }
   limits_require_no_debt(token_type, Operation::read);
-  remember(&ddl_command->quotable, token_type);
+  const CommandMemory memory(ddl_command);
+  auto *quotable = static_cast<Quotable *>(palloc(sizeof(Quotable)));
+  *quotable = {token_type, values};
+  ddl_command->quotable = lappend(ddl_command->quotable, quotable);
+  memory.leave();
 }
 
 // Calls visit(column) for each protected column of the relation; a charge in it may rebuild the registry's entry.
@@ -108,6 +127,16 @@ bool holds(const Bitmapset *columns, AttrNumber attno) {
          bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
 }
 
+// One evaluation may put values of all columns that it uses into a message; how many an array has nobody knows.
+std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) {
+  std::uint32_t values = 0;
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (column.source.token_type != token_type || !holds(used, column.attno) || values == kAnyNumber) return;
+    values = column.is_array ? kAnyNumber : values + column.count;
+  });
+  return values;
+}
+
 // Partitions share a column: one of the name is charged once in a command.
 bool probed_before(const char *name) {
   ListCell *cell = nullptr;
@@ -124,7 +153,7 @@ void charge_columns(Oid relid, const Bitmapset *used, const Bitmapset *decides) 
   if (list_member_oid(ddl_command->made, relid)) return;  // without rows
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     const Oid type = column.source.token_type;
-    if (holds(used, column.attno)) touch(type);
+    if (holds(used, column.attno)) touch(type, quotable_values(relid, type, used));
     const char *name = get_attname(relid, column.attno, true);
     if (holds(decides, column.attno) && name != nullptr && !probed_before(name))
       limits_charge(type, Operation::probe, 1);
@@ -132,7 +161,10 @@ void charge_columns(Oid relid, const Bitmapset *used, const Bitmapset *decides) 
 }
 
 void touch_all(Oid relid) {
-  each_protected_column(relid, [](const ProtectedColumn &column) { touch(column.source.token_type); });
+  const Bitmapset *all = bms_make_singleton(-FirstLowInvalidHeapAttributeNumber);
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    touch(column.source.token_type, quotable_values(relid, column.source.token_type, all));
+  });
 }
 
 // A new bound is checked on the rows of the partition, and of the default partition.
@@ -170,6 +202,25 @@ void charge_many(Oid token_type, uint64 probes) {
     const auto some = static_cast<uint32>(std::min<uint64>(probes, PG_INT32_MAX));
     limits_charge(token_type, Operation::probe, some);
     probes -= some;
+  }
+}
+
+// Which rows a partition has says of each what its bound does, to whoever reads it when it is a table of its own.
+void charge_detached(Oid partition, Oid parent) {
+  if (get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE) return;
+  ListCell *cell = nullptr;
+  const List *tables = find_all_inheritors(partition, NoLock, nullptr);
+  foreach (cell, tables) {
+    const Oid relid = lfirst_oid(cell);
+    const Bitmapset *told = partition_tells(relid, parent);
+    if (get_rel_relkind(relid) != RELKIND_RELATION || protected_relation(relid) == nullptr) continue;
+    std::uint32_t columns = 0;
+    each_protected_column(relid, [&](const ProtectedColumn &column) { columns += holds(told, column.attno) ? 1 : 0; });
+    if (columns == 0) continue;
+    const uint64 rows = count_rows(relid);
+    each_protected_column(relid, [&](const ProtectedColumn &column) {
+      if (holds(told, column.attno)) charge_many(column.source.token_type, rows);
+    });
   }
 }
 
@@ -233,30 +284,85 @@ void remember_protected(Oid relid) {
       add_before(relid, relation->column[i].attno, relation->column[i].source.token_type, false);
 }
 
-const AlterTableCmd *type_change(const char *column) {
+const AlterTableCmd *alteration(AlterTableType kind, const char *column) {
   if (!runs(T_AlterTableStmt) || column == nullptr) return nullptr;
   ListCell *cell = nullptr;
   foreach (cell, reinterpret_cast<const AlterTableStmt *>(ddl_command->statement)->cmds) {
     const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
-    if (command->subtype == AT_AlterColumnType && strcmp(command->name, column) == 0) return command;
+    if (command->subtype == kind && strcmp(command->name, column) == 0) return command;
   }
   return nullptr;
 }
 
-// USING that mentions a protected column moves its values.  A name that is no column stands for the whole row.
-Oid moved_type(Oid relid, const AlterTableCmd *command) {
+// The columns whose values USING moves, as standing_code has them.  A name that is no column stands for the whole row.
+Bitmapset *moved_columns(Oid relid, const Node *expression) {
   List *names = NIL;
-  ddl_command_names(reinterpret_cast<const ColumnDef *>(command->def)->raw_default, &names);
-  const ProtectedRelation *relation = protected_relation(relid);
+  ddl_command_names(const_cast<Node *>(expression), &names);
+  Bitmapset *columns = nullptr;
   ListCell *cell = nullptr;
   foreach (cell, names) {
     auto *name = static_cast<Node *>(lfirst(cell));
     const AttrNumber attno = IsA(name, String) ? get_attnum(relid, strVal(name)) : InvalidAttrNumber;
-    for (int i = 0; relation != nullptr && i < relation->size; ++i)
-      if (attno == InvalidAttrNumber || relation->column[i].attno == attno)
-        return relation->column[i].source.token_type;
+    columns = bms_add_member(columns, attno - FirstLowInvalidHeapAttributeNumber);
   }
-  return InvalidOid;
+  return columns;
+}
+
+Oid moved_type(Oid relid, const AlterTableCmd *command) {
+  const Bitmapset *columns = moved_columns(relid, reinterpret_cast<const ColumnDef *>(command->def)->raw_default);
+  Oid type = InvalidOid;
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!OidIsValid(type) && holds(columns, column.attno)) type = column.source.token_type;
+  });
+  return type;
+}
+
+// The type that the command gives the column.
+Oid type_given(Oid relid, AttrNumber attno) {
+  Oid type = InvalidOid;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan_self(AttributeRelationId, AttributeRelidNumIndexId, keys, [&type, attno](const CatalogRow &row) {
+    if (row.as<Form_pg_attribute>()->attnum == attno) type = row.as<Form_pg_attribute>()->atttypid;
+  });
+  return type;
+}
+
+// Is it a column through casts and functions of one argument?  Then elements of an array stay elements.
+bool is_cast_column(const Node *expression) {
+  while (expression != nullptr && !IsA(expression, ColumnRef)) {
+    const auto *call = reinterpret_cast<const FuncCall *>(expression);
+    if (IsA(expression, TypeCast))
+      expression = reinterpret_cast<const TypeCast *>(expression)->arg;
+    else if (IsA(expression, FuncCall) && list_length(call->args) == 1)
+      expression = static_cast<const Node *>(linitial(call->args));
+    else
+      return false;
+  }
+  return expression != nullptr;
+}
+
+// What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
+// put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own
+// (`type` is none there).
+void require_single(Oid relid, AttrNumber attno, const Node *expression, Oid type) {
+  const Bitmapset *used = expression != nullptr ? moved_columns(relid, expression)
+                                                : bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber);
+  std::uint32_t values = 0;
+  bool arrays = false;
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!holds(used, column.attno)) return;
+    values += column.count;
+    arrays |= column.is_array;
+  });
+  if (expression == nullptr && type == get_atttype(relid, attno)) return;
+  const bool stay_elements =
+      OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression));
+  if (values <= 1 && (!arrays || stay_elements)) return;
+  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
+  ereport(enforced ? ERROR : WARNING,
+          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+           errmsg("column \"%s\" would hold several protected values in one", get_attname(relid, attno, false)),
+           errhint("Add a column, and fill it with UPDATE, which counts them.")));
 }
 
 // The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
@@ -272,11 +378,7 @@ const TokenType *format_of(Oid type) {
 // adds plaintext.  What is meant has to be said.
 void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
   if (reinterpret_cast<const ColumnDef *>(command->def)->raw_default != nullptr) return;
-  Oid type = InvalidOid;
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
-  catalog_scan_self(AttributeRelationId, AttributeRelidNumIndexId, keys, [&type, attno](const CatalogRow &row) {
-    if (row.as<Form_pg_attribute>()->attnum == attno) type = row.as<Form_pg_attribute>()->atttypid;
-  });
+  const Oid type = type_given(relid, attno);
   if (!OidIsValid(type)) return;
   if (const Oid old = get_atttype(relid, attno); type_is_tokens(old) && type_carried(type)->size == 0)
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -296,14 +398,27 @@ void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
                    quote_identifier(command->name), after->name, quote_identifier(command->name))));
 }
 
+bool is_generated(Oid relid, AttrNumber attno) {
+  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attno));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool generated = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attgenerated != '\0';
+  ReleaseSysCache(tuple);
+  return generated;
+}
+
 void column_altered(Oid relid, AttrNumber attno) {
   if (!runs(T_AlterTableStmt)) return;
   remember(&ddl_command->changed, relid);
   remember_protected(relid);
-  const AlterTableCmd *change = type_change(get_attname(relid, attno, true));
+  const char *name = get_attname(relid, attno, true);
+  if (alteration(AT_DropExpression, name) != nullptr) require_single(relid, attno, nullptr, InvalidOid);
+  const AlterTableCmd *change = alteration(AT_AlterColumnType, name);
   if (change == nullptr) return;
   require_using(relid, attno, change);
   if (protected_relation(relid) == nullptr) return;
+  if (!is_generated(relid, attno))
+    require_single(relid, attno, reinterpret_cast<const ColumnDef *>(change->def)->raw_default,
+                   type_given(relid, attno));
   ddl_command->only_trusted = true;
   touch_all(relid);
   if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
@@ -326,6 +441,7 @@ void inheritance_changed(Oid child, Oid parent) {
   List *tables = find_all_inheritors(child, NoLock, nullptr);
   if (!inherits_now(child, parent)) {
     foreach (cell, tables) remember_protected(lfirst_oid(cell));
+    charge_detached(child, parent);
     return;
   }
   CommandCounterIncrement();
@@ -357,8 +473,8 @@ void code_made(Oid class_id, Oid object, bool created) {
   charge_columns(code.relid, code.columns, code.decides);
 }
 
-// The materialised view whose new contents the relation is made for: PostgreSQL calls it pg_temp_<OID>.
-Oid refreshed_by(Oid relid) {
+// The table or materialised view whose new contents the relation is made for: PostgreSQL calls it pg_temp_<OID>.
+Oid rewritten_by(Oid relid) {
   Oid view = InvalidOid;
   ScanKeyData keys[] = {catalog_key(Anum_pg_class_oid, relid)};
   catalog_scan_self(RelationRelationId, ClassOidIndexId, keys, [&view](const CatalogRow &row) {
@@ -371,10 +487,12 @@ Oid refreshed_by(Oid relid) {
 void relation_made(Oid relid) {
   if (ddl_command == nullptr) return;
   remember(&ddl_command->made, relid);
+  // What stands on it is evaluated for all rows (CLUSTER, VACUUM FULL, ALTER TABLE, REFRESH).
+  const Oid rewritten = rewritten_by(relid);
+  if (OidIsValid(rewritten)) touch_all(rewritten);
   if (OidIsValid(ddl_command->filled)) return;
   if (runs(T_RefreshMatViewStmt)) {
-    ddl_command->filled = refreshed_by(relid);
-    if (OidIsValid(ddl_command->filled)) touch_all(ddl_command->filled);
+    ddl_command->filled = rewritten;
   } else if (runs(T_CreateTableAsStmt) || runs(T_ExplainStmt)) {
     ddl_command->filled = relid;
   }
@@ -516,17 +634,65 @@ void ddl_command_begin(DdlCommand *command, const Node *statement) {
   command->context = CurrentMemoryContext;
   if (IsA(statement, CreateTableAsStmt) || IsA(statement, RefreshMatViewStmt) || IsA(statement, ExplainStmt))
     state.filled_columns = 0;
-  if (IsA(statement, ConstraintsSetStmt)) command->quotable = list_copy(deferred_errors_types());
   if (IsA(statement, TransactionStmt) &&
       reinterpret_cast<const TransactionStmt *>(statement)->kind == TRANS_STMT_ROLLBACK)
     deferred_errors_forget();
 }
 
+void ddl_command_quotes(DdlCommand *command) {
+  ListCell *cell = nullptr;
+  if (IsA(command->statement, ConstraintsSetStmt))
+    foreach (cell, deferred_errors_types()) {
+      const auto *deferred = static_cast<const DeferredErrors *>(lfirst(cell));
+      touch(deferred->token_type, deferred->values);
+    }
+  command->maintains = IsA(command->statement, VacuumStmt) || IsA(command->statement, ReindexStmt);
+  if (!command->maintains) return;
+  const List *types = labels_types_in_use();
+  foreach (cell, types) touch(lfirst_oid(cell), kAnyNumber);
+}
+
 void ddl_command_error(DdlCommand *command) noexcept {
   ddl_command = command->outer;
-  if (command->quotable == NIL || !error_may_carry_values()) return;
+  if (command->quotable == NIL || !error_may_carry_values() || error_is_own()) return;
+  if (command->maintains && !InSecurityRestrictedOperation()) return;  // before anything was evaluated
+  const std::uint32_t room = error_room();
   ListCell *cell = nullptr;
-  foreach (cell, command->quotable) limits_force(lfirst_oid(cell), Operation::read, 1);
+  foreach (cell, command->quotable) {
+    const auto *quotable = static_cast<const Quotable *>(lfirst(cell));
+    limits_force(quotable->token_type, Operation::read, std::min(quotable->values, room));
+  }
+}
+
+bool ddl_is_maintenance(Oid function) noexcept {
+  return function == F_BRIN_SUMMARIZE_NEW_VALUES || function == F_BRIN_SUMMARIZE_RANGE;
+}
+
+void ddl_maintenance_called(bool in_query) {
+  state.maintained = NIL;
+  const List *types = labels_types_in_use();
+  if (types == NIL) return;
+  if (!in_query)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("maintenance of indexes is metered in queries only"),
+                    errhint("Call the function by SELECT or PERFORM.")));
+  ListCell *cell = nullptr;
+  foreach (cell, types) limits_require_no_debt(lfirst_oid(cell), Operation::read);
+  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+  state.maintained = list_copy(types);
+  MemoryContextSwitchTo(old);
+}
+
+void ddl_maintenance_error() noexcept {
+  if (state.maintained == NIL || !InSecurityRestrictedOperation() || !error_may_carry_values()) return;
+  const std::uint32_t room = error_room();
+  ListCell *cell = nullptr;
+  foreach (cell, state.maintained) limits_force(lfirst_oid(cell), Operation::read, room);
+  state.maintained = NIL;  // once, however many queries the error passes
+}
+
+void ddl_maintenance_transaction(XactEvent event) {
+  if (transaction_is_over(event)) state.maintained = NIL;
 }
 
 void ddl_command_end(DdlCommand *command) {

@@ -29,27 +29,59 @@ bool defers(Oid relid) {
   return any;
 }
 
+// A key has so many columns at most; of an array in it, as many elements are supposed as fit into an index.
+constexpr std::uint32_t kMostQuoted = 1000;
+constexpr std::uint32_t kArray = 500;
+
+void note(const DeferredErrors &errors) {
+  ListCell *cell = nullptr;
+  foreach (cell, pending) {
+    auto *known = static_cast<DeferredErrors *>(lfirst(cell));
+    if (known->token_type != errors.token_type) continue;
+    known->values = std::max(known->values, errors.values);
+    return;
+  }
+  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+  auto *copy = static_cast<DeferredErrors *>(palloc(sizeof(DeferredErrors)));
+  *copy = errors;
+  pending = lappend(pending, copy);
+  MemoryContextSwitchTo(old);
+}
+
 }  // namespace
 
 [[gnu::hot]] void deferred_errors_transaction(XactEvent event) {
   if (event == XACT_EVENT_ABORT) {
     ListCell *cell = nullptr;
-    foreach (cell, pending) limits_force(lfirst_oid(cell), Operation::read, 1);
+    foreach (cell, pending) {
+      const auto *deferred = static_cast<const DeferredErrors *>(lfirst(cell));
+      limits_force(deferred->token_type, Operation::read, deferred->values);
+    }
   }
   pending = NIL;  // at PRE_COMMIT the deferred checks are through
 }
 
 void deferred_errors_note_table(Oid relid) {
   if (protected_relation(relid) == nullptr || !defers(relid)) return;
-  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+  List *types = NIL;
   for (int i = 0;; ++i) {
     const ProtectedRelation *relation = protected_relation(relid);
     if (relation == nullptr || i >= relation->size) break;
-    const Oid type = relation->column[i].source.token_type;
-    if (list_member_oid(pending, type)) continue;
-    pending = lappend_oid(pending, type);
+    const ProtectedColumn &column = relation->column[i];
+    DeferredErrors *of_type = nullptr;
+    ListCell *cell = nullptr;
+    foreach (cell, types)
+      if (static_cast<DeferredErrors *>(lfirst(cell))->token_type == column.source.token_type)
+        of_type = static_cast<DeferredErrors *>(lfirst(cell));
+    if (of_type == nullptr) {
+      of_type = static_cast<DeferredErrors *>(palloc(sizeof(DeferredErrors)));
+      *of_type = {column.source.token_type, 0};
+      types = lappend(types, of_type);
+    }
+    of_type->values = std::min(of_type->values + (column.is_array ? kArray : column.count), kMostQuoted);
   }
-  MemoryContextSwitchTo(old);
+  ListCell *cell = nullptr;
+  foreach (cell, types) note(*static_cast<const DeferredErrors *>(lfirst(cell)));
 }
 
 void deferred_errors_note(const PlannedStmt *plan) {

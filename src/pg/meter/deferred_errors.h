@@ -10,6 +10,12 @@
 
 namespace redoubt::pg {
 
+// How many values of a token type the text of such an error may quote.
+struct DeferredErrors {
+  Oid token_type;
+  std::uint32_t values;
+};
+
 // To be called when a plan that changes tables has run, and before COPY FROM.
 void deferred_errors_note(const PlannedStmt *plan);
 void deferred_errors_note_table(Oid relid);

@@ -185,14 +185,11 @@ void charge_runs(QueryMeter *meter, CommandDest dest) {
   }
 }
 
-// Redoubt's own refusals name no value.
-bool error_is_own() noexcept {
+ErrorData *error_in_flight() noexcept {
   MemoryContext caller = MemoryContextSwitchTo(CurTransactionContext);  // in PG_CATCH it is ErrorContext
   ErrorData *error = CopyErrorData();
   MemoryContextSwitchTo(caller);
-  const bool own = error_origin(error) == ErrorOrigin::redoubt;
-  FreeErrorData(error);
-  return own;
+  return error;
 }
 
 }  // namespace
@@ -344,6 +341,23 @@ bool error_may_carry_values() noexcept {
     default:
       return true;
   }
+}
+
+bool error_is_own() noexcept {
+  ErrorData *error = error_in_flight();
+  const bool own = error_origin(error) == ErrorOrigin::redoubt;
+  FreeErrorData(error);
+  return own;
+}
+
+std::uint32_t error_room() noexcept {
+  constexpr Size kSentence = 40;
+  constexpr Size kValue = 4;
+  ErrorData *error = error_in_flight();
+  Size length = 0;
+  for (const char *text : {error->message, error->detail, error->hint}) length += text != nullptr ? strlen(text) : 0;
+  FreeErrorData(error);
+  return 1 + static_cast<std::uint32_t>(length > kSentence ? (length - kSentence) / kValue : 0);
 }
 
 void query_meter_error(const QueryDesc *query) noexcept {

@@ -94,6 +94,10 @@ void query_meter_error(const QueryDesc *query) noexcept;
 
 // For the error path: false where the SQLSTATE of the error in flight rules out that it quotes a value.
 bool error_may_carry_values() noexcept;
+// The same: is it a refusal of Redoubt's own, which names no value?
+bool error_is_own() noexcept;
+// The same: how many values its text has room for, of four letters each beside a short sentence.
+std::uint32_t error_room() noexcept;
 
 // What a query costs, entry by entry.
 using VisitCharge = void (*)(void *to, Oid token_type, Operation operation, double values);

@@ -9,11 +9,17 @@
 
 #include "pg/base/compat.h"
 #include "pg/limits/limits.h"
+#include "pg/plan/flow.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_code.h"
+#include "pg/protect/value_count.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/protect/table_code.h"
 
 extern "C" {
+#include "access/detoast.h"
+#include "catalog/index.h"
+#include "catalog/partition.h"
 #include "catalog/pg_statistic_ext.h"
 #include "optimizer/optimizer.h"
 #include "statistics/extended_stats_internal.h"
@@ -70,6 +76,51 @@ Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
                                makeNullConst(INTERNALOID, -1, InvalidOid));
   return reinterpret_cast<Node *>(makeFuncExpr(rewrite->function, values->vartype, arguments, values->varcollid,
                                                values->varcollid, COERCE_EXPLICIT_CALL));
+}
+
+// The protected columns that an index or a statistics object is computed from, or that is looked at itself.
+struct Used {
+  Oid table;
+  Bitmapset *columns;  // offset as pull_varattnos does
+};
+
+Used used_by(Oid relid, AttrNumber attno) {
+  if (get_rel_relkind(relid) != RELKIND_INDEX)
+    return {relid, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber)};
+  StandingCode code = {};
+  (void)standing_code_read(RelationRelationId, relid, &code);
+  return {IndexGetRelation(relid, true), code.columns};
+}
+
+// How many values `items` of a slot may hold: of an array, each element is one; a text that is computed from several
+// columns, or from elements, has as many as its letters have room for, four each.
+std::uint32_t values_in(const ArrayType *slot, const Used &used) {
+  const std::uint32_t items = value_elements(PointerGetDatum(slot), TEXTARRAYOID);
+  std::uint32_t each = 0;
+  bool arrays = false;
+  const ProtectedRelation *relation = protected_relation(used.table);
+  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
+    if (!bms_is_member(relation->column[i].attno - FirstLowInvalidHeapAttributeNumber, used.columns)) continue;
+    each += relation->column[i].count;
+    arrays |= relation->column[i].is_array;
+  }
+  const bool elements = OidIsValid(get_element_type(getBaseType(ARR_ELEMTYPE(slot))));
+  if (each <= 1 && (!arrays || elements)) return items;
+  const auto room = static_cast<std::uint32_t>(VARSIZE_ANY(slot) / 4);
+  const std::uint64_t most = arrays ? room : std::uint64_t{items} * each;
+  return std::max(items, static_cast<std::uint32_t>(std::min<std::uint64_t>(most, room)));
+}
+
+// Which rows a partition has tells of them what its bound does.
+void charge_partition(Oid relid, std::uint32_t rows) {
+  if (!get_rel_relispartition(relid)) return;
+  const Bitmapset *told = partition_tells(relid, get_partition_parent(relid, true));
+  for (int i = 0; !bms_is_empty(told); ++i) {
+    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
+    if (relation == nullptr || i >= relation->size) return;
+    if (bms_is_member(relation->column[i].attno - FirstLowInvalidHeapAttributeNumber, told))
+      limits_charge(relation->column[i].source.token_type, Operation::probe, rows);
+  }
 }
 
 // The token type that pays for a column, or for what an index computes from one.
@@ -160,7 +211,7 @@ namespace {
 // The values in a list of most common combinations, or in statistics on expressions.
 uint32 extended_values(Datum values, Oid type) {
   if (type == PG_MCV_LISTOID) {
-    const MCVList *list = statext_mcv_deserialize(DatumGetByteaPP(values));
+    const MCVList *list = statext_mcv_deserialize(DatumGetByteaP(values));
     return list != nullptr ? list->nitems : 0;
   }
   if (type != get_array_type(get_rel_type_id(StatisticRelationId)))
@@ -191,23 +242,30 @@ void charge_extended(Datum values, Oid type, Oid statistics) {
   const Oid relid = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple))->stxrelid;
   ReleaseSysCache(tuple);
   const Bitmapset *columns = statistics_columns(statistics);
-  uint32 n = 0;
+  if (protected_relation(relid) == nullptr) return;
+  const uint32 n = extended_values(values, type);
+  bool any = false;
   for (int i = 0;; ++i) {
     const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
-    if (relation == nullptr || i >= relation->size) return;
+    if (relation == nullptr || i >= relation->size) break;
     const ProtectedColumn column = relation->column[i];
     if (!bms_is_member(column.attno, columns)) continue;
-    if (n == 0) n = extended_values(values, type);
-    limits_charge(column.source.token_type, Operation::read, n);
+    any = true;
+    const auto room = static_cast<uint32>(toast_raw_datum_size(values) / 4);
+    limits_charge(column.source.token_type, Operation::read,
+                  column.is_array ? std::max(n, room) : flow_cost(column.count, n));
   }
+  if (!any) charge_partition(relid, n);
 }
 
 // A slot of pg_statistic.
 void charge_slot(Datum values, Oid relid, AttrNumber attno) {
   const Oid type = paying_type(relid, attno);
-  if (!OidIsValid(type)) return;
   const ArrayType *array = DatumGetArrayTypeP(values);
-  limits_charge(type, Operation::read, static_cast<uint32>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))));
+  if (OidIsValid(type))
+    limits_charge(type, Operation::read, values_in(array, used_by(relid, attno)));
+  else
+    charge_partition(relid, static_cast<uint32>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))));
 }
 
 // A whole row of pg_statistic, of the relation.

@@ -13,6 +13,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/function_trust.h"
 #include "pg/types/token_type.h"
 
 extern "C" {
@@ -80,6 +81,40 @@ bool is_text_comparison(Oid function) {
   }
 }
 
+// concat(), format() and || of what is printed the same at any time.
+bool prints_text(Node *node) {
+  Oid function = InvalidOid;
+  const List *arguments = NIL;
+  if (IsA(node, FuncExpr)) {
+    function = reinterpret_cast<FuncExpr *>(node)->funcid;
+    arguments = reinterpret_cast<FuncExpr *>(node)->args;
+  } else if (IsA(node, OpExpr)) {
+    function = get_opcode(reinterpret_cast<OpExpr *>(node)->opno);
+    arguments = reinterpret_cast<OpExpr *>(node)->args;
+  }
+  switch (function) {
+    case F_CONCAT:
+    case F_CONCAT_WS:
+    case F_FORMAT_TEXT:
+    case F_FORMAT_TEXT_ANY:
+    case F_TEXTANYCAT:
+    case F_ANYTEXTCAT:
+      break;
+    default:
+      return false;
+  }
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    Oid output = InvalidOid;
+    bool varlena = false;
+    const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
+    if (type >= FirstNormalObjectId || type_is_array(type)) return false;
+    getTypeOutputInfo(type, &output, &varlena);
+    if (func_volatile(output) != PROVOLATILE_IMMUTABLE) return false;
+  }
+  return true;
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -91,6 +126,22 @@ static bool plan_opened_varies(Node *node, void *context) {
   if (IsA(node, Param)) return reinterpret_cast<Param *>(node)->paramkind != PARAM_EXTERN;
   return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_varies), context);
 }
+// May a function answer otherwise when it is called again with the same arguments?  What somebody says of his own
+// function is believed of trusted ones only; concat() and its like are not immutable for the types that they print.
+static bool plan_opened_changes_function(Oid function, void *) {
+  using namespace redoubt::pg;
+  const char volatility = func_volatile(function);
+  if (is_redoubt_function(function)) return volatility == PROVOLATILE_VOLATILE;  // a token's value, or a value's token
+  return volatility != PROVOLATILE_IMMUTABLE || !function_is_trusted(function);
+}
+static bool plan_opened_changes(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, XmlExpr)) return true;
+  const bool prints = prints_text(node);
+  if (!prints && check_functions_in_node(node, plan_opened_changes_function, context)) return true;
+  return expression_tree_walker(node, tree_walker(plan_opened_changes), context);
+}
 static bool plan_opened_find(Node *node, void *context) {
   if (node == nullptr) return false;
   if (IsA(node, FuncExpr) && redoubt::pg::is_opening(reinterpret_cast<FuncExpr *>(node))) return true;
@@ -101,9 +152,11 @@ static bool plan_opened_find(Node *node, void *context) {
 namespace redoubt::pg {
 namespace {
 
+// What depends on a setting or on the clock's zone (current_setting, to_char) is another text as soon as the statement
+// itself, or somebody in between, changes that: a series of texts in the place of one.
 bool is_constant(const Node *node) {
   auto *expression = const_cast<Node *>(node);
-  return !plan_opened_varies(expression, nullptr) && !contain_volatile_functions(expression);
+  return !plan_opened_varies(expression, nullptr) && !plan_opened_changes(expression, nullptr);
 }
 
 bool opens(const Node *node) { return plan_opened_find(const_cast<Node *>(node), nullptr); }

@@ -18,6 +18,10 @@
 #include "pg/protect/standing_code.h"
 #include "pg/types/token_type.h"
 
+extern "C" {
+#include "catalog/pg_depend.h"
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -152,6 +156,46 @@ Oid label_domain_type(Oid domain) {
   const ObjectAddress object = {TypeRelationId, domain, 0};
   const char *label = GetSecurityLabel(&object, kProvider);
   return label != nullptr ? resolve_label(label) : InvalidOid;
+}
+
+namespace {
+
+// Does a column of the type, or another type over it but its array type, refer to it?
+bool is_referred_to(Oid type) {
+  bool any = false;
+  const Oid array = get_array_type(type);
+  ScanKeyData keys[] = {catalog_key(Anum_pg_depend_refclassid, TypeRelationId),
+                        catalog_key(Anum_pg_depend_refobjid, type)};
+  if (!OidIsValid(type)) return false;
+  catalog_scan(DependRelationId, DependReferenceIndexId, keys, [&any, array](const CatalogRow &row) {
+    const auto *dependent = row.as<Form_pg_depend>();
+    any |=
+        dependent->classid == RelationRelationId || (dependent->classid == TypeRelationId && dependent->objid != array);
+  });
+  return any;
+}
+
+void add_in_use(const TokenType *type, void *to) {
+  auto *types = static_cast<List **>(to);
+  if (is_referred_to(type->type) || is_referred_to(get_array_type(type->type)))
+    *types = list_append_unique_oid(*types, type->type);
+}
+
+}  // namespace
+
+List *labels_types_in_use() {
+  List *types = NIL;
+  catalog_scan(SecLabelRelationId, InvalidOid, {}, [&types](const CatalogRow &row) {
+    bool null = false;
+    const auto *form = row.as<const FormData_pg_seclabel *>();
+    const bool column = form->classoid == RelationRelationId && form->objsubid > 0;
+    if (!column && form->classoid != TypeRelationId) return;
+    if (strcmp(TextDatumGetCString(row.get(Anum_pg_seclabel_provider, &null)), kProvider) != 0) return;
+    const Oid type = resolve_label(TextDatumGetCString(row.get(Anum_pg_seclabel_label, &null)));
+    if (OidIsValid(type)) types = list_append_unique_oid(types, type);
+  });
+  token_type_each(add_in_use, &types);
+  return types;
 }
 
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {

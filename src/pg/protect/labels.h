@@ -28,6 +28,10 @@ List *labels_of_columns(Oid relid);
 // label_domain_type returns the token type that a domain is labelled with, or InvalidOid.
 Oid label_domain_type(Oid domain);
 
+// labels_types_in_use returns the token types that columns or domains of this database are labelled with, or that
+// columns are made of: a List of OIDs.
+List *labels_types_in_use();
+
 // labels_derive labels a column that was filled or computed from protected values and is
 // not protected yet, and records it.
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type);

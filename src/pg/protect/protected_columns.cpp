@@ -165,6 +165,9 @@ void add_generated(Found *found, Relation relation) {
     while ((member = bms_next_member(used, member)) >= 0) {
       const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
+      // Of an array, all elements may be in it, but for a number or the like.
+      const bool gathers = from->is_array && get_typlen(attribute->atttypid) < 0;
+      const std::uint16_t values = gathers ? kMaxFlowCount : from->count;
       // Made from several values, it is as many.
       ProtectedColumn *same = nullptr;
       for (int k = 0; k < found->size; ++k)
@@ -172,11 +175,13 @@ void add_generated(Found *found, Relation relation) {
             !found->column[k].borrowed && found->column[k].source.token_type == from->source.token_type)
           same = &found->column[k];
       if (same != nullptr) {
-        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + from->count, kMaxFlowCount));
+        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + values, kMaxFlowCount));
         continue;
       }
       ProtectedColumn column = *from;
       column.attno = attribute->attnum;
+      column.count = values;
+      column.is_array = false;
       column.borrowed = false;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);

@@ -16,6 +16,7 @@
 #include "pg/protect/standing_code.h"
 
 extern "C" {
+#include "catalog/partition.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
@@ -627,6 +628,17 @@ Bitmapset *partition_key_columns(Oid relid) {
   for (int i = 0; i < key->partnatts; ++i)
     if (key->partattrs.values[i] > 0) columns = bms_add_member(columns, member(key->partattrs.values[i]));
   ReleaseSysCache(tuple);
+  return columns;
+}
+
+Bitmapset *partition_tells(Oid relid, Oid parent) {
+  Bitmapset *columns = standing_code_columns(parent, relid, partition_key_columns(parent));
+  if (!get_rel_relispartition(parent)) return columns;
+  ListCell *cell = nullptr;
+  const List *above = get_partition_ancestors(parent);
+  foreach (cell, above)
+    columns = bms_add_members(columns,
+                              standing_code_columns(lfirst_oid(cell), relid, partition_key_columns(lfirst_oid(cell))));
   return columns;
 }
 

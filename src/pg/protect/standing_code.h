@@ -67,6 +67,9 @@ List *type_uses(Oid type);  // of TypeUse *
 
 // The key of a partitioned table; null where there is none.
 Bitmapset *partition_key_columns(Oid relid);
+// Of a partition, or a table that is going to be one or no more one of `parent`: the columns that say by the bounds of
+// `parent` and those above it which rows it has, offset likewise.
+Bitmapset *partition_tells(Oid relid, Oid parent);
 
 // The statement that vouches for a function.
 const char *function_vouch(Oid function);

@@ -107,6 +107,7 @@ extern "C" {
   if (access != OAT_FUNCTION_EXECUTE) return ddl_object_access(access, class_id, object, column, argument);
   delivery_note_function(object);
   call_guard_check(object);
+  if (ddl_is_maintenance(object)) ddl_maintenance_called(starting > 0);
   if (ddl_command != nullptr && ddl_command->only_trusted) ddl_function_called(object);
 }
 
@@ -183,6 +184,7 @@ extern "C" {
     plan->parallelModeNeeded = parallel;
     if (metered) read_meter_detach(&meter, query);
     query_meter_error(query);
+    ddl_maintenance_error();
     refusal = observe_error();
     if (refusal == nullptr) PG_RE_THROW();
   }

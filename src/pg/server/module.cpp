@@ -13,6 +13,7 @@
 #include "pg/base/plaintext.h"
 #include "pg/keys/keys.h"
 #include "pg/limits/limit_rules.h"
+#include "pg/ddl/ddl_command.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/plan/meter_node.h"
 #include "pg/protect/function_trust.h"
@@ -68,7 +69,8 @@ constexpr CatalogChanged kCatalogChanged[] = {
 };
 // The statement's limits go last: what the others still charge counts in them.
 constexpr TransactionEvent kTransactionEvents[] = {disclosure_transaction, deferred_errors_transaction,
-                                                   limit_statement_transaction, plaintext_transaction};
+                                                   ddl_maintenance_transaction, limit_statement_transaction,
+                                                   plaintext_transaction};
 // An error ended the statement, or a part of it that a function catches.
 constexpr SubtransactionAborts kSubtransactionAborts[] = {disclosure_give_back_all};
 }  // namespace

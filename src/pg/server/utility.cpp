@@ -206,6 +206,14 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
   command->indexes = index_command_drop(node);
   ddl_command_begin(&command->ddl, command->statement->utilityStmt);
   ddl_command = &command->ddl;
+  PG_TRY();
+  { ddl_command_quotes(&command->ddl); }
+  PG_CATCH();
+  {
+    ddl_command = command->ddl.outer;
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
 }
 
 void utility_copy_opens(const List *tables) {
