@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/ff1_digits.h"
+
 namespace redoubt {
 namespace {
 
@@ -196,6 +198,21 @@ Status Ff1Plan::crypt(Ff1Direction direction, std::span<const std::uint16_t> in,
 Status Ff1Plan::crypt(Ff1Direction direction, std::span<const std::uint32_t> in,
                       std::span<std::uint32_t> out) noexcept {
   return in.size() == length_ ? crypt_numerals(direction, in, out, {}) : Status::out_of_range;
+}
+
+Status Ff1Plan::crypt_digits(Ff1Direction direction, std::span<char> text) noexcept {
+  if (!ready_ || !tweak_set_ || radix() != 10 || feistel_.width() != Ff1Feistel::Width::word)
+    return Status::invalid_argument;
+  if (text.size() != length_) return Status::out_of_range;
+  if (!ff1_are_digits({text.data(), text.size()})) return Status::malformed;
+  const std::size_t u = feistel_.left_digits();
+  const std::size_t v = feistel_.right_digits();
+  std::uint64_t left = ff1_digits_pack(text.data(), u);
+  std::uint64_t right = ff1_digits_pack(text.data() + u, v);
+  if (!feistel_.run(direction, &lane_, 0, &left, &right, 1)) return Status::crypto_failure;
+  ff1_digits_unpack(left, text.data(), u);
+  ff1_digits_unpack(right, text.data() + u, v);
+  return Status::ok;
 }
 
 Status Ff1Plan::crypt_batch(Ff1Direction direction, std::span<const std::uint16_t> in, std::span<std::uint16_t> out,

@@ -70,6 +70,14 @@ class Ff1Plan {
   // Errors: invalid_argument (not tweak_bytes() bytes, or the plan is not ready), crypto_failure.
   Status set_tweak(std::span<const std::uint8_t> tweak) noexcept;
 
+  // set_tweak_rest is set_tweak for a tweak of which everything is absorbed but `rest`, at no AES block; false, and
+  // nothing is set, where it would take one.
+  bool set_tweak_rest(std::span<const std::uint8_t> rest) noexcept {
+    if (!ready_ || !feistel_.set_rest(rest, lane_)) return false;
+    tweak_set_ = true;
+    return true;
+  }
+
   // tweak_state is what the tweak that is set comes down to, and set_tweak_state sets that tweak again at no cost.  A
   // state belongs to the plan that it came from, as it is prepared, and is derived from its key: to be wiped.
   const Ff1Lane &tweak_state() const noexcept { return lane_; }
@@ -91,6 +99,11 @@ class Ff1Plan {
   // The text form returns the bytes written to out, which has room for length() * alphabet.max_bytes() bytes.
   Result<std::size_t> crypt(Ff1Direction direction, const Ff1Alphabet &alphabet, std::string_view in,
                             std::span<char> out) noexcept;
+
+  // crypt_digits is crypt for a value of radix 10 that is a text of digits, in place: halves of up to
+  // kFf1MaxWordDigits. Errors: invalid_argument (no tweak set, the plan is not ready, is of another radix or of longer
+  // halves), out_of_range, malformed, crypto_failure; the text is as it was, but for crypto_failure.
+  Status crypt_digits(Ff1Direction direction, std::span<char> text) noexcept;
 
   // crypt_batch does the same for many values, up to kFf1Lanes side by side; 16 or more at a time are several times
   // faster than one by one.  (Halves beyond 128 bits are done one by one.)

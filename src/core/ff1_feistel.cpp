@@ -30,6 +30,23 @@ void store(Words2 words, std::uint8_t *block) noexcept { std::memcpy(block, &wor
 Words2 big_endian(std::uint64_t x) noexcept { return Words2{0, ff1_byteswap(x)}; }
 Words2 big_endian(Uint128 x) noexcept { return Words2{ff1_byteswap(ff1_high(x)), ff1_byteswap(ff1_low(x))}; }
 
+// The block that begins with `bytes`, less than a block, and is zero behind.  Put together in registers: a load right
+// after the stores of a copy would wait for these.
+Words2 padded(std::span<const std::uint8_t> bytes) noexcept {
+  const std::size_t size = bytes.size();
+  const auto word = [&]<typename Word>(Word, std::size_t at) {
+    Word read;
+    std::memcpy(&read, &bytes[at], sizeof read);
+    return std::uint64_t{read};
+  };
+  if (size > 8) return Words2{word(std::uint64_t{}, 0), word(std::uint64_t{}, size - 8) >> (8 * (16 - size))};
+  if (size == 8) return Words2{word(std::uint64_t{}, 0), 0};
+  if (size >= 4) return Words2{word(std::uint32_t{}, 0) | word(std::uint32_t{}, size - 4) << (8 * (size - 4)), 0};
+  std::uint64_t first = 0;
+  for (std::size_t i = size; i-- > 0;) first = first << 8 | bytes[i];
+  return Words2{first, 0};
+}
+
 // The block that is zero but for the byte at `place`.
 Words2 single_byte(std::size_t place, std::size_t value) noexcept {
   return big_endian(Uint128{value} << (8 * (kAesBlockSize - 1 - place)));
@@ -136,6 +153,12 @@ bool Ff1Feistel::set_lanes(std::span<const std::uint8_t *const> tweaks, std::spa
     if (at == constant_blocks_ * kAesBlockSize) return true;
     if (!aes_->encrypt(lanes[0].block.data(), lanes[0].block.data(), lanes.size())) return false;
   }
+}
+
+bool Ff1Feistel::set_rest(std::span<const std::uint8_t> rest, Ff1Lane &lane) const noexcept {
+  if (absorbed_ != constant_blocks_ * kAesBlockSize || absorbed_ + rest.size() != tweak_bytes_) return false;
+  store(load(state_.span().data()) ^ padded(rest), lane.block.data());
+  return true;
 }
 
 // In each round `source` is NUM(B) when encrypting and NUM(A) when decrypting, `target` the other half.

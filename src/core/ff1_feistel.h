@@ -63,6 +63,10 @@ class Ff1Feistel {
   // tweaks).  False if OpenSSL fails.
   bool set_lanes(std::span<const std::uint8_t *const> tweaks, std::span<Ff1Lane> lanes) const noexcept;
 
+  // set_rest is set_lanes for a tweak whose whole blocks are all absorbed: `rest` is what is left of it.  False, and
+  // the lane is as it was, where they are not or `rest` has another size.
+  bool set_rest(std::span<const std::uint8_t> rest, Ff1Lane &lane) const noexcept;
+
   // run performs the ten rounds on the halves left[i], right[i], for 1 <= count <= kFf1Lanes values with lane
   // lanes[i·lane_step], lane_step 0 or 1.  Half is that of width().  False if OpenSSL fails; the halves are then
   // undefined.

@@ -50,6 +50,11 @@ std::uint32_t narrow(const std::uint16_t *words) noexcept {
 
 }  // namespace
 
+// wanted_sum is the Luhn sum of a card number on that side, where one is asked for.
+unsigned Format::wanted_sum(Side side) const noexcept {
+  return side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
+}
+
 // A card number is runs of digits, most often one, with a separator between each two.
 Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept {
   scan.clear();
@@ -84,15 +89,14 @@ Refusal Format::scan_card(std::string_view text, Side side, FormatScan &scan) co
     }
   }
   if (forced == 0) return {};
-  const unsigned sum = side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
-  if (luhn_sum(text) != sum) return {Status::malformed, 0, "check digit"};
+  if (luhn_sum(text) != wanted_sum(side)) return {Status::malformed, 0, "check digit"};
   return {};
 }
 
 // settle_check_digit gives the last tokenized digit the one value that makes the sum right.  It is not one of those
 // that are doubled, since an even number of digits is kept behind it.
 void Format::settle_check_digit(Side side, std::span<char> text) const noexcept {
-  const unsigned wanted = side == Side::token && card_.check == Check::fail ? kFailingSum : 0;
+  const unsigned wanted = wanted_sum(side);
   std::size_t place = text.size();
   for (std::size_t behind = card_.last + std::size_t{1}; behind > 0;)
     if (is_digit(text[--place])) --behind;
@@ -119,6 +123,26 @@ Refusal Format::scan_date(std::string_view text, std::uint64_t &rank) const noex
   rank = static_cast<std::uint64_t>(*days) - static_cast<std::uint64_t>(first_);
   if (*days < first_ || rank >= size_) return {Status::out_of_range, 0, "not a date of the format's range"};
   return {};
+}
+
+// find_digits is scan for texts that are nothing but digits and are not refused; false for all others.
+bool Format::find_digits(std::string_view text, Side side, Digits &found) const noexcept {
+  const bool card = kind_ == Kind::card && text.size() >= card_.least && text.size() <= card_.most;
+  if (!card && (kind_ != Kind::plain_template || !template_.takes_digits(text.size()))) return false;
+  if (text.size() > kFormatMaxDigits || !ff1_are_digits(text)) return false;
+  const std::size_t forced = card && card_.check != Check::ignore ? 1 : 0;
+  if (forced > 0 && luhn_sum(text) != wanted_sum(side)) return false;
+  const std::size_t last = card ? card_.last : 0;
+  found.at = card ? card_.bin : 0;
+  found.count = text.size() - found.at - last - forced;
+  // As FormatScan makes it: what is kept around the number of the tokenized ones, all of alphabet 0.
+  std::uint8_t *tweak = std::copy_n(text.data(), found.at, found.tweak.data());
+  *tweak++ = 0;
+  *tweak++ = 1;
+  *tweak++ = static_cast<std::uint8_t>(found.count);
+  tweak = std::copy_n(text.data() + text.size() - last, last, tweak);
+  found.tweak_size = static_cast<std::size_t>(tweak - found.tweak.data());
+  return true;
 }
 
 Refusal Format::scan(std::string_view text, Side side, FormatScan &scan) const noexcept {
@@ -281,11 +305,24 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_
     out.assign(date.data(), date.size());
     return {};
   }
+  const Side from = encrypts ? Side::value : Side::token;
+  const Side to = encrypts ? Side::token : Side::value;
+  if (Digits digits; find_digits(in, from, digits)) {
+    out.assign(in);
+    const std::span<char> text(out);
+    if (cipher.crypt_digits(direction, text.subspan(digits.at, digits.count),
+                            std::span(digits.tweak).first(digits.tweak_size)) != Status::ok) {
+      out.clear();
+      return kFailed;
+    }
+    if (kind_ == Kind::card && card_.check != Check::ignore) settle_check_digit(to, text);
+    return {};
+  }
   FormatScanBuffer taken;
-  const Refusal refusal = scan(in, encrypts ? Side::value : Side::token, taken);
+  const Refusal refusal = scan(in, from, taken);
   if (!refusal.ok()) return refusal;
   if (crypt_slots(direction, cipher, taken) != Status::ok) return kFailed;
-  put_together(encrypts ? Side::token : Side::value, in, taken, out);
+  put_together(to, in, taken, out);
   return {};
 }
 

@@ -12,6 +12,7 @@
 #ifndef REDOUBT_CORE_FORMAT_H
 #define REDOUBT_CORE_FORMAT_H
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -71,6 +72,14 @@ class Format {
     Check check = Check::ignore;
   };
 
+  // Digits is where the tokenized digits of a text lie that holds nothing else, and its tweak.
+  struct Digits {
+    std::size_t at = 0;
+    std::size_t count = 0;
+    std::size_t tweak_size = 0;
+    std::array<std::uint8_t, 3 + 2 * 8> tweak = {};
+  };
+
   Format() = default;
   // has_one_alphabet: a value is one FF1 value of the tokenized characters that scan finds.
   bool has_one_alphabet() const noexcept {
@@ -89,11 +98,13 @@ class Format {
   Refusal scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept;
   Refusal scan_phone(std::string_view text, FormatScan &scan) const noexcept;
   Refusal scan_date(std::string_view text, std::uint64_t &rank) const noexcept;
+  bool find_digits(std::string_view text, Side side, Digits &found) const noexcept;
   Status crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   void fill(Side side, std::string_view in, const FormatScan &scan, char *out) const noexcept;
   void put_together(Side side, std::string_view in, const FormatScan &scan, std::string &out) const;
+  unsigned wanted_sum(Side side) const noexcept;
   void settle_check_digit(Side side, std::span<char> text) const noexcept;
 
   Kind kind_ = Kind::plain_template;

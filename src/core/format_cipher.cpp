@@ -69,6 +69,7 @@ FormatCipher::Plan *FormatCipher::tweaked_plan(std::uint32_t radix, std::size_t 
                                                std::span<const std::uint8_t> tweak, Status &status) {
   Plan *const found = plan(radix, length, kFormatClassIdSize + tweak.size(), status);
   if (found == nullptr) return nullptr;
+  if (found->ff1.set_tweak_rest(tweak)) return found;
   Tweak &kept = found->tweaks[place_of(tweak)];
   if (kept.known && std::equal(tweak.begin(), tweak.end(), kept.bytes.begin(), kept.bytes.end())) {
     found->ff1.set_tweak_state(kept.state);
@@ -90,6 +91,12 @@ Status FormatCipher::crypt(Ff1Direction direction, std::uint32_t radix, std::spa
   Status status = Status::ok;
   Plan *const with = tweaked_plan(radix, numerals.size(), tweak, status);
   return with == nullptr ? status : with->ff1.crypt(direction, std::span<const std::uint16_t>(numerals), numerals);
+}
+
+Status FormatCipher::crypt_digits(Ff1Direction direction, std::span<char> text, std::span<const std::uint8_t> tweak) {
+  Status status = Status::ok;
+  Plan *const with = tweaked_plan(10, text.size(), tweak, status);
+  return with == nullptr ? status : with->ff1.crypt_digits(direction, text);
 }
 
 Status FormatCipher::crypt_batch(Ff1Direction direction, std::uint32_t radix, std::size_t count,

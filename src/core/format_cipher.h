@@ -21,6 +21,7 @@
 
 #include "core/aes.h"
 #include "core/ff1.h"
+#include "core/ff1_digits.h"
 #include "core/result.h"
 #include "core/secret.h"
 
@@ -28,6 +29,9 @@ namespace redoubt {
 
 inline constexpr std::size_t kFormatClassIdSize = 16;
 inline constexpr std::size_t kFormatKeySize = 32;
+
+// Most digits of a text that crypt_digits takes.
+inline constexpr std::size_t kFormatMaxDigits = 2 * kFf1MaxWordDigits;
 
 // Most values of a batch.
 inline constexpr std::size_t kFormatLanes = kFf1Lanes;
@@ -49,6 +53,10 @@ class FormatCipher {
   // Errors: those of Ff1Plan::prepare (refused: radix^length is below kFf1MinDomain) and Ff1Plan::crypt.
   Status crypt(Ff1Direction direction, std::uint32_t radix, std::span<std::uint16_t> numerals,
                std::span<const std::uint8_t> tweak);
+
+  // crypt_digits is crypt for a text of digits, of up to kFormatMaxDigits.  Errors: also those of
+  // Ff1Plan::crypt_digits.
+  Status crypt_digits(Ff1Direction direction, std::span<char> text, std::span<const std::uint8_t> tweak);
 
   // crypt_batch is crypt for several values of one length side by side, several times as fast: `count` values one
   // behind the other in `numerals` and their tweaks, of one size, in `tweaks`.  1 <= count <= kFormatLanes.

@@ -197,6 +197,10 @@ void FormatTemplate::compile() noexcept {
     item.run_first = static_cast<std::uint8_t>(item.set.character(0));
     item.run_size = static_cast<std::uint8_t>(item.set.radix());
   }
+  const Item &only = items_.front();
+  const bool digits = items_.size() == 1 && only.captured && only.run_first == '0' && only.run_size == 10;
+  least_digits_ = digits ? only.least : 1;
+  most_digits_ = digits ? only.most : 0;
 }
 
 // match_run matches as many characters as there are, up to the item's most, and returns how many.

@@ -36,6 +36,8 @@ class FormatTemplate {
   Refusal scan(std::string_view value, FormatScan &scan) const noexcept;
 
   const std::vector<FormatAlphabet> &alphabets() const noexcept { return groups_; }  // of the groups
+  // takes_digits: is a value of `count` characters the digits 0 to 9 alone, all of them tokenized?
+  bool takes_digits(std::size_t count) const noexcept { return count >= least_digits_ && count <= most_digits_; }
   // least and most: how many characters of an alphabet a value has tokenized.
   std::size_t least(std::size_t alphabet) const noexcept;
   std::size_t most(std::size_t alphabet) const noexcept;
@@ -56,6 +58,7 @@ class FormatTemplate {
   static std::size_t match_run(const Item &item, std::string_view value, std::size_t at, FormatScan &scan) noexcept;
   class Parser;
   std::vector<Item> items_;
+  std::uint16_t least_digits_ = 1, most_digits_ = 0;  // where the only item is digits
   std::vector<FormatAlphabet> groups_;
 };
 

@@ -149,6 +149,8 @@ bool is_combining_mark(char32_t c) noexcept {
 }
 
 std::string_view trim_white_space(std::string_view text) noexcept {
+  const auto stays = [](char c) { return c > ' ' && c < 0x7F; };
+  if (!text.empty() && stays(text.front()) && stays(text.back())) return text;
   while (!text.empty()) {
     const CodePoint first = utf8_decode(text, 0);
     if (first.size == 0 || !is_white_space(first.value)) break;

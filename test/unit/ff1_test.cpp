@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/ff1_digits.h"
 #include "ff1_oracle.h"
 #include "octets.h"
 #include "tsv.h"
@@ -110,6 +111,69 @@ TEST(Ff1, EveryLengthOfHalfAndTweakMatchesTheOracle) {
   for (std::size_t length = 2; length <= 40; ++length) {
     for (std::size_t tweak = 0; tweak <= 33; ++tweak) check(source, 256, length, tweak);
   }
+}
+
+TEST(Ff1, TextsOfDigitsAreTheirNumerals) {
+  Source source(10);
+  for (std::size_t length = 2; length <= 2 * kFf1MaxWordDigits; ++length) {
+    for (const std::size_t tweak_bytes : {0, 3, 7, 8, 13, 16, 21, 40}) {
+      const Octets tweak = source.octets(tweak_bytes);
+      AesBlocks aes = cipher(source.key());
+      Ff1Plan plan, rest;
+      ASSERT_EQ(plan.prepare(aes, 10, length, tweak_bytes, 1), Status::ok);
+      ASSERT_EQ(plan.set_tweak(tweak), Status::ok);
+      const Numerals x = source.numerals(length, 10);
+      Numerals out(length);
+      std::string text, wanted;
+      for (const std::uint32_t digit : x) text += static_cast<char>('0' + digit);
+      const std::string typed = text;
+      ASSERT_EQ(plan.crypt(Ff1Direction::encrypt, x, out), Status::ok);
+      for (const std::uint32_t digit : out) wanted += static_cast<char>('0' + digit);
+      ASSERT_EQ(plan.crypt_digits(Ff1Direction::encrypt, text), Status::ok);
+      EXPECT_EQ(text, wanted) << length;
+      ASSERT_EQ(plan.crypt_digits(Ff1Direction::decrypt, text), Status::ok);
+      EXPECT_EQ(text, typed) << length;
+
+      // What is absorbed of the tweak ends with a block; the rest is set alone where it fits in front of the half.
+      ASSERT_EQ(rest.prepare(aes, 10, length, tweak_bytes, 1), Status::ok);
+      ASSERT_EQ(rest.absorb_prefix(std::span(tweak).first(tweak_bytes / 16 * 16)), Status::ok);
+      const auto behind = std::span(tweak).subspan(tweak_bytes / 16 * 16);
+      if (rest.set_tweak_rest(behind)) {
+        ASSERT_EQ(rest.crypt_digits(Ff1Direction::encrypt, text), Status::ok);
+        EXPECT_EQ(text, wanted) << length;
+      } else {
+        EXPECT_TRUE(tweak_bytes > 3 || length > 22) << length;
+      }
+      if (!behind.empty()) {
+        EXPECT_FALSE(rest.set_tweak_rest(behind.first(behind.size() - 1)));
+      }
+    }
+  }
+}
+
+TEST(Ff1Refusals, TextsOfDigits) {
+  Source source(11);
+  AesBlocks aes = cipher(source.key());
+  Ff1Plan plan, long_plan, other;
+  std::string text = "0123456789";
+  EXPECT_EQ(plan.crypt_digits(Ff1Direction::encrypt, text), Status::invalid_argument);  // not ready
+  ASSERT_EQ(plan.prepare(aes, 10, 10, 0), Status::ok);
+  std::string longer = "01234567890";
+  EXPECT_EQ(plan.crypt_digits(Ff1Direction::encrypt, longer), Status::out_of_range);
+  for (const char bad : {'/', ':', ' ', '\0', '\xB5', '?'}) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      std::string with = text;
+      with[i] = bad;
+      const std::string before = with;
+      EXPECT_EQ(plan.crypt_digits(Ff1Direction::encrypt, with), Status::malformed);
+      EXPECT_EQ(with, before);
+    }
+  }
+  ASSERT_EQ(long_plan.prepare(aes, 10, 39, 0), Status::ok);
+  std::string most(39, '7');
+  EXPECT_EQ(long_plan.crypt_digits(Ff1Direction::encrypt, most), Status::invalid_argument);
+  ASSERT_EQ(other.prepare(aes, 11, 10, 0), Status::ok);
+  EXPECT_EQ(other.crypt_digits(Ff1Direction::encrypt, text), Status::invalid_argument);
 }
 
 TEST(Ff1, BinaryHalvesAroundWholeWordsMatchTheOracle) {

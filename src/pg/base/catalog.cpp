@@ -1,6 +1,6 @@
 // catalog.cpp - see catalog.h.
 //
-// No state, no locks but PostgreSQL's own.
+// Of functions it remembers what catalog_function says; backend-local, no locks but PostgreSQL's own.
 // Covered by sql/token_types.sql and sql/custom_types.sql.
 #include "pg/base/boundary.h"
 
@@ -11,6 +11,20 @@ extern "C" {
 }
 
 namespace redoubt::pg {
+namespace {
+
+struct KnownFunction {
+  CatalogFunction facts;
+  std::uint64_t generation;  // as it was read
+};
+
+struct State {
+  std::uint64_t generation = 1;  // moves on where pg_proc changes
+  KnownFunction known[32] = {};  // each at the place of its OID
+};
+constinit State state;
+
+}  // namespace
 
 void own_column_require(TupleDesc descriptor, int attribute, Oid type) {
   const FormData_pg_attribute *column =
@@ -36,6 +50,22 @@ Datum own_value(const CatalogRow &row, int attribute, Oid type) {
                            NameStr(TupleDescAttr(row.descriptor, attribute - 1)->attname)),
                     errhint("The table was altered by hand; restore the row from a backup."), errhidestmt(true)));
   return value;
+}
+
+void catalog_function_changed() { ++state.generation; }
+
+CatalogFunction catalog_function(Oid function) {
+  KnownFunction *known = &state.known[function % lengthof(state.known)];
+  if (known->facts.oid == function && known->generation == state.generation) return known->facts;
+  const std::uint64_t reading = state.generation;  // reading may bring news
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+  if (!HeapTupleIsValid(tuple)) return {};
+  const auto *row = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
+  const CatalogFunction facts = {function, row->prolang, row->prorettype,
+                                 row->pronargs > 0 ? row->proargtypes.values[0] : InvalidOid};
+  ReleaseSysCache(tuple);
+  *known = {facts, reading};
+  return facts;
 }
 
 const char *catalog_library_symbol(Oid function) {
@@ -104,13 +134,9 @@ Oid called_token_type(FunctionCallInfo fcinfo, CallSite which) {
   FmgrInfo *const info = fcinfo->flinfo;
   if (info == nullptr || !OidIsValid(info->fn_oid)) elog(ERROR, "redoubt function called without a catalog entry");
   if (info->fn_extra == nullptr) {
-    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(info->fn_oid));
-    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", info->fn_oid);
-    const auto *proc = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-    const Oid type = which == CallSite::result ? proc->prorettype
-                     : proc->pronargs > 0      ? proc->proargtypes.values[0]
-                                               : InvalidOid;
-    ReleaseSysCache(tuple);
+    const CatalogFunction function = catalog_function(info->fn_oid);
+    if (!OidIsValid(function.oid)) elog(ERROR, "cache lookup failed for function %u", info->fn_oid);
+    const Oid type = which == CallSite::result ? function.result : function.first_argument;
     auto *cached = static_cast<Oid *>(MemoryContextAlloc(info->fn_mcxt, sizeof(Oid)));
     *cached = type;
     info->fn_extra = cached;

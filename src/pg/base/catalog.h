@@ -48,6 +48,16 @@ ScanKeyData catalog_key(AttrNumber attribute, Oid value);
 
 Oid catalog_owner(Oid relid);
 
+// What a function is.  Of one that there is not, all is InvalidOid.  Remembered until pg_proc changes.
+struct CatalogFunction {
+  Oid oid;
+  Oid language;
+  Oid result;
+  Oid first_argument;  // InvalidOid: it has none
+};
+CatalogFunction catalog_function(Oid function);
+void catalog_function_changed();
+
 // The C symbol of this library that a function calls, palloc'd; null where it calls something else.  Nobody but a
 // superuser can make such a function.
 const char *catalog_library_symbol(Oid function);

@@ -204,12 +204,17 @@ namespace {
 // `at` is the place after that of the column before it: mostly they are those of the table, in order.
 inline void note_column(PlanWalk *walk, RelationFacts *facts, Var *variable, int &at) {
   const AttrNumber attno = variable->varattno;
-  if (at >= facts->size || facts->column[at].attno != attno) at = attno > 0 ? place_of(*facts, attno) : 0;
-  if (attno > 0 && (at == facts->size || facts->column[at].attno != attno)) return;
-  if (attno <= 0 || (at + 1 < facts->size && facts->column[at + 1].attno == attno))
+  const int size = facts->size;
+  if (at >= size || facts->column[at].attno != attno) at = attno > 0 ? place_of(*facts, attno) : 0;
+  if (attno > 0 && (at == size || facts->column[at].attno != attno)) return;
+  if (attno <= 0 || (at + 1 < size && facts->column[at + 1].attno == attno))
     return (void)walk_expression(walk, {}, reinterpret_cast<Node *>(variable));
-  std::uint16_t &held = walk->analysis->held[source_at(walk, facts, at)];
-  if (walk->last && variable->vartype != BOOLOID) held = std::max(held, facts->column[at].count);
+  const int known = facts->source[at];  // mostly it is, see share_source
+  const int source = known != 0 ? known - 1 : source_at(walk, facts, at);
+  if (walk->last && variable->vartype != BOOLOID) {
+    std::uint16_t &held = walk->analysis->held[source];
+    held = std::max(held, facts->column[at].count);
+  }
   ++at;
 }
 

@@ -121,7 +121,8 @@ bool is_plain_case(const CaseExpr &chosen) {
       return is_plain(as<JoinExpr>(expression).larg) && is_plain(as<JoinExpr>(expression).rarg) &&
              is_plain(as<JoinExpr>(expression).quals);
     case T_Query:
-      return is_plain_query(static_cast<const Query *>(expression));
+      return is_plain_query(static_cast<const Query *>(expression)) &&
+             all_plain(static_cast<const Query *>(expression)->targetList);
     default:
       return false;
   }
@@ -156,6 +157,17 @@ bool is_plain_case(const CaseExpr &chosen) {
   }
 }
 
+// Results: a column of a table, of whatever type, is handed on as it is where nothing sorts or groups by it.
+[[gnu::hot]] bool all_plain_or_columns(const List *targets) {
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    const auto &target = as<TargetEntry>(lfirst(cell));
+    if (target.ressortgroupref == 0 && IsA(target.expr, Var)) continue;
+    if (!is_plain(target.expr)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 [[gnu::hot]] bool is_plain_query(const Query *query) {
@@ -170,8 +182,9 @@ bool is_plain_case(const CaseExpr &chosen) {
     const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
     if (cte->search_clause != nullptr || cte->cycle_clause != nullptr || !is_plain(cte->ctequery)) return false;
   }
-  return all_plain(query->targetList) && is_plain(query->jointree) && all_plain(query->returningList) &&
-         is_plain(query->havingQual) && is_plain(query->limitOffset) && is_plain(query->limitCount);
+  return all_plain_or_columns(query->targetList) && is_plain(query->jointree) &&
+         all_plain_or_columns(query->returningList) && is_plain(query->havingQual) && is_plain(query->limitOffset) &&
+         is_plain(query->limitCount);
 }
 
 }  // namespace redoubt::pg

@@ -310,11 +310,8 @@ bool input_tells(Oid type) noexcept {
 }  // namespace
 
 bool function_is_in_c(Oid function) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) return true;
-  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
-  ReleaseSysCache(tuple);
-  return language == ClanguageId || language == INTERNALlanguageId;
+  const Oid language = catalog_function(function).language;
+  return !OidIsValid(language) || language == ClanguageId || language == INTERNALlanguageId;
 }
 
 bool function_is_trusted(Oid function) {

@@ -6,6 +6,7 @@
 // Covered by test/tap/not_preloaded.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/server/hooks.h"
 #include "pg/audit/kek.h"
@@ -52,6 +53,7 @@ constexpr RelationChanged kRelationChanged[] = {token_type_relation_changed, pro
                                                 keys_relation_changed};
 constexpr CatalogChanged kCatalogChanged[] = {
     {TYPEOID, token_type_catalog_changed},
+    {PROCOID, catalog_function_changed},
     {PROCOID, token_type_catalog_changed},
     {NAMESPACEOID, token_type_catalog_changed},
     {PROCOID, gate_catalog_changed},

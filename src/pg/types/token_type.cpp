@@ -40,7 +40,8 @@ struct State {
   MemoryContext cache_context = nullptr;
   std::uint64_t generation = 1;
   const TokenType *recent = nullptr;  // the entry found last
-  Oid table_oid = InvalidOid;         // of redoubt.token_type, as last seen
+  const CarriedTokens *recent_carried = nullptr;
+  Oid table_oid = InvalidOid;  // of redoubt.token_type, as last seen
   bool vaulted_known = false;
   bool any_vaulted = false;
 };
@@ -337,6 +338,9 @@ bool type_is_tokens(Oid type) {
 const CarriedTokens *type_carried(Oid type) {
   static const CarriedTokens nothing = {};
   if (type < FirstNormalObjectId) return &nothing;
+  if (const CarriedTokens *recent = state.recent_carried;
+      recent != nullptr && recent->type == type && recent->generation == state.generation)
+    return recent;
   if (state.types == nullptr) cache_init();
   bool found = false;
   auto *entry = static_cast<CarriedTokens *>(hash_search(state.carried, &type, HASH_ENTER, &found));
@@ -349,6 +353,7 @@ const CarriedTokens *type_carried(Oid type) {
     fresh.generation = reading;
     *entry = fresh;
   }
+  state.recent_carried = entry;
   return entry;
 }
 
