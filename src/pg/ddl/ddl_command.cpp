@@ -151,6 +151,9 @@ bool probed_before(const char *name) {
 // Errors may quote values of `used`; that the command succeeds tells of `decides`.
 void charge_columns(Oid relid, const Bitmapset *used, const Bitmapset *decides) {
   if (list_member_oid(ddl_command->made, relid)) return;  // without rows
+  // Whatever a command tells of the rows of a partition, it tells of those that the bound has chosen.
+  if (!bms_is_empty(decides) && get_rel_relispartition(relid))
+    decides = bms_union(decides, partition_tells(relid, get_partition_parent(relid, true)));
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     const Oid type = column.source.token_type;
     if (holds(used, column.attno)) touch(type, quotable_values(relid, type, used));
