@@ -326,6 +326,26 @@ SELECT figures();
 SELECT e1, e2, e3, many[2] FROM three;
 SELECT figures();
 
+-- nor values of one token type those of another
+\c - postgres
+CREATE DOMAIN ddl_test.phone AS text;
+SECURITY LABEL FOR redoubt ON DOMAIN ddl_test.phone IS 'phone_token';
+\c - regress_ddl_owner
+SET search_path = ddl_test;
+SET client_min_messages = warning;
+CREATE TABLE mixed AS SELECT e1, e2, e3::phone AS p, NULL::text[] AS plain FROM three WHERE false;
+INSERT INTO mixed SELECT e1, e2, '1', '{}' FROM three;
+SELECT figures();
+ALTER TABLE mixed ALTER p TYPE text USING e1;
+ALTER TABLE mixed ALTER p TYPE phone USING e1;
+ALTER TABLE mixed ALTER e1 TYPE phone;
+ALTER TABLE mixed ALTER e1 TYPE text USING p;
+ALTER TABLE mixed ALTER plain TYPE phone[] USING ARRAY[e1];
+-- a domain's label does not hide what a generated column is made of
+ALTER TABLE mixed ADD COLUMN both_of phone GENERATED ALWAYS AS (e1 || e2) STORED;
+SELECT both_of FROM mixed;
+SELECT figures();
+
 -- ---------------------------------------------- rows of a bound, and statistics
 
 -- which rows a partition has, when it is a table of its own, and in its statistics
