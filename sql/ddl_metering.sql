@@ -33,7 +33,7 @@ DECLARE
   seen bigint;
 BEGIN
   SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO seen FROM ddl_test.calls;
-  SELECT string_agg(format('%s %s', u.charged, u.operation), ', ' ORDER BY u.operation DESC) INTO charged
+  SELECT string_agg(format('%s %s', u.charged, u.operation), ', ' ORDER BY u.operation DESC, u.charged DESC) INTO charged
   FROM redoubt.usage AS u WHERE u.charged > 0;
   PERFORM setval('ddl_test.calls', 1, false);
   PERFORM redoubt.reset_usage('regress_ddl_owner');
