@@ -304,6 +304,14 @@ SELECT figures();
 CREATE INDEX ON three (((many[1] || many[2] || many[3] || many[4] || many[5] || many[6] || many[7] || many[8] || many[9] || many[10])::int));
 SELECT figures();
 
+-- of a row that is written, too
+BEGIN;
+ALTER TABLE three ADD COLUMN x int;
+CREATE INDEX ON three ((CASE WHEN x = 1 THEN (many[1] || many[2] || many[3] || many[4] || many[5] || many[6] || many[7] || many[8] || many[9] || many[10])::int ELSE 0 END));
+DO $$ BEGIN UPDATE ddl_test.three SET x = 1; EXCEPTION WHEN OTHERS THEN RAISE WARNING '%', sqlerrm; END $$;
+ROLLBACK;
+SELECT figures();
+
 -- --------------------------------------------- no more than one value becomes one
 
 ALTER TABLE three ALTER e1 TYPE text USING e1 || e2;
