@@ -327,6 +327,8 @@ SELECT both_of FROM three;
 SELECT figures();
 SELECT parts FROM three;
 SELECT figures();
+BEGIN; ALTER TABLE three ADD COLUMN long_name name GENERATED ALWAYS AS ((many[1] || many[2])::name) STORED; SELECT long_name FROM three; ROLLBACK;
+SELECT figures();
 ALTER TABLE three DROP COLUMN both_of, DROP COLUMN parts;
 ALTER TABLE three ALTER e1 TYPE varchar, ALTER e2 TYPE text USING upper(e2), ALTER many TYPE varchar[], ALTER e3 TYPE text USING e2;
 ALTER TABLE three ALTER many TYPE text[] USING many::text::text[];

@@ -171,7 +171,7 @@ void add_generated(Found *found, Relation relation) {
       const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
       // Of an array, all elements may be in it, but for a number or the like.
-      const bool gathers = from->is_array && get_typlen(attribute->atttypid) < 0;
+      const bool gathers = from->is_array && (attribute->attlen < 0 || attribute->attlen > 8);
       const std::uint16_t values = gathers ? kMaxFlowCount : from->count;
       // Made from several values, it is as many.
       ProtectedColumn *same = nullptr;
