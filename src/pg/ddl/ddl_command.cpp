@@ -151,6 +151,9 @@ bool probed_before(const char *name) {
 // Errors may quote values of `used`; that the command succeeds tells of `decides`.
 void charge_columns(Oid relid, const Bitmapset *used, const Bitmapset *decides) {
   if (list_member_oid(ddl_command->made, relid)) return;  // without rows
+  // Whatever a command tells of the rows of a partition, it tells of those that the bound has chosen.
+  if (!bms_is_empty(decides) && get_rel_relispartition(relid))
+    decides = bms_union(decides, partition_tells(relid, get_partition_parent(relid, true)));
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     const Oid type = column.source.token_type;
     if (holds(used, column.attno)) touch(type, quotable_values(relid, type, used));
@@ -341,6 +344,23 @@ bool is_cast_column(const Node *expression) {
   return expression != nullptr;
 }
 
+// Values that go into a column of another token type, by its label or that of its domain, would be charged as what they
+// are not.
+void require_same_types(Oid relid, AttrNumber attno, const List *types, Oid type) {
+  const Oid element = is_array_type(type) ? get_element_type(getBaseType(type)) : type;
+  ListCell *cell = nullptr;
+  foreach (cell, types)
+    for (const Oid other : {protected_column_type(relid, attno), protected_domain_type(element)}) {
+      if (!OidIsValid(other) || other == lfirst_oid(cell)) continue;
+      const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
+      ereport(enforced ? ERROR : WARNING,
+              (errcode(ERRCODE_DATATYPE_MISMATCH),
+               errmsg("column \"%s\" would hold values of token type %s as those of %s",
+                      get_attname(relid, attno, false), format_type_be(lfirst_oid(cell)), format_type_be(other)),
+               errhint("Add a column for them.")));
+    }
+}
+
 // What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
 // put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own
 // (`type` is none there).
@@ -349,11 +369,14 @@ void require_single(Oid relid, AttrNumber attno, const Node *expression, Oid typ
                                                 : bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber);
   std::uint32_t values = 0;
   bool arrays = false;
+  List *types = NIL;
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     if (!holds(used, column.attno)) return;
     values += column.count;
     arrays |= column.is_array;
+    types = list_append_unique_oid(types, column.source.token_type);
   });
+  if (OidIsValid(type) && !type_is_tokens(type)) require_same_types(relid, attno, types, type);
   if (expression == nullptr && type == get_atttype(relid, attno)) return;
   const bool stay_elements =
       OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression));

@@ -8,6 +8,7 @@
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/meter/read_meter.h"
+#include "pg/plan/walk.h"
 #include "pg/base/settings.h"
 #include "pg/reveal/gate.h"
 #include "pg/types/token_type.h"
@@ -271,6 +272,24 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
                   meter->instead == 0;
 }
 
+namespace {
+
+// What is computed of a row that is written, by constraints, indexes and generated columns, may quote all elements of
+// an array in one message, or all fields of a row.
+std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *analysis) {
+  std::uint32_t gathered = 0;
+  if (plan->resultRelations == NIL) return 0;
+  for (int i = 0; i < analysis->sources; ++i) {
+    const Source &source = analysis->source[i];
+    const Oid type =
+        OidIsValid(source.relid) && source.attno > 0 ? get_atttype(source.relid, source.attno) : InvalidOid;
+    if (OidIsValid(type) && type_nests(type)) gathered |= 1U << i;
+  }
+  return gathered;
+}
+
+}  // namespace
+
 [[gnu::hot]] void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags) {
   // What a worker hands to its leader is metered there, or by meters in its part of the plan;
   // the queries of functions that it calls are its own.
@@ -288,6 +307,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   meter->estate = query->estate;
   meter->query = query;
   meter->explain_only = (eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0;
+  meter->gathered = gathered_sources(query->plannedstmt, analysis);
   meter->forget.func = shielded<query_meter_forget, WARNING>;
   meter->forget.arg = meter;
   MemoryContextRegisterResetCallback(context, &meter->forget);
@@ -375,8 +395,9 @@ void query_meter_error(const QueryDesc *query) noexcept {
   for (int i = 0; i < meter->analysis->sources; ++i) {
     const Source &source = meter->analysis->source[i];
     if (source.opened == Opened::compared) continue;  // is the opened value, once more
+    const std::uint32_t room = (meter->gathered & 1U << i) != 0 ? error_room() : 1;
     limits_force(source.token_type, source.opened == Opened::no ? Operation::read : Operation::reveal,
-                 std::max<std::uint16_t>(meter->analysis->held[i], 1));
+                 std::max<std::uint32_t>(meter->analysis->held[i], room));
   }
 }
 

@@ -51,6 +51,7 @@ struct QueryMeter {
   MeteredBudget *budget = nullptr;  // room for two per source
   bool opened = false;              // a column is
   std::uint32_t searched = 0;       // a bit per source: compared by who may not reveal it
+  std::uint32_t gathered = 0;       // a bit per source: a value of its column holds several, and the statement writes
   std::uint32_t each = 1;           // probes that a row costs, or an end, by a comparison of opened values
   bool single = false;              // one budget, one column, and nothing else in a row
   std::uint32_t instead = 0;        // a bit per source: a row in which all its values are null is a probe of it

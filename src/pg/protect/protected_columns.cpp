@@ -86,8 +86,9 @@ std::span<const ProtectedColumn> entries(const ProtectedRelation *relation, Attr
   return {range.first, range.second};
 }
 
-// The label of a domain, or of a domain that it is over.
-Oid domain_label(Oid type) {
+}  // namespace
+
+Oid protected_domain_type(Oid type) {
   while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
     if (const Oid token_type = label_domain_type(type); OidIsValid(token_type)) return token_type;
     HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
@@ -97,6 +98,8 @@ Oid domain_label(Oid type) {
   }
   return InvalidOid;
 }
+
+namespace {
 
 // Token types by number of the column; InvalidOid where it has no label.
 Oid *column_labels(Oid relid, int columns) {
@@ -116,7 +119,7 @@ void add_column(Found *found, Oid relid, Oid label, const FormData_pg_attribute 
   const Oid type = attribute->atttypid;
   const bool is_array = is_array_type(type);
   const Oid element = is_array ? get_element_type(getBaseType(type)) : type;
-  if (!OidIsValid(label)) label = domain_label(element);
+  if (!OidIsValid(label)) label = protected_domain_type(element);
   if (OidIsValid(label)) return add(found, {attno, 1, is_array, false, {relid, attno, label, false}});
 
   const CarriedTokens *carried = type_carried(type);
@@ -157,16 +160,18 @@ void add_generated(Found *found, Relation relation) {
   if (!compat_has_generated(descriptor->constr)) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (attribute->attisdropped || attribute->attgenerated == '\0' || is_protected_as_a_whole(*found, *attribute))
-      continue;
+    if (attribute->attisdropped || attribute->attgenerated == '\0') continue;
+    // By the label of its domain; what it is computed from may be of another type, or several.
+    const bool whole = is_protected_as_a_whole(*found, *attribute);
     Bitmapset *used = nullptr;
     pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
+    List *counted = NIL;  // token types
     int member = -1;
     while ((member = bms_next_member(used, member)) >= 0) {
       const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
       if (from == nullptr) continue;
       // Of an array, all elements may be in it, but for a number or the like.
-      const bool gathers = from->is_array && get_typlen(attribute->atttypid) < 0;
+      const bool gathers = from->is_array && (attribute->attlen < 0 || attribute->attlen > 8);
       const std::uint16_t values = gathers ? kMaxFlowCount : from->count;
       // Made from several values, it is as many.
       ProtectedColumn *same = nullptr;
@@ -174,8 +179,11 @@ void add_generated(Found *found, Relation relation) {
         if (found->column[k].attno == attribute->attnum && !found->column[k].source.is_token &&
             !found->column[k].borrowed && found->column[k].source.token_type == from->source.token_type)
           same = &found->column[k];
+      const bool first = !list_member_oid(counted, from->source.token_type);
+      counted = list_append_unique_oid(counted, from->source.token_type);
+      if (whole && same == nullptr && from->source.is_token) continue;
       if (same != nullptr) {
-        same->count = static_cast<std::uint16_t>(std::min<int>(same->count + values, kMaxFlowCount));
+        same->count = static_cast<std::uint16_t>(std::min<int>((first ? 0 : same->count) + values, kMaxFlowCount));
         continue;
       }
       ProtectedColumn column = *from;

@@ -54,6 +54,9 @@ bool is_array_type(Oid type);
 // The token type that pays for a column, or InvalidOid.
 Oid protected_column_type(Oid relid, AttrNumber attno);
 
+// The token type that a domain, or one that it is over, is labelled with; InvalidOid for any other type.
+Oid protected_domain_type(Oid type);
+
 // True if a value of `source` stays protected in the column: one that the type's label is on, or that holds nothing but
 // its tokens.  In a row type with other fields besides, a value of which nothing else is known (`copied` is not its
 // type) could be in any of them.

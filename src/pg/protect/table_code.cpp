@@ -126,6 +126,21 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
+// A key that is computed is made anew, of old values as well, with any column that it is computed from.
+void add_cascaded(TableCode *code, Relation relation, AttrNumber attno) {
+  code->cascaded = bms_add_member(code->cascaded, attno);
+  if (TupleDescAttr(RelationGetDescr(relation), attno - 1)->attgenerated == '\0') return;
+  Bitmapset *used = nullptr;
+  pull_varattnos(build_column_default(relation, attno), 1, &used);
+  int member = -1;
+  while ((member = bms_next_member(used, member)) >= 0) {
+    const int from = member + FirstLowInvalidHeapAttributeNumber;
+    if (from <= 0) continue;
+    code->cascaded = bms_add_member(code->cascaded, from);
+    code->columns = bms_add_member(code->columns, from);
+  }
+}
+
 // ON UPDATE CASCADE writes the new key into the referencing tables by a query that gets it
 // as a parameter.  Adds those of the key's columns whose values come to rest in a column
 // that does not keep them, over any number of tables.
@@ -155,7 +170,7 @@ void add_cascades(TableCode *code, Relation relation, List *path) {
       const Oid is_of = get_atttype(relid, from[k]);
       const Source key = {relid, from[k], type, type_is_tokens(is_of)};
       if (OidIsValid(type) && (!column_keeps(other, to[k], key, is_of) || bms_is_member(to[k], further.cascaded)))
-        code->cascaded = bms_add_member(code->cascaded, from[k]);
+        add_cascaded(code, relation, from[k]);
     }
   }
 }
