@@ -44,13 +44,13 @@ ifeq ($(shell test $(MAJORVERSION) -lt 16 && echo old), old)
 override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
-# What is not on the way of a value: -O3 makes it larger, and no faster that anybody would see.
+# What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
 SMALLER = base/ limits/limit_rules limits/limits_shmem meter/explain meter/statistics_meter plan/ protect/ reveal/ tokens/fpe_array tokens/fpe_io types/token_type vault/
 # What runs once a command, or once a type: the library is a tenth smaller for it.
 SMALLEST = audit/ base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limits_explain limits/limits_sql limits/limits_store \
   limits/limits_worker meter/estimate protect/labels protect/standing_code server/ tokens/token_index tokens/token_order \
   tokens/vault_sql vault/vault. vault/vault_sweep
-SMALLER_CORE = calendar format. format_email format_template mask phone
+SMALLER_CORE = calendar format. format_email format_template mask phone siv
 SMALLEST_CORE = audit ed25519 format_parse key_export phone_countries
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2
 $(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os

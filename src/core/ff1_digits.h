@@ -53,14 +53,16 @@ constexpr std::uint64_t eight_of_number(std::uint64_t number) noexcept {
 // ff1_are_digits tells whether all of `text` is '0' to '9'; it looks at all of it in any case.
 inline bool ff1_are_digits(std::string_view text) noexcept {
   std::uint64_t other = 0;
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    // The upper halves of the bytes are 3 now and with 6 added.
-    const std::uint64_t word = detail::load_eight(text.data() + at);
+  const auto look = [&other](std::uint64_t word) {
+    // The upper halves of the bytes are 3, and nothing is carried into them where 6 is added to the lower ones.
     other |= (word ^ detail::kEightZeros) & 0xF0F0F0F0F0F0F0F0;
     other |= ((word & 0x0F0F0F0F0F0F0F0F) + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0;
-  }
-  for (; at < text.size(); ++at) other |= static_cast<std::uint64_t>(static_cast<unsigned char>(text[at] - '0') > 9);
+  };
+  const std::size_t odd = text.size() % 8;
+  std::uint64_t first = detail::kEightZeros;
+  for (std::size_t i = 0; i < odd; ++i) first = first << 8 | static_cast<unsigned char>(text[i]);
+  look(first);
+  for (std::size_t at = odd; at < text.size(); at += 8) look(detail::load_eight(text.data() + at));
   return other == 0;
 }
 

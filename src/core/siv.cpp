@@ -84,7 +84,117 @@ void dbl(ConstBlock in, Block out) noexcept {
   store_be64((low << 1U) ^ (0x87U & (0U - (high >> 63U))), out.data() + 8);
 }
 
+// A block as two words in memory order.  It is moved as one: a 16-byte load right after two 8-byte stores, or after
+// stores that overlap, would wait for these to leave the store buffer.
+typedef std::uint64_t Words2 __attribute__((vector_size(16)));
+__extension__ typedef unsigned __int128 Uint128;
+
+Words2 load_words(const std::uint8_t *block) noexcept {
+  Words2 words;
+  std::memcpy(&words, block, sizeof words);
+  return words;
+}
+void store_words(Words2 words, std::uint8_t *block) noexcept { std::memcpy(block, &words, sizeof words); }
+
+// Bytes are moved by shifts of the number whose least significant byte is the first of the block.
+static_assert(std::endian::native == std::endian::little);
+Uint128 number_of(Words2 words) noexcept { return Uint128{words[1]} << 64 | words[0]; }
+Words2 words_of(Uint128 x) noexcept {
+  return Words2{static_cast<std::uint64_t>(x), static_cast<std::uint64_t>(x >> 64)};
+}
+// Each byte `bytes` places later or earlier, by up to 16, and zeros in its place.
+Words2 later(Words2 block, std::size_t bytes) noexcept {
+  return bytes < kSivSize ? words_of(number_of(block) << (8 * bytes)) : Words2{};
+}
+Words2 earlier(Words2 block, std::size_t bytes) noexcept {
+  return bytes < kSivSize ? words_of(number_of(block) >> (8 * bytes)) : Words2{};
+}
+
+// The first `bytes` of a block of ones, up to 16, and the byte 0x80 behind as many zeros.
+constexpr std::array<std::uint8_t, 2 *kSivSize> kOnes = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                                         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+constexpr std::array<std::uint8_t, 2 *kSivSize> kOneBit = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80};
+Words2 ones(std::size_t bytes) noexcept { return load_words(kOnes.data() + kSivSize - bytes); }
+Words2 one_bit_behind(std::size_t bytes) noexcept { return load_words(kOneBit.data() + kSivSize - bytes); }
+
+// dbl of a block in registers.
+Words2 doubled(Words2 block) noexcept {
+  const std::uint64_t high = swap_to_be(block[0]);
+  const std::uint64_t low = swap_to_be(block[1]);
+  return Words2{swap_to_be((high << 1U) | (low >> 63U)), swap_to_be((low << 1U) ^ (0x87U & (0U - (high >> 63U))))};
+}
+
+// barrier has the compiler believe that somebody reads what was written there, such as zeros.
+void barrier(void *written) noexcept { __asm__ __volatile__("" : : "r"(written) : "memory"); }
+
+// wipe_blocks is OPENSSL_cleanse of a few blocks on the stack, without its call.
+void wipe_blocks(std::uint8_t *blocks, std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) store_words(Words2{}, blocks + i * kSivSize);
+  barrier(blocks);
+}
+
 }  // namespace
+
+// Short is a text of at most kShort bytes, block by block; what is behind it in the last block is zero.  End is the
+// type of that block's number: std::size_t, or one that has the number itself, so that loops over it are none.
+template <typename End>
+struct Siv::Short {
+  std::array<Words2, kShort / kSivSize> block;
+  std::size_t size;
+  End end;
+  std::size_t last;  // bytes of the text in the last block: 1 to 16, or none of an empty text
+
+  Short(Bytes text, End number) noexcept : size(text.size()), end(number), last(size - end * kSivSize) {
+    if (end == 0 && last < kSivSize) {
+      block[0] = less_than_a_block(text);
+      return;
+    }
+    for (std::size_t i = 0; i < end; ++i) block[i] = load_words(text.data() + i * kSivSize);
+    block[end] = earlier(load_words(text.data() + size - kSivSize), kSivSize - last);
+  }
+  Short(const Short &) = delete;
+  Short &operator=(const Short &) = delete;
+  ~Short() {
+    for (std::size_t i = 0; i <= end; ++i) block[i] = Words2{};
+    barrier(this);
+  }
+
+  void write(std::uint8_t *out) const noexcept {
+    if (end == 0 && last < kSivSize) return write_less_than_a_block(out);
+    for (std::size_t i = 0; i < end; ++i) store_words(block[i], out + i * kSivSize);
+    const Words2 before = end > 0 ? earlier(block[end - 1], last) : Words2{};
+    store_words(before | later(block[end], kSivSize - last), out + size - kSivSize);
+  }
+
+ private:
+  static Words2 less_than_a_block(Bytes text) noexcept {
+    const std::size_t size = text.size();
+    const auto word = [&]<typename Word>(Word, std::size_t at) {
+      Word read;
+      std::memcpy(&read, text.data() + at, sizeof read);
+      return std::uint64_t{read};
+    };
+    if (size > 8) return Words2{word(std::uint64_t{}, 0), word(std::uint64_t{}, size - 8) >> (8 * (kSivSize - size))};
+    if (size >= 4) return Words2{word(std::uint32_t{}, size - 4) << (8 * (size - 4)) | word(std::uint32_t{}, 0), 0};
+    std::uint64_t first = 0;
+    for (std::size_t i = size; i-- > 0;) first = first << 8 | text[i];
+    return Words2{first, 0};
+  }
+
+  void write_less_than_a_block(std::uint8_t *out) const noexcept {
+    const auto put = [out](auto part, std::size_t at) { std::memcpy(out + at, &part, sizeof part); };
+    const std::uint64_t first = block[0][0];
+    if (size >= 8) {
+      put(first, 0);
+      put(earlier(block[0], size - 8)[0], size - 8);
+    } else if (size >= 4) {
+      put(static_cast<std::uint32_t>(first), 0);
+      put(static_cast<std::uint32_t>(first >> (8 * (size - 4))), size - 4);
+    } else {
+      for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<std::uint8_t>(first >> (8 * i));
+    }
+  }
+};
 
 Result<Siv> Siv::make(Bytes k1, Bytes k2) {
   if (k1.size() != k2.size()) return Status::invalid_argument;
@@ -153,6 +263,15 @@ Result<SivAd> Siv::absorb(Components ad) noexcept {
 // The step of S2V's loop (section 2.4): D = dbl(D) xor AES-CMAC(K1, Si).
 Result<SivAd> Siv::absorb(const SivAd &ad, Bytes component) noexcept {
   SivAd next;
+  if (component.size() == kSivSize) {  // the fingerprint of a value that was typed in another form
+    std::array<std::uint8_t, kSivSize> work;
+    store_words(load_words(component.data()) ^ load_words(whole_mask_.span().data()), work.data());
+    const bool done = mac_.encrypt(work.data(), 1, true);
+    store_words(doubled(load_words(ad.d.span().data())) ^ load_words(work.data()), next.d.span().data());
+    wipe_blocks(work.data(), 1);
+    if (!done) return Status::crypto_failure;
+    return next;
+  }
   SecretBytes<kSivSize> mac;
   dbl(ad.d.span(), next.d.span());
   if (!cmac(component, nullptr, mac.span())) return Status::crypto_failure;
@@ -198,8 +317,51 @@ bool Siv::ctr(ConstBlock v, Bytes in, std::uint8_t *out) noexcept {
   return done;
 }
 
+// The number of the last block of a short text.
+std::size_t end_of(std::size_t size) noexcept { return size == 0 ? 0 : (size - 1) / kSivSize; }
+
+// s2v_last and ctr of a short text: blocks are moved whole, so that none waits for one that is being written.
+template <typename End>
+[[gnu::always_inline]] inline bool Siv::s2v_short(const SivAd &ad, const Short<End> &text, Block v) noexcept {
+  std::array<std::uint8_t, kShort> work;
+  const End end = text.end;
+  const Words2 d = load_words(ad.d.span().data());
+  Words2 last = text.block[end];
+  if (text.size < kSivSize) {  // T = dbl(D) xor pad(Sn), which is whole
+    last ^= doubled(d) ^ one_bit_behind(text.last) ^ load_words(whole_mask_.span().data());
+  } else {  // T = Sn xorend D, whose last block is padded where it is not whole
+    for (std::size_t i = 0; i + 1 < end; ++i) store_words(text.block[i], work.data() + i * kSivSize);
+    if (end > 0) store_words(text.block[end - 1] ^ later(d, text.last), work.data() + (end - 1) * kSivSize);
+    last ^= earlier(d, kSivSize - text.last) ^ one_bit_behind(text.last);
+    last ^= load_words((text.last == kSivSize ? whole_mask_ : short_mask_).span().data());
+  }
+  store_words(last, work.data() + end * kSivSize);
+  const bool done = mac_.encrypt(work.data(), end + 1, true);
+  store_words(load_words(work.data() + end * kSivSize), v.data());
+  wipe_blocks(work.data(), end + 1);
+  return done;
+}
+
+template <typename End>
+[[gnu::always_inline]] inline bool Siv::ctr_short(ConstBlock v, Short<End> &text) noexcept {
+  std::array<std::uint8_t, kShort> stream;
+  constexpr std::uint64_t kCleared = 0xffffff7f'ffffff7f;  // of a counter as it lies in memory: bits 31 and 63
+  const Words2 q = load_words(v.data()) & Words2{~std::uint64_t{0}, kCleared};
+  store_words(q, stream.data());
+  // Bit 63 is clear, so nothing is carried on from the lower half.
+  for (std::size_t i = 1; i <= text.end; ++i)
+    store_words(Words2{q[0], swap_to_be(swap_to_be(q[1]) + i)}, stream.data() + i * kSivSize);
+  const bool done = ctr_.encrypt(stream.data(), stream.data(), text.end + 1);
+  for (std::size_t i = 0; i < text.end; ++i) text.block[i] ^= load_words(stream.data() + i * kSivSize);
+  text.block[text.end] ^= load_words(stream.data() + text.end * kSivSize) & ones(text.last);
+  wipe_blocks(stream.data(), text.end + 1);
+  return done;
+}
+
 Status Siv::fingerprint(const SivAd &ad, Bytes plaintext, Block v) noexcept {
-  if (s2v_last(ad, plaintext, v)) return Status::ok;
+  const std::size_t size = plaintext.size();
+  const bool done = size > kShort ? s2v_last(ad, plaintext, v) : s2v_short(ad, Short(plaintext, end_of(size)), v);
+  if (done) return Status::ok;
   OPENSSL_cleanse(v.data(), v.size());
   return Status::crypto_failure;
 }
@@ -210,7 +372,15 @@ Status Siv::seal(const SivAd &ad, Bytes plaintext, std::span<std::uint8_t> out) 
     return Status::invalid_argument;
   }
   const Block v = out.first<kSivSize>();
-  if (s2v_last(ad, plaintext, v) && ctr(v, plaintext, out.data() + kSivSize)) return Status::ok;
+  if (plaintext.size() <= kShort) {
+    Short text(plaintext, end_of(plaintext.size()));
+    if (s2v_short(ad, text, v) && ctr_short(v, text)) {
+      text.write(out.data() + kSivSize);
+      return Status::ok;
+    }
+  } else if (s2v_last(ad, plaintext, v) && ctr(v, plaintext, out.data() + kSivSize)) {
+    return Status::ok;
+  }
   OPENSSL_cleanse(out.data(), out.size());
   return Status::crypto_failure;
 }
@@ -220,13 +390,23 @@ Status Siv::open(const SivAd &ad, ConstBlock v, Bytes ciphertext, std::span<std:
   if (out.size() == ciphertext.size()) {
     // SIV authenticates the plaintext, so it must be decrypted before it can be judged.
     std::array<std::uint8_t, kSivSize> expected;
-    if (!ctr(v, ciphertext, out.data()) || !s2v_last(ad, out, expected)) {
-      status = Status::crypto_failure;
+    const auto judge = [&](bool done) {
+      return !done ? Status::crypto_failure : secret_equal(expected, v) ? Status::ok : Status::corrupt;
+    };
+    const auto open_short = [&](auto end) {
+      Short text(ciphertext, end);
+      const Status judged = judge(ctr_short(v, text) && s2v_short(ad, text, expected));
+      if (judged == Status::ok) text.write(out.data());
+      return judged;
+    };
+    if (ciphertext.size() <= kShort) {
+      const std::size_t end = end_of(ciphertext.size());
+      status = end == 1 ? open_short(std::integral_constant<std::size_t, 1>()) : open_short(end);  // most have two
     } else {
-      status = secret_equal(expected, v) ? Status::ok : Status::corrupt;
+      status = judge(ctr(v, ciphertext, out.data()) && s2v_last(ad, out, expected));
     }
     // For a forged token this is the V that would have made it valid.
-    OPENSSL_cleanse(expected.data(), expected.size());
+    wipe_blocks(expected.data(), 1);
   }
   if (status != Status::ok) OPENSSL_cleanse(out.data(), out.size());
   return status;

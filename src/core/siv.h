@@ -78,6 +78,15 @@ class Siv {
   bool s2v_last(const SivAd &ad, Bytes plaintext, std::span<std::uint8_t, kSivSize> v) noexcept;
   bool ctr(std::span<const std::uint8_t, kSivSize> v, Bytes in, std::uint8_t *out) noexcept;
 
+  // Most bytes of a text that is sealed and opened block by block: nearly all e-mail addresses, names, numbers.
+  static constexpr std::size_t kShort = 4 * kSivSize;
+  template <typename End>
+  struct Short;
+  template <typename End>
+  bool s2v_short(const SivAd &ad, const Short<End> &text, std::span<std::uint8_t, kSivSize> v) noexcept;
+  template <typename End>
+  bool ctr_short(std::span<const std::uint8_t, kSivSize> v, Short<End> &text) noexcept;
+
   AesChain mac_;                      // K1
   AesBlocks ctr_;                     // K2
   SecretBytes<kSivSize> whole_mask_;  // CMAC subkey K1: masks a last block that is whole

@@ -21,6 +21,7 @@ constexpr std::uint8_t kFlagRandomised = 0x01;  //
 constexpr std::uint8_t kFlagVaulted = 0x02;     //
 constexpr std::uint8_t kFlagTyped = 0x04;       // no more flags than these
 constexpr std::uint8_t kDeterministicByte = kVersion1;
+static_assert(kDeterministicByte == kTokenDeterministic);
 constexpr std::uint8_t kRandomisedByte = kVersion1 | kFlagRandomised;
 constexpr std::uint8_t kVaultedByte = kVersion1 | kFlagVaulted;
 constexpr std::uint8_t kTypedByte = kVersion1 | kFlagTyped;
@@ -56,7 +57,7 @@ Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept {
   view.typed = token[0] == kTypedByte;
   const std::size_t overhead = view.typed ? kTokenTypedOverhead : kTokenOverhead;
   if (token.size() < overhead) return Status::malformed;
-  view.key_version = static_cast<std::uint16_t>(token[1] << 8U | token[2]);
+  view.key_version = token_key_version(token);
   view.v = v_of(token);
   view.iv = token.subspan(overhead - kSivSize, kSivSize);
   view.ciphertext = token.subspan(overhead);
@@ -212,6 +213,14 @@ Status TokenSealer::open(const TokenView &token, std::span<std::uint8_t> out, st
     OPENSSL_cleanse(out.data() + len, nonce);
   }
   return Status::ok;
+}
+
+Status TokenSealer::open_deterministic(std::span<const std::uint8_t> token, std::span<std::uint8_t> out) noexcept {
+  if (!token_is_deterministic(token) || token_key_version(token) != key_version_) {
+    OPENSSL_cleanse(out.data(), out.size());
+    return Status::invalid_argument;
+  }
+  return siv_.open(deterministic_ad_, token.subspan<kTokenHeaderSize, kSivSize>(), token.subspan(kTokenOverhead), out);
 }
 
 Status TokenSealer::reseal(const TokenView &was, std::span<const std::uint8_t> value,

@@ -64,6 +64,18 @@ struct TokenView {
   std::span<const std::uint8_t> ciphertext;  // at least 16 bytes if randomised
 };
 
+// token_is_deterministic tells whether token_parse makes a view of the token that is neither randomised, vaulted nor
+// typed: the form that nearly all tokens have, so it is told without a view.
+inline constexpr std::uint8_t kTokenDeterministic = 0x10;
+inline bool token_is_deterministic(std::span<const std::uint8_t> token) noexcept {
+  return token.size() >= kTokenOverhead && token[0] == kTokenDeterministic && (token[1] | token[2]) != 0;
+}
+
+// token_key_version is the view's key_version, of a token that has a header.
+inline std::uint16_t token_key_version(std::span<const std::uint8_t> token) noexcept {
+  return static_cast<std::uint16_t>(token[1] << 8U | token[2]);
+}
+
 // token_parse checks the form alone; only TokenSealer::open can tell whether a token is genuine.
 // Errors: malformed (too short, key version 0; vaulted with either), unsupported (format version or flags).
 Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept;
@@ -142,6 +154,10 @@ class TokenSealer {
   // token, or a view that token_parse would not have made), corrupt (altered, or of another class or key),
   // crypto_failure; `len` is then 0 and `out` wiped.
   Status open(const TokenView &token, std::span<std::uint8_t> out, std::size_t &len) noexcept;
+
+  // open_deterministic is open for a token that token_is_deterministic; `out` has the size of the value, that of the
+  // token less kTokenOverhead.
+  Status open_deterministic(std::span<const std::uint8_t> token, std::span<std::uint8_t> out) noexcept;
 
   // reseal writes the token of the same form as `was` and of the value that open() has given of it, under this sealer's
   // version: equal to `was`, unless that is randomised.  `out` has the size of `was`, and overlaps neither.  nonce16 is

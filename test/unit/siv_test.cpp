@@ -119,6 +119,24 @@ void compare_with_openssl(std::size_t key_size) {
   }
 }
 
+// Texts of up to four blocks are done block by block.
+TEST(Siv, ShortTextsEqualOpenssl) {
+  Source source(32);
+  for (int round = 0; round < 40; ++round) {
+    for (std::size_t length = 1; length <= 100; ++length) {
+      const Octets key = source.octets(round % 2 == 0 ? 64 : 32);
+      const Components ad = {source.octets(round % 3 == 0 ? 16 : source.below(40))};
+      const Octets plaintext = source.octets(length);
+      Siv siv = siv_of(key);
+      const Octets sealed = seal(siv, ad, plaintext);
+      ASSERT_EQ(sealed, openssl_seal(key, ad, plaintext)) << length;
+      Octets opened;
+      ASSERT_EQ(open(siv, ad, sealed, opened), Status::ok) << length;
+      ASSERT_EQ(opened, plaintext);
+    }
+  }
+}
+
 TEST(Siv, EqualsOpensslAes256Siv) { compare_with_openssl(64); }
 TEST(Siv, EqualsOpensslAes192Siv) { compare_with_openssl(48); }
 TEST(Siv, EqualsOpensslAes128Siv) { compare_with_openssl(32); }

@@ -25,7 +25,8 @@ Octets seal(TokenSealer &sealer, const Octets &value, bool randomised = false) {
   return token;
 }
 
-// open returns the status, and checks that nothing but the value is left in the buffer.
+// open returns the status, and checks that nothing but the value is left in the buffer, and that a deterministic token
+// opens without a view to the same.
 Status open(TokenSealer &sealer, const Octets &token, Octets &value) {
   const Result<TokenView> view = token_parse(token);
   if (!view.ok()) return view.status();
@@ -38,6 +39,13 @@ Status open(TokenSealer &sealer, const Octets &token, Octets &value) {
   }
   EXPECT_TRUE(std::all_of(value.begin() + static_cast<std::ptrdiff_t>(size), value.end(),
                           [](std::uint8_t byte) { return byte == 0; }));
+  EXPECT_EQ(token_is_deterministic(token), !view->randomised && !view->vaulted && !view->typed);
+  EXPECT_EQ(token_key_version(token), view->key_version);
+  if (token_is_deterministic(token)) {
+    Octets again(token.size() - kTokenOverhead, 0xa5);
+    EXPECT_EQ(sealer.open_deterministic(token, again), status);
+    EXPECT_EQ(again, value);
+  }
   value.resize(size);
   return status;
 }
@@ -160,6 +168,29 @@ TEST(Token, NoAlteredBitOpens) {
         ASSERT_EQ(status, Status::corrupt) << bit;
       }
     }
+  }
+}
+
+TEST(Token, NoAlteredBitOfAShortTokenOpens) {
+  TokenSealer sealer = Keys().sealer();
+  for (const std::size_t size : {0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 63, 64, 65}) {
+    const Octets value = random_octets(size);
+    const Octets token = seal(sealer, value);
+    Octets opened;
+    ASSERT_EQ(open(sealer, token, opened), Status::ok) << size;
+    ASSERT_EQ(opened, value) << size;
+    for (std::size_t bit = 24; bit < token.size() * 8; ++bit) {
+      Octets altered = token;
+      altered[bit / 8] = static_cast<std::uint8_t>(altered[bit / 8] ^ 1U << bit % 8);
+      ASSERT_EQ(open(sealer, altered, opened), Status::corrupt) << size << ' ' << bit;
+    }
+    Octets shorter(token.begin(), token.end() - (size > 0 ? 1 : 0));
+    if (size > 0) {
+      ASSERT_EQ(open(sealer, shorter, opened), Status::corrupt) << size;
+    }
+    Octets longer = token;
+    longer.push_back(0);
+    ASSERT_EQ(open(sealer, longer, opened), Status::corrupt) << size;
   }
 }
 
@@ -464,6 +495,19 @@ TEST(Token, ChecksArguments) {
   EXPECT_EQ(size, 0U);
   EXPECT_EQ(small, Octets(9)) << "wiped";
   EXPECT_EQ(sealer.open(TokenView{}, small, size), Status::malformed);
+  small.assign(9, 0xa5);
+  EXPECT_EQ(sealer.open_deterministic(token, small), Status::invalid_argument);
+  EXPECT_EQ(small, Octets(9)) << "wiped";
+  Octets other = token;
+  for (const auto &[place, byte] : {std::pair<std::size_t, std::uint8_t>{0, 0x11}, {0, 0x20}, {1, 1}, {2, 0}}) {
+    other = token;
+    other[place] = byte;
+    small.assign(10, 0xa5);
+    EXPECT_EQ(sealer.open_deterministic(other, small), Status::invalid_argument) << place;
+    EXPECT_EQ(small, Octets(10)) << "wiped";
+  }
+  EXPECT_FALSE(token_is_deterministic(none));
+  EXPECT_FALSE(token_is_deterministic(std::span(token).first(kTokenOverhead - 1)));
 
   TokenSealer empty;
   EXPECT_EQ(empty.seal(value, false, none, right), Status::crypto_failure);

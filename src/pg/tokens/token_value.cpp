@@ -173,6 +173,16 @@ varlena *open_token(const TokenType *type, const bytea *token, bool required) {
     const varlena *value = vault_open(type, token_vault_key(type, token), required);
     return value != nullptr ? vault_bytes(varlena_bytes(value)) : nullptr;  // whoever asked may free its result
   }
+  const std::span<const std::uint8_t> bytes = varlena_bytes(token);
+  if (token_is_deterministic(bytes)) {
+    const std::size_t size = bytes.size() - kTokenOverhead;
+    auto *value = static_cast<varlena *>(palloc(VARHDRSZ + size));
+    SET_VARSIZE(value, VARHDRSZ + size);
+    if (keys_sealer(type, token_key_version(bytes))
+            ->open_deterministic(bytes, {reinterpret_cast<std::uint8_t *>(VARDATA(value)), size}) != Status::ok)
+      corrupt(type->type);
+    return value;
+  }
   const TokenView view = token_view(type, token);
   const std::size_t room = view.ciphertext.size();
   auto *value = static_cast<varlena *>(palloc(VARHDRSZ + room));
