@@ -1,0 +1,216 @@
+// protect_rows.cpp - the rows of a column that is being protected: filled and verified, some blocks in a transaction.
+//
+// Rows are read and written as the table holds them, without a query: no rule, policy, view or trigger has a say.  What
+// may run is the table's own expressions of indexes, in the cage (protection.h).
+// Covered by sql/protect_column.sql and test/tap/protect_online.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/base/varlena_view.h"
+#include "pg/ddl/protection.h"
+#include "pg/limits/limits.h"
+#include "pg/reveal/gate.h"
+#include "pg/tokens/token_value.h"
+
+extern "C" {
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "storage/bufmgr.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+// A transaction ends after about that long, because it holds locks on rows.
+constexpr int kMilliseconds = 50;
+
+struct Work {
+  Protection protection;
+  Relation relation;
+  const TokenType *type;
+  Oid source_type;
+  FmgrInfo tokenize;
+};
+
+// What a block holds.
+struct Block {
+  const char *problem;  // of the first row that has one; static
+  ItemPointerData place;
+  int pending;  // values without a token
+  ItemPointerData tids[MaxHeapTuplesPerPage];
+};
+
+// Is the token that of the value?  Charges a tokenization, because that is what a comparison tells.
+bool is_token_of(const TokenType *type, Datum value, Datum token) {
+  limits_charge(type->type, Operation::tokenize, 1);
+  const varlena *opened = token_open(type, DatumGetByteaPP(token), true);
+  return varlena_text(opened) == varlena_text(DatumGetTextPP(value));
+}
+
+// Why a value cannot be tokenized; null where it can.  Never with anything of the value.
+const char *problem_of_value(const TokenType *type, Datum value) {
+  if (protection_looks_like_token(type, value)) return "it begins as a token does, and would be taken for one";
+  if (type->is_bytes) return nullptr;
+  const redoubt::Refusal refusal = value_problem(type, varlena_text(DatumGetTextPP(value)));
+  return refusal.ok() || (type->keeps_invalid && !refusal.absolute) ? nullptr : refusal.reason;
+}
+
+const char *problem_of_row(const Work *work, TupleTableSlot *slot) {
+  const Protection &protection = work->protection;
+  bool none = false;
+  bool no_token = false;
+  Datum value = slot_getattr(slot, protection.source, &none);
+  const Datum token = slot_getattr(slot, protection.target, &no_token);
+  if (none) return no_token ? nullptr : "its token is there without a value";
+  value = protection_value(work->source_type, value);
+  if (no_token) return problem_of_value(work->type, value);
+  if (protection.step != ProtectStep::verify || is_token_of(work->type, value, token)) return nullptr;
+  return "its token is not that of its value";
+}
+
+void read_block(Work *work, BlockNumber number, Block *block) {
+  const Protection &protection = work->protection;
+  ItemPointerData from;
+  ItemPointerData to;
+  ItemPointerSet(&from, number, FirstOffsetNumber);
+  ItemPointerSet(&to, number, MaxOffsetNumber);
+  block->problem = nullptr;
+  block->pending = 0;
+  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+  TableScanDesc scan = table_beginscan_tidrange(work->relation, snapshot, &from, &to);
+  TupleTableSlot *slot = table_slot_create(work->relation, nullptr);
+  MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "redoubt verify", ALLOCSET_DEFAULT_SIZES);
+  while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot)) {
+    CHECK_FOR_INTERRUPTS();
+    MemoryContext outer = MemoryContextSwitchTo(context);
+    const char *problem = problem_of_row(work, slot);
+    MemoryContextSwitchTo(outer);
+    MemoryContextReset(context);
+    if (problem != nullptr) {
+      block->problem = problem;
+      block->place = slot->tts_tid;
+      break;
+    }
+    if (!slot_attisnull(slot, protection.source) && slot_attisnull(slot, protection.target) &&
+        block->pending < MaxHeapTuplesPerPage)
+      block->tids[block->pending++] = slot->tts_tid;
+  }
+  MemoryContextDelete(context);
+  ExecDropSingleTupleTableSlot(slot);
+  table_endscan(scan);
+  UnregisterSnapshot(snapshot);
+}
+
+// Fills the rows that nobody has locked and nobody has changed meanwhile, which the trigger then has filled; returns
+// how many.
+int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *state) {
+  const Protection &protection = work->protection;
+  TupleDesc descriptor = RelationGetDescr(work->relation);
+  TupleTableSlot *old = table_slot_create(work->relation, nullptr);
+  TupleTableSlot *row = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+  Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+  int filled = 0;
+  for (int i = 0; i < block.pending; ++i) {
+    ItemPointerData tid = block.tids[i];
+    TM_FailureData failure;
+    if (table_tuple_lock(work->relation, &tid, snapshot, old, GetCurrentCommandId(true), LockTupleNoKeyExclusive,
+                         LockWaitSkip, 0, &failure) != TM_Ok)
+      continue;
+    slot_getallattrs(old);
+    ExecClearTuple(row);
+    std::copy_n(old->tts_values, descriptor->natts, row->tts_values);
+    std::copy_n(old->tts_isnull, descriptor->natts, row->tts_isnull);
+    MemoryContext outer = MemoryContextSwitchTo(GetPerTupleMemoryContext(state));
+    row->tts_values[protection.target - 1] =
+        FunctionCall1(&work->tokenize, protection_value(work->source_type, old->tts_values[protection.source - 1]));
+    row->tts_isnull[protection.target - 1] = false;
+    ExecStoreVirtualTuple(row);
+    compat_update_row(table, state, &tid, row, snapshot);
+    MemoryContextSwitchTo(outer);
+    ExecClearTuple(row);
+    ResetPerTupleExprContext(state);
+    ++filled;
+  }
+  UnregisterSnapshot(snapshot);
+  ExecDropSingleTupleTableSlot(row);
+  ExecDropSingleTupleTableSlot(old);
+  CommandCounterIncrement();
+  return filled;
+}
+
+// Goes on from where the last call stopped, and says how to go on.
+const char *work_on(Work *work, int batch) {
+  Protection &protection = work->protection;
+  const TimestampTz started = GetCurrentTimestamp();
+  EState *state = CreateExecutorState();
+  auto *table = makeNode(ResultRelInfo);
+  InitResultRelInfo(table, work->relation, 1, nullptr, 0);
+  ExecOpenIndices(table, false);
+  auto *block = static_cast<Block *>(palloc(sizeof(Block)));
+  bool locked = false;
+  for (int rows = 0; !locked && protection.next_block < protection.blocks && rows < batch &&
+                     !TimestampDifferenceExceeds(started, GetCurrentTimestamp(), kMilliseconds);) {
+    read_block(work, protection.next_block, block);
+    if (block->problem != nullptr)
+      return psprintf("row (%u,%u) %s", ItemPointerGetBlockNumber(&block->place),
+                      ItemPointerGetOffsetNumber(&block->place), block->problem);
+    const int filled = block->pending > 0 ? fill_block(work, *block, table, state) : 0;
+    protection.rows_done += filled;
+    rows += std::max(filled, 1);
+    // A row that was passed by is waited for when the others are done.
+    locked = protection.step == ProtectStep::verify && filled < block->pending;
+    if (protection.step == ProtectStep::fill || block->pending == 0) ++protection.next_block;
+  }
+  ExecCloseIndices(table);
+  FreeExecutorState(state);
+  return locked ? "locked" : "again";
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+// protect_rows(table oid, source smallint, batch integer) fills or verifies some blocks and says how to go on: again;
+// next, where it did something else; locked, where somebody has locked a row; "row (block,line) reason" where one
+// cannot be filled, after which the transaction has to fail; ready, where all is verified and the table's file is that
+// of then.
+REDOUBT_FUNCTION(redoubt_protect_rows) {
+  using namespace redoubt::pg;
+  Work work = {};
+  Protection &protection = work.protection;
+  work.relation = protection_open(PG_GETARG_OID(0), PG_GETARG_INT16(1), RowExclusiveLock, &protection);
+  const bool moved = protection.file != work.relation->rd_rel->relfilenode;
+  if (!moved && protection.step == ProtectStep::swap) {
+    // What filled has been committed.  A step by itself, so that what fails later does not take it back.
+    const bool known = protection.horizon != 0;
+    if (!known) {
+      protection.horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
+      protection_update(protection);
+    }
+    relation_close(work.relation, NoLock);
+    PG_RETURN_TEXT_P(cstring_to_text(known ? "ready" : "next"));
+  }
+  CheckCmdReplicaIdentity(work.relation, CMD_UPDATE);
+  work.type = token_type_require(protection.token_type);
+  work.source_type = get_atttype(protection.relid, protection.source);
+  gate_require(work.type, Privilege::tokenize);
+  fmgr_info(work.type->gate[static_cast<int>(Privilege::tokenize)], &work.tokenize);
+  const char *state = "again";
+  if (moved) {
+    protection.step = ProtectStep::fill;
+    protection.horizon = 0;
+    protection.file = work.relation->rd_rel->relfilenode;
+  } else {
+    const bool caged = protection_set_caged(false);
+    state = work_on(&work, PG_GETARG_INT32(2));
+    protection_set_caged(caged);
+    if (protection.next_block >= protection.blocks)
+      protection.step = protection.step == ProtectStep::fill ? ProtectStep::verify : ProtectStep::swap;
+  }
+  if (moved || protection.next_block >= protection.blocks) {
+    protection.next_block = 0;
+    protection.blocks = RelationGetNumberOfBlocks(work.relation);
+  }
+  protection_update(protection);
+  relation_close(work.relation, NoLock);
+  PG_RETURN_TEXT_P(cstring_to_text(state));
+}
