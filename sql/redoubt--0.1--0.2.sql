@@ -415,10 +415,10 @@ REVOKE ALL ON FUNCTION redoubt.audit_public_key() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.audit_public_key() TO redoubt_auditor;
 -- ------------------------------------------------ protecting a column online
 --
--- All work on a table is done in a cage (src/pg/ddl/protection.h): as the table's owner, in a security-restricted
--- operation, whoever calls.  What opens it is protect_step(), protect_undo_step(), check_protect() and unprotect_column();
--- the functions of the steps refuse to run elsewhere.  Functions have a fixed search_path; procedures, which commit and so
--- cannot have one, qualify each operator.
+-- All work on a table is done by protect_step(), protect_undo_step() and unprotect_column(), which are C++
+-- (src/pg/ddl/protect_step.h): as the table's owner, in a security-restricted operation, whoever calls.  The other
+-- functions here only look, with the rights of who calls them; what they return, the step does.  Functions have a fixed
+-- search_path; procedures, which commit and so cannot have one, qualify each operator.
 
 -- Not in a dump: it names triggers, tables and columns by number.  A trigger that it says nothing of does nothing.
 CREATE TABLE redoubt.protection (
@@ -467,33 +467,13 @@ CREATE FUNCTION redoubt.unprotect_column("table" regclass, "column" name) RETURN
   AS 'MODULE_PATHNAME', 'redoubt_unprotect_column' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.unprotect_column(regclass, name) IS 'makes a token column one of values again, under a lock; a reveal of each, by who calls and in the name of the owner';
 
-CREATE FUNCTION redoubt.protect_inside("table" oid) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_protect_inside' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_inside(oid) IS 'internal: 42501 but in a step of protect_column() on the table';
-CREATE FUNCTION redoubt.protect_lock("table" oid, exclusive boolean) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_protect_lock' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_lock(oid, boolean) IS 'internal, a step of protect_column(): locks the table, by its number';
-CREATE FUNCTION redoubt.protect_begin("table" oid, source smallint, target smallint, token_type regtype) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_protect_begin' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_begin(oid, smallint, smallint, regtype) IS 'internal, a step of protect_column(): makes the trigger that keeps a token column current';
-CREATE FUNCTION redoubt.protect_rows("table" oid, source smallint, batch integer) RETURNS text
-  AS 'MODULE_PATHNAME', 'redoubt_protect_rows' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_rows(oid, smallint, integer) IS 'internal, a step of protect_column(): fills the token column in some blocks, but for rows that somebody has locked, or compares tokens with values; charges a tokenization for each; says which row cannot be filled, and why';
-CREATE FUNCTION redoubt.protect_check("table" oid, source smallint) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'redoubt_protect_check' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_check(oid, smallint) IS 'internal, a step of protect_column(): locks the table; whether the columns may change places';
-CREATE FUNCTION redoubt.protect_settled("table" oid, source smallint) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'redoubt_protect_settled' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_settled(oid, smallint) IS 'internal, a step of protect_column(): whether everybody sees every token, because no snapshot or transaction is older than the filling';
-CREATE FUNCTION redoubt.protect_freeze(relation oid) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'redoubt_protect_freeze' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_freeze(oid) IS 'internal, a step of protect_column(): locks a relation, its privileges, and the name of its schema; false where somebody is changing one of them';
-CREATE FUNCTION redoubt.protect_vouch(foreign_key oid) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_protect_vouch' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_vouch(oid) IS 'internal, a step of protect_column(): a foreign key of tokens is valid as the one of the values was';
-CREATE FUNCTION redoubt.protect_end(trigger oid, operation text) RETURNS void
-  AS 'MODULE_PATHNAME', 'redoubt_protect_end' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION redoubt.protect_end(oid, text) IS 'internal, a step of protect_column(): drops the trigger, tells the audit trail';
+CREATE FUNCTION redoubt.protect_label("table" oid, "column" smallint) RETURNS regtype
+  AS 'MODULE_PATHNAME', 'redoubt_protect_label' LANGUAGE c STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_label(oid, smallint) IS 'internal: the token type that pays for reading a column, by its label or as metering has it';
+CREATE FUNCTION redoubt.protect_plain(class oid, object oid, "table" oid, "column" smallint) RETURNS smallint[]
+  AS 'MODULE_PATHNAME', 'redoubt_protect_plain' LANGUAGE c STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_plain(oid, oid, oid, smallint) IS
+  'internal: which columns of a view are the column; null where a view, policy or trigger does more with it than means the same of tokens';
 
 CREATE FUNCTION redoubt.standby_lag() RETURNS bigint
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -547,10 +527,16 @@ CREATE FUNCTION redoubt.protect_group("table" regclass, "column" smallint) RETUR
         SELECT "table"::oid, "column"
         UNION SELECT CASE WHEN p.conrelid = m.relation AND p.child = m.source THEN p.confrelid ELSE p.conrelid END,
                      CASE WHEN p.conrelid = m.relation AND p.child = m.source THEN p.parent ELSE p.child END
-        FROM member AS m JOIN pair AS p ON (p.conrelid = m.relation AND p.child = m.source) OR (p.confrelid = m.relation AND p.parent = m.source))
-    SELECT m.relation, m.source FROM member AS m ORDER BY 1, 2;
+        FROM member AS m JOIN pair AS p ON (p.conrelid = m.relation AND p.child = m.source) OR (p.confrelid = m.relation AND p.parent = m.source)),
+      -- How many tables are below, by these keys; of tables that refer to each other in a circle, any order.
+      below (relation, referenced, depth) AS (
+        SELECT DISTINCT m.relation, m.relation, 0 FROM member AS m
+        UNION SELECT b.relation, p.confrelid, b.depth + 1
+        FROM below AS b JOIN pair AS p ON p.conrelid = b.referenced AND p.confrelid <> p.conrelid JOIN member AS m ON m.relation = p.confrelid AND m.source = p.parent
+        WHERE b.depth < 8)
+    SELECT m.relation, m.source FROM member AS m ORDER BY (SELECT max(b.depth) FROM below AS b WHERE b.relation = m.relation) DESC, m.relation, m.source;
   END;
-COMMENT ON FUNCTION redoubt.protect_group(regclass, smallint) IS 'internal: the column and those that foreign keys tie to it';
+COMMENT ON FUNCTION redoubt.protect_group(regclass, smallint) IS 'internal: the column and those that foreign keys tie to it; tables that refer to others come first';
 
 CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETURNS bigint
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -734,6 +720,12 @@ BEGIN
      OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = tab AND concat(p.polqual, p.polwithcheck) ~ ':varattno 0 ') THEN
     RETURN QUERY SELECT 'error', 'table ' || tabname, 'a constraint, an index, a policy or a generated column looks at whole rows', 'Drop it for the time.', 0, NULL, NULL;
   END IF;
+  IF NOT has_table_privilege(rel.relowner, tab, 'SELECT') THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'its owner may not read it', format('GRANT SELECT ON %s TO %I;', tabname, pg_get_userbyid(rel.relowner)), 0, NULL, NULL;
+  END IF;
+  -- Privileges are granted anew by the owner: another grantor's would outlive the grantor's own.
+  RETURN QUERY SELECT 'swap', v.object, format('%I granted privileges on it, who is not its owner', pg_get_userbyid(a.grantor)), format('REVOKE them, and let the owner grant them.'), 0, NULL::text, NULL::text
+  FROM (SELECT format('column %I of %s', col.attname, tabname) AS object, col.attacl AS acl) AS v, LATERAL aclexplode(v.acl) AS a WHERE a.grantor <> rel.relowner;
   -- What is made anew is looked up in the schema of the token type.
   RETURN QUERY SELECT 'error', 'schema ' || n.oid::regnamespace::text, format('%s may make objects in it, which views and policies would meet', CASE m.role WHEN 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(m.role)) END),
                       'Take a token type of a schema in which nobody else may make any.', 0, NULL::text, NULL::text
@@ -772,6 +764,9 @@ BEGIN
   FOR item IN SELECT o.option_name, o.option_value FROM pg_options_to_table(col.attoptions) AS o WHERE o.option_name IN ('n_distinct', 'n_distinct_inherited') LOOP
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET (%I = %s)', tabname, col.attname, item.option_name, item.option_value::float8);
   END LOOP;
+  IF col.attcompression <> '' THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', tabname, col.attname, CASE col.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END);
+  END IF;
   IF col_description(tab, num) IS NOT NULL THEN
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('COMMENT ON COLUMN %s.%I IS %L', tabname, col.attname, col_description(tab, num));
   END IF;
@@ -780,8 +775,8 @@ BEGIN
   END LOOP;
 
   -- A label charged a read for a value; of a token column, a token is a read and a value a reveal.
-  FOR item IN SELECT to_regtype(l.label) AS was, redoubt.protect_lost_limits(to_regtype(l.label), wanted) AS lost
-              FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = num AND l.provider = 'redoubt' LOOP
+  -- Which type that is, metering knows; a label that leads nowhere is an error of its own.
+  FOR item IN SELECT l.was, redoubt.protect_lost_limits(l.was, wanted) AS lost FROM redoubt.protect_label(tab, num) AS l(was) WHERE l.was IS NOT NULL AND l.was <> col.atttypid LOOP
     RETURN QUERY SELECT 'notice', object, format('it is labelled %s: values are limited as read of it; after the swap, tokens as read of %s, values as reveal of %s', item.was, wanted, wanted), NULL::text, 0, NULL, NULL;
     IF item.lost > 0 THEN
       RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal and, where the type is another one, on read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
@@ -806,10 +801,6 @@ BEGIN
       RETURN QUERY SELECT 'notice', format('constraint %I of %s', item.conname, tabname), format('both ends are protected together, with the column of %s', item.confrelid::regclass), NULL::text,
                           20, format('ALTER TABLE %s DROP CONSTRAINT %I', tabname, item.conname),
                           format('ALTER TABLE %s ADD CONSTRAINT %I %s', tabname, item.conname, regexp_replace(pg_get_constraintdef(item.oid), '( NOT VALID)?$', ' NOT VALID'));
-      -- A token is made of its value, and each was compared with it: what held of the values holds of the tokens.
-      IF item.convalidated THEN
-        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 18, NULL, format('SELECT redoubt.protect_vouch(k.oid) FROM pg_constraint AS k WHERE k.conrelid = %s AND k.conname = %L', tab, item.conname);
-      END IF;
       IF item.remark IS NOT NULL THEN
         RETURN QUERY SELECT NULL, NULL, NULL, NULL, 19, NULL, format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.conname, tabname, item.remark);
       END IF;
@@ -817,7 +808,7 @@ BEGIN
   END LOOP;
 
   -- Indexes.  Old ones go with the old column.
-  FOR item IN SELECT x.indexrelid, x.indkey, c.relname, p.statement, p.problem, k.conname, k.contype, k.condeferrable, k.condeferred, x.indisclustered, x.indisunique,
+  FOR item IN SELECT x.indexrelid, x.indkey, k.oid AS constraint_oid, c.relname, p.statement, p.problem, k.conname, k.contype, k.condeferrable, k.condeferred, x.indisclustered, x.indisunique,
                      obj_description(c.oid, 'pg_class') AS remark, obj_description(k.oid, 'pg_constraint') AS constraint_remark
               FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid LEFT JOIN pg_constraint AS k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'),
                 LATERAL redoubt.protect_index(x.indexrelid, num, 'redoubt_protect_' || num, wanted) AS p
@@ -828,6 +819,12 @@ BEGIN
                   OR EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g WHERE g.relation = tab AND g.source = u.other))) THEN
       item.problem := 'another of its columns is being protected';
     END IF;
+    -- Foreign keys on the column itself are taken away before, and made anew.
+    RETURN QUERY SELECT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), format('it needs the index %I, which is made anew', item.relname), 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+    FROM pg_depend AS d
+    WHERE d.deptype IN ('n', 'a') AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = item.indexrelid) OR (d.refclassid = 'pg_constraint'::regclass AND d.refobjid = item.constraint_oid))
+      AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (SELECT FROM pg_constraint AS f WHERE f.oid = d.objid AND f.contype = 'f' AND num = ANY (f.confkey)))
+      AND NOT (d.classid = 'pg_trigger'::regclass AND (SELECT g.tgisinternal FROM pg_trigger AS g WHERE g.oid = d.objid));
     IF item.problem IS NOT NULL THEN
       RETURN QUERY SELECT 'error', format('index %I', item.relname), item.problem, CASE WHEN item.conname IS NULL THEN format('DROP INDEX %s;', item.indexrelid::regclass)
                           ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', tabname, item.conname) END, 0, NULL, NULL;
@@ -842,6 +839,8 @@ BEGIN
       RETURN QUERY SELECT 'notice', format('index %I', item.relname), 'is made anew' || CASE WHEN item.indisunique THEN '; values that differ in spelling only are equal then' ELSE '' END, NULL::text, 10, NULL,
         format('ALTER INDEX %s.%I RENAME TO %I', rel.relnamespace::regnamespace, 'redoubt_protect_' || item.indexrelid, item.relname);
     END IF;
+    RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('ALTER INDEX %s.%I ALTER COLUMN %s SET STATISTICS %s', rel.relnamespace::regnamespace, item.relname, a.attnum, a.attstattarget)
+    FROM pg_attribute AS a WHERE a.attrelid = item.indexrelid AND a.attstattarget >= 0 AND item.indkey[a.attnum - 1] = 0;
     IF item.indisclustered THEN
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('ALTER TABLE %s CLUSTER ON %I', tabname, item.relname);
     END IF;
@@ -855,9 +854,12 @@ BEGIN
               FROM pg_trigger AS g WHERE g.tgrelid = tab AND NOT g.tgisinternal AND g.tgfoid <> 'redoubt.keep_token()'::regprocedure LOOP
     IF (item.of_column OR item.tgqual::text ~ mentions) AND NOT has_function_privilege(item.tgfoid, 'EXECUTE') THEN
       RETURN QUERY SELECT 'error', format('trigger %I', item.tgname), format('%I may not make a trigger of %s', current_user, item.tgfoid::regprocedure), format('GRANT EXECUTE ON FUNCTION %s TO %I;', item.tgfoid::regprocedure, current_user), 0, NULL, NULL;
+    ELSIF item.tgqual::text ~ mentions AND redoubt.protect_plain('pg_trigger'::regclass, item.oid, tab, num) IS NULL THEN
+      RETURN QUERY SELECT 'swap', format('trigger %I', item.tgname), 'its condition does more with the column than to compare OLD and NEW', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF item.of_column OR item.tgqual::text ~ mentions THEN
-      RETURN QUERY SELECT 'notice', format('trigger %I', item.tgname), 'is made anew; its condition sees the token', NULL::text, 30,
-                          format('DROP TRIGGER %I ON %s', item.tgname, tabname), item.definition;
+      RETURN QUERY SELECT 'notice', format('trigger %I', item.tgname), 'is made anew; its condition compares tokens', NULL::text, 30,
+                          format('DROP TRIGGER %I ON %s', item.tgname, tabname),
+                          replace(replace(item.definition, format('(old.%I)::text', col.attname), format('old.%I', col.attname)), format('(new.%I)::text', col.attname), format('new.%I', col.attname));
       IF item.tgenabled <> 'O' THEN
         RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('ALTER TABLE %s %s TRIGGER %I', tabname,
           CASE item.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, item.tgname);
@@ -872,11 +874,18 @@ BEGIN
   END LOOP;
   RETURN QUERY SELECT 'error', l.object, format('it hands the row, and so the token, to %s, which is not trusted', l.function), l.statement || ';', 0, NULL::text, NULL::text
   FROM redoubt.check_label("table") AS l
-  WHERE l.kind = 'trigger' OR (l.kind = 'policy' AND EXISTS (SELECT FROM pg_policy AS p JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+  WHERE l.kind = 'trigger'
+     OR (l.kind = 'index' AND EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid
+                                      WHERE x.indrelid = tab AND c.relname = l.object AND (num = ANY (x.indkey) OR x.indexprs::text ~ mentions OR x.indpred::text ~ mentions)))
+     OR (l.kind = 'policy' AND EXISTS (SELECT FROM pg_policy AS p JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                                  WHERE p.polrelid = tab AND p.polname = l.object AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num));
-  FOR item IN SELECT p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, tab) AS qual, pg_get_expr(p.polwithcheck, tab) AS with_check, obj_description(p.oid, 'pg_policy') AS remark
+  FOR item IN SELECT p.oid, p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, tab) AS qual, pg_get_expr(p.polwithcheck, tab) AS with_check, obj_description(p.oid, 'pg_policy') AS remark
               FROM pg_policy AS p WHERE p.polrelid = tab AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                 AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num) LOOP
+    IF redoubt.protect_plain('pg_policy'::regclass, item.oid, tab, num) IS NULL THEN
+      RETURN QUERY SELECT 'swap', format('policy %I', item.polname), 'it does more with the column than to compare it with a constant, by = or <>, or with NULL', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+      CONTINUE;
+    END IF;
     RETURN QUERY SELECT 'warning', format('policy %I', item.polname), 'is made anew; it compares tokens, in the name of who queries', 'See that it says what it should.', 30,
       format('DROP POLICY %I ON %s', item.polname, tabname),
       format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', item.polname, tabname, CASE WHEN item.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
@@ -887,14 +896,23 @@ BEGIN
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('COMMENT ON POLICY %I ON %s IS %L', item.polname, tabname, item.remark);
     END IF;
   END LOOP;
-  FOR item IN SELECT s.oid, format('%s.%I', s.stxnamespace::regnamespace, s.stxname) AS name, s.stxexprs::text ~ mentions AS in_expression, pg_get_statisticsobjdef(s.oid) AS definition
+  FOR item IN SELECT s.oid, format('%s.%I', s.stxnamespace::regnamespace, s.stxname) AS name, s.stxexprs::text ~ mentions AS in_expression, pg_get_statisticsobjdef(s.oid) AS definition,
+                     s.stxstattarget, s.stxowner, obj_description(s.oid, 'pg_statistic_ext') AS remark
               FROM pg_statistic_ext AS s WHERE s.stxrelid = tab AND (num = ANY (s.stxkeys) OR s.stxexprs::text ~ mentions) LOOP
     IF NOT has_schema_privilege((SELECT x.stxnamespace FROM pg_statistic_ext AS x WHERE x.oid = item.oid), 'CREATE') THEN
       RETURN QUERY SELECT 'error', 'statistics ' || item.name, format('%I may not make statistics in its schema', current_user), format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
+    ELSIF item.stxowner <> rel.relowner THEN
+      RETURN QUERY SELECT 'swap', 'statistics ' || item.name, 'they have another owner than the table', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
     ELSIF item.in_expression OR NOT t.deterministic THEN
       RETURN QUERY SELECT 'swap', 'statistics ' || item.name, 'they would hold values in the clear, or have nothing to compare by', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
     ELSE
       RETURN QUERY SELECT 'notice', 'statistics ' || item.name, 'are made anew', NULL::text, 30, format('DROP STATISTICS %s', item.name), item.definition;
+      IF item.stxstattarget >= 0 THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('ALTER STATISTICS %s SET STATISTICS %s', item.name, item.stxstattarget);
+      END IF;
+      IF item.remark IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('COMMENT ON STATISTICS %s IS %L', item.name, item.remark);
+      END IF;
     END IF;
   END LOOP;
 
@@ -907,14 +925,31 @@ BEGIN
       UNION
       SELECT r.ev_class, a.level + 1 FROM above AS a
         JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relid AND d.classid = 'pg_rewrite'::regclass
-        JOIN pg_rewrite AS r ON r.oid = d.objid WHERE r.ev_class <> a.relid AND a.level < 100)
-    SELECT c.*, max(a.level) AS level, pg_get_viewdef(c.oid) AS definition, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name, obj_description(c.oid, 'pg_class') AS remark
+        JOIN pg_rewrite AS r ON r.oid = d.objid WHERE r.ev_class <> a.relid AND a.level < 20),
+      -- Columns of views that are the column, as it is; null where a view does something else with it.
+      carries (relid, attnum) AS (
+        SELECT tab, num
+        UNION
+        SELECT r.ev_class, o.attnum FROM carries AS c
+          JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.relid AND d.refobjsubid = c.attnum AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite AS r ON r.oid = d.objid AND r.ev_class <> c.relid,
+          LATERAL unnest(coalesce(redoubt.protect_plain(d.classid, r.oid, c.relid, c.attnum), ARRAY[NULL::smallint])) AS o(attnum))
+    SELECT c.*, max(a.level) AS level, EXISTS (SELECT FROM carries AS k WHERE k.relid = c.oid AND k.attnum IS NULL) AS odd,
+           EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_action::text ~ ':varattno 0 ') AS of_rows, pg_get_viewdef(c.oid) AS definition, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name, obj_description(c.oid, 'pg_class') AS remark
     FROM above AS a JOIN pg_class AS c ON c.oid = a.relid GROUP BY c.oid LOOP
     IF item.relkind <> 'v' THEN
       RETURN QUERY SELECT 'swap', format('relation %s', item.name), CASE item.relkind WHEN 'm' THEN 'a materialised view of the column holds its values' ELSE 'a rule of it uses the column' END,
                           'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF item.relowner <> rel.relowner THEN
       RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has another owner than the table', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.relpersistence = 't' THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it is temporary', 'Drop it, or end its session.', 0, NULL, NULL;
+    ELSIF EXISTS (SELECT FROM (SELECT item.relacl AS acl UNION ALL SELECT v.attacl FROM pg_attribute AS v WHERE v.attrelid = item.oid) AS l, LATERAL aclexplode(l.acl) AS a
+                  WHERE a.grantor <> item.relowner) THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'another role than its owner granted privileges on it', 'Revoke them, and let the owner grant them.', 0, NULL, NULL;
+    ELSIF item.odd OR item.of_rows THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, CASE WHEN item.of_rows THEN 'it looks at whole rows' ELSE 'it does more with the column than to show it, or to compare it with a constant, by = or <>, or with NULL' END,
+                          'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF NOT has_schema_privilege(item.relnamespace, 'CREATE') THEN
       RETURN QUERY SELECT 'swap', 'view ' || item.name, format('%I may not make views in its schema', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = item.oid) OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = item.oid)
@@ -929,7 +964,8 @@ BEGIN
       -- In the reverse order of turn: these come after the view was made, and before those above it are.
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL,
                           format('REVOKE ALL ON %s FROM %s', item.name, CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(e.grantee)) END)
-        FROM (SELECT DISTINCT x.grantee FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS x WHERE d.defaclobjtype = 'r') AS e WHERE e.grantee <> item.relowner;
+        FROM (SELECT x.grantee FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS x WHERE d.defaclobjtype = 'r' AND x.grantee <> item.relowner
+              UNION SELECT item.relowner WHERE item.relacl IS NOT NULL) AS e;
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, g FROM redoubt.protect_grants(item.name, NULL, item.relacl) AS g;
       RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, g
         FROM pg_attribute AS v, LATERAL redoubt.protect_grants(item.name, quote_ident(v.attname), v.attacl) AS g WHERE v.attrelid = item.oid AND v.attacl IS NOT NULL;
@@ -968,6 +1004,19 @@ BEGIN
       WHEN 'pg_class'::regclass THEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) = 'i'
         OR EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target)
       ELSE false END;
+  -- Before the swap, nothing but what protect_column() makes uses the token column.
+  RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), format('it uses the column %I, which is made by protect_column()', a.attname), 'Drop it: it is for the time after the swap.', 0, NULL::text, NULL::text
+  FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
+    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.relation AND d.refobjsubid = s.target
+  WHERE s.relation = tab AND s.source = num AND (d.classid, d.objid) <> ('pg_trigger'::regclass, s.trigger)
+    AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.contype = 'c' AND k.conname = a.attname)
+    AND NOT (d.classid = 'pg_class'::regclass AND (SELECT c.relkind = 'i' AND starts_with(c.relname, 'redoubt_protect_') FROM pg_class AS c WHERE c.oid = d.objid));
+  RETURN QUERY SELECT 'swap', format('column %I of %s', a.attname, tabname), 'it is NOT NULL before its time', format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL;', tabname, a.attname), 0, NULL::text, NULL::text
+  FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target WHERE s.relation = tab AND s.source = num AND a.attnotnull;
+  RETURN QUERY SELECT DISTINCT 'swap', 'relation ' || r.ev_class::regclass, 'it looks at whole rows', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+  FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> tab
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND r.ev_action::text ~ ':varattno 0 '
+    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid AND e.refobjid = tab AND e.refobjsubid = num);
   -- Rows of the table elsewhere: a column of its row type would lose the value.
   RETURN QUERY SELECT DISTINCT CASE WHEN d.classid = 'pg_proc'::regclass THEN 'warning' ELSE 'swap' END, pg_describe_object(d.classid, d.objid, d.objsubid), 'it uses the row type of the table',
                       CASE WHEN d.classid = 'pg_proc'::regclass THEN 'It sees the token after the swap: read the function.' ELSE 'Drop it, and make it anew afterwards.' END, 0, NULL::text, NULL::text
@@ -1023,7 +1072,6 @@ DECLARE
   item record;
   refused boolean;
 BEGIN
-  PERFORM redoubt.protect_inside("table");
   SELECT * INTO t FROM redoubt.token_type AS k WHERE k.typ = wanted;
   IF t.typ IS NULL THEN
     RAISE EXCEPTION '% is not a token type', format_type(wanted, NULL) USING ERRCODE = '42809', HINT = 'redoubt.token_types lists them.';
@@ -1061,7 +1109,7 @@ BEGIN
   END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.protect_findings(regclass, name, regtype, integer) IS 'internal, a step of protect_column(): what check_protect() lists';
+COMMENT ON FUNCTION redoubt.protect_findings(regclass, name, regtype, integer) IS 'internal: what check_protect() lists, to who may read the table';
 
 -- What is still to be made over the token columns of a group before the swap, in order.
 CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RETURNS TABLE (kind text, statement text)
@@ -1123,271 +1171,84 @@ CREATE FUNCTION redoubt.protect_indexes("table" regclass, "column" name) RETURNS
   END;
 COMMENT ON FUNCTION redoubt.protect_indexes(regclass, name) IS 'the CREATE INDEX CONCURRENTLY that protect_column() waits for; none before the column is filled: in psql, ... \gexec';
 
--- Begins with one column: the token column, its trigger, its row.
-CREATE FUNCTION redoubt.protect_add("table" oid, "column" smallint, token_type regtype) RETURNS void
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $body$
-DECLARE
-  part constant text := 'redoubt_protect_' || "column";
-  tab text;
-BEGIN
-  PERFORM redoubt.protect_lock("table", true);
-  tab := "table"::regclass;
-  IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = part AND NOT a.attisdropped) THEN
-    RAISE EXCEPTION 'table % has a column % already', tab, part USING ERRCODE = '42701', HINT = 'Where a dump brought it along, drop it.';
-  END IF;
-  EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tab, part, token_type);
-  EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', tab, part, 'made by redoubt.protect_column(), which is at work');
-  PERFORM redoubt.protect_begin("table", "column", redoubt.protect_column_number("table", part), token_type);
-END
-$body$;
-COMMENT ON FUNCTION redoubt.protect_add(oid, smallint, regtype) IS 'internal, a step of protect_column(): the first';
-
--- What the swap takes away or makes anew, and so has to lock: tables, their indexes, views.  Others' are refused.
-CREATE FUNCTION redoubt.protect_touched("table" regclass, "column" smallint) RETURNS TABLE (turn integer, relation oid)
+-- What stands in the way of beginning, as text; null for nothing.
+CREATE FUNCTION redoubt.protect_errors("table" regclass, "column" smallint, token_type regtype) RETURNS text
   LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
   BEGIN ATOMIC
-    WITH RECURSIVE tab (relation) AS (SELECT DISTINCT g.relation FROM redoubt.protect_group("table", "column") AS g),
-      above (relation) AS (
-        SELECT t.relation FROM tab AS t
+    SELECT string_agg(DISTINCT p.object || ': ' || p.what || coalesce(' (' || p.remedy || ')', ''), '; ')
+    FROM redoubt.protect_group("table", "column") AS g, LATERAL redoubt.protect_parts(g.relation, g.source, token_type) AS p WHERE p.severity = 'error';
+  END;
+COMMENT ON FUNCTION redoubt.protect_errors(regclass, smallint, regtype) IS 'internal: what stands in the way of protecting a column, of those that check_protect() lists as errors';
+
+-- What the swap takes away or makes anew, and so has to lock, in that order: views from the top down, tables that refer to
+-- others before those, indexes.  Others' views are refused.
+CREATE FUNCTION redoubt.protect_touched("table" regclass, "column" smallint) RETURNS oid[]
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH RECURSIVE member AS (SELECT g.relation, g.source, row_number() OVER () AS place FROM redoubt.protect_group("table", "column") AS g),
+      above (relation, level) AS (
+        SELECT r.ev_class, 1 FROM member AS m
+          JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.relation AND d.refobjsubid = m.source AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite AS r ON r.oid = d.objid
         UNION
-        SELECT r.ev_class FROM above AS a
+        SELECT r.ev_class, a.level + 1 FROM above AS a
           JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.classid = 'pg_rewrite'::regclass
-          JOIN pg_rewrite AS r ON r.oid = d.objid)
-    SELECT v.turn, v.relation
-    FROM (SELECT 1 AS turn, t.relation FROM tab AS t
-          UNION ALL SELECT 2, x.indexrelid FROM tab AS t JOIN pg_index AS x ON x.indrelid = t.relation
-          UNION ALL SELECT 3, a.relation FROM above AS a WHERE a.relation NOT IN (SELECT t.relation FROM tab AS t)) AS v
-      JOIN pg_class AS c ON c.oid = v.relation AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
+          JOIN pg_rewrite AS r ON r.oid = d.objid WHERE r.ev_class <> a.relation AND a.level < 20),
+      touched AS (
+        SELECT 1 AS turn, -max(a.level) AS place, a.relation FROM above AS a WHERE a.relation NOT IN (SELECT m.relation FROM member AS m) GROUP BY a.relation
+        UNION ALL SELECT 2, min(m.place), m.relation FROM member AS m GROUP BY m.relation
+        UNION ALL SELECT 3, min(m.place), x.indexrelid FROM member AS m JOIN pg_index AS x ON x.indrelid = m.relation GROUP BY x.indexrelid)
+    SELECT array_agg(t.relation ORDER BY t.turn, t.place, t.relation)
+    FROM touched AS t JOIN pg_class AS c ON c.oid = t.relation AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
   END;
-COMMENT ON FUNCTION redoubt.protect_touched(regclass, smallint) IS 'internal: the tables, indexes and views that the swap of a column takes away or makes anew';
+COMMENT ON FUNCTION redoubt.protect_touched(regclass, smallint) IS 'internal: the views, tables and indexes that the swap of a column takes away or makes anew, as it locks them';
 
-/* The trigger, the old column and what hangs on it go; the token column takes the place.
- *
- * Whatever decides is looked at when it is locked: tables, indexes, views, their privileges, and the names of their schemas.
- * What hangs on a locked relation cannot come, change or go, so that the list of these ends.
- */
-CREATE FUNCTION redoubt.protect_swap("table" oid, "column" smallint) RETURNS text
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
-AS $body$
-DECLARE
-  frozen oid[] := '{}';
-  members redoubt.protections[];
-  member redoubt.protections;
-  item record;
-  tab text;
-  old name;
-  made name;
-  needed boolean;
-  parts record;
-  one text;
-BEGIN
-  PERFORM redoubt.protect_inside("table");
-  LOOP
-    FOR item IN SELECT t.relation
-                FROM (SELECT o.relation, o.turn, min(o.turn) OVER () AS first FROM redoubt.protect_touched("table", "column") AS o WHERE o.relation <> ALL (frozen)) AS t
-                WHERE t.turn = t.first ORDER BY t.relation LOOP
-      IF NOT redoubt.protect_freeze(item.relation) THEN
-        RETURN 'retry';
-      END IF;
-      frozen := frozen || item.relation;
-    END LOOP;
-    EXIT WHEN NOT FOUND;
-  END LOOP;
-  FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", "column") AS g LOOP
-    IF NOT redoubt.protect_check(item.relation, item.source) THEN
-      RETURN 'next';
-    END IF;
-  END LOOP;
-  IF EXISTS (SELECT FROM redoubt.protect_pending("table", "column")) THEN
-    RETURN 'next';
-  END IF;
-  SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
-  FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source;
-  -- A view of two of the columns is listed twice.
-  WITH found AS MATERIALIZED (
-      SELECT row_number() OVER () AS place, q.* FROM unnest(members) AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS q),
-    obstacle AS (SELECT f.object, f.what, f.remedy FROM found AS f WHERE f.severity IN ('error', 'swap') ORDER BY f.place LIMIT 1),
-    part AS (SELECT f.turn, f.remove, f.make, min(f.place) AS place FROM found AS f GROUP BY f.turn, f.remove, f.make)
-  SELECT (SELECT o.object FROM obstacle AS o) AS object, (SELECT o.what FROM obstacle AS o) AS what, (SELECT o.remedy FROM obstacle AS o) AS remedy,
-         array_agg(p.remove ORDER BY p.turn, p.place) FILTER (WHERE p.remove IS NOT NULL) AS removals,
-         array_agg(p.make ORDER BY p.place) FILTER (WHERE p.make IS NOT NULL AND p.turn = 10) AS keys,
-         array_agg(p.make ORDER BY p.turn DESC, p.place) FILTER (WHERE p.make IS NOT NULL AND p.turn <> 10) AS makings
-    INTO parts FROM part AS p;
-  IF parts.object IS NOT NULL THEN
-    RAISE EXCEPTION '% stands in the way', parts.object USING ERRCODE = '55000', DETAIL = parts.what, HINT = coalesce(parts.remedy, 'redoubt.check_protect() lists everything.');
-  END IF;
-
-  FOREACH one IN ARRAY coalesce(parts.removals, '{}') LOOP
-    EXECUTE one;
-  END LOOP;
-  FOREACH member IN ARRAY members LOOP
-    tab := member.relation::regclass;
-    SELECT a.attname, a.attnotnull INTO old, needed FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.source;
-    SELECT a.attname INTO made FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.target;
-    PERFORM redoubt.protect_end(member.trigger, 'swap');
-    EXECUTE format('ALTER TABLE %s DROP COLUMN %I', tab, old);
-    EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tab, made, old);
-    EXECUTE format('COMMENT ON COLUMN %s.%I IS NULL', tab, old);
-    IF needed THEN
-      EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', tab, old);
-      EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', tab, made);
-    END IF;
-    -- Names led where they should.
-    IF NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.target AND a.attname = old AND a.atttypid = member.token_type AND a.attnotnull = needed)
-       OR NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = member.relation AND a.attnum = member.source AND a.attisdropped)
-       OR EXISTS (SELECT FROM pg_trigger AS g WHERE g.oid = member.trigger) THEN
-      RAISE EXCEPTION 'table % was renamed meanwhile', tab USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_column(...) again.';
-    END IF;
-  END LOOP;
-  -- What is made anew finds the operators of the type, wherever they are.
-  PERFORM set_config('search_path', (SELECT concat_ws(', ', 'pg_catalog', string_agg(DISTINCT quote_ident(n.nspname), ', '), 'pg_temp')
-                                     FROM unnest(members) AS s JOIN pg_type AS y ON y.oid = s.token_type JOIN pg_namespace AS n ON n.oid = y.typnamespace), true);
-  FOREACH one IN ARRAY coalesce(parts.keys, '{}') || coalesce(parts.makings, '{}') LOOP
-    EXECUTE one;
-  END LOOP;
-  RETURN 'done';
-END
-$body$;
-COMMENT ON FUNCTION redoubt.protect_swap(oid, smallint) IS 'internal, a step of protect_column(): the last';
-
-/* protect_work does the next piece of work on a column and those tied to it, in the transaction at hand, and tells how to go
- * on: again (rows were filled or verified), next (something else was done), locked (a row was), retry (a lock was not got),
- * indexes (somebody has to make them), ready (to be swapped), older (somebody sees the table as it was before), done.
- * It is what protect_step() calls in the cage.
- */
-CREATE FUNCTION redoubt.protect_work("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
-  RETURNS text LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
-AS $body$
-#variable_conflict use_variable
-DECLARE
-  num constant smallint := redoubt.protect_column_number("table", "column");
-  wanted constant regtype := token_type;
-  limit_of_wait constant text := extract(epoch FROM lock_timeout) * 1000 || 'ms';
-  item record;
-  state text;
-BEGIN
-  PERFORM redoubt.protect_inside("table");
-  IF NOT EXISTS (SELECT FROM redoubt.token_type AS t WHERE t.typ = wanted) THEN
-    RAISE EXCEPTION '% is not a token type', format_type(wanted, NULL) USING ERRCODE = '42809', HINT = 'redoubt.token_types lists them.';
-  END IF;
-  IF EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
-             WHERE p.token_type <> wanted) THEN
-    RAISE EXCEPTION 'column % of table % is being protected with another token type', quote_ident("column"), "table"
-      USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_undo(...), then begin anew.';
-  END IF;
-
-  -- Begin.
-  FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", num) AS g
-              WHERE NOT EXISTS (SELECT FROM redoubt.protections AS p WHERE p.relation = g.relation AND p.source = g.source) LIMIT 1 LOOP
-    DECLARE
-      found_errors record;
-    BEGIN
-      SELECT count(*) AS n, string_agg(p.object || ': ' || p.what, '; ') AS what, min(p.remedy) AS remedy INTO found_errors
-      FROM redoubt.protect_group("table", num) AS g, LATERAL redoubt.protect_parts(g.relation, g.source, wanted) AS p WHERE p.severity = 'error';
-      IF found_errors.n > 0 THEN
-        RAISE EXCEPTION 'column % of table % cannot be protected online as it is', quote_ident("column"), "table"
-          USING ERRCODE = '55000', DETAIL = found_errors.what, HINT = coalesce(found_errors.remedy || '  ', '') || 'redoubt.check_protect() lists everything.';
-      END IF;
-    END;
-    PERFORM redoubt.protect_lock(item.relation, false);  -- an autovacuum gives way to who waits long enough
-    PERFORM set_config('lock_timeout', limit_of_wait, true);
-    BEGIN
-      PERFORM redoubt.protect_add(item.relation, item.source, wanted);
-    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-      RETURN 'retry';
-    END;
-    RETURN 'next';
-  END LOOP;
-
-  -- Fill and verify.
-  FOR item IN SELECT g.relation, g.source FROM redoubt.protect_group("table", num) AS g LOOP
-    state := redoubt.protect_rows(item.relation, item.source, batch);
-    IF state ~ '^row ' THEN
-      DECLARE
-        place text := substring(state FROM '[(][0-9,]*[)]');
-      BEGIN
-        EXECUTE format('SELECT coalesce(max(%s), $1) FROM ONLY %s AS t WHERE t.ctid = $1::tid', redoubt.protect_row_name(item.relation, item.source), item.relation::regclass)
-          INTO place USING place;
-        RAISE EXCEPTION 'a row of table % cannot be protected', item.relation::regclass
-          USING ERRCODE = '55000', DETAIL = place || ': ' || substring(state FROM '[)] (.*)'),
-          HINT = CASE WHEN state ~ 'its token' THEN 'Something wrote the token column: CALL redoubt.protect_undo(...), then begin anew.'
-                      ELSE 'Change the value, then call again.  redoubt.check_protect() lists all such rows.' END;
-      END;
-    ELSIF state = 'next' THEN
-      -- Filled and verified: the planner knows the column when it takes the other one's place.
-      PERFORM set_config('client_min_messages', 'error', true);  -- of extended statistics that have another column, too
-      EXECUTE (SELECT format('ANALYZE %s (%I)', item.relation::regclass, a.attname)
-               FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target WHERE s.relation = item.relation AND s.source = item.source);
-      RETURN state;
-    ELSIF state <> 'ready' THEN
-      RETURN state;
-    END IF;
-  END LOOP;
-
-  -- Indexes and constraints.
-  SELECT p.kind, p.statement INTO item FROM redoubt.protect_pending("table", num) AS p LIMIT 1;
-  IF FOUND THEN
-    IF item.kind = 'index' THEN
-      PERFORM redoubt.protect_twins(p.relation, p.source, p.target)
-      FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source;
-      IF NOT build_indexes THEN
-        RETURN 'indexes';
-      END IF;
-      PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
-      EXECUTE regexp_replace(item.statement, '^((?:CREATE |CREATE UNIQUE |DROP )INDEX) CONCURRENTLY', '\1');
-      RETURN 'next';
-    ELSIF item.statement !~ '^ALTER TABLE .* VALIDATE ' THEN
-      PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
-      PERFORM set_config('lock_timeout', limit_of_wait, true);
-    END IF;
-    BEGIN
-      EXECUTE item.statement;
-    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-      RETURN 'retry';
-    END;
-    RETURN 'next';
-  END IF;
-
-  IF NOT swap THEN
-    RETURN 'ready';
-  END IF;
-  -- Who sees the table as it was before a row was filled would find no token there.
-  IF EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g WHERE NOT redoubt.protect_settled(g.relation, g.source)) THEN
-    RETURN 'older';
-  END IF;
-  PERFORM redoubt.protect_lock(g.relation, false) FROM redoubt.protect_group("table", num) AS g;
-  PERFORM set_config('lock_timeout', limit_of_wait, true);
-  BEGIN
-    RETURN redoubt.protect_swap("table", num);
-  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-    RETURN 'retry';
+-- All that the swap does besides the columns themselves, or what stands in its way.
+CREATE FUNCTION redoubt.protect_plan("table" regclass, "column" smallint,
+    OUT object text, OUT what text, OUT remedy text, OUT removals text[], OUT makings text[], OUT valid_tables oid[], OUT valid_names text[])
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH member AS MATERIALIZED (
+        SELECT s.relation, s.source, s.token_type
+        FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source),
+      found AS MATERIALIZED (
+        SELECT row_number() OVER () AS place, q.* FROM member AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS q),
+      obstacle AS (SELECT f.object, f.what, f.remedy FROM found AS f WHERE f.severity IN ('error', 'swap') ORDER BY f.place LIMIT 1),
+      -- A view of two of the columns is listed twice.  Keys are made first, for what needs them.
+      part AS (SELECT f.turn, f.remove, f.make, min(f.place) AS place FROM found AS f GROUP BY f.turn, f.remove, f.make),
+      valid AS (
+        SELECT f.conrelid, f.conname FROM pg_constraint AS f
+        WHERE f.contype = 'f' AND f.convalidated AND EXISTS (SELECT FROM member AS m WHERE m.relation = f.conrelid AND m.source = ANY (f.conkey)))
+    SELECT (SELECT o.object FROM obstacle AS o), (SELECT o.what FROM obstacle AS o), (SELECT o.remedy FROM obstacle AS o),
+           coalesce((SELECT array_agg(p.remove ORDER BY p.turn, p.place) FROM part AS p WHERE p.remove IS NOT NULL), '{}'),
+           coalesce((SELECT array_agg(p.make ORDER BY p.turn <> 10, p.turn DESC, p.place) FROM part AS p WHERE p.make IS NOT NULL), '{}'),
+           coalesce((SELECT array_agg(v.conrelid ORDER BY v.conrelid, v.conname) FROM valid AS v), '{}'),
+           coalesce((SELECT array_agg(v.conname::text ORDER BY v.conrelid, v.conname) FROM valid AS v), '{}');
   END;
-END
-$body$;
-COMMENT ON FUNCTION redoubt.protect_work(regclass, name, regtype, integer, interval, boolean, boolean) IS 'internal, a step of protect_column(): the next one';
-REVOKE ALL ON FUNCTION redoubt.protect_work(regclass, name, regtype, integer, interval, boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION redoubt.protect_plan(regclass, smallint) IS 'internal: the statements of the swap of a column, or what stands in its way';
 
 -- Rows that a unique index would refuse, because their values differ in spelling only.
-CREATE FUNCTION redoubt.protect_twins("table" regclass, source smallint, target smallint) RETURNS void
+CREATE FUNCTION redoubt.protect_twins("table" regclass, "column" smallint) RETURNS void
   LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
 AS $body$
 DECLARE
+  member record;
   item record;
 BEGIN
-  PERFORM redoubt.protect_inside("table");
-  IF EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = "table" AND x.indisunique AND x.indnkeyatts = 1 AND x.indkey[0] = source AND x.indpred IS NULL) THEN
+  FOR member IN SELECT p.relation::regclass AS tab, p.source, a.attname
+                FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
+                  JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.target
+                WHERE EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = p.relation AND x.indisunique AND x.indnkeyatts = 1 AND x.indkey[0] = p.source AND x.indpred IS NULL) LOOP
     EXECUTE format('SELECT count(*) AS n, (array_agg(v.rows))[1:5] AS places FROM (SELECT string_agg(%1$s, '' and '') AS rows FROM ONLY %2$s AS t '
-                   'WHERE t.%3$I IS NOT NULL GROUP BY t.%3$I HAVING count(*) > 1) AS v', redoubt.protect_row_name("table", source), "table",
-                   (SELECT a.attname FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attnum = target)) INTO item;
+                   'WHERE t.%3$I IS NOT NULL GROUP BY t.%3$I HAVING count(*) > 1) AS v', redoubt.protect_row_name(member.tab, member.source), member.tab, member.attname) INTO item;
     IF item.n > 0 THEN
-      RAISE EXCEPTION '% values of table % are equal to others, but for their spelling', item.n, "table"
+      RAISE EXCEPTION '% values of table % are equal to others, but for their spelling', item.n, member.tab
         USING ERRCODE = '23505', DETAIL = array_to_string(item.places, '; '), HINT = 'Change these rows, then CALL redoubt.protect_column(...) again.';
     END IF;
-  END IF;
+  END LOOP;
 END
 $body$;
-COMMENT ON FUNCTION redoubt.protect_twins(regclass, smallint, smallint) IS 'internal: raises 23505 where a unique index would not take the tokens';
+COMMENT ON FUNCTION redoubt.protect_twins(regclass, smallint) IS 'internal: raises 23505 where a unique index would not take the tokens; charges a probe for each row';
 
 CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, share numeric DEFAULT 0.15,
     max_lag text DEFAULT NULL, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300, build_indexes boolean DEFAULT false, swap boolean DEFAULT true)
@@ -1415,12 +1276,17 @@ BEGIN
       tries := 0;
     ELSIF state OPERATOR(pg_catalog.=) 'locked' THEN
       PERFORM pg_catalog.pg_sleep(0.1);
-    ELSIF state OPERATOR(pg_catalog.=) 'retry' OR state OPERATOR(pg_catalog.=) 'older' THEN
-      tries := tries OPERATOR(pg_catalog.+) 1;
+    ELSIF state OPERATOR(pg_catalog.=) ANY (ARRAY['retry', 'older', 'slow']) THEN
+      -- Each one that is slow stops the application for the time that it may.
+      tries := tries OPERATOR(pg_catalog.+) CASE WHEN state OPERATOR(pg_catalog.=) 'slow' THEN retries OPERATOR(pg_catalog./) 5 OPERATOR(pg_catalog.+) 1 ELSE 1 END;
       IF tries OPERATOR(pg_catalog.>) retries THEN
         IF state OPERATOR(pg_catalog.=) 'older' THEN
           RAISE EXCEPTION 'a transaction still runs that sees table % without its tokens', "table"
             USING ERRCODE = '55006', HINT = 'What was done is kept: call again.  pg_stat_activity.backend_xmin, pg_prepared_xacts and pg_replication_slots.xmin show what holds it.';
+        END IF;
+        IF state OPERATOR(pg_catalog.=) 'slow' THEN
+          RAISE EXCEPTION 'the swap of column % of table % takes longer than %', pg_catalog.quote_ident("column"), "table", lock_timeout
+            USING ERRCODE = '55000', HINT = 'Call again with a longer lock_timeout, or drop some of the indexes and views that are made anew.  What was done is kept.';
         END IF;
         RAISE EXCEPTION 'could not lock table % within %', "table", lock_timeout
           USING ERRCODE = '55P03', HINT = 'Some transaction holds it: call again in a quieter hour.  What was done is kept.';
@@ -1445,49 +1311,6 @@ $body$;
 COMMENT ON PROCEDURE redoubt.protect_column(regclass, name, regtype, integer, numeric, text, interval, integer, boolean, boolean) IS
   'makes a column a token column while the application goes on; commits after each batch; called again, goes on where it was';
 
-CREATE FUNCTION redoubt.protect_undo_work("table" regclass, "column" name, lock_timeout interval) RETURNS text
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $body$
-DECLARE
-  num constant smallint := redoubt.protect_column_number("table", "column");
-  members redoubt.protections[];
-  member redoubt.protections;
-  item record;
-BEGIN
-  SELECT array_agg(s ORDER BY s.relation, s.source) INTO members
-  FROM redoubt.protect_group("table", num) AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source
-  WHERE (SELECT c.relowner FROM pg_class AS c WHERE c.oid = s.relation) = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
-  IF members IS NULL THEN
-    RAISE EXCEPTION 'column % of table % is not being protected', quote_ident("column"), "table" USING ERRCODE = '55000', HINT = 'After the swap there is nothing to undo.';
-  END IF;
-  FOREACH member IN ARRAY members LOOP
-    PERFORM redoubt.protect_lock(member.relation, false);
-  END LOOP;
-  PERFORM set_config('lock_timeout', extract(epoch FROM lock_timeout) * 1000 || 'ms', true);
-  BEGIN
-    FOREACH member IN ARRAY members LOOP
-      PERFORM redoubt.protect_lock(member.relation, true);
-    END LOOP;
-    -- Those of them that are still there, now that the tables are locked.
-    FOR item IN SELECT s.trigger, s.relation, s.target, a.attname FROM unnest(members) AS s
-                JOIN pg_trigger AS g ON g.oid = s.trigger AND g.tgrelid = s.relation
-                JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target AND NOT a.attisdropped LOOP
-      PERFORM redoubt.protect_end(item.trigger, 'undo');
-      EXECUTE format('ALTER TABLE %s DROP COLUMN %I', item.relation::regclass, item.attname);
-      IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.oid = item.trigger)
-         OR NOT EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = item.relation AND a.attnum = item.target AND a.attisdropped) THEN
-        RAISE EXCEPTION 'table % was renamed meanwhile', item.relation::regclass USING ERRCODE = '55000', HINT = 'CALL redoubt.protect_undo(...) again.';
-      END IF;
-    END LOOP;
-  EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-    RETURN 'retry';
-  END;
-  RETURN 'done';
-END
-$body$;
-COMMENT ON FUNCTION redoubt.protect_undo_work(regclass, name, interval) IS 'internal, a step of protect_column(): what protect_undo_step() does in the cage';
-REVOKE ALL ON FUNCTION redoubt.protect_undo_work(regclass, name, interval) FROM PUBLIC;
-
 CREATE PROCEDURE redoubt.protect_undo("table" regclass, "column" name, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300)
   LANGUAGE plpgsql
 AS $body$
@@ -1505,28 +1328,6 @@ BEGIN
 END
 $body$;
 COMMENT ON PROCEDURE redoubt.protect_undo(regclass, name, interval, integer) IS 'takes back what protect_column() did, up to the swap';
-
--- The ordinary way: ALTER TABLE reads each value by detokenize(), which asks, charges and records.
-CREATE FUNCTION redoubt.unprotect_work("table" regclass, "column" name) RETURNS void
-  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
-AS $body$
-DECLARE
-  tab text;
-  base text;
-BEGIN
-  PERFORM redoubt.protect_lock("table", true);
-  tab := "table"::regclass;
-  SELECT t.base INTO base FROM pg_attribute AS a JOIN redoubt.token_type AS t ON t.typ = a.atttypid
-  WHERE a.attrelid = "table" AND a.attnum = redoubt.protect_column_number("table", "column");
-  IF base IS NULL OR EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = "column" AND a.atthasdef) THEN
-    RAISE EXCEPTION 'column % of table % has a default, or is no token column', quote_ident("column"), tab
-      USING ERRCODE = '55000', HINT = 'Drop the default, which is a token, and set it anew afterwards.';
-  END IF;
-  EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s USING redoubt.detokenize(%I)', tab, "column", base, "column");
-END
-$body$;
-COMMENT ON FUNCTION redoubt.unprotect_work(regclass, name) IS 'internal, a step of unprotect_column()';
-REVOKE ALL ON FUNCTION redoubt.unprotect_work(regclass, name) FROM PUBLIC;
 
 CREATE FUNCTION redoubt.count_copies("table" oid, "column" smallint, tables oid[], columns smallint[]) RETURNS bigint[]
   AS 'MODULE_PATHNAME', 'redoubt_count_copies' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;

@@ -1,13 +1,13 @@
 // protect_rows.cpp - the rows of a column that is being protected: filled and verified, some blocks in a transaction.
 //
 // Rows are read and written as the table holds them, without a query: no rule, policy, view or trigger has a say.  What
-// may run is the table's own expressions of indexes, in the cage (protection.h).
+// may run is the table's own expressions of indexes, as the table's owner (protection.h).
 // Covered by sql/protect_column.sql and test/tap/protect_online.pl.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
 #include "pg/base/varlena_view.h"
-#include "pg/ddl/protection.h"
+#include "pg/ddl/protect_step.h"
 #include "pg/limits/limits.h"
 #include "pg/reveal/gate.h"
 #include "pg/tokens/token_value.h"
@@ -15,6 +15,7 @@
 extern "C" {
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "catalog/pg_type_d.h"
 #include "storage/bufmgr.h"
 }
 
@@ -138,6 +139,26 @@ int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *sta
   return filled;
 }
 
+// Names the row by its primary key, where that is no value that is protected.
+[[noreturn]] void refuse_row(Work *work, ItemPointer place, const char *problem) {
+  const Oid relid = work->protection.relid;
+  Oid types[] = {REGCLASSOID, INT2OID};
+  Datum values[] = {ObjectIdGetDatum(relid), Int16GetDatum(work->protection.source)};
+  const char *name = step_ask_text("SELECT redoubt.protect_row_name($1, $2)", types, values);
+  const char *ctid = psprintf("(%u,%u)", ItemPointerGetBlockNumber(place), ItemPointerGetOffsetNumber(place));
+  const char *row =
+      step_ask_text(psprintf("SELECT coalesce(max(%s), 'ctid %s') FROM ONLY %s AS t WHERE t.ctid = '%s'::tid", name,
+                             ctid, step_table_name(relid), ctid),
+                    {}, nullptr);
+  const bool written = strstr(problem, "its token") != nullptr;
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+       errmsg("a row of table %s cannot be protected", step_table_name(relid)), errdetail("%s: %s", row, problem),
+       errhint("%s", written ? "Something wrote the token column: CALL redoubt.protect_undo(...), then begin anew."
+                             : "Change the value, then call again.  redoubt.check_protect() lists all such rows.")));
+}
+
 // Goes on from where the last call stopped, and says how to go on.
 const char *work_on(Work *work, int batch) {
   Protection &protection = work->protection;
@@ -151,9 +172,7 @@ const char *work_on(Work *work, int batch) {
   for (int rows = 0; !locked && protection.next_block < protection.blocks && rows < batch &&
                      !TimestampDifferenceExceeds(started, GetCurrentTimestamp(), kMilliseconds);) {
     read_block(work, protection.next_block, block);
-    if (block->problem != nullptr)
-      return psprintf("row (%u,%u) %s", ItemPointerGetBlockNumber(&block->place),
-                      ItemPointerGetOffsetNumber(&block->place), block->problem);
+    if (block->problem != nullptr) refuse_row(work, &block->place, block->problem);
     const int filled = block->pending > 0 ? fill_block(work, *block, table, state) : 0;
     protection.rows_done += filled;
     rows += std::max(filled, 1);
@@ -167,17 +186,10 @@ const char *work_on(Work *work, int batch) {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
-
-// protect_rows(table oid, source smallint, batch integer) fills or verifies some blocks and says how to go on: again;
-// next, where it did something else; locked, where somebody has locked a row; "row (block,line) reason" where one
-// cannot be filled, after which the transaction has to fail; ready, where all is verified and the table's file is that
-// of then.
-REDOUBT_FUNCTION(redoubt_protect_rows) {
-  using namespace redoubt::pg;
+const char *protect_rows(const StepCall &step, const StepMember &member) {
   Work work = {};
   Protection &protection = work.protection;
-  work.relation = protection_open(PG_GETARG_OID(0), PG_GETARG_INT16(1), RowExclusiveLock, &protection);
+  work.relation = protection_open(member.relid, member.source, RowExclusiveLock, &protection);
   const bool moved = protection.file != work.relation->rd_rel->relfilenode;
   if (!moved && protection.step == ProtectStep::swap) {
     // What filled has been committed.  A step by itself, so that what fails later does not take it back.
@@ -186,8 +198,8 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
       protection.horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
       protection_update(protection);
     }
-    relation_close(work.relation, NoLock);
-    PG_RETURN_TEXT_P(cstring_to_text(known ? "ready" : "next"));
+    relation_close(work.relation, known ? RowExclusiveLock : NoLock);
+    return known ? "ready" : "next";
   }
   CheckCmdReplicaIdentity(work.relation, CMD_UPDATE);
   work.type = token_type_require(protection.token_type);
@@ -200,9 +212,7 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
     protection.horizon = 0;
     protection.file = work.relation->rd_rel->relfilenode;
   } else {
-    const bool caged = protection_set_caged(false);
-    state = work_on(&work, PG_GETARG_INT32(2));
-    protection_set_caged(caged);
+    state = work_on(&work, step.batch);
     if (protection.next_block >= protection.blocks)
       protection.step = protection.step == ProtectStep::fill ? ProtectStep::verify : ProtectStep::swap;
   }
@@ -212,5 +222,7 @@ REDOUBT_FUNCTION(redoubt_protect_rows) {
   }
   protection_update(protection);
   relation_close(work.relation, NoLock);
-  PG_RETURN_TEXT_P(cstring_to_text(state));
+  return state;
 }
+
+}  // namespace redoubt::pg

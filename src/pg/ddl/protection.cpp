@@ -15,7 +15,6 @@ extern "C" {
 #include "catalog/pg_depend.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
-#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 }
 
@@ -40,8 +39,6 @@ enum : int {
 
 constexpr const char *kSteps[] = {"fill", "verify", "swap"};
 
-constinit bool caged = false;
-
 BlockNumber block_of(int64 value) { return static_cast<BlockNumber>(std::clamp<int64>(value, 0, MaxBlockNumber)); }
 
 ProtectStep step_of(Datum value) {
@@ -65,20 +62,6 @@ Protection protection_of_row(const CatalogRow &row) {
           DatumGetObjectId(own_value(row, kFile, OIDOID)),
           static_cast<TransactionId>(DatumGetInt64(own_value(row, kVersion, INT8OID))),
           static_cast<std::uint64_t>(DatumGetInt64(own_value(row, kHorizon, INT8OID)))};
-}
-
-bool protection_of_column(Oid relid, AttrNumber source, Protection *found) {
-  bool any = false;
-  catalog_scan("protection", [&](const CatalogRow &row) {
-    const Protection one = protection_of_row(row);
-    TransactionId version = InvalidTransactionId;
-    if (one.relid != relid || one.source != source) return;
-    // Left over from a time when the library did not hear of the trigger's end.
-    if (!protection_trigger_is_sound(one.trigger, relid, &version) && !TransactionIdIsValid(version)) return;
-    *found = one;
-    any = true;
-  });
-  return any;
 }
 
 [[noreturn]] void not_protected_now(Relation relation) {
@@ -128,13 +111,10 @@ void write_row(OwnChange change, const char *sql, std::span<Oid> types, Datum *v
 
 }  // namespace
 
-bool protection_set_caged(bool open) { return std::exchange(caged, open); }
-
-void protection_require_cage(Oid relid) {
-  if (caged && OidIsValid(relid) && catalog_owner(relid) == GetUserId()) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("this function is a step of redoubt.protect_column()"),
-           errhint("CALL redoubt.protect_column(...), as the owner of the table.")));
+void protection_require_owner(Oid relid) {
+  if (OidIsValid(relid) && catalog_owner(relid) == GetUserId()) return;
+  ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("a table got another owner meanwhile"),
+                  errhint("CALL redoubt.protect_column(...) again.")));
 }
 
 bool protection_of_trigger(Oid trigger, Protection *found) {
@@ -142,6 +122,20 @@ bool protection_of_trigger(Oid trigger, Protection *found) {
   catalog_scan("protection", [&](const CatalogRow &row) {
     if (DatumGetObjectId(own_value(row, kTrigger, OIDOID)) != trigger) return;
     *found = protection_of_row(row);
+    any = true;
+  });
+  return any;
+}
+
+bool protection_of_column(Oid relid, AttrNumber source, Protection *found) {
+  bool any = false;
+  catalog_scan("protection", [&](const CatalogRow &row) {
+    const Protection one = protection_of_row(row);
+    TransactionId version = InvalidTransactionId;
+    if (one.relid != relid || one.source != source) return;
+    // Left over from a time when the library did not hear of the trigger's end.
+    if (!protection_trigger_is_sound(one.trigger, relid, &version) && !TransactionIdIsValid(version)) return;
+    *found = one;
     any = true;
   });
   return any;
@@ -210,11 +204,8 @@ void protection_require_fit(const Protection &protection, const TokenType *type)
 Relation protection_open(Oid relid, AttrNumber source, LOCKMODE mode, Protection *found) {
   Relation relation = try_relation_open(relid, mode);
   if (relation == nullptr) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no such table")));
-  protection_require_cage(relid);
+  protection_require_owner(relid);
   protection_require_ordinary(relation);
-  if (!protection_of_column(relid, source, found)) not_protected_now(relation);
-  // Two sessions that work on one column take turns.
-  LockDatabaseObject(TriggerRelationId, found->trigger, 0, ExclusiveLock);
   if (!protection_of_column(relid, source, found)) not_protected_now(relation);
   protection_require_fit(*found, token_type_find(found->token_type));
   TransactionId version = InvalidTransactionId;

@@ -4,15 +4,18 @@
 // trigger (keep_token.cpp), fills it in batches and verifies it (protect_rows.cpp), and swaps the two.
 //
 // Invariants:
-// - The cage: whoever calls, all work on a table is done as the owner of the table, in a security-restricted operation,
-//   as REINDEX does its.  Code of the table, whatever it is, can do no more than its owner could, and cannot change
-//   the role.  The functions of the steps refuse to run outside of it.
-// - A row of redoubt.protection belongs to one trigger, by OID, and goes with that trigger.  It was made in the cage,
-//   for columns of one table.  The trigger tokenizes in the name of the table's owner: it can do no more than a
+// - Whoever calls, all work on a table is done as the owner of the table, in a security-restricted operation, as
+// REINDEX
+//   does its.  Code of the table, whatever it is, can do no more than its owner could, and cannot change the role.  No
+//   step can be called by itself: what SQL may call does a whole one (protect_column.cpp), or only looks.
+// - A row of redoubt.protection belongs to one trigger, by OID, and goes with that trigger.  It was made by a step, for
+//   columns of one table.  The trigger tokenizes in the name of the table's owner: it can do no more than a
 //   SECURITY DEFINER function of the owner's could.  The budget charged is the session's own.
 // - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the
 // token
 //   column goes the trigger, which nobody can drop or replace by itself.
+// - What labels the column labels the token column beside it, from the beginning: reading the tokens costs what reading
+//   the values does, until they take their place (labels_copy).
 // - Only sealed types, because a value of one is a token or is not one, whatever it looks like.
 // - The columns change places when no snapshot is left that is older than the filling: it would find no token.
 // - What decides a step is looked at under the lock that the step holds (protection_open), by OID and number.
@@ -44,8 +47,11 @@ struct Protection {
 // protection_of_trigger reads the row of a trigger; false where there is none.
 bool protection_of_trigger(Oid trigger, Protection *found);
 
-// protection_open locks the table and returns it, with the protection of one of its columns; 42501 outside of the cage,
-// 55000 where there is none, or where table, columns or trigger are not what they were.  Held to the transaction's end.
+// The same of a column; false also where the trigger is gone or another one.
+bool protection_of_column(Oid relid, AttrNumber source, Protection *found);
+
+// protection_open locks the table and returns it, with the protection of one of its columns; 42501 where the current
+// user does not own it, 55000 where there is none, or where table, columns or trigger are not what they were.
 Relation protection_open(Oid relid, AttrNumber source, LOCKMODE mode, Protection *found);
 
 // protection_insert writes the row, and ties columns and trigger together; protection_update writes it again.
@@ -85,11 +91,9 @@ bool protection_looks_like_token(const TokenType *type, Datum value);
 void protection_require_fit(const Protection &protection, const TokenType *type);
 [[noreturn]] void protection_raise_unfit(const Protection &protection);
 
-// protection_require_cage raises 42501 unless the cage is open, and the current user owns the table.
-void protection_require_cage(Oid relid);
-// protection_set_caged opens and closes it, also for the time that code of the table may run, which the functions of
-// the steps are not for.  Returns what it was.
-bool protection_set_caged(bool open);
+// protection_require_owner raises 42501 unless the current user owns the table: a step runs as its owner, who may have
+// become another one while it waited for its lock.
+void protection_require_owner(Oid relid);
 
 }  // namespace redoubt::pg
 #endif

@@ -11,44 +11,68 @@
 
 extern "C" {
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_index.h"
 #include "parser/parsetree.h"
 }
 
 namespace redoubt::pg {
 namespace {
 
-bool is_being_protected(Relation relation) {
-  const TriggerDesc *triggers = relation->trigdesc;
-  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
-    const Trigger &one = triggers->triggers[i];
-    if (!one.tgisinternal ||
-        one.tgtype != (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE))
-      continue;
-    const char *symbol = catalog_library_symbol(one.tgfoid);
-    if (symbol != nullptr && strcmp(symbol, "redoubt_keep_token") == 0) return true;
+bool is_keeper(const Trigger &trigger) {
+  if (!trigger.tgisinternal ||
+      trigger.tgtype != (TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE))
+    return false;
+  const char *symbol = catalog_library_symbol(trigger.tgfoid);
+  return symbol != nullptr && strcmp(symbol, "redoubt_keep_token") == 0;
+}
+
+// Does an index of a table decide as another one does, with the token column in the place of the column?  By what it
+// is: REINDEX CONCURRENTLY gives indexes other numbers, and anybody may rename one.  Expressions are those of the
+// fingerprints in the place of lower() and upper(), which equal tokens have equal.
+bool is_second_of(const FormData_pg_index *second, const FormData_pg_index *first, const Protection &protection) {
+  if (!second->indisunique || !second->indimmediate || second->indnkeyatts != first->indnkeyatts) return false;
+  bool of_tokens = false;
+  for (int i = 0; i < first->indnkeyatts; ++i) {
+    const AttrNumber was = first->indkey.values[i];
+    const AttrNumber is = second->indkey.values[i];
+    of_tokens |= was == protection.source || was == 0;
+    if (is != (was == protection.source ? protection.target : was)) return false;
   }
+  return of_tokens && first->indexrelid != second->indexrelid;
+}
+
+// The token columns of the table that PostgreSQL's own triggers keep current.
+bool next_protection(Relation relation, int *place, Protection *found) {
+  const TriggerDesc *triggers = relation->trigdesc;
+  for (; triggers != nullptr && *place < triggers->numtriggers; ++*place)
+    if (is_keeper(triggers->triggers[*place]) && protection_of_trigger(triggers->triggers[*place].tgoid, found)) {
+      ++*place;
+      return true;
+    }
   return false;
 }
 
-// The index that redoubt.protect_indexes() made for another one.
-bool is_second_of(Oid index, Oid first) {
-  const char *name = get_rel_name(index);
-  if (name == nullptr || strcmp(name, psprintf("redoubt_protect_%u", first)) != 0) return false;
-  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-  const bool decides = form->indisunique && form->indimmediate;
-  ReleaseSysCache(tuple);
-  return decides;
+// The index is locked as those are that decide.
+const FormData_pg_index *form_of(Oid index) {
+  HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index));
+  return HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple)) : nullptr;
 }
 
 List *second_arbiters(Relation relation, const List *arbiters) {
   List *found = NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, RelationGetIndexList(relation)) {
-    ListCell *first = nullptr;
-    foreach (first, arbiters)
-      if (is_second_of(lfirst_oid(cell), lfirst_oid(first))) found = list_append_unique_oid(found, lfirst_oid(cell));
+  Protection protection = {};
+  for (int place = 0; next_protection(relation, &place, &protection);) {
+    ListCell *cell = nullptr;
+    foreach (cell, RelationGetIndexList(relation)) {
+      const FormData_pg_index *second = form_of(lfirst_oid(cell));
+      ListCell *arbiter = nullptr;
+      foreach (arbiter, arbiters) {
+        const FormData_pg_index *first = form_of(lfirst_oid(arbiter));
+        if (first != nullptr && second != nullptr && !list_member_oid(arbiters, second->indexrelid) &&
+            is_second_of(second, first, protection))
+          found = list_append_unique_oid(found, second->indexrelid);
+      }
+    }
   }
   return found;
 }
@@ -58,8 +82,7 @@ void add_to(Plan *plan, const List *tables) {
   auto *modify = reinterpret_cast<ModifyTable *>(plan);
   if (modify->onConflictAction == ONCONFLICT_NONE || modify->arbiterIndexes == NIL) return;
   Relation relation = table_open(rt_fetch(linitial_int(modify->resultRelations), tables)->relid, NoLock);
-  if (is_being_protected(relation))
-    modify->arbiterIndexes = list_concat(modify->arbiterIndexes, second_arbiters(relation, modify->arbiterIndexes));
+  modify->arbiterIndexes = list_concat(modify->arbiterIndexes, second_arbiters(relation, modify->arbiterIndexes));
   table_close(relation, NoLock);
 }
 
