@@ -37,16 +37,12 @@ void require_fresh_snapshots() {
 }
 
 // What the caller has set must not change what statements and their texts mean.
-constexpr const char *kSettings[][2] = {{"search_path", "pg_catalog, pg_temp"},
-                                        {"row_security", "off"},
-                                        {"client_min_messages", "warning"},
-                                        {"quote_all_identifiers", "off"},
-                                        {"default_tablespace", ""},
-                                        {"datestyle", "ISO, YMD"},
-                                        {"intervalstyle", "postgres"},
-                                        {"extra_float_digits", "1"},
-                                        {"transform_null_equals", "off"},
-                                        {"array_nulls", "on"},
+constexpr const char *kSearchPath = "pg_catalog, pg_temp";
+constexpr const char *kSettings[][2] = {{"search_path", kSearchPath},       {"row_security", "off"},
+                                        {"client_min_messages", "warning"}, {"quote_all_identifiers", "off"},
+                                        {"default_tablespace", ""},         {"datestyle", "ISO, YMD"},
+                                        {"intervalstyle", "postgres"},      {"extra_float_digits", "1"},
+                                        {"transform_null_equals", "off"},   {"array_nulls", "on"},
                                         {"redoubt.reveal", "token"}};
 
 // Is there a step that runs: code of the table that it calls may begin none.
@@ -100,11 +96,9 @@ AttrNumber column_number(Oid relid, const char *name) {
 
 // The columns that go together, as they are now.
 void read_group(StepCall *step) {
-  Oid types[] = {OIDOID, INT2OID};
+  Oid types[] = {REGCLASSOID, INT2OID};
   Datum values[] = {ObjectIdGetDatum(step->column.relid), Int16GetDatum(step->column.source)};
-  if (SPI_execute_with_args("SELECT g.relation, g.source FROM redoubt.protect_group($1::regclass, $2) AS g", 2, types,
-                            values, nullptr, false, 0) != SPI_OK_SELECT)
-    elog(ERROR, "could not look at a table");
+  step_ask("SELECT g.relation, g.source FROM redoubt.protect_group($1, $2) AS g", types, values);
   step->members = static_cast<int>(SPI_processed);
   step->member = static_cast<StepMember *>(palloc(sizeof(StepMember) * (SPI_processed + 1)));
   for (uint64 i = 0; i < SPI_processed; ++i) {
@@ -145,25 +139,25 @@ void analyze(const StepCall &step, const StepMember &member) {
   if (!protection_of_column(member.relid, member.source, &protection)) return;
   const char *statement = psprintf("ANALYZE %s (%s)", step_table_name(member.relid),
                                    quote_identifier(get_attname(member.relid, protection.target, false)));
-  (void)step_try([&] {
+  (void)step_try(step, [&] {
     step_set("client_min_messages", "error");  // of extended statistics that have another column, too
-    step_set("lock_timeout", psprintf("%d", step.lock_timeout));
     step_run(statement);
   });
 }
 
 // Indexes and constraints of the token columns; null where none is left to be made.
 const char *make_next(const StepCall &step) {
-  Oid types[] = {OIDOID, INT2OID};
+  Oid types[] = {REGCLASSOID, INT2OID};
   Datum values[] = {ObjectIdGetDatum(step.column.relid), Int16GetDatum(step.column.source)};
   char *statement = nullptr;
-  step_look([&] {
+  const bool looked = step_look(step, [&] {
     const char *text =
-        step_ask_text("SELECT p.statement FROM redoubt.protect_pending($1::regclass, $2) AS p LIMIT 1", types, values);
+        step_ask_text("SELECT p.statement FROM redoubt.protect_pending($1, $2) AS p LIMIT 1", types, values);
     if (text != nullptr) statement = pstrdup(text);
     if (text == nullptr || strstr(text, "UNIQUE INDEX CONCURRENTLY ") == nullptr) return;
-    step_ask_text("SELECT redoubt.protect_twins($1::regclass, $2)", types, values);
+    step_ask_text("SELECT redoubt.protect_twins($1, $2)", types, values);
   });
+  if (!looked) return "retry";
   if (statement == nullptr) return nullptr;
   constexpr const char *kConcurrently = " CONCURRENTLY ";
   if (char *word = strstr(statement, kConcurrently); word != nullptr && strncmp(statement, "ALTER", 5) != 0) {
@@ -172,10 +166,7 @@ const char *make_next(const StepCall &step) {
     memmove(word + 1, rest, strlen(rest) + 1);
   }
   for (int i = 0; i < step.members; ++i) step_wait_for_vacuum(step.member[i].relid);
-  const bool done = step_try([&] {
-    step_set("lock_timeout", psprintf("%d", step.lock_timeout));
-    step_run(statement);
-  });
+  const bool done = step_try(step, [&] { step_run(statement); });
   return done ? "next" : "retry";
 }
 
@@ -252,7 +243,7 @@ const char *undo(StepCall *step) {
     step_wait_for_vacuum(relations[i]);
   }
   const std::span<const Oid> tables(relations, found.size());
-  const bool done = step_try([&] {
+  const bool done = step_try(*step, [&] {
     step_lock(tables, step->lock_timeout);
     for (const Protection &protection : found) undo_locked(protection);
   });
@@ -288,9 +279,7 @@ void list_findings(FunctionCallInfo fcinfo) {
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   Oid types[] = {REGCLASSOID, NAMEOID, REGTYPEOID, INT4OID};
   Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), PG_GETARG_DATUM(3)};
-  if (SPI_execute_with_args("SELECT * FROM redoubt.protect_findings($1, $2, $3, $4)", 4, types, values, nullptr, false,
-                            0) != SPI_OK_SELECT)
-    elog(ERROR, "could not look at a table");
+  step_ask("SELECT * FROM redoubt.protect_findings($1, $2, $3, $4)", types, values);
   const int columns = result->setDesc->natts;
   if (SPI_tuptable->tupdesc->natts != columns) elog(ERROR, "wrong result type");
   auto *row = static_cast<Datum *>(palloc(sizeof(Datum) * columns));
@@ -303,10 +292,15 @@ void list_findings(FunctionCallInfo fcinfo) {
 
 }  // namespace
 
-const char *step_ask_text(const char *sql, std::span<Oid> types, Datum *values) {
-  if (SPI_execute_with_args(sql, static_cast<int>(types.size()), types.data(), values, nullptr, false, 1) !=
+void step_ask(const char *sql, std::span<Oid> types, Datum *values) {
+  step_set("search_path", kSearchPath);  // code of the table may have changed it
+  if (SPI_execute_with_args(sql, static_cast<int>(types.size()), types.data(), values, nullptr, false, 0) !=
       SPI_OK_SELECT)
     elog(ERROR, "could not look at a table");
+}
+
+const char *step_ask_text(const char *sql, std::span<Oid> types, Datum *values) {
+  step_ask(sql, types, values);
   return SPI_processed == 0 ? nullptr : SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 }
 

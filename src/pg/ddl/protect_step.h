@@ -32,6 +32,9 @@ struct StepCall {
 
 // ---- asking and telling PostgreSQL (protect_column.cpp)
 
+// Runs a query, whose rows are SPI's then, with a search_path that finds nothing of anybody's own.
+void step_ask(const char *sql, std::span<Oid> types, Datum *values);
+
 // The first column of the first row of a query, as text; null where it is null or there is none.
 const char *step_ask_text(const char *sql, std::span<Oid> types, Datum *values);
 void step_run(const char *sql);
@@ -39,24 +42,42 @@ const char *step_table_name(Oid relid);  // qualified and quoted
 const char *step_column_name(const StepMember &member);
 void step_set(const char *setting, const char *value);
 
-// Looks at something in a subtransaction that is rolled back, so that nothing stays locked.  What is palloc'd stays.
-template <typename Look>
-void step_look(Look &&look) {
-  const Subtransaction subtransaction;
-  call(look);
+// Was a lock not got?
+inline bool step_is_locked(const Error &error) {
+  const int code = error.edata()->sqlerrcode;
+  return code == ERRCODE_LOCK_NOT_AVAILABLE || code == ERRCODE_T_R_DEADLOCK_DETECTED;
 }
 
-// Runs `work` in a subtransaction; false where a lock was not got, after which nothing of it is left.
+// Runs `work` in a subtransaction, in which each lock is waited for as long as a step may; false where one was not got,
+// after which nothing of it is left.
 template <typename Work>
-bool step_try(Work &&work) {
+bool step_try(const StepCall &step, Work &&work) {
   try {
     Subtransaction subtransaction;
-    call(work);
+    call([&] {
+      step_set("lock_timeout", psprintf("%d", step.lock_timeout));
+      work();
+    });
     subtransaction.commit();
     return true;
   } catch (const Error &error) {
-    const int code = error.edata()->sqlerrcode;
-    if (code != ERRCODE_LOCK_NOT_AVAILABLE && code != ERRCODE_T_R_DEADLOCK_DETECTED) throw;
+    if (!step_is_locked(error)) throw;
+    return false;
+  }
+}
+
+// Looks at something in a subtransaction that is rolled back, so that nothing stays locked.  What is palloc'd stays.
+template <typename Look>
+bool step_look(const StepCall &step, Look &&look) {
+  try {
+    const Subtransaction subtransaction;
+    call([&] {
+      step_set("lock_timeout", psprintf("%d", step.lock_timeout));
+      look();
+    });
+    return true;
+  } catch (const Error &error) {
+    if (!step_is_locked(error)) throw;
     return false;
   }
 }

@@ -126,22 +126,22 @@ Datum taken(int column) {
 }
 
 void ask_for(const StepCall &step, const char *sql) {
-  Oid types[] = {OIDOID, INT2OID};
+  Oid types[] = {REGCLASSOID, INT2OID};
   Datum values[] = {ObjectIdGetDatum(step.column.relid), Int16GetDatum(step.column.source)};
-  if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
-    elog(ERROR, "could not look at a table");
+  step_ask(sql, types, values);
+  if (SPI_processed != 1) elog(ERROR, "could not look at a table");
 }
 
 void put_together(const StepCall &step, Plan *plan) {
   Datum *relations = nullptr;
-  ask_for(step, "SELECT redoubt.protect_touched($1::regclass, $2)");
+  ask_for(step, "SELECT redoubt.protect_touched($1, $2)");
   plan->relations = array_of(taken(1), OIDOID, &relations);
   plan->relation = static_cast<Oid *>(palloc(sizeof(Oid) * (plan->relations + 1)));
   for (int i = 0; i < plan->relations; ++i) plan->relation[i] = DatumGetObjectId(relations[i]);
   plan->stamp = step_stamp(std::span(plan->relation, plan->relations));
   ask_for(step,
           "SELECT p.object, p.what, p.remedy, p.removals, p.makings, p.valid_tables, p.valid_names"
-          " FROM redoubt.protect_plan($1::regclass, $2) AS p");
+          " FROM redoubt.protect_plan($1, $2) AS p");
   const auto text = [](int column) { return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column); };
   if (const char *object = text(1); object != nullptr) {
     const char *remedy = text(3);
@@ -275,22 +275,23 @@ void protect_require_limits(const StepMember &member, Oid token_type) {
 const char *protect_begin(const StepCall &step, const StepMember &member) {
   std::uint64_t stamp = 0;
   const std::span relations(&member.relid, 1);
-  step_look([&] {
+  const bool looked = step_look(step, [&] {
     stamp = step_stamp(relations);
-    Oid types[] = {OIDOID, INT2OID, REGTYPEOID};
+    Oid types[] = {REGCLASSOID, INT2OID, REGTYPEOID};
     Datum values[] = {ObjectIdGetDatum(step.column.relid), Int16GetDatum(step.column.source),
                       ObjectIdGetDatum(step.type->type)};
-    const char *errors = step_ask_text("SELECT redoubt.protect_errors($1::regclass, $2, $3)", types, values);
+    const char *errors = step_ask_text("SELECT redoubt.protect_errors($1, $2, $3)", types, values);
     if (errors != nullptr)
       ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                       errmsg("column %s of table %s cannot be protected online as it is", step_column_name(step.column),
                              step_table_name(step.column.relid)),
                       errdetail("%s", errors), errhint("redoubt.check_protect() lists everything.")));
   });
+  if (!looked) return "retry";
   gate_require(step.type, Privilege::tokenize);
   protect_require_limits(member, step.type->type);
   step_wait_for_vacuum(member.relid);
-  const bool done = step_try([&] {
+  const bool done = step_try(step, [&] {
     step_lock(relations, step.lock_timeout);
     if (step_stamp(relations) != stamp) give_up();
     add_column(step, member);
@@ -301,10 +302,10 @@ const char *protect_begin(const StepCall &step, const StepMember &member) {
 const char *protect_swap(const StepCall &step) {
   if (!all_are_settled(step)) return "older";
   Plan plan = {};
-  step_look([&] { put_together(step, &plan); });
+  if (!step_look(step, [&] { put_together(step, &plan); })) return "retry";
   for (int i = 0; i < step.members; ++i) step_wait_for_vacuum(step.member[i].relid);
   bool slow = false;
-  const bool done = step_try([&] { swap_locked(step, plan, &slow); });
+  const bool done = step_try(step, [&] { swap_locked(step, plan, &slow); });
   return done ? "done" : slow ? "slow" : "retry";
 }
 
