@@ -147,7 +147,7 @@ BEGIN
       EXECUTE CASE kind WHEN 'policy' THEN 'CREATE POLICY odd ON refused_s.guarded USING (' || replace(form, '@', col) || ')'
                         ELSE 'CREATE VIEW refused_s.odd AS SELECT id, ' || CASE WHEN kind = 'output' THEN replace(form, '@', col) || ' AS x FROM refused_s.guarded'
                                                                               ELSE 'id AS x FROM refused_s.guarded WHERE ' || replace(form, '@', col) END END;
-      SELECT bool_or(c.severity IN ('swap', 'error')) INTO is_swap FROM redoubt.check_protect('refused_s.guarded', col, 'redoubt.email_token') AS c;
+      SELECT bool_or(c.severity IN ('swap', 'error')) INTO is_swap FROM redoubt.protect_parts('refused_s.guarded', redoubt.protect_column_number('refused_s.guarded', col), 'redoubt.email_token') AS c;
       said := said || CASE WHEN is_swap THEN 'refused ' ELSE 'made anew ' END;
       EXECUTE CASE kind WHEN 'policy' THEN 'DROP POLICY odd ON refused_s.guarded' ELSE 'DROP VIEW refused_s.odd' END;
     EXCEPTION WHEN undefined_function OR cannot_coerce OR datatype_mismatch THEN
@@ -169,7 +169,7 @@ DECLARE
   said text;
 BEGIN
   EXECUTE 'CREATE VIEW refused_s.odd AS ' || definition;
-  SELECT string_agg(c.severity || ': ' || c.object, ', ' ORDER BY c.object) INTO said FROM redoubt.check_protect('refused_s.guarded', 'email', 'redoubt.email_token') AS c WHERE c.object ~ 'odd' AND c.severity IN ('swap', 'warning');
+  SELECT string_agg(c.severity || ': ' || c.object, ', ' ORDER BY c.object) INTO said FROM redoubt.protect_parts('refused_s.guarded', 2::smallint, 'redoubt.email_token') AS c WHERE c.object ~ 'odd' AND c.severity IN ('swap', 'warning');
   DROP VIEW refused_s.odd;
   RETURN said;
 END $body$;

@@ -518,7 +518,7 @@ COMMENT ON FUNCTION redoubt.may_tokenize(oid, regtype) IS 'internal: whether a r
 
 -- The columns that can be protected only together: those that foreign keys compare.
 CREATE FUNCTION redoubt.protect_group("table" regclass, "column" smallint) RETURNS TABLE (relation oid, source smallint)
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
   BEGIN ATOMIC
     WITH RECURSIVE pair AS (
         SELECT f.conrelid, k.child, f.confrelid, k.parent
@@ -645,7 +645,7 @@ COMMENT ON FUNCTION redoubt.protect_grants(text, text, aclitem[]) IS 'internal: 
  */
 CREATE FUNCTION redoubt.protect_parts("table" regclass, "column" smallint, token_type regtype)
   RETURNS TABLE (severity text, object text, what text, remedy text, turn integer, remove text, make text)
-  LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+  LANGUAGE plpgsql STABLE ROWS 50 SET search_path = pg_catalog, pg_temp
 AS $body$
 #variable_conflict use_column
 DECLARE

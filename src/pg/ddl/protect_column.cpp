@@ -115,11 +115,11 @@ std::span<const Oid> tables_of(const StepCall &step) {
   return {tables, static_cast<std::size_t>(std::unique(tables, tables + step.members) - tables)};
 }
 
-// False where foreign keys changed while it waited.
+// False where another step is at work, or foreign keys changed meanwhile.
 bool take_turn(StepCall *step) {
   read_group(step);
   const std::span<const Oid> tables = tables_of(*step);
-  step_take_turn(tables);
+  if (!step_take_turn(*step, tables)) return false;
   read_group(step);
   const std::span<const Oid> now = tables_of(*step);
   return std::equal(tables.begin(), tables.end(), now.begin(), now.end());
@@ -165,13 +165,14 @@ const char *make_next(const StepCall &step) {
     const char *rest = word + strlen(kConcurrently);
     memmove(word + 1, rest, strlen(rest) + 1);
   }
-  for (int i = 0; i < step.members; ++i) step_wait_for_vacuum(step.member[i].relid);
+  for (int i = 0; i < step.members; ++i)
+    if (!step_wait_for_vacuum(step, step.member[i].relid)) return "retry";
   const bool done = step_try(step, [&] { step_run(statement); });
   return done ? "next" : "retry";
 }
 
 const char *take_step(StepCall *step) {
-  if (!take_turn(step)) return "next";
+  if (!take_turn(step)) return "retry";
   for (int i = 0; i < step->members; ++i) {
     Protection protection = {};
     if (protection_of_column(step->member[i].relid, step->member[i].source, &protection))
@@ -240,7 +241,7 @@ const char *undo(StepCall *step) {
   auto *relations = static_cast<Oid *>(palloc(sizeof(Oid) * found.size()));
   for (std::size_t i = 0; i < found.size(); ++i) {
     relations[i] = found[i].relid;
-    step_wait_for_vacuum(relations[i]);
+    if (!step_wait_for_vacuum(*step, relations[i])) return "retry";
   }
   const std::span<const Oid> tables(relations, found.size());
   const bool done = step_try(*step, [&] {

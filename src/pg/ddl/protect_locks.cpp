@@ -96,16 +96,21 @@ std::uint64_t row_stamp(const CatalogRow &row) {
 
 }  // namespace
 
-void step_take_turn(std::span<const Oid> tables) {
+bool step_take_turn(const StepCall &step, std::span<const Oid> tables) {
   const Oid own = catalog_relation("protection");
   if (!OidIsValid(own)) elog(ERROR, "table redoubt.protection is missing");
   // Nobody else locks an object by this class.
-  for (const Oid table : tables) LockDatabaseObject(own, table, 0, ExclusiveLock);
+  return step_try(step, [&] {
+    for (const Oid table : tables) LockDatabaseObject(own, table, 0, ExclusiveLock);
+  });
 }
 
-void step_wait_for_vacuum(Oid relid) {
-  LockRelationOid(relid, ShareUpdateExclusiveLock);
-  UnlockRelationOid(relid, ShareUpdateExclusiveLock);
+bool step_wait_for_vacuum(const StepCall &step, Oid relid) {
+  return step_try(step, [relid] {
+    step_set("lock_timeout", psprintf("%d", DeadlockTimeout + 2000));  // autovacuum is asked after deadlock_timeout
+    LockRelationOid(relid, ShareUpdateExclusiveLock);
+    UnlockRelationOid(relid, ShareUpdateExclusiveLock);
+  });
 }
 
 void step_lock(std::span<const Oid> relations, int milliseconds) {

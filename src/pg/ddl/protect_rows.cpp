@@ -17,6 +17,7 @@ extern "C" {
 #include "access/transam.h"
 #include "catalog/pg_type_d.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 }
 
 namespace redoubt::pg {
@@ -189,18 +190,25 @@ const char *work_on(Work *work, int batch) {
 const char *protect_rows(const StepCall &step, const StepMember &member) {
   Work work = {};
   Protection &protection = work.protection;
-  work.relation = protection_open(member.relid, member.source, RowExclusiveLock, &protection);
-  const bool moved = protection.file != work.relation->rd_rel->relfilenode;
+  bool moved = false;
+  const auto open = [&](LOCKMODE mode) {
+    work.relation = protection_open(member.relid, member.source, mode, &protection);
+    moved = protection.file != work.relation->rd_rel->relfilenode;
+  };
+  if (!step_look(step, [&] {
+        open(AccessShareLock);
+        relation_close(work.relation, NoLock);
+      }))
+    return "retry";
   if (!moved && protection.step == ProtectStep::swap) {
+    if (protection.horizon != 0) return "ready";
     // What filled has been committed.  A step by itself, so that what fails later does not take it back.
-    const bool known = protection.horizon != 0;
-    if (!known) {
-      protection.horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
-      protection_update(protection);
-    }
-    relation_close(work.relation, known ? RowExclusiveLock : NoLock);
-    return known ? "ready" : "next";
+    protection.horizon = U64FromFullTransactionId(ReadNextFullTransactionId());
+    protection_update(protection);
+    return "next";
   }
+  if (!step_try(step, [&] { LockRelationOid(member.relid, RowExclusiveLock); })) return "retry";
+  open(NoLock);
   CheckCmdReplicaIdentity(work.relation, CMD_UPDATE);
   work.type = token_type_require(protection.token_type);
   work.source_type = get_atttype(protection.relid, protection.source);

@@ -84,11 +84,13 @@ bool step_look(const StepCall &step, Look &&look) {
 
 // ---- locks (protect_locks.cpp)
 
-// Steps that work on one table take turns.  Comes before any lock on a table, and is held to the transaction's end.
-void step_take_turn(std::span<const Oid> tables);
+// Steps that work on one table take turns.  Comes before any lock on a table, and is held to the transaction's end;
+// false where another one is at work for longer than a lock is waited for.
+bool step_take_turn(const StepCall &step, std::span<const Oid> tables);
 
-// Waits until an autovacuum of the table has given way, as it does to who waits long enough for this lock.
-void step_wait_for_vacuum(Oid relid);
+// Waits until an autovacuum of the table has given way, as it does to who waits long enough for this lock; false where
+// something else does not.
+bool step_wait_for_vacuum(const StepCall &step, Oid relid);
 
 // Locks relations in that order, each owned by the current user, their privileges and the names of their schemas;
 // raises 55P03 where one is not got before `milliseconds` have passed for all of them.

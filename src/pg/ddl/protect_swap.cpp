@@ -290,7 +290,7 @@ const char *protect_begin(const StepCall &step, const StepMember &member) {
   if (!looked) return "retry";
   gate_require(step.type, Privilege::tokenize);
   protect_require_limits(member, step.type->type);
-  step_wait_for_vacuum(member.relid);
+  if (!step_wait_for_vacuum(step, member.relid)) return "retry";
   const bool done = step_try(step, [&] {
     step_lock(relations, step.lock_timeout);
     if (step_stamp(relations) != stamp) give_up();
@@ -300,10 +300,13 @@ const char *protect_begin(const StepCall &step, const StepMember &member) {
 }
 
 const char *protect_swap(const StepCall &step) {
-  if (!all_are_settled(step)) return "older";
+  bool settled = false;
+  if (!step_look(step, [&] { settled = all_are_settled(step); })) return "retry";
+  if (!settled) return "older";
   Plan plan = {};
   if (!step_look(step, [&] { put_together(step, &plan); })) return "retry";
-  for (int i = 0; i < step.members; ++i) step_wait_for_vacuum(step.member[i].relid);
+  for (int i = 0; i < step.members; ++i)
+    if (!step_wait_for_vacuum(step, step.member[i].relid)) return "retry";
   bool slow = false;
   const bool done = step_try(step, [&] { swap_locked(step, plan, &slow); });
   return done ? "done" : slow ? "slow" : "retry";

@@ -1,4 +1,4 @@
-// protection.h - a column that is being protected online: its row of redoubt.protection, and the cage its work runs in.
+// protection.h - a column that is being protected online: its row of redoubt.protection, and what holds of it.
 //
 // redoubt.protect_column() (sql/redoubt--0.1--0.2.sql) adds a token column beside a column, keeps it current by a
 // trigger (keep_token.cpp), fills it in batches and verifies it (protect_rows.cpp), and swaps the two.
