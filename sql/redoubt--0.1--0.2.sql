@@ -1011,6 +1011,11 @@ BEGIN
   WHERE s.relation = tab AND s.source = num AND (d.classid, d.objid) <> ('pg_trigger'::regclass, s.trigger)
     AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.contype = 'c' AND k.conname = a.attname)
     AND NOT (d.classid = 'pg_class'::regclass AND (SELECT c.relkind = 'i' AND starts_with(c.relname, 'redoubt_protect_') FROM pg_class AS c WHERE c.oid = d.objid));
+  RETURN QUERY SELECT 'swap', format('column %I of %s', a.attname, tabname), 'it has another label than the column has', 'An admin gives both the same label, or none.', 0, NULL::text, NULL::text
+  FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
+  WHERE s.relation = tab AND s.source = num
+    AND (SELECT l.label FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = num AND l.provider = 'redoubt')
+      IS DISTINCT FROM (SELECT l.label FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = s.target AND l.provider = 'redoubt');
   RETURN QUERY SELECT 'swap', format('column %I of %s', a.attname, tabname), 'it is NOT NULL before its time', format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL;', tabname, a.attname), 0, NULL::text, NULL::text
   FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target WHERE s.relation = tab AND s.source = num AND a.attnotnull;
   RETURN QUERY SELECT DISTINCT 'swap', 'relation ' || r.ev_class::regclass, 'it looks at whole rows', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text

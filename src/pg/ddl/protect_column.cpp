@@ -68,14 +68,22 @@ class AsOwner {
   int context_ = 0;
 };
 
+// The owner, whose rights the current user must have.  Asked once: another one may come at any time.
+Oid owner_for_current_user(Oid relid) {
+  require_owner(relid);
+  const Oid owner = catalog_owner(relid);
+  if (!has_privs_of_role(GetUserId(), owner))
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(relid))));
+  return owner;
+}
+
 template <typename Run>
 void as_owner(Oid relid, Run &&run) {
   if (stepping)
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("a step of redoubt.protect_column() cannot be taken within another one")));
   require_fresh_snapshots();
-  require_owner(relid);
-  const Oid owner = catalog_owner(relid);
+  const Oid owner = owner_for_current_user(relid);
   const AsOwner guard(owner);
   call([&run] {
     const int settings = NewGUCNestLevel();
@@ -108,11 +116,14 @@ void read_group(StepCall *step) {
   }
 }
 
+// The tables of the group that are the current user's, in an order.  Nobody waits for a turn of somebody else's.
 std::span<const Oid> tables_of(const StepCall &step) {
   auto *tables = static_cast<Oid *>(palloc(sizeof(Oid) * (step.members + 1)));
-  for (int i = 0; i < step.members; ++i) tables[i] = step.member[i].relid;
-  std::sort(tables, tables + step.members);
-  return {tables, static_cast<std::size_t>(std::unique(tables, tables + step.members) - tables)};
+  Oid *end = tables;
+  for (int i = 0; i < step.members; ++i)
+    if (catalog_owner(step.member[i].relid) == GetUserId()) *end++ = step.member[i].relid;
+  std::sort(tables, end);
+  return {tables, static_cast<std::size_t>(std::unique(tables, end) - tables)};
 }
 
 // False where another step is at work, or foreign keys changed meanwhile.

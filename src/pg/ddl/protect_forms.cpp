@@ -4,8 +4,9 @@
 // to answer:
 //   a view's output column, as it is          compared with a constant by = or <>   (not in a trigger)
 //   IS NULL, IS NOT NULL                      OLD.column compared with NEW.column by =, <> or IS DISTINCT FROM
-// Whatever else looks at the column, or at whole rows of the table, or has the table in a subquery, is somebody's work.
-// Covered by sql/protect_column.sql.
+// Conditions are put together by AND, OR and NOT alone.  Whatever else looks at the column, or at whole rows of the
+// table, or has the table in a subquery, is somebody's work.
+// Covered by sql/protect_refused.sql.
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
@@ -43,8 +44,18 @@ bool is_mention(const Forms *forms, const Node *node) {
   const bool is_it = column->varattno == forms->column || column->varattno == InvalidAttrNumber;
   if (forms->tables == nullptr) return is_it;
   const RangeTblEntry *table = rt_fetch(column->varno, const_cast<List *>(forms->tables));
-  if (table->rtekind == RTE_RELATION) return is_it && table->relid == forms->relid;
-  return table->rtekind == RTE_JOIN;  // merged by USING, or a whole row
+  switch (table->rtekind) {
+    case RTE_RELATION:
+      return is_it && table->relid == forms->relid;
+    case RTE_SUBQUERY:
+    case RTE_FUNCTION:
+    case RTE_TABLEFUNC:
+    case RTE_VALUES:
+    case RTE_CTE:
+      return false;
+    default:  // merged by USING, or grouped
+      return true;
+  }
 }
 
 bool is_column(const Forms *forms, const Node *node) {
@@ -58,8 +69,8 @@ bool is_column(const Forms *forms, const Node *node) {
 
 bool is_constant(const Node *node) { return IsA(without_relabelling(node), Const); }
 
-// = and <> of text, char and bytea; of varchar they are those of text.
-constexpr Oid kEquality[] = {TextEqualOperator, 531, BpcharEqualOperator, 1057, ByteaEqualOperator, 1956};
+// = and <> of text and bytea; of varchar they are those of text.  Those of char ignore blanks, which tokens do not.
+constexpr Oid kEquality[] = {TextEqualOperator, 531, ByteaEqualOperator, 1956};
 
 bool is_plain_comparison(const Forms *forms, const OpExpr *comparison) {
   if (list_length(comparison->args) != 2 ||
@@ -83,7 +94,7 @@ bool is_plain_form(const Forms *forms, const Node *node) {
 }  // namespace redoubt::pg
 
 extern "C" {
-// In a subquery: the table, or a column of the query around it.
+// In a subquery, or where the column would be computed with: the table, or the column.
 static bool protect_forms_within(Node *node, void *context) {
   using namespace redoubt::pg;
   auto *forms = static_cast<Forms *>(context);
@@ -110,7 +121,8 @@ static bool protect_forms_walk(Node *node, void *context) {
   if (node == nullptr || !forms->plain) return false;
   if (IsA(node, Query)) return protect_forms_within(node, context);
   if (is_plain_form(forms, node)) return false;
-  if (is_mention(forms, node)) forms->plain = false;
+  if (!IsA(node, BoolExpr) && !IsA(node, List) && !IsA(node, FromExpr) && !IsA(node, JoinExpr))
+    return protect_forms_within(node, context);
   return expression_tree_walker(node, tree_walker(protect_forms_walk), context);
 }
 }

@@ -96,8 +96,7 @@ bool all_are_settled(const StepCall &step) {
 // What the swap does, as it was put together before it locks anything.
 struct Plan {
   std::uint64_t stamp;
-  int relations;
-  Oid *relation;  // in the order in which they are locked
+  std::span<Oid> relations;  // in the order in which they are locked
   int removals;
   Datum *removal;  // statements: what hangs on the old columns goes
   int makings;
@@ -132,13 +131,18 @@ void ask_for(const StepCall &step, const char *sql) {
   if (SPI_processed != 1) elog(ERROR, "could not look at a table");
 }
 
-void put_together(const StepCall &step, Plan *plan) {
+std::span<Oid> touched(const StepCall &step) {
   Datum *relations = nullptr;
   ask_for(step, "SELECT redoubt.protect_touched($1, $2)");
-  plan->relations = array_of(taken(1), OIDOID, &relations);
-  plan->relation = static_cast<Oid *>(palloc(sizeof(Oid) * (plan->relations + 1)));
-  for (int i = 0; i < plan->relations; ++i) plan->relation[i] = DatumGetObjectId(relations[i]);
-  plan->stamp = step_stamp(std::span(plan->relation, plan->relations));
+  const int size = array_of(taken(1), OIDOID, &relations);
+  auto *found = static_cast<Oid *>(palloc(sizeof(Oid) * (size + 1)));
+  for (int i = 0; i < size; ++i) found[i] = DatumGetObjectId(relations[i]);
+  return {found, static_cast<std::size_t>(size)};
+}
+
+void put_together(const StepCall &step, Plan *plan) {
+  plan->relations = touched(step);
+  plan->stamp = step_stamp(plan->relations);
   ask_for(step,
           "SELECT p.object, p.what, p.remedy, p.removals, p.makings, p.valid_tables, p.valid_names"
           " FROM redoubt.protect_plan($1, $2) AS p");
@@ -153,6 +157,9 @@ void put_together(const StepCall &step, Plan *plan) {
   plan->makings = array_of(taken(5), TEXTOID, &plan->making);
   plan->valid = array_of(taken(6), OIDOID, &plan->valid_table);
   if (array_of(taken(7), TEXTOID, &plan->valid_name) != plan->valid) elog(ERROR, "the plan of a swap is odd");
+  // One that came between is in the plan, and would not be locked.
+  const std::span<const Oid> now = touched(step);
+  if (!std::equal(now.begin(), now.end(), plan->relations.begin(), plan->relations.end())) give_up();
 }
 
 // A token is made of its value, and each was compared with it: what held of the values holds of the tokens.
@@ -234,10 +241,9 @@ const char *schema_of_type(Oid type) {
 }
 
 void swap_locked(const StepCall &step, const Plan &plan, bool *slow) {
-  const std::span relations(plan.relation, plan.relations);
-  step_lock(relations, step.lock_timeout);
+  step_lock(plan.relations, step.lock_timeout);
   const Watch watch = {GetCurrentTimestamp(), step.lock_timeout, slow};
-  if (step_stamp(relations) != plan.stamp) give_up();
+  if (step_stamp(plan.relations) != plan.stamp) give_up();
   auto *protections = static_cast<Protection *>(palloc(sizeof(Protection) * step.members));
   for (int i = 0; i < step.members; ++i) {
     const StepMember &member = step.member[i];

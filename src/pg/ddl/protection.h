@@ -4,15 +4,13 @@
 // trigger (keep_token.cpp), fills it in batches and verifies it (protect_rows.cpp), and swaps the two.
 //
 // Invariants:
-// - Whoever calls, all work on a table is done as the owner of the table, in a security-restricted operation, as
-// REINDEX
-//   does its.  Code of the table, whatever it is, can do no more than its owner could, and cannot change the role.  No
+// - Whoever calls, all work on a table is done as its owner, in a security-restricted operation, as that of REINDEX is.
+//   Code of the table, whatever it is, can do no more than its owner could, and cannot change the role.  No part of a
 //   step can be called by itself: what SQL may call does a whole one (protect_column.cpp), or only looks.
 // - A row of redoubt.protection belongs to one trigger, by OID, and goes with that trigger.  It was made by a step, for
 //   columns of one table.  The trigger tokenizes in the name of the table's owner: it can do no more than a
 //   SECURITY DEFINER function of the owner's could.  The budget charged is the session's own.
-// - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the
-// token
+// - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the token
 //   column goes the trigger, which nobody can drop or replace by itself.
 // - What labels the column labels the token column beside it, from the beginning: reading the tokens costs what reading
 //   the values does, until they take their place (labels_copy).
