@@ -264,28 +264,6 @@ inline bool compat_owns_relation(Oid relid, Oid role) {
 #endif
 }
 
-// Puts `row` in the place of the version at `tid`, which the transaction has locked, and into the indexes.
-inline void compat_update_row(ResultRelInfo *table, EState *state, ItemPointer tid, TupleTableSlot *row,
-                              Snapshot snapshot) {
-  TM_FailureData failure;
-  LockTupleMode mode = LockTupleNoKeyExclusive;
-#if PG_VERSION_NUM >= 160000
-  TU_UpdateIndexes indexes = TU_None;
-#else
-  bool indexes = false;
-#endif
-  if (table_tuple_update(table->ri_RelationDesc, tid, row, GetCurrentCommandId(true), snapshot, InvalidSnapshot, true,
-                         &failure, &mode, &indexes) != TM_Ok)
-    elog(ERROR, "a locked row was changed");
-  if (table->ri_NumIndices == 0) return;
-#if PG_VERSION_NUM >= 160000
-  if (indexes != TU_None)
-    ExecInsertIndexTuples(table, row, state, false, false, nullptr, NIL, indexes == TU_Summarizing);
-#else
-  if (indexes) ExecInsertIndexTuples(table, row, state, false, false, nullptr, NIL);
-#endif
-}
-
 // any_value() returns one of its inputs; 16.
 inline bool compat_is_any_value([[maybe_unused]] Oid aggregate) {
 #if PG_VERSION_NUM >= 160000

@@ -127,7 +127,7 @@ int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *sta
         FunctionCall1(&work->tokenize, protection_value(work->source_type, old->tts_values[protection.source - 1]));
     row->tts_isnull[protection.target - 1] = false;
     ExecStoreVirtualTuple(row);
-    compat_update_row(table, state, &tid, row, snapshot);
+    compat_replace_row(table, state, &tid, row, GetCurrentCommandId(true));
     MemoryContextSwitchTo(outer);
     ExecClearTuple(row);
     ResetPerTupleExprContext(state);
@@ -166,7 +166,7 @@ const char *work_on(Work *work, int batch) {
   const TimestampTz started = GetCurrentTimestamp();
   EState *state = CreateExecutorState();
   auto *table = makeNode(ResultRelInfo);
-  InitResultRelInfo(table, work->relation, 1, nullptr, 0);
+  InitResultRelInfo(table, work->relation, 0, nullptr, 0);
   ExecOpenIndices(table, false);
   auto *block = static_cast<Block *>(palloc(sizeof(Block)));
   bool locked = false;

@@ -10,8 +10,8 @@
 // - A row of redoubt.protection belongs to one trigger, by OID, and goes with that trigger.  It was made by a step, for
 //   columns of one table.  The trigger tokenizes in the name of the table's owner: it can do no more than a
 //   SECURITY DEFINER function of the owner's could.  The budget charged is the session's own.
-// - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the token
-//   column goes the trigger, which nobody can drop or replace by itself.
+// - Both columns and the trigger hang together by pg_depend: with the column go trigger and token column, with the
+//   token column goes the trigger, which nobody can drop or replace by itself.
 // - What labels the column labels the token column beside it, from the beginning: reading the tokens costs what reading
 //   the values does, until they take their place (labels_copy).
 // - Only sealed types, because a value of one is a token or is not one, whatever it looks like.
