@@ -856,6 +856,8 @@ BEGIN
       RETURN QUERY SELECT 'error', format('trigger %I', item.tgname), format('%I may not make a trigger of %s', current_user, item.tgfoid::regprocedure), format('GRANT EXECUTE ON FUNCTION %s TO %I;', item.tgfoid::regprocedure, current_user), 0, NULL, NULL;
     ELSIF item.tgqual::text ~ mentions AND redoubt.protect_plain('pg_trigger'::regclass, item.oid, tab, num) IS NULL THEN
       RETURN QUERY SELECT 'swap', format('trigger %I', item.tgname), 'its condition does more with the column than to compare OLD and NEW', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.tgqual::text ~ mentions AND position('::text' IN item.definition) > 0 AND position('''' IN item.definition) > 0 THEN
+      RETURN QUERY SELECT 'swap', format('trigger %I', item.tgname), 'its condition holds texts beside a cast of the column', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF item.of_column OR item.tgqual::text ~ mentions THEN
       RETURN QUERY SELECT 'notice', format('trigger %I', item.tgname), 'is made anew; its condition compares tokens', NULL::text, 30,
                           format('DROP TRIGGER %I ON %s', item.tgname, tabname),

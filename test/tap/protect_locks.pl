@@ -165,7 +165,9 @@ end_of($_) for $writer, $changer;
 $node->ask('regress_owner', join(';', map { "CREATE VIEW written_$_ AS SELECT id, email FROM written WHERE id = $_" } 1 .. 40));
 $node->fails_with('regress_owner', q{CALL redoubt.protect_column('written', 'email', 'redoubt.email_token', retries => 8, lock_timeout => '3 ms')}, '55000', qr/takes longer than/, 'a swap that takes longer');
 is(type_of('written', 'email'), 'text', 'a swap that takes longer: nothing is changed');
+is($node->admin(q{SELECT count(*) FROM redoubt.audit WHERE event = 'protect' AND operation = 'swap' AND detail ~ 'written'}), 0, 'nor recorded');
 $node->ask('regress_owner', q{CALL redoubt.protect_column('written', 'email', 'redoubt.email_token', lock_timeout => '2 s')});
+is($node->admin(q{SELECT count(*) FROM redoubt.audit WHERE event = 'protect' AND operation = 'swap' AND detail = 'column email of public.written'}), 1, 'a swap is recorded');
 is($node->admin(q{SELECT count(*) FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relkind = 'v' AND a.atttypid = 'redoubt.email_token'::regtype AND c.relname ~ '^written_'}), 41, 'with more time, it makes forty-one views anew');
 
 # The script, ended: what it does on the server ends with it, whatever it is at.

@@ -235,10 +235,10 @@ void undo_locked(const Protection &protection) {
   if (!protection_of_trigger(protection.trigger, &now)) return;
   const Oid relid = protection.relid;
   const char *target = get_attname(relid, protection.target, true);
-  protection_record("undo", protection, protection.rows_done);
   protection_drop_trigger(protection.trigger);
   if (target != nullptr)
     step_run(psprintf("ALTER TABLE %s DROP COLUMN %s", step_table_name(relid), quote_identifier(target)));
+  protection_record("undo", protection, protection.rows_done);
 }
 
 const char *undo(StepCall *step) {

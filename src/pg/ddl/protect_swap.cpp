@@ -215,7 +215,6 @@ void change_places(const Watch &watch, const Protection &protection) {
   const char *name = quote_identifier(old);
   const char *made = quote_identifier(get_attname(relid, protection.target, false));
   const bool needed = is_not_null(relid, protection.source);
-  protection_record("swap", protection, protection.rows_done);
   protection_drop_trigger(protection.trigger);
   labels_remove(relid, protection.target);
   run_in_time(watch, psprintf("ALTER TABLE %s DROP COLUMN %s", table, name));
@@ -261,6 +260,10 @@ void swap_locked(const StepCall &step, const Plan &plan, bool *slow) {
   for (int i = 0; i < plan.makings; ++i) run_in_time(watch, TextDatumGetCString(plan.making[i]));
   for (int i = 0; i < plan.valid; ++i)
     vouch_for(DatumGetObjectId(plan.valid_table[i]), TextDatumGetCString(plan.valid_name[i]));
+  for (int i = 0; i < step.members; ++i) {
+    protections[i].source = protections[i].target;  // which has the name
+    protection_record("swap", protections[i], protections[i].rows_done);
+  }
 }
 
 }  // namespace
