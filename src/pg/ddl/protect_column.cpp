@@ -126,13 +126,14 @@ std::span<const Oid> tables_of(const StepCall &step) {
   return {tables, static_cast<std::size_t>(std::unique(tables, end) - tables)};
 }
 
-// False where another step is at work, or foreign keys changed meanwhile.
+// False where another step is at work, or foreign keys or the column changed meanwhile.
 bool take_turn(StepCall *step) {
   read_group(step);
   const std::span<const Oid> tables = tables_of(*step);
   if (!step_take_turn(*step, tables)) return false;
   read_group(step);
   const std::span<const Oid> now = tables_of(*step);
+  if (get_attnum(step->column.relid, step->name) != step->column.source) return false;
   return std::equal(tables.begin(), tables.end(), now.begin(), now.end());
 }
 
@@ -344,7 +345,8 @@ REDOUBT_FUNCTION(redoubt_protect_step) {
   const char *state = nullptr;
   as_owner(PG_GETARG_OID(0), [&] {
     StepCall step = {};
-    step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)))};
+    step.name = NameStr(*PG_GETARG_NAME(1));
+    step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), step.name)};
     step.type = type_of(PG_GETARG_OID(2));
     step.batch = PG_GETARG_INT32(3);
     step.lock_timeout = milliseconds_of(PG_GETARG_INTERVAL_P(4));
@@ -361,7 +363,8 @@ REDOUBT_FUNCTION(redoubt_protect_undo_step) {
   const char *state = nullptr;
   as_owner(PG_GETARG_OID(0), [&] {
     StepCall step = {};
-    step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)))};
+    step.name = NameStr(*PG_GETARG_NAME(1));
+    step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), step.name)};
     step.lock_timeout = milliseconds_of(PG_GETARG_INTERVAL_P(2));
     state = undo(&step);
   });

@@ -21,6 +21,7 @@ struct StepMember {
 
 struct StepCall {
   StepMember column;  // the one that was asked for
+  const char *name;   // by this
   const TokenType *type;
   int batch;
   int lock_timeout;  // milliseconds: for how long somebody may have to wait for the step, and the step works locked
