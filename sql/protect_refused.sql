@@ -228,6 +228,11 @@ DROP VIEW passing;
 CALL redoubt.protect_column('meanwhile', 'email', 'redoubt.email_token');
 ALTER TABLE meanwhile ALTER redoubt_protect_2 DROP NOT NULL;
 DROP VIEW everything;
+CREATE INDEX goes_with ON meanwhile (email, n);
+CALL redoubt.protect_column('meanwhile', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+ALTER INDEX goes_with DEPENDS ON EXTENSION plpgsql;
+CALL redoubt.protect_column('meanwhile', 'email', 'redoubt.email_token');
+ALTER INDEX goes_with NO DEPENDS ON EXTENSION plpgsql;
 REVOKE SELECT ON meanwhile FROM regress_refused_owner;
 CALL redoubt.protect_column('meanwhile', 'email', 'redoubt.email_token');
 GRANT SELECT ON meanwhile TO regress_refused_owner;
@@ -243,7 +248,7 @@ DROP TABLE meanwhile;
 
 -- What a column, its indexes, statistics and views were set to.
 CREATE TABLE settled (id int PRIMARY KEY, email text, note text);
-ALTER TABLE settled ALTER email SET (n_distinct = -0.5), ALTER email SET COMPRESSION pglz, ALTER email SET STATISTICS 77;
+ALTER TABLE settled ALTER email SET (n_distinct = -0.5), ALTER email SET COMPRESSION pglz, ALTER email SET STATISTICS 77, ALTER email SET STORAGE EXTERNAL;
 CREATE INDEX settled_lower ON settled (id, lower(email));
 ALTER INDEX settled_lower ALTER COLUMN 2 SET STATISTICS 777;
 CREATE STATISTICS settled_both ON email, note FROM settled;
@@ -256,7 +261,7 @@ INSERT INTO settled SELECT i, i || '@example.com', 'n' FROM generate_series(1, 5
 SET quote_all_identifiers = on;
 CALL redoubt.protect_column('settled', 'email', 'redoubt.email_token', build_indexes => true);
 RESET quote_all_identifiers;
-SELECT format_type(atttypid, NULL), attstattarget, attcompression, o.option_value AS n_distinct
+SELECT format_type(atttypid, NULL), attstattarget, attstorage, attcompression, o.option_value AS n_distinct
 FROM pg_attribute, pg_options_to_table(attoptions) AS o WHERE o.option_name = 'n_distinct' AND attrelid = 'settled'::regclass AND attname = 'email';
 SELECT attstattarget FROM pg_attribute WHERE attrelid = 'settled_lower'::regclass AND attnum = 2;
 SELECT stxstattarget, obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext WHERE stxname = 'settled_both';

@@ -764,6 +764,10 @@ BEGIN
   FOR item IN SELECT o.option_name, o.option_value FROM pg_options_to_table(col.attoptions) AS o WHERE o.option_name IN ('n_distinct', 'n_distinct_inherited') LOOP
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET (%I = %s)', tabname, col.attname, item.option_name, item.option_value::float8);
   END LOOP;
+  IF col.attstorage <> (SELECT y.typstorage FROM pg_type AS y WHERE y.oid = col.atttypid) THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', tabname, col.attname,
+                        CASE col.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END);
+  END IF;
   IF col.attcompression <> '' THEN
     RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', tabname, col.attname, CASE col.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END);
   END IF;
@@ -956,10 +960,11 @@ BEGIN
       RETURN QUERY SELECT 'swap', 'view ' || item.name, format('%I may not make views in its schema', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSIF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = item.oid) OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = item.oid)
           OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = item.oid AND r.rulename <> '_RETURN') OR EXISTS (SELECT FROM pg_seclabel AS l WHERE l.objoid = item.oid AND l.classoid = 'pg_class'::regclass)
+          OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = item.oid AND d.deptype IN ('e', 'x'))
           OR EXISTS (SELECT FROM pg_depend AS d WHERE d.refobjid IN (item.oid, item.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = item.reltype)) AND d.deptype = 'n'
                      AND d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
                      AND NOT (d.classid = 'pg_rewrite'::regclass AND (SELECT k.relkind FROM pg_rewrite AS r JOIN pg_class AS k ON k.oid = r.ev_class WHERE r.oid = d.objid) = 'v')) THEN
-      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has triggers, rules, defaults or labels, or something but a view uses it', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has triggers, rules, defaults or labels, or belongs to an extension, or something but a view uses it', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
     ELSE
       RETURN QUERY SELECT 'warning', 'view ' || item.name, 'is made anew; it shows the token column', 'See that it says what it should.', 100 - item.level, format('DROP VIEW %s', item.name),
         format('CREATE VIEW %s%s AS %s', item.name, coalesce(' WITH (' || array_to_string(item.reloptions, ', ') || ')', ''), rtrim(item.definition, ';'));
@@ -1006,6 +1011,9 @@ BEGIN
       WHEN 'pg_class'::regclass THEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) = 'i'
         OR EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target)
       ELSE false END;
+  RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, 0), 'it belongs to an extension, or goes with one', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+  FROM pg_depend AS d JOIN pg_depend AS e ON e.classid = d.classid AND e.objid = d.objid AND e.refclassid = 'pg_extension'::regclass AND e.deptype IN ('e', 'x')
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num AND d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass) AND d.objid <> tab;
   -- Before the swap, nothing but what protect_column() makes uses the token column.
   RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), format('it uses the column %I, which is made by protect_column()', a.attname), 'Drop it: it is for the time after the swap.', 0, NULL::text, NULL::text
   FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
