@@ -41,7 +41,9 @@ CALL redoubt.protect_column('by_name', 'email', 'refused_t.other');
 -- A limit that comes while it is protected: it goes no further, and the tokens are limited as the values are.
 CALL redoubt.protect_column('limited', 'email', 'refused_t.other', swap => false);
 CALL redoubt.protect_column('limited', 'email', 'refused_t.other');
--- A label that comes then is the token column's, too.
+-- A label that comes then is the token column's, too, also for a plan that is there.
+PREPARE held AS SELECT left(string_agg(redoubt.detokenize(redoubt_protect_2), ',' ORDER BY id), 15) FROM later;
+EXECUTE held;
 RESET ROLE;
 SECURITY LABEL FOR redoubt ON COLUMN later.email IS 'redoubt.email_token';
 SELECT l.objsubid, l.label FROM pg_seclabel AS l WHERE l.objoid = 'later'::regclass ORDER BY 1;
@@ -52,6 +54,7 @@ INSERT INTO later VALUES (51, 'new@example.com') RETURNING redoubt_protect_2 IS 
 CREATE TABLE loot (t refused_t.other, v text);
 -- Each of these would give more than five values.
 \set VERBOSITY sqlstate
+EXECUTE held;
 SELECT redoubt.detokenize(redoubt_protect_2) FROM later;
 SELECT redoubt.mask(redoubt_protect_2) FROM later;
 SELECT redoubt.detokenize(ARRAY[redoubt_protect_2]) FROM later;

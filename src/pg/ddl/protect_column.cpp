@@ -38,11 +38,17 @@ void require_fresh_snapshots() {
 
 // What the caller has set must not change what statements and their texts mean.
 constexpr const char *kSearchPath = "pg_catalog, pg_temp";
-constexpr const char *kSettings[][2] = {{"search_path", kSearchPath},       {"row_security", "off"},
-                                        {"client_min_messages", "warning"}, {"quote_all_identifiers", "off"},
-                                        {"default_tablespace", ""},         {"datestyle", "ISO, YMD"},
-                                        {"intervalstyle", "postgres"},      {"extra_float_digits", "1"},
-                                        {"transform_null_equals", "off"},   {"array_nulls", "on"},
+constexpr const char *kSettings[][2] = {{"search_path", kSearchPath},
+                                        {"row_security", "off"},
+                                        {"client_min_messages", "warning"},
+                                        {"quote_all_identifiers", "off"},
+                                        {"default_tablespace", ""},
+                                        {"datestyle", "ISO, YMD"},
+                                        {"intervalstyle", "postgres"},
+                                        {"extra_float_digits", "1"},
+                                        {"transform_null_equals", "off"},
+                                        {"array_nulls", "on"},
+                                        {"jit", "off"},
                                         {"redoubt.reveal", "token"}};
 
 // Is there a step that runs: code of the table that it calls may begin none.
