@@ -1019,7 +1019,7 @@ BEGIN
   FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
     JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.relation AND d.refobjsubid = s.target
   WHERE s.relation = tab AND s.source = num AND (d.classid, d.objid) <> ('pg_trigger'::regclass, s.trigger)
-    AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND k.contype = 'c' AND k.conname = a.attname)
+    AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND (k.contype = 'n' OR (k.contype = 'c' AND k.conname = a.attname)))
     AND NOT (d.classid = 'pg_class'::regclass AND (SELECT c.relkind = 'i' AND starts_with(c.relname, 'redoubt_protect_') FROM pg_class AS c WHERE c.oid = d.objid));
   RETURN QUERY SELECT 'swap', format('column %I of %s', a.attname, tabname), 'it has another label than the column has', 'An admin gives both the same label, or none.', 0, NULL::text, NULL::text
   FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
