@@ -7,7 +7,7 @@ endif
 
 MODULE_big = redoubt
 DATA = sql/redoubt--0.1.sql sql/redoubt--0.1--0.2.sql
-SCRIPTS = bin/redoubt-check bin/redoubt-verify-audit
+SCRIPTS = bin/redoubt-check bin/redoubt-verify-audit bin/redoubt-protect
 DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 

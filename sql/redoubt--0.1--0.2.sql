@@ -413,3 +413,986 @@ COMMENT ON FUNCTION redoubt.audit_public_key() IS
   'the public key, in hexadecimal, by which the signed heads of this server''s audit trail are verified; for redoubt_auditor';
 REVOKE ALL ON FUNCTION redoubt.audit_public_key() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.audit_public_key() TO redoubt_auditor;
+-- ------------------------------------------------ protecting a column online
+--
+-- All work on a table is done by protect_step(), protect_undo_step() and unprotect_column(), which are C++
+-- (src/pg/ddl/protect_step.h): as the table's owner, in a security-restricted operation, whoever calls.  The other
+-- functions here only look, with the rights of who calls them; what they return, the step does.  Functions have a fixed
+-- search_path; procedures, which commit and so cannot have one, qualify each operator.
+
+-- Not in a dump: it names triggers, tables and columns by number.  A trigger that it says nothing of does nothing.
+CREATE TABLE redoubt.protection (
+  trigger oid PRIMARY KEY,
+  relation oid NOT NULL,
+  source smallint NOT NULL,
+  target smallint NOT NULL,
+  token_type regtype NOT NULL,
+  step text NOT NULL DEFAULT 'fill' CHECK (step IN ('fill', 'verify', 'swap')),
+  next_block bigint NOT NULL DEFAULT 0,
+  blocks bigint NOT NULL,
+  rows_done bigint NOT NULL DEFAULT 0,
+  file oid NOT NULL,
+  version bigint NOT NULL,
+  horizon bigint NOT NULL DEFAULT 0,
+  started_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE redoubt.protection IS 'columns that protect_column() is at work on; written by its functions; a row goes with its trigger';
+COMMENT ON COLUMN redoubt.protection.source IS 'number of the column that is to be protected';
+COMMENT ON COLUMN redoubt.protection.target IS 'number of the token column beside it';
+COMMENT ON COLUMN redoubt.protection.file IS 'the table''s file: another one begins anew at block 0';
+COMMENT ON COLUMN redoubt.protection.version IS 'of the trigger''s row in pg_trigger: changes where it was switched off meanwhile';
+COMMENT ON COLUMN redoubt.protection.horizon IS 'transaction number after the last that filled: who sees less than that would miss tokens; 0: not filled';
+REVOKE ALL ON redoubt.protection FROM PUBLIC;
+
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON redoubt.protection FOR EACH STATEMENT EXECUTE FUNCTION redoubt.guard_own_table();
+CREATE TRIGGER guard_row BEFORE INSERT OR UPDATE OR DELETE ON redoubt.protection FOR EACH ROW EXECUTE FUNCTION redoubt.guard_own_table();
+ALTER TABLE redoubt.protection ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_row;
+
+CREATE FUNCTION redoubt.keep_token() RETURNS trigger
+  AS 'MODULE_PATHNAME', 'redoubt_keep_token' LANGUAGE c;
+COMMENT ON FUNCTION redoubt.keep_token() IS 'internal: keeps the token column of a column that is being protected current; does nothing anywhere else';
+CREATE FUNCTION redoubt.protect_step("table" regclass, "column" name, token_type regtype, batch integer, lock_timeout interval, build_indexes boolean, swap boolean)
+  RETURNS text AS 'MODULE_PATHNAME', 'redoubt_protect_step' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_step(regclass, name, regtype, integer, interval, boolean, boolean) IS
+  'the next piece of work of protect_column(), in one transaction, as the owner of the table: says how to go on';
+CREATE FUNCTION redoubt.protect_undo_step("table" regclass, "column" name, lock_timeout interval) RETURNS text
+  AS 'MODULE_PATHNAME', 'redoubt_protect_undo_step' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_undo_step(regclass, name, interval) IS 'what protect_undo() does, in one transaction, as the owner of the table';
+CREATE FUNCTION redoubt.check_protect("table" regclass, "column" name, token_type regtype, "values" integer DEFAULT 20)
+  RETURNS TABLE (severity text, object text, what text, remedy text)
+  AS 'MODULE_PATHNAME', 'redoubt_check_protect' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.check_protect(regclass, name, regtype, integer) IS 'what stands in the way of protecting a column, what changes, and which values the type cannot read: rows by primary key, never content';
+CREATE FUNCTION redoubt.unprotect_column("table" regclass, "column" name) RETURNS void
+  AS 'MODULE_PATHNAME', 'redoubt_unprotect_column' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.unprotect_column(regclass, name) IS 'makes a token column one of values again, under a lock; a reveal of each, by who calls and in the name of the owner';
+
+CREATE FUNCTION redoubt.protect_label("table" oid, "column" smallint) RETURNS regtype
+  AS 'MODULE_PATHNAME', 'redoubt_protect_label' LANGUAGE c STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_label(oid, smallint) IS 'internal: the token type that pays for reading a column, by its label or as metering has it';
+CREATE FUNCTION redoubt.protect_plain(class oid, object oid, "table" oid, "column" smallint) RETURNS smallint[]
+  AS 'MODULE_PATHNAME', 'redoubt_protect_plain' LANGUAGE c STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.protect_plain(oid, oid, oid, smallint) IS
+  'internal: which columns of a view are the column; null where a view, policy or trigger does more with it than means the same of tokens';
+
+CREATE FUNCTION redoubt.standby_lag() RETURNS bigint
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  RETURN (SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), r.replay_lsn)), 0)::bigint FROM pg_stat_replication AS r);
+COMMENT ON FUNCTION redoubt.standby_lag() IS 'bytes of WAL that the slowest of the connected standbys and subscribers has still to apply';
+
+CREATE VIEW redoubt.protections WITH (security_barrier) AS
+  SELECT p.trigger, p.relation, p.source, p.target, p.token_type, p.step, p.next_block, p.blocks, p.rows_done, p.started_at, p.updated_at
+  FROM redoubt.protection AS p JOIN pg_class AS c ON c.oid = p.relation JOIN pg_trigger AS g ON g.oid = p.trigger AND g.tgrelid = p.relation
+  WHERE pg_has_role(c.relowner, 'USAGE')
+     OR EXISTS (SELECT FROM pg_roles AS a
+                WHERE a.rolname IN ('redoubt_admin', 'redoubt_auditor') AND pg_has_role(current_user, a.oid, 'USAGE'));
+COMMENT ON VIEW redoubt.protections IS 'internal: the rows of redoubt.protection of one''s own tables, or all for redoubt_admin and redoubt_auditor';
+GRANT SELECT ON redoubt.protections TO PUBLIC;
+
+CREATE VIEW redoubt.progress WITH (security_barrier) AS
+  SELECT p.relation::regclass AS "table", a.attname AS "column", p.token_type, p.step,
+         CASE p.step WHEN 'fill' THEN 0 WHEN 'verify' THEN 50 ELSE 100 END
+           + CASE WHEN p.step IN ('fill', 'verify') THEN round(50.0 * least(p.next_block, p.blocks) / greatest(p.blocks, 1), 1) ELSE 0 END AS percent,
+         p.rows_done, t.attname AS token_column, p.started_at, p.updated_at
+  FROM redoubt.protections AS p
+  JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.source
+  JOIN pg_attribute AS t ON t.attrelid = p.relation AND t.attnum = p.target;
+COMMENT ON VIEW redoubt.progress IS 'how far protect_column() is with each column; one''s own tables, or all for redoubt_admin and redoubt_auditor';
+COMMENT ON COLUMN redoubt.progress.step IS 'fill, verify, swap: verified, so that indexes, constraints and the swap are left';
+COMMENT ON COLUMN redoubt.progress.percent IS 'of filling and verifying together';
+COMMENT ON COLUMN redoubt.progress.rows_done IS 'rows that were filled in batches';
+GRANT SELECT ON redoubt.progress TO PUBLIC;
+
+CREATE FUNCTION redoubt.may_tokenize(role oid, token_type regtype) RETURNS boolean
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH RECURSIVE held (role) AS (
+        SELECT may_tokenize.role
+        UNION SELECT m.roleid FROM held AS h JOIN pg_auth_members AS m ON m.member = h.role)
+    SELECT EXISTS (SELECT FROM redoubt.token_type AS t
+                     JOIN pg_proc AS p ON p.oid = to_regprocedure(format('%s(%s)', t.typ, t.base)), aclexplode(p.proacl) AS a
+                   WHERE t.typ = may_tokenize.token_type AND a.privilege_type = 'EXECUTE'
+                     AND (a.grantee = 0 OR a.grantee IN (SELECT h.role FROM held AS h)));
+  END;
+COMMENT ON FUNCTION redoubt.may_tokenize(oid, regtype) IS 'internal: whether a role was granted to tokenize values of a type; superusers are not asked less';
+
+-- The columns that can be protected only together: those that foreign keys compare.
+CREATE FUNCTION redoubt.protect_group("table" regclass, "column" smallint) RETURNS TABLE (relation oid, source smallint)
+  LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH RECURSIVE pair AS (
+        SELECT f.conrelid, k.child, f.confrelid, k.parent
+        FROM pg_constraint AS f, LATERAL unnest(f.conkey, f.confkey) AS k(child, parent) WHERE f.contype = 'f'),
+      member (relation, source) AS (
+        SELECT "table"::oid, "column"
+        UNION SELECT CASE WHEN p.conrelid = m.relation AND p.child = m.source THEN p.confrelid ELSE p.conrelid END,
+                     CASE WHEN p.conrelid = m.relation AND p.child = m.source THEN p.parent ELSE p.child END
+        FROM member AS m JOIN pair AS p ON (p.conrelid = m.relation AND p.child = m.source) OR (p.confrelid = m.relation AND p.parent = m.source)),
+      -- How many tables are below, by these keys; of tables that refer to each other in a circle, any order.
+      below (relation, referenced, depth) AS (
+        SELECT DISTINCT m.relation, m.relation, 0 FROM member AS m
+        UNION SELECT b.relation, p.confrelid, b.depth + 1
+        FROM below AS b JOIN pair AS p ON p.conrelid = b.referenced AND p.confrelid <> p.conrelid JOIN member AS m ON m.relation = p.confrelid AND m.source = p.parent
+        WHERE b.depth < 8)
+    SELECT m.relation, m.source FROM member AS m ORDER BY (SELECT max(b.depth) FROM below AS b WHERE b.relation = m.relation) DESC, m.relation, m.source;
+  END;
+COMMENT ON FUNCTION redoubt.protect_group(regclass, smallint) IS 'internal: the column and those that foreign keys tie to it; tables that refer to others come first';
+
+CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETURNS bigint
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT count(*) FROM redoubt.limit_rule AS r
+    WHERE r.operation = 'read' AND (r.token_type IS NULL OR r.token_type::oid = label::oid)
+      AND (NOT EXISTS (SELECT FROM redoubt.limit_rule AS c WHERE c.operation = 'reveal' AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid))
+           OR NOT EXISTS (SELECT FROM redoubt.limit_rule AS c WHERE c.operation = 'read' AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid)));
+  END;
+COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on reading and on revealing';
+
+-- An index anew, over the token column; or why that cannot be.
+CREATE FUNCTION redoubt.protect_index(index oid, source smallint, target text, token_type regtype, OUT statement text, OUT problem text)
+  LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  i record;
+  old text;
+  keys text[] := '{}';
+  included text[] := '{}';
+  part text;
+  predicate text;
+  ordered boolean;
+BEGIN
+  SELECT x.*, c.relam, m.amname, c.reloptions, s.spcname, t.typ IS NOT NULL AND t.deterministic AS equal, t.method INTO i
+  FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+    LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace LEFT JOIN redoubt.token_type AS t ON t.typ = protect_index.token_type
+  WHERE x.indexrelid = index;
+  SELECT quote_ident(a.attname) INTO old FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attnum = source;
+  ordered := i.amname = 'btree';
+  FOR k IN 1 .. i.indnatts LOOP
+    IF k > i.indnkeyatts THEN
+      included := included || CASE WHEN i.indkey[k - 1] = source THEN quote_ident(target) ELSE pg_get_indexdef(index, k, true) END;
+      CONTINUE;
+    END IF;
+    part := pg_get_indexdef(index, k, false);
+    IF i.indkey[k - 1] = source THEN
+      IF NOT i.equal THEN
+        problem := 'values of this type have no equality to index';
+      ELSIF NOT EXISTS (SELECT FROM pg_opclass AS o WHERE o.oid = i.indclass[k - 1]
+                        AND ((i.amname IN ('btree', 'hash') AND o.opcdefault) OR (i.amname = 'gin' AND o.opcname = 'gin_trgm_ops' AND i.method = 'sealed'))) THEN
+        problem := 'this kind of index has no counterpart for tokens';
+      END IF;
+      part := quote_ident(target);
+    ELSIF i.indkey[k - 1] = 0 AND position(old IN part) > 0 THEN
+      IF part IN (format('lower(%s)', old), format('lower((%s)::text)', old)) AND i.method = 'sealed' AND i.equal AND i.amname IN ('btree', 'hash') THEN
+        part := format('lower(%I)', target);
+      ELSIF part IN (format('upper(%s)', old), format('upper((%s)::text)', old)) AND i.method = 'sealed' AND i.equal AND i.amname IN ('btree', 'hash') THEN
+        part := format('upper(%I)', target);
+      ELSE
+        problem := 'an index on such an expression would hold values in the clear';
+      END IF;
+    ELSE
+      IF i.indkey[k - 1] = 0 THEN
+        part := format('(%s)', part);
+      END IF;
+      part := part || coalesce((SELECT format(' COLLATE %I.%I', n.nspname, l.collname) FROM pg_collation AS l JOIN pg_namespace AS n ON n.oid = l.collnamespace
+                                WHERE l.oid = i.indcollation[k - 1]), '')
+                   || (SELECT format(' %I.%I', n.nspname, o.opcname) FROM pg_opclass AS o JOIN pg_namespace AS n ON n.oid = o.opcnamespace WHERE o.oid = i.indclass[k - 1]);
+    END IF;
+    IF ordered THEN
+      part := part || CASE WHEN i.indoption[k - 1] & 1 = 1 THEN ' DESC' ELSE '' END
+                   || CASE WHEN i.indoption[k - 1] & 2 = 2 THEN ' NULLS FIRST' ELSE ' NULLS LAST' END;
+    END IF;
+    keys := keys || part;
+  END LOOP;
+  predicate := pg_get_expr(i.indpred, i.indrelid);
+  IF position(old IN predicate) > 0 THEN
+    IF predicate = format('(%s IS NOT NULL)', old) THEN
+      predicate := format('(%I IS NOT NULL)', target);
+    ELSE
+      problem := 'the condition of the index looks at the column';
+    END IF;
+  END IF;
+  IF i.indisexclusion THEN
+    problem := 'an exclusion constraint has no counterpart for tokens';
+  ELSIF i.indisreplident THEN
+    problem := 'the table''s replica identity is this index';
+  ELSIF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = index AND a.attoptions IS NOT NULL) THEN
+    problem := 'an index with options of its operator classes has no counterpart for tokens';
+  END IF;
+  statement := format('CREATE %sINDEX CONCURRENTLY %I ON %s USING %I (%s)', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, 'redoubt_protect_' || index,
+                      i.indrelid::regclass, i.amname, array_to_string(keys, ', '))
+    || CASE WHEN cardinality(included) > 0 THEN format(' INCLUDE (%s)', array_to_string(included, ', ')) ELSE '' END
+    || CASE WHEN i.indnullsnotdistinct THEN ' NULLS NOT DISTINCT' ELSE '' END
+    || CASE WHEN i.reloptions IS NOT NULL THEN (SELECT format(' WITH (%s)', string_agg(format('%I = %L', o.option_name, o.option_value), ', ')) FROM pg_options_to_table(i.reloptions) AS o) ELSE '' END
+    || CASE WHEN i.spcname IS NOT NULL THEN format(' TABLESPACE %I', i.spcname) ELSE '' END
+    || CASE WHEN predicate IS NOT NULL THEN format(' WHERE %s', predicate) ELSE '' END;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.protect_index(oid, smallint, text, regtype) IS 'internal: the statement that makes an index anew over a token column, or what stands in the way';
+
+CREATE FUNCTION redoubt.protect_grants(object text, "column" text, acl aclitem[]) RETURNS SETOF text
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT format('GRANT %s%s ON %s TO %s%s', a.privilege_type, coalesce(' (' || "column" || ')', ''), object,
+                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                  CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM aclexplode(acl) AS a;
+  END;
+COMMENT ON FUNCTION redoubt.protect_grants(text, text, aclitem[]) IS 'internal: the statements that grant what an access list says';
+
+/* protect_parts lists what hangs on a column, in one place: what stands in the way of protecting it (severity error) or of the swap
+ * alone (swap), what wants a look (warning, notice), and what is taken away at the swap (remove, in the order of turn) and made anew over the
+ * token column, which has the column's name by then (make, in the other order).
+ */
+CREATE FUNCTION redoubt.protect_parts("table" regclass, "column" smallint, token_type regtype)
+  RETURNS TABLE (severity text, object text, what text, remedy text, turn integer, remove text, make text)
+  LANGUAGE plpgsql STABLE ROWS 50 SET search_path = pg_catalog, pg_temp
+AS $body$
+#variable_conflict use_column
+DECLARE
+  tab constant oid := "table"::oid;
+  num constant smallint := "column";
+  wanted constant regtype := token_type;
+  tabname constant text := "table"::text;
+  mentions constant text := ':varattno ' || num || ' ';
+  rel pg_class;
+  col pg_attribute;
+  base_type oid;
+  t redoubt.token_type;
+  item record;
+  expression text;
+BEGIN
+  SELECT * INTO rel FROM pg_class AS c WHERE c.oid = tab;
+  SELECT * INTO col FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attnum = num;
+  SELECT * INTO t FROM redoubt.token_type AS k WHERE k.typ = wanted;
+  object := format('column %I of %s', col.attname, tabname);
+  make := NULL;
+
+  -- The table and the column.
+  IF rel.relkind <> 'r' OR rel.relam <> (SELECT m.oid FROM pg_am AS m WHERE m.amname = 'heap') THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it is not an ordinary table', 'For a partitioned table use ALTER TABLE ... ALTER COLUMN ... TYPE.', 0, NULL, NULL;
+    RETURN;
+  ELSIF rel.relispartition OR EXISTS (SELECT FROM pg_inherits AS h WHERE tab IN (h.inhrelid, h.inhparent)) THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it shares its columns with a parent, children or partitions', 'Use ALTER TABLE ... ALTER COLUMN ... TYPE on the parent.', 0, NULL, NULL;
+  ELSIF rel.relpersistence = 't' THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it is temporary', 'Use ALTER TABLE ... ALTER COLUMN ... TYPE.', 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = tab) THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it has rules', 'Drop them for the time.', 0, NULL, NULL;
+  END IF;
+  IF rel.relforcerowsecurity THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'its policies bind its owner, too, who has to see every row', format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY;', tabname), 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM redoubt.token_type AS k WHERE k.typ = col.atttypid) THEN
+    RETURN QUERY SELECT 'error', object, 'it is a token column already', NULL::text, 0, NULL, NULL;
+  ELSIF t.method <> 'sealed' THEN
+    RETURN QUERY SELECT 'error', object, format('%s is not a sealed token type', wanted), format('Use ALTER TABLE %s ALTER COLUMN %I TYPE %s USING ...;', tabname, col.attname, wanted), 0, NULL, NULL;
+  ELSIF NOT (CASE t.base WHEN 'bytea' THEN col.atttypid = 'bytea'::regtype ELSE col.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) END) THEN
+    RETURN QUERY SELECT 'error', object, format('its type is %s, the token type is of %s', format_type(col.atttypid, col.atttypmod), t.base),
+                        'Change it to the type that the token type takes, or take another token type.', 0, NULL, NULL;
+  ELSIF col.atttypmod > 0 THEN
+    RETURN QUERY SELECT 'notice', object, format('the length that %s allows is not kept', format_type(col.atttypid, col.atttypmod)), NULL::text, 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM pg_collation AS l WHERE l.oid = col.attcollation AND NOT l.collisdeterministic) THEN
+    RETURN QUERY SELECT 'error', object, 'its collation takes values for equal that have different tokens', 'Give it another collation.', 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attname = 'redoubt_protect_' || num AND NOT a.attisdropped)
+     AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num) THEN
+    RETURN QUERY SELECT 'error', format('column %I of %s', 'redoubt_protect_' || num, tabname), 'a dump, an upgrade or somebody left it behind', format('ALTER TABLE %s DROP COLUMN %I;', tabname, 'redoubt_protect_' || num), 0, NULL, NULL;
+  END IF;
+  IF col.attgenerated <> '' OR col.attidentity <> '' THEN
+    RETURN QUERY SELECT 'error', object, 'its values are generated', 'Drop the expression: ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION.', 0, NULL, NULL;
+  END IF;
+
+  -- Who may: all is done in the name of the owner.
+  IF rel.relowner <> (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'it has another owner than the table that a foreign key ties it to', format('ALTER TABLE %s OWNER TO %I;', tabname, current_user), 0, NULL, NULL;
+  ELSIF EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = tab) AND NOT has_schema_privilege(rel.relnamespace, 'CREATE') THEN
+    RETURN QUERY SELECT 'error', 'schema ' || rel.relnamespace::regnamespace::text, format('%I may not make indexes in it', current_user),
+                        format('GRANT CREATE ON SCHEMA %s TO %I;', rel.relnamespace::regnamespace, current_user), 0, NULL, NULL;
+  END IF;
+  IF NOT redoubt.may_tokenize(rel.relowner, wanted) THEN
+    RETURN QUERY SELECT 'error', 'role ' || quote_ident(pg_get_userbyid(rel.relowner)), format('it may not tokenize values of %s', wanted),
+                        format('GRANT EXECUTE ON FUNCTION %s(%s) TO %I;', wanted, t.base, pg_get_userbyid(rel.relowner)), 0, NULL, NULL;
+  END IF;
+  IF EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = tab AND k.conbin::text ~ ':varattno 0 ')
+     OR EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = tab AND concat(x.indexprs, x.indpred) ~ ':varattno 0 ')
+     OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = tab AND d.adbin::text ~ ':varattno 0 ')
+     OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = tab AND concat(p.polqual, p.polwithcheck) ~ ':varattno 0 ') THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'a constraint, an index, a policy or a generated column looks at whole rows', 'Drop it for the time.', 0, NULL, NULL;
+  END IF;
+  IF NOT has_table_privilege(rel.relowner, tab, 'SELECT') THEN
+    RETURN QUERY SELECT 'error', 'table ' || tabname, 'its owner may not read it', format('GRANT SELECT ON %s TO %I;', tabname, pg_get_userbyid(rel.relowner)), 0, NULL, NULL;
+  END IF;
+  -- Privileges are granted anew by the owner: another grantor's would outlive the grantor's own.
+  RETURN QUERY SELECT 'swap', v.object, format('%I granted privileges on it, who is not its owner', pg_get_userbyid(a.grantor)), format('REVOKE them, and let the owner grant them.'), 0, NULL::text, NULL::text
+  FROM (SELECT format('column %I of %s', col.attname, tabname) AS object, col.attacl AS acl) AS v, LATERAL aclexplode(v.acl) AS a WHERE a.grantor <> rel.relowner;
+  -- What is made anew is looked up in the schema of the token type.
+  RETURN QUERY SELECT 'error', 'schema ' || n.oid::regnamespace::text, format('%s may make objects in it, which views and policies would meet', CASE m.role WHEN 0 THEN 'everybody' ELSE quote_ident(pg_get_userbyid(m.role)) END),
+                      'Take a token type of a schema in which nobody else may make any.', 0, NULL::text, NULL::text
+  FROM pg_type AS y JOIN pg_namespace AS n ON n.oid = y.typnamespace,
+    LATERAL (SELECT n.nspowner UNION SELECT a.grantee FROM aclexplode(n.nspacl) AS a WHERE a.privilege_type = 'CREATE') AS m(role)
+  WHERE y.oid = wanted AND m.role <> rel.relowner
+    AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = m.role AND (r.rolsuper OR r.rolname IN ('pg_database_owner', 'redoubt_admin')));
+  -- No other trigger may change a value after ours has seen it.
+  RETURN QUERY SELECT 'error', format('trigger %I', g.tgname), 'it fires after the one of protect_column(), and could change the value', format('ALTER TRIGGER %I ON %s RENAME TO %I;', g.tgname, tabname, 'a_' || g.oid), 0, NULL::text, NULL::text
+  FROM pg_trigger AS g
+  WHERE g.tgrelid = tab AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D' AND g.tgname > ('~redoubt_protect_' || num)::name
+    AND g.tgfoid <> 'redoubt.keep_token()'::regprocedure;
+  RETURN QUERY SELECT 'error', format('trigger %I', g.tgname), 'a dump brought it along from a table that was being protected', format('DROP TRIGGER %I ON %s;  Drop the token column, too.', g.tgname, tabname), 0, NULL::text, NULL::text
+  FROM pg_trigger AS g
+  WHERE g.tgrelid = tab AND g.tgfoid = 'redoubt.keep_token()'::regprocedure AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.trigger = g.oid);
+  RETURN QUERY SELECT 'warning', CASE w.role WHEN 0 THEN 'PUBLIC' ELSE 'role ' || quote_ident(pg_get_userbyid(w.role)) END,
+                      format('writes the table, and after the swap may not write values of %s', wanted),
+                      format('GRANT EXECUTE ON FUNCTION %s(%s) TO %s;', wanted, t.base, CASE w.role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(w.role)) END), 0, NULL, NULL
+  FROM (SELECT a.grantee FROM aclexplode(coalesce(rel.relacl, acldefault('r', rel.relowner))) AS a WHERE a.privilege_type IN ('INSERT', 'UPDATE')
+        UNION SELECT a.grantee FROM aclexplode(col.attacl) AS a WHERE a.privilege_type IN ('INSERT', 'UPDATE')) AS w(role)
+  WHERE NOT redoubt.may_tokenize(w.role, wanted);
+
+  -- Default, NOT NULL and grants of the column.
+  SELECT pg_get_expr(d.adbin, d.adrelid) INTO expression FROM pg_attrdef AS d WHERE d.adrelid = tab AND d.adnum = num;
+  IF expression IS NOT NULL AND col.attgenerated = '' THEN
+    RETURN QUERY SELECT 'notice', object, 'its default becomes one of the token type', NULL::text, 0, NULL,
+      format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', tabname, col.attname,
+             coalesce(substring(expression FROM $re$^('(?:[^']|'')*')::(?:pg_catalog\.)?(?:text|character varying|bpchar|character)$re$), expression));
+  END IF;
+  FOR item IN SELECT g FROM redoubt.protect_grants(tabname, quote_ident(col.attname), col.attacl) AS g LOOP
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, item.g;
+  END LOOP;
+  IF col.attstattarget >= 0 THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', tabname, col.attname, col.attstattarget);
+  END IF;
+  FOR item IN SELECT o.option_name, o.option_value FROM pg_options_to_table(col.attoptions) AS o WHERE o.option_name IN ('n_distinct', 'n_distinct_inherited') LOOP
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET (%I = %s)', tabname, col.attname, item.option_name, item.option_value::float8);
+  END LOOP;
+  IF col.attstorage <> (SELECT y.typstorage FROM pg_type AS y WHERE y.oid = col.atttypid) THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', tabname, col.attname,
+                        CASE col.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END);
+  END IF;
+  IF col.attcompression <> '' THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', tabname, col.attname, CASE col.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END);
+  END IF;
+  IF col_description(tab, num) IS NOT NULL THEN
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('COMMENT ON COLUMN %s.%I IS %L', tabname, col.attname, col_description(tab, num));
+  END IF;
+  FOR item IN SELECT l.provider, l.label FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = num AND l.provider <> 'redoubt' LOOP
+    RETURN QUERY SELECT NULL, object, NULL, NULL, 0, NULL, format('SECURITY LABEL FOR %I ON COLUMN %s.%I IS %L', item.provider, tabname, col.attname, item.label);
+  END LOOP;
+
+  -- A label charged a read for a value; of a token column, a token is a read and a value a reveal.
+  -- Which type that is, metering knows; a label that leads nowhere is an error of its own.
+  FOR item IN SELECT l.was, redoubt.protect_lost_limits(l.was, wanted) AS lost FROM redoubt.protect_label(tab, num) AS l(was) WHERE l.was IS NOT NULL AND l.was <> col.atttypid LOOP
+    RETURN QUERY SELECT 'notice', object, format('it is labelled %s: values are limited as read of it; after the swap, tokens as read of %s, values as reveal of %s', item.was, wanted, wanted), NULL::text, 0, NULL, NULL;
+    IF item.lost > 0 THEN
+      RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal and, where the type is another one, on read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
+    END IF;
+  END LOOP;
+
+  -- Constraints.
+  FOR item IN SELECT k.oid, k.conname, k.contype, k.conrelid, k.confrelid, k.conkey, k.confkey, k.convalidated, k.conbin, obj_description(k.oid, 'pg_constraint') AS remark
+              FROM pg_constraint AS k WHERE (k.conrelid = tab AND k.contype IN ('c', 'f') AND num = ANY (k.conkey))
+                                         OR (k.confrelid = tab AND k.contype = 'f' AND num = ANY (k.confkey)) LOOP
+    IF item.contype = 'c' THEN
+      RETURN QUERY SELECT 'swap', format('constraint %I of %s', item.conname, tabname), 'a CHECK sees the token, not the value',
+                          format('ALTER TABLE %s DROP CONSTRAINT %I;', tabname, item.conname), 0, NULL, NULL;
+    ELSIF EXISTS (SELECT FROM unnest(item.conkey, item.confkey) AS u(child, parent)
+                    JOIN pg_attribute AS c ON c.attrelid = item.conrelid AND c.attnum = u.child JOIN pg_attribute AS p ON p.attrelid = item.confrelid AND p.attnum = u.parent
+                  WHERE c.atttypid <> p.atttypid AND item.conrelid = tab AND u.child = num) THEN
+      RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, item.conrelid::regclass), 'it compares values of different types',
+                          'Give both columns one type.', 0, NULL, NULL;
+    ELSIF NOT t.deterministic THEN
+      RETURN QUERY SELECT 'error', format('constraint %I of %s', item.conname, item.conrelid::regclass), 'values of this type have no equality to compare by', 'Take a deterministic type.', 0, NULL, NULL;
+    ELSIF item.conrelid = tab THEN
+      RETURN QUERY SELECT 'notice', format('constraint %I of %s', item.conname, tabname), format('both ends are protected together, with the column of %s', item.confrelid::regclass), NULL::text,
+                          20, format('ALTER TABLE %s DROP CONSTRAINT %I', tabname, item.conname),
+                          format('ALTER TABLE %s ADD CONSTRAINT %I %s', tabname, item.conname, regexp_replace(pg_get_constraintdef(item.oid), '( NOT VALID)?$', ' NOT VALID'));
+      IF item.remark IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 19, NULL, format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.conname, tabname, item.remark);
+      END IF;
+    END IF;
+  END LOOP;
+
+  -- Indexes.  Old ones go with the old column.
+  FOR item IN SELECT x.indexrelid, x.indkey, k.oid AS constraint_oid, c.relname, p.statement, p.problem, k.conname, k.contype, k.condeferrable, k.condeferred, x.indisclustered, x.indisunique,
+                     obj_description(c.oid, 'pg_class') AS remark, obj_description(k.oid, 'pg_constraint') AS constraint_remark
+              FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid LEFT JOIN pg_constraint AS k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'),
+                LATERAL redoubt.protect_index(x.indexrelid, num, 'redoubt_protect_' || num, wanted) AS p
+              WHERE x.indrelid = tab AND (num = ANY (x.indkey) OR x.indexprs::text ~ mentions OR x.indpred::text ~ mentions) LOOP
+    IF item.condeferrable THEN
+      item.problem := 'until the swap, the index of the tokens beside it would not wait for the end of the transaction';
+    ELSIF EXISTS (SELECT FROM unnest(item.indkey) AS u(other) WHERE u.other <> num AND (EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = u.other)
+                  OR EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g WHERE g.relation = tab AND g.source = u.other))) THEN
+      item.problem := 'another of its columns is being protected';
+    END IF;
+    -- Foreign keys on the column itself are taken away before, and made anew.
+    RETURN QUERY SELECT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), format('it needs the index %I, which is made anew', item.relname), 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+    FROM pg_depend AS d
+    WHERE d.deptype IN ('n', 'a') AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = item.indexrelid) OR (d.refclassid = 'pg_constraint'::regclass AND d.refobjid = item.constraint_oid))
+      AND NOT (d.classid = 'pg_constraint'::regclass AND EXISTS (SELECT FROM pg_constraint AS f WHERE f.oid = d.objid AND f.contype = 'f' AND num = ANY (f.confkey)))
+      AND NOT (d.classid = 'pg_trigger'::regclass AND (SELECT g.tgisinternal FROM pg_trigger AS g WHERE g.oid = d.objid));
+    IF item.problem IS NOT NULL THEN
+      RETURN QUERY SELECT 'error', format('index %I', item.relname), item.problem, CASE WHEN item.conname IS NULL THEN format('DROP INDEX %s;', item.indexrelid::regclass)
+                          ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', tabname, item.conname) END, 0, NULL, NULL;
+    ELSIF item.conname IS NOT NULL THEN
+      RETURN QUERY SELECT 'notice', format('constraint %I of %s', item.conname, tabname), 'is made anew; values that differ in spelling only are equal then', NULL::text, 10, NULL,
+        format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I', tabname, item.conname, CASE item.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END,
+               'redoubt_protect_' || item.indexrelid);
+      IF item.constraint_remark IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('COMMENT ON CONSTRAINT %I ON %s IS %L', item.conname, tabname, item.constraint_remark);
+      END IF;
+    ELSE
+      RETURN QUERY SELECT 'notice', format('index %I', item.relname), 'is made anew' || CASE WHEN item.indisunique THEN '; values that differ in spelling only are equal then' ELSE '' END, NULL::text, 10, NULL,
+        format('ALTER INDEX %s.%I RENAME TO %I', rel.relnamespace::regnamespace, 'redoubt_protect_' || item.indexrelid, item.relname);
+    END IF;
+    RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('ALTER INDEX %s.%I ALTER COLUMN %s SET STATISTICS %s', rel.relnamespace::regnamespace, item.relname, a.attnum, a.attstattarget)
+    FROM pg_attribute AS a WHERE a.attrelid = item.indexrelid AND a.attstattarget >= 0 AND item.indkey[a.attnum - 1] = 0;
+    IF item.indisclustered THEN
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('ALTER TABLE %s CLUSTER ON %I', tabname, item.relname);
+    END IF;
+    IF item.remark IS NOT NULL THEN
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 9, NULL, format('COMMENT ON INDEX %s.%I IS %L', rel.relnamespace::regnamespace, item.relname, item.remark);
+    END IF;
+  END LOOP;
+
+  -- Triggers, policies, statistics.
+  FOR item IN SELECT g.oid, g.tgname, g.tgenabled, g.tgqual, g.tgtype, num = ANY (g.tgattr) AS of_column, pg_get_triggerdef(g.oid) AS definition, obj_description(g.oid, 'pg_trigger') AS remark, g.tgfoid
+              FROM pg_trigger AS g WHERE g.tgrelid = tab AND NOT g.tgisinternal AND g.tgfoid <> 'redoubt.keep_token()'::regprocedure LOOP
+    IF (item.of_column OR item.tgqual::text ~ mentions) AND NOT has_function_privilege(item.tgfoid, 'EXECUTE') THEN
+      RETURN QUERY SELECT 'error', format('trigger %I', item.tgname), format('%I may not make a trigger of %s', current_user, item.tgfoid::regprocedure), format('GRANT EXECUTE ON FUNCTION %s TO %I;', item.tgfoid::regprocedure, current_user), 0, NULL, NULL;
+    ELSIF item.tgqual::text ~ mentions AND redoubt.protect_plain('pg_trigger'::regclass, item.oid, tab, num) IS NULL THEN
+      RETURN QUERY SELECT 'swap', format('trigger %I', item.tgname), 'its condition does more with the column than to compare OLD and NEW', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.tgqual::text ~ mentions AND position('::text' IN item.definition) > 0 AND position('''' IN item.definition) > 0 THEN
+      RETURN QUERY SELECT 'swap', format('trigger %I', item.tgname), 'its condition holds texts beside a cast of the column', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.of_column OR item.tgqual::text ~ mentions THEN
+      RETURN QUERY SELECT 'notice', format('trigger %I', item.tgname), 'is made anew; its condition compares tokens', NULL::text, 30,
+                          format('DROP TRIGGER %I ON %s', item.tgname, tabname),
+                          replace(replace(item.definition, format('(old.%I)::text', col.attname), format('old.%I', col.attname)), format('(new.%I)::text', col.attname), format('new.%I', col.attname));
+      IF item.tgenabled <> 'O' THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('ALTER TABLE %s %s TRIGGER %I', tabname,
+          CASE item.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, item.tgname);
+      END IF;
+      IF item.remark IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('COMMENT ON TRIGGER %I ON %s IS %L', item.tgname, tabname, item.remark);
+      END IF;
+    END IF;
+    IF item.tgtype & 1 = 1 THEN
+      RETURN QUERY SELECT 'warning', format('trigger %I', item.tgname), format('%s sees the token in the column after the swap', item.tgfoid::regprocedure), 'Read the function.', 0, NULL, NULL;
+    END IF;
+  END LOOP;
+  RETURN QUERY SELECT 'error', l.object, format('it hands the row, and so the token, to %s, which is not trusted', l.function), l.statement || ';', 0, NULL::text, NULL::text
+  FROM redoubt.check_label("table") AS l
+  WHERE l.kind = 'trigger'
+     OR (l.kind = 'index' AND EXISTS (SELECT FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid
+                                      WHERE x.indrelid = tab AND c.relname = l.object AND (num = ANY (x.indkey) OR x.indexprs::text ~ mentions OR x.indpred::text ~ mentions)))
+     OR (l.kind = 'policy' AND EXISTS (SELECT FROM pg_policy AS p JOIN pg_depend AS d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                                 WHERE p.polrelid = tab AND p.polname = l.object AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num));
+  FOR item IN SELECT p.oid, p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, tab) AS qual, pg_get_expr(p.polwithcheck, tab) AS with_check, obj_description(p.oid, 'pg_policy') AS remark
+              FROM pg_policy AS p WHERE p.polrelid = tab AND EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                AND d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num) LOOP
+    IF redoubt.protect_plain('pg_policy'::regclass, item.oid, tab, num) IS NULL THEN
+      RETURN QUERY SELECT 'swap', format('policy %I', item.polname), 'it does more with the column than to compare it with a constant, by = or <>, or with NULL', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+      CONTINUE;
+    END IF;
+    RETURN QUERY SELECT 'warning', format('policy %I', item.polname), 'is made anew; it compares tokens, in the name of who queries', 'See that it says what it should.', 30,
+      format('DROP POLICY %I ON %s', item.polname, tabname),
+      format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', item.polname, tabname, CASE WHEN item.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+             CASE item.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+             (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END, ', ') FROM unnest(item.polroles) AS r),
+             coalesce(' USING (' || item.qual || ')', ''), coalesce(' WITH CHECK (' || item.with_check || ')', ''));
+    IF item.remark IS NOT NULL THEN
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('COMMENT ON POLICY %I ON %s IS %L', item.polname, tabname, item.remark);
+    END IF;
+  END LOOP;
+  FOR item IN SELECT s.oid, format('%s.%I', s.stxnamespace::regnamespace, s.stxname) AS name, s.stxexprs::text ~ mentions AS in_expression, pg_get_statisticsobjdef(s.oid) AS definition,
+                     s.stxstattarget, s.stxowner, obj_description(s.oid, 'pg_statistic_ext') AS remark
+              FROM pg_statistic_ext AS s WHERE s.stxrelid = tab AND (num = ANY (s.stxkeys) OR s.stxexprs::text ~ mentions) LOOP
+    IF NOT has_schema_privilege((SELECT x.stxnamespace FROM pg_statistic_ext AS x WHERE x.oid = item.oid), 'CREATE') THEN
+      RETURN QUERY SELECT 'error', 'statistics ' || item.name, format('%I may not make statistics in its schema', current_user), format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
+    ELSIF item.stxowner <> rel.relowner THEN
+      RETURN QUERY SELECT 'swap', 'statistics ' || item.name, 'they have another owner than the table', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
+    ELSIF item.in_expression OR NOT t.deterministic THEN
+      RETURN QUERY SELECT 'swap', 'statistics ' || item.name, 'they would hold values in the clear, or have nothing to compare by', format('DROP STATISTICS %s;', item.name), 0, NULL, NULL;
+    ELSE
+      RETURN QUERY SELECT 'notice', 'statistics ' || item.name, 'are made anew', NULL::text, 30, format('DROP STATISTICS %s', item.name), item.definition;
+      IF item.stxstattarget >= 0 THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('ALTER STATISTICS %s SET STATISTICS %s', item.name, item.stxstattarget);
+      END IF;
+      IF item.remark IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 29, NULL, format('COMMENT ON STATISTICS %s IS %L', item.name, item.remark);
+      END IF;
+    END IF;
+  END LOOP;
+
+  -- Views on it, and views on those.
+  FOR item IN
+    WITH RECURSIVE above (relid, level) AS (
+      SELECT DISTINCT r.ev_class, 1 FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+      WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid IN (0, num) AND r.ev_class <> tab
+        AND EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid AND e.refobjid = tab AND e.refobjsubid = num)
+      UNION
+      SELECT r.ev_class, a.level + 1 FROM above AS a
+        JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relid AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite AS r ON r.oid = d.objid WHERE r.ev_class <> a.relid AND a.level < 20),
+      -- Columns of views that are the column, as it is; null where a view does something else with it.
+      carries (relid, attnum) AS (
+        SELECT tab, num
+        UNION
+        SELECT r.ev_class, o.attnum FROM carries AS c
+          JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.relid AND d.refobjsubid = c.attnum AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite AS r ON r.oid = d.objid AND r.ev_class <> c.relid,
+          LATERAL unnest(coalesce(redoubt.protect_plain(d.classid, r.oid, c.relid, c.attnum), ARRAY[NULL::smallint])) AS o(attnum))
+    SELECT c.*, max(a.level) AS level, EXISTS (SELECT FROM carries AS k WHERE k.relid = c.oid AND k.attnum IS NULL) AS odd,
+           EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_action::text ~ ':varattno 0 ') AS of_rows, pg_get_viewdef(c.oid) AS definition, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name, obj_description(c.oid, 'pg_class') AS remark
+    FROM above AS a JOIN pg_class AS c ON c.oid = a.relid GROUP BY c.oid LOOP
+    IF item.relkind <> 'v' THEN
+      RETURN QUERY SELECT 'swap', format('relation %s', item.name), CASE item.relkind WHEN 'm' THEN 'a materialised view of the column holds its values' ELSE 'a rule of it uses the column' END,
+                          'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.relowner <> rel.relowner THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has another owner than the table', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF item.relpersistence = 't' THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it is temporary', 'Drop it, or end its session.', 0, NULL, NULL;
+    ELSIF EXISTS (SELECT FROM (SELECT item.relacl AS acl UNION ALL SELECT v.attacl FROM pg_attribute AS v WHERE v.attrelid = item.oid) AS l, LATERAL aclexplode(l.acl) AS a
+                  WHERE a.grantor <> item.relowner) THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'another role than its owner granted privileges on it', 'Revoke them, and let the owner grant them.', 0, NULL, NULL;
+    ELSIF item.odd OR item.of_rows THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, CASE WHEN item.of_rows THEN 'it looks at whole rows' ELSE 'it does more with the column than to show it, or to compare it with a constant, by = or <>, or with NULL' END,
+                          'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF NOT has_schema_privilege(item.relnamespace, 'CREATE') THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, format('%I may not make views in its schema', current_user), 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSIF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = item.oid) OR EXISTS (SELECT FROM pg_attrdef AS d WHERE d.adrelid = item.oid)
+          OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = item.oid AND r.rulename <> '_RETURN') OR EXISTS (SELECT FROM pg_seclabel AS l WHERE l.objoid = item.oid AND l.classoid = 'pg_class'::regclass)
+          OR EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = item.oid AND d.deptype IN ('e', 'x'))
+          OR EXISTS (SELECT FROM pg_depend AS d WHERE d.refobjid IN (item.oid, item.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = item.reltype)) AND d.deptype = 'n'
+                     AND d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)
+                     AND NOT (d.classid = 'pg_rewrite'::regclass AND (SELECT k.relkind FROM pg_rewrite AS r JOIN pg_class AS k ON k.oid = r.ev_class WHERE r.oid = d.objid) = 'v')) THEN
+      RETURN QUERY SELECT 'swap', 'view ' || item.name, 'it has triggers, rules, defaults or labels, or belongs to an extension, or something but a view uses it', 'Drop it, and make it anew afterwards.', 0, NULL, NULL;
+    ELSE
+      RETURN QUERY SELECT 'warning', 'view ' || item.name, 'is made anew; it shows the token column', 'See that it says what it should.', 100 - item.level, format('DROP VIEW %s', item.name),
+        format('CREATE VIEW %s%s AS %s', item.name, coalesce(' WITH (' || array_to_string(item.reloptions, ', ') || ')', ''), rtrim(item.definition, ';'));
+      -- In the reverse order of turn: these come after the view was made, and before those above it are.
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL,
+                          format('REVOKE ALL ON %s FROM %s', item.name, CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(e.grantee)) END)
+        FROM (SELECT x.grantee FROM pg_default_acl AS d, aclexplode(d.defaclacl) AS x WHERE d.defaclobjtype = 'r' AND x.grantee <> item.relowner
+              UNION SELECT item.relowner WHERE item.relacl IS NOT NULL) AS e;
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, g FROM redoubt.protect_grants(item.name, NULL, item.relacl) AS g;
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, g
+        FROM pg_attribute AS v, LATERAL redoubt.protect_grants(item.name, quote_ident(v.attname), v.attacl) AS g WHERE v.attrelid = item.oid AND v.attacl IS NOT NULL;
+      RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, format('COMMENT ON COLUMN %s.%I IS %L', item.name, v.attname, col_description(item.oid, v.attnum))
+        FROM pg_attribute AS v WHERE v.attrelid = item.oid AND v.attnum > 0 AND col_description(item.oid, v.attnum) IS NOT NULL;
+      IF item.remark IS NOT NULL THEN
+        RETURN QUERY SELECT NULL, NULL, NULL, NULL, 99 - item.level, NULL, format('COMMENT ON VIEW %s IS %L', item.name, item.remark);
+      END IF;
+    END IF;
+  END LOOP;
+
+  -- Publications.
+  FOR item IN SELECT p.pubname, pr.prqual::text ~ mentions AS in_condition, num = ANY (pr.prattrs) AS in_list
+              FROM pg_publication_rel AS pr JOIN pg_publication AS p ON p.oid = pr.prpubid WHERE pr.prrelid = tab
+              UNION SELECT p.pubname, false, false FROM pg_publication AS p WHERE p.puballtables
+              UNION SELECT p.pubname, false, false FROM pg_publication AS p JOIN pg_publication_namespace AS n ON n.pnpubid = p.oid WHERE n.pnnspid = rel.relnamespace LOOP
+    IF item.in_condition OR item.in_list THEN
+      RETURN QUERY SELECT 'swap', format('publication %I', item.pubname), 'it names the column', 'Drop the table from it, and add it again afterwards.', 0, NULL, NULL;
+    ELSE
+      RETURN QUERY SELECT 'warning', format('publication %I', item.pubname), format('subscribers need a column %I from the beginning, and get tokens from the swap on', 'redoubt_protect_' || num), 'Add it there, of the token type or text, and rename it at the swap.', 0, NULL, NULL;
+    END IF;
+  END LOOP;
+
+  -- What is left: nothing above knows it, so PostgreSQL would refuse to drop the old column.
+  RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), 'it depends on the column', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+  FROM pg_depend AS d
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num
+    AND NOT CASE d.classid
+      WHEN 'pg_constraint'::regclass THEN true
+      WHEN 'pg_trigger'::regclass THEN (SELECT g.tgrelid FROM pg_trigger AS g WHERE g.oid = d.objid) = tab
+      WHEN 'pg_policy'::regclass THEN (SELECT p.polrelid FROM pg_policy AS p WHERE p.oid = d.objid) = tab
+      WHEN 'pg_statistic_ext'::regclass THEN (SELECT x.stxrelid FROM pg_statistic_ext AS x WHERE x.oid = d.objid) = tab
+      WHEN 'pg_publication_rel'::regclass THEN true
+      WHEN 'pg_rewrite'::regclass THEN (SELECT r.ev_class FROM pg_rewrite AS r WHERE r.oid = d.objid) <> tab
+      WHEN 'pg_attrdef'::regclass THEN d.objid IN (SELECT f.oid FROM pg_attrdef AS f WHERE f.adrelid = tab AND f.adnum = num)
+      WHEN 'pg_class'::regclass THEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = d.objid) = 'i'
+        OR EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num AND d.objid = tab AND d.objsubid = s.target)
+      ELSE false END;
+  RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, 0), 'it belongs to an extension, or goes with one', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+  FROM pg_depend AS d JOIN pg_depend AS e ON e.classid = d.classid AND e.objid = d.objid AND e.refclassid = 'pg_extension'::regclass AND e.deptype IN ('e', 'x')
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND d.refobjsubid = num AND d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass) AND d.objid <> tab;
+  -- Before the swap, nothing but what protect_column() makes uses the token column.
+  RETURN QUERY SELECT DISTINCT 'swap', pg_describe_object(d.classid, d.objid, d.objsubid), format('it uses the column %I, which is made by protect_column()', a.attname), 'Drop it: it is for the time after the swap.', 0, NULL::text, NULL::text
+  FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
+    JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.relation AND d.refobjsubid = s.target
+  WHERE s.relation = tab AND s.source = num AND (d.classid, d.objid) <> ('pg_trigger'::regclass, s.trigger)
+    AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE d.classid = 'pg_constraint'::regclass AND k.oid = d.objid AND (k.contype = 'n' OR (k.contype = 'c' AND k.conname = a.attname)))
+    AND NOT (d.classid = 'pg_class'::regclass AND (SELECT c.relkind = 'i' AND starts_with(c.relname, 'redoubt_protect_') FROM pg_class AS c WHERE c.oid = d.objid));
+  RETURN QUERY SELECT 'swap', format('column %I of %s', a.attname, tabname), 'it has another label than the column has', 'An admin gives both the same label, or none.', 0, NULL::text, NULL::text
+  FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target
+  WHERE s.relation = tab AND s.source = num
+    AND (SELECT l.label FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = num AND l.provider = 'redoubt')
+      IS DISTINCT FROM (SELECT l.label FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = tab AND l.objsubid = s.target AND l.provider = 'redoubt');
+  RETURN QUERY SELECT 'swap', format('column %I of %s', a.attname, tabname), 'it is NOT NULL before its time', format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL;', tabname, a.attname), 0, NULL::text, NULL::text
+  FROM redoubt.protections AS s JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attnum = s.target WHERE s.relation = tab AND s.source = num AND a.attnotnull;
+  RETURN QUERY SELECT DISTINCT 'swap', 'relation ' || r.ev_class::regclass, 'it looks at whole rows', 'Drop it, and make it anew afterwards.', 0, NULL::text, NULL::text
+  FROM pg_depend AS d JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class <> tab
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tab AND r.ev_action::text ~ ':varattno 0 '
+    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.refclassid = d.refclassid AND e.refobjid = tab AND e.refobjsubid = num);
+  -- Rows of the table elsewhere: a column of its row type would lose the value.
+  RETURN QUERY SELECT DISTINCT CASE WHEN d.classid = 'pg_proc'::regclass THEN 'warning' ELSE 'swap' END, pg_describe_object(d.classid, d.objid, d.objsubid), 'it uses the row type of the table',
+                      CASE WHEN d.classid = 'pg_proc'::regclass THEN 'It sees the token after the swap: read the function.' ELSE 'Drop it, and make it anew afterwards.' END, 0, NULL::text, NULL::text
+  FROM pg_depend AS d
+  WHERE d.refclassid = 'pg_type'::regclass AND d.deptype = 'n' AND d.refobjid IN (rel.reltype, (SELECT y.typarray FROM pg_type AS y WHERE y.oid = rel.reltype))
+    AND NOT (d.classid = 'pg_class'::regclass AND d.objid = tab);
+  RETURN QUERY SELECT 'notice', object, 'it will be the last of the table''s columns, and has the token column beside it before: SELECT * and INSERT without a list of columns meet them there', 'Name columns, or put a view in the place of the table.', 0, NULL, NULL;
+  RETURN QUERY SELECT 'notice', object, 'its old values stay in the table''s file, in WAL and in backups', 'redoubt.find_plaintext() lists where.', 0, NULL, NULL;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.protect_parts(regclass, smallint, regtype) IS 'internal: what hangs on a column, what stands in the way of protecting it, and what is taken away and made anew at the swap';
+
+CREATE FUNCTION redoubt.protect_column_number("table" regclass, "column" name) RETURNS smallint
+  LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  num smallint;
+BEGIN
+  SELECT a.attnum INTO num FROM pg_attribute AS a WHERE a.attrelid = "table" AND a.attname = "column" AND a.attnum > 0 AND NOT a.attisdropped;
+  IF num IS NULL THEN
+    RAISE EXCEPTION 'column % of table % does not exist', quote_ident("column"), "table" USING ERRCODE = '42703';
+  END IF;
+  RETURN num;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.protect_column_number(regclass, name) IS 'internal: the number of a column; 42703';
+
+-- The primary key of a table as an SQL expression of one text, for naming rows; where the key is the column itself, or is
+-- protected, the row's place.
+CREATE FUNCTION redoubt.protect_row_name("table" regclass, "column" smallint) RETURNS text
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT coalesce((SELECT 'concat_ws('', '', ' || string_agg(format('%L || ROW(t.%I)::text', a.attname || ' = ', a.attname), ', ' ORDER BY k.place) || ')'
+                     FROM pg_index AS x, unnest(x.indkey) WITH ORDINALITY AS k(num, place), pg_attribute AS a
+                     WHERE x.indrelid = "table" AND x.indisprimary AND a.attrelid = x.indrelid AND a.attnum = k.num AND k.place <= x.indnkeyatts
+                     HAVING bool_and(a.attnum <> "column" AND a.atttypid NOT IN (SELECT t.typ FROM redoubt.token_type AS t)
+                                     AND NOT EXISTS (SELECT FROM pg_seclabel AS l WHERE l.classoid = 'pg_class'::regclass AND l.objoid = x.indrelid
+                                                     AND l.objsubid = a.attnum AND l.provider = 'redoubt'))),
+                    '''ctid '' || t.ctid::text');
+  END;
+COMMENT ON FUNCTION redoubt.protect_row_name(regclass, smallint) IS 'internal: an expression that names a row without showing a value';
+
+CREATE FUNCTION redoubt.protect_findings("table" regclass, "column" name, token_type regtype, "values" integer)
+  RETURNS TABLE (severity text, object text, what text, remedy text)
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $body$
+#variable_conflict use_column
+DECLARE
+  num smallint := redoubt.protect_column_number("table", "column");
+  wanted constant regtype := token_type;
+  t redoubt.token_type;
+  member record;
+  item record;
+  refused boolean;
+BEGIN
+  SELECT * INTO t FROM redoubt.token_type AS k WHERE k.typ = wanted;
+  IF t.typ IS NULL THEN
+    RAISE EXCEPTION '% is not a token type', format_type(wanted, NULL) USING ERRCODE = '42809', HINT = 'redoubt.token_types lists them.';
+  END IF;
+  RETURN QUERY
+    SELECT p.severity, p.object, p.what, p.remedy
+    FROM (SELECT q.severity, q.object, q.what, q.remedy
+          FROM redoubt.protect_group("table", num) AS g, LATERAL redoubt.protect_parts(g.relation, g.source, wanted) AS q
+          WHERE q.severity IS NOT NULL
+          -- Functions whose text PostgreSQL does not look into.
+          UNION SELECT 'warning', format('function %s', f.oid::regprocedure), 'its text names the table and the column, which holds tokens after the swap', 'Read the function.'
+          FROM redoubt.protect_group("table", num) AS g JOIN pg_class AS c ON c.oid = g.relation JOIN pg_attribute AS a ON a.attrelid = g.relation AND a.attnum = g.source
+            JOIN pg_proc AS f ON position(lower(c.relname) IN lower(f.prosrc)) > 0 AND position(lower(a.attname) IN lower(f.prosrc)) > 0
+            JOIN pg_language AS l ON l.oid = f.prolang AND l.lanname NOT IN ('c', 'internal')
+          WHERE f.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace)) AS p
+    ORDER BY array_position(ARRAY['error', 'swap', 'warning', 'notice'], p.severity), p.object COLLATE "C", p.what COLLATE "C";
+  IF t.base = 'bytea' THEN
+    RETURN;
+  END IF;
+  -- The values, by row and reason.
+  FOR member IN SELECT g.relation::regclass AS tab, g.source AS num, a.attname FROM redoubt.protect_group("table", num) AS g
+                JOIN pg_attribute AS a ON a.attrelid = g.relation AND a.attnum = g.source JOIN pg_class AS c ON c.oid = g.relation AND c.relkind = 'r'
+                  AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user) AND NOT c.relforcerowsecurity
+                WHERE a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'integer'::regtype, 'bigint'::regtype) LOOP
+    FOR item IN EXECUTE format('SELECT v.problem, count(*) AS rows, (array_agg(v.place ORDER BY v.place))[1:%1$s] AS places FROM '
+                               '(SELECT CASE WHEN %2$L AND starts_with(t.%3$I::text, ''tok_'') THEN ''it begins as a token does, and would be taken for one'' '
+                               'ELSE redoubt.check_value(t.%3$I::text, %4$L::regtype) END AS problem, %5$s AS place FROM ONLY %6$s AS t WHERE t.%3$I IS NOT NULL) AS v '
+                               'WHERE v.problem IS NOT NULL GROUP BY v.problem ORDER BY v.problem',
+                               greatest("values", 0), t.format IS NULL, member.attname, wanted, redoubt.protect_row_name(member.tab, member.num), member.tab) LOOP
+      refused := t.invalid = 'refuse' OR starts_with(item.problem, 'it begins');
+      RETURN QUERY SELECT CASE WHEN refused THEN 'error' ELSE 'warning' END, format('column %I of %s', member.attname, member.tab), format('%s values: %s', item.rows, item.problem),
+                          CASE WHEN refused THEN 'Change them first.' ELSE 'They are kept as they were typed, and are equal to themselves alone.' END;
+      RETURN QUERY SELECT CASE WHEN refused THEN 'error' ELSE 'warning' END, format('row of %s', member.tab), place, item.problem FROM unnest(item.places) AS place;
+    END LOOP;
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.protect_findings(regclass, name, regtype, integer) IS 'internal: what check_protect() lists, to who may read the table';
+
+-- What is still to be made over the token columns of a group before the swap, in order.
+CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RETURNS TABLE (kind text, statement text)
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH member AS (
+        SELECT p.relation, p.source, p.target, p.token_type, a.attname AS target_name, s.attname AS source_name, s.attnotnull, c.relnamespace
+        FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
+          JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.target JOIN pg_attribute AS s ON s.attrelid = p.relation AND s.attnum = p.source
+          JOIN pg_class AS c ON c.oid = p.relation),
+      old_index AS (
+        SELECT m.*, x.indexrelid, n.oid AS made, y.indisvalid
+        FROM member AS m JOIN pg_index AS x ON x.indrelid = m.relation
+          AND (m.source = ANY (x.indkey) OR x.indexprs::text ~ (':varattno ' || m.source || ' ') OR x.indpred::text ~ (':varattno ' || m.source || ' '))
+          LEFT JOIN pg_class AS n ON n.relnamespace = m.relnamespace AND n.relname = 'redoubt_protect_' || x.indexrelid
+          LEFT JOIN pg_index AS y ON y.indexrelid = n.oid AND y.indrelid = m.relation AND y.indisunique = x.indisunique AND y.indimmediate
+            AND y.indnkeyatts = x.indnkeyatts AND y.indoption::text = x.indoption::text
+            AND n.relam = (SELECT c.relam FROM pg_class AS c WHERE c.oid = x.indexrelid)
+            AND NOT EXISTS (SELECT FROM unnest(x.indkey, x.indclass, y.indclass) AS u(num, was, is_now) JOIN pg_opclass AS o ON o.oid = u.is_now WHERE u.num <> 0
+                            AND CASE WHEN u.num = m.source THEN NOT o.opcdefault AND o.opcname <> 'gin_trgm_ops' ELSE u.was <> u.is_now END)
+            AND y.indnullsnotdistinct = x.indnullsnotdistinct
+            AND y.indkey::text = (SELECT string_agg((CASE WHEN u.num = 0 THEN 0 ELSE coalesce(o.target, u.num) END)::text, ' ' ORDER BY u.place)
+                                  FROM unnest(x.indkey) WITH ORDINALITY AS u(num, place)
+                                    LEFT JOIN member AS o ON o.relation = m.relation AND o.source = u.num AND o.source = m.source)
+            AND regexp_replace(replace(pg_get_expr(y.indexprs, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)), '::text|redoubt\.|_fingerprint|[()]', '', 'g')
+                IS NOT DISTINCT FROM regexp_replace(pg_get_expr(x.indexprs, x.indrelid), '::text|redoubt\.|_fingerprint|[()]', '', 'g')
+            AND replace(pg_get_expr(y.indpred, y.indrelid), quote_ident(m.target_name), quote_ident(m.source_name)) IS NOT DISTINCT FROM pg_get_expr(x.indpred, x.indrelid))
+    SELECT w.kind, w.statement FROM (
+      SELECT 1 AS turn, 'index' AS kind, format('DROP INDEX CONCURRENTLY %s', c.oid::regclass) AS statement
+      FROM member AS m JOIN pg_index AS x ON x.indrelid = m.relation JOIN pg_class AS c ON c.oid = x.indexrelid
+      WHERE c.relname ~ '^redoubt_protect_[0-9]+$' AND (m.target = ANY (x.indkey) OR x.indexprs::text ~ (':varattno ' || m.target || ' ') OR x.indpred::text ~ (':varattno ' || m.target || ' '))
+        AND c.oid NOT IN (SELECT i.made FROM old_index AS i WHERE i.made IS NOT NULL AND i.indisvalid)
+      UNION ALL
+      SELECT 1, 'constraint', format('ALTER TABLE %s DROP CONSTRAINT %I', m.relation::regclass, m.target_name)
+      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c' AND k.conkey = ARRAY[m.target]
+      WHERE NOT m.attnotnull
+      UNION ALL
+      SELECT 2, 'index', p.statement FROM old_index AS i, LATERAL redoubt.protect_index(i.indexrelid, i.source, i.target_name, i.token_type) AS p
+      WHERE i.indisvalid IS NOT TRUE
+      UNION ALL
+      SELECT 3, 'constraint', format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NOT NULL) NOT VALID', m.relation::regclass, m.target_name, m.target_name)
+      FROM member AS m WHERE m.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c'
+                                                        AND pg_get_expr(k.conbin, k.conrelid) = format('(%I IS NOT NULL)', m.target_name))
+      UNION ALL
+      SELECT 5, 'constraint', format('ALTER TABLE %s VALIDATE CONSTRAINT %I', m.relation::regclass, k.conname)
+      FROM member AS m JOIN pg_constraint AS k ON k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c' AND NOT k.convalidated) AS w
+    ORDER BY w.turn, w.statement;
+  END;
+COMMENT ON FUNCTION redoubt.protect_pending(regclass, smallint) IS 'internal: the statements that are still to run before the swap, in order';
+
+CREATE FUNCTION redoubt.protect_indexes("table" regclass, "column" name) RETURNS SETOF text
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT p.statement FROM redoubt.protect_pending("table", redoubt.protect_column_number("table", "column")) AS p
+    WHERE p.kind = 'index'
+      AND NOT EXISTS (SELECT FROM redoubt.protect_group("table", redoubt.protect_column_number("table", "column")) AS g
+                      LEFT JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source
+                      WHERE s.step IS DISTINCT FROM 'swap');
+  END;
+COMMENT ON FUNCTION redoubt.protect_indexes(regclass, name) IS 'the CREATE INDEX CONCURRENTLY that protect_column() waits for; none before the column is filled: in psql, ... \gexec';
+
+-- What stands in the way of beginning, as text; null for nothing.
+CREATE FUNCTION redoubt.protect_errors("table" regclass, "column" smallint, token_type regtype) RETURNS text
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    SELECT string_agg(DISTINCT p.object || ': ' || p.what || coalesce(' (' || p.remedy || ')', ''), '; ')
+    FROM redoubt.protect_group("table", "column") AS g, LATERAL redoubt.protect_parts(g.relation, g.source, token_type) AS p WHERE p.severity = 'error';
+  END;
+COMMENT ON FUNCTION redoubt.protect_errors(regclass, smallint, regtype) IS 'internal: what stands in the way of protecting a column, of those that check_protect() lists as errors';
+
+-- What the swap takes away or makes anew, and so has to lock, in that order: views from the top down, tables that refer to
+-- others before those, indexes.  Others' views are refused.
+CREATE FUNCTION redoubt.protect_touched("table" regclass, "column" smallint) RETURNS oid[]
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH RECURSIVE member AS (SELECT g.relation, g.source, row_number() OVER () AS place FROM redoubt.protect_group("table", "column") AS g),
+      above (relation, level) AS (
+        SELECT r.ev_class, 1 FROM member AS m
+          JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.relation AND d.refobjsubid = m.source AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite AS r ON r.oid = d.objid
+        UNION
+        SELECT r.ev_class, a.level + 1 FROM above AS a
+          JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.classid = 'pg_rewrite'::regclass
+          JOIN pg_rewrite AS r ON r.oid = d.objid WHERE r.ev_class <> a.relation AND a.level < 20),
+      touched AS (
+        SELECT 1 AS turn, -max(a.level) AS place, a.relation FROM above AS a WHERE a.relation NOT IN (SELECT m.relation FROM member AS m) GROUP BY a.relation
+        UNION ALL SELECT 2, min(m.place), m.relation FROM member AS m GROUP BY m.relation
+        UNION ALL SELECT 3, min(m.place), x.indexrelid FROM member AS m JOIN pg_index AS x ON x.indrelid = m.relation GROUP BY x.indexrelid)
+    SELECT array_agg(t.relation ORDER BY t.turn, t.place, t.relation)
+    FROM touched AS t JOIN pg_class AS c ON c.oid = t.relation AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user);
+  END;
+COMMENT ON FUNCTION redoubt.protect_touched(regclass, smallint) IS 'internal: the views, tables and indexes that the swap of a column takes away or makes anew, as it locks them';
+
+-- All that the swap does besides the columns themselves, or what stands in its way.
+CREATE FUNCTION redoubt.protect_plan("table" regclass, "column" smallint,
+    OUT object text, OUT what text, OUT remedy text, OUT removals text[], OUT makings text[], OUT valid_tables oid[], OUT valid_names text[])
+  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+  BEGIN ATOMIC
+    WITH member AS MATERIALIZED (
+        SELECT s.relation, s.source, s.token_type
+        FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source),
+      found AS MATERIALIZED (
+        SELECT row_number() OVER () AS place, q.* FROM member AS s, LATERAL redoubt.protect_parts(s.relation, s.source, s.token_type) AS q),
+      obstacle AS (SELECT f.object, f.what, f.remedy FROM found AS f WHERE f.severity IN ('error', 'swap') ORDER BY f.place LIMIT 1),
+      -- A view of two of the columns is listed twice.  Keys are made first, for what needs them.
+      part AS (SELECT f.turn, f.remove, f.make, min(f.place) AS place FROM found AS f GROUP BY f.turn, f.remove, f.make),
+      valid AS (
+        SELECT f.conrelid, f.conname FROM pg_constraint AS f
+        WHERE f.contype = 'f' AND f.convalidated AND EXISTS (SELECT FROM member AS m WHERE m.relation = f.conrelid AND m.source = ANY (f.conkey)))
+    SELECT (SELECT o.object FROM obstacle AS o), (SELECT o.what FROM obstacle AS o), (SELECT o.remedy FROM obstacle AS o),
+           coalesce((SELECT array_agg(p.remove ORDER BY p.turn, p.place) FROM part AS p WHERE p.remove IS NOT NULL), '{}'),
+           coalesce((SELECT array_agg(p.make ORDER BY p.turn <> 10, p.turn DESC, p.place) FROM part AS p WHERE p.make IS NOT NULL), '{}'),
+           coalesce((SELECT array_agg(v.conrelid ORDER BY v.conrelid, v.conname) FROM valid AS v), '{}'),
+           coalesce((SELECT array_agg(v.conname::text ORDER BY v.conrelid, v.conname) FROM valid AS v), '{}');
+  END;
+COMMENT ON FUNCTION redoubt.protect_plan(regclass, smallint) IS 'internal: the statements of the swap of a column, or what stands in its way';
+
+-- Rows that a unique index would refuse, because their values differ in spelling only.
+CREATE FUNCTION redoubt.protect_twins("table" regclass, "column" smallint) RETURNS void
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = off
+AS $body$
+DECLARE
+  member record;
+  item record;
+BEGIN
+  FOR member IN SELECT p.relation::regclass AS tab, p.source, a.attname
+                FROM redoubt.protect_group("table", "column") AS g JOIN redoubt.protections AS p ON p.relation = g.relation AND p.source = g.source
+                  JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum = p.target
+                WHERE EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = p.relation AND x.indisunique AND x.indnkeyatts = 1 AND x.indkey[0] = p.source AND x.indpred IS NULL) LOOP
+    EXECUTE format('SELECT count(*) AS n, (array_agg(v.rows))[1:5] AS places FROM (SELECT string_agg(%1$s, '' and '') AS rows FROM ONLY %2$s AS t '
+                   'WHERE t.%3$I IS NOT NULL GROUP BY t.%3$I HAVING count(*) > 1) AS v', redoubt.protect_row_name(member.tab, member.source), member.tab, member.attname) INTO item;
+    IF item.n > 0 THEN
+      RAISE EXCEPTION '% values of table % are equal to others, but for their spelling', item.n, member.tab
+        USING ERRCODE = '23505', DETAIL = array_to_string(item.places, '; '), HINT = 'Change these rows, then CALL redoubt.protect_column(...) again.';
+    END IF;
+  END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.protect_twins(regclass, smallint) IS 'internal: raises 23505 where a unique index would not take the tokens; charges a probe for each row';
+
+CREATE PROCEDURE redoubt.protect_column("table" regclass, "column" name, token_type regtype, batch integer DEFAULT 5000, share numeric DEFAULT 0.15,
+    max_lag text DEFAULT NULL, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300, build_indexes boolean DEFAULT false, swap boolean DEFAULT true)
+  LANGUAGE plpgsql
+AS $body$
+DECLARE
+  state text;
+  tries integer := 0;
+  started timestamptz;
+BEGIN
+  IF pg_catalog.num_nulls("table", "column", token_type, batch, share, lock_timeout, retries, build_indexes, swap) OPERATOR(pg_catalog.>) 0
+     OR batch OPERATOR(pg_catalog.<) 1 OR share OPERATOR(pg_catalog.<) 0.001 OR share OPERATOR(pg_catalog.>) 1.0 THEN
+    RAISE EXCEPTION 'invalid argument of protect_column' USING ERRCODE = '22023', HINT = 'Only max_lag may be null; a batch has at least one row; share is from 0.001 to 1.';
+  END IF;
+  LOOP
+    started := pg_catalog.clock_timestamp();
+    state := redoubt.protect_step("table", "column", token_type, batch, lock_timeout, build_indexes, swap);
+    COMMIT;
+    IF state OPERATOR(pg_catalog.=) 'again' THEN
+      tries := 0;
+      -- The rest of the time is the application's.
+      PERFORM pg_catalog.pg_sleep_for((pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) started)
+                                      OPERATOR(pg_catalog.*) ((1.0 OPERATOR(pg_catalog.-) share) OPERATOR(pg_catalog./) share)::double precision);
+    ELSIF state OPERATOR(pg_catalog.=) 'next' THEN
+      tries := 0;
+    ELSIF state OPERATOR(pg_catalog.=) 'locked' THEN
+      PERFORM pg_catalog.pg_sleep(0.1);
+    ELSIF state OPERATOR(pg_catalog.=) ANY (ARRAY['retry', 'older', 'slow']) THEN
+      -- Each one that is slow stops the application for the time that it may.
+      tries := tries OPERATOR(pg_catalog.+) CASE WHEN state OPERATOR(pg_catalog.=) 'slow' THEN retries OPERATOR(pg_catalog./) 5 OPERATOR(pg_catalog.+) 1 ELSE 1 END;
+      IF tries OPERATOR(pg_catalog.>) retries THEN
+        IF state OPERATOR(pg_catalog.=) 'older' THEN
+          RAISE EXCEPTION 'a transaction still runs that sees table % without its tokens', "table"
+            USING ERRCODE = '55006', HINT = 'What was done is kept: call again.  pg_stat_activity.backend_xmin, pg_prepared_xacts and pg_replication_slots.xmin show what holds it.';
+        END IF;
+        IF state OPERATOR(pg_catalog.=) 'slow' THEN
+          RAISE EXCEPTION 'the swap of column % of table % takes longer than %', pg_catalog.quote_ident("column"), "table", lock_timeout
+            USING ERRCODE = '55000', HINT = 'Call again with a longer lock_timeout, or drop some of the indexes and views that are made anew.  What was done is kept.';
+        END IF;
+        RAISE EXCEPTION 'could not lock table % within %', "table", lock_timeout
+          USING ERRCODE = '55P03', HINT = 'Some transaction holds it: call again in a quieter hour.  What was done is kept.';
+      END IF;
+      PERFORM pg_catalog.pg_sleep(0.3);
+    ELSE
+      EXIT;
+    END IF;
+    WHILE max_lag IS NOT NULL AND redoubt.standby_lag() OPERATOR(pg_catalog.>) pg_catalog.pg_size_bytes(max_lag) LOOP
+      PERFORM pg_catalog.pg_sleep(0.2);
+      COMMIT;
+    END LOOP;
+  END LOOP;
+  IF state OPERATOR(pg_catalog.=) 'indexes' THEN
+    RAISE NOTICE 'column % of table % is filled and verified, and waits for its indexes', "column", "table"
+      USING HINT = 'In psql: SELECT redoubt.protect_indexes(...) \gexec; then call protect_column() again.  redoubt-protect does all of it.';
+  ELSIF state OPERATOR(pg_catalog.=) 'ready' THEN
+    RAISE NOTICE 'column % of table % is ready to be swapped', "column", "table" USING HINT = 'Call protect_column() again with swap => true.';
+  END IF;
+END
+$body$;
+COMMENT ON PROCEDURE redoubt.protect_column(regclass, name, regtype, integer, numeric, text, interval, integer, boolean, boolean) IS
+  'makes a column a token column while the application goes on; commits after each batch; called again, goes on where it was';
+
+CREATE PROCEDURE redoubt.protect_undo("table" regclass, "column" name, lock_timeout interval DEFAULT '100 ms', retries integer DEFAULT 300)
+  LANGUAGE plpgsql
+AS $body$
+DECLARE
+  tries integer := 0;
+BEGIN
+  WHILE redoubt.protect_undo_step("table", "column", lock_timeout) OPERATOR(pg_catalog.=) 'retry' LOOP
+    COMMIT;
+    tries := tries OPERATOR(pg_catalog.+) 1;
+    IF tries OPERATOR(pg_catalog.>) retries THEN
+      RAISE EXCEPTION 'could not lock table % within %', "table", lock_timeout USING ERRCODE = '55P03', HINT = 'Some transaction holds it: call again in a quieter hour.';
+    END IF;
+    PERFORM pg_catalog.pg_sleep(0.3);
+  END LOOP;
+END
+$body$;
+COMMENT ON PROCEDURE redoubt.protect_undo(regclass, name, interval, integer) IS 'takes back what protect_column() did, up to the swap';
+
+CREATE FUNCTION redoubt.count_copies("table" oid, "column" smallint, tables oid[], columns smallint[]) RETURNS bigint[]
+  AS 'MODULE_PATHNAME', 'redoubt_count_copies' LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.count_copies(oid, smallint, oid[], smallint[]) IS
+  'internal, for find_plaintext(): how many values of each of those columns are in the token column, too; null for one that the caller may not read; charges a tokenization for each value';
+REVOKE ALL ON FUNCTION redoubt.count_copies(oid, smallint, oid[], smallint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.count_copies(oid, smallint, oid[], smallint[]) TO redoubt_admin;
+
+/* find_plaintext lists where old values of a token column may still lie, and counts copies of its values in other columns.
+ *
+ * Columns are read as the tables hold them, without a query, so that nothing of a table's own runs in the name of whoever
+ * asks.  Columns that he may not read, or whose rows a policy hides from him, are named and not read.
+ */
+CREATE FUNCTION redoubt.find_plaintext("table" regclass, "column" name) RETURNS TABLE (place text, rows bigint, what text, remedy text)
+  LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $body$
+#variable_conflict use_variable
+DECLARE
+  num constant smallint := redoubt.protect_column_number("table", "column");
+  wanted regtype;
+  tables oid[];
+  numbers smallint[];
+  names text[];
+  counts bigint[];
+BEGIN
+  SELECT k.typ INTO wanted FROM pg_attribute AS a JOIN redoubt.token_type AS k ON k.typ = a.atttypid
+  WHERE a.attrelid = "table" AND a.attnum = num AND k.deterministic AND k.base = 'text';
+  IF wanted IS NULL THEN
+    RAISE EXCEPTION 'column % of table % is no column of a deterministic token type on text', quote_ident("column"), "table" USING ERRCODE = '42809';
+  END IF;
+  RETURN QUERY SELECT 'table ' || "table", greatest(c.reltuples, 0)::bigint, 'rows may still hold the values of a dropped column', format('VACUUM FULL %s;', "table")
+  FROM pg_class AS c WHERE c.oid = "table" AND EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attisdropped AND a.attlen = -1);
+  RETURN QUERY SELECT 'table ' || s.relid::regclass::text, s.n_dead_tup, 'dead rows', format('VACUUM FULL %s;', s.relid::regclass)
+  FROM pg_stat_all_tables AS s WHERE s.relid IN ("table", 'pg_statistic'::regclass) AND s.n_dead_tup > 0;
+  RETURN QUERY SELECT 'WAL, its archive, base backups', NULL::bigint, 'hold what was written before the swap', 'Let them expire.';
+  WITH RECURSIVE texts (oid) AS (
+    SELECT y FROM unnest(ARRAY['text'::regtype, 'varchar'::regtype, 'bpchar'::regtype]::oid[]) AS y
+    UNION SELECT y.oid FROM pg_type AS y JOIN texts AS t ON y.typtype = 'd' AND y.typbasetype = t.oid)
+  SELECT array_agg(c.oid ORDER BY f.tab, a.attnum), array_agg(a.attnum ORDER BY f.tab, a.attnum), array_agg(format('%s.%I', f.tab, a.attname) ORDER BY f.tab, a.attnum)
+    INTO tables, numbers, names
+  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped, LATERAL (SELECT c.oid::regclass::text COLLATE "C" AS tab) AS f
+  WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND a.atttypid IN (SELECT t.oid FROM texts AS t)
+    AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace);
+  counts := redoubt.count_copies("table", num, tables, numbers);
+  RETURN QUERY SELECT 'column ' || v.name, v.n, CASE WHEN v.n IS NULL THEN 'was not looked at' ELSE 'values that are in the token column, too' END,
+    CASE WHEN v.n IS NULL THEN format('Ask as a role that may read all rows of it: GRANT SELECT ON %s TO %I;', v.tab::regclass, current_user)
+         ELSE 'Protect it as well, with ' || wanted || '.' END
+  FROM unnest(tables, names, counts) AS v(tab, name, n) WHERE v.n IS DISTINCT FROM 0;
+END
+$body$;
+COMMENT ON FUNCTION redoubt.find_plaintext(regclass, name) IS 'where old values of a token column may still lie, and how many copies of its values other text columns hold; charges a tokenization for each value it compares';
+REVOKE ALL ON FUNCTION redoubt.find_plaintext(regclass, name) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION redoubt.find_plaintext(regclass, name) TO redoubt_admin;

@@ -27,6 +27,8 @@ $node->admin(<<~'SQL');
   SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 1000000, '1 day', burst => 1000000, on_excess => 'throttle');
   CREATE TABLE t (email redoubt.email_token, card public.card, number public.number, code public.code, ssn public.ssn, blob public.blob);
   GRANT ALL ON t TO regress_lead;
+  CREATE TABLE p (id integer, email text);
+  ALTER TABLE p OWNER TO regress_lead;
   GRANT redoubt_admin TO regress_lead;
   SQL
 my $insert = <<~'SQL';
@@ -34,6 +36,7 @@ my $insert = <<~'SQL';
     '4711'::text::public.code, '123-45-6789'::text::public.ssn, public.blob('\x00ff'::bytea);
   SQL
 $node->ask('regress_lead', $insert);
+$node->ask('regress_lead', q{CALL redoubt.protect_column('p', 'email', 'redoubt.email_token', swap => false)});
 
 # Each kind of use by itself, so that one that fails hides no other.
 my @uses = (
@@ -44,6 +47,8 @@ my @uses = (
   'SELECT * FROM redoubt.usage', 'SELECT * FROM redoubt.limits', q{SELECT * FROM redoubt.explain_limit('regress_lead', 'redoubt.email_token', 'reveal')},
   'SELECT redoubt.sweep_vault(10)', 'CALL redoubt.reseal_vault()', 'SELECT redoubt.rewrap_keys()', q{SELECT redoubt.rotate_key('default')},
   q{SELECT redoubt.disable_tokens('public.code'), redoubt.enable_tokens('public.code')}, 'SELECT count(*) FROM redoubt.token_types',
+  q{INSERT INTO p VALUES (1, 'a@example.com')}, 'SELECT * FROM redoubt.progress', q{SELECT redoubt.protect_step('p', 'email', 'redoubt.email_token', 10, '1 s', true, true)},
+  q{SELECT redoubt.protect_undo_step('p', 'email', '1 s')}, 'DROP TABLE p', q{SELECT count(*) FROM redoubt.check_protect('p', 'email', 'redoubt.email_token')},
   'CREATE TEMP TABLE x (a redoubt.email_token)', 'EXPLAIN SELECT * FROM t ORDER BY email');
 my $script = join("\n", map { /\ACALL/ ? "$_;" : "BEGIN; $_; ROLLBACK;" } map { s/;\s*\z//r } @uses) . "\n";
 
@@ -62,6 +67,8 @@ my %nonsense = (
   bytea => [ q{''}, q{'\x00'}, q{decode(repeat('ff', 72), 'hex')}, q{decode(repeat('00', 100000), 'hex')} ],
   uuid => [q{'00000000-0000-0000-0000-000000000000'}],
   boolean => [ 'true', 'false' ],
+  smallint => [ '0', '-1', '1', '32767', '-32768' ],
+  oid => [ '0', '1259', '4294967295' ],
   integer => [ '0', '-1', '65536', '2147483647', '-2147483648' ],
   bigint => [ '0', '-1', '9223372036854775807', '-9223372036854775808' ],
   interval => [ q{'0'}, q{'-1 day'}, q{'178000000 years'}, q{'-178000000 years'}, q{'1 microsecond'} ],
@@ -69,7 +76,7 @@ my %nonsense = (
   regtype => [ '0', '4294967295', q{'integer'} ],
   limit_type => [ map { "'$_'::regtype::redoubt.limit_type" } '0', '4294967295', 'integer' ],
   limit_role => [ map { "'$_'::regrole::redoubt.limit_role" } '0', '4294967295' ]);
-my %other_type = (text => 'integer', name => 'integer', bytea => 'integer', uuid => 'integer', boolean => 'integer', integer => 'bigint',
+my %other_type = (smallint => 'integer', oid => 'bigint', text => 'integer', name => 'integer', bytea => 'integer', uuid => 'integer', boolean => 'integer', integer => 'bigint',
   bigint => 'integer', interval => 'integer', 'timestamp with time zone' => 'integer', regtype => 'bigint',
   limit_type => 'bigint', limit_role => 'bigint');
 
@@ -85,7 +92,7 @@ sub try_it {
   return;
 }
 
-for my $own (qw(token_type key limit_rule vault)) {
+for my $own (qw(token_type key limit_rule vault protection)) {
   # The table as a superuser may leave it, and a way back.
   my $columns = $node->admin("SELECT attname || '|' || format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'redoubt.$own'::regclass AND attnum > 0");
   for my $pair (split /\n/, $columns) {
@@ -104,7 +111,7 @@ for my $own (qw(token_type key limit_rule vault)) {
 }
 
 # Columns of other types: the table is as it was afterwards, because only the catalog is put back.
-for my $own (qw(token_type key limit_rule vault)) {
+for my $own (qw(token_type key limit_rule vault protection)) {
   my $columns = $node->admin("SELECT attname || '|' || format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'redoubt.$own'::regclass AND attnum > 0 AND NOT attisdropped");
   for my $pair (split /\n/, $columns) {
     my ($column, $type) = split /\|(?:redoubt\.)?/, $pair;

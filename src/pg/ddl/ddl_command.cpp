@@ -12,6 +12,7 @@
 #include "pg/base/settings.h"
 #include "pg/ddl/ddl_command.h"
 #include "pg/ddl/index_command.h"
+#include "pg/ddl/protection.h"
 #include "pg/limits/limits.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/meter/query_meter.h"
@@ -630,6 +631,10 @@ void label_freed(const ProtectedBefore *before) {
 // A label that an admin has set, or taken away.
 void check_labelled() {
   const ObjectAddress object = labels_take_labelled();
+  Protection protection = {};
+  if (object.classId == RelationRelationId &&
+      protection_of_column(object.objectId, static_cast<AttrNumber>(object.objectSubId), &protection))
+    labels_copy(object.objectId, protection.source, protection.target);
   if (object.classId == RelationRelationId) return standing_code_check(object.objectId);
   if (object.classId == TypeRelationId) return standing_code_check_type(object.objectId);
   if (object.classId != ProcedureRelationId) return;

@@ -236,7 +236,8 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     flow_clear_explicit(&flow);
     return flow;
   }
-  if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow))) return flow_paid(flow);
+  if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow)))
+    return flow_still_labelled(walk, flow_paid(flow), flow);
   const bool folds =
       folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);

@@ -267,7 +267,7 @@ Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
   std::fill(std::begin(flow.count), std::end(flow.count), std::uint16_t{0});
   for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
     const int i = std::countr_zero(rest);
-    if (walk->analysis->source[i].token_type != type) continue;
+    if (is_labelled(walk, i) || walk->analysis->source[i].token_type != type) continue;
     const int value = source_as(walk, i, Opened::value);
     flow.count[value] = std::max(flow.count[value], tokens.count[i]);
   }
@@ -290,7 +290,7 @@ Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *ca
   const Oid type = getBaseType(exprType(token));
   const Flow tokens = walk_expression(walk, scope, token);
   if (token_type_find(type) == nullptr) return tokens;
-  Flow flow = as_values(walk, tokens, type);
+  Flow flow = flow_still_labelled(walk, as_values(walk, tokens, type), tokens);
   flow.pure = false;
   // Of a key of an index it is there already, for who uses it.
   if (walk->last && !walk->index_condition)
@@ -307,9 +307,9 @@ Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
     text.pure = false;
     return text;
   }
-  if (opened && charges(call)) return flow_paid(tokens);
+  if (opened && charges(call)) return flow_still_labelled(walk, flow_paid(tokens), tokens);
   if (!opened && walk->last) make_opened(call, false);
-  return as_values(walk, tokens, getBaseType(exprType(token)));
+  return flow_still_labelled(walk, as_values(walk, tokens, getBaseType(exprType(token))), tokens);
 }
 
 namespace {

@@ -220,6 +220,23 @@ inline const Node *without_relabelling(const Node *expression) {
   return expression;
 }
 
+// Is a source what a label says, whatever it holds?
+inline bool is_labelled(const PlanWalk *walk, int source) {
+  return !walk->analysis->source[source].is_token && walk->analysis->source[source].opened == Opened::no;
+}
+
+// A token column may be labelled, as the one beside a labelled column is that becomes it: who opens its tokens pays for
+// the label, too.
+inline Flow flow_still_labelled(const PlanWalk *walk, Flow opened, const Flow &tokens) {
+  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    if (!is_labelled(walk, i)) continue;
+    opened.count[i] = tokens.count[i];
+    opened.paid &= ~(std::uint32_t{1} << i);
+  }
+  return opened;
+}
+
 // May values of the type hold tokens?
 inline bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
 

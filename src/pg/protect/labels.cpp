@@ -214,6 +214,21 @@ void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
   foreach (cell, tables) CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
 }
 
+void labels_copy(Oid relid, AttrNumber from, AttrNumber to) {
+  const ObjectAddress source = {RelationRelationId, relid, from};
+  const ObjectAddress target = {RelationRelationId, relid, to};
+  SetSecurityLabel(&target, kProvider, GetSecurityLabel(&source, kProvider));
+  CacheInvalidateRelcacheByRelid(relid);
+  CommandCounterIncrement();
+}
+
+void labels_remove(Oid relid, AttrNumber attno) {
+  const ObjectAddress object = {RelationRelationId, relid, attno};
+  SetSecurityLabel(&object, kProvider, nullptr);
+  CacheInvalidateRelcacheByRelid(relid);
+  CommandCounterIncrement();
+}
+
 ObjectAddress labels_take_labelled() {
   const ObjectAddress object = labelled;
   labelled = {InvalidOid, InvalidOid, 0};

@@ -36,6 +36,11 @@ List *labels_types_in_use();
 // not protected yet, and records it.
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type);
 
+// labels_copy labels a column of a table as another one of it is, or not at all; labels_remove takes the label off. For
+// the token column beside one that is being protected.
+void labels_copy(Oid relid, AttrNumber from, AttrNumber to);
+void labels_remove(Oid relid, AttrNumber attno);
+
 // labels_take_labelled returns what the SECURITY LABEL command at hand has labelled, once; no class otherwise.
 ObjectAddress labels_take_labelled();
 

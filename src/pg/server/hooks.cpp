@@ -11,6 +11,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/ddl/ddl_command.h"
+#include "pg/ddl/protection.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/base/delivery.h"
 #include "pg/reveal/disclosure.h"
@@ -94,6 +95,7 @@ extern "C" {
     inlining_restore(planning);
   }
   PG_END_TRY();
+  protection_add_arbiters(plan);
   planner_end(plan, planner_hook == own_planner && ExecutorStart_hook == own_start);
   return plan;
 }
@@ -103,7 +105,10 @@ extern "C" {
                                                void *argument) {
   using namespace redoubt::pg;
   if (prev_object_access != nullptr) prev_object_access(access, class_id, object, column, argument);
-  if (access == OAT_DROP) token_family_drop(class_id, object);
+  if (access == OAT_DROP) {
+    token_family_drop(class_id, object);
+    protection_forget(class_id, object);
+  }
   if (access != OAT_FUNCTION_EXECUTE) return ddl_object_access(access, class_id, object, column, argument);
   delivery_note_function(object);
   call_guard_check(object);
