@@ -17,6 +17,7 @@ namespace redoubt {
 namespace {
 
 constexpr Refusal kNoDigit = {Status::malformed, 0, "character not allowed by the format"};
+constexpr Refusal kFailed = {Status::crypto_failure, 0, "encryption failed"};
 constexpr unsigned kFailingSum = 1;  // the Luhn sum of tokens that are to fail the check
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -126,12 +127,13 @@ Refusal Format::scan_date(std::string_view text, std::uint64_t &rank) const noex
 }
 
 // find_digits is scan for texts that are nothing but digits and are not refused; false for all others.
-bool Format::find_digits(std::string_view text, Side side, Digits &found) const noexcept {
+bool Format::find_digits(Ff1Direction direction, std::string_view text, Digits &found) const noexcept {
   const bool card = kind_ == Kind::card && text.size() >= card_.least && text.size() <= card_.most;
   if (!card && (kind_ != Kind::plain_template || !template_.takes_digits(text.size()))) return false;
   if (text.size() > kFormatMaxDigits || !ff1_are_digits(text)) return false;
   const std::size_t forced = card && card_.check != Check::ignore ? 1 : 0;
-  if (forced > 0 && luhn_sum(text) != wanted_sum(side)) return false;
+  if (forced > 0 && luhn_sum(text) != wanted_sum(direction == Ff1Direction::encrypt ? Side::value : Side::token))
+    return false;
   const std::size_t last = card ? card_.last : 0;
   found.at = card ? card_.bin : 0;
   found.count = text.size() - found.at - last - forced;
@@ -143,6 +145,20 @@ bool Format::find_digits(std::string_view text, Side side, Digits &found) const 
   tweak = std::copy_n(text.data() + text.size() - last, last, tweak);
   found.tweak_size = static_cast<std::size_t>(tweak - found.tweak.data());
   return true;
+}
+
+Refusal Format::crypt_digits(Ff1Direction direction, FormatCipher &cipher, std::string_view in, const Digits &digits,
+                             char *out) const {
+  std::memmove(out, in.data(), in.size());
+  const std::span<char> text(out, in.size());
+  const auto tweak = std::span(digits.tweak).first(digits.tweak_size);
+  if (cipher.crypt_digits(direction, text.subspan(digits.at, digits.count), tweak) != Status::ok) {
+    OPENSSL_cleanse(out, in.size());
+    return kFailed;
+  }
+  if (kind_ == Kind::card && card_.check != Check::ignore)
+    settle_check_digit(direction == Ff1Direction::encrypt ? Side::token : Side::value, text);
+  return {};
 }
 
 Refusal Format::scan(std::string_view text, Side side, FormatScan &scan) const noexcept {
@@ -291,7 +307,6 @@ void Format::put_together(Side side, std::string_view in, const FormatScan &scan
 }
 
 Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const {
-  constexpr Refusal kFailed = {Status::crypto_failure, 0, "encryption failed"};
   const bool encrypts = direction == Ff1Direction::encrypt;
   out.clear();
   if (kind_ == Kind::email) return email_.crypt(direction, cipher, in, out);
@@ -307,16 +322,11 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::string_
   }
   const Side from = encrypts ? Side::value : Side::token;
   const Side to = encrypts ? Side::token : Side::value;
-  if (Digits digits; find_digits(in, from, digits)) {
-    out.assign(in);
-    const std::span<char> text(out);
-    if (cipher.crypt_digits(direction, text.subspan(digits.at, digits.count),
-                            std::span(digits.tweak).first(digits.tweak_size)) != Status::ok) {
-      out.clear();
-      return kFailed;
-    }
-    if (kind_ == Kind::card && card_.check != Check::ignore) settle_check_digit(to, text);
-    return {};
+  if (Digits digits; find_digits(direction, in, digits)) {
+    out.resize(in.size());
+    const Refusal refusal = crypt_digits(direction, cipher, in, digits, out.data());
+    if (!refusal.ok()) out.clear();
+    return refusal;
   }
   FormatScanBuffer taken;
   const Refusal refusal = scan(in, from, taken);
@@ -330,8 +340,7 @@ Refusal Format::crypt(Ff1Direction direction, FormatCipher &cipher, std::int64_t
   const Refusal refusal = accepts(in);
   if (!refusal.ok()) return refusal;
   std::uint64_t rank = static_cast<std::uint64_t>(in) - static_cast<std::uint64_t>(first_);
-  if (cipher.crypt_rank(direction, size_, rank, {}) != Status::ok)
-    return {Status::crypto_failure, 0, "encryption failed"};
+  if (cipher.crypt_rank(direction, size_, rank, {}) != Status::ok) return kFailed;
   out = static_cast<std::int64_t>(static_cast<std::uint64_t>(first_) + rank);
   return {};
 }

@@ -58,6 +58,21 @@ class Format {
   Refusal crypt(Ff1Direction direction, FormatCipher &cipher, std::string_view in, std::string &out) const;
   Refusal crypt(Ff1Direction direction, FormatCipher &cipher, std::int64_t in, std::int64_t &out) const;
 
+  // Digits is where the tokenized digits of a text lie that holds nothing but digits, and its tweak.
+  struct Digits {
+    std::size_t at;
+    std::size_t count;
+    std::size_t tweak_size;
+    std::array<std::uint8_t, 3 + 2 * 8> tweak;
+  };
+
+  // find_digits tells whether crypt() would take `in`, and it is nothing but digits of `digits`, of a card or of a
+  // template that is \d alone.  crypt_digits is crypt() then: the result has the size of `in`, which may lie there.
+  // Refusal: crypto_failure; nothing is left in `out`.
+  bool find_digits(Ff1Direction direction, std::string_view in, Digits &found) const noexcept;
+  Refusal crypt_digits(Ff1Direction direction, FormatCipher &cipher, std::string_view in, const Digits &digits,
+                       char *out) const;
+
  private:
   friend class FormatBatch;
   enum class Kind : std::uint8_t { plain_template, card, phone, email, name, date, integer };
@@ -70,14 +85,6 @@ class Format {
     std::uint8_t least = 16;
     std::uint8_t most = 19;
     Check check = Check::ignore;
-  };
-
-  // Digits is where the tokenized digits of a text lie that holds nothing else, and its tweak.
-  struct Digits {
-    std::size_t at = 0;
-    std::size_t count = 0;
-    std::size_t tweak_size = 0;
-    std::array<std::uint8_t, 3 + 2 * 8> tweak = {};
   };
 
   Format() = default;
@@ -98,7 +105,6 @@ class Format {
   Refusal scan_card(std::string_view text, Side side, FormatScan &scan) const noexcept;
   Refusal scan_phone(std::string_view text, FormatScan &scan) const noexcept;
   Refusal scan_date(std::string_view text, std::uint64_t &rank) const noexcept;
-  bool find_digits(std::string_view text, Side side, Digits &found) const noexcept;
   Status crypt_slots(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_ranked(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;
   Status crypt_layers(Ff1Direction direction, FormatCipher &cipher, FormatScan &scan) const;

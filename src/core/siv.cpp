@@ -24,10 +24,8 @@ constexpr std::size_t kCounterBlocks = 64;
 constexpr std::size_t kMacBlocks = 64;
 
 // Eight bytes as a big-endian number, and back; written so that the compiler makes each one move.
-std::uint64_t swap_to_be(std::uint64_t value) noexcept {
-  if constexpr (std::endian::native == std::endian::little) return __builtin_bswap64(value);
-  return value;
-}
+static_assert(std::endian::native == std::endian::little);
+std::uint64_t swap_to_be(std::uint64_t value) noexcept { return __builtin_bswap64(value); }
 
 std::uint64_t load_be64(const std::uint8_t *in) noexcept {
   std::uint64_t value = 0;
@@ -97,7 +95,6 @@ Words2 load_words(const std::uint8_t *block) noexcept {
 void store_words(Words2 words, std::uint8_t *block) noexcept { std::memcpy(block, &words, sizeof words); }
 
 // Bytes are moved by shifts of the number whose least significant byte is the first of the block.
-static_assert(std::endian::native == std::endian::little);
 Uint128 number_of(Words2 words) noexcept { return Uint128{words[1]} << 64 | words[0]; }
 Words2 words_of(Uint128 x) noexcept {
   return Words2{static_cast<std::uint64_t>(x), static_cast<std::uint64_t>(x >> 64)};

@@ -44,12 +44,15 @@ inline bool is_plain(const void *expression) {
   }
 }
 
-[[gnu::hot]] bool all_plain(const List *list) {
+[[gnu::hot]] bool items_plain(const List *list) {
   ListCell *cell = nullptr;
   foreach (cell, list)
     if (!is_plain(lfirst(cell))) return false;
   return true;
 }
+
+// Most lists of a query are empty.
+inline bool all_plain(const List *list) { return list == NIL || items_plain(list); }
 
 bool all_builtin(const List *types) {
   ListCell *cell = nullptr;
@@ -158,7 +161,7 @@ bool is_plain_case(const CaseExpr &chosen) {
 }
 
 // Results: a column of a table, of whatever type, is handed on as it is where nothing sorts or groups by it.
-[[gnu::hot]] bool all_plain_or_columns(const List *targets) {
+[[gnu::hot]] inline bool all_plain_or_columns(const List *targets) {
   ListCell *cell = nullptr;
   foreach (cell, targets) {
     const auto &target = as<TargetEntry>(lfirst(cell));
