@@ -97,7 +97,8 @@ count_tap() {
 # failed_tap FILE: the tests that failed, "FILE: NAME" each, from the same output.
 failed_tap() {
   awk '/^(\[[0-9:]+\] )?test\/tap\// { file = $0; sub(/^\[[0-9:]+\] /, "", file); sub(/\.pl .*/, ".pl", file) }
-       /^not ok / && !/# TODO/ { sub(/^not ok [0-9]* *-? */, ""); print file ": " $0 }' "$1"
+       /^not ok / && !/# TODO/ { sub(/^not ok [0-9]* *-? */, ""); print file ": " $0 }
+       /^Dubious, / { print file ": " $0 }' "$1"
 }
 
 # failed_regress FILE: the same from pg_regress.

@@ -12,6 +12,7 @@ package RedoubtNode;
 use strict;
 use warnings;
 use Exporter ();
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils qw(run_command slurp_file);
 use Test::More;
@@ -99,6 +100,13 @@ sub fails_with {
   my $ok = ok($rc != 0 && ($got // '') eq $sqlstate && $err =~ $pattern, $title);
   diag("psql returned $rc, printed \"$out\" and reported:\n$err") unless $ok;
   return $err;
+}
+
+# connects ROLE: whether a connection comes about.  Without standard input: a psql that ends before it has read what there
+# is ends the test that writes it.
+sub connects {
+  my ($node, $role) = @_;
+  return IPC::Run::run([ 'psql', '-X', '-U', $role, '-d', $node->connstr('postgres'), '-c', 'SELECT 1' ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
 }
 
 # pg_dump OPTIONS: what pg_dump prints, without the random \restrict key of newer versions.
