@@ -10,6 +10,7 @@
 #include "pg/plan/pending_values.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/plain_query.h"
+#include "pg/plan/split_query.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/vault/vault_planner.h"
@@ -102,6 +103,16 @@ namespace redoubt::pg {
   as_text(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
+}
+
+PlannedStmt *planner_beside(Query *query, const NextPlanner &next) {
+  const InSight found = IsTransactionState() ? find_in_sight(query) : InSight{};
+  if (!found.any()) return next.plan(query, next.text, next.options, next.parameters);
+  auto *asked = static_cast<Query *>(copyObjectImpl(query));
+  PlannedStmt *plan = next.plan(query, next.text, next.options, next.parameters);
+  if (!hides_scans(plan)) return plan;
+  if (found.written) refuse_out_of_sight_command();
+  return split_query(asked, found, next);
 }
 
 [[gnu::hot]] void planner_end(PlannedStmt *plan, bool as_it_is) {

@@ -86,7 +86,10 @@ extern "C" {
   delivery_push(&frame);
   PG_TRY();
   {
-    plan = shield([=] { return (prev_planner ? prev_planner : standard_planner)(query, text, allowed, parameters); });
+    plan = shield([=] {
+      return prev_planner != nullptr ? planner_beside(query, {prev_planner, text, allowed, parameters})
+                                     : standard_planner(query, text, allowed, parameters);
+    });
   }
   PG_FINALLY();
   {

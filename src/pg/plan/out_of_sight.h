@@ -1,0 +1,31 @@
+// plan/out_of_sight.h - what another library's plan would do where no meter is.
+//
+// A library that plans statements itself (one that sends them to other servers) leaves a custom scan that says nothing
+// of how its rows are made.  Plain columns, comparisons of tokens and trusted functions may be computed there: what
+// leaves such a scan is counted by what its rows can hold (plan/scans.cpp).  What cannot be counted so, or takes the
+// keys, privileges or settings of this session, has to be computed above it.
+#ifndef REDOUBT_PG_PLAN_OUT_OF_SIGHT_H
+#define REDOUBT_PG_PLAN_OUT_OF_SIGHT_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+// Does the plan hold a scan of another library's that does not say what it reads?
+bool hides_scans(const PlannedStmt *plan);
+
+// Does an expression of `query`, the subqueries in it aside, hold what is not to be computed out of sight?
+bool stays_in_sight(const Query *query, Node *expression);
+
+// Where a query that reads protected columns holds such things.
+struct InSight {
+  bool here;     // in the select list, conditions, order... of the query itself
+  bool below;    // in a subquery, or in the condition of a join
+  bool written;  // a command writes a protected value where it is not protected, or hands it to a function
+
+  bool any() const noexcept { return here || below || written; }
+};
+InSight find_in_sight(Query *query);
+
+}  // namespace redoubt::pg
+#endif
