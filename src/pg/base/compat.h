@@ -340,6 +340,15 @@ inline const char *compat_identity() {
 #endif
 }
 
+// How it did.
+inline UserAuth compat_identity_method() {
+#if PG_VERSION_NUM >= 160000
+  return MyClientConnectionInfo.auth_method;
+#else
+  return MyProcPort != nullptr && MyProcPort->hba != nullptr ? MyProcPort->hba->auth_method : uaReject;
+#endif
+}
+
 // A process' number among all; below MaxBackends for those that run queries, -1 for none.
 inline int compat_process_number(const PGPROC *process) noexcept {
   if (process == nullptr) return -1;

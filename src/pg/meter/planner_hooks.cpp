@@ -107,12 +107,14 @@ namespace redoubt::pg {
 
 PlannedStmt *planner_beside(Query *query, const NextPlanner &next) {
   const InSight found = IsTransactionState() ? find_in_sight(query) : InSight{};
-  if (!found.any()) return next.plan(query, next.text, next.options, next.parameters);
-  auto *asked = static_cast<Query *>(copyObjectImpl(query));
+  const Outputs outputs = found.reads ? outputs_of(query) : Outputs{};
+  auto *asked = found.any() ? static_cast<Query *>(copyObjectImpl(query)) : nullptr;
   PlannedStmt *plan = next.plan(query, next.text, next.options, next.parameters);
-  if (!hides_scans(plan)) return plan;
+  if (!found.reads || !hides_scans(plan)) return plan;
   if (found.written) refuse_out_of_sight_command();
-  return split_query(asked, found, next);
+  if (asked != nullptr) return split_query(asked, found, next);
+  tell_outputs(plan, outputs);
+  return plan;
 }
 
 [[gnu::hot]] void planner_end(PlannedStmt *plan, bool as_it_is) {

@@ -123,6 +123,22 @@ bool takes_tokens(const List *arguments) {
 }  // namespace redoubt::pg
 
 extern "C" {
+// Does an expression tell anything of protected values?
+static bool out_of_sight_tells(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Var))
+    return variable_is_protected(static_cast<const Query *>(context), reinterpret_cast<const Var *>(node));
+  if (IsA(node, Aggref)) {
+    const auto *call = reinterpret_cast<const Aggref *>(node);
+    if (is_count(call->aggfnoid) && call->aggdistinct == NIL && call->aggfilter == nullptr &&
+        (call->args == NIL || IsA(linitial_node(TargetEntry, call->args)->expr, Var)))
+      return false;
+  }
+  if (IsA(node, SubLink)) return true;
+  return expression_tree_walker(node, tree_walker(out_of_sight_tells), context);
+}
+// Does it hold any of them?
 static bool out_of_sight_protected(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
@@ -295,29 +311,103 @@ bool command_discloses(Query *query) {
          out_of_sight_hands_over(reinterpret_cast<Node *>(query->returningList), nullptr);
 }
 
-bool plan_hides(const Plan *plan) {
+// Looks whether there are hidden scans, and sets `flag` for each.
+bool plan_hides(Plan *plan, std::uint32_t flag) {
   if (plan == nullptr) return false;
   check_stack_depth();
+  bool found = false;
   if (IsA(plan, CustomScan)) {
-    const auto *scan = reinterpret_cast<const CustomScan *>(plan);
-    if (scan->scan.scanrelid == 0 && scan->custom_plans == NIL) return true;
+    auto *scan = reinterpret_cast<CustomScan *>(plan);
+    found = scan->scan.scanrelid == 0 && scan->custom_plans == NIL;
+    if (found) scan->flags |= flag;
   }
-  if (IsA(plan, SubqueryScan) && plan_hides(reinterpret_cast<const SubqueryScan *>(plan)->subplan)) return true;
+  if (IsA(plan, SubqueryScan)) found |= plan_hides(reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
   const PlanKind *kind = plan_kind(plan);
   ListCell *cell = nullptr;
   if (kind != nullptr && kind->plans != 0 && !IsA(plan, SubqueryScan))
     foreach (cell, member_of<const List *>(plan, kind->plans))
-      if (plan_hides(static_cast<const Plan *>(lfirst(cell)))) return true;
-  return plan_hides(plan->lefttree) || plan_hides(plan->righttree);
+      found |= plan_hides(static_cast<Plan *>(lfirst(cell)), flag);
+  found |= plan_hides(plan->lefttree, flag);
+  return plan_hides(plan->righttree, flag) || found;
+}
+
+bool statement_hides(const PlannedStmt *plan, std::uint32_t flag) {
+  bool found = plan_hides(plan->planTree, flag);
+  ListCell *cell = nullptr;
+  foreach (cell, plan->subplans) found |= plan_hides(static_cast<Plan *>(lfirst(cell)), flag);
+  return found;
+}
+
+// The same, but for what a count of rows tells.
+bool tells_protected(const Query *query, const Node *expression) {
+  return out_of_sight_tells(const_cast<Node *>(expression), const_cast<Query *>(query));
+}
+
+bool protected_decides(const Query *query) {
+  if (query->setOperations != nullptr || query->cteList != NIL || query->hasSubLinks || query->onConflict != nullptr ||
+      query->mergeActionList != NIL)
+    return true;
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    const bool plain = entry->rtekind == RTE_RELATION || entry->rtekind == RTE_JOIN || entry->rtekind == RTE_RESULT ||
+                       compat_group_expressions(entry) != NIL;
+    if (!plain || holds_protected(query, reinterpret_cast<const Node *>(entry->securityQuals))) return true;
+  }
+  for (const void *part : {static_cast<const void *>(query->jointree), static_cast<const void *>(query->havingQual),
+                           static_cast<const void *>(query->windowClause)})
+    if (tells_protected(query, static_cast<const Node *>(part))) return true;
+  foreach (cell, query->targetList) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    if (target->ressortgroupref != 0 && holds_protected(query, reinterpret_cast<const Node *>(target->expr)))
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-bool hides_scans(const PlannedStmt *plan) {
+bool hides_scans(const PlannedStmt *plan) { return statement_hides(plan, 0); }
+
+Outputs outputs_of(const Query *query) {
+  const List *targets = query->commandType == CMD_SELECT ? query->targetList : query->returningList;
+  Outputs outputs = {static_cast<List *>(copyObjectImpl(targets)), 0};
   ListCell *cell = nullptr;
-  foreach (cell, plan->subplans)
-    if (plan_hides(static_cast<const Plan *>(lfirst(cell)))) return true;
-  return plan_hides(plan->planTree);
+  foreach (cell, outputs.targets) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    target->resorigtbl = column_copied(query, reinterpret_cast<Node *>(target->expr), &target->resorigcol);
+  }
+  if (protected_decides(query)) return outputs;
+  outputs.flags = kNothingDecides;
+  if (!tells_protected(query, reinterpret_cast<const Node *>(targets))) outputs.flags |= kNothingCarried;
+  return outputs;
+}
+
+void tell_outputs(const PlannedStmt *plan, const Outputs &outputs) {
+  (void)statement_hides(plan, outputs.flags);
+  if (!IsA(plan->planTree, CustomScan) || !plan_hides(plan->planTree, 0)) return;
+  ListCell *cell = nullptr;
+  ListCell *known = nullptr;
+  forboth(cell, plan->planTree->targetlist, known, outputs.targets) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    const auto *asked = static_cast<const TargetEntry *>(lfirst(known));
+    if (target->resjunk || asked->resjunk) return;
+    target->resorigtbl = asked->resorigtbl;
+    target->resorigcol = asked->resorigcol;
+  }
+}
+
+Oid column_copied(const Query *query, const Node *value, AttrNumber *attno) {
+  check_stack_depth();
+  const auto *variable = reinterpret_cast<const Var *>(value);
+  if (!IsA(value, Var) || variable->varlevelsup != 0 || variable->varattno <= 0) return InvalidOid;
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
+  if (entry->rtekind == RTE_RELATION) {
+    *attno = variable->varattno;
+    return entry->relid;
+  }
+  const Column column = column_of(query, variable);
+  return column.value != nullptr ? column_copied(column.query, column.value, attno) : InvalidOid;
 }
 
 bool stays_in_sight(const Query *query, Node *expression) {
@@ -329,6 +419,7 @@ bool stays_in_sight(const Query *query, Node *expression) {
 InSight find_in_sight(Query *query) {
   InSight found = {};
   if (query->commandType == CMD_UTILITY || !out_of_sight_reads(reinterpret_cast<Node *>(query), nullptr)) return found;
+  found.reads = true;
   if (query->commandType != CMD_SELECT) {
     found.written = command_discloses(query);
     return found;

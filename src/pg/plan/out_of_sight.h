@@ -14,11 +14,29 @@ namespace redoubt::pg {
 // Does the plan hold a scan of another library's that does not say what it reads?
 bool hides_scans(const PlannedStmt *plan);
 
+// What is known of a hidden scan's rows from the query: flags of ours beside those of CustomScan that are PostgreSQL's.
+constexpr std::uint32_t kNothingDecides = 1U << 30;  // no protected column has a part in which rows there are, or in
+                                                     // their order
+constexpr std::uint32_t kNothingCarried = 1U << 29;  // nor in any column of the result
+
+// outputs_of is called before the library plans the query, and tell_outputs with its plan: sets the flags, and says of
+// which columns of tables the columns of a result are copies, where the hidden scan is the whole plan.
+struct Outputs {
+  List *targets;
+  std::uint32_t flags;
+};
+Outputs outputs_of(const Query *query);
+void tell_outputs(const PlannedStmt *plan, const Outputs &outputs);
+
+// The table and column that a value of `query` is an unchanged copy of; InvalidOid where it is none.
+Oid column_copied(const Query *query, const Node *value, AttrNumber *attno);
+
 // Does an expression of `query`, the subqueries in it aside, hold what is not to be computed out of sight?
 bool stays_in_sight(const Query *query, Node *expression);
 
 // Where a query that reads protected columns holds such things.
 struct InSight {
+  bool reads;    // any protected column
   bool here;     // in the select list, conditions, order... of the query itself
   bool below;    // in a subquery, or in the condition of a join
   bool written;  // a command writes a protected value where it is not protected, or hands it to a function

@@ -9,6 +9,7 @@
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
+#include "pg/plan/out_of_sight.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/table_code.h"
@@ -139,6 +140,7 @@ namespace {
 // A column of rows that another extension's node makes in a way of its own: the column of a table where the parser has
 // said so, or else anything.
 Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
+  if ((scan->flags & kNothingCarried) != 0) return kNoFlow;
   ListCell *cell = nullptr;
   foreach (cell, scan->scan.plan.targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
@@ -199,7 +201,7 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   if (reads_its_relations(walk, scan)) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
   } else {
-    mask |= everything(walk).implicit;
+    if ((scan->flags & kNothingDecides) == 0) mask |= everything(walk).implicit;
     inputs->index = node_flow_uniform(kNoFlow, std::max(list_length(scan->custom_scan_tlist), highest_index(scan)));
     for (int i = 0; i < inputs->index.size; ++i)
       inputs->index.column[i] = custom_column(walk, scan, static_cast<AttrNumber>(i + 1));

@@ -1,10 +1,9 @@
 // plan/split_query.cpp - see plan/split_query.h.
 //
-// The upper part is planned over a scan of a tuple store that does not exist; a Result over the library's plan is put
-// in its place.  All that has to do with tables and parameters of the executor is in the library's part, so the two
-// plans become one without any number of theirs being changed.
-// Frames here hold plain data only.
-// Covered by test/citus.
+// The upper part is planned over a scan of a tuple store that does not exist; the library's plan is put in its place,
+// as a subquery.  All else that has to do with tables and parameters of the executor is in the library's part, so the
+// two plans become one without any number in that being changed. Frames here hold plain data only. Covered by
+// test/citus.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
@@ -41,23 +40,6 @@ struct Rows {
   bool whole;    // aggregates and window functions are values of a row, too
 };
 
-Oid origin(const Query *query, const Node *value, AttrNumber *attno) {
-  const auto *variable = reinterpret_cast<const Var *>(value);
-  if (!IsA(value, Var) || variable->varlevelsup != 0 || variable->varattno <= 0) return InvalidOid;
-  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
-  const Query *inner = entry->rtekind == RTE_SUBQUERY ? entry->subquery : nullptr;
-  if (entry->rtekind == RTE_JOIN)
-    return origin(query, static_cast<Node *>(list_nth(entry->joinaliasvars, variable->varattno - 1)), attno);
-  if (inner != nullptr && inner->setOperations == nullptr && variable->varattno <= list_length(inner->targetList))
-    return origin(
-        inner,
-        reinterpret_cast<Node *>(static_cast<TargetEntry *>(list_nth(inner->targetList, variable->varattno - 1))->expr),
-        attno);
-  if (entry->rtekind != RTE_RELATION) return InvalidOid;
-  *attno = variable->varattno;
-  return entry->relid;
-}
-
 // The value as a column of the rows.
 Var *column_of_rows(Rows *rows, Node *value) {
   TargetEntry *target = nullptr;
@@ -68,7 +50,7 @@ Var *column_of_rows(Rows *rows, Node *value) {
     const int n = list_length(rows->target) + 1;
     target = makeTargetEntry(reinterpret_cast<Expr *>(copyObjectImpl(value)), static_cast<AttrNumber>(n),
                              psprintf("value%d", n), false);
-    target->resorigtbl = origin(rows->query, value, &target->resorigcol);
+    target->resorigtbl = column_copied(rows->query, value, &target->resorigcol);
     rows->target = lappend(rows->target, target);
   }
   return makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
@@ -113,18 +95,18 @@ static Node *split_query_fold(Node *node, void *context) {
   }
   return expression_tree_mutator(node, tree_mutator(split_query_fold), context);
 }
-// Variables of the scan that stands for the rows become those of the plan below.
-static Node *split_query_outer(Node *node, void *context) {
+// Variables of the scan that stands for the rows get the number that these have in the whole.
+static Node *split_query_renumber(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return nullptr;
   if (IsA(node, Var)) {
     auto *variable = static_cast<Var *>(copyObjectImpl(node));
-    variable->varno = OUTER_VAR;
+    variable->varno = static_cast<int>(*static_cast<Index *>(context));
     variable->varnosyn = 0;
     variable->varattnosyn = 0;
     return reinterpret_cast<Node *>(variable);
   }
-  return expression_tree_mutator(node, tree_mutator(split_query_outer), context);
+  return expression_tree_mutator(node, tree_mutator(split_query_renumber), context);
 }
 }
 
@@ -292,26 +274,28 @@ RangeTblEntry *store_of(const List *targets, Cardinality rows) {
   return entry;
 }
 
-// Puts the library's plan where `upper` scans the store.
-Plan *join_plans(Plan *upper, Plan *lower) {
+List *renumbered(List *expressions, Index number) {
+  return reinterpret_cast<List *>(split_query_renumber(reinterpret_cast<Node *>(expressions), &number));
+}
+
+// Puts the library's plan where `upper` scans the store, as a subquery with that number.
+Plan *join_plans(Plan *upper, Plan *lower, Index number) {
   check_stack_depth();
   if (upper == nullptr) return nullptr;
+  upper->startup_cost += lower->startup_cost;
+  upper->total_cost += lower->total_cost;
   if (!IsA(upper, NamedTuplestoreScan)) {
-    upper->startup_cost += lower->startup_cost;
-    upper->total_cost += lower->total_cost;
-    upper->lefttree = join_plans(upper->lefttree, lower);
+    upper->lefttree = join_plans(upper->lefttree, lower, number);
     return upper;
   }
-  auto *made = static_cast<::Result *>(palloc0(sizeof(::Result)));
-  made->plan = *upper;
-  NodeSetTag(made, T_Result);
-  made->plan.targetlist =
-      reinterpret_cast<List *>(split_query_outer(reinterpret_cast<Node *>(upper->targetlist), nullptr));
-  made->plan.qual = reinterpret_cast<List *>(split_query_outer(reinterpret_cast<Node *>(upper->qual), nullptr));
-  made->plan.lefttree = lower;
-  made->plan.startup_cost += lower->startup_cost;
-  made->plan.total_cost += lower->total_cost;
-  return &made->plan;
+  auto *scan = makeNode(SubqueryScan);
+  scan->scan.plan = *upper;
+  NodeSetTag(scan, T_SubqueryScan);
+  scan->scan.plan.targetlist = renumbered(upper->targetlist, number);
+  scan->scan.plan.qual = renumbered(upper->qual, number);
+  scan->scan.scanrelid = number;
+  scan->subplan = lower;
+  return &scan->scan.plan;
 }
 
 }  // namespace
@@ -328,21 +312,34 @@ PlannedStmt *split_query(Query *query, const InSight &found, const NextPlanner &
     query = reinterpret_cast<Query *>(split_query_fold(reinterpret_cast<Node *>(query), &root));
     left = find_in_sight(query);
   }
-  if (!left.any()) return next.plan(query, next.text, next.options, next.parameters);
+  if (!left.any()) {
+    const Outputs outputs = outputs_of(query);
+    PlannedStmt *plan = next.plan(query, next.text, next.options, next.parameters);
+    tell_outputs(plan, outputs);
+    return plan;
+  }
   if (left.below) refuse("It does so in a subquery, in the condition of a JOIN, or in a WITH.");
   if (query->setOperations != nullptr) refuse("It puts the rows of several queries together.");
 
   Rows rows = {static_cast<const Query *>(copyObjectImpl(query)), NIL, false};
   Query *upper = only_columns(query) ? split_columns(query, &rows) : split_rows(query, &rows);
   const int options = next.options & ~(CURSOR_OPT_SCROLL | CURSOR_OPT_PARALLEL_OK);
-  List *columns = static_cast<List *>(copyObjectImpl(query->targetList));
+  auto *columns = static_cast<List *>(copyObjectImpl(query->targetList));
+  const Outputs outputs = outputs_of(query);
   PlannedStmt *lower = next.plan(query, next.text, options, next.parameters);
+  tell_outputs(lower, outputs);
   if (lower->commandType != CMD_SELECT || lower->rowMarks != NIL) refuse("It locks rows.");
   upper->rtable = list_make1(store_of(columns, lower->planTree->plan_rows));
   PlannedStmt *made = standard_planner(upper, next.text, options, next.parameters);
   if (made->subplans != NIL || made->paramExecTypes != NIL || made->rowMarks != NIL)
     refuse("It has a subquery beside them.");
-  Plan *plan = join_plans(made->planTree, lower->planTree);
+  // As the planner leaves subqueries.
+  auto *entry = static_cast<RangeTblEntry *>(copyObjectImpl(linitial(upper->rtable)));
+  entry->rtekind = RTE_SUBQUERY;
+  entry->enrname = nullptr;
+  entry->coltypes = entry->coltypmods = entry->colcollations = NIL;
+  lower->rtable = lappend(lower->rtable, entry);
+  Plan *plan = join_plans(made->planTree, lower->planTree, static_cast<Index>(list_length(lower->rtable)));
   if ((next.options & CURSOR_OPT_SCROLL) != 0 && !ExecSupportsBackwardScan(plan))
     plan = materialize_finished_plan(plan);
   lower->planTree = plan;

@@ -1,0 +1,26 @@
+// node_session.h - is this session a connection of another node of a cluster?
+//
+// Where statements are sent on to other servers in the name of the role that gave them, the server that the client is
+// connected to opens values and charges for what it delivers.  A connection between nodes carries tokens, and what it
+// reads is not charged a second time.
+//
+// A client can give any application_name, so a node is known by what authentication established (SYSTEM_USER, such as
+// cert:node or peer:postgres), listed in redoubt.node_identities.  Nobody is, where that is empty.  A session that sets
+// its application_name is not one from then on: so Citus marks connections over which a user's own commands are sent.
+#ifndef REDOUBT_PG_BASE_NODE_SESSION_H
+#define REDOUBT_PG_BASE_NODE_SESSION_H
+
+#include "pg/base/boundary.h"
+
+namespace redoubt::pg {
+
+bool node_session() noexcept;
+
+// Told of a utility command before it is run.
+void node_session_command(const Node *statement) noexcept;
+
+// Is the text a list that the setting may be?
+bool node_identities_valid(char *list);
+
+}  // namespace redoubt::pg
+#endif
