@@ -187,6 +187,11 @@ bool holds_protected(const Query *query, const Node *expression) {
   return out_of_sight_protected(const_cast<Node *>(expression), const_cast<Query *>(query));
 }
 
+// The same, but for what a count of rows tells.
+bool tells_protected(const Query *query, const Node *expression) {
+  return out_of_sight_tells(const_cast<Node *>(expression), const_cast<Query *>(query));
+}
+
 bool stays(const Query *query, Node *node) {
   switch (nodeTag(node)) {
     case T_CoerceViaIO: {
@@ -293,6 +298,38 @@ bool writes_out(const Query *query, const List *targets, Oid relid) {
   return false;
 }
 
+// Do the rows of an INSERT come from a table with protected columns?
+bool rows_read_protected(const Query *query) {
+  if (out_of_sight_reads(reinterpret_cast<Node *>(query->cteList), nullptr)) return true;
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_SUBQUERY && out_of_sight_reads(reinterpret_cast<Node *>(entry->subquery), nullptr))
+      return true;
+  return false;
+}
+
+// A query of tables alone, whose subqueries would be computed apart.
+bool only_copies(const Query *query, const List *targets) {
+  if (query->setOperations != nullptr || query->hasSubLinks) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    const auto *value =
+        without_relabelling(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr));
+    AttrNumber attno = InvalidAttrNumber;
+    if (!OidIsValid(column_copied(query, value, &attno)) && tells_protected(query, value)) return false;
+  }
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_SUBQUERY && !only_copies(entry->subquery, entry->subquery->targetList))
+      return false;
+  foreach (cell, query->cteList) {
+    const auto *inner = reinterpret_cast<const Query *>(static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery);
+    if (!only_copies(inner, inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList)) return false;
+  }
+  return !tells_protected(query, query->havingQual);
+}
+
 bool command_discloses(Query *query) {
   const Oid relid = rt_fetch(static_cast<Index>(query->resultRelation), query->rtable)->relid;
   if (writes_out(query, query->targetList, relid)) return true;
@@ -302,11 +339,7 @@ bool command_discloses(Query *query) {
     if (writes_out(query, static_cast<const MergeAction *>(lfirst(cell))->targetList, relid)) return true;
   if (query->commandType != CMD_INSERT) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
   // Of rows that come from elsewhere, the functions that make them are given nothing protected.
-  bool reads = out_of_sight_reads(reinterpret_cast<Node *>(query->cteList), nullptr);
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell)); entry->rtekind == RTE_SUBQUERY)
-      reads = reads || out_of_sight_reads(reinterpret_cast<Node *>(entry->subquery), nullptr);
-  if (reads) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
+  if (rows_read_protected(query)) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
   return out_of_sight_hands_over(reinterpret_cast<Node *>(query->onConflict), nullptr) ||
          out_of_sight_hands_over(reinterpret_cast<Node *>(query->returningList), nullptr);
 }
@@ -338,12 +371,8 @@ bool statement_hides(const PlannedStmt *plan, std::uint32_t flag) {
   return found;
 }
 
-// The same, but for what a count of rows tells.
-bool tells_protected(const Query *query, const Node *expression) {
-  return out_of_sight_tells(const_cast<Node *>(expression), const_cast<Query *>(query));
-}
-
 bool protected_decides(const Query *query) {
+  if (query->commandType == CMD_INSERT && query->onConflict == nullptr && !rows_read_protected(query)) return false;
   if (query->setOperations != nullptr || query->cteList != NIL || query->hasSubLinks || query->onConflict != nullptr ||
       query->mergeActionList != NIL)
     return true;
@@ -377,8 +406,9 @@ Outputs outputs_of(const Query *query) {
     auto *target = static_cast<TargetEntry *>(lfirst(cell));
     target->resorigtbl = column_copied(query, reinterpret_cast<Node *>(target->expr), &target->resorigcol);
   }
+  if (only_copies(query, targets)) outputs.flags |= kOnlyCopies;
   if (protected_decides(query)) return outputs;
-  outputs.flags = kNothingDecides;
+  outputs.flags |= kNothingDecides;
   if (!tells_protected(query, reinterpret_cast<const Node *>(targets))) outputs.flags |= kNothingCarried;
   return outputs;
 }

@@ -18,6 +18,7 @@ bool hides_scans(const PlannedStmt *plan);
 constexpr std::uint32_t kNothingDecides = 1U << 30;  // no protected column has a part in which rows there are, or in
                                                      // their order
 constexpr std::uint32_t kNothingCarried = 1U << 29;  // nor in any column of the result
+constexpr std::uint32_t kOnlyCopies = 1U << 28;      // protected values are in the result as they are, or not at all
 
 // outputs_of is called before the library plans the query, and tell_outputs with its plan: sets the flags, and says of
 // which columns of tables the columns of a result are copies, where the hidden scan is the whole plan.

@@ -137,21 +137,36 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Pla
 
 namespace {
 
+// Copies of protected columns that a column of the type may be.
+Flow columns_of_type(PlanWalk *walk, Oid type) {
+  Flow flow = kNoFlow;
+  for (int rti = 1; rti <= list_length(walk->plan->rtable); ++rti) {
+    const RelationFacts *facts = relation_facts(walk, static_cast<Index>(rti));
+    const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+    for (int i = 0; i < facts->size; ++i)
+      if (get_atttype(relid, facts->column[i].attno) == type)
+        flow_max(&flow, relation_flow(walk, static_cast<Index>(rti), facts->column[i].attno));
+  }
+  return flow;
+}
+
 // A column of rows that another extension's node makes in a way of its own: the column of a table where the parser has
-// said so, or else anything.
+// said so, or else anything that the query lets it be.
 Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
   if ((scan->flags & kNothingCarried) != 0) return kNoFlow;
+  Oid type = InvalidOid;
   ListCell *cell = nullptr;
   foreach (cell, scan->scan.plan.targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
     const auto *variable = reinterpret_cast<const Var *>(target->expr);
     if (!IsA(variable, Var) || variable->varno != INDEX_VAR || variable->varattno != attno) continue;
+    type = variable->vartype;
     for (Index rti = 1; rti <= static_cast<Index>(list_length(walk->plan->rtable)); ++rti)
       if (const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
           entry->rtekind == RTE_RELATION && entry->relid == target->resorigtbl)
         return relation_flow(walk, rti, target->resorigcol);
   }
-  return everything(walk);
+  return (scan->flags & kOnlyCopies) != 0 && OidIsValid(type) ? columns_of_type(walk, type) : everything(walk);
 }
 
 List *variables_of(List *expressions) {
