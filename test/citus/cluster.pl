@@ -160,7 +160,7 @@ $cluster->ask('regress_clerk', q{SELECT run_command_on_placements('customer', 'S
 ok(($cluster->charged($worker, 'regress_clerk')->{read} // 0) - $before > 100, 'whatever it calls itself then');
 $coordinator->admin('REVOKE EXECUTE ON FUNCTION run_command_on_placements, master_run_on_worker FROM regress_clerk');
 is($worker->admin('SELECT coalesce(sum(charged), 0) FROM redoubt.usage WHERE role_name = $$regress_lead$$'), '0', 'and nothing that came from the coordinator');
-is($worker->admin("SET redoubt.reveal = 'auto'; SELECT email ~ '^tok_' FROM $shard LIMIT 1"), 't', 'a node is shown tokens');
+like($worker->admin("SET redoubt.reveal = 'auto'; SELECT email FROM $shard LIMIT 1"), qr/^tok_/, 'a node is shown tokens');
 
 # ---- a node that comes later
 my $third = $cluster->node('worker3');
@@ -176,10 +176,10 @@ is($cluster->ask('regress_lead', q{SELECT id FROM customer WHERE email = 'p7@exa
 my $make = q{SET citus.enable_ddl_propagation = off; SELECT redoubt.create_token_type('account', pattern => '^A[0-9]+$');
   SELECT redoubt.create_token_type('card', method => 'fpe', format => 'card', mask => 'keep_last(4)')};
 $coordinator->admin($make);
+$coordinator->admin('GRANT EXECUTE ON FUNCTION redoubt.export_keys TO CURRENT_USER');
 my $export = $coordinator->admin(q{SELECT redoubt.export_keys('a long passphrase of several words')});
-for my $node ($cluster->workers) {
-  $node->admin($make);
-}
+$worker->admin("SELECT * FROM redoubt.import_keys('$export', 'a long passphrase of several words')");  # before a type makes a key of its own
+$_->admin($make) for $cluster->workers;
 $coordinator->admin(<<~'SQL');
   INSERT INTO pg_dist_object (classid, objid, objsubid) VALUES ('pg_type'::regclass, 'redoubt.account'::regtype, 0), ('pg_type'::regclass, 'redoubt.card'::regtype, 0);
   CREATE TABLE payment (account redoubt.account, card redoubt.card, id integer);
@@ -194,7 +194,6 @@ is($cluster->ask('regress_lead', q{SET redoubt.reveal = 'auto'; SELECT id FROM p
 
 # ---- a client at a worker: with the coordinator's keys, and grants there
 $cluster->fails_with('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id = 1', '42501', qr/detokenize/, 'a worker opens nothing', node => $worker);
-$worker->admin("SELECT * FROM redoubt.import_keys('$export', 'a long passphrase of several words')");
 $worker->admin('GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token), redoubt.email_token(text) TO regress_lead');
 is($cluster->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id < 3 ORDER BY id', node => $worker), "p1\@example.com\np2\@example.com",
   'with keys and grants it does');
