@@ -29,10 +29,10 @@ $coordinator->admin(<<~'SQL');
   CREATE TABLE ticket (email redoubt.email_token, number integer, subject text);
   CREATE TABLE vip (email redoubt.email_token PRIMARY KEY, level integer);
   CREATE TABLE staging (email text, id integer);
+  SECURITY LABEL FOR redoubt ON COLUMN customer.note IS 'redoubt.text_token';  -- before it is distributed: shards get it, too
   SELECT create_distributed_table('customer', 'email');
   SELECT create_distributed_table('ticket', 'email', colocate_with => 'customer');
   SELECT create_reference_table('vip');
-  SECURITY LABEL FOR redoubt ON COLUMN customer.note IS 'redoubt.text_token';
   GRANT SELECT, INSERT, UPDATE, DELETE ON customer, ticket, vip, staging TO regress_lead, regress_agent, regress_clerk;
   GRANT CREATE ON SCHEMA public TO regress_clerk;
   REVOKE EXECUTE ON FUNCTION run_command_on_workers, run_command_on_all_nodes, run_command_on_coordinator, run_command_on_shards,
@@ -146,6 +146,7 @@ $cluster->fails_with('regress_clerk', 'UPDATE customer SET plain = $$x$$ WHERE c
 
 # ---- who is a node
 my $shard = $coordinator->admin(q{SELECT shard_name FROM citus_shards WHERE table_name = 'customer'::regclass AND nodeport = } . $worker->port . ' ORDER BY 1 LIMIT 1');
+is($worker->admin("SELECT label FROM pg_seclabel WHERE objoid = '$shard'::regclass"), 'redoubt.text_token', 'a shard has the label');
 my $before = $cluster->charged($worker, 'regress_clerk')->{read} // 0;
 $cluster->ask('regress_clerk', "SELECT email FROM $shard LIMIT 5", node => $worker, application => 'citus_internal gpid=10000000001');
 is(($cluster->charged($worker, 'regress_clerk')->{read} // 0) - $before, 5, 'a client that calls itself a node is charged');
@@ -159,6 +160,19 @@ $before = $cluster->charged($worker, 'regress_clerk')->{read} // 0;
 $cluster->ask('regress_clerk', q{SELECT run_command_on_placements('customer', 'SET application_name = $$citus_internal gpid=10000000001$$; SELECT array_agg(email) FROM %s')});
 ok(($cluster->charged($worker, 'regress_clerk')->{read} // 0) - $before > 100, 'whatever it calls itself then');
 $coordinator->admin('REVOKE EXECUTE ON FUNCTION run_command_on_placements, master_run_on_worker FROM regress_clerk');
+# A function that Citus calls on a worker is charged there, and by the limits there.
+my $key = $cluster->ask('regress_clerk', 'SELECT email FROM customer WHERE id = 7');
+for my $made ('all_notes(k redoubt.email_token) RETURNS SETOF text LANGUAGE sql STABLE AS $f$SELECT note FROM customer LIMIT 50$f$',
+  'some_notes(k redoubt.email_token) RETURNS SETOF text LANGUAGE plpgsql AS $f$BEGIN RETURN QUERY SELECT note FROM customer LIMIT 50; END$f$') {
+  my ($name) = $made =~ /^(\w+)/;
+  $cluster->ask('regress_clerk', "CREATE FUNCTION $made; SELECT create_distributed_function('$name(redoubt.email_token)', 'k', colocate_with => 'customer')");
+  my ($answer, $cost) = $cluster->cost('regress_clerk', "SELECT $name('$key')");
+  my ($read) = $cost =~ /worker\d read=(\d+)/;
+  ok(split(/\n/, $answer) == 50 && ($read // 0) >= 50, "what $name() reads on a worker is charged there") or diag $cost;
+}
+$_->admin(q{SELECT redoubt.set_limit('regress_clerk', 'redoubt.text_token', 'read', 10, '1 day', on_excess => 'block')}) for $cluster->workers;
+$cluster->fails_with('regress_clerk', "SELECT some_notes('$key')", '53400', qr/limit on read/, 'by a limit of the worker');
+
 is($worker->admin('SELECT coalesce(sum(charged), 0) FROM redoubt.usage WHERE role_name = $$regress_lead$$'), '0', 'and nothing that came from the coordinator');
 like($worker->admin("SET redoubt.reveal = 'auto'; SELECT email FROM $shard LIMIT 1"), qr/^tok_/, 'a node is shown tokens');
 

@@ -340,12 +340,13 @@ inline const char *compat_identity() {
 #endif
 }
 
-// How it did.
+// How it did.  Up to 15 that is known while it is done alone, so somebody has to note it then.
+inline constinit UserAuth compat_method_noted = uaReject;
 inline UserAuth compat_identity_method() {
 #if PG_VERSION_NUM >= 160000
   return MyClientConnectionInfo.auth_method;
 #else
-  return MyProcPort != nullptr && MyProcPort->hba != nullptr ? MyProcPort->hba->auth_method : uaReject;
+  return compat_method_noted;
 #endif
 }
 

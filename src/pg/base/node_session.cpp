@@ -6,10 +6,12 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/delivery.h"
 #include "pg/base/node_session.h"
 #include "pg/base/settings.h"
 
 extern "C" {
+#include "libpq/auth.h"
 #include "libpq/hba.h"
 #include "utils/varlena.h"
 }
@@ -23,6 +25,7 @@ struct State {
   bool left;
 };
 constinit State state = {};
+constinit ClientAuthentication_hook_type prev_authentication = nullptr;
 
 // The next of a list of names that commas part, without the spaces around it.
 std::string_view next_name(std::string_view *list) noexcept {
@@ -49,6 +52,22 @@ bool is_listed(std::string_view list) noexcept {
 }
 
 }  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static void node_session_authenticated(Port *port, int status) {
+  using namespace redoubt::pg;
+  if (prev_authentication != nullptr) prev_authentication(port, status);
+  if (status == STATUS_OK && port->hba != nullptr) compat_method_noted = port->hba->auth_method;
+}
+}
+
+namespace redoubt::pg {
+
+void node_session_install() {
+  prev_authentication = ClientAuthentication_hook;
+  ClientAuthentication_hook = shielded<node_session_authenticated>;
+}
 
 bool node_session() noexcept {
   if (setting_node_identities == nullptr || *setting_node_identities == '\0' || state.left) return false;
@@ -57,6 +76,14 @@ bool node_session() noexcept {
     state.list = setting_node_identities;
   }
   return state.listed;
+}
+
+bool node_statement() noexcept {
+  if (!node_session()) return false;
+  const DeliveryFrame *frame = delivery_innermost;
+  if (frame != nullptr && frame->parent != nullptr) return false;
+  if (frame == nullptr) return node_statement_outside;
+  return frame->plan != nullptr && is_node_statement(frame->plan);
 }
 
 void node_session_command(const Node *statement) noexcept {

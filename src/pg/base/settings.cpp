@@ -198,11 +198,10 @@ void settings_define() {
   DefineCustomRealVariable("redoubt.budget_share", "The part of each limit that this server admits.",
                            "For a primary and standbys that reveal: shares that add up to 1 keep the limit.",
                            &setting_budget_share, 1, 0.001, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
-  DefineCustomStringVariable("redoubt.node_identities",
-                             "Identities of which a session is a connection of another node of a cluster.",
-                             "As SYSTEM_USER shows them: such sessions get tokens, and are not charged for reading.",
-                             &setting_node_identities, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
-                             shielded<redoubt_check_node_identities>, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "redoubt.node_identities", "Identities of which a session is a connection of another node of a cluster.",
+      "As SYSTEM_USER shows them: such sessions get tokens, and are not charged for reading.", &setting_node_identities,
+      "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, shielded<redoubt_check_node_identities>, nullptr, nullptr);
   DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);

@@ -63,14 +63,15 @@ struct State {
 };
 constinit State state = {};
 
-// What a connection between nodes reads is charged by the node that delivers it.
+// What a statement of another node reads is charged by the node that delivers it.
 bool charged_elsewhere(Operation op) noexcept {
-  return (op == Operation::read || op == Operation::probe) && node_session();
+  return (op == Operation::read || op == Operation::probe) && node_statement();
 }
 
-// So much without a charge: no bucket gets anything back of it.
+// So much without a charge: nothing is given back of it.
+constexpr TimestampTz kLeasedFree = DT_NOEND;
 uint32 lease_free(uint32 want, TimestampTz *leased_at) noexcept {
-  if (leased_at != nullptr) *leased_at = DT_NOBEGIN;
+  if (leased_at != nullptr) *leased_at = kLeasedFree;
   return want;
 }
 
@@ -374,7 +375,7 @@ uint64 limits_news() noexcept {
 }
 
 void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid subject) noexcept {
-  if (n == 0 || charged_elsewhere(op)) return;
+  if (n == 0 || leased_at == kLeasedFree || charged_elsewhere(op)) return;
   const Binding *const binding = limit_binding_cached(OidIsValid(subject) ? subject : GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   usage_give_back(binding->usage, n);

@@ -156,6 +156,16 @@ static bool out_of_sight_function(Oid function, void *) {
                                        : !function_is_trusted(function);
 }
 static bool out_of_sight_untrusted(Oid function, void *) { return !redoubt::pg::function_is_trusted(function); }
+static bool out_of_sight_calls(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_calls), context, 0);
+  if (check_functions_in_node(node, out_of_sight_untrusted, nullptr)) return true;
+  if (IsA(node, CoerceToDomain) && type_runs_code(reinterpret_cast<const CoerceToDomain *>(node)->resulttype))
+    return true;
+  return expression_tree_walker(node, tree_walker(out_of_sight_calls), context);
+}
 // Calls of functions that are not trusted, with something of the row.
 static bool out_of_sight_hands_over(Node *node, void *context) {
   using namespace redoubt::pg;
@@ -439,6 +449,8 @@ Oid column_copied(const Query *query, const Node *value, AttrNumber *attno) {
   const Column column = column_of(query, variable);
   return column.value != nullptr ? column_copied(column.query, column.value, attno) : InvalidOid;
 }
+
+bool calls_only_trusted(Query *query) { return !out_of_sight_calls(reinterpret_cast<Node *>(query), nullptr); }
 
 bool stays_in_sight(const Query *query, Node *expression) {
   Look look = {query, {}};
