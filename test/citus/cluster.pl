@@ -176,16 +176,6 @@ $cluster->fails_with('regress_clerk', "SELECT some_notes('$key')", '53400', qr/l
 is($worker->admin('SELECT coalesce(sum(charged), 0) FROM redoubt.usage WHERE role_name = $$regress_lead$$'), '0', 'and nothing that came from the coordinator');
 like($worker->admin("SET redoubt.reveal = 'auto'; SELECT email FROM $shard LIMIT 1"), qr/^tok_/, 'a node is shown tokens');
 
-# ---- a node that comes later
-my $third = $cluster->node('worker3');
-$cluster->add($third);
-is($third->admin(q{SELECT label FROM pg_seclabels WHERE objoid = 'customer'::regclass}), 'redoubt.text_token', 'extension, table and label reach a new node');
-$coordinator->admin(q{SELECT rebalance_table_shards('customer', shard_transfer_mode => 'force_logical')});
-ok($coordinator->admin(q{SELECT count(*) > 0 FROM citus_shards WHERE table_name = 'customer'::regclass AND nodeport = } . $third->port) eq 't', 'shards move there online');
-is($cluster->costs('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id < 4 ORDER BY id', 'reveal=3', 'and cost the same'),
-  "p1\@example.com\np2\@example.com\np3\@example.com", 'tokens of moved shards open');
-is($cluster->ask('regress_lead', q{SELECT id FROM customer WHERE email = 'p7@example.com'}), '7', 'and are found');
-
 # ---- own token types: made on every node, before a table has one
 my $make = q{SET citus.enable_ddl_propagation = off; SELECT redoubt.create_token_type('account', pattern => '^A[0-9]+$');
   SELECT redoubt.create_token_type('card', method => 'fpe', format => 'card', mask => 'keep_last(4)')};
@@ -205,6 +195,25 @@ $cluster->ask('regress_lead', q{SET redoubt.input = 'plain'; INSERT INTO payment
 is($cluster->ask('regress_lead', 'SELECT redoubt.detokenize(account), redoubt.detokenize(card) FROM payment ORDER BY id'),
   "A1|4111 1111 1111 1111\nA2|5500000000000004", 'own types, sealed and format-preserving');
 is($cluster->ask('regress_lead', q{SET redoubt.reveal = 'auto'; SELECT id FROM payment WHERE card = '5500000000000004'}), '2', 'found by value');
+
+# ---- a node that comes later
+my $third = $cluster->node('worker3');
+$third->admin('CREATE EXTENSION redoubt');
+$third->admin($make);
+my $own = q{FROM pg_dist_object WHERE classid = 'pg_type'::regclass AND objid IN ('redoubt.account'::regtype, 'redoubt.card'::regtype)};
+$coordinator->admin("CREATE TABLE own_types AS SELECT classid, objid, objsubid $own; DELETE $own");
+$cluster->add($third);
+$coordinator->admin('INSERT INTO pg_dist_object (classid, objid, objsubid) SELECT * FROM own_types');
+is($third->admin(q{SELECT label FROM pg_seclabels WHERE objoid = 'customer'::regclass}), 'redoubt.text_token', 'extension, table and label reach a new node');
+$coordinator->admin(q{SELECT rebalance_table_shards('customer', shard_transfer_mode => 'force_logical')});
+$coordinator->admin(q{SELECT rebalance_table_shards('payment', shard_transfer_mode => 'block_writes')});
+ok($coordinator->admin(q{SELECT count(*) > 0 FROM citus_shards WHERE table_name = 'customer'::regclass AND nodeport = } . $third->port) eq 't', 'shards move there online');
+is($third->admin(q{SELECT count(DISTINCT label) FROM pg_seclabel WHERE objoid::regclass::text ~ '^customer_'}), '1', 'with their labels');
+is($cluster->ask('regress_lead', 'SELECT redoubt.detokenize(account), redoubt.detokenize(card) FROM payment ORDER BY id'),
+  "A1|4111 1111 1111 1111\nA2|5500000000000004", 'own types open there, too');
+is($cluster->costs('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id < 4 ORDER BY id', 'reveal=3', 'and cost the same'),
+  "p1\@example.com\np2\@example.com\np3\@example.com", 'tokens of moved shards open');
+is($cluster->ask('regress_lead', q{SELECT id FROM customer WHERE email = 'p7@example.com'}), '7', 'and are found');
 
 # ---- a client at a worker: with the coordinator's keys, and grants there
 $cluster->fails_with('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id = 1', '42501', qr/detokenize/, 'a worker opens nothing', node => $worker);
