@@ -355,29 +355,29 @@ bool command_discloses(Query *query) {
 }
 
 // Looks whether there are hidden scans, and sets `flag` for each.
-bool plan_hides(Plan *plan, std::uint32_t flag) {
+bool plan_hides(const PlannedStmt *statement, Plan *plan, std::uint32_t flag) {
   if (plan == nullptr) return false;
   check_stack_depth();
   bool found = false;
   if (IsA(plan, CustomScan)) {
     auto *scan = reinterpret_cast<CustomScan *>(plan);
-    found = scan->scan.scanrelid == 0 && scan->custom_plans == NIL;
+    found = scan->scan.scanrelid == 0 && scan->custom_plans == NIL && !says_what_it_reads(statement, scan);
     if (found) scan->flags |= flag;
   }
-  if (IsA(plan, SubqueryScan)) found |= plan_hides(reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
+  if (IsA(plan, SubqueryScan)) found |= plan_hides(statement, reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
   const PlanKind *kind = plan_kind(plan);
   ListCell *cell = nullptr;
   if (kind != nullptr && kind->plans != 0 && !IsA(plan, SubqueryScan))
     foreach (cell, member_of<const List *>(plan, kind->plans))
-      found |= plan_hides(static_cast<Plan *>(lfirst(cell)), flag);
-  found |= plan_hides(plan->lefttree, flag);
-  return plan_hides(plan->righttree, flag) || found;
+      found |= plan_hides(statement, static_cast<Plan *>(lfirst(cell)), flag);
+  found |= plan_hides(statement, plan->lefttree, flag);
+  return plan_hides(statement, plan->righttree, flag) || found;
 }
 
 bool statement_hides(const PlannedStmt *plan, std::uint32_t flag) {
-  bool found = plan_hides(plan->planTree, flag);
+  bool found = plan_hides(plan, plan->planTree, flag);
   ListCell *cell = nullptr;
-  foreach (cell, plan->subplans) found |= plan_hides(static_cast<Plan *>(lfirst(cell)), flag);
+  foreach (cell, plan->subplans) found |= plan_hides(plan, static_cast<Plan *>(lfirst(cell)), flag);
   return found;
 }
 
@@ -406,6 +406,20 @@ bool protected_decides(const Query *query) {
 
 }  // namespace
 
+bool says_what_it_reads(const PlannedStmt *plan, const CustomScan *scan) {
+  if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
+  ListCell *cell = nullptr;
+  const List *variables = pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
+                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+  foreach (cell, variables) {
+    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
+    if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
+        rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind != RTE_RELATION)
+      return false;
+  }
+  return true;
+}
+
 bool hides_scans(const PlannedStmt *plan) { return statement_hides(plan, 0); }
 
 Outputs outputs_of(const Query *query) {
@@ -425,7 +439,7 @@ Outputs outputs_of(const Query *query) {
 
 void tell_outputs(const PlannedStmt *plan, const Outputs &outputs) {
   (void)statement_hides(plan, outputs.flags);
-  if (!IsA(plan->planTree, CustomScan) || !plan_hides(plan->planTree, 0)) return;
+  if (!IsA(plan->planTree, CustomScan) || !plan_hides(plan, plan->planTree, 0)) return;
   ListCell *cell = nullptr;
   ListCell *known = nullptr;
   forboth(cell, plan->planTree->targetlist, known, outputs.targets) {

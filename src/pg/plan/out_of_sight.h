@@ -11,6 +11,10 @@
 
 namespace redoubt::pg {
 
+// Are the columns that another library's node computes with those of its relations?  Where it has plans below, or none
+// of the relations, its variables mean what that library wants.
+bool says_what_it_reads(const PlannedStmt *plan, const CustomScan *scan);
+
 // Does the plan hold a scan of another library's that does not say what it reads?
 bool hides_scans(const PlannedStmt *plan);
 

@@ -185,21 +185,6 @@ int highest_index(const CustomScan *scan) {
   return highest;
 }
 
-// Are the columns that the node computes with those of its relations?  Where it has plans below, or none of the
-// relations, its variables mean what the extension wants.
-bool reads_its_relations(const PlanWalk *walk, CustomScan *scan) {
-  if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
-  ListCell *cell = nullptr;
-  const List *variables = variables_of(scan->custom_scan_tlist);
-  foreach (cell, variables) {
-    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
-    if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
-        rt_fetch(static_cast<Index>(rti), walk->plan->rtable)->rtekind != RTE_RELATION)
-      return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 // Another extension's node: what it reads is known from its relations and children, and what its target list carries.
@@ -213,7 +198,7 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   while ((rti = bms_next_member(scan->custom_relids, rti)) >= 0)
     mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
   if (scan->scan.scanrelid != 0 && scan->custom_scan_tlist == NIL) return mask;
-  if (reads_its_relations(walk, scan)) {
+  if (says_what_it_reads(walk->plan, scan)) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
   } else {
     if ((scan->flags & kNothingDecides) == 0) mask |= everything(walk).implicit;
