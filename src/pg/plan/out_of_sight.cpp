@@ -8,6 +8,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/base/settings.h"
+#include "pg/plan/as_text.h"
 #include "pg/plan/out_of_sight.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/function_trust.h"
@@ -237,6 +238,23 @@ bool stays(const Query *query, Node *node) {
       break;
   }
   return check_functions_in_node(node, out_of_sight_function, nullptr);
+}
+
+// Does a query, or one in it, read a table with protected columns?  Asked of every statement.
+bool reads_anything(const Query *query) {
+  check_stack_depth();
+  if (reads_protected(query)) return true;
+  if (query->hasSubLinks) return out_of_sight_reads(reinterpret_cast<Node *>(const_cast<Query *>(query)), nullptr);
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_SUBQUERY && reads_anything(entry->subquery))
+      return true;
+  foreach (cell, query->cteList)
+    if (const Node *inner = static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery;
+        IsA(inner, Query) && reads_anything(reinterpret_cast<const Query *>(inner)))
+      return true;
+  return false;
 }
 
 struct Look {
@@ -474,7 +492,7 @@ bool stays_in_sight(const Query *query, Node *expression) {
 
 InSight find_in_sight(Query *query) {
   InSight found = {};
-  if (query->commandType == CMD_UTILITY || !out_of_sight_reads(reinterpret_cast<Node *>(query), nullptr)) return found;
+  if (query->commandType == CMD_UTILITY || !reads_anything(query)) return found;
   found.reads = true;
   if (query->commandType != CMD_SELECT) {
     found.written = command_discloses(query);
