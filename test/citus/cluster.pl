@@ -222,6 +222,16 @@ is($cluster->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer
   'with keys and grants it does');
 is($cluster->charged($worker, 'regress_lead')->{reveal}, 2, 'and charges there');
 
+# ---- tables that Citus makes anew keep their labels; an owner who is no admin cannot have that done
+$coordinator->admin(q{SELECT alter_distributed_table('customer', shard_count => 6, cascade_to_colocated => true)});
+is($cluster->costs('regress_lead', 'SELECT redoubt.detokenize(email), note FROM customer WHERE id = 4', 'read=1 reveal=1', 'other shards cost the same'),
+  'p4@example.com|note 4', 'and hold the same');
+$coordinator->admin(q{CREATE TABLE owned (id integer PRIMARY KEY, note text); SECURITY LABEL FOR redoubt ON COLUMN owned.note IS 'redoubt.text_token';
+  SELECT create_distributed_table('owned', 'id'); ALTER TABLE owned OWNER TO regress_clerk});
+$cluster->fails_with('regress_clerk', q{SELECT undistribute_table('owned')}, '42501', qr/labels/, 'an owner does not lose a label so');
+$coordinator->admin(q{SELECT undistribute_table('owned')});
+is($coordinator->admin(q{SELECT label FROM pg_seclabels WHERE objoid = 'owned'::regclass}), 'redoubt.text_token', 'a table that is undistributed keeps it');
+
 # ---- what workers were sent
 for my $node ($cluster->workers) {
   my $log = $node->log_text;
