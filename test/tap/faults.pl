@@ -41,6 +41,7 @@ my %statement = (
   read_meter_startup => 'SELECT email FROM person',
   read_meter_shutdown => 'SELECT email FROM person',
   conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
+  redoubt_check_node_identities => q{ALTER SYSTEM SET redoubt.node_identities = 'peer:other'},
   redoubt_check_reveal => q{SET redoubt.reveal = 'masked'},
   token_order_sort => 'CREATE INDEX ON person ((email::text))',
   redoubt_transaction_ends => 'SELECT 1',
@@ -73,8 +74,9 @@ my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1, flush_at_exit => 1
 my %start = (redoubt_load => 1, redoubt_shmem_request => 1, redoubt_shmem_startup => 1);
 my %stop = (log_last_head => 1, redoubt_limits_server_ends => 1);
 my %worker = (redoubt_worker_main_body => 1, redoubt_audit_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
-# DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone.
-my %never = (read_meter_destroy => 1);
+# DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone; a session
+# is authenticated before a fault can be ordered in it.
+my %never = (read_meter_destroy => 1, node_session_authenticated => 1);
 
 # From PostgreSQL 18 on there is another hook for EXPLAIN.
 my ($version) = (run_command([ 'pg_config', '--version' ]))[0] =~ /(\d+)/;

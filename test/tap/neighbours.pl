@@ -82,6 +82,19 @@ for my $order ('before', 'after') {
     $hidden->('SELECT id FROM note ORDER BY id LIMIT 4', 0, 'another column');
     $hidden->('SELECT id, body FROM note ORDER BY id LIMIT 4', 4, 'a labelled column');
     $hidden->('SELECT upper(body) FROM note ORDER BY id LIMIT 4', 4, 'an expression');
+    $hidden->(q{SELECT string_agg(body, ',') FROM note WHERE id < 5}, 4, 'many values in one');
+    $hidden->(q{SELECT count(*) FROM note WHERE id < 5}, 0, 'a count of rows');
+    # What opens values, or calls a function that is not trusted, is planned above the scan.
+    my $hide = 'SET crowd.hide = on;';
+    is($node->ask('regress_lead', "$hide SELECT redoubt.detokenize(email) FROM person WHERE id = 2"), 'person2@example.com', "$order: hidden, detokenize()");
+    is($node->ask('regress_lead', "$hide SET redoubt.reveal = 'auto'; SELECT upper(email), id FROM person WHERE id < 3 ORDER BY email"),
+      "PERSON1\@EXAMPLE.COM|1\nPERSON2\@EXAMPLE.COM|2", "$order: hidden, a function of values, in their order");
+    is($node->ask('regress_lead', "$hide SELECT id FROM person WHERE lower(email) = 'person2\@example.com'"), '2', "$order: hidden, a condition on a value");
+    is($node->ask('regress_lead', "$hide SELECT count(*) FROM person WHERE redoubt.detokenize(email) LIKE 'person%' GROUP BY id % 2 ORDER BY 1"), "2\n3",
+      "$order: hidden, groups");
+    $node->fails_with('regress_lead', "$hide SELECT * FROM (SELECT redoubt.detokenize(email) FROM person) p", '0A000', qr/outermost SELECT/, "$order: hidden, in a subquery");
+    $node->fails_with('regress_clerk', "$hide SELECT a FROM (SELECT array_agg(body) AS a FROM note) n", '0A000', qr/outermost SELECT/, "$order: hidden, an array in a subquery");
+    like($node->ask('regress_lead', "$hide EXPLAIN (COSTS OFF) SELECT redoubt.detokenize(email) FROM person"), qr/^Subquery Scan on rows\n  ->  Custom Scan/, "$order: hidden, the plan");
   }
   $node->admin(q{SELECT redoubt.set_limit('regress_clerk', 'redoubt.email_token', 'read', 10, '1 hour')});
   is($node->ask('regress_clerk', 'SELECT count(*) FROM (SELECT body FROM note LIMIT 1) n'), '1', "$order: under a limit");

@@ -340,6 +340,16 @@ inline const char *compat_identity() {
 #endif
 }
 
+// How it did.  Up to 15 that is known while it is done alone, so somebody has to note it then.
+inline constinit UserAuth compat_method_noted = uaReject;
+inline UserAuth compat_identity_method() {
+#if PG_VERSION_NUM >= 160000
+  return MyClientConnectionInfo.auth_method;
+#else
+  return compat_method_noted;
+#endif
+}
+
 // A process' number among all; below MaxBackends for those that run queries, -1 for none.
 inline int compat_process_number(const PGPROC *process) noexcept {
   if (process == nullptr) return -1;

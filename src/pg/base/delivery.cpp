@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/node_session.h"
 #include "pg/base/delivery.h"
 #include "pg/base/settings.h"
 
@@ -38,9 +39,9 @@ bool is_dump(const char *name) noexcept {
 }
 
 // A reader that reconstructs rows from what it is told must see tokens: a dump,
-// a replica, a logical decoding plug-in.
+// a replica, a logical decoding plug-in; another node, which reveals them itself.
 bool replicating() noexcept {
-  return state.dump_session || am_walsender || HistoricSnapshotActive() ||
+  return state.dump_session || am_walsender || HistoricSnapshotActive() || node_session() ||
          (application_name != nullptr && is_dump(application_name));
 }
 

@@ -6,6 +6,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/node_session.h"
 #include "pg/base/settings.h"
 
 namespace redoubt::pg {
@@ -33,6 +34,7 @@ constinit int setting_anchor_interval = 60;
 constinit int setting_anchor_timeout = 10;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit double setting_budget_share = 1;
+constinit char *setting_node_identities = nullptr;
 constinit int setting_max_subjects = 10000;
 constinit int setting_sweep_interval = 600;
 
@@ -109,6 +111,11 @@ static void redoubt_assign_reveal(int value, void *extra) {
 static void redoubt_assign_input(int value, void *) {
   using namespace redoubt::pg;
   if (setting_order_matters && value != setting_input) ResetPlanCache();
+}
+static bool redoubt_check_node_identities(char **value, void **, GucSource) {
+  if (*value == nullptr || redoubt::pg::node_identities_valid(*value)) return true;
+  GUC_check_errdetail("It is a list of identities as SYSTEM_USER shows them, such as cert:node-1 or peer:postgres.");
+  return false;
 }
 static void redoubt_assign_token_order(bool value, void *) {
   using namespace redoubt::pg;
@@ -195,6 +202,10 @@ void settings_define() {
   DefineCustomRealVariable("redoubt.budget_share", "The part of each limit that this server admits.",
                            "For a primary and standbys that reveal: shares that add up to 1 keep the limit.",
                            &setting_budget_share, 1, 0.001, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "redoubt.node_identities", "Identities of which a session is a connection of another node of a cluster.",
+      "As SYSTEM_USER shows them: such sessions get tokens, and are not charged for reading.", &setting_node_identities,
+      "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, shielded<redoubt_check_node_identities>, nullptr, nullptr);
   DefineCustomIntVariable("redoubt.max_subjects", "Number of limit buckets kept in shared memory.",
                           "One per limit and login role; usage counters get four times as many.", &setting_max_subjects,
                           10000, 100, 10000000, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);

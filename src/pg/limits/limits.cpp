@@ -25,6 +25,7 @@
 #include "pg/limits/limit_statement.h"
 #include "pg/limits/limit_window.h"
 #include "pg/limits/limits.h"
+#include "pg/base/node_session.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
 
@@ -61,6 +62,18 @@ struct State {
   uint64 slept_ns;
 };
 constinit State state = {};
+
+// What a statement of another node reads is charged by the node that delivers it.
+bool charged_elsewhere(Operation op) noexcept {
+  return (op == Operation::read || op == Operation::probe) && node_statement();
+}
+
+// So much without a charge: nothing is given back of it.
+constexpr TimestampTz kLeasedFree = DT_NOEND;
+uint32 lease_free(uint32 want, TimestampTz *leased_at) noexcept {
+  if (leased_at != nullptr) *leased_at = kLeasedFree;
+  return want;
+}
 
 // ---- mode
 
@@ -337,12 +350,13 @@ void require_postmaster() {
 }  // namespace
 
 [[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
-  if (want == 0) return 0;
+  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
   Charge charge = {type, op, false, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
 void limits_charge(Oid type, Operation op, uint32 n) {
+  if (charged_elsewhere(op)) return;
   Charge charge = {type, op, false, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
@@ -351,7 +365,7 @@ void limits_charge(Oid type, Operation op, uint32 n) {
 }
 
 uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
-  if (want == 0) return 0;
+  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
   Charge charge = {type, op, true, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
@@ -361,7 +375,7 @@ uint64 limits_news() noexcept {
 }
 
 void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid subject) noexcept {
-  if (n == 0) return;
+  if (n == 0 || leased_at == kLeasedFree || charged_elsewhere(op)) return;
   const Binding *const binding = limit_binding_cached(OidIsValid(subject) ? subject : GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   usage_give_back(binding->usage, n);
@@ -375,6 +389,7 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid 
 }
 
 void limits_force(Oid type, Operation op, uint32 n) noexcept {
+  if (charged_elsewhere(op)) return;
   const Binding *const binding = limit_binding_cached(GetSessionUserId(), type, op);
   if (binding == nullptr) return;
   const uint64 now = limit_time_ns(limit_clock_now());
@@ -384,6 +399,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 }
 
 [[gnu::hot]] void limits_require_no_debt(Oid type, Operation op) {
+  if (charged_elsewhere(op)) return;
   Charge charge = {type, op, false, 0, 0};
   // What was no debt when the statement began is none now.
   TimestampTz now = DT_NOBEGIN;

@@ -10,6 +10,7 @@
 #include "pg/plan/pending_values.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/plain_query.h"
+#include "pg/plan/split_query.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/vault/vault_planner.h"
@@ -102,6 +103,45 @@ namespace redoubt::pg {
   as_text(query);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
+}
+
+namespace {
+
+// Tables of which a plan had a hidden scan, by the low bits of their OIDs: a query that has to be split anyway is not
+// planned as a whole first.  Split, it means the same, whoever reads the table; so nothing is lost where one has
+// changed.
+constexpr Size kHiddenTables = 256;
+constinit Oid hidden_tables[kHiddenTables] = {};
+
+Oid first_table(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell)); entry->rtekind == RTE_RELATION)
+      return entry->relid;
+  return InvalidOid;
+}
+
+}  // namespace
+
+PlannedStmt *planner_beside(Query *query, const NextPlanner &next) {
+  const InSight found = IsTransactionState() ? find_in_sight(query) : InSight{};
+  if (!found.reads) return next.plan(query, next.text, next.options, next.parameters);
+  const Oid table = first_table(query);
+  Oid *known = &hidden_tables[table % kHiddenTables];
+  if (found.here && !found.below && query->setOperations == nullptr && OidIsValid(table) && *known == table) {
+    PlannedStmt *plan = split_query(query, found, next);
+    if (!hides_scans(plan)) *known = InvalidOid;
+    return plan;
+  }
+  const Outputs outputs = outputs_of(query);
+  auto *asked = found.any() ? static_cast<Query *>(copyObjectImpl(query)) : nullptr;
+  PlannedStmt *plan = next.plan(query, next.text, next.options, next.parameters);
+  if (!hides_scans(plan)) return plan;
+  *known = table;
+  if (found.written) refuse_out_of_sight_command();
+  if (asked != nullptr) return split_query(asked, found, next);
+  tell_outputs(plan, outputs);
+  return plan;
 }
 
 [[gnu::hot]] void planner_end(PlannedStmt *plan, bool as_it_is) {

@@ -9,6 +9,7 @@
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
+#include "pg/plan/out_of_sight.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/table_code.h"
@@ -136,20 +137,36 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Pla
 
 namespace {
 
+// Copies of protected columns that a column of the type may be.
+Flow columns_of_type(PlanWalk *walk, Oid type) {
+  Flow flow = kNoFlow;
+  for (int rti = 1; rti <= list_length(walk->plan->rtable); ++rti) {
+    const RelationFacts *facts = relation_facts(walk, static_cast<Index>(rti));
+    const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+    for (int i = 0; i < facts->size; ++i)
+      if (get_atttype(relid, facts->column[i].attno) == type)
+        flow_max(&flow, relation_flow(walk, static_cast<Index>(rti), facts->column[i].attno));
+  }
+  return flow;
+}
+
 // A column of rows that another extension's node makes in a way of its own: the column of a table where the parser has
-// said so, or else anything.
+// said so, or else anything that the query lets it be.
 Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
+  if ((scan->flags & kNothingCarried) != 0) return kNoFlow;
+  Oid type = InvalidOid;
   ListCell *cell = nullptr;
   foreach (cell, scan->scan.plan.targetlist) {
     const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
     const auto *variable = reinterpret_cast<const Var *>(target->expr);
     if (!IsA(variable, Var) || variable->varno != INDEX_VAR || variable->varattno != attno) continue;
+    type = variable->vartype;
     for (Index rti = 1; rti <= static_cast<Index>(list_length(walk->plan->rtable)); ++rti)
       if (const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
           entry->rtekind == RTE_RELATION && entry->relid == target->resorigtbl)
         return relation_flow(walk, rti, target->resorigcol);
   }
-  return everything(walk);
+  return (scan->flags & kOnlyCopies) != 0 && OidIsValid(type) ? columns_of_type(walk, type) : everything(walk);
 }
 
 List *variables_of(List *expressions) {
@@ -168,21 +185,6 @@ int highest_index(const CustomScan *scan) {
   return highest;
 }
 
-// Are the columns that the node computes with those of its relations?  Where it has plans below, or none of the
-// relations, its variables mean what the extension wants.
-bool reads_its_relations(const PlanWalk *walk, CustomScan *scan) {
-  if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
-  ListCell *cell = nullptr;
-  const List *variables = variables_of(scan->custom_scan_tlist);
-  foreach (cell, variables) {
-    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
-    if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
-        rt_fetch(static_cast<Index>(rti), walk->plan->rtable)->rtekind != RTE_RELATION)
-      return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 // Another extension's node: what it reads is known from its relations and children, and what its target list carries.
@@ -196,10 +198,10 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   while ((rti = bms_next_member(scan->custom_relids, rti)) >= 0)
     mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
   if (scan->scan.scanrelid != 0 && scan->custom_scan_tlist == NIL) return mask;
-  if (reads_its_relations(walk, scan)) {
+  if (says_what_it_reads(walk->plan, scan)) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
   } else {
-    mask |= everything(walk).implicit;
+    if ((scan->flags & kNothingDecides) == 0) mask |= everything(walk).implicit;
     inputs->index = node_flow_uniform(kNoFlow, std::max(list_length(scan->custom_scan_tlist), highest_index(scan)));
     for (int i = 0; i < inputs->index.size; ++i)
       inputs->index.column[i] = custom_column(walk, scan, static_cast<AttrNumber>(i + 1));

@@ -25,10 +25,12 @@
 #include "pg/server/hooks.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/base/log_guard.h"
+#include "pg/base/node_session.h"
 #include "pg/base/parser_errors.h"
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/inlined.h"
+#include "pg/plan/out_of_sight.h"
 #include "pg/plan/pending_values.h"
 #include "pg/meter/read_meter.h"
 #include "pg/base/settings.h"
@@ -83,11 +85,15 @@ extern "C" {
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
   const int allowed = planner_begin(query, options);
+  const bool of_node = node_session() && IsTransactionState() && calls_only_trusted(query);
   const bool planning = inlining_guard();
   delivery_push(&frame);
   PG_TRY();
   {
-    plan = shield([=] { return (prev_planner ? prev_planner : standard_planner)(query, text, allowed, parameters); });
+    plan = shield([=] {
+      return prev_planner != nullptr ? planner_beside(query, {prev_planner, text, allowed, parameters})
+                                     : standard_planner(query, text, allowed, parameters);
+    });
   }
   PG_FINALLY();
   {
@@ -96,6 +102,7 @@ extern "C" {
   }
   PG_END_TRY();
   protection_add_arbiters(plan);
+  if (of_node) plan->jitFlags |= kNodeStatement;
   planner_end(plan, planner_hook == own_planner && ExecutorStart_hook == own_start);
   return plan;
 }
@@ -131,6 +138,7 @@ extern "C" {
   CallGuard guard;
   CallGuard *const guarded = call_guard_innermost;
   ErrorData *volatile refusal = nullptr;
+  node_statement_outside = delivery_outermost() && starting == 0 && is_node_statement(query->plannedstmt);
   PG_TRY();
   {
     shield([=, &guard] {
@@ -147,10 +155,12 @@ extern "C" {
       facts->shows_tokens |= delivery_calls_definition;
       delivery_calls_definition |= around;
       if (facts->touches) query_meter_start(query, facts, eflags);
+      node_statement_outside = false;
     });
   }
   PG_CATCH();
   {
+    node_statement_outside = false;
     call_guard_innermost = guarded;
     starting = starting_before;
     refusal = observe_error();
@@ -168,6 +178,7 @@ extern "C" {
   DeliveryFrame frame = delivery_frame_query(query, facts->shows_tokens);
   ReadMeter meter;
   error_observed = false;
+  node_statement_outside = false;  // an error may have left it
   if (plan->parallelModeNeeded || limit_statement_unbound()) limit_statement_load();
   if (plan->parallelModeNeeded) disclosure_give_back_all();
   const bool metered = read_meter_attach(&meter, query, &frame);
@@ -201,7 +212,9 @@ extern "C" {
   if (metered) {
     read_meter_detach(&meter, query);
     if (meter.query != nullptr) {
+      node_statement_outside = outermost && is_node_statement(plan);
       query_meter_finish(meter.query, query);
+      node_statement_outside = false;
       const CommandDest dest = query->dest->mydest;
       if (dest == DestIntoRel || dest == DestTransientRel) ddl_command_filled(meter.query->analysis);
     }
@@ -331,6 +344,7 @@ void hooks_install() {
   inlined_install();
   explain_install();
   log_guard_install();
+  node_session_install();
   parser_errors_install();
 }
 

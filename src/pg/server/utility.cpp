@@ -5,6 +5,7 @@
 
 #include "pg/audit/audit_trail.h"
 #include "pg/base/compat.h"
+#include "pg/base/node_session.h"
 #include "pg/base/delivery.h"
 #include "pg/audit/kek.h"
 #include "pg/limits/limit_rows.h"
@@ -186,6 +187,7 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
   command->statement = statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
+  node_session_command(node);
   extension_guard(node);
   PlannedStmt *const rewritten = IsA(node, CopyStmt)    ? rewrite_copy(statement)
                                  : IsA(node, IndexStmt) ? index_command(statement)

@@ -1,0 +1,513 @@
+// plan/out_of_sight.cpp - see plan/out_of_sight.h.
+//
+// Invariant: of an expression that is not found here, each row of the hidden scan holds at most one value of each
+// protected column in its relations; and computing it tells nobody anything but its result.
+// Frames here hold plain data only.
+// Covered by test/citus, and without Citus by test/tap/neighbours.pl.
+#include "pg/base/boundary.h"
+
+#include "pg/base/compat.h"
+#include "pg/base/settings.h"
+#include "pg/plan/as_text.h"
+#include "pg/plan/out_of_sight.h"
+#include "pg/plan/walk.h"
+#include "pg/protect/function_trust.h"
+#include "pg/protect/protected_columns.h"
+
+extern "C" {
+#include "nodes/extensible.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+bool shows_values() noexcept {
+  setting_order_matters = true;
+  return setting_reveal != static_cast<int>(Reveal::token);
+}
+
+// A value that a column of a range table entry stands for, in the query that it is a column of; null for one of a
+// table.
+struct Column {
+  const Query *query;
+  const Node *value;
+};
+
+Column column_of(const Query *query, const Var *variable) {
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
+  const int n = variable->varattno;
+  const Query *inner = nullptr;
+  if (entry->rtekind == RTE_JOIN && n >= 1 && n <= list_length(entry->joinaliasvars))
+    return {query, static_cast<const Node *>(list_nth(entry->joinaliasvars, n - 1))};
+  if (const List *grouped = compat_group_expressions(entry); n >= 1 && n <= list_length(grouped))
+    return {query, static_cast<const Node *>(list_nth(grouped, n - 1))};
+  if (entry->rtekind == RTE_SUBQUERY) inner = entry->subquery;
+  if (entry->rtekind == RTE_CTE && entry->ctelevelsup == 0) {
+    ListCell *cell = nullptr;
+    foreach (cell, query->cteList)
+      if (const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
+          strcmp(cte->ctename, entry->ctename) == 0)
+        inner = reinterpret_cast<const Query *>(cte->ctequery);
+  }
+  if (inner == nullptr || !IsA(inner, Query) || inner->setOperations != nullptr || n < 1) return {query, nullptr};
+  const List *columns = inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList;
+  if (n > list_length(columns)) return {query, nullptr};
+  return {inner, reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(columns, n - 1))->expr)};
+}
+
+bool holds_protected(const Query *query, const Node *expression);
+
+bool variable_is_protected(const Query *query, const Var *variable) {
+  if (variable->varlevelsup != 0) return true;
+  check_stack_depth();
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
+  if (entry->rtekind == RTE_RELATION)
+    return variable->varattno > 0 ? OidIsValid(protected_column_type(entry->relid, variable->varattno))
+                                  : variable->varattno == 0 && protected_relation(entry->relid) != nullptr;
+  if (const Column column = column_of(query, variable); column.value != nullptr)
+    return holds_protected(column.query, column.value);
+  switch (entry->rtekind) {
+    case RTE_FUNCTION:
+      return holds_protected(query, reinterpret_cast<const Node *>(entry->functions));
+    case RTE_VALUES:
+      return holds_protected(query, reinterpret_cast<const Node *>(entry->values_lists));
+    case RTE_RESULT:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool is_named(Oid function, std::initializer_list<const char *> names, std::initializer_list<const char *> prefixes) {
+  const char *name = get_func_name(function);
+  if (name == nullptr) return false;
+  for (const char *known : names)
+    if (strcmp(name, known) == 0) return true;
+  for (const char *prefix : prefixes)
+    if (strncmp(name, prefix, strlen(prefix)) == 0) return true;
+  return false;
+}
+
+bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
+
+// Of an aggregate over protected values: may its result hold more than one of them?
+bool packs(Oid aggregate, const List *arguments) {
+  if (is_count(aggregate)) return false;
+  if (aggregate >= FirstNormalObjectId) return true;
+  if (is_named(aggregate, {"min", "max", "bool_and", "bool_or", "every"}, {})) return false;
+  if (!is_named(aggregate, {"sum", "avg"}, {"stddev", "var"})) return true;
+  // Of an expression, sum() can pack many values into one number.
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const auto *node = static_cast<const Node *>(lfirst(cell));
+    if (IsA(node, TargetEntry))
+      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    if (!IsA(without_relabelling(node), Var)) return true;
+  }
+  return false;
+}
+
+bool takes_tokens(const List *arguments) {
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const auto *node = static_cast<const Node *>(lfirst(cell));
+    if (IsA(node, TargetEntry))
+      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    if (type_holds_tokens(exprType(node))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// Does an expression tell anything of protected values?
+static bool out_of_sight_tells(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Var))
+    return variable_is_protected(static_cast<const Query *>(context), reinterpret_cast<const Var *>(node));
+  if (IsA(node, Aggref)) {
+    const auto *call = reinterpret_cast<const Aggref *>(node);
+    if (is_count(call->aggfnoid) && call->aggdistinct == NIL && call->aggfilter == nullptr &&
+        (call->args == NIL || IsA(linitial_node(TargetEntry, call->args)->expr, Var)))
+      return false;
+  }
+  if (IsA(node, SubLink)) return true;
+  return expression_tree_walker(node, tree_walker(out_of_sight_tells), context);
+}
+// Does it hold any of them?
+static bool out_of_sight_protected(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Var))
+    return variable_is_protected(static_cast<const Query *>(context), reinterpret_cast<const Var *>(node));
+  if (IsA(node, Aggref) && is_count(reinterpret_cast<const Aggref *>(node)->aggfnoid)) return false;
+  if (IsA(node, SubLink)) return true;
+  return expression_tree_walker(node, tree_walker(out_of_sight_protected), context);
+}
+// Functions of ours that are not immutable take keys, privileges or settings; those of others that are not trusted may
+// do anything.
+static bool out_of_sight_function(Oid function, void *) {
+  using namespace redoubt::pg;
+  return is_redoubt_function(function) ? func_volatile(function) != PROVOLATILE_IMMUTABLE
+                                       : !function_is_trusted(function);
+}
+static bool out_of_sight_untrusted(Oid function, void *) { return !redoubt::pg::function_is_trusted(function); }
+static bool out_of_sight_calls(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_calls), context, 0);
+  if (check_functions_in_node(node, out_of_sight_untrusted, nullptr)) return true;
+  if (IsA(node, CoerceToDomain) && type_runs_code(reinterpret_cast<const CoerceToDomain *>(node)->resulttype))
+    return true;
+  return expression_tree_walker(node, tree_walker(out_of_sight_calls), context);
+}
+// Calls of functions that are not trusted, with something of the row.
+static bool out_of_sight_hands_over(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_hands_over), context, 0);
+  if (check_functions_in_node(node, out_of_sight_untrusted, nullptr) && contain_var_clause(node)) return true;
+  return expression_tree_walker(node, tree_walker(out_of_sight_hands_over), context);
+}
+// Does a query, or a list of WITH queries, read a table with protected columns?
+static bool out_of_sight_reads(Node *node, void *) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (IsA(node, RangeTblEntry)) {
+    const auto *entry = reinterpret_cast<const RangeTblEntry *>(node);
+    return entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr;
+  }
+  if (IsA(node, Query))
+    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_reads), nullptr,
+                             QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES);
+  return expression_tree_walker(node, tree_walker(out_of_sight_reads), nullptr);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+bool holds_protected(const Query *query, const Node *expression) {
+  return out_of_sight_protected(const_cast<Node *>(expression), const_cast<Query *>(query));
+}
+
+// The same, but for what a count of rows tells.
+bool tells_protected(const Query *query, const Node *expression) {
+  return out_of_sight_tells(const_cast<Node *>(expression), const_cast<Query *>(query));
+}
+
+bool stays(const Query *query, Node *node) {
+  switch (nodeTag(node)) {
+    case T_CoerceViaIO: {
+      const auto *cast = reinterpret_cast<const CoerceViaIO *>(node);
+      if (type_holds_tokens(exprType(reinterpret_cast<const Node *>(cast->arg)))) return shows_values();
+      break;
+    }
+    case T_CoerceToDomain:
+      return type_runs_code(reinterpret_cast<const CoerceToDomain *>(node)->resulttype);
+    case T_FuncExpr: {
+      const auto *call = reinterpret_cast<const FuncExpr *>(node);
+      if (call->funcid < FirstNormalObjectId && takes_tokens(call->args) && shows_values()) return true;
+      break;
+    }
+    case T_Aggref: {
+      const auto *call = reinterpret_cast<const Aggref *>(node);
+      const auto *arguments = reinterpret_cast<const Node *>(call->args);
+      if (packs(call->aggfnoid, call->args) &&
+          (holds_protected(query, arguments) || holds_protected(query, reinterpret_cast<Node *>(call->aggdirectargs))))
+        return true;
+      break;
+    }
+    case T_WindowFunc: {
+      const auto *call = reinterpret_cast<const WindowFunc *>(node);
+      if (call->winagg && packs(call->winfnoid, call->args) &&
+          holds_protected(query, reinterpret_cast<const Node *>(call->args)))
+        return true;
+      break;
+    }
+    case T_SubLink:
+      return reinterpret_cast<const SubLink *>(node)->subLinkType == ARRAY_SUBLINK;
+    default:
+      break;
+  }
+  return check_functions_in_node(node, out_of_sight_function, nullptr);
+}
+
+// Does a query, or one in it, read a table with protected columns?  Asked of every statement.
+bool reads_anything(const Query *query) {
+  check_stack_depth();
+  if (reads_protected(query)) return true;
+  if (query->hasSubLinks) return out_of_sight_reads(reinterpret_cast<Node *>(const_cast<Query *>(query)), nullptr);
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_SUBQUERY && reads_anything(entry->subquery))
+      return true;
+  foreach (cell, query->cteList)
+    if (const Node *inner = static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery;
+        IsA(inner, Query) && reads_anything(reinterpret_cast<const Query *>(inner)))
+      return true;
+  return false;
+}
+
+struct Look {
+  const Query *query;
+  InSight found;
+};
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+static bool out_of_sight_walker(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  auto *look = static_cast<Look *>(context);
+  Look inner = {look->query, {}};
+  switch (nodeTag(node)) {
+    case T_Query:
+      inner.query = reinterpret_cast<const Query *>(node);
+      (void)query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_walker), &inner,
+                              QTW_IGNORE_JOINALIASES);
+      look->found.below |= inner.found.here || inner.found.below;
+      return false;
+    case T_JoinExpr: {
+      auto *join = reinterpret_cast<JoinExpr *>(node);
+      (void)out_of_sight_walker(join->quals, &inner);
+      look->found.below |= inner.found.here || inner.found.below;
+      (void)out_of_sight_walker(join->larg, context);
+      return out_of_sight_walker(join->rarg, context);
+    }
+    default:
+      break;
+  }
+  look->found.here = look->found.here || stays(look->query, node);
+  return expression_tree_walker(node, tree_walker(out_of_sight_walker), context);
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Does a command write what is in `targets` where it is not protected?
+bool writes_out(const Query *query, const List *targets, Oid relid) {
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    if (target->resjunk) continue;
+    Column column = {query, reinterpret_cast<const Node *>(target->expr)};
+    if (!holds_protected(column.query, column.value)) continue;
+    const Oid kept = protected_column_type(relid, target->resno);
+    // A copy of a column to one of the same type.
+    while (column.value != nullptr && IsA(without_relabelling(column.value), Var)) {
+      const auto *variable = reinterpret_cast<const Var *>(without_relabelling(column.value));
+      const RangeTblEntry *entry =
+          variable->varlevelsup == 0 ? rt_fetch(static_cast<Index>(variable->varno), column.query->rtable) : nullptr;
+      if (entry == nullptr) return true;
+      if (entry->rtekind == RTE_RELATION) {
+        if (!OidIsValid(kept) || variable->varattno <= 0 ||
+            protected_column_type(entry->relid, variable->varattno) != kept)
+          return true;
+        column.value = nullptr;
+      } else {
+        column = column_of(column.query, variable);
+        if (column.value == nullptr) return true;
+      }
+    }
+    if (column.value != nullptr) return true;
+  }
+  return false;
+}
+
+// Do the rows of an INSERT come from a table with protected columns?
+bool rows_read_protected(const Query *query) {
+  if (out_of_sight_reads(reinterpret_cast<Node *>(query->cteList), nullptr)) return true;
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_SUBQUERY && out_of_sight_reads(reinterpret_cast<Node *>(entry->subquery), nullptr))
+      return true;
+  return false;
+}
+
+// A query of tables alone, whose subqueries would be computed apart.
+bool only_copies(const Query *query, const List *targets) {
+  if (query->setOperations != nullptr || query->hasSubLinks) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, targets) {
+    const auto *value =
+        without_relabelling(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr));
+    AttrNumber attno = InvalidAttrNumber;
+    if (!OidIsValid(column_copied(query, value, &attno)) && tells_protected(query, value)) return false;
+  }
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_SUBQUERY && !only_copies(entry->subquery, entry->subquery->targetList))
+      return false;
+  foreach (cell, query->cteList) {
+    const auto *inner = reinterpret_cast<const Query *>(static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery);
+    if (!only_copies(inner, inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList)) return false;
+  }
+  return !tells_protected(query, query->havingQual);
+}
+
+bool command_discloses(Query *query) {
+  const Oid relid = rt_fetch(static_cast<Index>(query->resultRelation), query->rtable)->relid;
+  if (writes_out(query, query->targetList, relid)) return true;
+  if (query->onConflict != nullptr && writes_out(query, query->onConflict->onConflictSet, relid)) return true;
+  ListCell *cell = nullptr;
+  foreach (cell, query->mergeActionList)
+    if (writes_out(query, static_cast<const MergeAction *>(lfirst(cell))->targetList, relid)) return true;
+  if (query->commandType != CMD_INSERT) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
+  // Of rows that come from elsewhere, the functions that make them are given nothing protected.
+  if (rows_read_protected(query)) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
+  return out_of_sight_hands_over(reinterpret_cast<Node *>(query->onConflict), nullptr) ||
+         out_of_sight_hands_over(reinterpret_cast<Node *>(query->returningList), nullptr);
+}
+
+// Looks whether there are hidden scans, and sets `flag` for each.
+bool plan_hides(const PlannedStmt *statement, Plan *plan, std::uint32_t flag) {
+  if (plan == nullptr) return false;
+  check_stack_depth();
+  bool found = false;
+  if (IsA(plan, CustomScan)) {
+    auto *scan = reinterpret_cast<CustomScan *>(plan);
+    found = scan->scan.scanrelid == 0 && scan->custom_plans == NIL && !says_what_it_reads(statement, scan);
+    if (found) scan->flags |= flag;
+  }
+  if (IsA(plan, SubqueryScan)) found |= plan_hides(statement, reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
+  const PlanKind *kind = plan_kind(plan);
+  ListCell *cell = nullptr;
+  if (kind != nullptr && kind->plans != 0 && !IsA(plan, SubqueryScan))
+    foreach (cell, member_of<const List *>(plan, kind->plans))
+      found |= plan_hides(statement, static_cast<Plan *>(lfirst(cell)), flag);
+  found |= plan_hides(statement, plan->lefttree, flag);
+  return plan_hides(statement, plan->righttree, flag) || found;
+}
+
+bool statement_hides(const PlannedStmt *plan, std::uint32_t flag) {
+  bool found = plan_hides(plan, plan->planTree, flag);
+  ListCell *cell = nullptr;
+  foreach (cell, plan->subplans) found |= plan_hides(plan, static_cast<Plan *>(lfirst(cell)), flag);
+  return found;
+}
+
+bool protected_decides(const Query *query) {
+  if (query->commandType == CMD_INSERT && query->onConflict == nullptr && !rows_read_protected(query)) return false;
+  if (query->setOperations != nullptr || query->cteList != NIL || query->hasSubLinks || query->onConflict != nullptr ||
+      query->mergeActionList != NIL)
+    return true;
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    const bool plain = entry->rtekind == RTE_RELATION || entry->rtekind == RTE_JOIN || entry->rtekind == RTE_RESULT ||
+                       compat_group_expressions(entry) != NIL;
+    if (!plain || holds_protected(query, reinterpret_cast<const Node *>(entry->securityQuals))) return true;
+  }
+  for (const void *part : {static_cast<const void *>(query->jointree), static_cast<const void *>(query->havingQual),
+                           static_cast<const void *>(query->windowClause)})
+    if (tells_protected(query, static_cast<const Node *>(part))) return true;
+  foreach (cell, query->targetList) {
+    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    if (target->ressortgroupref != 0 && holds_protected(query, reinterpret_cast<const Node *>(target->expr)))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool says_what_it_reads(const PlannedStmt *plan, const CustomScan *scan) {
+  if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
+  ListCell *cell = nullptr;
+  const List *variables = pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
+                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+  foreach (cell, variables) {
+    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
+    if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
+        rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind != RTE_RELATION)
+      return false;
+  }
+  return true;
+}
+
+bool hides_scans(const PlannedStmt *plan) { return statement_hides(plan, 0); }
+
+Outputs outputs_of(const Query *query) {
+  const List *targets = query->commandType == CMD_SELECT ? query->targetList : query->returningList;
+  Outputs outputs = {static_cast<List *>(copyObjectImpl(targets)), 0};
+  ListCell *cell = nullptr;
+  foreach (cell, outputs.targets) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    target->resorigtbl = column_copied(query, reinterpret_cast<Node *>(target->expr), &target->resorigcol);
+  }
+  if (only_copies(query, targets)) outputs.flags |= kOnlyCopies;
+  if (protected_decides(query)) return outputs;
+  outputs.flags |= kNothingDecides;
+  if (!tells_protected(query, reinterpret_cast<const Node *>(targets))) outputs.flags |= kNothingCarried;
+  return outputs;
+}
+
+void tell_outputs(const PlannedStmt *plan, const Outputs &outputs) {
+  (void)statement_hides(plan, outputs.flags);
+  if (!IsA(plan->planTree, CustomScan) || !plan_hides(plan, plan->planTree, 0)) return;
+  ListCell *cell = nullptr;
+  ListCell *known = nullptr;
+  forboth(cell, plan->planTree->targetlist, known, outputs.targets) {
+    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+    const auto *asked = static_cast<const TargetEntry *>(lfirst(known));
+    if (target->resjunk || asked->resjunk) return;
+    target->resorigtbl = asked->resorigtbl;
+    target->resorigcol = asked->resorigcol;
+  }
+}
+
+Oid column_copied(const Query *query, const Node *value, AttrNumber *attno) {
+  check_stack_depth();
+  const auto *variable = reinterpret_cast<const Var *>(value);
+  if (!IsA(value, Var) || variable->varlevelsup != 0 || variable->varattno <= 0) return InvalidOid;
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
+  if (entry->rtekind == RTE_RELATION) {
+    *attno = variable->varattno;
+    return entry->relid;
+  }
+  const Column column = column_of(query, variable);
+  return column.value != nullptr ? column_copied(column.query, column.value, attno) : InvalidOid;
+}
+
+bool calls_only_trusted(Query *query) { return !out_of_sight_calls(reinterpret_cast<Node *>(query), nullptr); }
+
+bool stays_in_sight(const Query *query, Node *expression) {
+  Look look = {query, {}};
+  (void)out_of_sight_walker(expression, &look);
+  return look.found.here;
+}
+
+InSight find_in_sight(Query *query) {
+  InSight found = {};
+  if (query->commandType == CMD_UTILITY || !reads_anything(query)) return found;
+  found.reads = true;
+  if (query->commandType != CMD_SELECT) {
+    found.written = command_discloses(query);
+    return found;
+  }
+  // What is in FROM or a WITH is below.
+  Look below = {query, {}};
+  (void)range_table_walker(query->rtable, tree_walker(out_of_sight_walker), &below, QTW_IGNORE_JOINALIASES);
+  (void)out_of_sight_walker(reinterpret_cast<Node *>(query->cteList), &below);
+  Look here = {query, {}};
+  (void)query_tree_walker(query, tree_walker(out_of_sight_walker), &here,
+                          QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
+  found.here = here.found.here;
+  found.below = below.found.here || below.found.below || here.found.below;
+  return found;
+}
+
+}  // namespace redoubt::pg
