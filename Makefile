@@ -21,7 +21,7 @@ PG_CXXFLAGS = -std=c++20 $(OPTIMIZE) -Wall -Wextra $(WERROR) -Wno-register -Wno-
 ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
-SHLIB_LINK = -lstdc++ -lcrypto -lz -Wl,--gc-sections
+SHLIB_LINK = -lstdc++ -lcrypto -lz -Wl,--gc-sections -Wl,-z,noseparate-code
 EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
 
 # Every test but the servers that need another configuration, which are test/tap.
@@ -45,14 +45,16 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
-SMALLER = base/ limits/limit_rules limits/limits_shmem meter/explain meter/statistics_meter plan/ protect/ reveal/ tokens/fpe_array tokens/fpe_io types/token_type vault/
+SMALLER = base/ limits/limits_shmem meter/explain plan/ protect/ reveal/ tokens/fpe_array tokens/fpe_io types/token_type vault/
 # What runs once a command, or once a type: the library is a tenth smaller for it.
-SMALLEST = audit/ base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limits_explain limits/limits_sql limits/limits_store \
-  limits/limits_worker meter/estimate protect/labels protect/standing_code server/ tokens/token_index tokens/token_order \
+SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limit_rules \
+  limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker meter/estimate meter/deferred_errors \
+  meter/statistics_meter plan/aggregates plan/by_index plan/grouping plan/indexes plan/out_of_sight plan/row_keys plan/split_query \
+  plan/subplans plan/write_checks protect/labels protect/standing_code protect/table_code server/ tokens/token_index tokens/token_order \
   tokens/vault_sql vault/vault. vault/vault_sweep
 SMALLER_CORE = calendar format. format_email format_template mask phone siv
 SMALLEST_CORE = audit ed25519 format_parse key_export phone_countries
-$(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2
+$(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
 $(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
 
 # Other flags make other objects.

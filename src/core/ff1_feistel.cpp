@@ -66,7 +66,7 @@ Ff1Feistel::Width Ff1Feistel::width() const noexcept {
 }
 
 // set_moduli computes radix^u and radix^v, b, d and the way halves are held.
-void Ff1Feistel::set_moduli(std::uint32_t radix) {
+[[gnu::cold]] void Ff1Feistel::set_moduli(std::uint32_t radix) {
   Ff1Wide power = {};
   std::array<std::vector<std::uint64_t>, 2> moduli;
   for (std::size_t i = 0; i < 2; ++i) {

@@ -65,7 +65,7 @@ std::uint64_t mixed_patterns(std::size_t letters) noexcept {
 
 }  // namespace
 
-bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals, std::string &problem) {
+[[gnu::cold]] bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals, std::string &problem) {
   FormatAlphabet small;
   FormatAlphabet capital;
   if (!spec.starts_with('[')) {
@@ -114,7 +114,7 @@ bool FormatName::parse_alphabet(std::string_view spec, std::string_view capitals
   return true;
 }
 
-bool FormatName::parse(std::string_view arguments, std::string &problem) {
+[[gnu::cold]] bool FormatName::parse(std::string_view arguments, std::string &problem) {
   std::string_view alphabet = "latin";
   std::string_view capitals;
   std::size_t wanted = 0;
