@@ -65,7 +65,8 @@ bool variable_is_protected(const Query *query, const Var *variable) {
   const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
   if (entry->rtekind == RTE_RELATION)
     return variable->varattno > 0 ? OidIsValid(protected_column_type(entry->relid, variable->varattno))
-                                  : variable->varattno == 0 && protected_relation(entry->relid) != nullptr;
+                                  : (variable->varattno == 0 || variable->varattno == TableOidAttributeNumber) &&
+                                        protected_relation(entry->relid) != nullptr;
   if (const Column column = column_of(query, variable); column.value != nullptr)
     return holds_protected(column.query, column.value);
   switch (entry->rtekind) {
@@ -98,13 +99,13 @@ bool packs(Oid aggregate, const List *arguments) {
   if (aggregate >= FirstNormalObjectId) return true;
   if (is_named(aggregate, {"min", "max", "bool_and", "bool_or", "every"}, {})) return false;
   if (!is_named(aggregate, {"sum", "avg"}, {"stddev", "var"})) return true;
-  // Of an expression, sum() can pack many values into one number.
+  // Of an expression, sum() can pack many values into one number; and into a number without an end, many rows.
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
     const auto *node = static_cast<const Node *>(lfirst(cell));
     if (IsA(node, TargetEntry))
       node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
-    if (!IsA(without_relabelling(node), Var)) return true;
+    if (!IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID) return true;
   }
   return false;
 }
@@ -203,32 +204,78 @@ bool tells_protected(const Query *query, const Node *expression) {
   return out_of_sight_tells(const_cast<Node *>(expression), const_cast<Query *>(query));
 }
 
+// May built-in functions that print their arguments call a cast of somebody's own for one of these?
+bool runs_casts(const List *arguments) {
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const auto *node = static_cast<const Node *>(lfirst(cell));
+    if (IsA(node, TargetEntry))
+      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    const Oid type = exprType(node);
+    const bool own = type >= FirstNormalObjectId || type == RECORDOID || type == RECORDARRAYOID;
+    if (own && !type_is_tokens(type) && (type_casts_to_text(type) || type_casts_to_json(type))) return true;
+  }
+  return false;
+}
+
+// May a value made of the arguments hold more than one value of a column, which is an array or the like?
+bool unpacks(const Query *query, const List *arguments, Oid result) {
+  if (is_fixed_size(result)) return false;
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const auto *node = static_cast<const Node *>(lfirst(cell));
+    if (OidIsValid(get_element_type(getBaseType(exprType(node)))) && holds_protected(query, node)) return true;
+  }
+  return false;
+}
+
+bool protected_decides(const Query *query);
+bool only_copies(const Query *query, const List *targets);
+
 bool stays(const Query *query, Node *node) {
   switch (nodeTag(node)) {
     case T_CoerceViaIO: {
       const auto *cast = reinterpret_cast<const CoerceViaIO *>(node);
       if (type_holds_tokens(exprType(reinterpret_cast<const Node *>(cast->arg)))) return shows_values();
+      if (type_runs_code(cast->resulttype)) return true;
       break;
     }
     case T_CoerceToDomain:
       return type_runs_code(reinterpret_cast<const CoerceToDomain *>(node)->resulttype);
     case T_FuncExpr: {
       const auto *call = reinterpret_cast<const FuncExpr *>(node);
-      if (call->funcid < FirstNormalObjectId && takes_tokens(call->args) && shows_values()) return true;
+      if (call->funcid >= FirstNormalObjectId) break;
+      if ((takes_tokens(call->args) && shows_values()) || runs_casts(call->args) ||
+          function_makes_words(call->funcid) || unpacks(query, call->args, call->funcresulttype) ||
+          (type_runs_code(call->funcresulttype) && holds_protected(query, reinterpret_cast<const Node *>(call->args))))
+        return true;
       break;
     }
+    case T_OpExpr: {
+      const auto *call = reinterpret_cast<const OpExpr *>(node);
+      if (runs_casts(call->args) || function_makes_words(get_opcode(call->opno))) return true;
+      break;
+    }
+    case T_XmlExpr:
+    case T_TableFunc:
+      return true;  // quote what they read in notices
     case T_Aggref: {
       const auto *call = reinterpret_cast<const Aggref *>(node);
-      const auto *arguments = reinterpret_cast<const Node *>(call->args);
+      if (runs_casts(call->args)) return true;
+      // What keeps rows tells of each that it is there.
       if (packs(call->aggfnoid, call->args) &&
-          (holds_protected(query, arguments) || holds_protected(query, reinterpret_cast<Node *>(call->aggdirectargs))))
+          (holds_protected(query, reinterpret_cast<const Node *>(call->args)) ||
+           holds_protected(query, reinterpret_cast<const Node *>(call->aggdirectargs)) ||
+           holds_protected(query, reinterpret_cast<const Node *>(call->aggfilter)) || protected_decides(query)))
         return true;
       break;
     }
     case T_WindowFunc: {
       const auto *call = reinterpret_cast<const WindowFunc *>(node);
+      if (runs_casts(call->args)) return true;
       if (call->winagg && packs(call->winfnoid, call->args) &&
-          holds_protected(query, reinterpret_cast<const Node *>(call->args)))
+          (holds_protected(query, reinterpret_cast<const Node *>(call->args)) ||
+           holds_protected(query, reinterpret_cast<const Node *>(call->aggfilter)) || protected_decides(query)))
         return true;
       break;
     }
@@ -276,8 +323,13 @@ static bool out_of_sight_walker(Node *node, void *context) {
       inner.query = reinterpret_cast<const Query *>(node);
       (void)query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_walker), &inner,
                               QTW_IGNORE_JOINALIASES);
-      look->found.below |= inner.found.here || inner.found.below;
+      look->found.below |= inner.found.here || inner.found.below || inner.query->rowMarks != NIL;
       return false;
+    case T_CommonTableExpr:
+      // A value put together from its rows twice holds two of each.
+      if (const auto *cte = reinterpret_cast<const CommonTableExpr *>(node); cte->cterefcount > 1)
+        look->found.below |= !only_copies(look->query, look->query->targetList);
+      break;
     case T_JoinExpr: {
       auto *join = reinterpret_cast<JoinExpr *>(node);
       (void)out_of_sight_walker(join->quals, &inner);
@@ -410,6 +462,10 @@ bool protected_decides(const Query *query) {
     const bool plain = entry->rtekind == RTE_RELATION || entry->rtekind == RTE_JOIN || entry->rtekind == RTE_RESULT ||
                        compat_group_expressions(entry) != NIL;
     if (!plain || holds_protected(query, reinterpret_cast<const Node *>(entry->securityQuals))) return true;
+    // Which partition a row is in tells of its key.
+    if (entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr &&
+        (entry->relkind == RELKIND_PARTITIONED_TABLE || get_rel_relispartition(entry->relid)))
+      return true;
   }
   for (const void *part : {static_cast<const void *>(query->jointree), static_cast<const void *>(query->havingQual),
                            static_cast<const void *>(query->windowClause)})
