@@ -130,6 +130,10 @@ my @labelled = (
   [ 'SELECT c.note FROM customer c JOIN ticket t USING (email) WHERE t.number = 3', 'note 2', 'probe=3 read=1', 'a join' ],
   [ 'SELECT note FROM customer WHERE id < 3 UNION ALL SELECT subject FROM ticket WHERE number = 3 ORDER BY 1', "c\nnote 1\nnote 2", 'probe=9 read=5', 'a union' ],
   [ 'SELECT length(note) FROM customer WHERE id = 4', '6', 'read=3', 'a length' ],
+  [ 'SELECT array_agg(id) FROM customer WHERE note LIKE $$%77$$', qr/^\{[\d,]+\}$/, 'probe=30', 'rows kept that a condition chose' ],
+  [ 'SELECT string_agg(id::text, $$,$$) FILTER (WHERE note LIKE $$%77$$) FROM customer', qr/^[\d,]+$/, 'probe=1000', 'by FILTER' ],
+  [ 'SELECT sum(id::numeric) FROM customer WHERE note LIKE $$%77$$', '5270', 'probe=30', 'in a number without an end' ],
+  [ 'SELECT id FROM customer WHERE to_tsvector($$simple$$, note) @@ $$77$$::tsquery', '77', 'probe=1', 'a text search' ],
 );
 for my $case (@labelled) {
   my ($sql, $answer, $cost, $title) = @{$case};
