@@ -79,6 +79,22 @@ RESET redoubt.reveal;
 \set VERBOSITY terse
 SELECT count(*) AS looted FROM loot;
 RESET SESSION AUTHORIZATION;
+-- A weaker limit is no counterpart.
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'read', 5, '1 day') IS NOT NULL AS limited;
+CREATE FUNCTION lost() RETURNS bigint LANGUAGE sql AS $$SELECT redoubt.protect_lost_limits('redoubt.email_token', 'refused_t.other')$$;
+SELECT lost();
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 day', on_excess => 'log') IS NOT NULL AS logged, lost() AS lost_before;
+SELECT lost(), redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 6, '1 day') IS NOT NULL AS more;
+SELECT lost(), redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 day', burst => 100) IS NOT NULL AS burst;
+SELECT lost(), redoubt.drop_limit('regress_refused_owner', 'refused_t.other', 'reveal') IS NOT NULL AS dropped;
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 hour') IS NOT NULL AS shorter;
+SELECT lost(), redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, 'statement') IS NOT NULL AS each_statement;
+SELECT lost(), redoubt.set_limit(NULL, 'refused_t.other', 'reveal', 4, '2 days') IS NOT NULL AS of_all;
+SELECT lost(), redoubt.drop_limit(NULL, 'refused_t.other', 'reveal') IS NOT NULL AS dropped;
+DROP FUNCTION lost();
+SET SESSION AUTHORIZATION regress_refused_owner;
+CALL redoubt.protect_column('later', 'email', 'refused_t.other');
+RESET SESSION AUTHORIZATION;
 SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'reveal']) AS o;
 SET ROLE regress_refused_owner;
 CALL redoubt.protect_column('later', 'email', 'refused_t.other');
@@ -292,6 +308,33 @@ INSERT INTO decided (email) VALUES ('a@eXAMPLE.com') ON CONFLICT (id) DO NOTHING
 CALL redoubt.protect_column('decided', 'email', 'redoubt.email_token');
 CALL redoubt.protect_undo('decided', 'email');
 \d decided
+RESET ROLE;
+
+-- Indexes that decide of something else do not decide with it.
+SET ROLE regress_refused_owner;
+CREATE TABLE separate (id int PRIMARY KEY, email text, note text, other text, active boolean, n int DEFAULT 0);
+CREATE UNIQUE INDEX separate_note ON separate (lower(note));
+CREATE UNIQUE INDEX separate_other ON separate (upper(other));
+CREATE UNIQUE INDEX separate_lower ON separate (lower(email));
+CREATE UNIQUE INDEX separate_active ON separate (email) WHERE active;
+CREATE UNIQUE INDEX separate_idle ON separate (email) WHERE NOT active;
+CREATE UNIQUE INDEX separate_there ON separate (id) WHERE email IS NOT NULL;
+INSERT INTO separate VALUES (1, 'a@example.com', 'a', 'o', false);
+CALL redoubt.protect_column('separate', 'email', 'redoubt.email_token', swap => false, build_indexes => true);
+\set VERBOSITY sqlstate
+INSERT INTO separate VALUES (2, 'b@example.com', 'b', 'O') ON CONFLICT (lower(note)) DO UPDATE SET n = 1;
+INSERT INTO separate VALUES (2, 'a@EXAMPLE.com', 'b', 'p') ON CONFLICT (lower(note)) DO UPDATE SET n = 2;
+INSERT INTO separate VALUES (2, 'A@example.com', 'b', 'p') ON CONFLICT (upper(other)) DO UPDATE SET n = 3;
+INSERT INTO separate VALUES (2, 'a@example.com', 'b', 'p', false) ON CONFLICT (email) WHERE active DO UPDATE SET n = 4;
+INSERT INTO separate VALUES (1, 'c@example.com', 'b', 'p') ON CONFLICT (lower(email)) DO UPDATE SET n = 5;
+\set VERBOSITY terse
+SELECT id, n AS untouched FROM separate;
+-- Those that do, do.
+INSERT INTO separate VALUES (2, 'a@EXAMPLE.com', 'b', 'p') ON CONFLICT (lower(email)) DO UPDATE SET n = separate.n + 10;
+DROP INDEX separate_lower;
+INSERT INTO separate VALUES (2, 'a@EXAMPLE.com', 'b', 'p', false) ON CONFLICT (email) WHERE NOT active DO UPDATE SET n = separate.n + 10;
+SELECT id, n FROM separate;
+DROP TABLE separate;
 RESET ROLE;
 
 -- How long it may take is asked for.

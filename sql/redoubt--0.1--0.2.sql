@@ -541,10 +541,17 @@ COMMENT ON FUNCTION redoubt.protect_group(regclass, smallint) IS 'internal: the 
 CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETURNS bigint
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
   BEGIN ATOMIC
+    -- No weaker: for the same role or all, of no more values, in as long a time, and values do not leave where those did not.
     SELECT count(*) FROM redoubt.limit_rule AS r
     WHERE r.operation = 'read' AND (r.token_type IS NULL OR r.token_type::oid = label::oid)
-      AND (NOT EXISTS (SELECT FROM redoubt.limit_rule AS c WHERE c.operation = 'reveal' AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid))
-           OR NOT EXISTS (SELECT FROM redoubt.limit_rule AS c WHERE c.operation = 'read' AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid)));
+      AND EXISTS (
+        SELECT FROM (VALUES ('read'), ('reveal')) AS n(operation)
+        WHERE NOT EXISTS (
+          SELECT FROM redoubt.limit_rule AS c
+          WHERE c.operation = n.operation AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid)
+            AND c.max_values <= r.max_values AND coalesce(c.burst, c.max_values) <= coalesce(r.burst, r.max_values)
+            AND (r.per IS NULL OR c.per >= r.per) AND (c.shared OR NOT r.shared)
+            AND CASE r.on_excess WHEN 'log' THEN true WHEN 'throttle' THEN c.on_excess <> 'log' ELSE c.on_excess NOT IN ('log', 'throttle') END));
   END;
 COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on reading and on revealing';
 

@@ -8,10 +8,12 @@
 
 #include "pg/base/catalog.h"
 #include "pg/ddl/protection.h"
+#include "pg/plan/walk.h"
 
 extern "C" {
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_index.h"
+#include "nodes/nodes.h"
 #include "parser/parsetree.h"
 }
 
@@ -26,19 +28,83 @@ bool is_keeper(const Trigger &trigger) {
   return symbol != nullptr && strcmp(symbol, "redoubt_keep_token") == 0;
 }
 
+// An index as the catalog has it.
+struct Index {
+  const FormData_pg_index *form;  // null: it is gone
+  List *expressions;              // one for each 0 of its columns
+  Node *condition;
+};
+
+Node *node_of(HeapTuple tuple, AttrNumber column) {
+  bool none = false;
+  const Datum written = SysCacheGetAttr(INDEXRELID, tuple, column, &none);
+  return none ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
+}
+
+Index index_of(Oid index) {
+  HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index));
+  if (!HeapTupleIsValid(tuple)) return {};
+  return {reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple)),
+          reinterpret_cast<List *>(node_of(tuple, Anum_pg_index_indexprs)), node_of(tuple, Anum_pg_index_indpred)};
+}
+
+bool is_column(const Node *node, AttrNumber column) {
+  node = without_relabelling(node);
+  return IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno == column;
+}
+
+// A function of the column alone; of which function the caller decides.
+const FuncExpr *function_of(const Node *node, AttrNumber column) {
+  if (!IsA(node, FuncExpr)) return nullptr;
+  const auto *function = reinterpret_cast<const FuncExpr *>(node);
+  if (list_length(function->args) != 1) return nullptr;
+  return is_column(static_cast<const Node *>(linitial(function->args)), column) ? function : nullptr;
+}
+
+// lower() and upper() of the column, and the fingerprint of the token, which equal tokens have equal.
+bool is_second_expression(const Node *second, const Node *first, const Protection &protection, bool *of_tokens) {
+  const FuncExpr *was = function_of(first, protection.source);
+  if (was == nullptr || (was->funcid != F_LOWER_TEXT && was->funcid != F_UPPER_TEXT)) return equal(second, first);
+  *of_tokens = true;
+  return function_of(second, protection.target) != nullptr;
+}
+
+bool is_presence_of(const Node *condition, AttrNumber column) {
+  if (condition == nullptr || !IsA(condition, NullTest)) return false;
+  const auto *test = reinterpret_cast<const NullTest *>(condition);
+  return test->nulltesttype == IS_NOT_NULL && is_column(reinterpret_cast<const Node *>(test->arg), column);
+}
+
+bool is_second_condition(const Node *second, const Node *first, const Protection &protection, bool *of_tokens) {
+  if (!is_presence_of(first, protection.source)) return equal(second, first);
+  *of_tokens = true;
+  return is_presence_of(second, protection.target);
+}
+
 // Does an index of a table decide as another one does, with the token column in the place of the column?  By what it
-// is: REINDEX CONCURRENTLY gives indexes other numbers, and anybody may rename one.  Expressions are those of the
-// fingerprints in the place of lower() and upper(), which equal tokens have equal.
-bool is_second_of(const FormData_pg_index *second, const FormData_pg_index *first, const Protection &protection) {
-  if (!second->indisunique || !second->indimmediate || second->indnkeyatts != first->indnkeyatts) return false;
+// is: REINDEX CONCURRENTLY gives indexes other numbers, and anybody may rename one.  What has nothing to do with the
+// column has to be the same in both: another index decides of other rows.
+bool is_second_of(const Index &second, const Index &first, const Protection &protection) {
+  const FormData_pg_index *is = second.form;
+  const FormData_pg_index *was = first.form;
+  if (is == nullptr || was == nullptr || is->indexrelid == was->indexrelid) return false;
+  if (!is->indisunique || !is->indimmediate || is->indnkeyatts != was->indnkeyatts ||
+      list_length(second.expressions) != list_length(first.expressions))
+    return false;
   bool of_tokens = false;
-  for (int i = 0; i < first->indnkeyatts; ++i) {
-    const AttrNumber was = first->indkey.values[i];
-    const AttrNumber is = second->indkey.values[i];
-    of_tokens |= was == protection.source || was == 0;
-    if (is != (was == protection.source ? protection.target : was)) return false;
+  int expression = 0;
+  for (int i = 0; i < was->indnkeyatts; ++i) {
+    const AttrNumber column = was->indkey.values[i];
+    of_tokens |= column == protection.source;
+    if (is->indkey.values[i] != (column == protection.source ? protection.target : column)) return false;
+    if (column != 0) continue;
+    if (!is_second_expression(static_cast<const Node *>(list_nth(second.expressions, expression)),
+                              static_cast<const Node *>(list_nth(first.expressions, expression)), protection,
+                              &of_tokens))
+      return false;
+    ++expression;
   }
-  return of_tokens && first->indexrelid != second->indexrelid;
+  return is_second_condition(second.condition, first.condition, protection, &of_tokens) && of_tokens;
 }
 
 // The token columns of the table that PostgreSQL's own triggers keep current.
@@ -52,25 +118,18 @@ bool next_protection(Relation relation, int *place, Protection *found) {
   return false;
 }
 
-// The index is locked as those are that decide.
-const FormData_pg_index *form_of(Oid index) {
-  HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index));
-  return HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple)) : nullptr;
-}
-
 List *second_arbiters(Relation relation, const List *arbiters) {
   List *found = NIL;
   Protection protection = {};
   for (int place = 0; next_protection(relation, &place, &protection);) {
     ListCell *cell = nullptr;
     foreach (cell, RelationGetIndexList(relation)) {
-      const FormData_pg_index *second = form_of(lfirst_oid(cell));
+      const Index second = index_of(lfirst_oid(cell));
       ListCell *arbiter = nullptr;
       foreach (arbiter, arbiters) {
-        const FormData_pg_index *first = form_of(lfirst_oid(arbiter));
-        if (first != nullptr && second != nullptr && !list_member_oid(arbiters, second->indexrelid) &&
-            is_second_of(second, first, protection))
-          found = list_append_unique_oid(found, second->indexrelid);
+        if (!list_member_oid(arbiters, lfirst_oid(cell)) &&
+            is_second_of(second, index_of(lfirst_oid(arbiter)), protection))
+          found = list_append_unique_oid(found, lfirst_oid(cell));
       }
     }
   }
