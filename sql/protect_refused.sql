@@ -337,6 +337,38 @@ SELECT id, n FROM separate;
 DROP TABLE separate;
 RESET ROLE;
 
+-- Statements of indexes, which a superuser may run, bring no code of the owner's along.
+SET SESSION AUTHORIZATION regress_refused_owner;
+CREATE TABLE ran (role text);
+CREATE FUNCTION runs(text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN INSERT INTO refused_s.ran VALUES (current_user); RETURN true; END$$;
+CREATE DOMAIN bait AS text CHECK (runs(VALUE));
+CREATE TYPE bait_row AS (bait bait);
+CREATE TYPE bait_range AS RANGE (subtype = bait);
+CREATE TYPE kind AS ENUM ('a', 'b');
+CREATE TABLE baited (id int PRIMARY KEY, email text, kind kind DEFAULT 'a');
+CREATE INDEX baited_array ON baited (email) WHERE ('{x}'::bait[]) IS NOT NULL;
+CREATE INDEX baited_row ON baited (email, (('(x)'::bait_row).bait::text)) WHERE ('(x)'::bait_row) IS NOT NULL;
+CREATE INDEX baited_range ON baited (email) WHERE NOT isempty('[x,x]'::bait_range);
+CREATE INDEX baited_kind ON baited (email) WHERE kind = 'a';
+SELECT object, what FROM redoubt.check_protect('baited', 'email', 'redoubt.email_token') WHERE severity IN ('error', 'swap') ORDER BY 1;
+DROP INDEX baited_array, baited_row, baited_range;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token', swap => false);
+CREATE INDEX baited_array ON baited (email) WHERE ('{x}'::bait[]) IS NOT NULL;
+SELECT regexp_replace(i, '[0-9]+ ON', 'N ON') AS of_the_owner FROM redoubt.protect_indexes('baited', 'email') AS i;
+TRUNCATE ran;
+RESET SESSION AUTHORIZATION;
+SELECT redoubt.protect_indexes('baited', 'email');
+SET ROLE regress_refused_owner;
+SELECT redoubt.protect_indexes('baited', 'email');
+RESET ROLE;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token', build_indexes => true);
+DROP INDEX baited_array;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
+SELECT DISTINCT role FROM ran;
+SELECT pg_get_indexdef('baited_kind'::regclass);
+DROP TABLE baited, ran;
+DROP FUNCTION runs CASCADE;
+
 -- How long it may take is asked for.
 SET ROLE regress_refused_owner;
 CREATE TABLE slow (id int, email text);
