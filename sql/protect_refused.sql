@@ -80,7 +80,7 @@ RESET redoubt.reveal;
 SELECT count(*) AS looted FROM loot;
 RESET SESSION AUTHORIZATION;
 -- A weaker limit is no counterpart.
-SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'read', 5, '1 day') IS NOT NULL AS limited;
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'masked']) AS o;
 CREATE FUNCTION lost() RETURNS bigint LANGUAGE sql AS $$SELECT redoubt.protect_lost_limits('redoubt.email_token', 'refused_t.other')$$;
 SELECT lost();
 SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 day', on_excess => 'log') IS NOT NULL AS logged, lost() AS lost_before;
@@ -90,18 +90,19 @@ SELECT lost(), redoubt.drop_limit('regress_refused_owner', 'refused_t.other', 'r
 SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 hour') IS NOT NULL AS shorter;
 SELECT lost(), redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, 'statement') IS NOT NULL AS each_statement;
 SELECT lost(), redoubt.set_limit(NULL, 'refused_t.other', 'reveal', 4, '2 days') IS NOT NULL AS of_all;
+SELECT lost(), redoubt.drop_limit('regress_refused_owner', 'refused_t.other', 'masked') IS NOT NULL AS dropped;
 SELECT lost(), redoubt.drop_limit(NULL, 'refused_t.other', 'reveal') IS NOT NULL AS dropped;
 DROP FUNCTION lost();
 SET SESSION AUTHORIZATION regress_refused_owner;
 CALL redoubt.protect_column('later', 'email', 'refused_t.other');
 RESET SESSION AUTHORIZATION;
-SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'reveal']) AS o;
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'reveal', 'masked']) AS o;
 SET ROLE regress_refused_owner;
 CALL redoubt.protect_column('later', 'email', 'refused_t.other');
 RESET ROLE;
 SELECT count(*) AS labels_left FROM pg_seclabel AS l WHERE l.objoid = 'later'::regclass;
 SELECT redoubt.drop_limit('regress_refused_owner', r.t, r.o) IS NOT NULL AS free
-FROM (VALUES ('refused_t.other'::regtype, 'read'), ('refused_t.other', 'reveal'), ('redoubt.text_token', 'read'), ('redoubt.email_token', 'read')) AS r(t, o);
+FROM (VALUES ('refused_t.other'::regtype, 'read'), ('refused_t.other', 'reveal'), ('refused_t.other', 'masked'), ('redoubt.text_token', 'read'), ('redoubt.email_token', 'read')) AS r(t, o);
 SET ROLE regress_refused_owner;
 SELECT count(redoubt.detokenize(email)) FROM later;
 RESET ROLE;

@@ -545,7 +545,7 @@ CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETUR
     SELECT count(*) FROM redoubt.limit_rule AS r
     WHERE r.operation = 'read' AND (r.token_type IS NULL OR r.token_type::oid = label::oid)
       AND EXISTS (
-        SELECT FROM (VALUES ('read'), ('reveal')) AS n(operation)
+        SELECT FROM (VALUES ('read'), ('reveal'), ('masked')) AS n(operation)
         WHERE NOT EXISTS (
           SELECT FROM redoubt.limit_rule AS c
           WHERE c.operation = n.operation AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid)
@@ -553,7 +553,7 @@ CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETUR
             AND (r.per IS NULL OR c.per >= r.per) AND (c.shared OR NOT r.shared)
             AND CASE r.on_excess WHEN 'log' THEN true WHEN 'throttle' THEN c.on_excess <> 'log' ELSE c.on_excess NOT IN ('log', 'throttle') END));
   END;
-COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on reading and on revealing';
+COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on read, reveal and masked';
 
 -- An index anew, over the token column; or why that cannot be.
 CREATE FUNCTION redoubt.protect_index(index oid, source smallint, target text, token_type regtype, OUT statement text, OUT problem text)
@@ -797,7 +797,7 @@ BEGIN
   FOR item IN SELECT l.was, redoubt.protect_lost_limits(l.was, wanted) AS lost FROM redoubt.protect_label(tab, num) AS l(was) WHERE l.was IS NOT NULL AND l.was <> col.atttypid LOOP
     RETURN QUERY SELECT 'notice', object, format('it is labelled %s: values are limited as read of it; after the swap, tokens as read of %s, values as reveal of %s', item.was, wanted, wanted), NULL::text, 0, NULL, NULL;
     IF item.lost > 0 THEN
-      RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal and, where the type is another one, on read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
+      RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal, masked and, where the type is another one, read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
     END IF;
   END LOOP;
 
