@@ -370,6 +370,20 @@ SELECT pg_get_indexdef('baited_kind'::regclass);
 DROP TABLE baited, ran;
 DROP FUNCTION runs CASCADE;
 
+-- A batch ends in time within a block, too, where indexes are slow, and goes on there.
+SET ROLE regress_refused_owner;
+CREATE FUNCTION takes_long(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM pg_sleep(0.03); RETURN $1; END$$;
+CREATE TABLE heavy (id int PRIMARY KEY, email text, full_page text);
+ALTER TABLE heavy ALTER full_page SET STORAGE PLAIN;
+INSERT INTO heavy SELECT i, i || '@example.com', repeat('x', 1070) FROM generate_series(1, 14) AS i;
+CREATE INDEX heavy_long ON heavy (takes_long(id));
+SELECT redoubt.protect_step('heavy', 'email', 'redoubt.email_token', 5000, '1 s', false, false) FROM generate_series(1, 2);
+SELECT rows_done < 6 AS in_the_middle FROM redoubt.progress WHERE "table" = 'heavy'::regclass;
+CALL redoubt.protect_column('heavy', 'email', 'redoubt.email_token', share => 1.0);
+SELECT count(*) FROM heavy WHERE redoubt.detokenize(email) = id || '@example.com';
+DROP TABLE heavy;
+RESET ROLE;
+
 -- How long it may take is asked for.
 SET ROLE regress_refused_owner;
 CREATE TABLE slow (id int, email text);
