@@ -643,7 +643,7 @@ SET ROLE regress_online_owner;
 SELECT severity, what, remedy FROM redoubt.check_protect('labelled', 'email', 'redoubt.email_token') WHERE what ~ 'label' ORDER BY 1;
 CALL redoubt.protect_column('labelled', 'email', 'redoubt.email_token');
 RESET ROLE;
-SELECT redoubt.set_limit('regress_online_app', 'redoubt.email_token', 'reveal', 5, '1 day') IS NOT NULL AS limited;
+SELECT redoubt.set_limit('regress_online_app', 'redoubt.email_token', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['reveal', 'masked']) AS o;
 SET ROLE regress_online_owner;
 SELECT severity, what FROM redoubt.check_protect('labelled', 'email', 'public.online_other') WHERE what ~ 'label' ORDER BY 1;
 SELECT severity, what FROM redoubt.check_protect('labelled', 'email', 'redoubt.email_token') WHERE what ~ 'label' ORDER BY 1;
@@ -660,7 +660,7 @@ SET SESSION AUTHORIZATION regress_online_app;
 SELECT email FROM online_s.labelled;
 \set VERBOSITY default
 RESET SESSION AUTHORIZATION;
-SELECT redoubt.drop_limit('regress_online_app', 'redoubt.email_token', o) IS NOT NULL AS free FROM unnest(ARRAY['read', 'reveal']) AS o;
+SELECT redoubt.drop_limit('regress_online_app', 'redoubt.email_token', o) IS NOT NULL AS free FROM unnest(ARRAY['read', 'reveal', 'masked']) AS o;
 DROP TABLE online_s.labelled;
 SELECT redoubt.drop_token_type('public.online_other');
 SET ROLE regress_online_owner;

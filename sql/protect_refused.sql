@@ -80,7 +80,7 @@ RESET redoubt.reveal;
 SELECT count(*) AS looted FROM loot;
 RESET SESSION AUTHORIZATION;
 -- A weaker limit is no counterpart.
-SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'read', 5, '1 day') IS NOT NULL AS limited;
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'masked']) AS o;
 CREATE FUNCTION lost() RETURNS bigint LANGUAGE sql AS $$SELECT redoubt.protect_lost_limits('redoubt.email_token', 'refused_t.other')$$;
 SELECT lost();
 SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 day', on_excess => 'log') IS NOT NULL AS logged, lost() AS lost_before;
@@ -90,18 +90,19 @@ SELECT lost(), redoubt.drop_limit('regress_refused_owner', 'refused_t.other', 'r
 SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, '1 hour') IS NOT NULL AS shorter;
 SELECT lost(), redoubt.set_limit('regress_refused_owner', 'refused_t.other', 'reveal', 5, 'statement') IS NOT NULL AS each_statement;
 SELECT lost(), redoubt.set_limit(NULL, 'refused_t.other', 'reveal', 4, '2 days') IS NOT NULL AS of_all;
+SELECT lost(), redoubt.drop_limit('regress_refused_owner', 'refused_t.other', 'masked') IS NOT NULL AS dropped;
 SELECT lost(), redoubt.drop_limit(NULL, 'refused_t.other', 'reveal') IS NOT NULL AS dropped;
 DROP FUNCTION lost();
 SET SESSION AUTHORIZATION regress_refused_owner;
 CALL redoubt.protect_column('later', 'email', 'refused_t.other');
 RESET SESSION AUTHORIZATION;
-SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'reveal']) AS o;
+SELECT redoubt.set_limit('regress_refused_owner', 'refused_t.other', o, 5, '1 day') IS NOT NULL AS limited FROM unnest(ARRAY['read', 'reveal', 'masked']) AS o;
 SET ROLE regress_refused_owner;
 CALL redoubt.protect_column('later', 'email', 'refused_t.other');
 RESET ROLE;
 SELECT count(*) AS labels_left FROM pg_seclabel AS l WHERE l.objoid = 'later'::regclass;
 SELECT redoubt.drop_limit('regress_refused_owner', r.t, r.o) IS NOT NULL AS free
-FROM (VALUES ('refused_t.other'::regtype, 'read'), ('refused_t.other', 'reveal'), ('redoubt.text_token', 'read'), ('redoubt.email_token', 'read')) AS r(t, o);
+FROM (VALUES ('refused_t.other'::regtype, 'read'), ('refused_t.other', 'reveal'), ('refused_t.other', 'masked'), ('redoubt.text_token', 'read'), ('redoubt.email_token', 'read')) AS r(t, o);
 SET ROLE regress_refused_owner;
 SELECT count(redoubt.detokenize(email)) FROM later;
 RESET ROLE;
@@ -335,6 +336,52 @@ DROP INDEX separate_lower;
 INSERT INTO separate VALUES (2, 'a@EXAMPLE.com', 'b', 'p', false) ON CONFLICT (email) WHERE NOT active DO UPDATE SET n = separate.n + 10;
 SELECT id, n FROM separate;
 DROP TABLE separate;
+RESET ROLE;
+
+-- Statements of indexes, which a superuser may run, bring no code of the owner's along.
+SET SESSION AUTHORIZATION regress_refused_owner;
+CREATE TABLE ran (role text);
+CREATE FUNCTION runs(text) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN INSERT INTO refused_s.ran VALUES (current_user); RETURN true; END$$;
+CREATE DOMAIN bait AS text CHECK (runs(VALUE));
+CREATE TYPE bait_row AS (bait bait);
+CREATE TYPE bait_range AS RANGE (subtype = bait);
+CREATE TYPE kind AS ENUM ('a', 'b');
+CREATE TABLE baited (id int PRIMARY KEY, email text, kind kind DEFAULT 'a');
+CREATE INDEX baited_array ON baited (email) WHERE ('{x}'::bait[]) IS NOT NULL;
+CREATE INDEX baited_row ON baited (email, (('(x)'::bait_row).bait::text)) WHERE ('(x)'::bait_row) IS NOT NULL;
+CREATE INDEX baited_range ON baited (email) WHERE NOT isempty('[x,x]'::bait_range);
+CREATE INDEX baited_kind ON baited (email) WHERE kind = 'a';
+SELECT object, what FROM redoubt.check_protect('baited', 'email', 'redoubt.email_token') WHERE severity IN ('error', 'swap') ORDER BY 1;
+DROP INDEX baited_array, baited_row, baited_range;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token', swap => false);
+CREATE INDEX baited_array ON baited (email) WHERE ('{x}'::bait[]) IS NOT NULL;
+SELECT regexp_replace(i, '[0-9]+ ON', 'N ON') AS of_the_owner FROM redoubt.protect_indexes('baited', 'email') AS i;
+TRUNCATE ran;
+RESET SESSION AUTHORIZATION;
+SELECT redoubt.protect_indexes('baited', 'email');
+SET ROLE regress_refused_owner;
+SELECT redoubt.protect_indexes('baited', 'email');
+RESET ROLE;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token', build_indexes => true);
+DROP INDEX baited_array;
+CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
+SELECT DISTINCT role FROM ran;
+SELECT pg_get_indexdef('baited_kind'::regclass);
+DROP TABLE baited, ran;
+DROP FUNCTION runs CASCADE;
+
+-- A batch ends in time within a block, too, where indexes are slow, and goes on there.
+SET ROLE regress_refused_owner;
+CREATE FUNCTION takes_long(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM pg_sleep(0.03); RETURN $1; END$$;
+CREATE TABLE heavy (id int PRIMARY KEY, email text, full_page text);
+ALTER TABLE heavy ALTER full_page SET STORAGE PLAIN;
+INSERT INTO heavy SELECT i, i || '@example.com', repeat('x', 1070) FROM generate_series(1, 14) AS i;
+CREATE INDEX heavy_long ON heavy (takes_long(id));
+SELECT redoubt.protect_step('heavy', 'email', 'redoubt.email_token', 5000, '1 s', false, false) FROM generate_series(1, 2);
+SELECT rows_done < 6 AS in_the_middle FROM redoubt.progress WHERE "table" = 'heavy'::regclass;
+CALL redoubt.protect_column('heavy', 'email', 'redoubt.email_token', share => 1.0);
+SELECT count(*) FROM heavy WHERE redoubt.detokenize(email) = id || '@example.com';
+DROP TABLE heavy;
 RESET ROLE;
 
 -- How long it may take is asked for.

@@ -545,7 +545,7 @@ CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETUR
     SELECT count(*) FROM redoubt.limit_rule AS r
     WHERE r.operation = 'read' AND (r.token_type IS NULL OR r.token_type::oid = label::oid)
       AND EXISTS (
-        SELECT FROM (VALUES ('read'), ('reveal')) AS n(operation)
+        SELECT FROM (VALUES ('read'), ('reveal'), ('masked')) AS n(operation)
         WHERE NOT EXISTS (
           SELECT FROM redoubt.limit_rule AS c
           WHERE c.operation = n.operation AND (c.token_type IS NULL OR c.token_type::oid = wanted::oid) AND (c.role IS NULL OR c.role::oid = r.role::oid)
@@ -553,7 +553,7 @@ CREATE FUNCTION redoubt.protect_lost_limits(label regtype, wanted regtype) RETUR
             AND (r.per IS NULL OR c.per >= r.per) AND (c.shared OR NOT r.shared)
             AND CASE r.on_excess WHEN 'log' THEN true WHEN 'throttle' THEN c.on_excess <> 'log' ELSE c.on_excess NOT IN ('log', 'throttle') END));
   END;
-COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on reading and on revealing';
+COMMENT ON FUNCTION redoubt.protect_lost_limits(regtype, regtype) IS 'internal: how many limits on reading one type have no counterpart of another, on read, reveal and masked';
 
 -- An index anew, over the token column; or why that cannot be.
 CREATE FUNCTION redoubt.protect_index(index oid, source smallint, target text, token_type regtype, OUT statement text, OUT problem text)
@@ -624,6 +624,13 @@ BEGIN
     problem := 'the table''s replica identity is this index';
   ELSIF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = index AND a.attoptions IS NOT NULL) THEN
     problem := 'an index with options of its operator classes has no counterpart for tokens';
+  -- The statement may be a superuser's, and the parser reads constants before CREATE INDEX becomes the owner: arrays, rows and ranges
+  -- read what is in them, of domains by code of their owners.
+  ELSIF EXISTS (SELECT FROM regexp_matches(concat(i.indexprs, i.indpred), ':consttype (\d+) ', 'g') AS c(type)
+                  JOIN pg_type AS y ON y.oid = c.type[1]::oid LEFT JOIN pg_type AS e ON e.oid = y.typelem
+                WHERE y.typnamespace <> 'pg_catalog'::regnamespace
+                  AND (y.typtype NOT IN ('b', 'e') OR (y.typelem <> 0 AND e.typtype NOT IN ('b', 'e')))) THEN
+    problem := 'a constant in it is of a type whose owner''s code may have to read it';
   END IF;
   statement := format('CREATE %sINDEX CONCURRENTLY %I ON %s USING %I (%s)', CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, 'redoubt_protect_' || index,
                       i.indrelid::regclass, i.amname, array_to_string(keys, ', '))
@@ -790,7 +797,7 @@ BEGIN
   FOR item IN SELECT l.was, redoubt.protect_lost_limits(l.was, wanted) AS lost FROM redoubt.protect_label(tab, num) AS l(was) WHERE l.was IS NOT NULL AND l.was <> col.atttypid LOOP
     RETURN QUERY SELECT 'notice', object, format('it is labelled %s: values are limited as read of it; after the swap, tokens as read of %s, values as reveal of %s', item.was, wanted, wanted), NULL::text, 0, NULL, NULL;
     IF item.lost > 0 THEN
-      RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal and, where the type is another one, on read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
+      RETURN QUERY SELECT 'error', object, format('limits on read of %s would end with its label: %s', item.was, item.lost), format('An admin sets them for %s, on reveal, masked and, where the type is another one, read: redoubt.limits lists them.', wanted), 0, NULL, NULL;
     END IF;
   END LOOP;
 
@@ -1170,7 +1177,7 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
       WHERE NOT m.attnotnull
       UNION ALL
       SELECT 2, 'index', p.statement FROM old_index AS i, LATERAL redoubt.protect_index(i.indexrelid, i.source, i.target_name, i.token_type) AS p
-      WHERE i.indisvalid IS NOT TRUE
+      WHERE i.indisvalid IS NOT TRUE AND p.problem IS NULL
       UNION ALL
       SELECT 3, 'constraint', format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (%I IS NOT NULL) NOT VALID', m.relation::regclass, m.target_name, m.target_name)
       FROM member AS m WHERE m.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = m.relation AND k.conname = m.target_name AND k.contype = 'c'
@@ -1182,15 +1189,35 @@ CREATE FUNCTION redoubt.protect_pending("table" regclass, "column" smallint) RET
   END;
 COMMENT ON FUNCTION redoubt.protect_pending(regclass, smallint) IS 'internal: the statements that are still to run before the swap, in order';
 
+/* Who runs these statements runs what the parser runs.  It reads constants, before CREATE INDEX becomes the owner of the table: those
+ * of types that are not PostgreSQL's own are whatever stands behind the name by then.  So nobody but the owner gets such a statement.
+ */
 CREATE FUNCTION redoubt.protect_indexes("table" regclass, "column" name) RETURNS SETOF text
-  LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-  BEGIN ATOMIC
-    SELECT p.statement FROM redoubt.protect_pending("table", redoubt.protect_column_number("table", "column")) AS p
-    WHERE p.kind = 'index'
-      AND NOT EXISTS (SELECT FROM redoubt.protect_group("table", redoubt.protect_column_number("table", "column")) AS g
-                      LEFT JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source
-                      WHERE s.step IS DISTINCT FROM 'swap');
-  END;
+  LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $body$
+DECLARE
+  num constant smallint := redoubt.protect_column_number("table", "column");
+  statements text[];
+  odd regclass;
+BEGIN
+  IF EXISTS (SELECT FROM redoubt.protect_group("table", num) AS g LEFT JOIN redoubt.protections AS s ON s.relation = g.relation AND s.source = g.source
+             WHERE s.step IS DISTINCT FROM 'swap') THEN
+    RETURN;
+  END IF;
+  statements := ARRAY(SELECT p.statement FROM redoubt.protect_pending("table", num) AS p WHERE p.kind = 'index');
+  SELECT x.indexrelid INTO odd
+  FROM redoubt.protect_group("table", num) AS g JOIN pg_class AS c ON c.oid = g.relation JOIN pg_index AS x ON x.indrelid = g.relation,
+    LATERAL regexp_matches(concat(x.indexprs, x.indpred), ':consttype (\d+) ', 'g') AS m(type) JOIN pg_type AS y ON y.oid = m.type[1]::oid
+  WHERE c.relowner <> (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = session_user) AND y.typnamespace <> 'pg_catalog'::regnamespace
+    AND EXISTS (SELECT FROM unnest(statements) AS u(statement) WHERE position(' redoubt_protect_' || x.indexrelid || ' ON ' IN u.statement) > 0)
+  ORDER BY 1 LIMIT 1;
+  IF odd IS NOT NULL THEN
+    RAISE EXCEPTION 'index % has a constant of a type that is not of pg_catalog', odd
+      USING ERRCODE = '42501', HINT = 'The owner of the table makes it; or call protect_column() with build_indexes => true, which does so in the owner''s name.';
+  END IF;
+  RETURN QUERY SELECT u.statement FROM unnest(statements) AS u(statement);
+END
+$body$;
 COMMENT ON FUNCTION redoubt.protect_indexes(regclass, name) IS 'the CREATE INDEX CONCURRENTLY that protect_column() waits for; none before the column is filled: in psql, ... \gexec';
 
 -- What stands in the way of beginning, as text; null for nothing.

@@ -38,7 +38,8 @@ struct Work {
 struct Block {
   const char *problem;  // of the first row that has one; static
   ItemPointerData place;
-  int pending;  // values without a token
+  int pending;      // values without a token
+  bool unfinished;  // the time was up before all of these were filled
   ItemPointerData tids[MaxHeapTuplesPerPage];
 };
 
@@ -78,6 +79,7 @@ void read_block(Work *work, BlockNumber number, Block *block) {
   ItemPointerSet(&to, number, MaxOffsetNumber);
   block->problem = nullptr;
   block->pending = 0;
+  block->unfinished = false;
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   TableScanDesc scan = table_beginscan_tidrange(work->relation, snapshot, &from, &to);
   TupleTableSlot *slot = table_slot_create(work->relation, nullptr);
@@ -103,17 +105,21 @@ void read_block(Work *work, BlockNumber number, Block *block) {
   UnregisterSnapshot(snapshot);
 }
 
+bool is_time_up(TimestampTz started) {
+  return TimestampDifferenceExceeds(started, GetCurrentTimestamp(), kMilliseconds);
+}
+
 // Fills the rows that nobody has locked and nobody has changed meanwhile, which the trigger then has filled; returns
-// how many.
-int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *state) {
+// how many.  A block may be too much for the time, where the table has many indexes or slow ones.
+int fill_block(Work *work, Block *block, TimestampTz started, ResultRelInfo *table, EState *state) {
   const Protection &protection = work->protection;
   TupleDesc descriptor = RelationGetDescr(work->relation);
   TupleTableSlot *old = table_slot_create(work->relation, nullptr);
   TupleTableSlot *row = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
   Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
   int filled = 0;
-  for (int i = 0; i < block.pending; ++i) {
-    ItemPointerData tid = block.tids[i];
+  for (int i = 0; i < block->pending && !block->unfinished; ++i) {
+    ItemPointerData tid = block->tids[i];
     TM_FailureData failure;
     if (table_tuple_lock(work->relation, &tid, snapshot, old, GetCurrentCommandId(true), LockTupleNoKeyExclusive,
                          LockWaitSkip, 0, &failure) != TM_Ok)
@@ -132,6 +138,7 @@ int fill_block(Work *work, const Block &block, ResultRelInfo *table, EState *sta
     ExecClearTuple(row);
     ResetPerTupleExprContext(state);
     ++filled;
+    block->unfinished = i + 1 < block->pending && is_time_up(started);
   }
   UnregisterSnapshot(snapshot);
   ExecDropSingleTupleTableSlot(row);
@@ -170,16 +177,15 @@ const char *work_on(Work *work, int batch) {
   ExecOpenIndices(table, false);
   auto *block = static_cast<Block *>(palloc(sizeof(Block)));
   bool locked = false;
-  for (int rows = 0; !locked && protection.next_block < protection.blocks && rows < batch &&
-                     !TimestampDifferenceExceeds(started, GetCurrentTimestamp(), kMilliseconds);) {
+  for (int rows = 0; !locked && protection.next_block < protection.blocks && rows < batch && !is_time_up(started);) {
     read_block(work, protection.next_block, block);
     if (block->problem != nullptr) refuse_row(work, &block->place, block->problem);
-    const int filled = block->pending > 0 ? fill_block(work, *block, table, state) : 0;
+    const int filled = block->pending > 0 ? fill_block(work, block, started, table, state) : 0;
     protection.rows_done += filled;
     rows += std::max(filled, 1);
     // A row that was passed by is waited for when the others are done.
-    locked = protection.step == ProtectStep::verify && filled < block->pending;
-    if (protection.step == ProtectStep::fill || block->pending == 0) ++protection.next_block;
+    locked = protection.step == ProtectStep::verify && filled < block->pending && !block->unfinished;
+    if (block->pending == 0 || (protection.step == ProtectStep::fill && !block->unfinished)) ++protection.next_block;
   }
   ExecCloseIndices(table);
   FreeExecutorState(state);
