@@ -72,7 +72,8 @@ older_libraries() {
     [[ -n $missing ]] || return 0
     for name in $missing; do
       file=$(find "$system/usr/lib" "$system/lib" -name "$name" 2>/dev/null | head -n 1)
-      [[ -n $file ]] && cp -L "$file" "$root$folder/lib/" || { echo "no $name in $system"; return 1; }
+      [[ -n $file ]] || { echo "no $name in $system"; return 1; }
+      cp -L "$file" "$root$folder/lib/" || return
     done
   done
 }
