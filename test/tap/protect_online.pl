@@ -276,6 +276,18 @@ for my $case ([ 'privileges of the column', 'REVOKE UPDATE (email) ON small FROM
   $node->fails_with('regress_owner', $once, '55P03', qr/could not lock table/, "$what: somebody is changing them");
   say_to($importer, $what eq 'the view' ? 'ROLLBACK' : 'COMMIT');
 }
+# Roles change their names while the swap waits for its lock: nobody gets another one's privileges.
+$node->admin('CREATE ROLE regress_stranger');
+say_to($importer, 'BEGIN; LOCK TABLE small IN ROW SHARE MODE');
+my $stepped = start([ 'psql', '-XAtq', @as_owner, '-c', q{SELECT redoubt.protect_step('small', 'email', 'redoubt.email_token', 5000, '60 s', false, true)} ], \$out, \$err);
+$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'small'::regclass}) or die 'the swap does not wait';
+my $exchange = 'BEGIN; ALTER ROLE regress_app RENAME TO regress_was; ALTER ROLE regress_stranger RENAME TO regress_app; ALTER ROLE regress_was RENAME TO regress_stranger; COMMIT';
+$node->admin($exchange);
+say_to($importer, 'COMMIT');
+$stepped->finish;
+is($out, "retry\n", 'names of roles: the swap is tried again') or diag($err);
+$node->admin($exchange);
+$node->admin('DROP ROLE regress_stranger');
 say_to($importer, q{BEGIN; SELECT 'held' FROM pg_namespace LIMIT 1});
 $node->ask('regress_owner', $quick);
 say_to($importer, 'COMMIT');

@@ -14,6 +14,7 @@ extern "C" {
 #include "access/heapam.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_description.h"
@@ -144,6 +145,8 @@ std::uint64_t step_stamp(std::span<const Oid> relations) {
     catalog_scan(NamespaceRelationId, NamespaceOidIndexId, schema,
                  [&sum](const CatalogRow &row) { sum += row_stamp(row); });
   }
+  // GRANT and CREATE POLICY name roles.
+  catalog_scan(AuthIdRelationId, InvalidOid, {}, [&sum](const CatalogRow &row) { sum += row_stamp(row); });
   return sum;
 }
 
