@@ -90,8 +90,13 @@ for my $order ('before', 'after') {
     is($node->ask('regress_lead', "$hide SET redoubt.reveal = 'auto'; SELECT upper(email), id FROM person WHERE id < 3 ORDER BY email"),
       "PERSON1\@EXAMPLE.COM|1\nPERSON2\@EXAMPLE.COM|2", "$order: hidden, a function of values, in their order");
     is($node->ask('regress_lead', "$hide SELECT id FROM person WHERE lower(email) = 'person2\@example.com'"), '2', "$order: hidden, a condition on a value");
-    is($node->ask('regress_lead', "$hide SELECT count(*) FROM person WHERE redoubt.detokenize(email) LIKE 'person%' GROUP BY id % 2 ORDER BY 1"), "2\n3",
-      "$order: hidden, groups");
+    my $groups = "$hide SELECT count(*) FROM person WHERE redoubt.detokenize(email) LIKE 'person%' GROUP BY id % 2 ORDER BY 1";
+    # From 18 on, GROUP BY is an entry of the range table, and is not taken apart.
+    if ($node->pg_version >= 18) {
+      $node->fails_with('regress_lead', $groups, '0A000', qr/It groups rows/, "$order: hidden, groups");
+    } else {
+      is($node->ask('regress_lead', $groups), "2\n3", "$order: hidden, groups");
+    }
     $node->fails_with('regress_lead', "$hide SELECT * FROM (SELECT redoubt.detokenize(email) FROM person) p", '0A000', qr/outermost SELECT/, "$order: hidden, in a subquery");
     $node->fails_with('regress_clerk', "$hide SELECT a FROM (SELECT array_agg(body) AS a FROM note) n", '0A000', qr/outermost SELECT/, "$order: hidden, an array in a subquery");
     like($node->ask('regress_lead', "$hide EXPLAIN (COSTS OFF) SELECT redoubt.detokenize(email) FROM person"), qr/^Subquery Scan on rows\n  ->  Custom Scan/, "$order: hidden, the plan");
