@@ -16,6 +16,12 @@ older_know() {
   OLDER_KNOWN+=("$1")
 }
 
+# older_installed SOURCE LIBRARY: the installed library is newer than every file of the tree, so it is the tree's.
+older_installed() {
+  # shellcheck disable=SC2016  # the inner shell expands it
+  [[ -e $2 && -z $(tree_files "$1" | (cd "$1" && xargs -0 -r sh -c 'find "$@" -newer "$0" | head -n 1' "$2")) ]]
+}
+
 # older_here SOURCE VERSION...: unless it is one of the VERSIONs, builds SOURCE for this machine's own server, which is
 # then known under its version.
 older_here() {
@@ -25,6 +31,10 @@ older_here() {
   [[ " ${*:2} " != *" $version "* ]] || return 0
   own=/usr/lib/postgresql/$version
   [[ -x $own/bin/postgres ]] || { echo "there is no $own"; return 1; }
+  if older_installed "$1" "$own/lib/redoubt.so"; then
+    older_know "$version" /
+    return
+  fi
   OLDER_STAGE=$(mktemp -d "${TMPDIR:-/tmp}/redoubt.XXXXXX")
   mkdir -p "$OLDER_STAGE/usr/lib/postgresql" "$OLDER_STAGE/usr/share/postgresql"
   cp -a "$own" "$OLDER_STAGE/usr/lib/postgresql/" && cp -a "/usr/share/postgresql/$version" "$OLDER_STAGE/usr/share/postgresql/" || return
