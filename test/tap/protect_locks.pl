@@ -8,7 +8,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use IPC::Run;
 use PostgreSQL::Test::Utils;
-use RedoubtNode qw(write_file);
+use RedoubtNode qw(write_file say_to end_of);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -110,27 +110,6 @@ for my $round (1 .. 3) {
   is($node->admin('SELECT count(*) FROM redoubt.protection'), 0, "round $round: nothing is left");
 }
 
-# Each line of a session is answered.
-sub session_of {
-  my ($role) = @_;
-  my %one = (in => '', out => '', err => '');
-  $one{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-U', $role, '-d', $node->connstr('postgres') ], '<', \$one{in}, '>', \$one{out}, '2>', \$one{err}, IPC::Run::timeout(120));
-  return \%one;
-}
-sub say_to {
-  my ($one, $sql) = @_;
-  $one->{out} = $one->{err} = '';
-  $one->{in} = "$sql;\n\\echo answered\n";
-  $one->{run}->pump until $one->{out} =~ /answered/;
-  return $one->{out} =~ s/answered\n//r . $one->{err};
-}
-sub end_of {
-  my ($one) = @_;
-  $one->{in} = "\\q\n";
-  $one->{run}->finish;
-  return;
-}
-
 # Somebody writes, and does not commit: an index is given up as any lock is, so that nobody waits behind it.
 $node->ask('regress_owner', <<~'SQL');
   CREATE TABLE written (id integer PRIMARY KEY, email text UNIQUE);
@@ -138,7 +117,7 @@ $node->ask('regress_owner', <<~'SQL');
   GRANT SELECT, INSERT, UPDATE ON written TO regress_app;
   SQL
 $node->ask('regress_owner', q{CALL redoubt.protect_column('written', 'email', 'redoubt.email_token', swap => false)});
-my $writer = session_of('regress_app');
+my $writer = $node->session_of('regress_app');
 say_to($writer, q{BEGIN; UPDATE written SET email = 'new@example.com' WHERE id = 1});
 $err = '';
 my $building = call_in_background(q{CALL redoubt.protect_column('written', 'email', 'redoubt.email_token', swap => false, build_indexes => true, retries => 5)}, \$err);
@@ -156,7 +135,7 @@ say_to($writer, 'COMMIT');
 # A view that somebody is changing: looked at for as long as a lock may take.
 $node->ask('regress_owner', 'CREATE VIEW written_list AS SELECT email FROM written');
 $node->ask('regress_owner', q{CALL redoubt.protect_column('written', 'email', 'redoubt.email_token', swap => false, build_indexes => true)});
-my $changer = session_of('regress_owner');
+my $changer = $node->session_of('regress_owner');
 say_to($changer, 'BEGIN; ALTER VIEW written_list RENAME TO written_rest');
 $node->fails_with('regress_owner', q{CALL redoubt.protect_column('written', 'email', 'redoubt.email_token', retries => 1)}, '55P03', qr/could not lock table/, 'a view that is being changed');
 say_to($changer, 'COMMIT');
@@ -200,7 +179,7 @@ for my $signal (qw(TERM INT HUP)) {
   is(type_of('small', 'email'), 'text', "$signal: nor is swapped");
 }
 # While it makes an index, and while it waits.
-my $holder = session_of('regress_owner');
+my $holder = $node->session_of('regress_owner');
 say_to($holder, 'BEGIN; LOCK TABLE small IN ROW EXCLUSIVE MODE');
 my $run = start([ @script, '--share', '1', 'small', 'email', 'redoubt.email_token' ], \my $out, \$err);
 $node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^CREATE UNIQUE INDEX CONCURRENTLY' AND state = 'active'}) or die 'no index is made';

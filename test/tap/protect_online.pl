@@ -7,7 +7,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use IPC::Run;
 use PostgreSQL::Test::Utils;
-use RedoubtNode qw(write_file);
+use RedoubtNode qw(write_file say_to);
 use Test::More;
 
 my $script = "$FindBin::RealBin/../../bin/redoubt-protect";
@@ -203,28 +203,13 @@ $holder->finish;
 $node->ask('regress_owner', $quick);
 is_done('a held table');
 
-# A session of somebody else's, of which each line is answered.
-sub session_of {
-  my ($role) = @_;
-  my %one = (in => '', out => '', err => '');
-  $one{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-U', $role, '-d', $node->connstr('postgres') ], '<', \$one{in}, '>', \$one{out}, '2>', \$one{err}, IPC::Run::timeout(120));
-  return \%one;
-}
-sub say_to {
-  my ($one, $sql) = @_;
-  $one->{out} = $one->{err} = '';
-  $one->{in} = "$sql;\n\\echo answered\n";
-  $one->{run}->pump until $one->{out} =~ /answered/;
-  return $one->{out} =~ s/answered\n//r . $one->{err};
-}
-
 # Somebody sees the table as it was before: the swap waits, because that snapshot would find no token.
 my $ready = q{CALL redoubt.protect_column('small', 'email', 'redoubt.email_token', swap => false)};
 my $once = q{CALL redoubt.protect_column('small', 'email', 'redoubt.email_token', retries => 1)};
 my $count_values = q{SELECT count(*), count(email) FROM small WHERE email IS NOT NULL};
 for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
   fresh();
-  my $old = session_of('regress_owner');
+  my $old = $node->session_of('regress_owner');
   like(say_to($old, "BEGIN ISOLATION LEVEL $level; SELECT 1"), qr/1/, "$level: a snapshot is taken");
   $node->ask('regress_owner', $ready);
   $node->fails_with('regress_owner', $once, '55006', qr/sees table small without its tokens/, "$level: waited for");
@@ -242,7 +227,7 @@ for my $level ('REPEATABLE READ', 'SERIALIZABLE') {
 }
 # A snapshot may be handed on by who exported it, and outlive it.
 fresh();
-my ($exporter, $importer) = (session_of('regress_owner'), session_of('regress_owner'));
+my ($exporter, $importer) = ($node->session_of('regress_owner'), $node->session_of('regress_owner'));
 chomp(my $exported = say_to($exporter, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_export_snapshot()'));
 $node->ask('regress_owner', $ready);
 say_to($importer, "BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '$exported'");

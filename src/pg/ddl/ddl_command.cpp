@@ -422,14 +422,6 @@ void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
                    quote_identifier(command->name), after->name, quote_identifier(command->name))));
 }
 
-bool is_generated(Oid relid, AttrNumber attno) {
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attno));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool generated = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attgenerated != '\0';
-  ReleaseSysCache(tuple);
-  return generated;
-}
-
 void column_altered(Oid relid, AttrNumber attno) {
   if (!runs(T_AlterTableStmt)) return;
   remember(&ddl_command->changed, relid);
@@ -440,7 +432,7 @@ void column_altered(Oid relid, AttrNumber attno) {
   if (change == nullptr) return;
   require_using(relid, attno, change);
   if (protected_relation(relid) == nullptr) return;
-  if (!is_generated(relid, attno))
+  if (get_attgenerated(relid, attno) == '\0')
     require_single(relid, attno, reinterpret_cast<const ColumnDef *>(change->def)->raw_default,
                    type_given(relid, attno));
   ddl_command->only_trusted = true;

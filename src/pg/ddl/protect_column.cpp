@@ -344,18 +344,31 @@ void step_set(const char *setting, const char *value) {
 
 }  // namespace redoubt::pg
 
+namespace redoubt::pg {
+namespace {
+
+// The step that a function with the arguments (table regclass, column name, ...) is asked for; `timeout` is the number
+// of the one that is the lock_timeout.
+StepCall step_of(FunctionCallInfo fcinfo, int timeout) {
+  StepCall step = {};
+  step.name = NameStr(*PG_GETARG_NAME(1));
+  step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), step.name)};
+  step.lock_timeout = milliseconds_of(PG_GETARG_INTERVAL_P(timeout));
+  return step;
+}
+
+}  // namespace
+}  // namespace redoubt::pg
+
 // protect_step(table regclass, column name, type regtype, batch integer, lock_timeout interval, build_indexes boolean,
 // swap boolean)
 REDOUBT_FUNCTION(redoubt_protect_step) {
   using namespace redoubt::pg;
   const char *state = nullptr;
   as_owner(PG_GETARG_OID(0), [&] {
-    StepCall step = {};
-    step.name = NameStr(*PG_GETARG_NAME(1));
-    step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), step.name)};
+    StepCall step = step_of(fcinfo, 4);
     step.type = type_of(PG_GETARG_OID(2));
     step.batch = PG_GETARG_INT32(3);
-    step.lock_timeout = milliseconds_of(PG_GETARG_INTERVAL_P(4));
     step.build_indexes = PG_GETARG_BOOL(5);
     step.swap = PG_GETARG_BOOL(6);
     state = take_step(&step);
@@ -368,10 +381,7 @@ REDOUBT_FUNCTION(redoubt_protect_undo_step) {
   using namespace redoubt::pg;
   const char *state = nullptr;
   as_owner(PG_GETARG_OID(0), [&] {
-    StepCall step = {};
-    step.name = NameStr(*PG_GETARG_NAME(1));
-    step.column = {PG_GETARG_OID(0), column_number(PG_GETARG_OID(0), step.name)};
-    step.lock_timeout = milliseconds_of(PG_GETARG_INTERVAL_P(2));
+    StepCall step = step_of(fcinfo, 2);
     state = undo(&step);
   });
   PG_RETURN_TEXT_P(cstring_to_text(state));

@@ -91,6 +91,13 @@ bool is_named(Oid function, std::initializer_list<const char *> names, std::init
   return false;
 }
 
+// An argument of a function, or of an aggregate, whose list has targets.
+const Node *argument_at(const ListCell *cell) {
+  const auto *node = static_cast<const Node *>(lfirst(cell));
+  return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
+                                : node;
+}
+
 bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
 
 // Of an aggregate over protected values: may its result hold more than one of them?
@@ -102,9 +109,7 @@ bool packs(Oid aggregate, const List *arguments) {
   // Of an expression, sum() can pack many values into one number; and into a number without an end, many rows.
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
-    const auto *node = static_cast<const Node *>(lfirst(cell));
-    if (IsA(node, TargetEntry))
-      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    const Node *node = argument_at(cell);
     if (!IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID) return true;
   }
   return false;
@@ -113,9 +118,7 @@ bool packs(Oid aggregate, const List *arguments) {
 bool takes_tokens(const List *arguments) {
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
-    const auto *node = static_cast<const Node *>(lfirst(cell));
-    if (IsA(node, TargetEntry))
-      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    const Node *node = argument_at(cell);
     if (type_holds_tokens(exprType(node))) return true;
   }
   return false;
@@ -208,9 +211,7 @@ bool tells_protected(const Query *query, const Node *expression) {
 bool runs_casts(const List *arguments) {
   ListCell *cell = nullptr;
   foreach (cell, arguments) {
-    const auto *node = static_cast<const Node *>(lfirst(cell));
-    if (IsA(node, TargetEntry))
-      node = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr);
+    const Node *node = argument_at(cell);
     const Oid type = exprType(node);
     const bool own = type >= FirstNormalObjectId || type == RECORDOID || type == RECORDARRAYOID;
     if (own && !type_is_tokens(type) && (type_casts_to_text(type) || type_casts_to_json(type))) return true;

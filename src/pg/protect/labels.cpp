@@ -214,20 +214,23 @@ void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
   foreach (cell, tables) CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
 }
 
-void labels_copy(Oid relid, AttrNumber from, AttrNumber to) {
-  const ObjectAddress source = {RelationRelationId, relid, from};
-  const ObjectAddress target = {RelationRelationId, relid, to};
-  SetSecurityLabel(&target, kProvider, GetSecurityLabel(&source, kProvider));
+namespace {
+
+void set_label(Oid relid, AttrNumber attno, const char *label) {
+  const ObjectAddress object = {RelationRelationId, relid, attno};
+  SetSecurityLabel(&object, kProvider, label);
   CacheInvalidateRelcacheByRelid(relid);
   CommandCounterIncrement();
 }
 
-void labels_remove(Oid relid, AttrNumber attno) {
-  const ObjectAddress object = {RelationRelationId, relid, attno};
-  SetSecurityLabel(&object, kProvider, nullptr);
-  CacheInvalidateRelcacheByRelid(relid);
-  CommandCounterIncrement();
+}  // namespace
+
+void labels_copy(Oid relid, AttrNumber from, AttrNumber to) {
+  const ObjectAddress source = {RelationRelationId, relid, from};
+  set_label(relid, to, GetSecurityLabel(&source, kProvider));
 }
+
+void labels_remove(Oid relid, AttrNumber attno) { set_label(relid, attno, nullptr); }
 
 ObjectAddress labels_take_labelled() {
   const ObjectAddress object = labelled;

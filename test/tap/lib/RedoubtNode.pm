@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils qw(run_command slurp_file);
 use Test::More;
 
 our @ISA = ('PostgreSQL::Test::Cluster');
-our @EXPORT_OK = qw(write_file read_file);
+our @EXPORT_OK = qw(write_file read_file say_to end_of);
 *import = \&Exporter::import;
 
 # make NAME, OPTIONS: an initialised, running server.
@@ -107,6 +107,28 @@ sub fails_with {
 sub connects {
   my ($node, $role) = @_;
   return IPC::Run::run([ 'psql', '-X', '-U', $role, '-d', $node->connstr('postgres'), '-c', 'SELECT 1' ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+}
+
+# session_of ROLE: a session of which each line is answered.  say_to SESSION, SQL: what it prints, errors included.
+# end_of SESSION: ends it.
+sub session_of {
+  my ($node, $role) = @_;
+  my %one = (in => '', out => '', err => '');
+  $one{run} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-U', $role, '-d', $node->connstr('postgres') ], '<', \$one{in}, '>', \$one{out}, '2>', \$one{err}, IPC::Run::timeout(120));
+  return \%one;
+}
+sub say_to {
+  my ($one, $sql) = @_;
+  $one->{out} = $one->{err} = '';
+  $one->{in} = "$sql;\n\\echo answered\n";
+  $one->{run}->pump until $one->{out} =~ /answered/;
+  return $one->{out} =~ s/answered\n//r . $one->{err};
+}
+sub end_of {
+  my ($one) = @_;
+  $one->{in} = "\\q\n";
+  $one->{run}->finish;
+  return;
 }
 
 # pg_dump OPTIONS: what pg_dump prints, without the random \restrict key of newer versions.
