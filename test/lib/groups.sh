@@ -278,7 +278,10 @@ group_package() {
   timeout --kill-after=60 $((1800 * PATIENCE)) "$ROOT/test/package/run" >"$log" 2>&1 || status=$?
   grep -E ': [0-9]+ passed|!!!' "$log" || true
   # shellcheck disable=SC2046
-  counts_judge package "$status" $(count_kat "$log") || show_tail 100 "$log"
+  if ! counts_judge package "$status" $(count_kat "$log"); then
+    counts_name package sed -n 's/^FAILED //p' "$log"
+    show_tail 100 "$log"
+  fi
 }
 
 group_tap() {

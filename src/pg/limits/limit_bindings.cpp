@@ -4,6 +4,9 @@
 // the first pin and the swap.
 #include "pg/base/boundary.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "pg/audit/audit_trail.h"
 #include "pg/base/hash_table.h"
 #include "pg/limits/limit_bindings.h"
@@ -89,6 +92,9 @@ void bind(Binding *binding) {
   for (BoundRule &rule : limit_binding_all(&fresh)) {
     rule.bucket = bucket_pin(rule.key, limit_full_ns(rule.rate), rule.made_at);
     fresh.suspends |= rule.on_excess == OnExcess::suspend;
+    // What a statement was told once it is not told again, though rules are read anew while it runs.
+    for (const BoundRule &before : limit_binding_all(binding))
+      if (before.id == rule.id) std::copy(std::begin(before.noticed), std::end(before.noticed), rule.noticed);
   }
 
   unpin(binding);
