@@ -5,7 +5,7 @@
 // row; one that fails is an error, so a statement that ends tells that all were passed.  A check tells of the columns
 // that it reads, unless an UPDATE sets none of them and it is valid.  What the reader has written there himself is no
 // news to him, and so is what he has paid for.  What a trigger does, row by row, tells of the columns that its
-// condition reads, also where its function is trusted.
+// condition reads, also where its function is trusted; and what a foreign key does, of the key that it looks for.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
@@ -15,7 +15,9 @@
 #include "pg/protect/table_code.h"
 
 extern "C" {
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
@@ -126,6 +128,31 @@ static bool plan_checks_condition(Node *node, void *context) {
 namespace redoubt::pg {
 namespace {
 
+// A foreign key looks for the row's key in the other table, and locks, changes or deletes what it finds there, by a
+// query of its own that is given the value.  Where the column of that table is protected, that query pays, and so does
+// the one that NO ACTION begins with, for another row with the key; otherwise the row does.
+std::uint32_t foreign_key_tells(const WrittenRow &row, Relation relation, const Trigger &trigger) {
+  if (trigger.tgfoid == F_RI_FKEY_NOACTION_DEL || trigger.tgfoid == F_RI_FKEY_NOACTION_UPD) return 0;
+  const bool referenced = RI_FKey_trigger_type(trigger.tgfoid) == RI_TRIGGER_PK;
+  HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger.tgconstraint));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  int keys = 0;
+  AttrNumber from[INDEX_MAX_KEYS];
+  AttrNumber to[INDEX_MAX_KEYS];
+  DeconstructFkConstraintRow(tuple, &keys, from, to, nullptr, nullptr, nullptr, nullptr, nullptr);
+  ReleaseSysCache(tuple);
+  std::uint32_t mask = 0;
+  bool changed = row.command != CMD_UPDATE;
+  for (int k = 0; k < keys; ++k) {
+    const AttrNumber own = column_of_row(row, relation, (referenced ? to : from)[k]);
+    if (own <= 0) continue;
+    changed |= bms_is_member(own, row.written) || get_attgenerated(row.relid, own) != '\0';
+    if (!OidIsValid(protected_column_type(trigger.tgconstrrelid, (referenced ? from : to)[k])))
+      mask |= (referenced ? row.held : row.holds)[own];
+  }
+  return changed ? mask : 0;
+}
+
 bool fires(const WrittenRow &row, Relation relation, const Trigger &trigger) {
   if (!TRIGGER_FOR_ROW(trigger.tgtype) || trigger.tgenabled == TRIGGER_DISABLED) return false;
   if (row.command == CMD_INSERT) return TRIGGER_FOR_INSERT(trigger.tgtype);
@@ -139,9 +166,13 @@ bool fires(const WrittenRow &row, Relation relation, const Trigger &trigger) {
 std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
   Condition condition = {&row, relation, 0};
   const TriggerDesc *triggers = relation->trigdesc;
-  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    if (const Trigger &trigger = triggers->triggers[i]; trigger.tgqual != nullptr && fires(row, relation, trigger))
-      plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+    const Trigger &trigger = triggers->triggers[i];
+    if (!fires(row, relation, trigger)) continue;
+    if (trigger.tgqual != nullptr) plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+    if (trigger.tgisinternal && RI_FKey_trigger_type(trigger.tgfoid) != RI_TRIGGER_NONE)
+      condition.mask |= foreign_key_tells(row, relation, trigger);
+  }
   return condition.mask;
 }
 
