@@ -6,6 +6,7 @@
 // that it reads, unless an UPDATE sets none of them and it is valid.  What the reader has written there himself is no
 // news to him, and so is what he has paid for.  What a trigger does, row by row, tells of the columns that its
 // condition reads, also where its function is trusted; and what a foreign key does, of the key that it looks for.
+// So does what a partial index holds.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
@@ -185,9 +186,34 @@ Bitmapset *key_columns(Relation relation) {
   return columns;
 }
 
+// How many rows a partial index has is in the catalog, so each row that comes or goes tells what its predicate reads;
+// not whether a column is null, which is free elsewhere, too.
+std::uint32_t predicates_tell(const WrittenRow &row, Relation relation) {
+  if (std::none_of(row.holds, row.holds + row.columns + 1, [](std::uint32_t sources) { return sources != 0; }))
+    return 0;
+  std::uint32_t mask = 0;
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (index == nullptr) continue;
+    Bitmapset *read = nullptr;
+    ListCell *condition = nullptr;
+    const List *predicate = RelationGetIndexPredicate(index);
+    foreach (condition, predicate) {
+      auto *node = static_cast<Node *>(lfirst(condition));
+      if (!IsA(node, NullTest) || !IsA(reinterpret_cast<const NullTest *>(node)->arg, Var))
+        read = bms_join(read, columns_read(relation, node, 1));
+    }
+    mask |= columns_tell(row, relation, read, row.command == CMD_UPDATE);
+    relation_close(index, AccessShareLock);
+  }
+  return mask;
+}
+
 Told table_tells(const WrittenRow &row, Relation relation) {
   const bool update = row.command == CMD_UPDATE;
-  Told told = {triggers_tell(row, relation), 0};
+  Told told = {triggers_tell(row, relation) | predicates_tell(row, relation), 0};
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
   for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
     const ConstrCheck &check = constraints->check[i];
