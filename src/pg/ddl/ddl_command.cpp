@@ -422,12 +422,44 @@ void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
                    quote_identifier(command->name), after->name, quote_identifier(command->name))));
 }
 
+// What is computed and kept may be null where the value is not, and nulls are free to ask for: a probe a row.
+void charge_computed(Oid relid, const Bitmapset *columns) {
+  uint64 rows = 0;
+  bool counted = get_rel_relkind(relid) != RELKIND_RELATION;  // the partitions come one by one
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!holds(columns, column.attno) || column.source.is_token) return;
+    if (!counted) rows = count_rows(relid);
+    counted = true;
+    charge_many(column.source.token_type, rows);
+  });
+}
+
+// A column as it is, in other letters, or cast; or made tokens of, by a call that looks like one.
+bool using_is_plain(const Node *expression, bool makes_tokens) {
+  if (expression == nullptr || IsA(expression, ColumnRef)) return true;
+  if (IsA(expression, TypeCast))
+    return using_is_plain(reinterpret_cast<const TypeCast *>(expression)->arg, makes_tokens);
+  if (IsA(expression, CollateClause))
+    return using_is_plain(reinterpret_cast<const CollateClause *>(expression)->arg, makes_tokens);
+  const auto *call = reinterpret_cast<const FuncCall *>(expression);
+  if (!IsA(call, FuncCall) || list_length(call->args) != 1) return false;
+  const char *name = strVal(llast(call->funcname));
+  return (makes_tokens || strcmp(name, "lower") == 0 || strcmp(name, "upper") == 0) &&
+         using_is_plain(static_cast<Node *>(linitial(call->args)), false);
+}
+
 void column_altered(Oid relid, AttrNumber attno) {
   if (!runs(T_AlterTableStmt)) return;
   remember(&ddl_command->changed, relid);
   remember_protected(relid);
   const char *name = get_attname(relid, attno, true);
-  if (alteration(AT_DropExpression, name) != nullptr) require_single(relid, attno, nullptr, InvalidOid);
+  if (alteration(AT_DropExpression, name) != nullptr) {
+    require_single(relid, attno, nullptr, InvalidOid);
+    bool computed = false;
+    each_protected_column(relid,
+                          [&](const ProtectedColumn &column) { computed |= column.attno == attno && column.computed; });
+    if (computed) charge_computed(relid, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber));
+  }
   const AlterTableCmd *change = alteration(AT_AlterColumnType, name);
   if (change == nullptr) return;
   require_using(relid, attno, change);
@@ -437,6 +469,9 @@ void column_altered(Oid relid, AttrNumber attno) {
                    type_given(relid, attno));
   ddl_command->only_trusted = true;
   touch_all(relid);
+  if (const Node *expression = reinterpret_cast<const ColumnDef *>(change->def)->raw_default;
+      !using_is_plain(expression, type_is_tokens(type_given(relid, attno))))
+    charge_computed(relid, moved_columns(relid, expression));
   if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
     add_before(relid, attno, token_type, true);
 }

@@ -61,6 +61,15 @@ bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return parts != NIL;
 }
 
+bool all_plain(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
+  ListCell *cell = nullptr;
+  foreach (cell, arguments) {
+    const Flow flow = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+    if (flow_decides(flow) != 0 && !flow.plain) return false;
+  }
+  return true;
+}
+
 bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
   ListCell *cell = nullptr;
   foreach (cell, arguments)
@@ -242,6 +251,9 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   flow.pure = folds && is_opened_only(walk->analysis, flow);
+  const bool tokenizes =
+      list_length(call->args) == 1 && is_redoubt_function(call->funcid) && type_is_tokens(call->funcresulttype);
+  flow.plain = (tokenizes || call_is_plain(call->funcid)) && all_plain(walk, scope, call->args);
   add_function_result(walk, call, &flow);
   return flow;
 }
@@ -257,8 +269,10 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     (void)walk_expression(walk, scope, static_cast<Node *>(lsecond(call->args)));
     return kNoFlow;
   }
-  return walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args,
-                   list_flow(walk, scope, call->args));
+  Flow flow =
+      walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args, list_flow(walk, scope, call->args));
+  flow.plain = call_is_plain(call->opfuncid) && all_plain(walk, scope, call->args);
+  return flow;
 }
 
 namespace {
@@ -288,7 +302,7 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const bool domain = type_runs_code(cast->resulttype);
   if (flow.many || domain || !trusted(output) || !trusted(input))
     return hand_over(walk, scope, &cast->arg, flow, kMeterReveals);
-  flow.pure = false;
+  flow.pure = flow.plain = false;
   return flow;
 }
 

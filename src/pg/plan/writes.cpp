@@ -43,6 +43,7 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
       continue;
     }
     if (!column_keeps(target.relid, attno, source, copied_type(flow, source))) continue;
+    if (flow.many && !type_nests(get_atttype(target.relid, attno))) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
@@ -73,8 +74,17 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
   return flow;
 }
 
+// What a value tells that is computed from others and stored for nothing: whether a column is null is free to ask.
+std::uint32_t stored_tells(const PlanWalk *walk, const Flow &flow, const Flow &out) {
+  std::uint32_t mask = 0;
+  for (std::uint32_t rest = flow.plain ? 0 : flow_explicit(flow) & ~flow_explicit(out); rest != 0; rest &= rest - 1)
+    if (is_labelled(walk, std::countr_zero(rest))) mask |= rest & -rest;
+  return mask;
+}
+
 // Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
-Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides) {
+Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides,
+                Told *told) {
   int value = 0;
   Flow charged = kNoFlow;
   for (int position = 0; position < list_length((*child)->targetlist); ++position) {
@@ -88,6 +98,7 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
                                    : entry->resno;
       const Flow out = escapes(walk, flow, target, attno);
       flow_max(&rest, out);
+      told->by_each |= stored_tells(walk, flow, out);
       written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out));
     }
     rest.pure = flow.pure;
@@ -130,7 +141,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     const Flow out = escapes(walk, flow, *target, attno);
-    mask |= flow_probes(flow.implicit, out);
+    mask |= flow_probes(flow.implicit, out) | stored_tells(walk, flow, out);
     written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out));
     if (flow_explicit(out) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
@@ -232,7 +243,7 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
   }
   const std::span<Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;
-  if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides));
+  if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides, &told));
   for (const Target &target : all) {
     if (modify->operation != CMD_MERGE)
       told_add(&told,
