@@ -27,6 +27,8 @@ server_start() {
     echo 'max_prepared_transactions = 2'
     echo 'wal_level = logical'
     echo 'fsync = off'
+    # Its locks and statistics come at moments of their own; those tests that are about it start one.
+    echo 'autovacuum = off'
     echo "log_line_prefix = '%m [%p] %q%u@%d '"
   } | as_user tee -a "$base/data/postgresql.conf" >/dev/null
   server_up
