@@ -101,7 +101,7 @@ void admit_opened(QueryMeter *meter) {
            errmsg("the statement compares values of token type %s %d times", type->name, analysis->comparisons),
            errhint("redoubt.search_terms allows %d to roles without the privilege to reveal.", setting_search_terms),
            errhidestmt(true)));
-    meter->each = static_cast<std::uint32_t>(analysis->comparisons);
+    meter->each = static_cast<std::uint32_t>(analysis->comparisons + analysis->answers);
     meter->searched |= 1U << i;
   }
 }
@@ -121,6 +121,15 @@ void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) 
 void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
   for (int i = 0; i < analysis->sources; ++i)
     if ((mask & 1U << i) != 0) limits_charge(analysis->source[i].token_type, Operation::probe, 1);
+}
+
+// What the planner's estimates tell of: how many rows there are, and how wide.  A token is as wide as its value, which
+// it shows to everybody.
+std::uint32_t shown_by_explain(const PlanAnalysis *analysis) noexcept {
+  std::uint32_t mask = analysis->statement_decides;
+  for (int i = 0; i < analysis->sources; ++i)
+    if (analysis->source[i].opened == Opened::no && !analysis->source[i].is_token) mask |= 1U << i;
+  return mask;
 }
 
 void admit(const PlanAnalysis *analysis) {
@@ -313,9 +322,9 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   MemoryContextRegisterResetCallback(context, &meter->forget);
   meter->next = query_meters;
   query_meters = meter;
-  // The planner's estimate, which EXPLAIN shows, tells of values too.
+  // The planner's estimates, which EXPLAIN shows, tell of values too.
   if (meter->explain_only)
-    charge_probes(analysis, analysis->statement_decides);
+    charge_probes(analysis, shown_by_explain(analysis));
   else {
     if (analysis->beyond_count) flow_refuse_beyond_count();
     admit_opened(meter);
@@ -332,6 +341,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
   std::uint32_t told = counted && (!meter->told || dest == DestNone) ? meter->analysis->statement_decides : 0;
   if (dest == DestNone) told |= meter->analysis->row_decides;
+  if (dest == DestNone && query->instrument_options != 0) told |= shown_by_explain(meter->analysis);
   for (; told != 0; told &= told - 1) charge_end(meter, std::countr_zero(told));
   meter->told = true;
   if (meter->analysis->runs != 0) [[unlikely]]

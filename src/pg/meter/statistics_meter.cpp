@@ -4,6 +4,8 @@
 // of five arrays by CASE, and only the one that is chosen is evaluated and charged.  The
 // function is STABLE so that columns of the view that nobody reads stay dropped.
 // An extended statistics object pays for all its values as soon as one is looked at.
+// What else is kept of a column (the average width, how many different values) says of a table of one row, or of an
+// expression that was chosen for it, what the value is: a probe for each column of which any is looked at.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
@@ -49,21 +51,20 @@ bool reads_statistics(const Query *query) {
   return query->hasSubLinks;  // not looked into here: they may
 }
 
-// The table that a reference to one of the columns with values is to, or InvalidOid.
+// The table that a reference to one of the columns that tell of values is to, or InvalidOid.
 Oid values_table(const Rewrite *rewrite, const Var *variable) {
   if (static_cast<int>(variable->varlevelsup) >= list_length(rewrite->queries)) return InvalidOid;
   const auto *query = static_cast<Query *>(list_nth(rewrite->queries, static_cast<int>(variable->varlevelsup)));
   const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
   if (entry->rtekind != RTE_RELATION) return InvalidOid;
   const AttrNumber attno = variable->varattno;  // 0: the whole row
-  const bool values = entry->relid == StatisticRelationId
-                          ? attno >= Anum_pg_statistic_stavalues1 && attno <= Anum_pg_statistic_stavalues5
-                          : attno == Anum_pg_statistic_ext_data_stxdmcv || attno == Anum_pg_statistic_ext_data_stxdexpr;
-  const bool statistics = entry->relid == StatisticRelationId || entry->relid == StatisticExtDataRelationId;
-  return statistics && (values || attno == 0) ? entry->relid : InvalidOid;
+  const AttrNumber first =
+      entry->relid == StatisticRelationId ? Anum_pg_statistic_stanullfrac : Anum_pg_statistic_ext_data_stxdndistinct;
+  return statistics_table(entry->relid) && (attno >= first || attno == 0) ? entry->relid : InvalidOid;
 }
 
-Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
+// `value` is one of the columns, or says whether it is null.
+Node *metered(const Rewrite *rewrite, const Var *values, Node *value, Oid table) {
   const auto column = [values](int attno, Oid type) {
     return makeVar(values->varno, static_cast<AttrNumber>(attno), type, -1, InvalidOid, values->varlevelsup);
   };
@@ -72,10 +73,10 @@ Node *metered(const Rewrite *rewrite, Var *values, Oid table) {
                 "the object is the first column of both");
   Expr *attnum = slot ? reinterpret_cast<Expr *>(column(Anum_pg_statistic_staattnum, INT2OID))
                       : reinterpret_cast<Expr *>(makeNullConst(INT2OID, -1, InvalidOid));
-  List *arguments = list_make4(values, column(Anum_pg_statistic_starelid, OIDOID), attnum,
-                               makeNullConst(INTERNALOID, -1, InvalidOid));
-  return reinterpret_cast<Node *>(makeFuncExpr(rewrite->function, values->vartype, arguments, values->varcollid,
-                                               values->varcollid, COERCE_EXPLICIT_CALL));
+  List *arguments =
+      list_make4(value, column(Anum_pg_statistic_starelid, OIDOID), attnum, makeNullConst(INTERNALOID, -1, InvalidOid));
+  return reinterpret_cast<Node *>(makeFuncExpr(rewrite->function, exprType(value), arguments, exprCollation(value),
+                                               exprCollation(value), COERCE_EXPLICIT_CALL));
 }
 
 // The protected columns that an index or a statistics object is computed from, or that is looked at itself.
@@ -138,10 +139,11 @@ static Node *statistics_meter_mutator(Node *node, void *context) {
   using namespace redoubt::pg;
   auto *rewrite = static_cast<Rewrite *>(context);
   if (node == nullptr) return nullptr;
-  if (IsA(node, NullTest) && IsA(reinterpret_cast<NullTest *>(node)->arg, Var)) return node;  // shows no value
-  if (IsA(node, Var))
-    if (const Oid table = values_table(rewrite, reinterpret_cast<Var *>(node)); OidIsValid(table))
-      return metered(rewrite, reinterpret_cast<Var *>(node), table);
+  const auto *values = reinterpret_cast<const Var *>(
+      IsA(node, NullTest) ? reinterpret_cast<Node *>(reinterpret_cast<NullTest *>(node)->arg) : node);
+  if (IsA(values, Var))
+    if (const Oid table = values_table(rewrite, values); OidIsValid(table))
+      return metered(rewrite, values, node, table);
   if (IsA(node, Query)) {
     rewrite->queries = lcons(node, rewrite->queries);
     Node *copy = reinterpret_cast<Node *>(
@@ -208,8 +210,31 @@ Bitmapset *statistics_columns(Oid statistics) {
 namespace redoubt::pg {
 namespace {
 
-// The values in a list of most common combinations, or in statistics on expressions.
+// What was charged last, and by what snapshot it was seen: the other figures of a row come right after the first.
+struct Figure {
+  Oid object;
+  AttrNumber attno;
+  CommandId command;
+  std::uint64_t completed;
+  bool operator==(const Figure &) const = default;
+};
+constinit Figure charged_last = {};
+
+// A probe for the figures that are kept of a column, or of a statistics object.
+void charge_figure(Oid object, AttrNumber attno, Oid token_type) {
+  const SnapshotData *snapshot = GetActiveSnapshot();
+  const Figure figure = {object, attno, snapshot->curcid, snapshot->snapXactCompletionCount};
+  if (figure == charged_last) return;
+  if (OidIsValid(token_type))
+    limits_charge(token_type, Operation::probe, 1);
+  else
+    charge_partition(object, 1);
+  charged_last = figure;
+}
+
+// The values in a list of most common combinations, or in statistics on expressions; 0 where `values` is no such thing.
 uint32 extended_values(Datum values, Oid type) {
+  if (type == PG_NDISTINCTOID || type == PG_DEPENDENCIESOID || type == BOOLOID) return 0;
   if (type == PG_MCV_LISTOID) {
     const MCVList *list = statext_mcv_deserialize(DatumGetByteaP(values));
     return list != nullptr ? list->nitems : 0;
@@ -251,6 +276,10 @@ void charge_extended(Datum values, Oid type, Oid statistics) {
     const ProtectedColumn column = relation->column[i];
     if (!bms_is_member(column.attno, columns)) continue;
     any = true;
+    if (n == 0) {
+      charge_figure(statistics, 0, column.source.token_type);
+      continue;
+    }
     const auto room = static_cast<uint32>(toast_raw_datum_size(values) / 4);
     limits_charge(column.source.token_type, Operation::read,
                   column.is_array ? std::max(n, room) : flow_cost(column.count, n));
@@ -272,6 +301,7 @@ void charge_slot(Datum values, Oid relid, AttrNumber attno) {
 void charge_statistic_row(HeapTupleHeader row, Oid relid) {
   bool null = true;
   const AttrNumber attno = DatumGetInt16(GetAttributeByNum(row, Anum_pg_statistic_staattnum, &null));
+  charge_figure(relid, attno, paying_type(relid, attno));
   for (int slot = Anum_pg_statistic_stavalues1; slot <= Anum_pg_statistic_stavalues5; ++slot) {
     const Datum values = GetAttributeByNum(row, static_cast<AttrNumber>(slot), &null);
     if (!null) charge_slot(values, relid, attno);
@@ -280,8 +310,7 @@ void charge_statistic_row(HeapTupleHeader row, Oid relid) {
 
 // A whole row of pg_statistic_ext_data, of the statistics object.
 void charge_extended_row(HeapTupleHeader row, Oid statistics) {
-  constexpr AttrNumber kColumns[] = {Anum_pg_statistic_ext_data_stxdmcv, Anum_pg_statistic_ext_data_stxdexpr};
-  for (const AttrNumber column : kColumns) {
+  for (AttrNumber column = Anum_pg_statistic_ext_data_stxdndistinct; column <= Natts_pg_statistic_ext_data; ++column) {
     bool null = true;
     const Datum values = GetAttributeByNum(row, column, &null);
     if (!null) charge_extended(values, get_atttype(StatisticExtDataRelationId, column), statistics);
@@ -300,16 +329,19 @@ void charge_object(Datum value, Oid type, Oid object) {
 }  // namespace redoubt::pg
 
 // meter_statistics(anyelement, oid, int2, internal) returns its first argument, charged for as read: a slot of
-// pg_statistic of the column that the next two name; without a column, a row of pg_statistic of the relation, or a
-// column or row of pg_statistic_ext_data of the object.
+// pg_statistic, or another figure there, of the column that the next two name; without a column, a row of pg_statistic
+// of the relation, or a column or row of pg_statistic_ext_data of the object.
 REDOUBT_FUNCTION(redoubt_meter_statistics) {
   using namespace redoubt::pg;
   if (PG_NARGS() != 4) elog(ERROR, "redoubt.meter_statistics was called with other arguments");
   if (PG_ARGISNULL(0)) PG_RETURN_NULL();
   const Datum values = PG_GETARG_DATUM(0);
-  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
+  const Oid type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+  if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2) && type != ANYARRAYOID)
+    charge_figure(PG_GETARG_OID(1), PG_GETARG_INT16(2), paying_type(PG_GETARG_OID(1), PG_GETARG_INT16(2)));
+  else if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
     charge_slot(values, PG_GETARG_OID(1), PG_GETARG_INT16(2));
   else if (!PG_ARGISNULL(1))
-    charge_object(values, get_fn_expr_argtype(fcinfo->flinfo, 0), PG_GETARG_OID(1));
+    charge_object(values, type, PG_GETARG_OID(1));
   PG_RETURN_DATUM(values);
 }

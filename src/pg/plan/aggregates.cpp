@@ -213,6 +213,7 @@ TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
       if (keeps_rows(call)) taken.decides |= scope.taken;
       continue;
     }
+    ++taken.calls;
     const Flow input = input_flow(walk, scope, call);
     const bool metered = carries_out(call, input);
     const std::uint32_t decides = scope.taken | input.implicit;

@@ -42,6 +42,7 @@ struct PlanAnalysis {
   Oid *foreseen_function;
   std::uint32_t computed;  // opened values of which the statement makes something else than a comparison or a copy
   int comparisons;         // of opened values with constants, and sorts by them
+  int answers;             // that a row can give of such comparisons, besides the first
   bool conflicts;          // ON CONFLICT looks for rows of a table with protected columns
   bool unmetered;          // a point in the middle had no meter when the plan was looked through
   bool beyond_count;       // a value may hold more than a count can say

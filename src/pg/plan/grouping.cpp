@@ -74,14 +74,24 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, No
   }
 }
 
-// Rows of a recursion may put together what many conditions have decided: a row pays for those of
-// each step when it is made.
-void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table) {
-  if (!walk->last || table->implicit == 0) return;
-  const std::uint32_t before = std::exchange(table->implicit, 0);
-  const std::uint32_t step = look_at_step(walk, plan).implicit;
-  table->implicit = before;
-  meter_row(walk, &innerPlan(plan), kNoFlow, step);
+// Rows of a recursion may put together what many conditions have decided, on a row or on a value in it: a row pays for
+// those of each step when it is made, and for `keys`, by which it is told from those before it.
+void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table, std::uint32_t keys) {
+  std::uint32_t decides = table->implicit | keys;
+  for (int k = 0; k < table->size; ++k) decides |= table->column[k].implicit;
+  if (!walk->last || decides == 0) return;
+  const NodeFlow whole = *table;
+  *table = node_flow_uniform(kNoFlow, whole.size);
+  table->order = whole.order;
+  for (int k = 0; k < whole.size; ++k) {
+    table->column[k] = whole.column[k];
+    table->column[k].implicit = 0;
+  }
+  const NodeFlow step = look_at_step(walk, plan);
+  *table = whole;
+  decides = step.implicit | keys;
+  for (int k = 0; k < step.size; ++k) decides |= flow_probes(step.column[k].implicit, step.column[k]);
+  meter_row(walk, &innerPlan(plan), kNoFlow, decides);
 }
 
 }  // namespace
@@ -99,6 +109,7 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs,
   const TakenRows taken = taken_rows(walk, *scope, plan);
   scope->disclosing = taken.disclosing;
   if (taken.ordered) mask |= rows->order;
+  count_answers(walk, scope->taken, taken.calls - 1);
   if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_row(walk, &plan->lefttree, kNoFlow, taken.decides);
   return mask | taken.decides;
 }
@@ -113,15 +124,19 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
                                          Keys::in_turn, window->ordNumCols);
   scope->taken |= keys;
   if (walk->last) walk->analysis->computed |= keys;  // each row may be told how it compares with those beside it
-  const std::uint32_t kept = taken_rows(walk, *scope, plan).decides;
-  meter_row(walk, &outerPlan(plan), kNoFlow, kept);
-  return keys | kept;
+  const TakenRows taken = taken_rows(walk, *scope, plan);
+  count_answers(walk, scope->taken, taken.calls - 1);
+  meter_row(walk, &outerPlan(plan), kNoFlow, taken.decides);
+  return keys | taken.decides;
 }
 
 std::uint32_t walk_recursion(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *node) {
   auto *plan = reinterpret_cast<RecursiveUnion *>(node);
   const NodeFlow terms[] = {inputs->outer, inputs->inner};
   NodeFlow rows = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
+  // Of a UNION, rows that were there before are left out.
+  const std::uint32_t keys = key_decides(walk, &rows, node, plan->numCols, plan->dupColIdx, Keys::together, 0);
+  rows.implicit |= keys;
   NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
   if (table != nullptr) {
     const Growth *growth = limit_growth(walk, inputs->outer, table, &rows);
@@ -131,10 +146,10 @@ std::uint32_t walk_recursion(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *
     if (!same) walk->changed = true;
     *table = rows;
     meter_growth(walk, plan, growth, table);
-    meter_steps(walk, plan, table);
+    meter_steps(walk, plan, table, keys);
   }
   inputs->outer = rows;
-  return 0;
+  return keys;
 }
 
 }  // namespace redoubt::pg

@@ -211,6 +211,14 @@ void count_comparisons(PlanWalk *walk, int n) {
   if (walk->last) walk->analysis->comparisons += n;
 }
 
+void count_answers(PlanWalk *walk, std::uint32_t mask, int n) {
+  if (!walk->last || n <= 0) return;
+  bool compared = false;
+  for (; mask != 0; mask &= mask - 1)
+    compared |= walk->analysis->source[std::countr_zero(mask)].opened == Opened::compared;
+  if (compared) walk->analysis->answers += n;
+}
+
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
   std::uint32_t found = 0;
   for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1)

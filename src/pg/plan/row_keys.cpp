@@ -37,7 +37,8 @@ BaseColumn of_table(const PlanWalk *walk, const Plan *scan, Index rti, AttrNumbe
 const List *branches_of(const Plan *plan) {
   if (IsA(plan, Append)) return reinterpret_cast<const Append *>(plan)->appendplans;
   if (IsA(plan, MergeAppend)) return reinterpret_cast<const MergeAppend *>(plan)->mergeplans;
-  if (IsA(plan, SetOp) && innerPlan(plan) != nullptr) return list_make2(outerPlan(plan), innerPlan(plan));  // 18
+  if (IsA(plan, RecursiveUnion) || (IsA(plan, SetOp) && innerPlan(plan) != nullptr))  // of 18 on
+    return list_make2(outerPlan(plan), innerPlan(plan));
   return NIL;
 }
 

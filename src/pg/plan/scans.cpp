@@ -260,6 +260,8 @@ std::uint32_t walk_cte(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *p
   scan_rows(scope, inputs, walk->subplan[id - 1], scan->scan.scanrelid);
   walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
   walk_called(walk, id, walk->context);
+  if (bms_is_member(id, walk->read)) count_answers(walk, inputs->scan.implicit, 1);
+  if (walk->last) walk->read = bms_add_member(walk->read, id);
   return inputs->scan.implicit;
 }
 

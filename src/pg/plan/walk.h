@@ -88,6 +88,7 @@ struct PlanWalk {
   FlowMemo memo;
   int nesting;        // of the expression at hand in others
   bool in_condition;  // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
+  Bitmapset *read;    // CTEs that the last walk has met a scan of
   bool opens;         // the plan is metered where it runs, so that it may open tokens without a charge for each
 };
 
@@ -277,6 +278,8 @@ std::uint32_t index_compares(PlanWalk *walk, const Flow &tokens, Oid type);
 std::uint32_t order_compares(PlanWalk *walk, const Flow &flow, bool counts = true);
 // How many comparisons of opened values with constants, and sorts by them, a statement makes.
 void count_comparisons(PlanWalk *walk, int n);
+// A row can give n more answers about rows on which the sources in `mask` have decided.
+void count_answers(PlanWalk *walk, std::uint32_t mask, int n);
 
 // plan/columns.cpp
 int source_index(PlanWalk *walk, const Source &wanted);
@@ -315,6 +318,7 @@ ExpressionTransfer aggregate_flow, window_flow;
 struct TakenRows {
   std::uint32_t decides;  // of the sources that decided on a row, those that a result keeping the row is a probe of
   bool ordered;           // a result tells in what order the rows come in
+  int calls;              // that take them in
   Bitmapset *disclosing;  // transition states whose input is carried out
 };
 TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);

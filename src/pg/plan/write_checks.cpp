@@ -5,7 +5,8 @@
 // row; one that fails is an error, so a statement that ends tells that all were passed.  A check tells of the columns
 // that it reads, unless an UPDATE sets none of them and it is valid.  What the reader has written there himself is no
 // news to him, and so is what he has paid for.  What a trigger does, row by row, tells of the columns that its
-// condition reads, also where its function is trusted.
+// condition reads, also where its function is trusted; and what a foreign key does, of the key that it looks for.
+// So does what a partial index holds.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
@@ -15,7 +16,9 @@
 #include "pg/protect/table_code.h"
 
 extern "C" {
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
@@ -126,6 +129,31 @@ static bool plan_checks_condition(Node *node, void *context) {
 namespace redoubt::pg {
 namespace {
 
+// A foreign key looks for the row's key in the other table, and locks, changes or deletes what it finds there, by a
+// query of its own that is given the value.  Where the column of that table is protected, that query pays, and so does
+// the one that NO ACTION begins with, for another row with the key; otherwise the row does.
+std::uint32_t foreign_key_tells(const WrittenRow &row, Relation relation, const Trigger &trigger) {
+  if (trigger.tgfoid == F_RI_FKEY_NOACTION_DEL || trigger.tgfoid == F_RI_FKEY_NOACTION_UPD) return 0;
+  const bool referenced = RI_FKey_trigger_type(trigger.tgfoid) == RI_TRIGGER_PK;
+  HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger.tgconstraint));
+  if (!HeapTupleIsValid(tuple)) return 0;
+  int keys = 0;
+  AttrNumber from[INDEX_MAX_KEYS];
+  AttrNumber to[INDEX_MAX_KEYS];
+  DeconstructFkConstraintRow(tuple, &keys, from, to, nullptr, nullptr, nullptr, nullptr, nullptr);
+  ReleaseSysCache(tuple);
+  std::uint32_t mask = 0;
+  bool changed = row.command != CMD_UPDATE;
+  for (int k = 0; k < keys; ++k) {
+    const AttrNumber own = column_of_row(row, relation, (referenced ? to : from)[k]);
+    if (own <= 0) continue;
+    changed |= bms_is_member(own, row.written) || get_attgenerated(row.relid, own) != '\0';
+    if (!OidIsValid(protected_column_type(trigger.tgconstrrelid, (referenced ? from : to)[k])))
+      mask |= (referenced ? row.held : row.holds)[own];
+  }
+  return changed ? mask : 0;
+}
+
 bool fires(const WrittenRow &row, Relation relation, const Trigger &trigger) {
   if (!TRIGGER_FOR_ROW(trigger.tgtype) || trigger.tgenabled == TRIGGER_DISABLED) return false;
   if (row.command == CMD_INSERT) return TRIGGER_FOR_INSERT(trigger.tgtype);
@@ -139,9 +167,13 @@ bool fires(const WrittenRow &row, Relation relation, const Trigger &trigger) {
 std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
   Condition condition = {&row, relation, 0};
   const TriggerDesc *triggers = relation->trigdesc;
-  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-    if (const Trigger &trigger = triggers->triggers[i]; trigger.tgqual != nullptr && fires(row, relation, trigger))
-      plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+  for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
+    const Trigger &trigger = triggers->triggers[i];
+    if (!fires(row, relation, trigger)) continue;
+    if (trigger.tgqual != nullptr) plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+    if (trigger.tgisinternal && RI_FKey_trigger_type(trigger.tgfoid) != RI_TRIGGER_NONE)
+      condition.mask |= foreign_key_tells(row, relation, trigger);
+  }
   return condition.mask;
 }
 
@@ -154,9 +186,34 @@ Bitmapset *key_columns(Relation relation) {
   return columns;
 }
 
+// How many rows a partial index has is in the catalog, so each row that comes or goes tells what its predicate reads;
+// not whether a column is null, which is free elsewhere, too.
+std::uint32_t predicates_tell(const WrittenRow &row, Relation relation) {
+  if (std::none_of(row.holds, row.holds + row.columns + 1, [](std::uint32_t sources) { return sources != 0; }))
+    return 0;
+  std::uint32_t mask = 0;
+  ListCell *cell = nullptr;
+  const List *indexes = RelationGetIndexList(relation);
+  foreach (cell, indexes) {
+    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
+    if (index == nullptr) continue;
+    Bitmapset *read = nullptr;
+    ListCell *condition = nullptr;
+    const List *predicate = RelationGetIndexPredicate(index);
+    foreach (condition, predicate) {
+      auto *node = static_cast<Node *>(lfirst(condition));
+      if (!IsA(node, NullTest) || !IsA(reinterpret_cast<const NullTest *>(node)->arg, Var))
+        read = bms_join(read, columns_read(relation, node, 1));
+    }
+    mask |= columns_tell(row, relation, read, row.command == CMD_UPDATE);
+    relation_close(index, AccessShareLock);
+  }
+  return mask;
+}
+
 Told table_tells(const WrittenRow &row, Relation relation) {
   const bool update = row.command == CMD_UPDATE;
-  Told told = {triggers_tell(row, relation), 0};
+  Told told = {triggers_tell(row, relation) | predicates_tell(row, relation), 0};
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
   for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
     const ConstrCheck &check = constraints->check[i];
