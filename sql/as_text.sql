@@ -184,6 +184,8 @@ DO $$ BEGIN RAISE EXCEPTION 'failed to find conversion function from a to b'; EN
 \set VERBOSITY terse
 -- As the hints say.
 SELECT coalesce(email::text, name), nullif(emails::text[], ARRAY['none']), nullif(emails, ARRAY['none']::email_token[]) FROM customer WHERE id = 3;
+SELECT coalesce(email, name, NULL::text), greatest(email, name::text), ARRAY[email, name, 'x'::text] FROM customer WHERE id = 3;
+SELECT CASE WHEN id < 4 THEN email WHEN id < 5 THEN name ELSE ''::text END FROM customer WHERE id IN (3, 4) ORDER BY id;
 SELECT email::text FROM customer WHERE id = 3 UNION SELECT name FROM customer WHERE id = 4 ORDER BY 1;
 SELECT c.id FROM customer AS c JOIN (SELECT name AS email FROM customer) AS o ON c.email = o.email;
 SELECT c.id FROM customer AS c JOIN (SELECT 4711003 AS number) AS o ON c.number = o.number;
