@@ -73,13 +73,6 @@ Flow input_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
 bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
 bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY || aggregate == F_ARRAY_AGG_ANYARRAY; }
 
-// sum(), avg(), stddev and var, of numbers.
-bool adds_up(Oid aggregate) {
-  const char *name = aggregate < FirstNormalObjectId ? get_func_name(aggregate) : nullptr;
-  return name != nullptr && (strcmp(name, "sum") == 0 || strcmp(name, "avg") == 0 || strncmp(name, "stddev", 6) == 0 ||
-                             strncmp(name, "var", 3) == 0);
-}
-
 // The result is at most one of the inputs, one bit, or a mean of bare values.  A user's
 // aggregate can claim anything (a sort operator, too), so only built-in ones are believed.
 bool is_single_valued(Oid aggregate, const Flow &input) {
@@ -90,7 +83,10 @@ bool is_single_valued(Oid aggregate, const Flow &input) {
   if (!HeapTupleIsValid(tuple)) return false;
   const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
   ReleaseSysCache(tuple);
-  return extreme || (input.pure && adds_up(aggregate));  // of an expression, sum() can pack many values into one number
+  if (extreme || !input.pure) return extreme;  // of an expression, sum() can pack many values into one number
+  const char *name = get_func_name(aggregate);
+  return name != nullptr && (strcmp(name, "sum") == 0 || strcmp(name, "avg") == 0 || strncmp(name, "stddev", 6) == 0 ||
+                             strncmp(name, "var", 3) == 0);
 }
 
 // Does the call carry its input out, so that every input row is charged?
@@ -142,10 +138,7 @@ Flow result_flow(PlanWalk *walk, const Call &call, Flow flow) {
     if (call.distinct || (!flow.pure && !row)) flow.implicit |= flow_explicit(flow);
     flow_clear_explicit(&flow);
   }
-  // Into a number of any length, too, where they were stored as numbers made for it.
-  const bool many =
-      is_array_agg(call.function) || (adds_up(call.function) && get_func_rettype(call.function) == NUMERICOID);
-  if (many && flow_explicit(flow) != 0) flow.many = true;
+  if (is_array_agg(call.function) && flow_explicit(flow) != 0) flow.many = true;
   // The least or greatest of opened values is one of them.
   flow.pure = flow.pure && !flow.sometimes && (call.function == F_MIN_TEXT || call.function == F_MAX_TEXT) &&
               is_opened_only(walk->analysis, flow);

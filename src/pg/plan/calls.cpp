@@ -61,20 +61,18 @@ bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return parts != NIL;
 }
 
-bool all_plain(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const Flow flow = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
-    if (flow_decides(flow) != 0 && !flow.plain) return false;
-  }
-  return true;
-}
-
 bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
   ListCell *cell = nullptr;
   foreach (cell, arguments)
     if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
   return true;
+}
+
+// Does an assignment to varchar(n) or char(n) look how long the text is?  What is too long is an error then.
+bool checks_length(const FuncExpr *call) {
+  if (call->funcid != F_VARCHAR_VARCHAR_INT4_BOOL && call->funcid != F_BPCHAR_BPCHAR_INT4_BOOL) return false;
+  const auto *cuts = static_cast<const Const *>(lthird(call->args));
+  return IsA(cuts, Const) && !cuts->constisnull && !DatumGetBool(cuts->constvalue);
 }
 
 // Comparisons of tokens, and token(): what they return has met no output function.
@@ -247,13 +245,12 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   }
   if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow)))
     return flow_still_labelled(walk, flow_paid(flow), flow);
+  const bool copies =
+      checks_length(call) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   const bool folds =
       folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
-  flow.pure = folds && is_opened_only(walk->analysis, flow);
-  const bool tokenizes =
-      list_length(call->args) == 1 && is_redoubt_function(call->funcid) && type_is_tokens(call->funcresulttype);
-  flow.plain = (tokenizes || call_is_plain(call->funcid)) && all_plain(walk, scope, call->args);
+  flow.pure = copies || (folds && is_opened_only(walk->analysis, flow));
   add_function_result(walk, call, &flow);
   return flow;
 }
@@ -269,10 +266,8 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     (void)walk_expression(walk, scope, static_cast<Node *>(lsecond(call->args)));
     return kNoFlow;
   }
-  Flow flow =
-      walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args, list_flow(walk, scope, call->args));
-  flow.plain = call_is_plain(call->opfuncid) && all_plain(walk, scope, call->args);
-  return flow;
+  return walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args,
+                   list_flow(walk, scope, call->args));
 }
 
 namespace {
@@ -302,7 +297,7 @@ Flow io_cast_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const bool domain = type_runs_code(cast->resulttype);
   if (flow.many || domain || !trusted(output) || !trusted(input))
     return hand_over(walk, scope, &cast->arg, flow, kMeterReveals);
-  flow.pure = flow.plain = false;
+  flow.pure = false;
   return flow;
 }
 

@@ -196,7 +196,7 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   int at = attno == 0 ? 0 : place_of(*facts, attno);
   while (at < facts->size && (attno == 0 || facts->column[at].attno == attno)) add(at++);
   facts->latest = at;
-  flow.pure = flow.plain = (columns == 1 && !computed) || (attno == 0 && columns > 0);
+  flow.pure = (columns == 1 && !computed) || (attno == 0 && columns > 0);
   return flow;
 }
 

@@ -55,11 +55,9 @@ struct OneOf {
   Flow flow = kNoFlow;
   bool any = false;
   bool copies = true;  // each is a column as it is, or holds no value at all
-  bool plain = true;
 
   void add(const Flow &value) noexcept {
     copies = copies && (flow_decides(value) == 0 || value.pure);
-    plain = plain && (flow_decides(value) == 0 || value.plain);
     if (any)
       flow_max(&flow, value);
     else
@@ -70,7 +68,6 @@ struct OneOf {
   Flow chosen() const noexcept {
     Flow one = flow;
     one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
-    one.plain = plain;
     one.paid = 0;
     return one;
   }
@@ -144,7 +141,7 @@ Flow null_if_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   for (int i = 0; i < kMaxSources; ++i)
     if (first.count[i] == 0 && result.count[i] != 0) first.count[i] = 1;
   first.implicit |= flow_decides(result);
-  first.pure = first.plain = false;
+  first.pure = false;
   first.paid = 0;
   return first;
 }

@@ -23,7 +23,7 @@ void flow_add(Flow *into, const Flow &other) noexcept {
   }
   into->implicit |= other.implicit;
   into->paid = 0;
-  into->pure = into->plain = false;
+  into->pure = false;
   into->direct |= other.direct;
   into->sometimes |= other.sometimes;
   into->many |= other.many;
@@ -39,7 +39,6 @@ void flow_max(Flow *into, const Flow &other) noexcept {
   into->implicit |= other.implicit;
   into->paid &= other.paid;
   into->pure = into->pure && other.pure;
-  into->plain = into->plain && other.plain;
   into->direct |= other.direct;
   into->many |= other.many;
 }
@@ -65,7 +64,6 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   const bool same = flow_holds_same(*into, other);  // as a column of several partitions does
   // A null of the one or the other is no value.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
-  const bool plain = (into->plain || flow_decides(*into) == 0) && (other.plain || flow_decides(other) == 0);
   const bool lacks_some = flow_explicit(*into) != flow_explicit(other);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
   for (int i = 0; i < kMaxSources && !same; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
@@ -83,7 +81,6 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
   into->implicit |= other.implicit;
   into->paid &= other.paid;
   into->pure = pure;
-  into->plain = plain;
   into->direct |= other.direct;
   into->many |= other.many;
 }

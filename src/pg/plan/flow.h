@@ -25,7 +25,6 @@ struct Flow {
   std::uint32_t implicit;            // a bit per source whose value decided that this exists
   std::uint32_t paid;                // sources that a call has charged for, of which this is the result as it is
   bool pure;                         // an unmodified copy of one column or row: null means no value
-  bool plain;                        // null where the columns are, so that storing it tells nothing more of them
   bool direct;                       // made of tokens without their output function, which would have charged for them
   bool sometimes;                    // one of several values, not all of which hold what this one does
   bool many;                         // an array or holding one: the counts are per element
@@ -65,7 +64,7 @@ void flow_max(Flow *into, const Flow &other) noexcept;
 // The values were charged for already, or turned into something that is none.
 inline void flow_clear_explicit(Flow *flow) noexcept {
   std::fill(std::begin(flow->count), std::end(flow->count), std::uint16_t{0});
-  flow->pure = flow->plain = flow->direct = flow->sometimes = flow->many = false;
+  flow->pure = flow->direct = flow->sometimes = flow->many = false;
 }
 
 // What is left of arguments that were handed to something that may disclose them.

@@ -17,7 +17,6 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   const bool fresh = flow_decides(before) == 0;
   flow_max(param, flow);
   if (fresh) param->pure = flow.pure;
-  if (fresh) param->plain = flow.plain;
   if (before != *param) walk->changed = true;
 }
 

@@ -1,7 +1,7 @@
 // plan/writes.cpp - values that a data-modifying statement moves.
 //
-// A value written into a column that the same token type protects stays protected and is
-// free; into any other column it is charged, target column by target column.  Code that
+// A copy that is written into a column that the same token type protects stays protected and is
+// free; what is computed, and what goes into any other column, is charged, target column by target column.  Code that
 // the table runs on its rows (triggers, constraints, indexes) and that is not trusted is
 // charged for what it is given.  What the checks tell that rows pass is plan/write_checks.cpp.
 // Covered by test/metering.
@@ -43,7 +43,9 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
       continue;
     }
     if (!column_keeps(target.relid, attno, source, copied_type(flow, source))) continue;
-    if (flow.many && !type_nests(get_atttype(target.relid, attno))) continue;
+    // What is computed from a value is read: whether it is null, and what numbers add up to, is told for less than a
+    // read.
+    if (is_labelled(walk, i) && !flow.pure) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
@@ -74,17 +76,8 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
   return flow;
 }
 
-// What a value tells that is computed from others and stored for nothing: whether a column is null is free to ask.
-std::uint32_t stored_tells(const PlanWalk *walk, const Flow &flow, const Flow &out) {
-  std::uint32_t mask = 0;
-  for (std::uint32_t rest = flow.plain ? 0 : flow_explicit(flow) & ~flow_explicit(out); rest != 0; rest &= rest - 1)
-    if (is_labelled(walk, std::countr_zero(rest))) mask |= rest & -rest;
-  return mask;
-}
-
 // Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
-Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides,
-                Told *told) {
+Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides) {
   int value = 0;
   Flow charged = kNoFlow;
   for (int position = 0; position < list_length((*child)->targetlist); ++position) {
@@ -98,7 +91,6 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
                                    : entry->resno;
       const Flow out = escapes(walk, flow, target, attno);
       flow_max(&rest, out);
-      told->by_each |= stored_tells(walk, flow, out);
       written_row_set(&target.row, attno, flow_explicit(flow) & ~flow_explicit(out));
     }
     rest.pure = flow.pure;
@@ -141,7 +133,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
     const Flow flow = walk_expression(walk, scope, reinterpret_cast<Node *>(entry->expr));
     const Flow out = escapes(walk, flow, *target, attno);
-    mask |= flow_probes(flow.implicit, out) | stored_tells(walk, flow, out);
+    mask |= flow_probes(flow.implicit, out);
     written_row_set(&target->row, attno, flow_explicit(flow) & ~flow_explicit(out));
     if (flow_explicit(out) == 0) continue;
     if (on_conflict && is_proposed_value(entry->expr, attno, *target)) continue;
@@ -243,7 +235,7 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
   }
   const std::span<Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;
-  if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides, &told));
+  if (moves) flow_add(&charged, walk_moved(walk, child, source, all, decides));
   for (const Target &target : all) {
     if (modify->operation != CMD_MERGE)
       told_add(&told,

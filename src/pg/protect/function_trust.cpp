@@ -359,44 +359,6 @@ bool function_casts_to_text(Oid function) noexcept {
          function == F_TEXTANYCAT || function == F_ANYTEXTCAT;
 }
 
-bool call_is_plain(Oid function) noexcept {
-  switch (function) {
-    case F_LOWER_TEXT:
-    case F_UPPER_TEXT:
-    case F_INITCAP:
-    case F_BTRIM_TEXT:
-    case F_LTRIM_TEXT:
-    case F_RTRIM_TEXT:
-    case F_TEXTCAT:
-    case F_VARCHAR_VARCHAR_INT4_BOOL:
-    case F_BPCHAR_BPCHAR_INT4_BOOL:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool expression_is_plain(const Node *expression) {
-  const List *parts = NIL;
-  if (expression == nullptr || IsA(expression, Var) || IsA(expression, Const)) return true;
-  if (IsA(expression, RelabelType))
-    return expression_is_plain(reinterpret_cast<Node *>(reinterpret_cast<const RelabelType *>(expression)->arg));
-  if (IsA(expression, CollateExpr))
-    return expression_is_plain(reinterpret_cast<Node *>(reinterpret_cast<const CollateExpr *>(expression)->arg));
-  if (IsA(expression, CoalesceExpr))
-    parts = reinterpret_cast<const CoalesceExpr *>(expression)->args;
-  else if (IsA(expression, FuncExpr) && call_is_plain(reinterpret_cast<const FuncExpr *>(expression)->funcid))
-    parts = reinterpret_cast<const FuncExpr *>(expression)->args;
-  else if (IsA(expression, OpExpr) && call_is_plain(get_opcode(reinterpret_cast<const OpExpr *>(expression)->opno)))
-    parts = reinterpret_cast<const OpExpr *>(expression)->args;
-  else
-    return false;
-  ListCell *cell = nullptr;
-  foreach (cell, parts)
-    if (!expression_is_plain(static_cast<const Node *>(lfirst(cell)))) return false;
-  return true;
-}
-
 bool function_makes_words(Oid function) noexcept {
   switch (function) {
     case F_TO_TSVECTOR_TEXT:

@@ -10,7 +10,6 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
-#include "pg/protect/function_trust.h"
 #include "pg/protect/labels.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -165,9 +164,7 @@ void add_generated(Found *found, Relation relation) {
     // By the label of its domain; what it is computed from may be of another type, or several.
     const bool whole = is_protected_as_a_whole(*found, *attribute);
     Bitmapset *used = nullptr;
-    auto *expression = build_column_default(relation, attribute->attnum);
-    pull_varattnos(expression, 1, &used);
-    const bool computed = !expression_is_plain(expression);
+    pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
     List *counted = NIL;  // token types
     int member = -1;
     while ((member = bms_next_member(used, member)) >= 0) {
@@ -186,7 +183,6 @@ void add_generated(Found *found, Relation relation) {
       counted = list_append_unique_oid(counted, from->source.token_type);
       if (whole && same == nullptr && from->source.is_token) continue;
       if (same != nullptr) {
-        same->computed |= computed;
         same->count = static_cast<std::uint16_t>(std::min<int>((first ? 0 : same->count) + values, kMaxFlowCount));
         continue;
       }
@@ -195,7 +191,7 @@ void add_generated(Found *found, Relation relation) {
       column.count = values;
       column.is_array = false;
       column.borrowed = false;
-      column.computed |= computed;
+      column.computed = true;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
     }

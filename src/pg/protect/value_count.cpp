@@ -5,10 +5,6 @@
 
 #include "pg/protect/value_count.h"
 
-extern "C" {
-#include "access/detoast.h"
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -57,8 +53,6 @@ std::uint32_t value_elements(Datum value, Oid type) {
   const Oid base = getBaseType(type);
   if (OidIsValid(get_element_type(base))) return array_elements(value);
   if (type_is_rowtype(base)) return std::max<std::uint32_t>(row_elements(value), 1);
-  if (base == NUMERICOID)
-    return std::max<std::uint32_t>(static_cast<std::uint32_t>(toast_raw_datum_size(value) / 16), 1);
   return 1;
 }
 

@@ -7,8 +7,7 @@
 namespace redoubt::pg {
 
 // The factor by which a per-element count grows: the number of elements of an array, for
-// a row 1 and those of its arrays, for a number that many were added up to what it has room for (16 bytes each), 1 for
-// anything else.
+// a row 1 and those of its arrays, 1 for anything else.
 std::uint32_t value_elements(Datum value, Oid type);
 
 }  // namespace redoubt::pg
