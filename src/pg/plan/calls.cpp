@@ -251,9 +251,11 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
   flow.pure = folds && is_opened_only(walk->analysis, flow);
-  const bool tokenizes =
-      list_length(call->args) == 1 && is_redoubt_function(call->funcid) && type_is_tokens(call->funcresulttype);
-  flow.plain = (tokenizes || call_is_plain(call->funcid)) && all_plain(walk, scope, call->args);
+  if (flow_explicit(flow) != 0) {
+    const bool tokenizes =
+        list_length(call->args) == 1 && is_redoubt_function(call->funcid) && type_is_tokens(call->funcresulttype);
+    flow.plain = (tokenizes || call_is_plain(call->funcid)) && all_plain(walk, scope, call->args);
+  }
   add_function_result(walk, call, &flow);
   return flow;
 }
@@ -271,7 +273,7 @@ Flow operator_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   }
   Flow flow =
       walk_call(walk, scope, call->opfuncid, call->opresulttype, false, call->args, list_flow(walk, scope, call->args));
-  flow.plain = call_is_plain(call->opfuncid) && all_plain(walk, scope, call->args);
+  if (flow_explicit(flow) != 0) flow.plain = call_is_plain(call->opfuncid) && all_plain(walk, scope, call->args);
   return flow;
 }
 

@@ -359,7 +359,20 @@ bool function_casts_to_text(Oid function) noexcept {
          function == F_TEXTANYCAT || function == F_ANYTEXTCAT;
 }
 
-bool call_is_plain(Oid function) noexcept {
+namespace {
+
+// Of numbers and times a number or a time, which is never null.
+bool is_arithmetic(Oid function) {
+  const auto counts = [](Oid type) { return strchr("NDT", TypeCategory(type)) != nullptr; };
+  if (function >= FirstNormalObjectId || function == F_SCALE || function == F_MIN_SCALE) return false;
+  Oid *types = nullptr;
+  int n = 0;
+  return counts(get_func_signature(function, &types, &n)) && std::all_of(types, types + n, counts);
+}
+
+}  // namespace
+
+bool call_is_plain(Oid function) {
   switch (function) {
     case F_LOWER_TEXT:
     case F_UPPER_TEXT:
@@ -370,9 +383,15 @@ bool call_is_plain(Oid function) noexcept {
     case F_TEXTCAT:
     case F_VARCHAR_VARCHAR_INT4_BOOL:
     case F_BPCHAR_BPCHAR_INT4_BOOL:
+    case F_ARRAY_APPEND:
+    case F_ARRAY_PREPEND:
+    case F_ARRAY_CAT:
+    case F_JSONB_CONCAT:
+    case F_JSONB_SET:
+    case F_JSONB_INSERT:
       return true;
     default:
-      return false;
+      return is_arithmetic(function);
   }
 }
 

@@ -37,10 +37,11 @@ bool type_casts_to_text(Oid type);
 // True for to_tsvector and its kin, which raise a notice for a word of more than 2 kB.
 bool function_makes_words(Oid function) noexcept;
 
-// True for an expression that is null where its columns are, and says hardly more of them: a copy, in other letters, or
-// with text put to it; and for a call of a function that makes such a one of its arguments.
+// True for an expression that is null where its columns are, and says hardly more of them: a copy, in other letters,
+// with something put to it, or a number computed from numbers; and for a call of a function that makes such a one of its
+// arguments.
 bool expression_is_plain(const Node *expression);
-bool call_is_plain(Oid function) noexcept;
+bool call_is_plain(Oid function);
 
 // True for the SQL functions that this library implements.
 bool is_redoubt_function(Oid function);
