@@ -38,8 +38,8 @@ bool type_casts_to_text(Oid type);
 bool function_makes_words(Oid function) noexcept;
 
 // True for an expression that is null where its columns are, and says hardly more of them: a copy, in other letters,
-// with something put to it, or a number computed from numbers; and for a call of a function that makes such a one of its
-// arguments.
+// with something put to it, or a number computed from numbers; and for a call of a function that makes such a one of
+// its arguments.
 bool expression_is_plain(const Node *expression);
 bool call_is_plain(Oid function);
 
