@@ -15,6 +15,7 @@ namespace {
 constexpr long kPatienceMs = 10 * 1000;  // of a session
 constexpr long kNapMs = 1000;
 constexpr int64 kRefusedFor = USECS_PER_SEC;  // so that a limit that is lifted is heard of within a second
+constexpr int64 kFailedFor = USECS_PER_SEC / 5;
 
 struct Slot {
   slock_t lock;  // guards the rest
@@ -172,11 +173,15 @@ BorrowAnswer borrow(UsageEntry *entry, uint32 least) {
   });
   if (known) return answer;
   answer = ask(request_of(entry, least));
-  if (answer.how == Borrowing::refused)
+  // Who is refused may ask again and again; the server that lends is asked now and then.
+  if (answer.how != Borrowing::lent) {
+    const int64 stands = answer.how == Borrowing::refused ? kRefusedFor : kFailedFor;
+    const TimestampTz until = std::min(answer.retry_at, limit_clock_now() + stands);
     locked(&lent.lock, [&] {
       lent.refusal = answer;
-      lent.refused_until = std::min(answer.retry_at, limit_clock_now() + kRefusedFor);
+      lent.refused_until = until;
     });
+  }
   return answer;
 }
 
@@ -258,16 +263,14 @@ void borrow_answer(int slot, uint32 number, const BorrowAnswer &answer) noexcept
   if (owner != nullptr) SetLatch(owner);
 }
 
-bool borrow_note(const char *problem) noexcept {
+void borrow_note(const char *problem) noexcept {
   const TimestampTz now = GetCurrentTimestamp();
-  return locked(&shared->lock, [&] {
-    const bool news = problem == nullptr ? shared->failing_since != 0 : strcmp(shared->problem, problem) != 0;
+  locked(&shared->lock, [&] {
     if (problem == nullptr)
       shared->failing_since = 0;
     else if (shared->failing_since == 0)
       shared->failing_since = now;
     strlcpy(shared->problem, problem != nullptr ? problem : "", sizeof shared->problem);
-    return news;
   });
 }
 

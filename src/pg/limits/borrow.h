@@ -82,8 +82,8 @@ bool borrow_worker_is_this() noexcept;
 bool borrow_next(int *slot, uint32 *number, BorrowRequest *request) noexcept;
 void borrow_answer(int slot, uint32 number, const BorrowAnswer &answer) noexcept;
 
-// Notes that the server lends (null), or why it does not; true where that is news.
-bool borrow_note(const char *problem) noexcept;
+// Notes that the server lends (null), or why it does not.
+void borrow_note(const char *problem) noexcept;
 
 }  // namespace redoubt::pg
 #endif

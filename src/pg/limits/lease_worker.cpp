@@ -31,13 +31,16 @@ namespace {
 constexpr uint32 kFirstLot = 64;
 constexpr long kAnswerMs = 5 * 1000;
 constexpr long kRestMs = 1000;
+constexpr int64 kToldEveryUs = 10 * USECS_PER_SEC;        // a failure is logged
 constexpr int kLinks = 8;                                 // databases that are connected to at the same time
 constexpr int64 kLongestMs = 36525LL * 24 * 3600 * 1000;  // a hundred years, as limit_rate_problem has it
 
 struct Link {
-  Oid database;  // of this server; InvalidOid: unused
-  PGconn *connection;
+  Oid database;        // of this server; InvalidOid: unused
+  PGconn *connection;  // null: none could be made, at failed_at
+  uint32 exchanges;    // over it
   TimestampTz used_at;
+  TimestampTz failed_at;
 };
 
 // What was lent last for a usage entry.
@@ -51,9 +54,10 @@ struct Lot {
 struct State {
   Link link[kLinks];
   HTAB *lots;
-  char *server;  // redoubt.budget_server of the connections
-  TimestampTz failed_at;
-  char problem[160];               // why the last attempt failed
+  char *server;       // redoubt.budget_server of the connections
+  char problem[160];  // why the last attempt failed
+  char told[160];     // what was logged last, while the server does not lend
+  TimestampTz told_at;
   BackgroundWorkerHandle *handle;  // of the process that starts it
 };
 constinit State state = {};
@@ -89,10 +93,6 @@ void link_close_all() noexcept {
   for (Link &link : state.link) link_close(&link);
 }
 
-extern "C" {
-static void ignore_notice(void *, const PGresult *) {}
-}
-
 // Connects as redoubt.budget_server says, but to the database of that name; null where it cannot.
 PGconn *link_open(const BorrowRequest &request, TimestampTz deadline) {
   char *problem = nullptr;
@@ -125,7 +125,8 @@ PGconn *link_open(const BorrowRequest &request, TimestampTz deadline) {
     fail("out of memory");
     return nullptr;
   }
-  PQsetNoticeReceiver(connection, ignore_notice, nullptr);
+  PQsetNoticeReceiver(
+      connection, [](void *, const PGresult *) {}, nullptr);
   PostgresPollingStatusType poll = PGRES_POLLING_WRITING;
   while (PQstatus(connection) != CONNECTION_BAD && poll != PGRES_POLLING_OK && poll != PGRES_POLLING_FAILED) {
     if (!await(connection, poll == PGRES_POLLING_READING ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE, deadline)) {
@@ -143,19 +144,24 @@ PGconn *link_open(const BorrowRequest &request, TimestampTz deadline) {
 
 // The connection for a request, made if need be; null where there is none.
 Link *link_for(const BorrowRequest &request, TimestampTz deadline) {
+  Link *link = nullptr;
   Link *oldest = &state.link[0];
-  for (Link &link : state.link) {
-    if (link.connection != nullptr && link.database == request.database) return &link;
-    if (link.used_at < oldest->used_at) oldest = &link;
+  for (Link &one : state.link) {
+    if (one.database == request.database) link = &one;
+    if (one.used_at < oldest->used_at) oldest = &one;
   }
-  if (state.failed_at != 0 && limit_clock_now() < state.failed_at + kRestMs * 1000) return nullptr;
-  link_close(oldest);
-  state.failed_at = 0;
-  oldest->connection = link_open(request, deadline);
-  oldest->database = request.database;
-  if (oldest->connection != nullptr) return oldest;
-  state.failed_at = limit_clock_now();
-  return nullptr;
+  if (link == nullptr) {
+    link = oldest;
+    link_close(link);
+    link->database = request.database;
+  }
+  if (link->connection != nullptr) return link;
+  const TimestampTz now = limit_clock_now();
+  link->used_at = now;
+  if (link->failed_at != 0 && now < link->failed_at + kRestMs * 1000) return nullptr;
+  link->connection = link_open(request, deadline);
+  link->failed_at = link->connection != nullptr ? 0 : limit_clock_now();
+  return link->connection != nullptr ? link : nullptr;
 }
 
 // The last result of a query, or null where there is none in time, or the connection is lost.
@@ -226,7 +232,7 @@ bool exchange(const BorrowRequest &request, uint32 least, uint32 wanted, uint32 
     const TimestampTz deadline = limit_clock_now() + kAnswerMs * 1000;
     Link *const link = link_for(request, deadline);
     if (link == nullptr) return false;
-    const bool fresh = link->used_at == 0;
+    const bool fresh = link->exchanges++ == 0;
     link->used_at = limit_clock_now();
     PGresult *result = nullptr;
     if (PQsendQueryParams(
@@ -237,9 +243,10 @@ bool exchange(const BorrowRequest &request, uint32 least, uint32 wanted, uint32 
     if (result == nullptr) {
       const bool late = limit_clock_now() >= deadline;
       fail(late ? "no answer within 5 s" : PQerrorMessage(link->connection));
+      const Oid database = link->database;
       link_close(link);
       if (!fresh && !late) continue;
-      state.failed_at = limit_clock_now();
+      *link = {database, nullptr, 0, limit_clock_now(), limit_clock_now()};
       return false;
     }
     const bool understood = read_answer(result, wanted, said);
@@ -255,14 +262,19 @@ bool exchange(const BorrowRequest &request, uint32 least, uint32 wanted, uint32 
 }
 
 void note(bool lends) {
-  if (!borrow_note(lends ? nullptr : state.problem)) return;
-  if (lends)
-    ereport(LOG, (errmsg("redoubt: the server of redoubt.budget_server lends again")));
-  else
-    ereport(LOG,
-            (errmsg("redoubt: the server of redoubt.budget_server does not lend: %s", state.problem),
-             errdetail("What is charged to limits is refused meanwhile; failures like this one are not logged again."),
-             errhint("See redoubt.status(), and \"Standby and replication\" in operations.md.")));
+  borrow_note(lends ? nullptr : state.problem);
+  if (lends) {
+    if (state.told[0] != '\0') ereport(LOG, (errmsg("redoubt: the server of redoubt.budget_server lends again")));
+    state.told[0] = '\0';
+    return;
+  }
+  const TimestampTz now = limit_clock_now();
+  if (strcmp(state.told, state.problem) == 0 || now < state.told_at + kToldEveryUs) return;
+  strlcpy(state.told, state.problem, sizeof state.told);
+  state.told_at = now;
+  ereport(LOG, (errmsg("redoubt: the server of redoubt.budget_server does not lend: %s", state.problem),
+                errdetail("Charges to limits are refused meanwhile."),
+                errhint("See redoubt.status(), and \"Standby and replication\" in operations.md.")));
 }
 
 // Takes back what is void, under the lock of the entry, and returns how much; makes `enough` true where the rest is.
@@ -371,7 +383,6 @@ REDOUBT_WORKER(redoubt_lease_main) {
     ProcessConfigFile(PGC_SIGHUP);
     if (strcmp(state.server, setting_budget_server) == 0) continue;
     link_close_all();
-    state.failed_at = 0;
     pfree(state.server);
     state.server = MemoryContextStrdup(TopMemoryContext, setting_budget_server);
   }
@@ -397,10 +408,8 @@ void lease_worker_keep() {
   MemoryContextSwitchTo(old);
   if (started) return;
   state.handle = nullptr;
-  if (borrow_note("no background worker is left: raise max_worker_processes"))
-    ereport(WARNING, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                      errmsg("redoubt: no background worker is left for \"redoubt lease\": no budget is borrowed"),
-                      errhint("Raise max_worker_processes and restart the server.")));
+  fail("no background worker is left: raise max_worker_processes");
+  note(false);
 }
 
 }  // namespace redoubt::pg

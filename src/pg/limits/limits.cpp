@@ -507,7 +507,8 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
         if (rule == nullptr) continue;  // another session gave values back meanwhile
         if (rule->on_excess == OnExcess::suspend) suspend(binding, rule, now);
         notice(binding, rule, rule == refusal.throttling ? kThrottled : kBlocked, least);
-        return {0, rule->on_excess, refusal.wait_ns, rule->max_delay_ns, back};
+        const uint64 wait_ns = find_suspension(binding) != nullptr ? kGcraNever : refusal.wait_ns;
+        return {0, rule->on_excess, wait_ns, rule->max_delay_ns, back};
       }
       notice_exceeded(binding, now_ns, n);
       if (!take_all(binding, now_ns, n)) continue;
