@@ -23,6 +23,14 @@ $primary->admin(<<~'SQL');
   SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 50, '1000 days');
   CREATE DATABASE elsewhere;
   SQL
+$primary->admin(<<~'SQL', database => 'elsewhere');
+  CREATE EXTENSION redoubt;
+  GRANT EXECUTE ON FUNCTION redoubt.lease_budget(text, text, text, integer, integer, integer) TO regress_borrower;
+  CREATE TABLE person AS SELECT 1 AS id, 'x' AS email;
+  SECURITY LABEL FOR redoubt ON COLUMN person.email IS 'redoubt.email_token';
+  GRANT SELECT ON person TO regress_lead;
+  SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'read', 3, '1000 days');
+  SQL
 
 my $lender = 'host=' . $primary->host . ' port=' . $primary->port . ' user=regress_borrower';
 my $reveal = 'SELECT redoubt.detokenize(email) FROM person WHERE id = 1';
@@ -60,6 +68,10 @@ $primary->poll_query_until('postgres', q{SELECT charged = 1 FROM redoubt.usage W
   or fail('what was not used comes back');
 is(charged($primary, 'regress_lead'), 1, 'what was lent and not used comes back within seconds');
 is($one->ask('regress Odd, "one"', $reveal), 'person1@example.com', 'a role of an odd name borrows, where no limit applies to it');
+
+my $token = 'SELECT email FROM person';
+isnt($_->ask('regress_lead', $token, database => 'elsewhere'), '', 'another database has its own budget') for $one, $two, $primary;
+$_->fails_with('regress_lead', $token, '53400', qr/limit on read/, 'which is one as well, on ' . $_->name, database => 'elsewhere') for @all;
 
 # Many sessions on all three: the budget of 600, and not one value more, though sessions and workers are killed.
 sub crowd {
@@ -106,12 +118,26 @@ sleep 2;
 $_->admin(q{SELECT redoubt.lift_block('regress_many', NULL, NULL); SELECT redoubt.reset_usage(NULL)}) for @all;
 ($served, $refused) = crowd('SELECT redoubt.detokenize(email) FROM person WHERE id = :id;');
 cmp_ok($served, '<=', 600, 'undisturbed: no more than 600');
+diag "undisturbed: served $served";
 my $left = 600 - $served;
 for my $node (@standbys, $primary) {
   sleep 6;    # what is void comes back
   while ($left > 0 && ($node->psql('postgres', $reveal, extra_params => [ '-U', 'regress_many' ]))[0] == 0) { --$left; ++$served }
 }
 is($served, 600, 'and all of the 600 in the end');
+
+# Crashes of the servers that borrow, again and again while they are at it.
+$_->admin(q{SELECT redoubt.lift_block('regress_many', NULL, NULL); SELECT redoubt.reset_usage(NULL)}) for @all;
+($served, $refused) = crowd('SELECT redoubt.detokenize(email) FROM (SELECT email FROM person WHERE id > :id / 2 ORDER BY id LIMIT 6) AS p;', sub {
+  for my $node (@standbys) {
+    select undef, undef, undef, 0.2;
+    my $offset = $node->log_size;
+    my ($victim) = split /\n/, $node->admin(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'redoubt lease'});
+    kill 'KILL', $victim if defined $victim && $victim ne '';
+    $node->wait_for_log(qr/database system is ready to accept/, $offset);
+  }
+});
+cmp_ok(6 * $served, '<=', 600, 'servers that crash get no more than the budget');
 
 # A lender that stops, hangs, comes back.
 $primary->stop('fast');
