@@ -47,14 +47,14 @@ endif
 
 # What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
 SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem meter/explain meter/query_meter plan/ protect/ reveal/ \
-  tokens/fpe_array tokens/fpe_input tokens/fpe_io types/token_type vault/
-# What runs once a command, once a type, or once for many values: the library is a tenth smaller for it.
+  tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/token_array types/token_type vault/
+# What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
 SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/borrow limits/lease_worker limits/lending limits/limit_clock \
   limits/limit_rows limits/limit_rules limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
   meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/statistics_meter plan/aggregates \
-  plan/by_index plan/grouping plan/indexes plan/out_of_sight plan/row_keys plan/split_query plan/subplans plan/write_checks \
-  protect/labels protect/standing_code protect/table_code server/ tokens/pending_value tokens/token_array tokens/token_index \
-  tokens/token_order tokens/vault_sql vault/vault. vault/vault_sweep
+  plan/as_text plan/by_index plan/grouping plan/indexes plan/opened plan/out_of_sight plan/row_keys plan/split_query plan/subplans \
+  plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code server/ \
+  tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/vault. vault/vault_store vault/vault_sweep
 SMALLER_CORE = calendar format. format_email format_template mask phone siv unicode_text
 SMALLEST_CORE = audit ed25519 format_parse key_export keywrap phone_countries vault
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
