@@ -372,10 +372,10 @@ REDOUBT_WORKER(redoubt_lease_main) {
   state.server = MemoryContextStrdup(TopMemoryContext, setting_budget_server);
   borrow_worker_begin();
   while (setting_budget_server[0] != '\0' && borrow_worker_is_this()) {
-    while (serve()) CHECK_FOR_INTERRUPTS();
+    const bool any = serve();  // then others may wait already
     give_back();
     close_idle();
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kRestMs, PG_WAIT_EXTENSION);
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, any ? 0 : kRestMs, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
     if (!ConfigReloadPending) continue;

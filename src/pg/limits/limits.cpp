@@ -46,6 +46,7 @@ struct Charge {
   uint32 done;             // values charged by earlier rounds, undone if this one is blocked
   TimestampTz began;       // time of the first round
   TimestampTz charged_at;  // time of the first that charged any
+  TimestampTz asked_at;    // time at which values to borrow were first asked for; 0: they came since
 };
 
 // Why one round was refused.  Of blocking rules a degrading one comes last.
@@ -56,6 +57,7 @@ struct Refusal {
 };
 
 constexpr uint64 kNsPerMs = 1'000'000;
+constexpr int64 kLongestAskingUs = 30 * USECS_PER_SEC;
 constexpr long kLongestNapMs = 1000;  // so that a sleeper hears of changed rules within a second
 
 // Time slept in the current statement, whatever it was charged for: a sleeper
@@ -319,8 +321,14 @@ bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint
 // milder operation.
 [[gnu::cold, gnu::noinline]] bool borrow_or_raise(const Binding *binding, Charge *charge, uint32 least) {
   if (leases_give_back(charge->type, charge->operation)) return true;
-  const BorrowAnswer answer = borrow(binding->usage, least);
-  if (answer.how == Borrowing::lent) return true;
+  if (charge->asked_at == 0) charge->asked_at = limit_clock_now();
+  BorrowAnswer answer = borrow(binding->usage, least);
+  // What was lent may be void when it comes, or taken by others, but not for ever.
+  if (answer.how == Borrowing::lent) {
+    if (limit_clock_now() < charge->asked_at + kLongestAskingUs) return true;
+    answer.how = Borrowing::failed;
+  }
+  charge->asked_at = 0;
   const uint64 wait_ns = borrow_wait_ns(answer);
   if (answer.how == Borrowing::refused && answer.on_excess == OnExcess::throttle &&
       wait_ns <= patience(answer.longest_ns)) {
@@ -396,6 +404,7 @@ void require_postmaster() {
         continue;
       }
     }
+    charge->asked_at = 0;
     if (charge->charged_at == 0) charge->charged_at = now;
     binding->last_lease = now;
     binding->last_statement = limit_statement_generation();
@@ -421,13 +430,13 @@ void give_back(const Binding *binding, uint32 n, TimestampTz leased_at) noexcept
 
 [[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {type, op, false, 0, 0, 0};
+  Charge charge = {type, op, false, 0, 0, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
 void limits_charge(Oid type, Operation op, uint32 n) {
   if (charged_elsewhere(op)) return;
-  Charge charge = {type, op, false, 0, 0, 0};
+  Charge charge = {type, op, false, 0, 0, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
     charge.done += charge_some(&charge, rest, rest, nullptr);
@@ -436,7 +445,7 @@ void limits_charge(Oid type, Operation op, uint32 n) {
 
 uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {type, op, true, 0, 0, 0};
+  Charge charge = {type, op, true, 0, 0, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
@@ -464,7 +473,7 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 
 [[gnu::hot]] void limits_require_no_debt(Oid type, Operation op) {
   if (charged_elsewhere(op)) return;
-  Charge charge = {type, op, false, 0, 0, 0};
+  Charge charge = {type, op, false, 0, 0, 0, 0};
   // What was no debt when the statement began is none now.
   TimestampTz now = DT_NOBEGIN;
   for (bool exact = false;; exact = true) {
