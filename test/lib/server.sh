@@ -5,7 +5,7 @@
 # as redoubt asks) and log.  server_stop stops it by its own process id file and
 # is meant for a trap on EXIT.  Needs console.sh, packages.sh, workspace.sh.
 # A start that fails leaves its reason in logs/server.log.
-# Exports PGHOST, PGPORT and PGUSER.
+# Exports PGHOST, PGPORT and PGUSER.  SERVER_CONF, if set, is more of its configuration.
 
 # server_start: initialises and starts the server with Redoubt preloaded.
 server_start() {
@@ -27,7 +27,10 @@ server_start() {
     echo 'max_prepared_transactions = 2'
     echo 'wal_level = logical'
     echo 'fsync = off'
+    # Its locks and statistics come at moments of their own; those tests that are about it start one.
+    echo 'autovacuum = off'
     echo "log_line_prefix = '%m [%p] %q%u@%d '"
+    printf '%s\n' "${SERVER_CONF:-}"
   } | as_user tee -a "$base/data/postgresql.conf" >/dev/null
   server_up
 }

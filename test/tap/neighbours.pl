@@ -78,6 +78,10 @@ for my $order ('before', 'after') {
     my $charged = $read->() - $at;
     ok($rows ne '' && $charged == $values, "$order: hidden, $name: $values") or diag "charged $charged: $rows";
   };
+  if ($order eq 'before') {
+    $node->fails_with('regress_clerk', 'SET crowd.hide = on; SELECT array_agg(body) FROM note', '55000', qr/has hidden/, "$order: hidden after Redoubt has looked");
+    is($node->ask('regress_clerk', 'SET crowd.hide = on; SELECT count(*) FROM pg_class WHERE relname = $$note$$'), '1', "$order: hidden, nothing protected");
+  }
   if ($order eq 'after') {
     $hidden->('SELECT id FROM note ORDER BY id LIMIT 4', 0, 'another column');
     $hidden->('SELECT id, body FROM note ORDER BY id LIMIT 4', 4, 'a labelled column');

@@ -305,6 +305,16 @@ bool reads_anything(const Query *query) {
   return false;
 }
 
+// What another server is given to choose rows by, nobody counts.
+bool reads_foreign(const Query *query) {
+  ListCell *cell = nullptr;
+  foreach (cell, query->rtable)
+    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+        entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE)
+      return true;
+  return false;
+}
+
 struct Look {
   const Query *query;
   InSight found;
@@ -324,7 +334,8 @@ static bool out_of_sight_walker(Node *node, void *context) {
       inner.query = reinterpret_cast<const Query *>(node);
       (void)query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_walker), &inner,
                               QTW_IGNORE_JOINALIASES);
-      look->found.below |= inner.found.here || inner.found.below || inner.query->rowMarks != NIL;
+      look->found.below |=
+          inner.found.here || inner.found.below || inner.query->rowMarks != NIL || reads_foreign(inner.query);
       return false;
     case T_CommonTableExpr:
       // A value put together from its rows twice holds two of each.
@@ -513,7 +524,7 @@ Outputs outputs_of(const Query *query) {
 }
 
 void tell_outputs(const PlannedStmt *plan, const Outputs &outputs) {
-  (void)statement_hides(plan, outputs.flags);
+  (void)statement_hides(plan, outputs.flags | kPlannedBelow);
   if (!IsA(plan->planTree, CustomScan) || !plan_hides(plan, plan->planTree, 0)) return;
   ListCell *cell = nullptr;
   ListCell *known = nullptr;
@@ -563,7 +574,7 @@ InSight find_in_sight(Query *query) {
   (void)query_tree_walker(query, tree_walker(out_of_sight_walker), &here,
                           QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
   found.here = here.found.here;
-  found.below = below.found.here || below.found.below || here.found.below;
+  found.below = below.found.here || below.found.below || here.found.below || reads_foreign(query);
   return found;
 }
 

@@ -24,6 +24,9 @@ constexpr std::uint32_t kNothingDecides = 1U << 30;  // no protected column has 
 constexpr std::uint32_t kNothingCarried = 1U << 29;  // nor in any column of the result
 constexpr std::uint32_t kOnlyCopies = 1U << 28;      // protected values are in the result as they are, or not at all
 
+constexpr std::uint32_t kPlannedBelow = 1U << 27;  // the plan was there when Redoubt looked at the statement: what the
+                                                   // query says of it is known
+
 // outputs_of is called before the library plans the query, and tell_outputs with its plan: sets the flags, and says of
 // which columns of tables the columns of a result are copies, where the hidden scan is the whole plan.
 struct Outputs {
@@ -46,7 +49,7 @@ bool stays_in_sight(const Query *query, Node *expression);
 struct InSight {
   bool reads;    // any protected column
   bool here;     // in the select list, conditions, order... of the query itself
-  bool below;    // in a subquery, or in the condition of a join
+  bool below;    // in a subquery, or in the condition of a join; or another server is asked for rows
   bool written;  // a command writes a protected value where it is not protected, or hands it to a function
 
   bool any() const noexcept { return here || below || written; }

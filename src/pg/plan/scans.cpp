@@ -166,7 +166,19 @@ Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
           entry->rtekind == RTE_RELATION && entry->relid == target->resorigtbl)
         return relation_flow(walk, rti, target->resorigcol);
   }
-  return (scan->flags & kOnlyCopies) != 0 && OidIsValid(type) ? columns_of_type(walk, type) : everything(walk);
+  if ((scan->flags & kOnlyCopies) != 0 && OidIsValid(type)) return columns_of_type(walk, type);
+  Flow flow = everything(walk);
+  flow.many |= OidIsValid(get_element_type(getBaseType(type)));
+  return flow;
+}
+
+// A library whose planner is called before Redoubt's puts its scan around what Redoubt has seen: how many values there
+// are in a value of its rows, nobody says.
+[[noreturn]] void refuse_above() {
+  ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                  errmsg("another library has hidden what this query does with protected values"),
+                  errhint("Name redoubt after that library in shared_preload_libraries.")));
+  pg_unreachable();
 }
 
 List *variables_of(List *expressions) {
@@ -201,6 +213,7 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   if (says_what_it_reads(walk->plan, scan)) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);
   } else {
+    if ((scan->flags & kPlannedBelow) == 0 && scan->custom_plans == NIL) refuse_above();
     if ((scan->flags & kNothingDecides) == 0) mask |= everything(walk).implicit;
     inputs->index = node_flow_uniform(kNoFlow, std::max(list_length(scan->custom_scan_tlist), highest_index(scan)));
     for (int i = 0; i < inputs->index.size; ++i)

@@ -318,7 +318,7 @@ PlannedStmt *split_query(Query *query, const InSight &found, const NextPlanner &
     tell_outputs(plan, outputs);
     return plan;
   }
-  if (left.below) refuse("It does so in a subquery, in the condition of a JOIN, or in a WITH.");
+  if (left.below) refuse("It does so in a subquery, in the condition of a JOIN, in a WITH, or beside a foreign table.");
   if (query->setOperations != nullptr) refuse("It puts the rows of several queries together.");
 
   Rows rows = {static_cast<const Query *>(copyObjectImpl(query)), NIL, false};

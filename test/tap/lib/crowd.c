@@ -25,6 +25,7 @@ static void relation_changed(Datum argument, Oid relid) {}
 static void catalog_changed(Datum argument, int cache, uint32 hash) {}
 
 static bool hide = false;
+static bool takes_slots = true;
 static planner_hook_type previous = NULL;
 
 static void
@@ -85,7 +86,8 @@ hide_plan(Query *query, const char *text, int options, ParamListInfo parameters)
 	RangeTblEntry *entry;
 	ListCell   *cell;
 
-	if (!hide || statement->commandType != CMD_SELECT)
+	/* Expressions of PL/pgSQL are plans of one Result. */
+	if (!hide || statement->commandType != CMD_SELECT || (IsA(plan, Result) && outerPlan(plan) == NULL))
 		return statement;
 	entry = makeNode(RangeTblEntry);
 	entry->rtekind = RTE_FUNCTION;
@@ -118,9 +120,12 @@ void
 _PG_init(void)
 {
 	DefineCustomBoolVariable("crowd.hide", "Runs each SELECT in a custom scan.", NULL, &hide, false, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("crowd.takes_slots", "Takes the slots of callbacks.", NULL, &takes_slots, true, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	RegisterCustomScanMethods(&hidden_scan);
 	previous = planner_hook;
 	planner_hook = hide_plan;
+	if (!takes_slots)
+		return;
 	for (int i = 0; i < 5; i++)
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	/* PostgreSQL 18 takes more of the 64 itself. */
