@@ -38,6 +38,7 @@ namespace {
 
 // One call of limits_lease or limits_charge.
 struct Charge {
+  Oid subject;
   Oid type;
   Operation operation;
   bool may_degrade;   // a degrade rule ends it without an error
@@ -286,7 +287,7 @@ bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint
   const Refusal refusal = find_refusal(binding, limit_time_ns(now), least);
   if (refusal.blocking != nullptr) {
     const OnExcess action = refusal.blocking->on_excess;
-    limits_refund(charge->type, charge->operation, charge->done, charge->began);
+    limits_refund(charge->type, charge->operation, charge->done, charge->began, charge->subject);
     if (action == OnExcess::degrade && charge->may_degrade) {
       notice(binding, refusal.blocking, kDegraded, -1);
       return false;
@@ -305,7 +306,7 @@ bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint
 void require_not_suspended(const Binding *binding, Charge *charge) {
   BoundRule *const rule = find_suspension(binding);
   if (rule == nullptr) return;
-  limits_refund(charge->type, charge->operation, charge->done, charge->began);
+  limits_refund(charge->type, charge->operation, charge->done, charge->began, charge->subject);
   notice(binding, rule, kBlocked, -1);
   raise_suspended(binding, rule);
 }
@@ -322,7 +323,7 @@ void require_postmaster() {
 [[gnu::hot]] uint32 charge_some(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
   while (true) {
     require_postmaster();
-    Binding *const binding = limit_binding(charge->type, charge->operation);
+    Binding *const binding = limit_binding(charge->type, charge->operation, charge->subject);
     uint32 n = want;
     TimestampTz now = DT_NOBEGIN;  // charged to no bucket, so none gives anything back
     require_not_suspended(binding, charge);
@@ -351,13 +352,13 @@ void require_postmaster() {
 
 [[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {type, op, false, 0, 0};
+  Charge charge = {GetSessionUserId(), type, op, false, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
-void limits_charge(Oid type, Operation op, uint32 n) {
+void limits_charge(Oid type, Operation op, uint32 n, Oid subject) {
   if (charged_elsewhere(op)) return;
-  Charge charge = {type, op, false, 0, 0};
+  Charge charge = {OidIsValid(subject) ? subject : GetSessionUserId(), type, op, false, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
     charge.done += charge_some(&charge, rest, rest, nullptr);
@@ -366,7 +367,7 @@ void limits_charge(Oid type, Operation op, uint32 n) {
 
 uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {type, op, true, 0, 0};
+  Charge charge = {GetSessionUserId(), type, op, true, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
@@ -400,11 +401,11 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 
 [[gnu::hot]] void limits_require_no_debt(Oid type, Operation op) {
   if (charged_elsewhere(op)) return;
-  Charge charge = {type, op, false, 0, 0};
+  Charge charge = {GetSessionUserId(), type, op, false, 0, 0};
   // What was no debt when the statement began is none now.
   TimestampTz now = DT_NOBEGIN;
   for (bool exact = false;; exact = true) {
-    const Binding *const binding = limit_binding_as_known(type, op);
+    const Binding *const binding = limit_binding_as_known(type, op, charge.subject);
     require_not_suspended(binding, &charge);
     if (binding->rules == 0 || learning()) return;
     limit_binding_load(binding);
