@@ -126,20 +126,29 @@ SELECT redoubt.lift_block('regress_insider', 'redoubt.email_token', 'reveal') >=
 SET client_min_messages = warning;
 CREATE TABLE insider.loot (value text);
 CREATE FUNCTION insider.take() RETURNS int VOLATILE LANGUAGE plpgsql AS
-  $$ BEGIN INSERT INTO insider.loot SELECT redoubt.detokenize(email) FROM insider.customer WHERE id <= 4; RETURN 1; END $$;
+  $$ BEGIN EXECUTE current_setting('insider.take'); RETURN 1; END $$;
 CREATE FUNCTION insider.key(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
   $$ BEGIN RETURN insider.take(); EXCEPTION WHEN configuration_limit_exceeded THEN RETURN n; END $$;
+SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.detokenize(email) FROM insider.customer WHERE id <= 4';
 CREATE TABLE insider.trap (n int);
 INSERT INTO insider.trap VALUES (1);
 CREATE MATERIALIZED VIEW insider.copy AS SELECT redoubt.detokenize(email) AS email FROM insider.customer WITH NO DATA;
 CREATE INDEX ON insider.trap (insider.key(n));
 SELECT count(*) FROM insider.loot;
 \c - postgres
+SELECT redoubt.set_limit('regress_insider', 'redoubt.email_token', 'read', 3, '1 day') > 0 AS set;
+SELECT redoubt.set_limit('regress_insider', 'redoubt.email_token', 'tokenize', 3, '1 day') > 0 AS set;
+SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.detokenize(email) FROM insider.customer WHERE id <= 4';
 ANALYZE insider.trap;
 REINDEX TABLE insider.trap;
 VACUUM FULL insider.trap;
 REFRESH MATERIALIZED VIEW insider.copy;
+SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.token(email) FROM insider.customer WHERE id <= 4';
+REINDEX TABLE insider.trap;
+SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.email_token(format(''user%s@example.com'', n)) FROM generate_series(1, 4) AS n';
+REINDEX TABLE insider.trap;
 SELECT count(*) FROM insider.loot;
+SELECT redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'read'), redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'tokenize');
 SELECT role_name, charged, remaining FROM redoubt.usage WHERE role_name LIKE 'regress_insider%' AND operation = 'reveal' ORDER BY 1;
 -- Without such a limit, maintenance goes on, and counts for both.
 SELECT redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'reveal');

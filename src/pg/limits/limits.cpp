@@ -350,23 +350,45 @@ void require_postmaster() {
 
 }  // namespace
 
-[[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
-  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {GetSessionUserId(), type, op, false, 0, 0};
-  return charge_some(&charge, want, 1, leased_at);
-}
+namespace {
 
-void limits_charge(Oid type, Operation op, uint32 n, Oid subject) {
-  if (charged_elsewhere(op)) return;
-  Charge charge = {OidIsValid(subject) ? subject : GetSessionUserId(), type, op, false, 0, 0};
+void charge(Oid subject, Oid type, Operation op, uint32 n) {
+  Charge charge = {subject, type, op, false, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
     charge.done += charge_some(&charge, rest, rest, nullptr);
   }
 }
 
+// What code of a table's owner takes while others maintain the table (autovacuum, REINDEX, REFRESH) counts for the
+// owner as well.
+bool counts_for_owner() noexcept { return InSecurityRestrictedOperation() && GetUserId() != GetSessionUserId(); }
+
+// Returns how many may be leased: of the owner's nothing is given back, so no more than are charged.
+uint32 charge_owner(Oid type, Operation op, uint32 want) {
+  if (!counts_for_owner()) return want;
+  charge(GetUserId(), type, op, 1);
+  return 1;
+}
+
+}  // namespace
+
+[[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
+  want = charge_owner(type, op, want);
+  Charge charge = {GetSessionUserId(), type, op, false, 0, 0};
+  return charge_some(&charge, want, 1, leased_at);
+}
+
+void limits_charge(Oid type, Operation op, uint32 n) {
+  if (charged_elsewhere(op)) return;
+  if (counts_for_owner()) charge(GetUserId(), type, op, n);
+  charge(GetSessionUserId(), type, op, n);
+}
+
 uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
+  want = charge_owner(type, op, want);
   Charge charge = {GetSessionUserId(), type, op, true, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }

@@ -36,8 +36,8 @@ uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at 
 
 // limits_charge charges exactly `n` values, sleeping or raising.  When it raises 53400,
 // what it charged before is given back as limits_refund would; a cancelled sleep
-// forfeits it.  Charges the session's login role, or `subject`.
-void limits_charge(Oid type, Operation op, uint32 n, Oid subject = InvalidOid);
+// forfeits it.
+void limits_charge(Oid type, Operation op, uint32 n);
 
 // limits_lease_or_degrade is limits_lease, but returns 0, with nothing charged, where the limit that refuses says
 // degrade: the caller then shows less.

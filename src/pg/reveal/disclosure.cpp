@@ -162,13 +162,6 @@ void check_privilege(const TokenType *type, Operation op) {
   gate_require(type, op == Operation::masked ? Privilege::masked : Privilege::reveal);
 }
 
-// What the code of a table's owner reveals while others maintain the table (autovacuum, REINDEX, REFRESH) counts for
-// the owner as well.
-void charge_owner(const TokenType *type, Operation op, uint32 values) {
-  if (!InSecurityRestrictedOperation() || GetUserId() == GetSessionUserId()) return;
-  limits_charge(type->type, op, values, GetUserId());
-}
-
 void record(const TokenType *type, Operation op, uint32 values) {
   open_summary(type->type, op)->count += values;
   if (op == Operation::reveal) log_guard_mark();
@@ -179,14 +172,12 @@ void record(const TokenType *type, Operation op, uint32 values) {
 void disclosure_require(const TokenType *type, Operation op, uint32 values) {
   check_privilege(type, op);
   if (values == 0) return;
-  charge_owner(type, op, values);
   take(type->type, op, values);
   record(type, op, values);
 }
 
 bool disclosure_charge_or_degrade(const TokenType *type, Operation op) {
   check_privilege(type, op);
-  charge_owner(type, op, 1);
   if (!take_one(type->type, op, true)) return false;
   record(type, op, 1);
   return true;
