@@ -255,6 +255,27 @@ SELECT id FROM customer WHERE email LIKE 'User1%' OR name LIKE 'Name 1_' OR lowe
 SELECT spent();
 SELECT count(*) FROM customer WHERE name >= 'Name 20' AND name < 'Name 21';
 SELECT spent();
+-- So does each further answer that a row has room for.
+SELECT count(*) FILTER (WHERE id = 7) AS a, count(*) FILTER (WHERE id = 10) AS b, max(id) AS c FROM customer WHERE name LIKE 'Name 1%';
+SELECT spent();
+WITH found AS MATERIALIZED (SELECT id FROM customer WHERE name LIKE 'Name 1%')
+SELECT EXISTS (SELECT FROM found WHERE id = 7) AS a, EXISTS (SELECT FROM found WHERE id = 10) AS b, (SELECT max(id) FROM found) AS c;
+SELECT spent();
+WITH found AS MATERIALIZED (SELECT id FROM customer WHERE name LIKE 'Name 1%')
+SELECT a.id, b.id AS b FROM (SELECT 1) AS one LEFT JOIN found AS a ON a.id = 7 LEFT JOIN found AS b ON b.id = 10;
+SELECT spent();
+SELECT lag(id, 1) OVER w AS a, lag(id, 2) OVER w AS b FROM customer WHERE name LIKE 'Name 1%' WINDOW w AS (ORDER BY id) ORDER BY id DESC LIMIT 1;
+SELECT spent();
+WITH RECURSIVE found AS MATERIALIZED (SELECT id FROM customer WHERE name LIKE 'Name 1%'),
+  told (n, answers) AS (SELECT 1, ''::text UNION ALL
+    SELECT n + 1, answers || CASE WHEN EXISTS (SELECT FROM found WHERE id = n) THEN '1' ELSE '0' END FROM told WHERE n <= 30)
+SELECT answers FROM told WHERE n = 31;
+SELECT spent();
+-- What an application asks costs what it did.
+SELECT id, name, count(*) OVER () AS of FROM customer WHERE name LIKE 'Name 2%' ORDER BY id LIMIT 2;
+SELECT spent();
+WITH found AS MATERIALIZED (SELECT id, name FROM customer WHERE name LIKE 'Name 2%') SELECT id, name FROM found ORDER BY id LIMIT 2;
+SELECT spent();
 SELECT id FROM customer WHERE lower(email) = 'nobody@example.com';
 SELECT spent();
 SELECT id FROM customer WHERE id < 12 ORDER BY name LIMIT 2;

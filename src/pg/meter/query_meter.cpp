@@ -123,11 +123,12 @@ void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
     if ((mask & 1U << i) != 0) limits_charge(analysis->source[i].token_type, Operation::probe, 1);
 }
 
-// What the statement reads.
+// What the planner's estimates tell of: how many rows there are, and how wide.  A token is as wide as its value, which
+// it shows to everybody.
 std::uint32_t shown_by_explain(const PlanAnalysis *analysis) noexcept {
   std::uint32_t mask = analysis->statement_decides;
   for (int i = 0; i < analysis->sources; ++i)
-    if (analysis->source[i].opened == Opened::no) mask |= 1U << i;
+    if (analysis->source[i].opened == Opened::no && !analysis->source[i].is_token) mask |= 1U << i;
   return mask;
 }
 
@@ -321,7 +322,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   MemoryContextRegisterResetCallback(context, &meter->forget);
   meter->next = query_meters;
   query_meters = meter;
-  // The planner's estimates, which EXPLAIN shows, tell of values too: how many rows there are, and how wide.
+  // The planner's estimates, which EXPLAIN shows, tell of values too.
   if (meter->explain_only)
     charge_probes(analysis, shown_by_explain(analysis));
   else {

@@ -232,7 +232,7 @@ void charge_figure(Oid object, AttrNumber attno, Oid token_type) {
   charged_last = figure;
 }
 
-// The values in a list of most common combinations, or in statistics on expressions.
+// The values in a list of most common combinations, or in statistics on expressions; 0 where `values` is no such thing.
 uint32 extended_values(Datum values, Oid type) {
   if (type == PG_NDISTINCTOID || type == PG_DEPENDENCIESOID || type == BOOLOID) return 0;
   if (type == PG_MCV_LISTOID) {
@@ -276,10 +276,13 @@ void charge_extended(Datum values, Oid type, Oid statistics) {
     const ProtectedColumn column = relation->column[i];
     if (!bms_is_member(column.attno, columns)) continue;
     any = true;
+    if (n == 0) {
+      charge_figure(statistics, 0, column.source.token_type);
+      continue;
+    }
     const auto room = static_cast<uint32>(toast_raw_datum_size(values) / 4);
     limits_charge(column.source.token_type, Operation::read,
                   column.is_array ? std::max(n, room) : flow_cost(column.count, n));
-    if (n == 0) charge_figure(statistics, 0, column.source.token_type);
   }
   if (!any) charge_partition(relid, n);
 }

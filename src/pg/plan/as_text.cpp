@@ -46,6 +46,7 @@ void all_shown(const List *list, Goes goes) {
 Expr *as_shown(Expr *expression, Goes goes) {
   if (expression == nullptr) return nullptr;
   check_stack_depth();
+  if (goes == Goes::into_column) expression = assigned_token(expression);
   const auto *node = reinterpret_cast<const Node *>(expression);
   const Oid type = exprType(node);
   const Oid collation = exprCollation(node);

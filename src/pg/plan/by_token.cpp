@@ -219,7 +219,87 @@ void refuse_null_if(const OpExpr *call) {
                   errhint("Cast the array of tokens to text[], or the array of texts to an array of the token type.")));
 }
 
+// What chooses a text, as it was written; null for any other expression.
+Expr *choice(Expr *expression) {
+  auto *node = const_cast<Node *>(without_relabelling(reinterpret_cast<const Node *>(expression)));
+  return IsA(node, CoalesceExpr) || IsA(node, CaseExpr) ? reinterpret_cast<Expr *>(node) : nullptr;
+}
+
+// Calls `visit` of each expression that a choice is made among; the visitor may put another in its place.
+template <typename Visit>
+void each_chosen(Expr *chosen, const Visit &visit) {
+  ListCell *cell = nullptr;
+  if (auto *coalesce = reinterpret_cast<CoalesceExpr *>(chosen); IsA(chosen, CoalesceExpr)) {
+    foreach (cell, coalesce->args) lfirst(cell) = visit(static_cast<Expr *>(lfirst(cell)));
+    return;
+  }
+  auto *cases = reinterpret_cast<CaseExpr *>(chosen);
+  foreach (cell, cases->args) {
+    auto *when = static_cast<CaseWhen *>(lfirst(cell));
+    when->result = visit(when->result);
+  }
+  if (cases->defresult != nullptr) cases->defresult = visit(cases->defresult);
+}
+
+// A token of the type as a text, or NULLIF of one?
+bool is_token_text(Expr *expression, Oid type) {
+  Expr *token = opened_token(expression);
+  if (token == nullptr && IsA(expression, NullIfExpr))
+    token = implicitly_opened(static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(expression)->args)));
+  return token != nullptr && getBaseType(exprType(reinterpret_cast<Node *>(token))) == type;
+}
+
+Expr *without_domain(Expr *token, Oid type) {
+  if (exprType(reinterpret_cast<Node *>(token)) == type) return token;
+  return reinterpret_cast<Expr *>(makeRelabelType(token, type, -1, InvalidOid, COERCE_IMPLICIT_CAST));
+}
+
+bool chooses_token(Expr *chosen, Oid type) {
+  check_stack_depth();
+  bool found = false;
+  each_chosen(chosen, [&found, type](Expr *one) {
+    Expr *inner = choice(one);
+    found |= inner != nullptr ? chooses_token(inner, type) : is_token_text(one, type);
+    return one;
+  });
+  return found;
+}
+
+Expr *choose_token(Expr *chosen, const TokenType *type) {
+  each_chosen(chosen, [type](Expr *one) {
+    if (Expr *inner = choice(one); inner != nullptr) return choose_token(inner, type);
+    if (is_token_text(one, type->type)) {
+      Expr *token = opened_token(one);
+      if (token == nullptr) token = null_if_token(one);
+      if (token != nullptr) return without_domain(token, type->type);
+    }
+    return reinterpret_cast<Expr *>(token_of(type, reinterpret_cast<Node *>(one)));
+  });
+  if (auto *coalesce = reinterpret_cast<CoalesceExpr *>(chosen); IsA(chosen, CoalesceExpr)) {
+    coalesce->coalescetype = type->type;
+    coalesce->coalescecollid = InvalidOid;
+  } else {
+    auto *cases = reinterpret_cast<CaseExpr *>(chosen);
+    cases->casetype = type->type;
+    cases->casecollid = InvalidOid;
+  }
+  return chosen;
+}
+
 }  // namespace
+
+Expr *assigned_token(Expr *expression) {
+  if (auto *domain = reinterpret_cast<CoerceToDomain *>(expression); IsA(expression, CoerceToDomain)) {
+    domain->arg = assigned_token(domain->arg);
+    return expression;
+  }
+  const auto *call = reinterpret_cast<const FuncExpr *>(expression);
+  if (!IsA(expression, FuncExpr) || !is_implicit(call->funcformat) || list_length(call->args) != 1) return expression;
+  const TokenType *type = call->funcresulttype < FirstNormalObjectId ? nullptr : token_type_find(call->funcresulttype);
+  if (type == nullptr || type->gate[static_cast<int>(Privilege::tokenize)] != call->funcid) return expression;
+  Expr *chosen = choice(static_cast<Expr *>(linitial(call->args)));
+  return chosen != nullptr && chooses_token(chosen, type->type) ? choose_token(chosen, type) : expression;
+}
 
 Expr *opened_token(Expr *expression) {
   const Node *node = without_relabelling(reinterpret_cast<const Node *>(expression));

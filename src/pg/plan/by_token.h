@@ -18,6 +18,10 @@ Expr *opened_token(Expr *expression);
 // written out are left, and compare the value as it was typed.
 void by_token(Node *comparison);
 
+// What is assigned to a column of a token type.  A choice by COALESCE or CASE among texts, one of which is a token of
+// that type, becomes one among tokens: what is left as it was is not opened.
+Expr *assigned_token(Expr *expression);
+
 // NULLIF of a token and a text as a token; null for any other.
 Expr *null_if_token(Expr *expression);
 

@@ -153,17 +153,7 @@ int member(AttrNumber attno) noexcept { return attno - FirstLowInvalidHeapAttrib
 
 void read_index(StandingCode *code, const CatalogRow &row) {
   const auto *index = row.as<Form_pg_index>();
-  *code = {RelationRelationId,
-           index->indexrelid,
-           index->indrelid,
-           InvalidOid,
-           "index",
-           nullptr,
-           nullptr,
-           nullptr,
-           InvalidOid,
-           false,
-           false};
+  *code = {.class_id = RelationRelationId, .object = index->indexrelid, .relid = index->indrelid, .kind = "index"};
   const Look expressions = look_at(stored(row, Anum_pg_index_indexprs), 0, true);
   const Look predicate = look_at(stored(row, Anum_pg_index_indpred));
   add(code, expressions);
@@ -176,17 +166,12 @@ void read_index(StandingCode *code, const CatalogRow &row) {
 
 void read_constraint(StandingCode *code, const CatalogRow &row) {
   const auto *constraint = row.as<Form_pg_constraint>();
-  *code = {ConstraintRelationId,
-           constraint->oid,
-           constraint->conrelid,
-           constraint->contypid,
-           OidIsValid(constraint->contypid) ? "constraint of a domain" : "constraint",
-           pstrdup(NameStr(constraint->conname)),
-           nullptr,
-           nullptr,
-           InvalidOid,
-           false,
-           false};
+  *code = {.class_id = ConstraintRelationId,
+           .object = constraint->oid,
+           .relid = constraint->conrelid,
+           .domain = constraint->contypid,
+           .kind = OidIsValid(constraint->contypid) ? "constraint of a domain" : "constraint",
+           .name = pstrdup(NameStr(constraint->conname))};
   add(code, look_at(stored(row, Anum_pg_constraint_conbin)));
   if (constraint->convalidated)
     code->decides = OidIsValid(constraint->contypid) ? bms_make_singleton(kWhole) : bms_copy(code->columns);
@@ -201,49 +186,44 @@ void read_constraint(StandingCode *code, const CatalogRow &row) {
 
 void read_default(StandingCode *code, const CatalogRow &row) {
   const auto *given = row.as<Form_pg_attrdef>();
-  *code = {AttrDefaultRelationId,
-           given->oid,
-           given->adrelid,
-           InvalidOid,
-           "generated column",
-           nullptr,
-           nullptr,
-           nullptr,
-           InvalidOid,
-           false,
-           false};
+  *code = {
+      .class_id = AttrDefaultRelationId, .object = given->oid, .relid = given->adrelid, .kind = "generated column"};
   code->name = get_attname(given->adrelid, given->adnum, true);
   add(code, look_at(stored(row, Anum_pg_attrdef_adbin)));
 }
 
 void read_statistics(StandingCode *code, const CatalogRow &row) {
   const auto *statistics = row.as<Form_pg_statistic_ext>();
-  *code = {StatisticExtRelationId,
-           statistics->oid,
-           statistics->stxrelid,
-           InvalidOid,
-           "statistics",
-           pstrdup(NameStr(statistics->stxname)),
-           nullptr,
-           nullptr,
-           InvalidOid,
-           false,
-           true};
+  *code = {.class_id = StatisticExtRelationId,
+           .object = statistics->oid,
+           .relid = statistics->stxrelid,
+           .kind = "statistics",
+           .name = pstrdup(NameStr(statistics->stxname)),
+           .inherited = true};
   add(code, look_at(stored(row, Anum_pg_statistic_ext_stxexprs)));
 }
 
 void read_policy(StandingCode *code, const CatalogRow &row) {
   const auto *policy = row.as<Form_pg_policy>();
-  *code = {PolicyRelationId, policy->oid, policy->polrelid, InvalidOid, "policy", pstrdup(NameStr(policy->polname)),
-           nullptr,          nullptr,     InvalidOid,       false,      true};
+  *code = {.class_id = PolicyRelationId,
+           .object = policy->oid,
+           .relid = policy->polrelid,
+           .kind = "policy",
+           .name = pstrdup(NameStr(policy->polname)),
+           .inherited = true};
   add(code, look_at(stored(row, Anum_pg_policy_polqual)));
   add(code, look_at(stored(row, Anum_pg_policy_polwithcheck)));
 }
 
 void read_rule(StandingCode *code, const CatalogRow &row) {
   const auto *rule = row.as<Form_pg_rewrite>();
-  *code = {RewriteRelationId, rule->oid, rule->ev_class, InvalidOid, "rule", pstrdup(NameStr(rule->rulename)),
-           nullptr,           nullptr,   InvalidOid,     true,       true};
+  *code = {.class_id = RewriteRelationId,
+           .object = rule->oid,
+           .relid = rule->ev_class,
+           .kind = "rule",
+           .name = pstrdup(NameStr(rule->rulename)),
+           .copies = true,
+           .inherited = true};
   if (rule->ev_type == '0' + CMD_SELECT) {  // a view's own
     code->copies = false;
     return;
@@ -255,8 +235,11 @@ void read_rule(StandingCode *code, const CatalogRow &row) {
 // A trigger gets rows as a whole.  One without rows or transition tables gets none.
 void read_trigger(StandingCode *code, const CatalogRow &row) {
   const auto *trigger = row.as<Form_pg_trigger>();
-  *code = {TriggerRelationId, trigger->oid, trigger->tgrelid, InvalidOid, "trigger", pstrdup(NameStr(trigger->tgname)),
-           nullptr,           nullptr,      InvalidOid,       false,      false};
+  *code = {.class_id = TriggerRelationId,
+           .object = trigger->oid,
+           .relid = trigger->tgrelid,
+           .kind = "trigger",
+           .name = pstrdup(NameStr(trigger->tgname))};
   bool no_old = true;
   bool no_new = true;
   row.get(Anum_pg_trigger_tgoldtable, &no_old);
@@ -332,17 +315,12 @@ void read_partition_key(List **into, Oid relid) {
   Node *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
   ReleaseSysCache(tuple);
   auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
-  *code = {PartitionedRelationId,
-           relid,
-           relid,
-           InvalidOid,
-           "partition key",
-           get_rel_name(relid),
-           nullptr,
-           nullptr,
-           InvalidOid,
-           false,
-           true};
+  *code = {.class_id = PartitionedRelationId,
+           .object = relid,
+           .relid = relid,
+           .kind = "partition key",
+           .name = get_rel_name(relid),
+           .inherited = true};
   add(code, look_at(expressions));
   if (is_unvouched(*code)) *into = lappend(*into, code);
 }
@@ -356,17 +334,13 @@ void read_types(List **into, Oid relid) {
     const Oid function = type_untrusted(attribute->atttypid);
     if (!OidIsValid(function)) return;
     auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
-    *code = {TypeRelationId,
-             attribute->atttypid,
-             relid,
-             InvalidOid,
-             "type",
-             format_type_be(attribute->atttypid),
-             bms_make_singleton(member(attribute->attnum)),
-             nullptr,
-             function,
-             false,
-             false};
+    *code = {.class_id = TypeRelationId,
+             .object = attribute->atttypid,
+             .relid = relid,
+             .kind = "type",
+             .name = format_type_be(attribute->atttypid),
+             .columns = bms_make_singleton(member(attribute->attnum)),
+             .function = function};
     *into = lappend(*into, code);
   });
 }

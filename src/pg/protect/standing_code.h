@@ -13,18 +13,17 @@ namespace redoubt::pg {
 
 // One object that runs code on rows of a table.
 struct StandingCode {
-  Oid class_id;      // catalog of the object
-  Oid object;        // its OID there
-  Oid relid;         // table that it belongs to, or InvalidOid
-  Oid domain;        // domain that a constraint belongs to, or InvalidOid
-  const char *kind;  // "index", "trigger", ...
-  const char *name;
-  Bitmapset
-      *columns;  // attribute numbers that it mentions, less FirstLowInvalidHeapAttributeNumber; 0 is the whole row
-  Bitmapset *decides;  // those whose values decide whether the command succeeds
-  Oid function;        // the first that is not trusted, or InvalidOid
-  bool copies;         // a rule: its own commands get the values, without any function
-  bool inherited;      // runs on rows of children, too
+  Oid class_id = InvalidOid;   // catalog of the object
+  Oid object = InvalidOid;     // its OID there
+  Oid relid = InvalidOid;      // table that it belongs to, if any
+  Oid domain = InvalidOid;     // domain that a constraint belongs to, if any
+  const char *kind = nullptr;  // "index", "trigger", ...
+  const char *name = nullptr;
+  Bitmapset *columns = nullptr;  // that it mentions, as pull_varattnos has them: 0 is the whole row
+  Bitmapset *decides = nullptr;  // those whose values decide whether the command succeeds
+  Oid function = InvalidOid;     // the first that is not trusted, if any
+  bool copies = false;           // a rule: its own commands get the values, without any function
+  bool inherited = false;        // runs on rows of children, too
 };
 
 // standing_code_read returns what the object is, as it is after the current command's own changes; palloc'd in the

@@ -184,6 +184,14 @@ public class Support {
     }
   }
 
+  static Object arrayOfStrings() throws SQLException {
+    try (Statement read = connection.createStatement()) {
+      ResultSet row = read.executeQuery("SELECT aliases FROM customer WHERE id = 92");
+      row.next();
+      return String.join(", ", (String[]) row.getArray(1).getArray());
+    }
+  }
+
   static Object classes() throws SQLException {
     try (Statement read = connection.createStatement()) {
       ResultSet row = read.executeQuery("SELECT email, name, phone, id FROM customer WHERE id = 94");
@@ -250,6 +258,7 @@ public class Support {
     attempt("COPY in", Support::copiedIn);
     attempt("COPY out", Support::copiedOut);
     attempt("an array", Support::array);
+    attempt("an array as String[]", Support::arrayOfStrings);
     attempt("classes of results", Support::classes);
     attempt("getObject(String.class)", Support::asString);
     attempt("setObject", Support::objectsIn);

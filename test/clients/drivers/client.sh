@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# client.sh - one support application through fourteen drivers and object mappers of seven languages, and three modes of poolers,
+# client.sh - one support application through fifteen drivers and object mappers of seven languages, and three modes of poolers,
 # none of which knows Redoubt.
 #
 # The application asks what is in operations.tsv, and what each driver has of its own: batches, COPY, cursors, arrays.
@@ -9,8 +9,12 @@
 # docs/applications.md has a recipe for a driver, a block of code marked with its name, the program runs once more with it.
 # Needs ../shared.sh.
 
-readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified node typeorm knex dbd_pg pdo pdo_emulated ruby_pg activerecord pgx psqlodbc
-  pgbouncer_session pgbouncer_transaction pgpool)
+readonly DRIVERS=(psycopg2 psycopg asyncpg sqlalchemy jdbc jdbc_unspecified hibernate node typeorm knex dbd_pg pdo pdo_emulated ruby_pg
+  activerecord pgx pgx5 psqlodbc pgbouncer_session pgbouncer_transaction pgpool)
+
+# What Hibernate needs beside JDBC, all from Debian.
+readonly HIBERNATE=(hibernate3 hibernate-entitymanager geronimo-jpa_2.0_spec geronimo-jta-1.2-spec hibernate-commons-annotations dom4j antlr
+  commons-collections3 slf4j-api slf4j-nop javassist)
 
 # driver_is NAME: sets what a driver needs: packages, a command that fails where they are missing, and the one that runs it.
 driver_is() {
@@ -27,9 +31,15 @@ driver_is() {
       command=(/usr/bin/python3 test/clients/drivers/dbapi.py pyodbc)
       ;;
     jdbc | jdbc_unspecified)
-      packages=(default-jdk-headless libpostgresql-jdbc-java libjunixsocket-java) present=(driver_java "$jars")
+      packages=(default-jdk-headless libpostgresql-jdbc-java libjunixsocket-java) present=(driver_java "$jars" Support)
       command=(java -cp "$jars" Support test/clients/drivers/operations.tsv)
       [[ $1 == jdbc ]] || command=(env SUPPORT_STRINGTYPE=unspecified "${command[@]}")
+      ;;
+    hibernate)
+      jars+=$(printf ':/usr/share/java/%s.jar' "${HIBERNATE[@]}")
+      packages=(default-jdk-headless libpostgresql-jdbc-java libjunixsocket-java libhibernate3-java libjavassist-java libslf4j-java)
+      present=(driver_java "$jars" Hibernate TokenDialect)
+      command=(java --add-opens java.base/java.lang=ALL-UNNAMED -cp "$jars" Hibernate)
       ;;
     pgbouncer_* | pgpool)
       packages=("${1%%_*}" python3-psycopg2) present=(eval "[[ -n \$(PATH=\$PATH:/usr/sbin command -v ${1%%_*}) ]] && /usr/bin/python3 -c 'import psycopg2'")
@@ -50,17 +60,25 @@ driver_is() {
       packages=(ruby ruby-pg ruby-activerecord) present=(ruby -e 'require "active_record"; require "pg"')
       command=(ruby test/clients/drivers/activerecord.rb)
       ;;
-    pgx)
-      packages=(golang-go golang-github-jackc-pgx-v4-dev) present=(driver_go)
-      command=("$WORKSPACE/drivers/pgx/support" test/clients/drivers/operations.tsv)
+    pgx | pgx5)
+      packages=(golang-go golang-github-jackc-pgx-v4-dev) present=(driver_go "$1")
+      [[ $1 == pgx ]] || packages[1]=golang-github-jackc-pgx-v5-dev
+      apt-cache show "${packages[1]}" >/dev/null 2>&1 || packages=(golang-go)
+      command=("$WORKSPACE/drivers/$1/support" test/clients/drivers/operations.tsv)
       ;;
   esac
 }
 
-# driver_java CLASSPATH: compiles the program.
+# driver_java CLASSPATH PROGRAM [RECIPE]: compiles the program, and the class of its recipe.
 driver_java() {
-  command -v javac >/dev/null && [[ -e /usr/share/java/junixsocket-common.jar && -e /usr/share/java/postgresql.jar ]] &&
-    as_user javac -cp "$1" -d "$WORKSPACE/drivers/jdbc" test/clients/drivers/Support.java
+  local jars=$1 folder=$WORKSPACE/drivers/jdbc sources=("test/clients/drivers/$2.java") jar
+  command -v javac >/dev/null && as_user mkdir -p "$folder" || return
+  while IFS= read -r -d : jar; do [[ $jar != *.jar || -e $jar ]] || return; done <<<"$jars:"
+  if [[ -n ${3:-} ]]; then
+    sources+=("$folder/$3.java")
+    driver_recipe "${2,,}" "$folder/$3.java" || return
+  fi
+  as_user javac -nowarn -cp "$jars" -d "$folder" "${sources[@]}"
 }
 
 # driver_node: node-postgres, TypeORM and knex from npm, into the workspace, as the caller is set up for npm.
@@ -72,14 +90,33 @@ driver_node() {
     chmod -R a+rX "$folder"
 }
 
-# driver_go: compiles the program, with its recipe, from the sources that Debian's package brings.
+# driver_go NAME: compiles the program from sources in GOPATH or those that Debian's package brings, with the recipe of pgx 4.
+# pgx 5, where Debian has none, comes from the Go module proxy, as the caller is set up for that.
 driver_go() {
-  local folder=$WORKSPACE/drivers/pgx
-  command -v go >/dev/null && [[ -d /usr/share/gocode/src/github.com/jackc/pgx/v4 ]] &&
-    as_user mkdir -p "$folder" && as_user cp test/clients/drivers/support.go "$folder" && driver_recipe pgx "$folder/recipe.go" &&
-    as_user env GO111MODULE=off GOPATH=/usr/share/gocode "GOCACHE=$WORKSPACE/drivers/go" \
-      go build -o "$folder/support" "$folder/support.go" "$folder/recipe.go"
+  local folder=$WORKSPACE/drivers/$1 path=${GOPATH:+$GOPATH:}/usr/share/gocode version=v4 change='' root
+  command -v go >/dev/null && as_user mkdir -p "$folder" || return
+  if [[ $1 == pgx5 ]]; then
+    version=v5 change='s|jackc/pgconn|jackc/pgx/v5/pgconn|; s|jackc/pgx/v4|jackc/pgx/v5|; /REDOUBT_RECIPE/,/^\t}/d'
+    change+='; s|pgx.QuerySimpleProtocol(true)|pgx.QueryExecModeSimpleProtocol|'
+  else
+    driver_recipe "$1" "$folder/recipe.go" || return
+  fi
+  as_user sed "$change" test/clients/drivers/support.go | as_user tee "$folder/support.go" >/dev/null || return
+  while IFS= read -r -d : root; do
+    [[ -d $root/src/github.com/jackc/pgx/$version ]] || continue
+    as_user env GO111MODULE=off "GOPATH=$path" "GOCACHE=$WORKSPACE/drivers/go" \
+      bash -c 'cd "$1" && go build -o support ./*.go' -- "$folder"
+    return
+  done <<<"$path:"
+  [[ $1 == pgx5 && -z ${packages[1]:-} ]] && driver_go_modules "$folder"
 }
+
+# driver_go_modules FOLDER: the same with the newest pgx that Go 1.19 compiles.
+driver_go_modules() (
+  cd "$1" && export GO111MODULE=on GOFLAGS=-mod=mod "GOPATH=$WORKSPACE/drivers/gopath" "GOCACHE=$WORKSPACE/drivers/go_modules" || exit
+  [[ -e go.mod ]] || go mod init support || exit
+  timeout --kill-after=15 $((120 * PATIENCE)) go get github.com/jackc/pgx/v5@v5.5.5 && go build -o support . && chmod a+rx . support
+)
 
 # pooler_start NAME: a pooler before the server, on a socket in WORKSPACE/drivers/pooler; nothing for a driver that is none.
 pooler_start() {
@@ -143,7 +180,7 @@ driver_test() {
   driver_is "$1"
   if ! client_ensure "${present[@]}" -- "${packages[@]}" >"$WORKSPACE/logs/drivers.log" 2>&1; then
     show_tail 10 "$WORKSPACE/logs/drivers.log"
-    counts_skip "$1" "${packages[*]} cannot be had"
+    counts_skip "$1" "what it needs cannot be had: ${packages[*]}, or what is compiled with that"
     return
   fi
   if ! { driver_run "$1" text '' && driver_run "$1" tokens ''; }; then

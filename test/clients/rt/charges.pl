@@ -1,24 +1,31 @@
-# charges.pl RESULTS - what operations on labelled columns were charged, against what they ask for.
+# charges.pl RESULTS [TOKENS] - what operations on labelled columns were charged, against what they ask for; or, of TOKENS, what
+# they were charged on token columns, against that.
 #
-# RESULTS is what the files of results begin with.  An operation that shows people and searches for none costs reads and
+# RESULTS and TOKENS are what the files of results begin with.  An operation that shows people and searches for none costs reads and
 # no probe; one that finds a person by a protected value costs no more than that person's row; one that tells of rows by a
 # protected value costs probes.  The last line is "N passed, N failed".
 use strict;
 use warnings;
 use JSON::PP;
 
-my ($prefix) = @ARGV;
+my ($prefix, $of_tokens) = @ARGV;
 my $json = JSON::PP->new->utf8;
 binmode STDOUT, ':encoding(UTF-8)';
 
-my %charges;
-for my $kind (qw(operations requests)) {
-  open my $in, '<:raw', "$prefix.$kind" or die "$prefix.$kind: $!\n";
-  while (my $line = <$in>) {
-    my $operation = $json->decode($line);
-    $charges{ $operation->{name} } = $operation->{charges};
+# charges RESULTS: of each operation.
+sub charges {
+  my ($of) = @_;
+  my %charges;
+  for my $kind (qw(operations requests)) {
+    open my $in, '<:raw', "$of.$kind" or die "$of.$kind: $!\n";
+    while (my $line = <$in>) {
+      my $operation = $json->decode($line);
+      $charges{ $operation->{name} } = $operation->{charges};
+    }
   }
+  return %charges;
 }
+my %charges = charges($prefix);
 
 # Shown by number or by unprotected columns.  The first is the page of a ticket, in its three parts.
 my @shown = (
@@ -45,12 +52,28 @@ my @printed = ($shown[0], 'page: tickets of a requestor', 'reset a password');
 sub sum { my ($of, $operation) = @_; my $sum = 0; $sum += $of->{$_} for grep { /^\Q$operation\E / } keys %$of; return $sum }
 
 my ($passed, $failed) = (0, 0);
+sub listed { my ($of) = @_; return join(', ', map { "$_ x $of->{$_}" } sort keys %$of) || 'nothing' }
 sub expect {
   my ($good, $name, $what) = @_;
   $good ? $passed++ : $failed++;
-  return if $good;
-  my $of = $charges{$name} // {};
-  print "$name: $what; charged: ", join(', ', map { "$_ x $of->{$_}" } sort keys %$of) || 'nothing', "\n";
+  print "$name: $what; charged: ", listed($charges{$name} // {}), "\n" unless $good;
+}
+# The last lines.
+sub finish {
+  print "charged for \"$_\": ", listed($charges{$_}), "\n" for @printed;
+  print "$passed passed, $failed failed\n";
+  exit($failed == 0 && $passed > 0 ? 0 : 1);
+}
+
+if (defined $of_tokens) {
+  my %labelled = %charges;
+  %charges = charges($of_tokens);
+  for my $name (sort keys %labelled) {
+    my ($least, $of) = ($labelled{$name}, $charges{$name} // die "there is no operation \"$name\"\n");
+    my @more = grep { /^(?:probe|reveal|read) / && $of->{$_} > ($least->{s/^reveal/read/r} // 0) } keys %$of;
+    expect(!@more, $name, 'labelled columns were charged less: ' . listed($least));
+  }
+  finish();
 }
 
 for my $name (@shown) {
@@ -65,9 +88,4 @@ for my $name (@told) {
   my $of = $charges{$name} // die "there is no operation \"$name\"\n";
   expect(sum($of, 'probe') > 0, $name, 'tells of people by their values, and costs probes');
 }
-for my $name (@printed) {
-  my $of = $charges{$name};
-  print "charged for \"$name\": ", join(', ', map { "$_ x $of->{$_}" } sort keys %$of), "\n";
-}
-print "$passed passed, $failed failed\n";
-exit($failed == 0 && $passed > 0 ? 0 : 1);
+finish();

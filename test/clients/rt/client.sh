@@ -94,6 +94,7 @@ client_rt() {
     client_judge "$variant" perl test/clients/compare.pl "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
   done
   client_judge 'charges of rt_labelled' perl test/clients/rt/charges.pl "$WORKSPACE/rt/rt_labelled"
+  client_judge 'charges of rt_tokens' perl test/clients/rt/charges.pl "$WORKSPACE/rt/rt_labelled" "$WORKSPACE/rt/rt_tokens"
   for variant in "${variants[@]:4}"; do
     heading "Request Tracker 5 on $variant, not counted"
     as_user perl test/clients/compare.pl --table "$WORKSPACE/rt/rt_plain" "$WORKSPACE/rt/$variant"
