@@ -38,10 +38,10 @@ bool role_granted(Oid function, Oid role) {
   return allowed;
 }
 
-bool sees_every_role() {
+bool sees_every_role(Oid role) {
   for (const char *name : {"redoubt_admin", "redoubt_auditor"}) {
-    const Oid role = get_role_oid(name, true);
-    if (OidIsValid(role) && has_privs_of_role(GetUserId(), role)) return true;
+    const Oid group = get_role_oid(name, true);
+    if (OidIsValid(group) && has_privs_of_role(role, group)) return true;
   }
   return false;
 }

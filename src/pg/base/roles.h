@@ -13,8 +13,8 @@ bool is_redoubt_admin(Oid role);
 // anybody else does, unless redoubt.superuser_access is on.  False for a function that has no privileges of its own.
 bool role_granted(Oid function, Oid role);
 
-// May the current user see what the extension keeps of every role?  Members of redoubt_admin and redoubt_auditor.
-bool sees_every_role();
+// May a role see what the extension keeps of every role?  Members of redoubt_admin and redoubt_auditor.
+bool sees_every_role(Oid role = GetUserId());
 
 }  // namespace redoubt::pg
 #endif

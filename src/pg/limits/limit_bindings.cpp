@@ -162,13 +162,13 @@ Binding *find_or_bind(const BindingKey &key) {
 }  // namespace
 
 // For a value that is revealed or tokenized the gate has just listened for news.
-[[gnu::hot]] Binding *limit_binding(Oid type, Operation operation) {
+[[gnu::hot]] Binding *limit_binding(Oid type, Operation operation, Oid subject) {
   if (operation == Operation::read || operation == Operation::probe) AcceptInvalidationMessages();
-  return limit_binding_as_known(type, operation);
+  return limit_binding_as_known(type, operation, subject);
 }
 
-[[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation) {
-  const BindingKey key = {GetSessionUserId(), type, static_cast<uint32>(operation), 0};
+[[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation, Oid subject) {
+  const BindingKey key = {subject, type, static_cast<uint32>(operation), 0};
   Binding *const binding = key.operation < kOperations ? state.recent[key.operation] : nullptr;
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
   return find_or_bind(key);

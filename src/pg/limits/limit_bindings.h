@@ -67,13 +67,13 @@ inline std::span<BoundRule> limit_binding_all(const Binding *binding) noexcept {
   return {binding->rule, static_cast<std::size_t>(binding->rules + binding->watched)};
 }
 
-// limit_binding returns the binding of the session's login role, made if need be; valid until the next
+// limit_binding returns the binding of a login role, as a rule the session's, made if need be; valid until the next
 // call.  It hears of changed rules, since neither a long statement nor one that only calls functions
 // takes locks that would: without news that costs a few nanoseconds.
-Binding *limit_binding(Oid type, Operation operation);
+Binding *limit_binding(Oid type, Operation operation, Oid subject);
 
 // The same without listening, where a lock was just taken or a charge follows that does.
-Binding *limit_binding_as_known(Oid type, Operation operation);
+Binding *limit_binding_as_known(Oid type, Operation operation, Oid subject);
 
 // That by which values are lent to another server, of any login role.
 Binding *limit_binding_lent(Oid subject, Oid type, Operation operation);

@@ -40,6 +40,7 @@ namespace {
 
 // One call of limits_lease or limits_charge.
 struct Charge {
+  Oid subject;
   Oid type;
   Operation operation;
   bool may_degrade;        // a degrade rule ends it without an error
@@ -292,7 +293,7 @@ void nap(const Binding *binding, const Charge *charge, int64 rule, uint64 wait_n
 
 // What earlier rounds have charged, before an error.
 void undo(const Charge *charge) noexcept {
-  limits_refund(charge->type, charge->operation, charge->done, charge->charged_at);
+  limits_refund(charge->type, charge->operation, charge->done, charge->charged_at, charge->subject);
 }
 
 // Nothing could be granted: sleeps, or raises, or returns false where the charge is to be
@@ -370,7 +371,7 @@ void require_postmaster() {
 [[gnu::hot]] uint32 charge_some(Charge *charge, uint32 want, uint32 least, TimestampTz *leased_at) {
   while (true) {
     require_postmaster();
-    Binding *const binding = limit_binding(charge->type, charge->operation);
+    Binding *const binding = limit_binding(charge->type, charge->operation, charge->subject);
     uint32 n = want;
     TimestampTz now = DT_NOBEGIN;  // charged to no bucket, so none gives anything back
     require_not_suspended(binding, charge);
@@ -428,24 +429,46 @@ void give_back(const Binding *binding, uint32 n, TimestampTz leased_at) noexcept
 
 }  // namespace
 
-[[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
-  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {type, op, false, 0, 0, 0, 0};
-  return charge_some(&charge, want, 1, leased_at);
-}
+namespace {
 
-void limits_charge(Oid type, Operation op, uint32 n) {
-  if (charged_elsewhere(op)) return;
-  Charge charge = {type, op, false, 0, 0, 0, 0};
+void charge(Oid subject, Oid type, Operation op, uint32 n) {
+  Charge charge = {subject, type, op, false, 0, 0, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
     charge.done += charge_some(&charge, rest, rest, nullptr);
   }
 }
 
+// What code of a table's owner takes while others maintain the table (autovacuum, REINDEX, REFRESH) counts for the
+// owner as well.
+bool counts_for_owner() noexcept { return InSecurityRestrictedOperation() && GetUserId() != GetSessionUserId(); }
+
+// Returns how many may be leased: of the owner's nothing is given back, so no more than are charged.
+uint32 charge_owner(Oid type, Operation op, uint32 want) {
+  if (!counts_for_owner()) return want;
+  charge(GetUserId(), type, op, 1);
+  return 1;
+}
+
+}  // namespace
+
+[[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
+  want = charge_owner(type, op, want);
+  Charge charge = {GetSessionUserId(), type, op, false, 0, 0, 0, 0};
+  return charge_some(&charge, want, 1, leased_at);
+}
+
+void limits_charge(Oid type, Operation op, uint32 n) {
+  if (charged_elsewhere(op)) return;
+  if (counts_for_owner()) charge(GetUserId(), type, op, n);
+  charge(GetSessionUserId(), type, op, n);
+}
+
 uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  Charge charge = {type, op, true, 0, 0, 0, 0};
+  want = charge_owner(type, op, want);
+  Charge charge = {GetSessionUserId(), type, op, true, 0, 0, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
@@ -473,11 +496,11 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
 
 [[gnu::hot]] void limits_require_no_debt(Oid type, Operation op) {
   if (charged_elsewhere(op)) return;
-  Charge charge = {type, op, false, 0, 0, 0, 0};
+  Charge charge = {GetSessionUserId(), type, op, false, 0, 0, 0, 0};
   // What was no debt when the statement began is none now.
   TimestampTz now = DT_NOBEGIN;
   for (bool exact = false;; exact = true) {
-    const Binding *const binding = limit_binding_as_known(type, op);
+    const Binding *const binding = limit_binding_as_known(type, op, charge.subject);
     require_not_suspended(binding, &charge);
     if (borrows() && borrowed_in_debt(binding->usage)) {
       (void)borrow_or_raise(binding, &charge, 1);

@@ -1,8 +1,8 @@
 // disclosure.cpp - admission of single values and per-statement summaries.
 //
-// Backend-local accumulators and leases, one per (token type, operation) revealed in the current statement.
-// A statement that is cancelled, or whose connection is lost, leaves its intent record at once and its summary at
-// abort.
+// Backend-local leases, one per (token type, operation) revealed in the current statement, and accumulators, which tell
+// the users apart as well.  A statement that is cancelled, or whose connection is lost, leaves its intent record at
+// once and its summary at abort.
 //
 // A lease is given back at once when its subject has changed, or anything that could refuse its values: a value is
 // admitted by the rules of the moment, as if it were charged alone.
@@ -21,9 +21,11 @@
 namespace redoubt::pg {
 namespace {
 
+// Of one user's values: what is revealed in a function with its owner's privilege is told apart.
 struct Summary {
   Oid token_type;
   Operation op;
+  Oid session_user, current_user;
   int64 count;
 };
 constexpr int kMaxSummaries = 32;
@@ -63,15 +65,20 @@ void set_pending() noexcept { disclosure_pending = true; }
 
 // Finds the statement's accumulator, writing the intent record when it is new.
 Summary *open_summary(Oid token_type, Operation op) {
-  for (int i = 0; i < state.summaries; ++i)
-    if (state.summary[i].token_type == token_type && state.summary[i].op == op) return &state.summary[i];
+  const Summary fresh = {token_type, op, GetSessionUserId(), GetUserId(), 0};
+  for (int i = 0; i < state.summaries; ++i) {
+    const Summary &known = state.summary[i];
+    if (known.token_type == token_type && known.op == op && known.current_user == fresh.current_user &&
+        known.session_user == fresh.session_user)
+      return &state.summary[i];
+  }
   if (state.summaries == kMaxSummaries) disclosure_flush();
   set_pending();
   if (op == Operation::tokenize)
     audit_remember(token_type);  // nothing is revealed: no intent, but the abort callback wants the name
   else
     audit_write({.event = "reveal", .outcome = "intent", .token_type = token_type, .operation = operation_name(op)});
-  state.summary[state.summaries] = {token_type, op, 0};
+  state.summary[state.summaries] = fresh;
   return &state.summary[state.summaries++];
 }
 
@@ -122,7 +129,9 @@ void take(Oid token_type, Operation op, uint32 values) {
                            .outcome = "aborted",
                            .token_type = state.summary[i].token_type,
                            .operation = operation_name(state.summary[i].op),
-                           .count = state.summary[i].count});
+                           .count = state.summary[i].count,
+                           .session_user = state.summary[i].session_user,
+                           .current_user = state.summary[i].current_user});
   state.summaries = 0;
   disclosure_pending = false;
   if (audit_refusals_pending) audit_refusals_flush(false);
@@ -216,7 +225,9 @@ bool disclosure_give_back(Oid token_type, Operation op) noexcept {
                  .token_type = summary.token_type,
                  .operation = operation_name(summary.op),
                  .count = summary.count,
-                 .follows_intent = summary.op != Operation::tokenize});
+                 .follows_intent = summary.op != Operation::tokenize,
+                 .session_user = summary.session_user,
+                 .current_user = summary.current_user});
     --state.summaries;
   }
   disclosure_pending = false;

@@ -144,7 +144,6 @@ extern "C" {
     shield([=, &guard] {
       PlanFacts *const facts = plan_facts(query->plannedstmt);
       const bool own = vault_own_query && vault_is_own(query->plannedstmt);
-      if (facts->reads_vault && !own) vault_audit_query(query, eflags);
       const bool around = delivery_calls_definition;
       delivery_calls_definition = false;
       call_guard_push(&guard, facts);
@@ -152,6 +151,7 @@ extern "C" {
       (prev_start ? prev_start : standard_ExecutorStart)(query, eflags);
       --starting;
       call_guard_pop(&guard);
+      if (facts->reads_vault && !own) vault_audit_query(query, eflags);  // who may not has been refused
       facts->shows_tokens |= delivery_calls_definition;
       delivery_calls_definition |= around;
       if (facts->touches) query_meter_start(query, facts, eflags);

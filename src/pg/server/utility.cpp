@@ -7,6 +7,7 @@
 #include "pg/base/compat.h"
 #include "pg/base/node_session.h"
 #include "pg/base/delivery.h"
+#include "pg/base/roles.h"
 #include "pg/audit/kek.h"
 #include "pg/limits/limit_rows.h"
 #include "pg/limits/limit_statement.h"
@@ -21,6 +22,7 @@
 #include "pg/vault/vault_audit.h"
 
 extern "C" {
+#include "commands/defrem.h"
 #include "parser/parse_type.h"
 }
 
@@ -95,10 +97,11 @@ PlannedStmt *rewrite_copy(const PlannedStmt *statement) {
 }
 
 // Records that `member` joined or left a role that may reveal or tokenize, which
-// gives or takes that privilege as a GRANT on the function would.
+// gives or takes that privilege as a GRANT on the function would; or one that rules over limits, labels and the trail.
 void audit_member(const char *group, const char *member, bool joins) {
   const Oid role = get_role_oid(group, true);
-  if (!OidIsValid(role) || !kek_available() || !gate_holds_any(role)) return;
+  if (!OidIsValid(role) || !kek_available()) return;
+  if (!gate_holds_any(role) && !is_redoubt_admin(role) && !sees_every_role(role)) return;
   audit_write(
       {.event = "grant",
        .operation = joins ? "GRANT ROLE" : "REVOKE ROLE",
@@ -108,6 +111,17 @@ void audit_member(const char *group, const char *member, bool joins) {
 void audit_members(const char *group, const List *members, bool joins) {
   ListCell *cell = nullptr;
   foreach (cell, members) audit_member(group, get_rolespec_name(static_cast<const RoleSpec *>(lfirst(cell))), joins);
+}
+
+void audit_superuser(const char *role, const List *options) {
+  ListCell *cell = nullptr;
+  foreach (cell, options) {
+    auto *option = static_cast<DefElem *>(lfirst(cell));
+    if (strcmp(option->defname, "superuser") != 0 || !kek_available()) continue;
+    audit_write({.event = "grant",
+                 .operation = defGetBoolean(option) ? "SUPERUSER" : "NOSUPERUSER",
+                 .detail = psprintf("role %s", quote_identifier(role))});
+  }
 }
 
 // The four spellings of membership.  CREATE ROLE ... ROLE needs none: a new role
@@ -120,6 +134,7 @@ void audit_membership(const Node *statement) {
       audit_members(static_cast<const AccessPriv *>(lfirst(cell))->priv_name, grant->grantee_roles, grant->is_grant);
   } else if (IsA(statement, AlterRoleStmt)) {  // ALTER GROUP ... ADD USER
     const auto *alter = reinterpret_cast<const AlterRoleStmt *>(statement);
+    audit_superuser(get_rolespec_name(alter->role), alter->options);
     foreach (cell, alter->options) {
       const auto *option = static_cast<const DefElem *>(lfirst(cell));
       if (strcmp(option->defname, "rolemembers") == 0)
@@ -127,6 +142,7 @@ void audit_membership(const Node *statement) {
     }
   } else if (IsA(statement, CreateRoleStmt)) {  // CREATE ROLE ... IN ROLE
     const auto *create = reinterpret_cast<const CreateRoleStmt *>(statement);
+    audit_superuser(create->role, create->options);
     foreach (cell, create->options) {
       const auto *option = static_cast<const DefElem *>(lfirst(cell));
       if (strcmp(option->defname, "addroleto") != 0) continue;
@@ -142,16 +158,37 @@ bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncas
 // Records a change of a redoubt.* setting that outlives the session.  `where`
 // says for whom.  Values of these settings are no secrets.
 void audit_setting(const VariableSetStmt *set, const char *where) {
-  if (set->kind == VAR_RESET_ALL || !is_redoubt_setting(set->name)) return;
-  const char *verb = set->kind == VAR_SET_VALUE ? "set" : "reset";
-  if (kek_available())
-    audit_write({.event = "settings", .operation = verb, .detail = psprintf("%s %s", set->name, where)});
+  const bool all = set->kind == VAR_RESET_ALL;
+  if ((!all && !is_redoubt_setting(set->name)) || !kek_available()) return;
+  audit_write({.event = "settings",
+               .operation = set->kind == VAR_SET_VALUE ? "set" : "reset",
+               .detail = psprintf("%s %s", all ? "all settings" : set->name, where)});
+}
+
+// Who may set a redoubt.* setting that others may not, or no longer may.
+void audit_setting_grant(const GrantStmt *grant) {
+  ListCell *cell = nullptr;
+  foreach (cell, grant->objects) {
+    const char *const name = strVal(lfirst(cell));
+    ListCell *role = nullptr;
+    if (!is_redoubt_setting(name) || !kek_available()) continue;
+    foreach (role, grant->grantees) {
+      const auto *grantee = static_cast<const RoleSpec *>(lfirst(role));
+      const char *const who =
+          grantee->roletype == ROLESPEC_PUBLIC ? "PUBLIC" : quote_identifier(get_rolespec_name(grantee));
+      audit_write({.event = "settings",
+                   .operation = grant->is_grant ? "grant" : "revoke",
+                   .detail = psprintf("%s %s %s", name, grant->is_grant ? "to" : "from", who)});
+    }
+  }
 }
 
 void audit_settings(const Node *statement) {
   switch (nodeTag(statement)) {
-    case T_AlterSystemStmt:
-      return audit_setting(reinterpret_cast<const AlterSystemStmt *>(statement)->setstmt, "by ALTER SYSTEM");
+    case T_GrantStmt: {
+      const auto *grant = reinterpret_cast<const GrantStmt *>(statement);
+      return grant->objtype == OBJECT_PARAMETER_ACL ? audit_setting_grant(grant) : void();
+    }
     case T_AlterRoleSetStmt: {
       const auto *alter = reinterpret_cast<const AlterRoleSetStmt *>(statement);
       const char *role = alter->role != nullptr ? get_rolespec_name(alter->role) : "ALL";
@@ -164,6 +201,13 @@ void audit_settings(const Node *statement) {
     default:
       return;
   }
+}
+
+// ALTER SYSTEM is not undone where it cannot be recorded afterwards, so whoever may is on record before.
+void audit_server_setting(const AlterSystemStmt *alter) {
+  const char *const name = alter->setstmt->name;
+  if (superuser() || (name != nullptr && pg_parameter_aclcheck(name, GetUserId(), ACL_ALTER_SYSTEM) == ACLCHECK_OK))
+    audit_setting(alter->setstmt, "by ALTER SYSTEM");
 }
 
 // Commands may start parallel workers, but for those that run in an aborted transaction too.
@@ -204,6 +248,7 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
     command->name = GetCommandTagName(CreateCommandTag(statement->utilityStmt));
   }
   if (IsA(node, CreatedbStmt)) command->copies = database_copy_begin(reinterpret_cast<const CreatedbStmt *>(node));
+  if (IsA(node, AlterSystemStmt)) audit_server_setting(reinterpret_cast<const AlterSystemStmt *>(node));
   vault_audit_utility(node);
   command->indexes = index_command_drop(node);
   ddl_command_begin(&command->ddl, command->statement->utilityStmt);
@@ -225,6 +270,7 @@ void utility_copy_opens(const List *tables) {
   foreach (cell, tables) {
     const auto *table = static_cast<const RangeTblEntry *>(lfirst(cell));
     if (table->rtekind != RTE_RELATION) continue;
+    vault_audit_copy(table->relid, copy->is_from);
     if (!copy->is_from && compat_copies_out(get_rel_relkind(table->relid)) &&
         (protected_relation(table->relid) != nullptr || statistics_table(table->relid)))
       ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

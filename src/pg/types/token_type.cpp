@@ -298,42 +298,36 @@ void add_carried(CarriedTokens *into, Oid token_type, int count) {
   into->item[into->size++] = {token_type, static_cast<std::uint16_t>(count)};
 }
 
-void collect_carried(Oid type, CarriedTokens *into, int depth) {
-  if (type < FirstNormalObjectId || depth > 16) return;
+// What values of `type`, a part of another type, hold.  Types are looked at once each, however often they are a part.
+void add_part(CarriedTokens *into, Oid type) {
+  const CarriedTokens *part = type_carried(type);
+  for (int i = 0; i < part->size; ++i) add_carried(into, part->item[i].token_type, part->item[i].count);
+  into->nothing_else &= part->nothing_else;
+}
+
+void collect_carried(Oid type, CarriedTokens *into) {
   check_stack_depth();
+  CHECK_FOR_INTERRUPTS();
+  into->nothing_else = true;
   if (token_type_find(type) != nullptr) return add_carried(into, type, 1);
   const char kind = get_typtype(type);
-  if (kind == TYPTYPE_DOMAIN) return collect_carried(getBaseType(type), into, depth + 1);
-  if (kind == TYPTYPE_RANGE) return collect_carried(get_range_subtype(type), into, depth + 1);
-  if (kind == TYPTYPE_MULTIRANGE) return collect_carried(get_multirange_range(type), into, depth + 1);
+  if (kind == TYPTYPE_DOMAIN) return add_part(into, getBaseType(type));
+  if (kind == TYPTYPE_RANGE) return add_part(into, get_range_subtype(type));
+  if (kind == TYPTYPE_MULTIRANGE) return add_part(into, get_multirange_range(type));
   const Oid element = get_element_type(type);
-  if (OidIsValid(element)) return collect_carried(element, into, depth + 1);
+  if (OidIsValid(element)) return add_part(into, element);
+  into->nothing_else = kind == TYPTYPE_COMPOSITE;
   if (kind != TYPTYPE_COMPOSITE) return;
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
-    if (!attribute->attisdropped) collect_carried(attribute->atttypid, into, depth + 1);
+    if (!attribute->attisdropped) add_part(into, attribute->atttypid);
   }
 }
 
 }  // namespace
 
-bool type_is_tokens(Oid type) {
-  check_stack_depth();
-  if (type < FirstNormalObjectId) return false;
-  if (token_type_find(type) != nullptr) return true;
-  const char kind = get_typtype(type);
-  if (kind == TYPTYPE_DOMAIN) return type_is_tokens(getBaseType(type));
-  if (kind == TYPTYPE_RANGE) return type_is_tokens(get_range_subtype(type));
-  if (kind == TYPTYPE_MULTIRANGE) return type_is_tokens(get_multirange_range(type));
-  if (const Oid element = get_element_type(type); OidIsValid(element)) return type_is_tokens(element);
-  if (kind != TYPTYPE_COMPOSITE) return false;
-  bool all = true;
-  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
-  for (int i = 0; i < descriptor->natts; ++i)
-    all = all && (TupleDescAttr(descriptor, i)->attisdropped || type_is_tokens(TupleDescAttr(descriptor, i)->atttypid));
-  return all;
-}
+bool type_is_tokens(Oid type) { return type_carried(type)->nothing_else; }
 
 const CarriedTokens *type_carried(Oid type) {
   static const CarriedTokens nothing = {};
@@ -349,7 +343,7 @@ const CarriedTokens *type_carried(Oid type) {
     const std::uint64_t reading = state.generation;
     CarriedTokens fresh = {};
     fresh.type = type;
-    collect_carried(type, &fresh, 0);
+    collect_carried(type, &fresh);
     fresh.generation = reading;
     *entry = fresh;
   }

@@ -83,6 +83,7 @@ constexpr int kMaxCarried = 40;  // more than a statement may read (kMaxSources)
 struct CarriedTokens {
   Oid type;  // hash key
   std::uint64_t generation;
+  bool nothing_else;  // see type_is_tokens
   int size;
   CarriedToken item[kMaxCarried];
 };

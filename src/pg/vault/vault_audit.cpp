@@ -8,6 +8,7 @@
 
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
+#include "pg/base/catalog.h"
 #include "pg/base/shared_memory.h"
 #include "pg/vault/vault_store.h"
 #include "pg/vault/vault_audit.h"
@@ -15,12 +16,26 @@
 namespace redoubt::pg {
 namespace {
 
-constexpr const char *kTable = "table redoubt.vault";
+void record_read() { audit_write({.event = "vault", .operation = "read", .detail = "table redoubt.vault"}); }
 
-void record_read() { audit_write({.event = "vault", .operation = "read", .detail = kTable}); }
+void record_change(const char *operation, const char *table = "vault") {
+  audit_write({.event = "policy", .operation = operation, .detail = psprintf("table redoubt.%s", table)});
+}
 
-void record_change(const char *operation) {
-  audit_write({.event = "policy", .operation = operation, .detail = kTable});
+// The other tables whose changes are on record, by triggers, which a command could silence.
+constexpr const char *kPolicies[] = {"limit_rule", "key", "token_type"};
+
+// Is it one of ours, the vault or a policy?  If so, `own` is its name.
+bool is_own(const RangeVar *name, const char *&own) {
+  const Oid relid = name != nullptr ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
+  if (vault_holds(relid)) return true;
+  if (!OidIsValid(relid) || creating_extension) return false;
+  for (const char *policy : kPolicies) {
+    if (relid != catalog_relation(policy)) continue;
+    own = policy;
+    return true;
+  }
+  return false;
 }
 
 bool is_vault(const RangeVar *name) { return name != nullptr && vault_holds(RangeVarGetRelid(name, NoLock, true)); }
@@ -58,8 +73,8 @@ bool publishes_vault(const List *objects, bool all_tables) {
   return false;
 }
 
-bool is_vault_name(const Node *names) {
-  return is_vault(makeRangeVarFromNameList(reinterpret_cast<List *>(const_cast<Node *>(names))));
+RangeVar *named(const Node *names) {
+  return makeRangeVarFromNameList(reinterpret_cast<List *>(const_cast<Node *>(names)));
 }
 
 // Does the vault go?  With the extension or the schema of this name, it does.
@@ -69,28 +84,38 @@ bool drops_vault(const DropStmt *statement) {
   foreach (cell, statement->objects) {
     auto *object = static_cast<Node *>(lfirst(cell));  // not const: strVal() with assertions asks for it
     const bool whole = statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
-    if (whole ? strcmp(strVal(object), "redoubt") == 0 : statement->removeType == OBJECT_TABLE && is_vault_name(object))
+    if (whole ? strcmp(strVal(object), "redoubt") == 0
+              : statement->removeType == OBJECT_TABLE && is_vault(named(object)))
       return true;
   }
   return false;
 }
 
-// What a command that puts code on the vault, sends it elsewhere, takes it out of sight or drops it is called; null for
-// others.
-const char *vault_change_name(const Node *statement) {
+// Does it drop code of an own table?
+bool drops_code(const DropStmt *statement, const char *&own) {
+  const ObjectType kind = statement->removeType;
+  if (kind != OBJECT_TRIGGER && kind != OBJECT_RULE && kind != OBJECT_POLICY) return false;
+  auto *names = static_cast<List *>(linitial(statement->objects));  // of the table, and its own: the grammar has one
+  names = list_truncate(list_copy(names), list_length(names) - 1);
+  return is_own(named(reinterpret_cast<const Node *>(names)), own);
+}
+
+// What a command that puts code on an own table, silences code of it, sends it elsewhere, takes it out of sight or
+// drops it is called; null for others.
+const char *change_name(const Node *statement, const char *&own) {
   switch (nodeTag(statement)) {
     case T_RuleStmt:
-      return is_vault(reinterpret_cast<const RuleStmt *>(statement)->relation) ? "rule" : nullptr;
+      return is_own(reinterpret_cast<const RuleStmt *>(statement)->relation, own) ? "rule" : nullptr;
     case T_CreateTrigStmt:
-      return is_vault(reinterpret_cast<const CreateTrigStmt *>(statement)->relation) ? "trigger" : nullptr;
+      return is_own(reinterpret_cast<const CreateTrigStmt *>(statement)->relation, own) ? "trigger" : nullptr;
     case T_IndexStmt:
       return is_vault(reinterpret_cast<const IndexStmt *>(statement)->relation) ? "index" : nullptr;
     case T_CreateStatsStmt:  // ANALYZE evaluates its expressions
       return any_is_vault(reinterpret_cast<const CreateStatsStmt *>(statement)->relations) ? "statistics" : nullptr;
     case T_CreatePolicyStmt:
-      return is_vault(reinterpret_cast<const CreatePolicyStmt *>(statement)->table) ? "alter" : nullptr;
+      return is_own(reinterpret_cast<const CreatePolicyStmt *>(statement)->table, own) ? "alter" : nullptr;
     case T_AlterPolicyStmt:
-      return is_vault(reinterpret_cast<const AlterPolicyStmt *>(statement)->table) ? "alter" : nullptr;
+      return is_own(reinterpret_cast<const AlterPolicyStmt *>(statement)->table, own) ? "alter" : nullptr;
     case T_CreatePublicationStmt: {
       const auto *create = reinterpret_cast<const CreatePublicationStmt *>(statement);
       return publishes_vault(create->pubobjects, create->for_all_tables) ? "publish" : nullptr;
@@ -102,21 +127,23 @@ const char *vault_change_name(const Node *statement) {
     }
     case T_AlterTableStmt: {
       const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
-      return is_vault(alter->relation) || attaches_vault(alter) ? "alter" : nullptr;
+      return is_own(alter->relation, own) || attaches_vault(alter) ? "alter" : nullptr;
     }
     case T_RenameStmt: {
       const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
       const bool schema = rename->renameType == OBJECT_SCHEMA && strcmp(rename->subname, "redoubt") == 0;
-      return is_vault(rename->relation) || schema ? "alter" : nullptr;
+      return is_own(rename->relation, own) || schema ? "alter" : nullptr;
     }
     case T_AlterObjectSchemaStmt:
-      return is_vault(reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation) ? "alter" : nullptr;
+      return is_own(reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation, own) ? "alter" : nullptr;
     case T_AlterExtensionContentsStmt: {
       const auto *alter = reinterpret_cast<const AlterExtensionContentsStmt *>(statement);
-      return alter->objtype == OBJECT_TABLE && is_vault_name(alter->object) ? "alter" : nullptr;
+      return alter->objtype == OBJECT_TABLE && is_own(named(alter->object), own) ? "alter" : nullptr;
     }
-    case T_DropStmt:
-      return drops_vault(reinterpret_cast<const DropStmt *>(statement)) ? "drop" : nullptr;
+    case T_DropStmt: {
+      const auto *drop = reinterpret_cast<const DropStmt *>(statement);
+      return drops_vault(drop) ? "drop" : drops_code(drop, own) ? "alter" : nullptr;
+    }
     case T_TruncateStmt:
       return any_is_vault(reinterpret_cast<const TruncateStmt *>(statement)->relations) ? "truncate" : nullptr;
     default:
@@ -146,6 +173,12 @@ bool writes_vault(const PlannedStmt *plan) {
   return false;
 }
 
+// The commands run after they are recorded; those of who may run none of them leave no trace, or anybody could fill the
+// trail with what was never done.
+bool may_change(const char *own) {
+  return pg_class_aclmask(catalog_relation(own), GetUserId(), ACL_TRIGGER | ACL_TRUNCATE, ACLMASK_ANY) != 0;
+}
+
 bool on_record() { return shared_memory_ready() && kek_available(); }
 
 }  // namespace
@@ -166,14 +199,15 @@ void vault_audit_query(const QueryDesc *query, int eflags) {
     record_read();
 }
 
+void vault_audit_copy(Oid relid, bool from) {
+  if (!vault_holds(relid) || !on_record()) return;
+  from ? record_change("insert") : record_read();
+}
+
 void vault_audit_utility(const Node *statement) {
-  if (IsA(statement, CopyStmt)) {
-    const auto *copy = reinterpret_cast<const CopyStmt *>(statement);
-    if (!is_vault(copy->relation) || !on_record()) return;
-    return copy->is_from ? record_change("insert") : record_read();
-  }
-  const char *change = vault_change_name(statement);
-  if (change != nullptr && on_record()) record_change(change);
+  const char *own = "vault";
+  const char *change = change_name(statement, own);
+  if (change != nullptr && on_record() && may_change(own)) record_change(change, own);
 }
 
 }  // namespace redoubt::pg
