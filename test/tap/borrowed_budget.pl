@@ -127,6 +127,18 @@ for my $node (@standbys, $primary) {
 }
 is($served, 600, 'and all of the 600 in the end');
 
+# An array is charged whole or not at all, and who asked for too much keeps nobody from less.
+$primary->admin('GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token[]) TO regress_lead');
+$primary->wait_for_catchup($_) for @standbys;
+my $array = 'SELECT cardinality(redoubt.detokenize(array_agg(email))) FROM (SELECT email FROM person LIMIT %d) AS p';
+$one->admin('SELECT pg_sleep(0.1)');
+my $drawn = charged($primary, 'regress_lead');
+$two->fails_with('regress_lead', sprintf($array, 60), '53400', qr/limit on reveal/, 'an array larger than the budget');
+is(charged($primary, 'regress_lead'), $drawn, 'charges nothing');
+is($two->ask('regress_lead', sprintf($array, 20)), 20, 'a smaller one is charged');
+$one->fails_with('regress_lead', sprintf($array, 40), '53400', qr/It is a limit of the server that redoubt.budget_server names/, 'what is left is not enough for another');
+is($one->ask('regress_lead', sprintf($array, 3)), 3, 'but for a smaller one');
+
 # Crashes of the servers that borrow, again and again while they are at it.
 $_->admin(q{SELECT redoubt.lift_block('regress_many', NULL, NULL); SELECT redoubt.reset_usage(NULL)}) for @all;
 ($served, $refused) = crowd('SELECT redoubt.detokenize(email) FROM (SELECT email FROM person WHERE id > :id / 2 ORDER BY id LIMIT 6) AS p;', sub {
