@@ -77,13 +77,13 @@ $_->fails_with('regress_lead', $token, '53400', qr/limit on read/, 'which is one
 sub crowd {
   my ($sql, $disturb) = @_;
   my $script = "$PostgreSQL::Test::Utils::tmp_check/borrowed.sql";
-  write_file($script, "\\set id random(1, 1000)\n$sql\n");
+  write_file($script, "\\set id random(1, 1000)\n$sql\n\\sleep 60 ms\n");
   my @runs = map {
     my %run = (out => '', err => '');
     $run{handle} = IPC::Run::start([ 'pgbench', '-n', '-c', '12', '-j', '1', '-t', '60', '-f', $script, '-h', $_->host, '-p', $_->port,
       '-U', 'regress_many', 'postgres' ], '>', \$run{out}, '2>', \$run{err});
     \%run;
-  } @all;
+  } reverse @all;
   $disturb->() if defined $disturb;
   my ($served, $refused) = (0, 0);
   for my $run (@runs) {
@@ -107,6 +107,7 @@ $revealed += charged($_, 'regress_many') for @standbys;
 diag "served $served, refused $refused, charged on the standbys $revealed, on the primary " . charged($primary, 'regress_many');
 cmp_ok($served, '<=', 600, 'three servers reveal no more than the one budget of 600');
 cmp_ok($served, '>', 200, 'and most of it, though what a killed connection had is lost');
+cmp_ok($revealed, '>', 0, 'a part of it on the standbys');
 cmp_ok($refused, '>', 0, 'the rest is refused');
 cmp_ok(charged($primary, 'regress_many'), '<=', 600, 'the primary has lent no more');
 $_->fails_with('regress_many', $reveal, '53400', qr/limit on reveal of redoubt.email_token exceeded.*HINT:  The next value is allowed at/s,
@@ -125,6 +126,18 @@ for my $node (@standbys, $primary) {
   while ($left > 0 && ($node->psql('postgres', $reveal, extra_params => [ '-U', 'regress_many' ]))[0] == 0) { --$left; ++$served }
 }
 is($served, 600, 'and all of the 600 in the end');
+
+# An array is charged whole or not at all, and who asked for too much keeps nobody from less.
+$primary->admin('GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token[]) TO regress_lead');
+$primary->wait_for_catchup($_) for @standbys;
+my $array = 'SELECT cardinality(redoubt.detokenize(array_agg(email))) FROM (SELECT email FROM person LIMIT %d) AS p';
+$one->admin('SELECT pg_sleep(0.1)');
+my $drawn = charged($primary, 'regress_lead');
+$two->fails_with('regress_lead', sprintf($array, 60), '53400', qr/limit on reveal/, 'an array larger than the budget');
+is(charged($primary, 'regress_lead'), $drawn, 'charges nothing');
+is($two->ask('regress_lead', sprintf($array, 20)), 20, 'a smaller one is charged');
+$one->fails_with('regress_lead', sprintf($array, 40), '53400', qr/It is a limit of the server that redoubt.budget_server names/, 'what is left is not enough for another');
+is($one->ask('regress_lead', sprintf($array, 3)), 3, 'but for a smaller one');
 
 # Crashes of the servers that borrow, again and again while they are at it.
 $_->admin(q{SELECT redoubt.lift_block('regress_many', NULL, NULL); SELECT redoubt.reset_usage(NULL)}) for @all;
@@ -253,6 +266,38 @@ is($two->ask('regress_slower', 'SELECT redoubt.mask(email) FROM person WHERE id 
 my $before = charged($two, 'regress_lead');
 is($two->admin("SET SESSION AUTHORIZATION regress_lead; $reveal"), 'person1@example.com', 'SET SESSION AUTHORIZATION');
 is(charged($two, 'regress_lead') - $before, 1, 'borrows for the role that the session has');
+
+# A server of its own, as a node of a cluster is: names are what the two have in common, not OIDs.
+my $node = RedoubtNode->make('node', conf => [ "redoubt.budget_server = '$lender'" ], people => 0);
+$node->admin(q{CREATE EXTENSION redoubt; CREATE ROLE regress_lead LOGIN; CREATE ROLE regress_local LOGIN});
+$_->admin(q{CREATE SCHEMA IF NOT EXISTS "My types"; GRANT USAGE ON SCHEMA "My types" TO PUBLIC; SELECT redoubt.create_token_type('"My types"."Account ""1"""')}) for $primary, $node;
+$node->admin(<<~'SQL');
+  SELECT redoubt.create_token_type('unknown');
+  GRANT EXECUTE ON FUNCTION "My types"."Account ""1"""(text), redoubt.unknown(text) TO regress_lead, regress_local;
+  CREATE TABLE labelled (mail text UNIQUE);
+  SECURITY LABEL FOR redoubt ON COLUMN labelled.mail IS 'redoubt.phone_token';
+  INSERT INTO labelled VALUES ('one');
+  GRANT SELECT, INSERT ON labelled TO regress_lead;
+  SQL
+$primary->admin(<<~'SQL');
+  SELECT redoubt.set_limit('regress_lead', '"My types"."Account ""1"""', 'tokenize', 3, '1000 days');
+  SELECT redoubt.set_limit('regress_lead', 'redoubt.phone_token', operation, 5, '1000 days') FROM unnest(ARRAY['read', 'probe']) AS operation;
+  SQL
+isnt($node->admin(q{SELECT '"My types"."Account ""1"""'::regtype::oid}), $primary->admin(q{SELECT '"My types"."Account ""1"""'::regtype::oid}), 'OIDs differ');
+my $tokenize = q{SELECT "My types"."Account ""1"""('A%d')};
+isnt($node->ask('regress_lead', sprintf $tokenize, $_), '', "a value of a type of one's own") for 1 .. 3;
+$node->fails_with('regress_lead', sprintf($tokenize, 4), '53400', qr/limit on tokenize of "My types"."Account ""1""" exceeded/, 'up to the limit of the server that lends');
+$node->fails_with('regress_lead', q{SELECT redoubt.unknown('x')}, '55000', qr/no budget can be borrowed for tokenize of redoubt.unknown/, 'a type that the other server has not');
+$node->fails_with('regress_local', sprintf($tokenize, 1), '55000', qr/no budget can be borrowed/, 'a role that it has not');
+my ($conflicts, $err) = (0, '');
+while ($conflicts < 20) {
+  $node->psql('postgres', q{INSERT INTO labelled VALUES ('one')}, stderr => \$err, extra_params => [ '-U', 'regress_lead' ]);
+  last if $err !~ /duplicate key/;
+  ++$conflicts;
+}
+like($err, qr/limit on (?:read|probe) of redoubt.phone_token exceeded/, 'what errors tell is borrowed, too');
+cmp_ok($conflicts, '<=', 6, 'and what was told without having been lent is owed') or diag $conflicts;
+$node->stop;
 
 # A promoted standby stays closed.
 $two->promote;

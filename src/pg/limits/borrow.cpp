@@ -169,7 +169,7 @@ BorrowAnswer borrow(UsageEntry *entry, uint32 least) {
   BorrowAnswer answer = kFailed;
   const bool known = locked(&lent.lock, [&] {
     answer = lent.refusal;
-    return now < lent.refused_until;
+    return now < lent.refused_until && least >= lent.refused;
   });
   if (known) return answer;
   answer = ask(request_of(entry, least));
@@ -179,6 +179,7 @@ BorrowAnswer borrow(UsageEntry *entry, uint32 least) {
     const TimestampTz until = std::min(answer.retry_at, limit_clock_now() + stands);
     locked(&lent.lock, [&] {
       lent.refusal = answer;
+      lent.refused = least;
       lent.refused_until = until;
     });
   }

@@ -418,7 +418,7 @@ void require_postmaster() {
 // Gives back `n` values that were charged at `leased_at` and not delivered.
 void give_back(const Binding *binding, uint32 n, TimestampTz leased_at) noexcept {
   usage_give_back(binding->usage, n);
-  if (leased_at > binding->last_alone) borrowed_give_back(binding->usage, n, leased_at);
+  if (leased_at > binding->last_alone && binding->key.lent == 0) borrowed_give_back(binding->usage, n, leased_at);
   // Other rules may apply now than did then; those charged keep the values.  So does a statement that is over.
   if (leased_at < binding->made_at) return;
   const auto elapsed_us = static_cast<uint64>(std::max<int64>(limit_clock_now() - leased_at, 0));

@@ -81,6 +81,7 @@ struct Borrowed {
   TimestampTz lent_at;        // when the last of them came
   TimestampTz until;          // as of then they are void
   TimestampTz refused_until;  // as long as this the answer that follows stands
+  uint32 refused;             // to whom asks for so many or more
   BorrowAnswer refusal;
 };
 
