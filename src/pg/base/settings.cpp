@@ -205,7 +205,7 @@ void settings_define() {
                            &setting_budget_share, 1, 0.001, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable(
       "redoubt.budget_server", "Connection string of the server that lends what is charged here.",
-      "For standbys and nodes: one budget over all of them. Without its answer nothing is charged.",
+      "For standbys and nodes: one budget over all of them. Without its answer charges are refused.",
       &setting_budget_server, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   DefineCustomStringVariable(
       "redoubt.node_identities", "Identities of which a session is a connection of another node of a cluster.",
