@@ -108,7 +108,7 @@ my @slice = ('id', 'code', 'region');
 # A table with an alias: (text, [alias, [columns]]).
 sub table { my ($outer) = @_;
   my $name = 't' . ++$alias;
-  my $kind = $depth > 1 ? pick(4) : pick(11);
+  my $kind = $depth > 1 ? pick(4) : pick(13);
   return ("person $name", [$name, \@person]) if $kind < 2;
   return ("item $name", [$name, \@item]) if $kind == 2;
   return ("slice $name", [$name, \@slice]) if $kind == 3;
@@ -122,6 +122,17 @@ sub table { my ($outer) = @_;
   }
   if ($kind == 10) {
     return ("unnest((select array_agg(row(" . text($columns) . ", " . number($columns) . ")::pair) from $inner)) $name(word, n)", [$name, ['word', 'n']]);
+  }
+  if ($kind == 11) {
+    my $step = 't' . ++$alias;
+    my @step = (['w', ['n', 'word']], [$step, \@person]);
+    return ("(with recursive w(n, word) as (select 1, " . text($columns) . "::text from $inner union" . one('', ' all') . " select w.n + 1, " .
+        text(\@step) . "::text from w join person $step on $step.id = w.n where w.n < 4 and " . condition(\@step) . ") select n, word from w) $name",
+      [$name, ['n', 'word']]);
+  }
+  if ($kind == 12) {
+    return ("(select id, code from person where " . condition([['person', \@person]]) . one(' union', ' intersect', ' except') .
+        " select id, code from person where region < 3) $name", [$name, ['id', 'code']]);
   }
   if ($kind == 4) {
     return ("lateral (select " . number(\@both) . " n, " . text(\@both) . " word, tell(" . number(\@both) . ", 7) grade from $inner where " .

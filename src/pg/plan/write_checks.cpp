@@ -130,8 +130,8 @@ namespace redoubt::pg {
 namespace {
 
 // A foreign key looks for the row's key in the other table, and locks, changes or deletes what it finds there, by a
-// query of its own that is given the value.  Where the column of that table is protected, that query pays, and so does
-// the one that NO ACTION begins with, for another row with the key; otherwise the row does.
+// query of its own that is given the value.  Where the column of that table is protected alike, that query pays, and so
+// does the one that NO ACTION begins with, for another row with the key; otherwise the row does.
 std::uint32_t foreign_key_tells(const WrittenRow &row, Relation relation, const Trigger &trigger) {
   if (trigger.tgfoid == F_RI_FKEY_NOACTION_DEL || trigger.tgfoid == F_RI_FKEY_NOACTION_UPD) return 0;
   const bool referenced = RI_FKey_trigger_type(trigger.tgfoid) == RI_TRIGGER_PK;
@@ -148,7 +148,8 @@ std::uint32_t foreign_key_tells(const WrittenRow &row, Relation relation, const 
     const AttrNumber own = column_of_row(row, relation, (referenced ? to : from)[k]);
     if (own <= 0) continue;
     changed |= bms_is_member(own, row.written) || get_attgenerated(row.relid, own) != '\0';
-    if (!OidIsValid(protected_column_type(trigger.tgconstrrelid, (referenced ? from : to)[k])))
+    if (protected_column_type(trigger.tgconstrrelid, (referenced ? from : to)[k]) !=
+        protected_column_type(row.relid, own))
       mask |= (referenced ? row.held : row.holds)[own];
   }
   return changed ? mask : 0;

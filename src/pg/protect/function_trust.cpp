@@ -381,6 +381,14 @@ bool call_is_plain(Oid function) {
     case F_LTRIM_TEXT:
     case F_RTRIM_TEXT:
     case F_TEXTCAT:
+    case F_CONCAT:
+    case F_CONCAT_WS:
+    case F_LEFT:
+    case F_RIGHT:
+    case F_SUBSTR_TEXT_INT4:
+    case F_SUBSTR_TEXT_INT4_INT4:
+    case F_SUBSTRING_TEXT_INT4:
+    case F_SUBSTRING_TEXT_INT4_INT4:
     case F_VARCHAR_VARCHAR_INT4_BOOL:
     case F_BPCHAR_BPCHAR_INT4_BOOL:
     case F_ARRAY_APPEND:
