@@ -70,7 +70,7 @@ struct OneOf {
   Flow chosen() const noexcept {
     Flow one = flow;
     one.pure = copies && one.implicit == 0 && flow_explicit(one) != 0;
-    one.plain = plain;
+    one.plain = plain && flow_explicit(one) != 0;
     one.paid = 0;
     return one;
   }

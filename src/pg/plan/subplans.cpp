@@ -17,7 +17,7 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   const bool fresh = flow_decides(before) == 0;
   flow_max(param, flow);
   if (fresh) param->pure = flow.pure;
-  if (fresh) param->plain = flow.plain;
+  if (fresh) param->plain = flow.plain && flow_explicit(flow) != 0;
   if (before != *param) walk->changed = true;
 }
 
