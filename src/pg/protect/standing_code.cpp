@@ -14,6 +14,7 @@
 #include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/standing_code.h"
+#include "pg/types/token_type.h"
 
 extern "C" {
 #include "catalog/partition.h"
@@ -169,9 +170,15 @@ void read_index(StandingCode *code, const CatalogRow &row) {
   add(code, expressions);
   add(code, predicate);
   code->decides = bms_copy(predicate.columns);
-  if (index->indisunique || index->indisexclusion) code->decides = bms_add_members(code->decides, expressions.columns);
-  for (int i = 0; i < index->indnatts; ++i)
-    if (index->indkey.values[i] > 0) code->columns = bms_add_member(code->columns, member(index->indkey.values[i]));
+  // That no two are equal is an answer; which tokens are equal anybody sees.
+  const bool unique = index->indisunique || index->indisexclusion;
+  if (unique) code->decides = bms_add_members(code->decides, expressions.columns);
+  for (int i = 0; i < index->indnatts; ++i) {
+    const AttrNumber attno = index->indkey.values[i];
+    if (attno > 0) code->columns = bms_add_member(code->columns, member(attno));
+    if (attno > 0 && unique && i < index->indnkeyatts && !type_is_tokens(get_atttype(index->indrelid, attno)))
+      code->decides = bms_add_member(code->decides, member(attno));
+  }
 }
 
 void read_constraint(StandingCode *code, const CatalogRow &row) {
