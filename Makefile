@@ -48,10 +48,11 @@ endif
 SMALLER = base/ limits/limits_shmem meter/explain plan/ protect/ reveal/ tokens/fpe_array tokens/fpe_io types/token_type vault/
 # What runs once a command, or once a type: the library is a tenth smaller for it.
 SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limit_rules \
-  limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker meter/estimate meter/deferred_errors \
-  meter/statistics_meter plan/aggregates plan/by_index plan/grouping plan/indexes plan/out_of_sight plan/row_keys plan/split_query \
-  plan/subplans plan/write_checks protect/labels protect/standing_code protect/table_code server/ tokens/token_index tokens/token_order \
-  tokens/vault_sql vault/vault. vault/vault_sweep
+  limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker meter/estimate \
+  meter/deferred_errors meter/statistics_meter plan/aggregates plan/by_index plan/grouping plan/indexes plan/opened \
+  plan/out_of_sight plan/row_keys plan/split_query plan/subplans plan/writes plan/write_checks protect/labels \
+  protect/standing_code protect/table_code server/ tokens/token_index tokens/token_order tokens/vault_sql vault/vault. \
+  vault/vault_sweep
 SMALLER_CORE = calendar format. format_email format_template mask phone siv
 SMALLEST_CORE = audit ed25519 format_parse key_export phone_countries
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
