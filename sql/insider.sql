@@ -59,6 +59,12 @@ CREATE ROLE regress_insider_auditor IN ROLE redoubt_auditor;
 CREATE ROLE regress_insider_super SUPERUSER;
 GRANT regress_insider_super TO regress_insider_nobody;
 ALTER ROLE regress_insider_super NOSUPERUSER;
+CREATE ROLE regress_insider_between IN ROLE regress_insider_lead ROLE regress_insider_nobody ADMIN regress_insider_auditor;
+DROP ROLE regress_insider_between;
+CREATE ROLE regress_insider_between SUPERUSER ROLE regress_insider_nobody;
+DROP ROLE regress_insider_between;
+CREATE ROLE regress_insider_between ROLE regress_insider_nobody;  -- nothing
+DROP ROLE regress_insider_between;
 ALTER ROLE regress_insider_super LOGIN;  -- not of interest
 GRANT SET ON PARAMETER redoubt.mode, work_mem TO regress_insider_nobody, PUBLIC;
 GRANT ALL ON PARAMETER redoubt.kek_file TO regress_insider_nobody WITH GRANT OPTION;

@@ -486,6 +486,18 @@ void audit_write(const AuditEvent &event) {
   if (const WriteFailure failure = append(event, IsTransactionState())) raise(failure);
 }
 
+void audit_note(const char *event, const char *operation, const char *detail, ...) {
+  if (!shared_memory_ready() || !kek_available()) return;
+  char text[kAuditLineMax / 2];  // more does not fit into a line
+  va_list arguments;
+  va_start(arguments, detail);
+  vsnprintf(text, sizeof text, detail, arguments);
+  va_end(arguments);
+  const int whole = pg_mbcliplen(text, static_cast<int>(strlen(text)), static_cast<int>(strlen(text)));
+  text[whole] = '\0';  // no part of a character
+  audit_write({.event = event, .operation = operation, .detail = text});
+}
+
 void audit_make_durable() {
   if (const WriteFailure failure = flush(written())) raise(failure);
 }
