@@ -202,11 +202,13 @@ void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
   if (type == nullptr) return;
   const ObjectAddress object = {RelationRelationId, relid, attno};
   SetSecurityLabel(&object, kProvider, type->name);
-  if (kek_available())
+  if (kek_available()) {
+    audit_pace();
     audit_write({.event = "label",
                  .token_type = token_type,
                  .operation = "derive",
                  .detail = getObjectDescription(&object, false)});
+  }
   // Partitions inherit the label.
   ListCell *cell = nullptr;
   const List *tables = find_all_inheritors(relid, NoLock, nullptr);
