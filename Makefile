@@ -11,7 +11,7 @@ SCRIPTS = bin/redoubt-check bin/redoubt-verify-audit bin/redoubt-protect
 DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 
-PG_CPPFLAGS = -I$(srcdir)/src -DOPENSSL_NO_DEPRECATED -DREDOUBT_VERSION='"$(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/redoubt.control)"'
+PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir) -DOPENSSL_NO_DEPRECATED -DREDOUBT_VERSION='"$(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/redoubt.control)"'
 # -O3: the way of a value is short functions over a few bytes; it makes tokenizing a tenth faster.
 OPTIMIZE ?= -O3
 # Warnings are errors where the tests build (WERROR=-Werror), not where a later compiler finds new ones.
@@ -21,6 +21,7 @@ PG_CXXFLAGS = -std=c++20 $(OPTIMIZE) -Wall -Wextra $(WERROR) -Wno-register -Wno-
 ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
+SHLIB_LINK_INTERNAL = $(libpq)
 SHLIB_LINK = -lstdc++ -lcrypto -lz -Wl,--gc-sections -Wl,-z,noseparate-code
 EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
 
@@ -45,15 +46,17 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
-SMALLER = base/ limits/limits_shmem meter/explain plan/ protect/ reveal/ tokens/fpe_array tokens/fpe_io types/token_type vault/
-# What runs once a command, or once a type: the library is a tenth smaller for it.
-SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/limit_clock limits/limit_rows limits/limit_rules \
-  limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker meter/estimate meter/deferred_errors \
-  meter/statistics_meter plan/aggregates plan/by_index plan/grouping plan/indexes plan/out_of_sight plan/row_keys plan/split_query \
-  plan/subplans plan/write_checks protect/labels protect/standing_code protect/table_code server/ tokens/token_index tokens/token_order \
-  tokens/vault_sql vault/vault. vault/vault_sweep
-SMALLER_CORE = calendar format. format_email format_template mask phone siv
-SMALLEST_CORE = audit ed25519 format_parse key_export phone_countries
+SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem meter/explain meter/query_meter plan/ protect/ reveal/ \
+  tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/token_array types/token_type vault/
+# What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
+SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/borrow limits/lease_worker limits/lending limits/limit_clock \
+  limits/limit_rows limits/limit_rules limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
+  meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/statistics_meter plan/aggregates \
+  plan/as_text plan/by_index plan/grouping plan/indexes plan/opened plan/out_of_sight plan/row_keys plan/split_query plan/subplans \
+  plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code server/ \
+  tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/vault. vault/vault_store vault/vault_sweep
+SMALLER_CORE = calendar email_fold format. format_cipher format_letters normalize format_email format_template mask phone siv unicode_text
+SMALLEST_CORE = audit ed25519 format_parse key_export keywrap phone_countries vault
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
 $(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
 
@@ -85,7 +88,7 @@ install-debug: redoubt.so.debug
 # anew with the points where it may throw (test/faults), the rest is linked as it is.
 FAULTY = $(patsubst $(srcdir)/%.cpp,%.o,$(shell grep -l -E 'shielded<|REDOUBT_WORKER' $(srcdir)/src/pg/*/*.cpp))
 faulty/redoubt.so: $(patsubst %,faulty/%,$(FAULTY)) faulty/test/faults/faults.o $(filter-out $(FAULTY),$(OBJS))
-	$(CC) $(CFLAGS) $(CFLAGS_SL) -shared -o $@ $^ $(LDFLAGS) $(SHLIB_LINK)
+	$(CC) $(CFLAGS) $(CFLAGS_SL) -shared -o $@ $^ $(LDFLAGS) $(SHLIB_LINK_INTERNAL) $(SHLIB_LINK)
 faulty/%.o: $(srcdir)/%.cpp $(srcdir)/test/faults/fault_point.h
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -O1 -g0 $(CPPFLAGS) -include $(srcdir)/test/faults/fault_point.h -c -o $@ $<

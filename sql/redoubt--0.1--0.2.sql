@@ -1430,3 +1430,12 @@ $body$;
 COMMENT ON FUNCTION redoubt.find_plaintext(regclass, name) IS 'where old values of a token column may still lie, and how many copies of its values other text columns hold; charges a tokenization for each value it compares';
 REVOKE ALL ON FUNCTION redoubt.find_plaintext(regclass, name) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION redoubt.find_plaintext(regclass, name) TO redoubt_admin;
+
+-- ----------------------------------------------------- one budget over several servers
+
+CREATE FUNCTION redoubt.lease_budget(role text, token_type text, operation text, needed integer, wanted integer, unused integer,
+                                     OUT granted integer, OUT on_excess text, OUT retry_ms bigint, OUT longest_ms bigint)
+  AS 'MODULE_PATHNAME', 'redoubt_lease_budget' LANGUAGE c VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION redoubt.lease_budget(text, text, text, integer, integer, integer) IS
+  'for servers whose redoubt.budget_server is this one: charges values that they deliver; who may call it can use up budgets';
+REVOKE ALL ON FUNCTION redoubt.lease_budget(text, text, text, integer, integer, integer) FROM PUBLIC;

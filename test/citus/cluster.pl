@@ -200,6 +200,22 @@ is($cluster->ask('regress_lead', 'SELECT redoubt.detokenize(account), redoubt.de
   "A1|4111 1111 1111 1111\nA2|5500000000000004", 'own types, sealed and format-preserving');
 is($cluster->ask('regress_lead', q{SET redoubt.reveal = 'auto'; SELECT id FROM payment WHERE card = '5500000000000004'}), '2', 'found by value');
 
+# ---- a worker that clients connect to borrows from the coordinator: one budget
+my $user = getpwuid $>;
+$coordinator->admin(q{SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', 'reveal', 5, '1000 days')});
+$worker->admin('SET citus.enable_ddl_propagation = off; GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token) TO regress_lead');
+$worker->set_conf("redoubt.budget_server = 'host=" . $coordinator->host . ' port=' . $coordinator->port . " user=$user'");
+$worker->reload;
+$worker->poll_query_until('postgres', q{SELECT severity = 'ok' FROM redoubt.status() WHERE item = 'borrowed budget'}) or fail('the coordinator lends');
+my $reveal_one = 'SELECT redoubt.detokenize(email) FROM customer WHERE id = 1';
+is($cluster->ask('regress_lead', $reveal_one, node => $worker), 'p1@example.com', 'a value at a worker') for 1 .. 3;
+is($cluster->ask('regress_lead', $reveal_one), 'p1@example.com', 'and at the coordinator') for 1 .. 2;
+$cluster->fails_with('regress_lead', $reveal_one, '53400', qr/limit on reveal/, 'are one budget of five: none is left at the coordinator');
+$cluster->fails_with('regress_lead', $reveal_one, '53400', qr/a limit of the server that redoubt\.budget_server names/, 'nor at the worker', node => $worker);
+$coordinator->admin(q{SELECT redoubt.drop_limit('regress_lead', 'redoubt.email_token', 'reveal')});
+$worker->set_conf(q{redoubt.budget_server = ''});
+$worker->reload;
+
 # ---- a node that comes later
 my $third = $cluster->node('worker3');
 $third->admin('CREATE EXTENSION redoubt');

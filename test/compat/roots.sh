@@ -8,7 +8,7 @@
 
 ROOTS=${REDOUBT_ROOTS:-/var/cache/redoubt/roots}
 ROOTS_DAYS=30
-ROOTS_PACKAGES=(g++ clang make cmake libssl-dev zlib1g-dev openssl googletest libgtest-dev libgmock-dev libbenchmark-dev perl
+ROOTS_PACKAGES=(g++ clang make cmake libpq-dev libssl-dev zlib1g-dev openssl googletest libgtest-dev libgmock-dev libbenchmark-dev perl
   libipc-run-perl strace)
 ROOTS_JOB=''  # process group of what runs in a root right now
 

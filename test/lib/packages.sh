@@ -46,7 +46,7 @@ tools_present() {
   for tool in g++ make cmake prove nm; do
     command -v "$tool" >/dev/null || return 1
   done
-  [[ -e /usr/include/openssl/evp.h && -e /usr/include/zlib.h && -e /usr/include/benchmark/benchmark.h ]] || return 1
+  [[ -e /usr/include/openssl/evp.h && -e /usr/include/zlib.h && -e /usr/include/postgresql/libpq-fe.h && -e /usr/include/benchmark/benchmark.h ]] || return 1
   [[ -e /usr/include/gtest/gtest.h && -e /usr/include/gmock/gmock.h ]] || return 1
   perl -MIPC::Run -e 1 2>/dev/null
 }
@@ -72,7 +72,7 @@ packages_ensure() {
   echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
   local status=0
   apt_get install -y --no-install-recommends \
-    "postgresql-$version" "postgresql-server-dev-$version" libssl-dev zlib1g-dev g++ make cmake \
+    "postgresql-$version" "postgresql-server-dev-$version" libpq-dev libssl-dev zlib1g-dev g++ make cmake \
     googletest libgtest-dev libgmock-dev libbenchmark-dev perl libipc-run-perl strace || status=$?
   as_root rm -f "$drop_in"
   ((status == 0)) || die 'the packages could not be installed'

@@ -73,7 +73,7 @@ my %exit = (keys_wipe => 1, redoubt_limits_backend_ends => 1, flush_at_exit => 1
 # In the postmaster and in workers, by the environment: at the start, at the stop, in a worker.
 my %start = (redoubt_load => 1, redoubt_shmem_request => 1, redoubt_shmem_startup => 1);
 my %stop = (log_last_head => 1, redoubt_limits_server_ends => 1);
-my %worker = (redoubt_worker_main_body => 1, redoubt_audit_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1);
+my %worker = (redoubt_worker_main_body => 1, redoubt_audit_main_body => 1, redoubt_sweep_launcher_main_body => 1, redoubt_sweep_main_body => 1, redoubt_lease_main_body => 1);
 # DestReceivers of a portal are destroyed by their owner, and Redoubt's stands before them during a run alone; a session
 # is authenticated before a fault can be ordered in it.
 my %never = (read_meter_destroy => 1, node_session_authenticated => 1);
@@ -175,10 +175,13 @@ for my $name (sort keys %exit) {
 for my $name (sort keys %worker) {
   my $log = $node->log_size;
   local $ENV{REDOUBT_FAULT} = "$name bad_alloc";
+  my $borrows = $name eq 'redoubt_lease_main_body';
+  $node->set_conf("redoubt.budget_server = '" . ($borrows ? 'host=/nowhere' : '') . q{'});
   $node->restart;
   ok($node->wait_for_log(qr/ERROR:  out of memory/, $log), "$name: the worker ends with an error");
   is($node->admin('SELECT 1'), '1', "$name: the server goes on");
 }
+$node->set_conf(q{redoubt.budget_server = ''});
 for my $name (sort keys %stop) {
   my $log = $node->log_size;
   local $ENV{REDOUBT_FAULT} = "$name failure";

@@ -34,6 +34,7 @@ constinit int setting_anchor_interval = 60;
 constinit int setting_anchor_timeout = 10;
 constinit int setting_mode = static_cast<int>(Mode::enforce);
 constinit double setting_budget_share = 1;
+constinit char *setting_budget_server = nullptr;
 constinit char *setting_node_identities = nullptr;
 constinit int setting_max_subjects = 10000;
 constinit int setting_sweep_interval = 600;
@@ -202,6 +203,10 @@ void settings_define() {
   DefineCustomRealVariable("redoubt.budget_share", "The part of each limit that this server admits.",
                            "For a primary and standbys that reveal: shares that add up to 1 keep the limit.",
                            &setting_budget_share, 1, 0.001, 1, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "redoubt.budget_server", "Connection string of the server that lends what is charged here.",
+      "For standbys and nodes: one budget over all of them. Without its answer nothing is charged.",
+      &setting_budget_server, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   DefineCustomStringVariable(
       "redoubt.node_identities", "Identities of which a session is a connection of another node of a cluster.",
       "As SYSTEM_USER shows them: such sessions get tokens, and are not charged for reading.", &setting_node_identities,

@@ -35,6 +35,7 @@ extern int setting_anchor_interval;            // redoubt.anchor_interval in sec
 extern int setting_anchor_timeout;             // redoubt.anchor_timeout in seconds; sighup
 extern int setting_mode;                       // redoubt.mode, a Mode; superuser
 extern double setting_budget_share;            // redoubt.budget_share, the part of each limit; sighup
+extern char *setting_budget_server;            // redoubt.budget_server: who lends the budget; sighup; "" = unset
 extern char *setting_node_identities;          // redoubt.node_identities: who is another node of a cluster; sighup
 extern int setting_max_subjects;    // redoubt.max_subjects: entries of the usage and bucket tables; postmaster
 extern int setting_sweep_interval;  // redoubt.sweep_interval in seconds, 0: off; sighup

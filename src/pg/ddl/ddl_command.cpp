@@ -201,11 +201,11 @@ uint64 count_rows(Oid relid) {
   return rows;
 }
 
-void charge_many(Oid token_type, uint64 probes) {
-  while (probes > 0) {
-    const auto some = static_cast<uint32>(std::min<uint64>(probes, PG_INT32_MAX));
-    limits_charge(token_type, Operation::probe, some);
-    probes -= some;
+void charge_many(Oid token_type, Operation operation, uint64 values) {
+  while (values > 0) {
+    const auto some = static_cast<uint32>(std::min<uint64>(values, PG_INT32_MAX));
+    limits_charge(token_type, operation, some);
+    values -= some;
   }
 }
 
@@ -223,7 +223,7 @@ void charge_detached(Oid partition, Oid parent) {
     if (columns == 0) continue;
     const uint64 rows = count_rows(relid);
     each_protected_column(relid, [&](const ProtectedColumn &column) {
-      if (holds(told, column.attno)) charge_many(column.source.token_type, rows);
+      if (holds(told, column.attno)) charge_many(column.source.token_type, Operation::probe, rows);
     });
   }
 }
@@ -264,7 +264,7 @@ void charge_clustered(Oid relid) {
   const Bitmapset *key = cluster_key(relid);
   const uint64 rows = count_rows(relid);
   each_protected_column(relid, [&](const ProtectedColumn &column) {
-    if (holds(key, column.attno)) charge_many(column.source.token_type, rows);
+    if (holds(key, column.attno)) charge_many(column.source.token_type, Operation::probe, rows);
   });
 }
 
@@ -331,13 +331,13 @@ Oid type_given(Oid relid, AttrNumber attno) {
   return type;
 }
 
-// Is it a column through casts and functions of one argument?  Then elements of an array stay elements.
-bool is_cast_column(const Node *expression) {
+// Is it a column through casts, and, if asked for, functions of one argument?  Then elements of an array stay elements.
+bool is_cast_column(const Node *expression, bool calls) {
   while (expression != nullptr && !IsA(expression, ColumnRef)) {
     const auto *call = reinterpret_cast<const FuncCall *>(expression);
     if (IsA(expression, TypeCast))
       expression = reinterpret_cast<const TypeCast *>(expression)->arg;
-    else if (IsA(expression, FuncCall) && list_length(call->args) == 1)
+    else if (calls && IsA(expression, FuncCall) && list_length(call->args) == 1)
       expression = static_cast<const Node *>(linitial(call->args));
     else
       return false;
@@ -380,7 +380,7 @@ void require_single(Oid relid, AttrNumber attno, const Node *expression, Oid typ
   if (OidIsValid(type) && !type_is_tokens(type)) require_same_types(relid, attno, types, type);
   if (expression == nullptr && type == get_atttype(relid, attno)) return;
   const bool stay_elements =
-      OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression));
+      OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression, true));
   if (values <= 1 && (!arrays || stay_elements)) return;
   const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
   ereport(enforced ? ERROR : WARNING,
@@ -422,12 +422,31 @@ void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
                    quote_identifier(command->name), after->name, quote_identifier(command->name))));
 }
 
+// What is computed from values of `columns` and kept in their place is read, as where a query writes it.
+void charge_computed(Oid relid, const Bitmapset *columns) {
+  uint64 rows = 0;
+  bool counted = get_rel_relkind(relid) != RELKIND_RELATION;  // the partitions come one by one
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!holds(columns, column.attno) || column.source.is_token) return;
+    if (!counted) rows = count_rows(relid);
+    counted = true;
+    charge_many(column.source.token_type, Operation::read, rows);
+  });
+}
+
 void column_altered(Oid relid, AttrNumber attno) {
   if (!runs(T_AlterTableStmt)) return;
   remember(&ddl_command->changed, relid);
   remember_protected(relid);
   const char *name = get_attname(relid, attno, true);
-  if (alteration(AT_DropExpression, name) != nullptr) require_single(relid, attno, nullptr, InvalidOid);
+  const Bitmapset *column = bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber);
+  if (alteration(AT_DropExpression, name) != nullptr) {
+    require_single(relid, attno, nullptr, InvalidOid);
+    charge_computed(relid, column);
+  } else if (get_attgenerated(relid, attno) != '\0') {
+    // NOT NULL tells of what it is computed from; a primary key sets it without saying so.
+    charge_columns(relid, nullptr, column);
+  }
   const AlterTableCmd *change = alteration(AT_AlterColumnType, name);
   if (change == nullptr) return;
   require_using(relid, attno, change);
@@ -437,6 +456,9 @@ void column_altered(Oid relid, AttrNumber attno) {
                    type_given(relid, attno));
   ddl_command->only_trusted = true;
   touch_all(relid);
+  if (const Node *expression = reinterpret_cast<const ColumnDef *>(change->def)->raw_default;
+      expression != nullptr && !is_cast_column(expression, type_is_tokens(type_given(relid, attno))))
+    charge_computed(relid, moved_columns(relid, expression));
   if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
     add_before(relid, attno, token_type, true);
 }

@@ -50,7 +50,8 @@ void find_rules(const BindingKey &key, Binding *into) {
   auto *role = static_cast<Role *>(palloc0(rules.size() + 1));
   Size count = 0;
   for (std::size_t i = 0; i < rules.size(); ++i) {
-    if (limit_rule_applies(rules[i], key.subject, key.type, static_cast<Operation>(key.operation)))
+    const bool counts = key.lent == 0 || !limit_per_statement(rules[i].rate);
+    if (counts && limit_rule_applies(rules[i], key.subject, key.type, static_cast<Operation>(key.operation)))
       role[i] = Role::charged;
     else if (limit_rule_suspends(rules[i], key.subject, key.type))
       role[i] = Role::watched;
@@ -167,15 +168,20 @@ Binding *find_or_bind(const BindingKey &key) {
 }
 
 [[gnu::hot, gnu::noinline]] Binding *limit_binding_as_known(Oid type, Operation operation, Oid subject) {
-  const BindingKey key = {subject, type, static_cast<uint32>(operation)};
+  const BindingKey key = {subject, type, static_cast<uint32>(operation), 0};
   Binding *const binding = key.operation < kOperations ? state.recent[key.operation] : nullptr;
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;
   return find_or_bind(key);
 }
 
+Binding *limit_binding_lent(Oid subject, Oid type, Operation operation) {
+  AcceptInvalidationMessages();
+  return find_or_bind({subject, type, static_cast<uint32>(operation), 1});
+}
+
 Binding *limit_binding_cached(Oid subject, Oid type, Operation operation) noexcept {
   if (state.bindings == nullptr) return nullptr;
-  const BindingKey key = {subject, type, static_cast<uint32>(operation)};
+  const BindingKey key = {subject, type, static_cast<uint32>(operation), 0};
   auto *binding = static_cast<Binding *>(hash_search(state.bindings, &key, HASH_FIND, nullptr));
   return binding != nullptr && binding->generation != 0 ? binding : nullptr;
 }

@@ -38,6 +38,7 @@ struct BindingKey {
   Oid subject;
   Oid type;
   uint32 operation;
+  uint32 lent;  // 1: what is charged is lent to another server, so limits per statement are none of it
   bool operator==(const BindingKey &) const = default;
 };
 static_assert(std::has_unique_object_representations_v<BindingKey>);
@@ -47,7 +48,9 @@ struct Binding {
   uint64 generation;  // of the rules it was made from; 0 = not made yet
   TimestampTz made_at;
   TimestampTz last_lease;
-  uint64 last_statement;  // limit_statement_generation of the last lease
+  TimestampTz last_alone;  // the last lease for which nothing was borrowed
+  uint32 lent;             // of a binding that lends: what the last lease granted and nobody gave back
+  uint64 last_statement;   // limit_statement_generation of the last lease
   UsageEntry *usage;
   BoundRule *rule;
   int rules;           // that are charged: the first ones
@@ -71,6 +74,9 @@ Binding *limit_binding(Oid type, Operation operation, Oid subject);
 
 // The same without listening, where a lock was just taken or a charge follows that does.
 Binding *limit_binding_as_known(Oid type, Operation operation, Oid subject);
+
+// That by which values are lent to another server, of any login role.
+Binding *limit_binding_lent(Oid subject, Oid type, Operation operation);
 
 // That of a login role where it is made already, else null.  Touches no catalog.
 Binding *limit_binding_cached(Oid subject, Oid type, Operation operation) noexcept;

@@ -9,7 +9,8 @@
 // Invariant: no value is granted that any applying throttle or block rule has not
 // admitted at that moment.  All rules are charged or none; when a rule refuses after
 // another was charged, the charge is undone, so a concurrent session can be refused
-// too early by a race, never admitted too much.
+// too early by a race, never admitted too much.  Where redoubt.budget_server is set, no value is granted that the
+// server there has not lent (borrow.h): that comes beside the rules, in the place of none.
 //
 // Locks: none is held here, in particular not while sleeping or writing to the audit
 // trail.  All frames hold plain data only, so an ERROR may jump over them.
@@ -17,6 +18,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/audit/audit_refusal.h"
+#include "pg/limits/borrow.h"
 #include "pg/limits/lease.h"
 #include "pg/limits/limit_bindings.h"
 #include "pg/limits/limit_clock.h"
@@ -41,9 +43,11 @@ struct Charge {
   Oid subject;
   Oid type;
   Operation operation;
-  bool may_degrade;   // a degrade rule ends it without an error
-  uint32 done;        // values charged by earlier rounds, undone if this one is blocked
-  TimestampTz began;  // time of the first round
+  bool may_degrade;        // a degrade rule ends it without an error
+  uint32 done;             // values charged by earlier rounds, undone if this one is blocked
+  TimestampTz began;       // time of the first round
+  TimestampTz charged_at;  // time of the first that charged any
+  TimestampTz asked_at;    // time at which values to borrow were first asked for; 0: they came since
 };
 
 // Why one round was refused.  Of blocking rules a degrading one comes last.
@@ -54,6 +58,7 @@ struct Refusal {
 };
 
 constexpr uint64 kNsPerMs = 1'000'000;
+constexpr int64 kLongestAskingUs = 30 * USECS_PER_SEC;
 constexpr long kLongestNapMs = 1000;  // so that a sleeper hears of changed rules within a second
 
 // Time slept in the current statement, whatever it was charged for: a sleeper
@@ -93,11 +98,13 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   if (what != kBlocked && rule->noticed[what] == statement) return;
   constexpr const char *kEvents[kNotices] = {"limit exceeded", "throttle", "degrade", "block", "suspend"};
   char rate[128];
-  char detail[192];
+  char detail[192 + 2 * NAMEDATALEN];
   rate_describe(rule->rate, rate, sizeof rate);
   const bool observed = what == kExceeded && rule->on_excess != OnExcess::log;
-  snprintf(detail, sizeof detail, "limit " INT64_FORMAT ": %s%s%s", rule->id, rate, observed ? "; observed, else " : "",
-           observed ? on_excess_name(rule->on_excess) : "");
+  const char *const role = binding->key.lent != 0 ? GetUserNameFromId(binding->key.subject, true) : nullptr;
+  snprintf(detail, sizeof detail, "%s%s%slimit " INT64_FORMAT ": %s%s%s", role != nullptr ? "of role " : "",
+           role != nullptr ? role : "", role != nullptr ? ", " : "", rule->id, rate,
+           observed ? "; observed, else " : "", observed ? on_excess_name(rule->on_excess) : "");
   AuditEvent event;
   event.event = kEvents[what];
   event.outcome = what >= kBlocked ? "denied" : "success";
@@ -228,6 +235,15 @@ bool comes_before(const BoundRule *rule, uint64 wait_ns, const BoundRule *other,
   return wait_ns > other_wait_ns;
 }
 
+// Of the longest delay that a limit allows, what the statement at hand has not slept yet.
+uint64 patience(uint64 longest_ns) noexcept {
+  if (state.statement != GetCurrentStatementStartTimestamp()) {
+    state.statement = GetCurrentStatementStartTimestamp();
+    state.slept_ns = 0;
+  }
+  return longest_ns > state.slept_ns ? longest_ns - state.slept_ns : 0;
+}
+
 Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept {
   Refusal refusal = {};
   uint64 longest_block = 0;
@@ -238,8 +254,7 @@ Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept 
     const uint64 wait_ns = limit_window_wait(rule, now, block ? least : 1);
     if (wait_ns == 0) continue;
     refusal.wait_ns = std::max(refusal.wait_ns, wait_ns);
-    const uint64 patience = rule.max_delay_ns > state.slept_ns ? rule.max_delay_ns - state.slept_ns : 0;
-    if (block || wait_ns > patience) {
+    if (block || wait_ns > patience(rule.max_delay_ns)) {
       if (comes_before(&rule, wait_ns, refusal.blocking, longest_block)) {
         refusal.blocking = &rule;
         longest_block = wait_ns;
@@ -252,42 +267,43 @@ Refusal find_refusal(const Binding *binding, uint64 now, uint32 least) noexcept 
   return refusal;
 }
 
-// Sleeps about `wait_ns`, less when woken; returns the time slept.  A cancel, a
-// statement timeout or a shutdown ends it with an error.
-uint64 nap(const Binding *binding, const Charge *charge, const Refusal &refusal) {
+// Sleeps about `wait_ns`, less when woken; notes the time slept.  `rule`: of the limit, 0 where that is another
+// server's.  A cancel, a statement timeout or a shutdown ends it with an error.
+void nap(const Binding *binding, const Charge *charge, int64 rule, uint64 wait_ns) {
   const TimestampTz began = GetCurrentTimestamp();
   const TimestampTz lay_down = limit_clock_now();
   Sleeper sleeper = {};
   sleeper.subject = binding->key.subject;
   sleeper.type = binding->key.type;
   sleeper.operation = binding->key.operation;
-  sleeper.rule = refusal.throttling->id;
+  sleeper.rule = rule;
   sleeper.since = charge->began != 0 ? limit_clock_wall(charge->began) : began;
-  sleeper.until = began + static_cast<int64>(refusal.wait_ns / 1000);
+  sleeper.until = began + static_cast<int64>(wait_ns / 1000);
   throttled_session_begin(sleeper);
-  const auto ms = static_cast<long>(std::min<uint64>((refusal.wait_ns + kNsPerMs - 1) / kNsPerMs, kLongestNapMs));
+  const auto ms = static_cast<long>(std::min<uint64>((wait_ns + kNsPerMs - 1) / kNsPerMs, kLongestNapMs));
   WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, limit_wait_event());
   ResetLatch(MyLatch);
   throttled_session_end();
   AcceptInvalidationMessages();
   const int64 slept_us = std::max<int64>(limit_clock_now() - lay_down, 0);
   pg_atomic_fetch_add_u64(&binding->usage->delayed_us, slept_us);
+  state.slept_ns += static_cast<uint64>(slept_us) * 1000;
   CHECK_FOR_INTERRUPTS();
-  return static_cast<uint64>(slept_us) * 1000;
+}
+
+// What earlier rounds have charged, before an error.
+void undo(const Charge *charge) noexcept {
+  limits_refund(charge->type, charge->operation, charge->done, charge->charged_at, charge->subject);
 }
 
 // Nothing could be granted: sleeps, or raises, or returns false where the charge is to be
 // given up for a milder operation.
 bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint32 least) {
-  if (state.statement != GetCurrentStatementStartTimestamp()) {
-    state.statement = GetCurrentStatementStartTimestamp();
-    state.slept_ns = 0;
-  }
   if (leases_give_back(charge->type, charge->operation)) return true;
   const Refusal refusal = find_refusal(binding, limit_time_ns(now), least);
   if (refusal.blocking != nullptr) {
     const OnExcess action = refusal.blocking->on_excess;
-    limits_refund(charge->type, charge->operation, charge->done, charge->began, charge->subject);
+    undo(charge);
     if (action == OnExcess::degrade && charge->may_degrade) {
       notice(binding, refusal.blocking, kDegraded, -1);
       return false;
@@ -298,15 +314,47 @@ bool wait_or_raise(const Binding *binding, Charge *charge, TimestampTz now, uint
   }
   if (refusal.throttling == nullptr) return true;  // another session gave values back meanwhile
   notice(binding, refusal.throttling, kThrottled, -1);
-  state.slept_ns += nap(binding, charge, refusal);
+  nap(binding, charge, refusal.throttling->id, refusal.wait_ns);
   return true;
+}
+
+// Too few values are lent: asks for more, sleeps, or raises, or returns false where the charge is to be given up for a
+// milder operation.
+[[gnu::cold, gnu::noinline]] bool borrow_or_raise(const Binding *binding, Charge *charge, uint32 least) {
+  if (leases_give_back(charge->type, charge->operation)) return true;
+  if (charge->asked_at == 0) charge->asked_at = limit_clock_now();
+  BorrowAnswer answer = borrow(binding->usage, least);
+  // What was lent may be void when it comes, or taken by others, but not for ever.
+  if (answer.how == Borrowing::lent) {
+    if (limit_clock_now() < charge->asked_at + kLongestAskingUs) return true;
+    answer.how = Borrowing::failed;
+  }
+  charge->asked_at = 0;
+  const uint64 wait_ns = borrow_wait_ns(answer);
+  if (answer.how == Borrowing::refused && answer.on_excess == OnExcess::throttle &&
+      wait_ns <= patience(answer.longest_ns)) {
+    nap(binding, charge, 0, wait_ns);
+    return true;
+  }
+  undo(charge);
+  const bool failed = answer.how == Borrowing::failed;
+  if (!failed && answer.on_excess == OnExcess::degrade && charge->may_degrade) return false;
+  AuditEvent event;
+  event.event = failed ? "lease" : "block";
+  event.outcome = "denied";
+  event.token_type = charge->type;
+  event.operation = operation_name(charge->operation);
+  event.count = least;
+  event.detail = failed ? "the server of redoubt.budget_server does not lend" : "a limit of the server that lends";
+  audit_refused(event);
+  borrow_raise(binding->key, answer, wait_ns);
 }
 
 // Raises where the subject is suspended.
 void require_not_suspended(const Binding *binding, Charge *charge) {
   BoundRule *const rule = find_suspension(binding);
   if (rule == nullptr) return;
-  limits_refund(charge->type, charge->operation, charge->done, charge->began, charge->subject);
+  undo(charge);
   notice(binding, rule, kBlocked, -1);
   raise_suspended(binding, rule);
 }
@@ -327,19 +375,38 @@ void require_postmaster() {
     uint32 n = want;
     TimestampTz now = DT_NOBEGIN;  // charged to no bucket, so none gives anything back
     require_not_suspended(binding, charge);
-    if (binding->rules > 0 && !learning()) {
-      limit_binding_load(binding);
+    const bool limited = binding->rules > 0 && !learning();
+    const bool borrowing = borrows();
+    if (limited || borrowing) {
       now = limit_clock_now();
-      const uint64 now_ns = limit_time_ns(now);
       if (charge->began == 0) charge->began = now;
-      n = affordable(binding, now_ns, want, least);
+    }
+    if (limited) {
+      limit_binding_load(binding);
+      n = affordable(binding, limit_time_ns(now), want, least);
       if (n == 0) {
         if (!wait_or_raise(binding, charge, now, least)) return 0;
         continue;
       }
-      notice_exceeded(binding, now_ns, n);
-      if (!take_all(binding, now_ns, n)) continue;  // another session was faster
     }
+    if (borrowing) {
+      n = borrowed_take(binding->usage, std::min(n, least), n);
+      if (n == 0) {
+        if (!borrow_or_raise(binding, charge, std::min(want, least))) return 0;
+        continue;
+      }
+    } else {
+      binding->last_alone = now;
+    }
+    if (limited) {
+      notice_exceeded(binding, limit_time_ns(now), n);
+      if (!take_all(binding, limit_time_ns(now), n)) {  // another session was faster
+        if (borrowing) borrowed_give_back(binding->usage, n, now);
+        continue;
+      }
+    }
+    charge->asked_at = 0;
+    if (charge->charged_at == 0) charge->charged_at = now;
     binding->last_lease = now;
     binding->last_statement = limit_statement_generation();
     if (leased_at != nullptr) *leased_at = now;
@@ -348,12 +415,24 @@ void require_postmaster() {
   }
 }
 
+// Gives back `n` values that were charged at `leased_at` and not delivered.
+void give_back(const Binding *binding, uint32 n, TimestampTz leased_at) noexcept {
+  usage_give_back(binding->usage, n);
+  if (leased_at > binding->last_alone) borrowed_give_back(binding->usage, n, leased_at);
+  // Other rules may apply now than did then; those charged keep the values.  So does a statement that is over.
+  if (leased_at < binding->made_at) return;
+  const auto elapsed_us = static_cast<uint64>(std::max<int64>(limit_clock_now() - leased_at, 0));
+  const bool same_statement = binding->last_statement == limit_statement_generation();
+  for (const BoundRule &rule : limit_binding_charged(binding))
+    if (same_statement || !limit_per_statement(rule.rate)) limit_window_give_back(rule, n, elapsed_us * 1000);
+}
+
 }  // namespace
 
 namespace {
 
 [[gnu::noinline]] void charge(Oid subject, Oid type, Operation op, uint32 n) {
-  Charge charge = {subject, type, op, false, 0, 0};
+  Charge charge = {subject, type, op, false, 0, 0, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
     charge.done += charge_some(&charge, rest, rest, nullptr);
@@ -371,7 +450,7 @@ bool counts_for_owner() noexcept { return InSecurityRestrictedOperation() && Get
     want = 1;  // nothing is given back of what the owner is charged
     charge(GetUserId(), type, op, 1);
   }
-  Charge charge = {GetSessionUserId(), type, op, may_degrade, 0, 0};
+  Charge charge = {GetSessionUserId(), type, op, may_degrade, 0, 0, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
 }
 
@@ -399,14 +478,7 @@ void limits_refund(Oid type, Operation op, uint32 n, TimestampTz leased_at, Oid 
   if (n == 0 || leased_at == kLeasedFree || charged_elsewhere(op)) return;
   const Binding *const binding = limit_binding_cached(OidIsValid(subject) ? subject : GetSessionUserId(), type, op);
   if (binding == nullptr) return;
-  usage_give_back(binding->usage, n);
-  if (leased_at == 0) leased_at = binding->last_lease;
-  // Other rules may apply now than did then; those charged keep the values.  So does a statement that is over.
-  if (leased_at < binding->made_at) return;
-  const auto elapsed_us = static_cast<uint64>(std::max<int64>(limit_clock_now() - leased_at, 0));
-  const bool same_statement = binding->last_statement == limit_statement_generation();
-  for (const BoundRule &rule : limit_binding_charged(binding))
-    if (same_statement || !limit_per_statement(rule.rate)) limit_window_give_back(rule, n, elapsed_us * 1000);
+  give_back(binding, n, leased_at == 0 ? binding->last_lease : leased_at);
 }
 
 void limits_force(Oid type, Operation op, uint32 n) noexcept {
@@ -415,18 +487,23 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
   if (binding == nullptr) return;
   const uint64 now = limit_time_ns(limit_clock_now());
   usage_add(binding->usage, n);
+  if (borrows()) borrowed_force(binding->usage, n);
   if (learning()) return;
   for (const BoundRule &rule : limit_binding_charged(binding)) limit_window_force(rule, now, n);
 }
 
 [[gnu::hot]] void limits_require_no_debt(Oid type, Operation op) {
   if (charged_elsewhere(op)) return;
-  Charge charge = {GetSessionUserId(), type, op, false, 0, 0};
+  Charge charge = {GetSessionUserId(), type, op, false, 0, 0, 0, 0};
   // What was no debt when the statement began is none now.
   TimestampTz now = DT_NOBEGIN;
   for (bool exact = false;; exact = true) {
     const Binding *const binding = limit_binding_as_known(type, op, charge.subject);
     require_not_suspended(binding, &charge);
+    if (borrows() && borrowed_in_debt(binding->usage)) {
+      (void)borrow_or_raise(binding, &charge, 1);
+      continue;
+    }
     if (binding->rules == 0 || learning()) return;
     limit_binding_load(binding);
     now = exact ? limit_clock_now() : limit_clock_statement();
@@ -436,6 +513,42 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept {
     if (!debt) return;
     if (exact) (void)wait_or_raise(binding, &charge, now, 1);
   }
+}
+
+[[gnu::cold]] Lending limits_lend(Oid subject, Oid type, Operation op, uint32 least, uint32 wanted, uint32 unused) {
+  require_postmaster();
+  Binding *const binding = limit_binding_lent(subject, type, op);
+  const uint32 back = std::min(unused, binding->lent);
+  if (back > 0) give_back(binding, back, binding->last_lease);
+  binding->lent -= back;
+  while (wanted > 0) {
+    if (BoundRule *const rule = find_suspension(binding)) {
+      notice(binding, rule, kBlocked, least);
+      return {0, OnExcess::suspend, kGcraNever, 0, back};
+    }
+    const TimestampTz now = limit_clock_now();
+    const uint64 now_ns = limit_time_ns(now);
+    uint32 n = wanted;
+    if (binding->rules > 0 && !learning()) {
+      n = affordable(binding, now_ns, wanted, least);
+      if (n == 0) {
+        const Refusal refusal = find_refusal(binding, now_ns, least);
+        BoundRule *const rule = refusal.blocking != nullptr ? refusal.blocking : refusal.throttling;
+        if (rule == nullptr) continue;  // another session gave values back meanwhile
+        if (rule->on_excess == OnExcess::suspend) suspend(binding, rule, now);
+        notice(binding, rule, rule == refusal.throttling ? kThrottled : kBlocked, least);
+        const uint64 wait_ns = find_suspension(binding) != nullptr ? kGcraNever : refusal.wait_ns;
+        return {0, rule->on_excess, wait_ns, rule->max_delay_ns, back};
+      }
+      notice_exceeded(binding, now_ns, n);
+      if (!take_all(binding, now_ns, n)) continue;
+    }
+    usage_add(binding->usage, n);
+    binding->last_lease = now;
+    binding->lent = n;
+    return {n, OnExcess::log, 0, 0, back};
+  }
+  return {0, OnExcess::log, 0, 0, back};
 }
 
 }  // namespace redoubt::pg

@@ -20,6 +20,8 @@ Size limits_shmem_size();
 void limits_shmem_startup();  // AddinShmemInitLock held by the caller
 void limits_backend_init();   // registers cache callbacks; once per backend, cheap to call again
 
+enum class OnExcess : std::uint8_t;  // limit_rules.h
+
 // Every function here that may raise refuses an operation or a token type that does not exist (XX000): what is charged
 // is kept in shared memory and on disk.  Those that may not raise do nothing then.
 
@@ -62,6 +64,20 @@ void limits_force(Oid type, Operation op, uint32 n) noexcept;
 // limits_require_no_debt raises or waits, as a charge does, while a bucket of `type` is in debt.
 // It charges nothing.
 void limits_require_no_debt(Oid type, Operation op);
+
+// What another server is told that asks for values (lending.cpp).
+struct Lending {
+  uint32 granted;
+  OnExcess on_excess;  // where that is 0: of the limit that refused
+  uint64 wait_ns;      // until the next value is admitted; kGcraNever
+  uint64 longest_ns;   // the longest that this limit holds a statement back
+  uint32 returned;     // of what was lent before
+};
+
+// limits_lend charges at least `least` and at most `wanted` values to a login role, whoever asks, for another server to
+// deliver: as limits_lease does, but it neither waits nor raises where a limit refuses, and limits per statement do not
+// count.  First `unused` values are given back, at most as many as this session lent last of the kind.
+Lending limits_lend(Oid subject, Oid type, Operation op, uint32 least, uint32 wanted, uint32 unused);
 
 }  // namespace redoubt::pg
 #endif

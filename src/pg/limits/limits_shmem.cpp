@@ -125,6 +125,8 @@ UsageEntry *find_or_add_usage(const UsageKey &key) noexcept {
   pg_atomic_init_u64(&entry->charged, 0);
   pg_atomic_init_u64(&entry->delayed_us, 0);
   pg_atomic_init_u64(&entry->since, 0);
+  entry->borrowed = {};
+  SpinLockInit(&entry->borrowed.lock);
   return entry;
 }
 

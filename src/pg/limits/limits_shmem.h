@@ -6,8 +6,8 @@
 //
 // Locks: kLimitsLock guards membership of both tables (shared to look up and pin,
 // exclusive to add and remove).  Keys never change; every other field is an atomic and
-// needs no lock.  A usage entry neither moves nor goes away while the server runs.  A
-// bucket does not while it is pinned, so a pinned pointer may be kept.
+// needs no lock, but what another server has lent, which has a spinlock for itself.  A usage entry neither moves nor
+// goes away while the server runs.  A bucket does not while it is pinned, so a pinned pointer may be kept.
 //
 // The table of buckets is bounded by redoubt.max_subjects, and filling it gains nothing:
 // room is made by dropping full buckets only, which hold nothing that a new one would
@@ -25,6 +25,10 @@
 
 #include "pg/limits/limit_clock.h"
 #include "pg/limits/limits.h"
+
+extern "C" {
+#include "storage/spin.h"
+}
 
 namespace redoubt::pg {
 
@@ -60,11 +64,32 @@ struct UsageKey {
 };
 static_assert(sizeof(UsageKey) == 16 && std::has_unique_object_representations_v<UsageKey>);
 
+// What another server says when it is asked for values (borrow.h).
+enum class Borrowing : uint8 { lent, refused, failed };
+struct BorrowAnswer {
+  Borrowing how;
+  OnExcess on_excess;    // of what was refused: by the limit there that refused it
+  TimestampTz retry_at;  // as of which the next value is admitted there, in limit time; DT_NOEND: it is not known
+  uint64 longest_ns;     // the longest that a statement may be held back for it
+};
+
+// Values that another server has lent to the login role of a usage entry.
+struct Borrowed {
+  slock_t lock;               // guards all of it
+  int64 held;                 // lent, and not charged yet; below zero: charged without having been lent
+  bool partial;               // the last lot was less than what was needed at once
+  TimestampTz lent_at;        // when the last of them came
+  TimestampTz until;          // as of then they are void
+  TimestampTz refused_until;  // as long as this the answer that follows stands
+  BorrowAnswer refusal;
+};
+
 struct UsageEntry {
   UsageKey key;
   pg_atomic_uint64 charged;     // values, since the last reset
   pg_atomic_uint64 delayed_us;  // time slept for limits, since the last reset
   pg_atomic_uint64 since;       // TimestampTz of the reset, or of the first charge; 0 = never charged
+  Borrowed borrowed;            // not durable: what a crash loses is charged where it was lent
 };
 static_assert(std::is_trivially_destructible_v<UsageEntry>);
 

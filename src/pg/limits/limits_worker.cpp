@@ -1,5 +1,5 @@
 // limits_worker.cpp - saves buckets and usage counters twice a second, where they changed, and tells when somebody has
-// set the clock.
+// set the clock.  It also keeps the worker that borrows values from another server (lease_worker.h).
 //
 // Charges made since the last save are what a crash loses: half a second and the time a save
 // takes.  A large table must not keep the disk busy, so the worker rests at least four
@@ -15,6 +15,7 @@
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/limits/limit_clock.h"
+#include "pg/limits/lease_worker.h"
 #include "pg/limits/limits_store.h"
 #include "pg/base/worker.h"
 #include "pg/limits/limits_worker.h"
@@ -67,6 +68,7 @@ REDOUBT_WORKER(redoubt_worker_main) {
   while (alive && !ShutdownRequestPending) {
     const TimestampTz began = GetCurrentTimestamp();
     tell_step();
+    lease_worker_keep();
     MemoryContextSwitchTo(context);
     (void)limits_store_save(true);
     MemoryContextReset(context);

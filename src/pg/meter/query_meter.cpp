@@ -4,6 +4,7 @@
 // Covered by sql/reads.sql, sql/probes.sql, sql/explain.sql and test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/compat.h"
 #include "pg/base/error_origin.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
@@ -118,11 +119,6 @@ void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) 
   }
 }
 
-void charge_probes(const PlanAnalysis *analysis, std::uint32_t mask) {
-  for (int i = 0; i < analysis->sources; ++i)
-    if ((mask & 1U << i) != 0) limits_charge(analysis->source[i].token_type, Operation::probe, 1);
-}
-
 // What the planner's estimates tell of: how many rows there are, and how wide.  A token is as wide as its value, which
 // it shows to everybody.
 std::uint32_t shown_by_explain(const PlanAnalysis *analysis) noexcept {
@@ -130,6 +126,32 @@ std::uint32_t shown_by_explain(const PlanAnalysis *analysis) noexcept {
   for (int i = 0; i < analysis->sources; ++i)
     if (analysis->source[i].opened == Opened::no && !analysis->source[i].is_token) mask |= 1U << i;
   return mask;
+}
+
+// How often the statement names a table with the column, or a CTE, each with a figure of its own.
+std::uint32_t named(const PlannedStmt *plan, const Source &source) {
+  std::uint32_t n = 0;
+  ListCell *cell = nullptr;
+  foreach (cell, plan->rtable) {
+    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+    n += entry->rtekind == RTE_CTE ? 1 : 0;
+    if (entry->rtekind != RTE_RELATION || !compat_is_in_query_text(entry)) continue;
+    const ProtectedRelation *relation = protected_relation(entry->relid);
+    for (int i = 0; relation != nullptr && i < relation->size; ++i)
+      n += relation->column[i].source.relid == source.relid && relation->column[i].source.attno == source.attno ? 1 : 0;
+  }
+  return std::max(n, 1U);
+}
+
+// A probe for each figure that EXPLAIN shows, but for `paid` of a source.
+void charge_explain(QueryMeter *meter, std::uint32_t paid) {
+  const PlanAnalysis *analysis = meter->analysis;
+  for (std::uint32_t rest = shown_by_explain(analysis); rest != 0; rest &= rest - 1) {
+    const Source &source = analysis->source[std::countr_zero(rest)];
+    const std::uint32_t probes = named(meter->query->plannedstmt, source) - paid;
+    if (probes > 0) limits_charge(source.token_type, Operation::probe, probes);
+    meter->ended[analysis->type_of[std::countr_zero(rest)]] += probes;
+  }
 }
 
 void admit(const PlanAnalysis *analysis) {
@@ -324,7 +346,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   query_meters = meter;
   // The planner's estimates, which EXPLAIN shows, tell of values too.
   if (meter->explain_only)
-    charge_probes(analysis, shown_by_explain(analysis));
+    charge_explain(meter, 0);
   else {
     if (analysis->beyond_count) flow_refuse_beyond_count();
     admit_opened(meter);
@@ -341,8 +363,10 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
   std::uint32_t told = counted && (!meter->told || dest == DestNone) ? meter->analysis->statement_decides : 0;
   if (dest == DestNone) told |= meter->analysis->row_decides;
-  if (dest == DestNone && query->instrument_options != 0) told |= shown_by_explain(meter->analysis);
+  const bool explains = dest == DestNone && query->instrument_options != 0;
+  if (explains) told |= shown_by_explain(meter->analysis);
   for (; told != 0; told &= told - 1) charge_end(meter, std::countr_zero(told));
+  if (explains) charge_explain(meter, 1);
   meter->told = true;
   if (meter->analysis->runs != 0) [[unlikely]]
     charge_runs(meter, dest);

@@ -68,6 +68,13 @@ bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *argumen
   return true;
 }
 
+// Does an assignment to varchar(n) or char(n) look how long the text is?  What is too long is an error then.
+bool checks_length(const FuncExpr *call) {
+  if (call->funcid != F_VARCHAR_VARCHAR_INT4_BOOL && call->funcid != F_BPCHAR_BPCHAR_INT4_BOOL) return false;
+  const auto *cuts = static_cast<const Const *>(lthird(call->args));
+  return IsA(cuts, Const) && !cuts->constisnull && !DatumGetBool(cuts->constvalue);
+}
+
 // Comparisons of tokens, and token(): what they return has met no output function.
 bool takes_tokens_directly(Oid function, Oid result, const List *arguments) {
   if (!is_fixed_size(result) && !is_redoubt_function(function)) return false;
@@ -238,10 +245,12 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   }
   if (flow_explicit(flow) != 0 && (consumes_token(call) || consumes_named(walk, call, flow)))
     return flow_still_labelled(walk, flow_paid(flow), flow);
+  const bool copies =
+      checks_length(call) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   const bool folds =
       folds_case(call->funcid) && walk_expression(walk, scope, static_cast<Node *>(linitial(call->args))).pure;
   flow = walk_call(walk, scope, call->funcid, call->funcresulttype, call->funcretset, call->args, flow);
-  flow.pure = folds && is_opened_only(walk->analysis, flow);
+  flow.pure = copies || (folds && is_opened_only(walk->analysis, flow));
   add_function_result(walk, call, &flow);
   return flow;
 }

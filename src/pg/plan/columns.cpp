@@ -184,8 +184,10 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
   RelationFacts *facts = relation_facts(walk, rti);
   int columns = 0;
+  bool computed = false;
   const auto add = [&](int at) {
     const ProtectedColumn &column = facts->column[at];
+    computed |= column.computed;
     std::uint16_t &count = flow.count[source_at(walk, facts, at)];
     count = static_cast<std::uint16_t>(std::min<int>(count + column.count, kMaxFlowCount));
     flow.many |= column.is_array;
@@ -194,7 +196,7 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   int at = attno == 0 ? 0 : place_of(*facts, attno);
   while (at < facts->size && (attno == 0 || facts->column[at].attno == attno)) add(at++);
   facts->latest = at;
-  flow.pure = columns == 1 || (attno == 0 && columns > 0);
+  flow.pure = (columns == 1 && !computed) || (attno == 0 && columns > 0);
   return flow;
 }
 

@@ -104,7 +104,9 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs,
   foreach (cell, agg->chain) {
     const auto *set = static_cast<Agg *>(lfirst(cell));
     mask |= key_decides(walk, rows, outerPlan(plan), set->numCols, set->grpColIdx, Keys::together, 0);
+    if (set->aggstrategy == AGG_HASHED) inputs->sorted |= hashed_order(walk, *rows, plan, set->numCols, set->grpColIdx);
   }
+  if (agg->aggstrategy == AGG_HASHED) inputs->sorted |= hashed_order(walk, *rows, plan, agg->numCols, agg->grpColIdx);
   scope->taken |= mask | rows->order;  // the keys decide where a row is kept
   const TakenRows taken = taken_rows(walk, *scope, plan);
   scope->disclosing = taken.disclosing;

@@ -110,10 +110,31 @@ std::uint32_t walk_unique(PlanWalk *, ExprScope *, Inputs *inputs, Plan *plan) {
   return reinterpret_cast<Unique *>(plan)->numCols == list_length(plan->targetlist) ? 0 : inputs->outer.order;
 }
 
+std::uint32_t hashed_order(const PlanWalk *walk, const NodeFlow &rows, const Plan *plan, int n,
+                           const AttrNumber *keys) {
+  std::uint32_t mask = 0;
+  for (int i = 0; i < n; ++i) {
+    std::uint32_t values = flow_explicit(node_flow_column(&rows, keys[i]));
+    ListCell *cell = nullptr;
+    foreach (cell, plan->targetlist) {
+      const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+      const auto *variable = reinterpret_cast<const Var *>(target->expr);
+      if (target->ressortgroupref != 0 && IsA(variable, Var) && variable->varattno == keys[i]) values = 0;
+    }
+    for (; values != 0; values &= values - 1)
+      if (is_labelled(walk, std::countr_zero(values))) mask |= values & -values;
+  }
+  return mask;
+}
+
 // From 18 on the second term is an input of its own, before it is appended to the first.
-std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *) {
+std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
   const NodeFlow terms[] = {inputs->outer, inputs->inner};
   inputs->outer = node_flow_alternatives(terms, lengthof(terms), walk->analysis->source);
+  const NodeKeys &keys = plan_kind(plan)->keys;
+  if (reinterpret_cast<const SetOp *>(plan)->strategy == SETOP_HASHED)
+    inputs->sorted |= hashed_order(walk, inputs->outer, plan, member_of<int>(plan, keys.count),
+                                   member_of<const AttrNumber *>(plan, keys.columns));
   return 0;
 }
 

@@ -98,6 +98,13 @@ const Node *argument_at(const ListCell *cell) {
                                 : node;
 }
 
+// A column of a table as it is, and not a generated one: nulls of it are no secret.
+bool is_stored(const Query *query, const Node *value) {
+  AttrNumber attno = InvalidAttrNumber;
+  const Oid relid = column_copied(query, value, &attno);
+  return OidIsValid(relid) && get_attgenerated(relid, attno) == '\0';
+}
+
 bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
 
 // Of an aggregate over protected values: may its result hold more than one of them?
@@ -137,7 +144,7 @@ static bool out_of_sight_tells(Node *node, void *context) {
   if (IsA(node, Aggref)) {
     const auto *call = reinterpret_cast<const Aggref *>(node);
     if (is_count(call->aggfnoid) && call->aggdistinct == NIL && call->aggfilter == nullptr &&
-        (call->args == NIL || IsA(linitial_node(TargetEntry, call->args)->expr, Var)))
+        (call->args == NIL || is_stored(static_cast<const Query *>(context), argument_at(list_head(call->args)))))
       return false;
   }
   if (IsA(node, SubLink)) return true;

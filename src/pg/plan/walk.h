@@ -157,6 +157,9 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
 bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
 std::uint32_t order_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *plan);
+// A hash table hands rows out by the hash of all its keys, whatever they decide.  Those that carry a mark are told by
+// it.
+std::uint32_t hashed_order(const PlanWalk *walk, const NodeFlow &rows, const Plan *plan, int n, const AttrNumber *keys);
 NodeTransfer walk_append, walk_limit, walk_unique, walk_set_operation, walk_locks, walk_sets;
 
 // plan/scans.cpp

@@ -186,8 +186,16 @@ Bitmapset *key_columns(Relation relation) {
   return columns;
 }
 
+// Does a condition ask whether a column is null that is not a generated one?
+bool is_null_of_stored(Relation relation, const Node *condition) {
+  if (!IsA(condition, NullTest)) return false;
+  const auto *variable = reinterpret_cast<const Var *>(reinterpret_cast<const NullTest *>(condition)->arg);
+  return IsA(variable, Var) && variable->varattno > 0 &&
+         TupleDescAttr(RelationGetDescr(relation), variable->varattno - 1)->attgenerated == '\0';
+}
+
 // How many rows a partial index has is in the catalog, so each row that comes or goes tells what its predicate reads;
-// not whether a column is null, which is free elsewhere, too.
+// not whether a stored column is null, which is free elsewhere, too.
 std::uint32_t predicates_tell(const WrittenRow &row, Relation relation) {
   if (std::none_of(row.holds, row.holds + row.columns + 1, [](std::uint32_t sources) { return sources != 0; }))
     return 0;
@@ -202,8 +210,7 @@ std::uint32_t predicates_tell(const WrittenRow &row, Relation relation) {
     const List *predicate = RelationGetIndexPredicate(index);
     foreach (condition, predicate) {
       auto *node = static_cast<Node *>(lfirst(condition));
-      if (!IsA(node, NullTest) || !IsA(reinterpret_cast<const NullTest *>(node)->arg, Var))
-        read = bms_join(read, columns_read(relation, node, 1));
+      if (!is_null_of_stored(relation, node)) read = bms_join(read, columns_read(relation, node, 1));
     }
     mask |= columns_tell(row, relation, read, row.command == CMD_UPDATE);
     relation_close(index, AccessShareLock);
@@ -221,6 +228,13 @@ Told table_tells(const WrittenRow &row, Relation relation) {
     const Bitmapset *columns = columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin)), 1);
     told.by_end |= columns_tell(row, relation, columns, update && check.ccvalid);
   }
+  const TupleDesc columns = RelationGetDescr(relation);
+  for (int attno = 1; row.command != CMD_DELETE && compat_has_generated(constraints) && attno <= columns->natts;
+       ++attno)
+    if (const FormData_pg_attribute *column = TupleDescAttr(columns, attno - 1);
+        column->attgenerated != '\0' && column->attnotnull && !column->attisdropped)
+      told.by_end |=
+          columns_tell(row, relation, columns_read(relation, build_column_default(relation, attno), 1), update);
   if (row.command != CMD_DELETE && relation->rd_rel->relispartition) {
     auto *bounds = reinterpret_cast<Node *>(RelationGetPartitionQual(relation));
     told.by_end |= columns_tell(row, relation, columns_read(relation, bounds, 1), update);

@@ -1,7 +1,7 @@
 // plan/writes.cpp - values that a data-modifying statement moves.
 //
-// A value written into a column that the same token type protects stays protected and is
-// free; into any other column it is charged, target column by target column.  Code that
+// A copy that is written into a column that the same token type protects stays protected and is
+// free; what is computed, and what goes into any other column, is charged, target column by target column.  Code that
 // the table runs on its rows (triggers, constraints, indexes) and that is not trusted is
 // charged for what it is given.  What the checks tell that rows pass is plan/write_checks.cpp.
 // Covered by test/metering.
@@ -43,6 +43,9 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
       continue;
     }
     if (!column_keeps(target.relid, attno, source, copied_type(flow, source))) continue;
+    // What is computed from a value is read: whether it is null, and what numbers add up to, is told for less than a
+    // read.
+    if (is_labelled(walk, i) && !flow.pure) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;

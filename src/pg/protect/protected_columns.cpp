@@ -191,6 +191,7 @@ void add_generated(Found *found, Relation relation) {
       column.count = values;
       column.is_array = false;
       column.borrowed = false;
+      column.computed = true;
       column.source = {RelationGetRelid(relation), attribute->attnum, from->source.token_type, false};
       add(found, column);
     }
@@ -280,7 +281,10 @@ void rebuild(ProtectedRelation *entry) {
   if (found.size > 0) {
     const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found.size);
     entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(state.cache_context, bytes));
-    std::stable_sort(found.column, found.column + found.size, is_before);  // generated ones came last
+    // Generated ones came last; else they are in order.
+    for (int i = 1; i < found.size; ++i)
+      for (int k = i; k > 0 && found.column[k].attno < found.column[k - 1].attno; --k)
+        std::swap(found.column[k], found.column[k - 1]);
     memcpy(entry->column, found.column, bytes);
   }
   MemoryContextSwitchTo(old);

@@ -17,6 +17,7 @@ struct ProtectedColumn {
   bool is_array;
   bool borrowed;  // protected only because its row type is: a copy into it is charged
   Source source;
+  bool computed = false;  // a generated column: an expression, stored or not
 
   bool operator==(const ProtectedColumn &) const = default;
 };

@@ -182,6 +182,19 @@ void read_constraint(StandingCode *code, const CatalogRow &row) {
   const auto *key = reinterpret_cast<const int16 *>(ARR_DATA_PTR(array));
   for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i)
     if (key[i] > 0) code->columns = bms_add_member(code->columns, member(key[i]));
+  // That a generated column is not null tells of what it is computed from.
+  if (constraint->contype == 'n' && constraint->convalidated)
+    for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i)
+      if (get_attgenerated(constraint->conrelid, key[i]) != '\0')
+        code->decides = bms_add_member(code->decides, member(key[i]));
+}
+
+bool is_not_null(Oid relid, AttrNumber attno) {
+  HeapTuple tuple = SearchSysCacheAttNum(relid, attno);
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool found = reinterpret_cast<const FormData_pg_attribute *>(GETSTRUCT(tuple))->attnotnull;
+  ReleaseSysCache(tuple);
+  return found;
 }
 
 void read_default(StandingCode *code, const CatalogRow &row) {
@@ -190,6 +203,7 @@ void read_default(StandingCode *code, const CatalogRow &row) {
       .class_id = AttrDefaultRelationId, .object = given->oid, .relid = given->adrelid, .kind = "generated column"};
   code->name = get_attname(given->adrelid, given->adnum, true);
   add(code, look_at(stored(row, Anum_pg_attrdef_adbin)));
+  if (is_not_null(given->adrelid, given->adnum)) code->decides = bms_copy(code->columns);
 }
 
 void read_statistics(StandingCode *code, const CatalogRow &row) {

@@ -32,6 +32,7 @@
 #include "pg/audit/audit_server.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/audit_worker.h"
+#include "pg/limits/borrow.h"
 #include "pg/limits/limit_statement.h"
 #include "pg/limits/limits.h"
 #include "pg/limits/limits_worker.h"
@@ -44,6 +45,7 @@ constexpr SharedPart kSharedParts[] = {
     {audit_archive_shmem_size, audit_archive_shmem_startup},
     {audit_anchor_shmem_size, audit_anchor_shmem_startup},
     {limits_shmem_size, limits_shmem_startup},
+    {borrow_shmem_size, borrow_shmem_startup},
     {throttled_sessions_shmem_size, throttled_sessions_shmem_startup},
     {limit_statement_shmem_size, limit_statement_shmem_startup},
 };

@@ -14,6 +14,7 @@
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
 #include "pg/keys/key_store.h"
+#include "pg/limits/borrow.h"
 #include "pg/limits/limits_shmem.h"
 #include "pg/server/metering_gaps.h"
 #include "pg/vault/vault_store.h"
@@ -152,6 +153,21 @@ void put_limits(Rows *rows) {
   put_fill(rows, "usage entries", fill.usages, fill.usage_capacity);
 }
 
+// Whether the server of redoubt.budget_server lends: it is asked now.
+void put_borrowing(Rows *rows) {
+  if (setting_budget_server[0] == '\0') return;
+  TimestampTz since = 0;
+  const char *const problem = borrow_try(&since);
+  if (problem == nullptr)
+    return rows->put("borrowed budget", "the server of redoubt.budget_server lends", Severity::ok);
+  rows->put(
+      "borrowed budget",
+      psprintf(
+          "charges are refused since %s: %s%s", pstrdup(timestamptz_to_str(since)), problem,
+          RecoveryInProgress() ? "" : "; this server is no standby: was it promoted with redoubt.budget_server set?"),
+      Severity::error);
+}
+
 }  // namespace
 }  // namespace redoubt::pg
 
@@ -176,6 +192,7 @@ REDOUBT_FUNCTION(redoubt_status) {
     put_archive(&rows);
     put_anchor(&rows);
     put_limits(&rows);
+    put_borrowing(&rows);
   }
   if (const Oid vault = vault_relation(); OidIsValid(vault)) {
     const Datum size = DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(vault));
