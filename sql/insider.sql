@@ -153,6 +153,11 @@ SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.token(email) FROM in
 REINDEX TABLE insider.trap;
 SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.email_token(format(''user%s@example.com'', n)) FROM generate_series(1, 4) AS n';
 REINDEX TABLE insider.trap;
+-- by way of another's function, which has no limit, directly and in a query
+SET insider.take = 'INSERT INTO insider.loot SELECT insider.reveal(4)::text';
+REINDEX TABLE insider.trap;
+SET insider.take = 'DO $$ DECLARE n bigint; BEGIN n := insider.reveal(4); INSERT INTO insider.loot VALUES (n::text); END $$';
+REINDEX TABLE insider.trap;
 SELECT count(*) FROM insider.loot;
 SELECT redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'read'), redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'tokenize');
 SELECT role_name, charged, remaining FROM redoubt.usage WHERE role_name LIKE 'regress_insider%' AND operation = 'reveal' ORDER BY 1;

@@ -66,6 +66,8 @@ constexpr long kLongestNapMs = 1000;  // so that a sleeper hears of changed rule
 struct State {
   TimestampTz statement;
   uint64 slept_ns;
+  Oid owner;  // whose code ran last in others' maintenance, in the statement that began then
+  TimestampTz maintained;
 };
 constinit State state = {};
 
@@ -443,12 +445,19 @@ namespace {
 // owner as well.
 bool counts_for_owner() noexcept { return InSecurityRestrictedOperation() && GetUserId() != GetSessionUserId(); }
 
+// In a SECURITY DEFINER function that such code calls, the current user is another one.
+void charge_owner(Oid type, Operation op, uint32 n) {
+  charge(GetUserId(), type, op, n);
+  if (state.maintained == GetCurrentStatementStartTimestamp() && state.owner != GetUserId())
+    charge(state.owner, type, op, n);
+}
+
 [[gnu::hot, gnu::noinline]] uint32 lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at,
                                          bool may_degrade) {
   if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
   if (counts_for_owner()) {
     want = 1;  // nothing is given back of what the owner is charged
-    charge(GetUserId(), type, op, 1);
+    charge_owner(type, op, 1);
   }
   Charge charge = {GetSessionUserId(), type, op, may_degrade, 0, 0, 0, 0};
   return charge_some(&charge, want, 1, leased_at);
@@ -466,8 +475,14 @@ uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz 
 
 void limits_charge(Oid type, Operation op, uint32 n) {
   if (charged_elsewhere(op)) return;
-  if (counts_for_owner()) charge(GetUserId(), type, op, n);
+  if (counts_for_owner()) charge_owner(type, op, n);
   charge(GetSessionUserId(), type, op, n);
+}
+
+void limits_note_owner() noexcept {
+  if (InLocalUserIdChange()) return;
+  state.owner = GetUserId();
+  state.maintained = GetCurrentStatementStartTimestamp();
 }
 
 uint64 limits_news() noexcept {
