@@ -59,6 +59,12 @@ CREATE ROLE regress_insider_auditor IN ROLE redoubt_auditor;
 CREATE ROLE regress_insider_super SUPERUSER;
 GRANT regress_insider_super TO regress_insider_nobody;
 ALTER ROLE regress_insider_super NOSUPERUSER;
+CREATE ROLE regress_insider_between IN ROLE regress_insider_lead ROLE regress_insider_nobody ADMIN regress_insider_auditor;
+DROP ROLE regress_insider_between;
+CREATE ROLE regress_insider_between SUPERUSER ROLE regress_insider_nobody;
+DROP ROLE regress_insider_between;
+CREATE ROLE regress_insider_between ROLE regress_insider_nobody;  -- nothing
+DROP ROLE regress_insider_between;
 ALTER ROLE regress_insider_super LOGIN;  -- not of interest
 GRANT SET ON PARAMETER redoubt.mode, work_mem TO regress_insider_nobody, PUBLIC;
 GRANT ALL ON PARAMETER redoubt.kek_file TO regress_insider_nobody WITH GRANT OPTION;
@@ -146,6 +152,11 @@ REFRESH MATERIALIZED VIEW insider.copy;
 SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.token(email) FROM insider.customer WHERE id <= 4';
 REINDEX TABLE insider.trap;
 SET insider.take = 'INSERT INTO insider.loot SELECT redoubt.email_token(format(''user%s@example.com'', n)) FROM generate_series(1, 4) AS n';
+REINDEX TABLE insider.trap;
+-- by way of another's function, which has no limit, directly and in a query
+SET insider.take = 'INSERT INTO insider.loot SELECT insider.reveal(4)::text';
+REINDEX TABLE insider.trap;
+SET insider.take = 'DO $$ DECLARE n bigint; BEGIN n := insider.reveal(4); INSERT INTO insider.loot VALUES (n::text); END $$';
 REINDEX TABLE insider.trap;
 SELECT count(*) FROM insider.loot;
 SELECT redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'read'), redoubt.drop_limit('regress_insider', 'redoubt.email_token', 'tokenize');

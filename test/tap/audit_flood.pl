@@ -86,4 +86,20 @@ $node->admin(q{SELECT redoubt.set_limit('regress_lead', 'redoubt.email_token', '
 flood('a limit', 'regress_lead', loop(1000, 'PERFORM redoubt.detokenize(email) FROM person WHERE id = 1'), 998, 2, q{event = 'block'});
 
 is($node->verdict, 't', 'the trail verifies');
+# Nor with what it may do: such commands wait.
+sub at_will {
+  my ($role, $sql) = @_;
+  my $last = $node->admin('SELECT max(sequence) FROM redoubt.audit');
+  my $err = '';
+  $node->psql('postgres', "SET statement_timeout = '1500ms'; DO \$\$ BEGIN FOR i IN 1..200 LOOP $sql; END LOOP; END \$\$", stderr => \$err, extra_params => [ '-U', $role ]);
+  return ($node->admin("SELECT count(*) FROM redoubt.audit WHERE sequence > $last AND session_user_name = '$role'"), $err);
+}
+my $own = q{EXECUTE format('ALTER ROLE %I SET redoubt.reveal = token', current_user)};
+my ($records, $err) = at_will('regress_clerk', $own);
+cmp_ok($records, '<=', 100, 'settings of its own: fifty records a second');
+cmp_ok($records, '>=', 50, 'which are written');
+like($err, qr/statement timeout/, 'what waits can be cancelled');
+is($node->psql('postgres', 'ALTER ROLE regress_clerk RESET redoubt.reveal', extra_params => [ '-U', 'regress_clerk' ]), 0, 'another session does not wait');
+is((at_will($node->admin('SELECT current_user'), $own))[0], 200, 'nor do superusers');
+
 done_testing();

@@ -486,6 +486,39 @@ void audit_write(const AuditEvent &event) {
   if (const WriteFailure failure = append(event, IsTransactionState())) raise(failure);
 }
 
+void audit_pace() {
+  constexpr int kRecordsPerSecond = 50;
+  static constinit TimestampTz second = 0;
+  static constinit int records = 0;
+  if (superuser()) return;
+  while (true) {
+    const int64 since = GetCurrentTimestamp() - second;
+    if (since < 0 || since >= USECS_PER_SEC) {  // before it: the clock was set back
+      second += since;
+      records = 0;
+    }
+    if (records < kRecordsPerSecond) break;
+    const auto rest = static_cast<long>((USECS_PER_SEC - since) / 1000 + 1);
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+  }
+  ++records;
+}
+
+void audit_note(const char *event, const char *operation, const char *detail, ...) {
+  if (!shared_memory_ready() || !kek_available()) return;
+  audit_pace();
+  char text[kAuditLineMax / 2];  // more does not fit into a line
+  va_list arguments;
+  va_start(arguments, detail);
+  vsnprintf(text, sizeof text, detail, arguments);
+  va_end(arguments);
+  const int whole = pg_mbcliplen(text, static_cast<int>(strlen(text)), static_cast<int>(strlen(text)));
+  text[whole] = '\0';  // no part of a character
+  audit_write({.event = event, .operation = operation, .detail = text});
+}
+
 void audit_make_durable() {
   if (const WriteFailure failure = flush(written())) raise(failure);
 }

@@ -42,6 +42,15 @@ void audit_trail_shmem_startup();
 // through call() where destructors are alive.
 void audit_write(const AuditEvent &event);
 
+// audit_note is audit_write of what was done, for no token type, with a detail as of printf.  Where nothing can be
+// recorded (no shared memory, no KEK) it does nothing.
+[[gnu::format(gnu_printf, 3, 4)]] void audit_note(const char *event, const char *operation, const char *detail, ...);
+
+// audit_pace waits, interruptibly, where this session has come here 50 times within a second; not for superusers.  It
+// goes before records that anybody can cause at will, by commands that are allowed: or one role could soon fill the
+// disk, and stop all reveals.  audit_note does it by itself.
+void audit_pace();
+
 // audit_make_durable returns when everything that is written is on disk, whatever redoubt.audit_durability says; raises
 // 58030.
 void audit_make_durable();

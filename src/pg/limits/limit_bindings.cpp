@@ -167,7 +167,7 @@ Binding *find_or_bind(const BindingKey &key) {
   return limit_binding_as_known(type, operation, subject);
 }
 
-[[gnu::hot]] Binding *limit_binding_as_known(Oid type, Operation operation, Oid subject) {
+[[gnu::hot, gnu::noinline]] Binding *limit_binding_as_known(Oid type, Operation operation, Oid subject) {
   const BindingKey key = {subject, type, static_cast<uint32>(operation), 0};
   Binding *const binding = key.operation < kOperations ? state.recent[key.operation] : nullptr;
   if (binding != nullptr && binding->key == key && binding->generation == limit_rules_generation()) return binding;

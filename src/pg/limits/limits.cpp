@@ -66,6 +66,8 @@ constexpr long kLongestNapMs = 1000;  // so that a sleeper hears of changed rule
 struct State {
   TimestampTz statement;
   uint64 slept_ns;
+  Oid owner;  // whose code ran last in others' maintenance, in the statement that began then
+  TimestampTz maintained;
 };
 constinit State state = {};
 
@@ -431,7 +433,7 @@ void give_back(const Binding *binding, uint32 n, TimestampTz leased_at) noexcept
 
 namespace {
 
-void charge(Oid subject, Oid type, Operation op, uint32 n) {
+[[gnu::noinline]] void charge(Oid subject, Oid type, Operation op, uint32 n) {
   Charge charge = {subject, type, op, false, 0, 0, 0, 0};
   while (charge.done < n) {
     const uint32 rest = n - charge.done;
@@ -443,33 +445,44 @@ void charge(Oid subject, Oid type, Operation op, uint32 n) {
 // owner as well.
 bool counts_for_owner() noexcept { return InSecurityRestrictedOperation() && GetUserId() != GetSessionUserId(); }
 
-// Returns how many may be leased: of the owner's nothing is given back, so no more than are charged.
-uint32 charge_owner(Oid type, Operation op, uint32 want) {
-  if (!counts_for_owner()) return want;
-  charge(GetUserId(), type, op, 1);
-  return 1;
+// In a SECURITY DEFINER function that such code calls, the current user is another one.
+void charge_owner(Oid type, Operation op, uint32 n) {
+  charge(GetUserId(), type, op, n);
+  if (state.maintained == GetCurrentStatementStartTimestamp() && state.owner != GetUserId())
+    charge(state.owner, type, op, n);
+}
+
+[[gnu::hot, gnu::noinline]] uint32 lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at,
+                                         bool may_degrade) {
+  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
+  if (counts_for_owner()) {
+    want = 1;  // nothing is given back of what the owner is charged
+    charge_owner(type, op, 1);
+  }
+  Charge charge = {GetSessionUserId(), type, op, may_degrade, 0, 0, 0, 0};
+  return charge_some(&charge, want, 1, leased_at);
 }
 
 }  // namespace
 
 [[gnu::hot]] uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
-  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  want = charge_owner(type, op, want);
-  Charge charge = {GetSessionUserId(), type, op, false, 0, 0, 0, 0};
-  return charge_some(&charge, want, 1, leased_at);
+  return lease(type, op, want, leased_at, false);
+}
+
+uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
+  return lease(type, op, want, leased_at, true);
 }
 
 void limits_charge(Oid type, Operation op, uint32 n) {
   if (charged_elsewhere(op)) return;
-  if (counts_for_owner()) charge(GetUserId(), type, op, n);
+  if (counts_for_owner()) charge_owner(type, op, n);
   charge(GetSessionUserId(), type, op, n);
 }
 
-uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at) {
-  if (want == 0 || charged_elsewhere(op)) return lease_free(want, leased_at);
-  want = charge_owner(type, op, want);
-  Charge charge = {GetSessionUserId(), type, op, true, 0, 0, 0, 0};
-  return charge_some(&charge, want, 1, leased_at);
+void limits_note_owner() noexcept {
+  if (InLocalUserIdChange()) return;
+  state.owner = GetUserId();
+  state.maintained = GetCurrentStatementStartTimestamp();
 }
 
 uint64 limits_news() noexcept {

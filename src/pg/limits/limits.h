@@ -41,6 +41,10 @@ uint32 limits_lease(Oid type, Operation op, uint32 want, TimestampTz *leased_at 
 // forfeits it.
 void limits_charge(Oid type, Operation op, uint32 n);
 
+// limits_note_owner is told of a function that is about to be called in a security-restricted operation.  Its user owns
+// the table that is maintained, and is charged as well for what SECURITY DEFINER functions below it take.
+void limits_note_owner() noexcept;
+
 // limits_lease_or_degrade is limits_lease, but returns 0, with nothing charged, where the limit that refuses says
 // degrade: the caller then shows less.
 uint32 limits_lease_or_degrade(Oid type, Operation op, uint32 want, TimestampTz *leased_at);

@@ -49,7 +49,7 @@ void tell_step() {
                     errhint("Times in the audit trail before and after do not compare.")));
   if (!kek_available()) return;
   StartTransactionCommand();
-  audit_write({.event = "clock", .operation = "set", .detail = what});
+  audit_note("clock", "set", "%s", what);
   CommitTransactionCommand();
 }
 

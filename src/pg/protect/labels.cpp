@@ -136,9 +136,8 @@ static void redoubt_relabel(const ObjectAddress *object, const char *label) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to set redoubt labels"),
                     errhint("Only members of redoubt_admin may set them.")));
   check_label(object, label);
-  const char *detail = psprintf("%s: %s", getObjectDescription(object, false), label != nullptr ? label : "(removed)");
-  if (kek_available())
-    audit_write({.event = "label", .operation = label != nullptr ? "set" : "remove", .detail = detail});
+  audit_note("label", label != nullptr ? "set" : "remove", "%s: %s", getObjectDescription(object, false),
+             label != nullptr ? label : "(removed)");
   label_was_set(getObjectIdentity(object, false));
   CacheInvalidateRelcacheAll();
   lock_labelled(object);
@@ -203,11 +202,13 @@ void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
   if (type == nullptr) return;
   const ObjectAddress object = {RelationRelationId, relid, attno};
   SetSecurityLabel(&object, kProvider, type->name);
-  if (kek_available())
+  if (kek_available()) {
+    audit_pace();
     audit_write({.event = "label",
                  .token_type = token_type,
                  .operation = "derive",
                  .detail = getObjectDescription(&object, false)});
+  }
   // Partitions inherit the label.
   ListCell *cell = nullptr;
   const List *tables = find_all_inheritors(relid, NoLock, nullptr);

@@ -534,8 +534,7 @@ void standing_code_require(Oid relid, List *code) {
   if (details == nullptr) return;
   const char *table = relation_name(relid);
   const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
-  if (!enforced && kek_available())
-    audit_write({.event = "label", .operation = "unvouched", .detail = psprintf("table %s: %s", table, details)});
+  if (!enforced) audit_note("label", "unvouched", "table %s: %s", table, details);
   ereport(enforced ? ERROR : WARNING,
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
            errmsg("table \"%s\" would hand protected columns to code that is not trusted", table),

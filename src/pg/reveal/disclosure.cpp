@@ -55,9 +55,15 @@ struct State {
 };
 constinit State state = {};
 
-// What a summary is an event of.
-const char *event_name(const Summary &summary) noexcept {
-  return summary.op == Operation::tokenize ? "tokenize" : "reveal";
+AuditEvent event_of(const Summary &summary, const char *outcome) noexcept {
+  return {.event = summary.op == Operation::tokenize ? "tokenize" : "reveal",
+          .outcome = outcome,
+          .token_type = summary.token_type,
+          .operation = operation_name(summary.op),
+          .count = summary.count,
+          .follows_intent = summary.op != Operation::tokenize,
+          .session_user = summary.session_user,
+          .current_user = summary.current_user};
 }
 
 // Something is to be settled at the end of the statement.
@@ -124,14 +130,7 @@ void take(Oid token_type, Operation op, uint32 values) {
 
 // The gone transaction's values were disclosed all the same.
 [[gnu::noinline]] void write_aborted() {
-  for (int i = 0; i < state.summaries; ++i)
-    (void)audit_try_write({.event = event_name(state.summary[i]),
-                           .outcome = "aborted",
-                           .token_type = state.summary[i].token_type,
-                           .operation = operation_name(state.summary[i].op),
-                           .count = state.summary[i].count,
-                           .session_user = state.summary[i].session_user,
-                           .current_user = state.summary[i].current_user});
+  for (int i = 0; i < state.summaries; ++i) (void)audit_try_write(event_of(state.summary[i], "aborted"));
   state.summaries = 0;
   disclosure_pending = false;
   if (audit_refusals_pending) audit_refusals_flush(false);
@@ -220,14 +219,7 @@ bool disclosure_give_back(Oid token_type, Operation op) noexcept {
   disclosure_give_back_all();
   // An error in the middle leaves the rest for the abort callback.
   while (state.summaries > 0) {
-    const Summary &summary = state.summary[state.summaries - 1];
-    audit_write({.event = event_name(summary),
-                 .token_type = summary.token_type,
-                 .operation = operation_name(summary.op),
-                 .count = summary.count,
-                 .follows_intent = summary.op != Operation::tokenize,
-                 .session_user = summary.session_user,
-                 .current_user = summary.current_user});
+    audit_write(event_of(state.summary[state.summaries - 1], "success"));
     --state.summaries;
   }
   disclosure_pending = false;

@@ -19,6 +19,7 @@
 #include "pg/reveal/authors.h"
 #include "pg/reveal/gate.h"
 #include "pg/limits/lease.h"
+#include "pg/limits/limits.h"
 #include "pg/meter/call_guard.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
@@ -118,6 +119,7 @@ extern "C" {
   }
   if (access != OAT_FUNCTION_EXECUTE) return ddl_object_access(access, class_id, object, column, argument);
   delivery_note_function(object);
+  if (InSecurityRestrictedOperation()) limits_note_owner();
   call_guard_check(object);
   if (ddl_is_maintenance(object)) ddl_maintenance_called(starting > 0);
   if (ddl_command != nullptr && ddl_command->only_trusted) ddl_function_called(object);

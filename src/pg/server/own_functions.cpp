@@ -80,10 +80,8 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
   if (!CALLED_AS_TRIGGER(fcinfo)) elog(ERROR, "redoubt_policy_changed must be called as a trigger");
   const auto *data = reinterpret_cast<const TriggerData *>(fcinfo->context);
   CacheInvalidateRelcacheByRelid(RelationGetRelid(data->tg_relation));
-  if (!own_table_change_expected(data->tg_event) && on_record())
-    audit_write({.event = "policy",
-                 .operation = change_name(data->tg_event),
-                 .detail = psprintf("table redoubt.%s", RelationGetRelationName(data->tg_relation))});
+  if (!own_table_change_expected(data->tg_event))
+    audit_note("policy", change_name(data->tg_event), "table redoubt.%s", RelationGetRelationName(data->tg_relation));
   PG_RETURN_POINTER(nullptr);
 }
 

@@ -102,10 +102,8 @@ void audit_member(const char *group, const char *member, bool joins) {
   const Oid role = get_role_oid(group, true);
   if (!OidIsValid(role) || !kek_available()) return;
   if (!gate_holds_any(role) && !is_redoubt_admin(role) && !sees_every_role(role)) return;
-  audit_write(
-      {.event = "grant",
-       .operation = joins ? "GRANT ROLE" : "REVOKE ROLE",
-       .detail = psprintf("role %s %s %s", quote_identifier(group), joins ? "to" : "from", quote_identifier(member))});
+  audit_note("grant", joins ? "GRANT ROLE" : "REVOKE ROLE", "role %s %s %s", quote_identifier(group),
+             joins ? "to" : "from", quote_identifier(member));
 }
 
 void audit_members(const char *group, const List *members, bool joins) {
@@ -113,77 +111,64 @@ void audit_members(const char *group, const List *members, bool joins) {
   foreach (cell, members) audit_member(group, get_rolespec_name(static_cast<const RoleSpec *>(lfirst(cell))), joins);
 }
 
-void audit_superuser(const char *role, const List *options) {
+// What CREATE and ALTER ROLE and ALTER GROUP make of `role`.  A new role may hold something already, by IN ROLE.
+[[gnu::cold]] void audit_role_options(const char *role, const List *options, bool joins) {
   ListCell *cell = nullptr;
   foreach (cell, options) {
     auto *option = static_cast<DefElem *>(lfirst(cell));
-    if (strcmp(option->defname, "superuser") != 0 || !kek_available()) continue;
-    audit_write({.event = "grant",
-                 .operation = defGetBoolean(option) ? "SUPERUSER" : "NOSUPERUSER",
-                 .detail = psprintf("role %s", quote_identifier(role))});
+    const auto *roles = reinterpret_cast<const List *>(option->arg);
+    if (strcmp(option->defname, "superuser") == 0) {
+      audit_note("grant", defGetBoolean(option) ? "SUPERUSER" : "NOSUPERUSER", "role %s", quote_identifier(role));
+    } else if (strcmp(option->defname, "rolemembers") == 0 || strcmp(option->defname, "adminmembers") == 0) {
+      audit_members(role, roles, joins);
+    } else if (strcmp(option->defname, "addroleto") == 0) {
+      ListCell *group = nullptr;
+      foreach (group, roles) audit_member(get_rolespec_name(static_cast<const RoleSpec *>(lfirst(group))), role, true);
+    }
   }
 }
 
-// The four spellings of membership.  CREATE ROLE ... ROLE needs none: a new role
-// holds nothing yet.
-void audit_membership(const Node *statement) {
+// Membership, in all its spellings.
+[[gnu::cold]] void audit_membership(const Node *statement) {
   ListCell *cell = nullptr;
   if (IsA(statement, GrantRoleStmt)) {
     const auto *grant = reinterpret_cast<const GrantRoleStmt *>(statement);
     foreach (cell, grant->granted_roles)
       audit_members(static_cast<const AccessPriv *>(lfirst(cell))->priv_name, grant->grantee_roles, grant->is_grant);
-  } else if (IsA(statement, AlterRoleStmt)) {  // ALTER GROUP ... ADD USER
+  } else if (IsA(statement, AlterRoleStmt)) {
     const auto *alter = reinterpret_cast<const AlterRoleStmt *>(statement);
-    audit_superuser(get_rolespec_name(alter->role), alter->options);
-    foreach (cell, alter->options) {
-      const auto *option = static_cast<const DefElem *>(lfirst(cell));
-      if (strcmp(option->defname, "rolemembers") == 0)
-        audit_members(get_rolespec_name(alter->role), reinterpret_cast<const List *>(option->arg), alter->action > 0);
-    }
-  } else if (IsA(statement, CreateRoleStmt)) {  // CREATE ROLE ... IN ROLE
+    audit_role_options(get_rolespec_name(alter->role), alter->options, alter->action > 0);
+  } else if (IsA(statement, CreateRoleStmt)) {
     const auto *create = reinterpret_cast<const CreateRoleStmt *>(statement);
-    audit_superuser(create->role, create->options);
-    foreach (cell, create->options) {
-      const auto *option = static_cast<const DefElem *>(lfirst(cell));
-      if (strcmp(option->defname, "addroleto") != 0) continue;
-      ListCell *group = nullptr;
-      foreach (group, reinterpret_cast<const List *>(option->arg))
-        audit_member(get_rolespec_name(static_cast<const RoleSpec *>(lfirst(group))), create->role, true);
-    }
+    audit_role_options(create->role, create->options, true);
   }
 }
 
-bool is_redoubt_setting(const char *name) { return name != nullptr && pg_strncasecmp(name, "redoubt.", 8) == 0; }
+// Records what becomes of a redoubt.* setting beyond the session, or of all (null).  `how` and `whom` say for whom.
+// Values of these settings are no secrets.
+void audit_setting(const char *operation, const char *name, const char *how, const char *whom) {
+  if (name == nullptr || pg_strncasecmp(name, "redoubt.", 8) == 0)
+    audit_note("settings", operation, "%s %s %s", name != nullptr ? name : "all settings", how, whom);
+}
 
-// Records a change of a redoubt.* setting that outlives the session.  `where`
-// says for whom.  Values of these settings are no secrets.
-void audit_setting(const VariableSetStmt *set, const char *where) {
-  const bool all = set->kind == VAR_RESET_ALL;
-  if ((!all && !is_redoubt_setting(set->name)) || !kek_available()) return;
-  audit_write({.event = "settings",
-               .operation = set->kind == VAR_SET_VALUE ? "set" : "reset",
-               .detail = psprintf("%s %s", all ? "all settings" : set->name, where)});
+void audit_set(const VariableSetStmt *set, const char *how, const char *whom) {
+  audit_setting(set->kind == VAR_SET_VALUE ? "set" : "reset", set->kind == VAR_RESET_ALL ? nullptr : set->name, how,
+                whom);
 }
 
 // Who may set a redoubt.* setting that others may not, or no longer may.
-void audit_setting_grant(const GrantStmt *grant) {
+[[gnu::cold]] void audit_setting_grant(const GrantStmt *grant) {
   ListCell *cell = nullptr;
-  foreach (cell, grant->objects) {
-    const char *const name = strVal(lfirst(cell));
-    ListCell *role = nullptr;
-    if (!is_redoubt_setting(name) || !kek_available()) continue;
+  ListCell *role = nullptr;
+  foreach (cell, grant->objects)
     foreach (role, grant->grantees) {
       const auto *grantee = static_cast<const RoleSpec *>(lfirst(role));
-      const char *const who =
-          grantee->roletype == ROLESPEC_PUBLIC ? "PUBLIC" : quote_identifier(get_rolespec_name(grantee));
-      audit_write({.event = "settings",
-                   .operation = grant->is_grant ? "grant" : "revoke",
-                   .detail = psprintf("%s %s %s", name, grant->is_grant ? "to" : "from", who)});
+      audit_setting(grant->is_grant ? "grant" : "revoke", strVal(lfirst(cell)), grant->is_grant ? "to" : "from",
+                    grantee->roletype == ROLESPEC_PUBLIC ? "PUBLIC" : get_rolespec_name(grantee));
     }
-  }
 }
 
-void audit_settings(const Node *statement) {
+[[gnu::cold]] void audit_settings(const Node *statement) {
   switch (nodeTag(statement)) {
     case T_GrantStmt: {
       const auto *grant = reinterpret_cast<const GrantStmt *>(statement);
@@ -192,11 +177,11 @@ void audit_settings(const Node *statement) {
     case T_AlterRoleSetStmt: {
       const auto *alter = reinterpret_cast<const AlterRoleSetStmt *>(statement);
       const char *role = alter->role != nullptr ? get_rolespec_name(alter->role) : "ALL";
-      return audit_setting(alter->setstmt, psprintf("for role %s", role));
+      return audit_set(alter->setstmt, "for role", role);
     }
     case T_AlterDatabaseSetStmt: {
       const auto *alter = reinterpret_cast<const AlterDatabaseSetStmt *>(statement);
-      return audit_setting(alter->setstmt, psprintf("for database %s", alter->dbname));
+      return audit_set(alter->setstmt, "for database", alter->dbname);
     }
     default:
       return;
@@ -206,8 +191,8 @@ void audit_settings(const Node *statement) {
 // ALTER SYSTEM is not undone where it cannot be recorded afterwards, so whoever may is on record before.
 void audit_server_setting(const AlterSystemStmt *alter) {
   const char *const name = alter->setstmt->name;
-  if (superuser() || (name != nullptr && pg_parameter_aclcheck(name, GetUserId(), ACL_ALTER_SYSTEM) == ACLCHECK_OK))
-    audit_setting(alter->setstmt, "by ALTER SYSTEM");
+  if (name != nullptr ? pg_parameter_aclcheck(name, GetUserId(), ACL_ALTER_SYSTEM) == ACLCHECK_OK : superuser())
+    audit_set(alter->setstmt, "by", "ALTER SYSTEM");
 }
 
 // Commands may start parallel workers, but for those that run in an aborted transaction too.

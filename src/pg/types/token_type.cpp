@@ -287,35 +287,41 @@ void token_type_each(void (*visit)(const TokenType *, void *), void *context) {
 
 namespace {
 
-void add_carried(CarriedTokens *into, Oid token_type, int count) {
-  for (int i = 0; i < into->size; ++i)
-    if (into->item[i].token_type == token_type) {
-      into->item[i].count = static_cast<std::uint16_t>(std::min(into->item[i].count + count, 0xffff));
-      return;
-    }
-  // More kinds than fit are counted under the last one: never an under-count.
-  if (into->size == kMaxCarried) return add_carried(into, into->item[kMaxCarried - 1].token_type, count);
-  into->item[into->size++] = {token_type, static_cast<std::uint16_t>(count)};
+void add_carried(CarriedTokens *into, const CarriedToken &added) {
+  int i = 0;
+  while (i < into->size && into->item[i].token_type != added.token_type) ++i;
+  if (i == kMaxCarried)
+    --i;  // more kinds than fit are counted under the last one: never an under-count
+  else if (i == into->size)
+    into->item[into->size++] = {added.token_type, 0};
+  into->item[i].count = static_cast<std::uint16_t>(std::min(into->item[i].count + added.count, 0xffff));
 }
 
 // What values of `type`, a part of another type, hold.  Types are looked at once each, however often they are a part.
 void add_part(CarriedTokens *into, Oid type) {
   const CarriedTokens *part = type_carried(type);
-  for (int i = 0; i < part->size; ++i) add_carried(into, part->item[i].token_type, part->item[i].count);
+  for (int i = 0; i < part->size; ++i) add_carried(into, part->item[i]);
   into->nothing_else &= part->nothing_else;
+}
+
+// The one type that values of a domain, range or array are made of; InvalidOid for other types.
+Oid type_inside(Oid type, char kind) {
+  return kind == TYPTYPE_DOMAIN       ? getBaseType(type)
+         : kind == TYPTYPE_RANGE      ? get_range_subtype(type)
+         : kind == TYPTYPE_MULTIRANGE ? get_multirange_range(type)
+                                      : get_element_type(type);
 }
 
 void collect_carried(Oid type, CarriedTokens *into) {
   check_stack_depth();
   CHECK_FOR_INTERRUPTS();
   into->nothing_else = true;
-  if (token_type_find(type) != nullptr) return add_carried(into, type, 1);
+  if (token_type_find(type) != nullptr) {
+    into->item[into->size++] = {type, 1};
+    return;
+  }
   const char kind = get_typtype(type);
-  if (kind == TYPTYPE_DOMAIN) return add_part(into, getBaseType(type));
-  if (kind == TYPTYPE_RANGE) return add_part(into, get_range_subtype(type));
-  if (kind == TYPTYPE_MULTIRANGE) return add_part(into, get_multirange_range(type));
-  const Oid element = get_element_type(type);
-  if (OidIsValid(element)) return add_part(into, element);
+  if (const Oid inside = type_inside(type, kind); OidIsValid(inside)) return add_part(into, inside);
   into->nothing_else = kind == TYPTYPE_COMPOSITE;
   if (kind != TYPTYPE_COMPOSITE) return;
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);

@@ -16,21 +16,21 @@
 namespace redoubt::pg {
 namespace {
 
-void record_read() { audit_write({.event = "vault", .operation = "read", .detail = "table redoubt.vault"}); }
+void record_read() { audit_note("vault", "read", "table redoubt.vault"); }
 
 void record_change(const char *operation, const char *table = "vault") {
-  audit_write({.event = "policy", .operation = operation, .detail = psprintf("table redoubt.%s", table)});
+  audit_note("policy", operation, "table redoubt.%s", table);
 }
 
 // The other tables whose changes are on record, by triggers, which a command could silence.
-constexpr const char *kPolicies[] = {"limit_rule", "key", "token_type"};
+constexpr char kPolicies[][16] = {"limit_rule", "key", "token_type"};
 
 // Is it one of ours, the vault or a policy?  If so, `own` is its name.
 bool is_own(const RangeVar *name, const char *&own) {
   const Oid relid = name != nullptr ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
   if (vault_holds(relid)) return true;
   if (!OidIsValid(relid) || creating_extension) return false;
-  for (const char *policy : kPolicies) {
+  for (const auto &policy : kPolicies) {
     if (relid != catalog_relation(policy)) continue;
     own = policy;
     return true;
@@ -102,7 +102,7 @@ bool drops_code(const DropStmt *statement, const char *&own) {
 
 // What a command that puts code on an own table, silences code of it, sends it elsewhere, takes it out of sight or
 // drops it is called; null for others.
-const char *change_name(const Node *statement, const char *&own) {
+[[gnu::cold]] const char *change_name(const Node *statement, const char *&own) {
   switch (nodeTag(statement)) {
     case T_RuleStmt:
       return is_own(reinterpret_cast<const RuleStmt *>(statement)->relation, own) ? "rule" : nullptr;
@@ -179,8 +179,6 @@ bool may_change(const char *own) {
   return pg_class_aclmask(catalog_relation(own), GetUserId(), ACL_TRIGGER | ACL_TRUNCATE, ACLMASK_ANY) != 0;
 }
 
-bool on_record() { return shared_memory_ready() && kek_available(); }
-
 }  // namespace
 
 [[gnu::hot]] bool vault_watched(const PlannedStmt *plan) {
@@ -192,7 +190,7 @@ bool on_record() { return shared_memory_ready() && kek_available(); }
 
 void vault_audit_query(const QueryDesc *query, int eflags) {
   const PlannedStmt *plan = query->plannedstmt;
-  if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || IsParallelWorker() || !on_record()) return;
+  if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || IsParallelWorker()) return;
   if (writes_vault(plan))
     record_change(verb(plan->commandType));
   else
@@ -200,14 +198,14 @@ void vault_audit_query(const QueryDesc *query, int eflags) {
 }
 
 void vault_audit_copy(Oid relid, bool from) {
-  if (!vault_holds(relid) || !on_record()) return;
+  if (!vault_holds(relid)) return;
   from ? record_change("insert") : record_read();
 }
 
 void vault_audit_utility(const Node *statement) {
   const char *own = "vault";
   const char *change = change_name(statement, own);
-  if (change != nullptr && on_record() && may_change(own)) record_change(change, own);
+  if (change != nullptr && may_change(own)) record_change(change, own);
 }
 
 }  // namespace redoubt::pg
