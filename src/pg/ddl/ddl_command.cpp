@@ -32,6 +32,7 @@ extern "C" {
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
+#include "parser/parse_type.h"
 }
 
 extern "C" {
@@ -331,13 +332,13 @@ Oid type_given(Oid relid, AttrNumber attno) {
   return type;
 }
 
-// Is it a column through casts, and, if asked for, functions of one argument?  Then elements of an array stay elements.
-bool is_cast_column(const Node *expression, bool calls) {
+// Is it a column through casts and functions of one argument?  Then elements of an array stay elements.
+bool is_cast_column(const Node *expression) {
   while (expression != nullptr && !IsA(expression, ColumnRef)) {
     const auto *call = reinterpret_cast<const FuncCall *>(expression);
     if (IsA(expression, TypeCast))
       expression = reinterpret_cast<const TypeCast *>(expression)->arg;
-    else if (calls && IsA(expression, FuncCall) && list_length(call->args) == 1)
+    else if (IsA(expression, FuncCall) && list_length(call->args) == 1)
       expression = static_cast<const Node *>(linitial(call->args));
     else
       return false;
@@ -380,7 +381,7 @@ void require_single(Oid relid, AttrNumber attno, const Node *expression, Oid typ
   if (OidIsValid(type) && !type_is_tokens(type)) require_same_types(relid, attno, types, type);
   if (expression == nullptr && type == get_atttype(relid, attno)) return;
   const bool stay_elements =
-      OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression, true));
+      OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression));
   if (values <= 1 && (!arrays || stay_elements)) return;
   const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
   ereport(enforced ? ERROR : WARNING,
@@ -422,9 +423,39 @@ void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
                    quote_identifier(command->name), after->name, quote_identifier(command->name))));
 }
 
+// text, varchar, char, or arrays of them: 's' or 'a'; else none.
+char kind_of_text(Oid type) noexcept {
+  if (type == TEXTOID || type == VARCHAROID || type == BPCHAROID) return 's';
+  return type == TEXTARRAYOID || type == VARCHARARRAYOID || type == BPCHARARRAYOID ? 'a' : '\0';
+}
+
+// Is the column after ALTER COLUMN TYPE what it was, in another type of text, or tokens made of it?  Any other cast
+// computes: by numbers, bits, domains, types and casts of one's own.
+bool keeps_values(Oid relid, AttrNumber attno, const Node *expression) {
+  const Oid type = type_given(relid, attno);
+  const char kind = kind_of_text(get_atttype(relid, attno));
+  if (type_is_tokens(type)) {
+    const auto *call = reinterpret_cast<const FuncCall *>(expression);
+    if (expression != nullptr && IsA(expression, TypeCast))
+      expression = reinterpret_cast<const TypeCast *>(expression)->arg;
+    else if (expression != nullptr && IsA(expression, FuncCall) && call->args != NIL)
+      expression = static_cast<const Node *>(linitial(call->args));
+    if (expression == nullptr || IsA(expression, ColumnRef)) return true;
+  } else if (kind_of_text(type) != kind) {
+    return false;
+  }
+  while (kind != '\0' && expression != nullptr && IsA(expression, TypeCast)) {
+    const auto *cast = reinterpret_cast<const TypeCast *>(expression);
+    if (kind_of_text(typenameTypeId(nullptr, cast->typeName)) != kind) return false;
+    expression = cast->arg;
+  }
+  return kind != '\0' && (expression == nullptr || IsA(expression, ColumnRef));
+}
+
 // What is computed from values of `columns` and kept in their place is read, as where a query writes it.
 void charge_computed(Oid relid, const Bitmapset *columns) {
   uint64 rows = 0;
+  if (list_member_oid(ddl_command->made, relid)) return;      // without rows
   bool counted = get_rel_relkind(relid) != RELKIND_RELATION;  // the partitions come one by one
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     if (!holds(columns, column.attno) || column.source.is_token) return;
@@ -457,8 +488,9 @@ void column_altered(Oid relid, AttrNumber attno) {
   ddl_command->only_trusted = true;
   touch_all(relid);
   if (const Node *expression = reinterpret_cast<const ColumnDef *>(change->def)->raw_default;
-      expression != nullptr && !is_cast_column(expression, type_is_tokens(type_given(relid, attno))))
-    charge_computed(relid, moved_columns(relid, expression));
+      !keeps_values(relid, attno, expression))
+    charge_computed(relid, expression != nullptr ? moved_columns(relid, expression)
+                                                 : bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber));
   if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
     add_before(relid, attno, token_type, true);
 }
@@ -509,6 +541,9 @@ void code_made(Oid class_id, Oid object, bool created) {
   if (class_id != ConstraintRelationId && class_id != RelationRelationId && class_id != AttrDefaultRelationId) return;
   if (all && !created && !runs(T_AlterTableStmt)) return;
   charge_columns(code.relid, code.columns, code.decides);
+  if (class_id == AttrDefaultRelationId &&
+      get_attgenerated(code.relid, get_attnum(code.relid, code.name)) == ATTRIBUTE_GENERATED_STORED)
+    charge_computed(code.relid, code.columns);
 }
 
 // The table or materialised view whose new contents the relation is made for: PostgreSQL calls it pg_temp_<OID>.

@@ -14,6 +14,7 @@
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
+#include "pg/types/token_type.h"
 
 extern "C" {
 #include "catalog/pg_constraint.h"
@@ -196,11 +197,13 @@ bool is_null_of_stored(Relation relation, const Node *condition) {
 }
 
 // How many rows a partial index has is in the catalog, so each row that comes or goes tells what its predicate reads;
-// not whether a stored column is null, which is free elsewhere, too.
-std::uint32_t predicates_tell(const WrittenRow &row, Relation relation) {
+// not whether a stored column is null, which is free elsewhere, too.  That a statement ends tells that expressions of
+// indexes were computed, and that no key was there already: of tokens anybody sees that.
+Told indexes_tell(const WrittenRow &row, Relation relation) {
+  Told told = {};
   if (std::none_of(row.holds, row.holds + row.columns + 1, [](std::uint32_t sources) { return sources != 0; }))
-    return 0;
-  std::uint32_t mask = 0;
+    return told;
+  const bool update = row.command == CMD_UPDATE;
   ListCell *cell = nullptr;
   const List *indexes = RelationGetIndexList(relation);
   foreach (cell, indexes) {
@@ -213,15 +216,23 @@ std::uint32_t predicates_tell(const WrittenRow &row, Relation relation) {
       auto *node = static_cast<Node *>(lfirst(condition));
       if (!is_null_of_stored(relation, node)) read = bms_join(read, columns_read(relation, node, 1));
     }
-    mask |= columns_tell(row, relation, read, row.command == CMD_UPDATE);
+    told.by_each |= columns_tell(row, relation, read, update);
+    const Form_pg_index form = index->rd_index;
+    Bitmapset *keys = columns_read(relation, reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), 1);
+    for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
+      if (const AttrNumber attno = form->indkey.values[i];
+          attno > 0 && !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
+        keys = bms_add_member(keys, attno);
+    if (row.command != CMD_DELETE) told.by_end |= columns_tell(row, relation, keys, update);
     relation_close(index, AccessShareLock);
   }
-  return mask;
+  return told;
 }
 
 Told table_tells(const WrittenRow &row, Relation relation) {
   const bool update = row.command == CMD_UPDATE;
-  Told told = {triggers_tell(row, relation) | predicates_tell(row, relation), 0};
+  Told told = indexes_tell(row, relation);
+  told.by_each |= triggers_tell(row, relation);
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
   for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
     const ConstrCheck &check = constraints->check[i];

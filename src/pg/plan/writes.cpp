@@ -45,7 +45,7 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
     if (!column_keeps(target.relid, attno, source, copied_type(flow, source))) continue;
     // What is computed from a value is read: whether it is null, and what numbers add up to, is told for less than a
     // read.
-    if (is_labelled(walk, i) && !flow.pure) continue;
+    if (is_labelled(walk, i) && (!flow.pure || bms_is_member(attno, target.code.computed))) continue;
     bool first = !flow.many;
     for (int k = 0; k < i; ++k)
       first &= flow.count[k] == 0 || walk->analysis->source[k].token_type != source.token_type;
@@ -61,6 +61,20 @@ Flow seen_by_code(PlanWalk *walk, const Target &target) {
   int attno = -1;
   while ((attno = bms_next_member(target.code.columns, attno)) >= 0)
     flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
+  return flow;
+}
+
+// The protected values that generated columns are computed from anew, where an UPDATE sets others beside them.
+Flow computed_anew(PlanWalk *walk, const Target &target) {
+  Bitmapset *set = nullptr;
+  ListCell *cell = nullptr;
+  foreach (cell, target.columns) set = bms_add_member(set, lfirst_int(cell));
+  Flow flow = kNoFlow;
+  int attno = -1;
+  while (bms_overlap(set, target.code.computed) && (attno = bms_next_member(target.code.computed, attno)) >= 0)
+    if (!bms_is_member(attno, set)) flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
+  for (std::uint32_t rest = flow_explicit(flow); rest != 0; rest &= rest - 1)
+    if (const int i = std::countr_zero(rest); !is_labelled(walk, i)) flow.count[i] = 0;
   return flow;
 }
 
@@ -231,7 +245,10 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     walk_expression(walk, scope, reinterpret_cast<Node *>(target->options));
     if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
       flow_add(&seen, old_view_row(*child, source));
-    if (modify->operation != CMD_INSERT) flow_alternative(&seen, seen_by_code(walk, *target), walk->analysis->source);
+    if (modify->operation == CMD_INSERT) continue;
+    Flow code = seen_by_code(walk, *target);
+    flow_add(&code, computed_anew(walk, *target));
+    flow_alternative(&seen, code, walk->analysis->source);
   }
   const std::span<Target> all(targets, static_cast<std::size_t>(used));
   Flow charged = seen;

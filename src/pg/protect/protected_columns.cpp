@@ -161,6 +161,7 @@ void add_generated(Found *found, Relation relation) {
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
     if (attribute->attisdropped || attribute->attgenerated == '\0') continue;
+    for (int k = 0; k < found->size; ++k) found->column[k].computed |= found->column[k].attno == attribute->attnum;
     // By the label of its domain; what it is computed from may be of another type, or several.
     const bool whole = is_protected_as_a_whole(*found, *attribute);
     Bitmapset *used = nullptr;

@@ -232,14 +232,26 @@ int checks(Relation relation) noexcept {
   return constraints != nullptr ? constraints->num_check : 0;
 }
 
-// Has any index of the table an expression, or a key that an error quotes?  Those that a partition inherits are left
-// out.
+// Says a unique index or an exclusion constraint whether a protected value is there already?  Of tokens anybody sees
+// it.
+bool tells_of_equals(Relation relation, Relation index) {
+  const Form_pg_index form = index->rd_index;
+  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
+    if (const AttrNumber attno = form->indkey.values[i];
+        attno > 0 && OidIsValid(protected_column_type(RelationGetRelid(relation), attno)) &&
+        !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
+      return true;
+  return false;
+}
+
+// Has any index of the table an expression, or a key that an error quotes, or that an insertion tells of?  Those that a
+// partition inherits are left out.
 bool indexes_have_code(Relation relation, bool inherited_too) {
   bool any = false;
   each_index(relation, [&](Relation index) {
     any |= (inherited_too || !index->rd_rel->relispartition) &&
            (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL ||
-            quoted_arrays(relation, index) != nullptr);
+            quoted_arrays(relation, index) != nullptr || tells_of_equals(relation, index));
   });
   return any;
 }
@@ -313,7 +325,26 @@ struct CodeEntry {
 };
 
 TableCode copy_code(const TableCode &code) {
-  return {code.row_trigger, code.foreign, bms_copy(code.columns), bms_copy(code.cascaded)};
+  return {code.row_trigger, code.foreign, bms_copy(code.columns), bms_copy(code.computed), bms_copy(code.cascaded)};
+}
+
+// What stored generated columns of a table or partition are computed from, in the numbers of `relid`.
+void add_computed(TableCode *code, Relation relation, Oid relid) {
+  const TupleDesc descriptor = RelationGetDescr(relation);
+  for (int i = 0; compat_has_generated(descriptor->constr) && i < descriptor->natts; ++i) {
+    if (TupleDescAttr(descriptor, i)->attgenerated != ATTRIBUTE_GENERATED_STORED) continue;
+    Bitmapset *used = nullptr;
+    pull_varattnos(build_column_default(relation, i + 1), 1, &used);
+    int at = -1;
+    while ((at = bms_next_member(used, at)) >= 0) {
+      const int from = at + FirstLowInvalidHeapAttributeNumber;
+      if (from <= 0) continue;
+      const char *name = NameStr(TupleDescAttr(descriptor, from - 1)->attname);
+      const AttrNumber own =
+          RelationGetRelid(relation) == relid ? static_cast<AttrNumber>(from) : get_attnum(relid, name);
+      if (own > 0) code->computed = bms_add_member(code->computed, own);
+    }
+  }
 }
 
 }  // namespace
@@ -328,7 +359,10 @@ TableCode table_code(Oid relid, CmdType command) {
   const auto *known = static_cast<CodeEntry *>(hash_search(state.code, &key, HASH_FIND, nullptr));
   if (known != nullptr && known->relations == relations && known->trust == trust) return copy_code(known->code);
   TableCode code = {};
-  each_table_part(relid, [&](Relation part) { add_table(&code, part, command); });
+  each_table_part(relid, [&](Relation part) {
+    add_table(&code, part, command);
+    add_computed(&code, part, relid);
+  });
   MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
   const TableCode kept = copy_code(code);
   MemoryContextSwitchTo(old);
@@ -336,6 +370,7 @@ TableCode table_code(Oid relid, CmdType command) {
   auto *entry = static_cast<CodeEntry *>(hash_search(state.code, &key, HASH_ENTER, &found));
   if (found) {
     bms_free(entry->code.columns);
+    bms_free(entry->code.computed);
     bms_free(entry->code.cascaded);
   }
   *entry = {key, relations, trust, kept};

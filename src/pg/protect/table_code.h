@@ -11,6 +11,7 @@ struct TableCode {
   bool foreign;         // rows go to a foreign server
   Bitmapset *columns;   // attribute numbers that untrusted functions are given by constraints, generated
                         // columns, partition keys, expression and partial indexes
+  Bitmapset *computed;  // attribute numbers that stored generated columns are computed from
   Bitmapset *cascaded;  // attribute numbers whose new values a foreign key copies into a column that does not protect
                         // them
 };

@@ -104,6 +104,7 @@ driver_go() {
   as_user sed "$change" test/clients/drivers/support.go | as_user tee "$folder/support.go" >/dev/null || return
   while IFS= read -r -d : root; do
     [[ -d $root/src/github.com/jackc/pgx/$version ]] || continue
+    # shellcheck disable=SC2016  # the inner shell expands it
     as_user env GO111MODULE=off "GOPATH=$path" "GOCACHE=$WORKSPACE/drivers/go" \
       bash -c 'cd "$1" && go build -o support ./*.go' -- "$folder"
     return
