@@ -80,8 +80,10 @@ bool await(const PGconn *connection, int what, TimestampTz deadline) {
 
 void fail(const char *problem) noexcept {
   strlcpy(state.problem, problem, sizeof state.problem);
-  for (char *c = state.problem; *c != '\0'; ++c)
+  for (char *c = state.problem; *c != '\0'; ++c) {
     if (*c == '\n') *c = c[1] != '\0' ? ' ' : '\0';
+    if (IS_HIGHBIT_SET(*c)) *c = '?';  // of whatever encoding, and perhaps cut
+  }
 }
 
 void link_close(Link *link) noexcept {
@@ -214,7 +216,7 @@ bool read_answer(const PGresult *result, uint32 wanted, Said *said) noexcept {
   said->answer.longest_ns = static_cast<uint64>(longest_ms) * 1'000'000;
   if (PQgetisnull(result, 0, kRetry) != 0) return true;
   if (!number(result, kRetry, kLongestMs, &retry_ms)) return false;
-  said->answer.retry_at = limit_clock_now() + retry_ms * 1000;
+  said->answer.retry_at = limit_clock_now() + std::max<int64>(retry_ms, 1) * 1000;
   return true;
 }
 
@@ -237,7 +239,8 @@ bool exchange(const BorrowRequest &request, uint32 least, uint32 wanted, uint32 
     PGresult *result = nullptr;
     if (PQsendQueryParams(
             link->connection,
-            "SELECT granted, on_excess, retry_ms, longest_ms FROM redoubt.lease_budget($1, $2, $3, $4, $5, $6)",
+            "SELECT granted, pg_catalog.left(on_excess, 20), retry_ms, longest_ms"
+            " FROM redoubt.lease_budget($1, $2, $3, $4, $5, $6) LIMIT 2",
             lengthof(values), nullptr, values, nullptr, nullptr, 0) != 0)
       result = result_of(link->connection, deadline);
     if (result == nullptr) {
