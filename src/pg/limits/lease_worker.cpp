@@ -237,11 +237,10 @@ bool exchange(const BorrowRequest &request, uint32 least, uint32 wanted, uint32 
     const bool fresh = link->exchanges++ == 0;
     link->used_at = limit_clock_now();
     PGresult *result = nullptr;
-    if (PQsendQueryParams(
-            link->connection,
-            "SELECT granted, pg_catalog.left(on_excess, 20), retry_ms, longest_ms"
-            " FROM redoubt.lease_budget($1, $2, $3, $4, $5, $6) LIMIT 2",
-            lengthof(values), nullptr, values, nullptr, nullptr, 0) != 0)
+    if (PQsendQueryParams(link->connection,
+                          "SELECT granted, pg_catalog.left(on_excess, 20), retry_ms, longest_ms"
+                          " FROM redoubt.lease_budget($1, $2, $3, $4, $5, $6) LIMIT 2",
+                          lengthof(values), nullptr, values, nullptr, nullptr, 0) != 0)
       result = result_of(link->connection, deadline);
     if (result == nullptr) {
       const bool late = limit_clock_now() >= deadline;
