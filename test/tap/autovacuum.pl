@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use RedoubtNode;
+use IPC::Run;
 use Test::More;
 
 my $node = RedoubtNode->make('autovacuum', people => 0, conf => [
@@ -47,5 +48,24 @@ for my $name (qw(vouched_for let_through)) {
 }
 unlike($node->log_text($offset), qr/ERROR:|terminated by signal/, 'no error in the log');
 is($node->admin(q{SELECT count(*) FROM redoubt.usage WHERE operation = 'read'}), '0', 'nobody is charged for it');
+
+# What the relation cache holds of a table, such as its triggers, is read anew whenever somebody cleans or analyses it: also
+# while others plan commands that look at all of them.
+$node->admin(<<~'SQL');
+  CREATE TABLE parent (id integer PRIMARY KEY, email text UNIQUE, n integer);
+  SECURITY LABEL FOR redoubt ON COLUMN parent.email IS 'text_token';
+  INSERT INTO parent SELECT n, 'p' || n, 0 FROM generate_series(1, 200) AS n;
+  SQL
+$node->admin("CREATE TABLE child_$_ (id integer REFERENCES parent ON UPDATE CASCADE, email text REFERENCES parent (email) ON UPDATE CASCADE ON DELETE SET NULL)") for 1 .. 8;
+my %script = (
+  'write.sql' => "\\set id random(1, 200)\nUPDATE parent SET n = n + 1 WHERE id = :id;\nUPDATE parent SET email = email || '' WHERE id = :id;\n",
+  'clean.sql' => "ANALYZE parent;\nVACUUM parent;\nANALYZE child_3;\n");
+my $folder = PostgreSQL::Test::Utils::tempdir();
+PostgreSQL::Test::Utils::append_to_file("$folder/$_", $script{$_}) for keys %script;
+my @load = map { [ 'pgbench', '-n', '-c', $_->[1], '-T', 6, '-f', "$folder/$_->[0]", '-h', $node->host, '-p', $node->port, '-U', 'postgres', 'postgres' ] } ([ 'write.sql', 3 ], [ 'clean.sql', 2 ]);
+my @running = map { IPC::Run::start($_, '>', '/dev/null', '2>', '/dev/null') } @load;
+$_->finish for @running;
+is($running[0]->result(0), 0, 'commands are planned while tables are cleaned and analysed');
+is($node->admin('SELECT count(*) FROM parent'), '200', 'and the server goes on');
 
 done_testing();

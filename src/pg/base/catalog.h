@@ -7,6 +7,10 @@
 
 #include "pg/base/boundary.h"
 
+extern "C" {
+#include "commands/trigger.h"
+}
+
 namespace redoubt::pg {
 
 // OID of a relation of schema redoubt, or InvalidOid where the extension is not
@@ -67,6 +71,10 @@ Acl *catalog_function_acl(Oid function);
 
 // The C symbol of this library that is a type's input function; null where it is none.
 const char *catalog_input_symbol(Oid type);
+
+// The triggers of a relation, copied; null for none.  Those of the relation cache are gone as soon as anything that
+// looks at a catalog hears of a change: autovacuum's is enough.
+inline const TriggerDesc *catalog_triggers(Relation relation) { return CopyTriggerDesc(relation->trigdesc); }
 
 // The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
 List *catalog_parents(Oid relid);

@@ -109,7 +109,7 @@ bool is_second_of(const Index &second, const Index &first, const Protection &pro
 
 // The token columns of the table that PostgreSQL's own triggers keep current.
 bool next_protection(Relation relation, int *place, Protection *found) {
-  const TriggerDesc *triggers = relation->trigdesc;
+  const TriggerDesc *triggers = catalog_triggers(relation);
   for (; triggers != nullptr && *place < triggers->numtriggers; ++*place)
     if (is_keeper(triggers->triggers[*place]) && protection_of_trigger(triggers->triggers[*place].tgoid, found)) {
       ++*place;

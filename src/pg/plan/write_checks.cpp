@@ -10,6 +10,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
@@ -168,7 +169,7 @@ bool fires(const WrittenRow &row, Relation relation, const Trigger &trigger) {
 
 std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
   Condition condition = {&row, relation, 0};
-  const TriggerDesc *triggers = relation->trigdesc;
+  const TriggerDesc *triggers = catalog_triggers(relation);
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const Trigger &trigger = triggers->triggers[i];
     if (!fires(row, relation, trigger)) continue;

@@ -5,6 +5,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
 #include "pg/protect/function_trust.h"
@@ -92,7 +93,7 @@ void each_expression(Relation relation, Visit &&visit) {
 // Calls visit(trigger, condition), where the condition is null for a trigger without one.
 template <typename Visit>
 void each_trigger(Relation relation, Visit &&visit) {
-  const TriggerDesc *triggers = relation->trigdesc;
+  const TriggerDesc *triggers = catalog_triggers(relation);
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const Trigger &trigger = triggers->triggers[i];
     visit(trigger, trigger.tgqual != nullptr ? static_cast<Node *>(stringToNode(trigger.tgqual)) : nullptr);
@@ -146,7 +147,7 @@ void add_cascaded(TableCode *code, Relation relation, AttrNumber attno) {
 // that does not keep them, over any number of tables.
 void add_cascades(TableCode *code, Relation relation, List *path) {
   check_stack_depth();
-  const TriggerDesc *triggers = relation->trigdesc;
+  const TriggerDesc *triggers = catalog_triggers(relation);
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const Trigger &trigger = triggers->triggers[i];
     if (!trigger.tgisinternal || trigger.tgfoid != F_RI_FKEY_CASCADE_UPD) continue;
