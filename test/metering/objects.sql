@@ -123,3 +123,8 @@ create table key_p1 partition of key_p for values from (0) to (50); create table
 insert into key_p select i, 'p' || i from generate_series(1, 100) i; grant select on key_p to app; analyze key_p;
 create table key_2(a int, b int, email text, primary key (a, b)); security label for redoubt on column key_2.email is 'text_token';
 insert into key_2 select i / 10, i % 10, 'k' || i from generate_series(1, 99) i; grant select on key_2 to app; analyze key_2;
+-- a generated column that an administrator has labelled, too
+create table gen_own(id int primary key, email text, g text generated always as (substring(email from '^user1.*')) stored);
+insert into gen_own(id, email) select i, 'user' || i || '@example.com' from generate_series(1, 20) i;
+security label for redoubt on column gen_own.email is 'text_token'; security label for redoubt on column gen_own.g is 'text_token';
+grant select on gen_own to app;
