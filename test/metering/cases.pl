@@ -93,7 +93,6 @@ sub run_late {
 sub run_case {
   my ($setup, $sql, $mode, $role) = @_;
   $role = 'app' if $role eq 'None';
-  s/HOST/$host/g, s/PORT/$port/g for $sql;
   return run_late($role) if $mode eq 'late';
   if ($mode =~ /^ext(\d*)$/) {
     system($^X, "$Bin/extended.pl", $role, $1 eq '' ? 0 : $1, $setup, $sql, '10');
@@ -109,12 +108,12 @@ open STDERR, '>', '/dev/null' unless $ENV{VERBOSE};
 for my $case (read_table($cases_file)) {
   my ($category, $name, $setup, $sql, $cost, $probes, $mode, $role) = @$case;
   next if $only ne '' && index("$category: $name", $only) < 0;
+  s/HOST/$host/g, s/PORT/$port/g for $sql;
   next if $hidden && ($mode ne 'q' || $sql !~ /\bselect\b/i);
   psql('postgres', '-c', 'select redoubt.reset_usage()');
   my $began = time;
   my $refused = 0;
   if ($hidden) {
-    s/HOST/$host/g, s/PORT/$port/g for $sql;
     $refused = refused_hidden($setup, $sql, $role eq 'None' ? 'app' : $role);
   } else {
     run_case($setup, $sql, $mode, $role);

@@ -482,15 +482,12 @@ void column_altered(Oid relid, AttrNumber attno) {
   if (change == nullptr) return;
   require_using(relid, attno, change);
   if (protected_relation(relid) == nullptr) return;
-  if (get_attgenerated(relid, attno) == '\0')
-    require_single(relid, attno, reinterpret_cast<const ColumnDef *>(change->def)->raw_default,
-                   type_given(relid, attno));
+  const Node *expression = reinterpret_cast<const ColumnDef *>(change->def)->raw_default;
+  if (get_attgenerated(relid, attno) == '\0') require_single(relid, attno, expression, type_given(relid, attno));
   ddl_command->only_trusted = true;
   touch_all(relid);
-  if (const Node *expression = reinterpret_cast<const ColumnDef *>(change->def)->raw_default;
-      !keeps_values(relid, attno, expression))
-    charge_computed(relid, expression != nullptr ? moved_columns(relid, expression)
-                                                 : bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber));
+  if (!keeps_values(relid, attno, expression))
+    charge_computed(relid, expression != nullptr ? moved_columns(relid, expression) : column);
   if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
     add_before(relid, attno, token_type, true);
 }

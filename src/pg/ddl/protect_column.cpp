@@ -342,9 +342,6 @@ void step_set(const char *setting, const char *value) {
   (void)set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-}  // namespace redoubt::pg
-
-namespace redoubt::pg {
 namespace {
 
 // The step that a function with the arguments (table regclass, column name, ...) is asked for; `timeout` is the number

@@ -429,10 +429,6 @@ void give_back(const Binding *binding, uint32 n, TimestampTz leased_at) noexcept
     if (same_statement || !limit_per_statement(rule.rate)) limit_window_give_back(rule, n, elapsed_us * 1000);
 }
 
-}  // namespace
-
-namespace {
-
 [[gnu::noinline]] void charge(Oid subject, Oid type, Operation op, uint32 n) {
   Charge charge = {subject, type, op, false, 0, 0, 0, 0};
   while (charge.done < n) {

@@ -15,12 +15,10 @@
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
-#include "pg/types/token_type.h"
 
 extern "C" {
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
-#include "commands/trigger.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/prs2lock.h"
 #include "rewrite/rewriteHandler.h"
@@ -218,12 +216,9 @@ Told indexes_tell(const WrittenRow &row, Relation relation) {
       if (!is_null_of_stored(relation, node)) read = bms_join(read, columns_read(relation, node, 1));
     }
     told.by_each |= columns_tell(row, relation, read, update);
-    const Form_pg_index form = index->rd_index;
-    Bitmapset *keys = columns_read(relation, reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), 1);
-    for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
-      if (const AttrNumber attno = form->indkey.values[i];
-          attno > 0 && !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
-        keys = bms_add_member(keys, attno);
+    const Bitmapset *keys =
+        bms_join(columns_read(relation, reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), 1),
+                 unique_keys(relation, index));
     if (row.command != CMD_DELETE) told.by_end |= columns_tell(row, relation, keys, update);
     relation_close(index, AccessShareLock);
   }

@@ -66,12 +66,13 @@ Flow seen_by_code(PlanWalk *walk, const Target &target) {
 
 // The protected values that generated columns are computed from anew, where an UPDATE sets others beside them.
 Flow computed_anew(PlanWalk *walk, const Target &target) {
+  Flow flow = kNoFlow;
   Bitmapset *set = nullptr;
   ListCell *cell = nullptr;
   foreach (cell, target.columns) set = bms_add_member(set, lfirst_int(cell));
-  Flow flow = kNoFlow;
+  if (!bms_overlap(set, target.code.computed)) return flow;
   int attno = -1;
-  while (bms_overlap(set, target.code.computed) && (attno = bms_next_member(target.code.computed, attno)) >= 0)
+  while ((attno = bms_next_member(target.code.computed, attno)) >= 0)
     if (!bms_is_member(attno, set)) flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
   for (std::uint32_t rest = flow_explicit(flow); rest != 0; rest &= rest - 1)
     if (const int i = std::countr_zero(rest); !is_labelled(walk, i)) flow.count[i] = 0;

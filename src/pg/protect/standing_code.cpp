@@ -187,13 +187,13 @@ void read_constraint(StandingCode *code, const CatalogRow &row) {
   if (null) return;
   ArrayType *array = DatumGetArrayTypeP(keys);
   const auto *key = reinterpret_cast<const int16 *>(ARR_DATA_PTR(array));
-  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i)
+  const bool not_null = constraint->contype == 'n' && constraint->convalidated;
+  for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i) {
     if (key[i] > 0) code->columns = bms_add_member(code->columns, member(key[i]));
-  // That a generated column is not null tells of what it is computed from.
-  if (constraint->contype == 'n' && constraint->convalidated)
-    for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i)
-      if (get_attgenerated(constraint->conrelid, key[i]) != '\0')
-        code->decides = bms_add_member(code->decides, member(key[i]));
+    // That a generated column is not null tells of what it is computed from.
+    if (not_null && get_attgenerated(constraint->conrelid, key[i]) != '\0')
+      code->decides = bms_add_member(code->decides, member(key[i]));
+  }
 }
 
 bool is_not_null(Oid relid, AttrNumber attno) {

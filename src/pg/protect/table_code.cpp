@@ -127,19 +127,24 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
+// Calls visit(attno) for each column that a generated one is computed from.
+template <typename Visit>
+void each_input(Relation relation, int generated, Visit &&visit) {
+  Bitmapset *used = nullptr;
+  pull_varattnos(build_column_default(relation, generated), 1, &used);
+  int member = -1;
+  while ((member = bms_next_member(used, member)) >= 0)
+    if (const int from = member + FirstLowInvalidHeapAttributeNumber; from > 0) visit(from);
+}
+
 // A key that is computed is made anew, of old values as well, with any column that it is computed from.
 void add_cascaded(TableCode *code, Relation relation, AttrNumber attno) {
   code->cascaded = bms_add_member(code->cascaded, attno);
   if (TupleDescAttr(RelationGetDescr(relation), attno - 1)->attgenerated == '\0') return;
-  Bitmapset *used = nullptr;
-  pull_varattnos(build_column_default(relation, attno), 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0) {
-    const int from = member + FirstLowInvalidHeapAttributeNumber;
-    if (from <= 0) continue;
+  each_input(relation, attno, [code](int from) {
     code->cascaded = bms_add_member(code->cascaded, from);
     code->columns = bms_add_member(code->columns, from);
-  }
+  });
 }
 
 // ON UPDATE CASCADE writes the new key into the referencing tables by a query that gets it
@@ -213,6 +218,16 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user) {
   return code.columns;
 }
 
+Bitmapset *unique_keys(Relation relation, Relation index) {
+  Bitmapset *columns = nullptr;
+  const Form_pg_index form = index->rd_index;
+  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
+    if (const AttrNumber attno = form->indkey.values[i];
+        attno > 0 && !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
+      columns = bms_add_member(columns, attno);
+  return columns;
+}
+
 bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
 
 namespace {
@@ -233,15 +248,11 @@ int checks(Relation relation) noexcept {
   return constraints != nullptr ? constraints->num_check : 0;
 }
 
-// Says a unique index or an exclusion constraint whether a protected value is there already?  Of tokens anybody sees
-// it.
 bool tells_of_equals(Relation relation, Relation index) {
-  const Form_pg_index form = index->rd_index;
-  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
-    if (const AttrNumber attno = form->indkey.values[i];
-        attno > 0 && OidIsValid(protected_column_type(RelationGetRelid(relation), attno)) &&
-        !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
-      return true;
+  const Bitmapset *keys = unique_keys(relation, index);
+  int attno = -1;
+  while ((attno = bms_next_member(keys, attno)) >= 0)
+    if (OidIsValid(protected_column_type(RelationGetRelid(relation), static_cast<AttrNumber>(attno)))) return true;
   return false;
 }
 
@@ -334,17 +345,11 @@ void add_computed(TableCode *code, Relation relation, Oid relid) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   for (int i = 0; compat_has_generated(descriptor->constr) && i < descriptor->natts; ++i) {
     if (TupleDescAttr(descriptor, i)->attgenerated != ATTRIBUTE_GENERATED_STORED) continue;
-    Bitmapset *used = nullptr;
-    pull_varattnos(build_column_default(relation, i + 1), 1, &used);
-    int at = -1;
-    while ((at = bms_next_member(used, at)) >= 0) {
-      const int from = at + FirstLowInvalidHeapAttributeNumber;
-      if (from <= 0) continue;
+    each_input(relation, i + 1, [=](int from) {
       const char *name = NameStr(TupleDescAttr(descriptor, from - 1)->attname);
-      const AttrNumber own =
-          RelationGetRelid(relation) == relid ? static_cast<AttrNumber>(from) : get_attnum(relid, name);
+      const int own = RelationGetRelid(relation) == relid ? from : get_attnum(relid, name);
       if (own > 0) code->computed = bms_add_member(code->computed, own);
-    }
+    });
   }
 }
 

@@ -43,6 +43,10 @@ TableCode table_code(Oid relid, CmdType command);
 // True if what the table runs on its rows calls the function: an expression, or the condition of a trigger.
 bool table_calls(Oid relid, Oid function);
 
+// The columns by which a unique index or an exclusion constraint says whether a value is there already; none of other
+// indexes.  Of tokens anybody sees it, so they are left out.
+Bitmapset *unique_keys(Relation relation, Relation index);
+
 // Columns that untrusted functions are given by row-level security policies which apply to
 // `user` reading the table.
 Bitmapset *rls_policy_columns(Oid relid, Oid user);
