@@ -10,6 +10,7 @@
 #include "pg/plan/pending_values.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/plain_query.h"
+#include "pg/plan/row_by_row.h"
 #include "pg/plan/split_query.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
@@ -101,6 +102,7 @@ namespace redoubt::pg {
   statistics_meter(query);
   pending_values(query);
   as_text(query);
+  row_by_row(query, options);
   const bool serial = (options & CURSOR_OPT_PARALLEL_OK) != 0 && vault_tokenizes(query);
   return serial ? options & ~CURSOR_OPT_PARALLEL_OK : options;
 }

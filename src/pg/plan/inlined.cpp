@@ -13,6 +13,7 @@ extern "C" {
 #include "catalog/pg_language_d.h"
 #include "executor/functions.h"
 #include "nodes/nodeFuncs.h"
+#include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
 }
 
@@ -48,21 +49,31 @@ struct State {
 };
 constinit State state = {};
 
-// The queries of a function in SQL, as the planner would make them; null where the types of arguments depend on the
-// call.
-List *body_of(HeapTuple tuple) {
+}  // namespace
+
+List *sql_body(HeapTuple tuple) {
   const auto *form = reinterpret_cast<const FormData_pg_proc *>(GETSTRUCT(tuple));
   bool null = true;
   const Datum parsed = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &null);
-  if (!null) return list_make1(stringToNode(TextDatumGetCString(parsed)));
+  List *queries = NIL;
+  ListCell *cell = nullptr;
+  if (!null) {  // RETURN, or BEGIN ATOMIC
+    auto *stored = static_cast<Node *>(stringToNode(TextDatumGetCString(parsed)));
+    const List *statements =
+        IsA(stored, List) ? static_cast<List *>(linitial(reinterpret_cast<List *>(stored))) : list_make1(stored);
+    foreach (cell, statements) {
+      auto *query = static_cast<Query *>(lfirst(cell));
+      AcquireRewriteLocks(query, true, false);
+      queries = list_concat(queries, pg_rewrite_query(query));
+    }
+    return queries;
+  }
   for (int i = 0; i < form->pronargs; ++i)
     if (IsPolymorphicType(form->proargtypes.values[i])) return NIL;
   const Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &null);
   if (null) return NIL;
   const char *body = TextDatumGetCString(source);
   SQLFunctionParseInfoPtr arguments = prepare_sql_fn_parse_info(tuple, nullptr, InvalidOid);
-  List *queries = NIL;
-  ListCell *cell = nullptr;
   const List *statements = pg_parse_query(body);
   // As PostgreSQL does, with a cast that some compilers take for a mistake.
   const auto setup = std::bit_cast<ParserSetupHook>(&sql_fn_parser_setup);
@@ -72,6 +83,8 @@ List *body_of(HeapTuple tuple) {
   return queries;
 }
 
+namespace {
+
 // A function whose arguments are of any type is called as well; an operator of a token type is there to be taken apart.
 bool works_on_tokens(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -80,7 +93,7 @@ bool works_on_tokens(Oid function) {
   bool found = false;
   const bool own = catalog_library_symbol(form->prosupport) != nullptr;
   if (form->prolang == SQLlanguageId && form->prokind == PROKIND_FUNCTION && !own) {
-    const List *body = body_of(tuple);
+    const List *body = sql_body(tuple);
     found = body == NIL || inlined_finds_token(reinterpret_cast<Node *>(const_cast<List *>(body)), nullptr);
   }
   ReleaseSysCache(tuple);

@@ -16,5 +16,9 @@ void inlining_restore(bool before) noexcept;
 
 void inlined_install();
 
+// The queries of a function in SQL as the planner would be given them; NIL where the types of arguments depend on the
+// call.
+List *sql_body(HeapTuple function);
+
 }  // namespace redoubt::pg
 #endif
