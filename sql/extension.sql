@@ -38,8 +38,16 @@ SECURITY LABEL FOR redoubt ON DOMAIN extension_s.note IS 'token';
 SECURITY LABEL FOR redoubt ON FUNCTION extension_s.trusted(text) IS 'trusted';
 DROP EXTENSION redoubt;
 DROP EXTENSION redoubt CASCADE;
+
+-- A label that names no token type closes its table, and can be taken away, also beside another one.
+SECURITY LABEL FOR redoubt ON COLUMN extension_s.labelled.id IS 'phone_token';
+UPDATE pg_seclabel SET label = 'none' WHERE provider = 'redoubt' AND objoid = 'extension_s.labelled'::regclass;
+SELECT mail FROM extension_s.labelled;
+SECURITY LABEL FOR redoubt ON COLUMN extension_s.labelled.id IS NULL;
+SELECT id FROM extension_s.labelled;
 SELECT format('SECURITY LABEL FOR redoubt ON %s %s IS NULL', objtype, objname) FROM pg_seclabels
 WHERE provider = 'redoubt' AND objtype <> 'function' AND objname LIKE 'extension_s.%' ORDER BY 1 \gexec
+SELECT id FROM extension_s.labelled;
 BEGIN;
 DROP EXTENSION redoubt CASCADE;
 SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';
