@@ -1,5 +1,5 @@
 --
--- Commands around the extension: DROP EXTENSION while columns hold tokens, and functions of its library made by hand.
+-- Commands around the extension: DROP EXTENSION while columns hold tokens or are labelled, and functions of its library made by hand.
 --
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS redoubt;
@@ -28,6 +28,26 @@ RESET ROLE;
 
 DROP TABLE extension_s.pairs;
 ALTER TABLE extension_s.person DROP COLUMN "Other Mail", DROP COLUMN email CASCADE;
+
+-- Nor while a label names a token type: its table could not be read any more, nor the label taken away.
+CREATE TABLE extension_s.labelled (id integer, mail text);
+CREATE DOMAIN extension_s.note AS text;
+CREATE FUNCTION extension_s.trusted(text) RETURNS text LANGUAGE sql AS 'SELECT $1';
+SECURITY LABEL FOR redoubt ON COLUMN extension_s.labelled.mail IS 'email_token';
+SECURITY LABEL FOR redoubt ON DOMAIN extension_s.note IS 'token';
+SECURITY LABEL FOR redoubt ON FUNCTION extension_s.trusted(text) IS 'trusted';
+DROP EXTENSION redoubt;
+DROP EXTENSION redoubt CASCADE;
+
+-- A label that names no token type closes its table, and can be taken away, also beside another one.
+SECURITY LABEL FOR redoubt ON COLUMN extension_s.labelled.id IS 'phone_token';
+UPDATE pg_seclabel SET label = 'none' WHERE provider = 'redoubt' AND objoid = 'extension_s.labelled'::regclass;
+SELECT mail FROM extension_s.labelled;
+SECURITY LABEL FOR redoubt ON COLUMN extension_s.labelled.id IS NULL;
+SELECT id FROM extension_s.labelled;
+SELECT format('SECURITY LABEL FOR redoubt ON %s %s IS NULL', objtype, objname) FROM pg_seclabels
+WHERE provider = 'redoubt' AND objtype <> 'function' AND objname LIKE 'extension_s.%' ORDER BY 1 \gexec
+SELECT id FROM extension_s.labelled;
 BEGIN;
 DROP EXTENSION redoubt CASCADE;
 SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';

@@ -72,7 +72,7 @@ SET redoubt.reveal = 'auto';
 SET search_path = actions_test, redoubt;
 SELECT count(detokenize(email)) FROM customer WHERE id <= 4;
 SELECT detokenize(email) FROM customer WHERE id = 5;
--- Every operation on the type, in every session, by every way, and every statement on a table that has it.
+-- Every operation on the type, in every session, by every way, and each statement whose plan has a column of it.
 SELECT detokenize(email) FROM customer WHERE id = 1;
 \c - regress_actions_s
 SET search_path = actions_test, redoubt;

@@ -343,12 +343,17 @@ CREATE OR REPLACE FUNCTION bait(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 RESET ROLE;
 CALL redoubt.protect_column('baited', 'email', 'redoubt.email_token');
 SELECT count(*) AS nothing_ran FROM heard;
--- Where a policy hides rows, he is told that nobody looked.
+-- Where a policy hides rows, a label charges for them, or a privilege is missing, he is told that nobody looked.
 GRANT redoubt_admin TO regress_online_owner;
 GRANT SELECT ON mine TO regress_online_owner;
+CREATE TABLE metered (note text);
+SECURITY LABEL FOR redoubt ON COLUMN metered.note IS 'text_token';
+CREATE TABLE closed (note text);
+GRANT SELECT ON metered TO regress_online_owner;
 SET ROLE regress_online_owner;
-SELECT place, rows, what, remedy FROM redoubt.find_plaintext('customer', 'email') WHERE place ~ 'online_s.mine' ORDER BY 1;
+SELECT place, rows, what, remedy FROM redoubt.find_plaintext('customer', 'email') WHERE place ~ 'online_s.(mine|metered|closed)' ORDER BY 1;
 RESET ROLE;
+DROP TABLE metered, closed;
 REVOKE redoubt_admin FROM regress_online_owner;
 -- Once the owner may not tokenize, nor does the trigger.
 SET ROLE regress_online_insider;

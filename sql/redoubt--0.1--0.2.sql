@@ -1422,9 +1422,11 @@ BEGIN
     AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'redoubt'::regnamespace);
   counts := redoubt.count_copies("table", num, tables, numbers);
   RETURN QUERY SELECT 'column ' || v.name, v.n, CASE WHEN v.n IS NULL THEN 'was not looked at' ELSE 'values that are in the token column, too' END,
-    CASE WHEN v.n IS NULL THEN format('Ask as a role that may read all rows of it: GRANT SELECT ON %s TO %I;', v.tab::regclass, current_user)
-         ELSE 'Protect it as well, with ' || wanted || '.' END
-  FROM unnest(tables, names, counts) AS v(tab, name, n) WHERE v.n IS DISTINCT FROM 0;
+    CASE WHEN v.n IS NOT NULL THEN 'Protect it as well, with ' || wanted || '.'
+         WHEN redoubt.protect_label(v.tab, v.num) IS NOT NULL THEN 'Reading it is charged, for it is protected by a label. Make it a token column as well.'
+         WHEN NOT has_column_privilege(v.tab, v.num, 'SELECT') THEN format('Ask as a role that may read it: GRANT SELECT ON %s TO %I;', v.tab::regclass, current_user)
+         ELSE 'Ask as a role from which row security hides no rows of it.' END
+  FROM unnest(tables, numbers, names, counts) AS v(tab, num, name, n) WHERE v.n IS DISTINCT FROM 0;
 END
 $body$;
 COMMENT ON FUNCTION redoubt.find_plaintext(regclass, name) IS 'where old values of a token column may still lie, and how many copies of its values other text columns hold; charges a tokenization for each value it compares';

@@ -415,7 +415,7 @@ ALTER SCHEMA elsewhere RENAME TO redoubt;
 TRUNCATE redoubt.vault;
 SAVEPOINT here;
 SET LOCAL client_min_messages = warning;
--- Columns that hold tokens would keep it from being dropped.
+-- Columns that hold tokens would keep it from being dropped, and so would labels.
 DO $$
 DECLARE
   held record;
@@ -423,6 +423,9 @@ BEGIN
   FOR held IN SELECT DISTINCT c.oid::regclass AS relation FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid, redoubt.token_type AS t
               JOIN pg_type AS y ON y.oid = t.typ WHERE c.relkind IN ('r', 'p', 'm') AND a.atttypid IN (y.oid, y.typarray) AND NOT a.attisdropped LOOP
     EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', held.relation);
+  END LOOP;
+  FOR held IN SELECT objtype, objname FROM pg_seclabels WHERE provider = 'redoubt' AND objtype IN ('column', 'domain') LOOP
+    EXECUTE format('SECURITY LABEL FOR redoubt ON %s %s IS NULL', held.objtype, held.objname);
   END LOOP;
 END $$;
 DROP EXTENSION redoubt CASCADE;

@@ -403,6 +403,7 @@ group_style() {
   fi
   compare_uncovered
   run_per_file layers "$WORKSPACE/logs/layers.log" test/style/layers -- .
+  run_per_file map "$WORKSPACE/logs/map.log" test/style/map -- .
   run_per_file prose "$WORKSPACE/logs/prose.log" test/style/prose -- .
   run_per_file boundary "$WORKSPACE/logs/boundary.log" test/style/boundary -- .
 }

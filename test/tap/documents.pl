@@ -4,11 +4,15 @@
 # a folder of their own.  Where a block marked "text" follows at once, what it shows is what was printed; without one, there
 # must be no error.  Blocks with another mark, or none, are not run: they need a machine of one's own.
 #
+# docs/reference.md has what the catalog has: settings and who may set them, functions, columns of views.  What pages call by
+# name is there.
+#
 # Tokens and points in time differ from run to run: they are compared by their form alone, and so is how wide columns are.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use File::Basename qw(basename);
 use File::Temp qw(tempdir);
 use PostgreSQL::Test::Utils;
 use RedoubtNode qw(write_file read_file);
@@ -102,5 +106,35 @@ my $node = RedoubtNode->make('documents', people => 0);
 my $said = plays($node, 'quickstart.md', 'quickstart');
 like($said, qr/^ ok$/m, 'the quick start ends with ok');
 plays($node, 'cookbook.md', 'cookbook');
+
+# The reference beside the catalog.
+my @there = (database => 'quickstart');
+my $reference = read_file("$docs/reference.md");
+my %who = (user => 'anyone', superuser => 'superuser', sighup => 'at reload', postmaster => 'at start');
+my ($rows) = $reference =~ /^## Settings\n(.*?)^## /ms;
+for my $line (split /\n/, $node->admin(q{SELECT name, context FROM pg_settings WHERE name LIKE 'redoubt.%' ORDER BY 1}, @there)) {
+  my ($name, $context) = split /\|/, $line;
+  my ($row) = $rows =~ /^(\|[^|]*`\Q$name\E`.*)$/m;
+  like($row // '', qr/\| $who{$context}/, "reference.md has $name, and who may set it");
+}
+my $section = join '', $reference =~ /^## (?:Views|Functions|Limits)\n.*?(?=^## )/msg;
+is($node->admin("SELECT v.attrelid::regclass, v.attname FROM pg_attribute AS v JOIN pg_class AS c ON c.oid = v.attrelid"
+    . " WHERE c.relnamespace = 'redoubt'::regnamespace AND c.relkind IN ('v', 'f') AND c.relname <> 'protections' AND v.attnum > 0"
+    . " AND NOT (regexp_split_to_array(\$docs\$$section\$docs\$, '\\W+') \@> ARRAY[v.attname::text])", @there), '', 'and each column of the views');
+is($node->admin("SELECT p.oid::regprocedure FROM pg_proc AS p"
+    . " WHERE p.pronamespace = 'redoubt'::regnamespace AND obj_description(p.oid, 'pg_proc') !~ '^internal'"
+    . " AND p.proname !~ '_(in|out|recv|send)\$' AND p.prorettype <> 'trigger'::regtype"
+    . " AND NOT EXISTS (SELECT FROM pg_operator AS o WHERE o.oprcode = p.oid) AND NOT EXISTS (SELECT FROM pg_amproc AS a WHERE a.amproc = p.oid)"
+    . " AND NOT (regexp_split_to_array(\$docs\$$reference\$docs\$, '\\W+') \@> ARRAY[p.proname::text])", @there), '', 'and each function that is no part of another thing');
+
+# Types that examples make, and what is no name of SQL: redoubt.kek, redoubt.rb.
+my %example = map { $_ => 1 } qw(account card kek patient phone2 pin rb previous_kek_);
+my %is = map { $_ => 1 } split /\n/, $node->admin(q{SELECT proname FROM pg_proc WHERE pronamespace = 'redoubt'::regnamespace
+  UNION SELECT relname FROM pg_class WHERE relnamespace = 'redoubt'::regnamespace UNION SELECT typname FROM pg_type WHERE typnamespace = 'redoubt'::regnamespace
+  UNION SELECT substr(name, 9) FROM pg_settings WHERE name LIKE 'redoubt.%'}, @there);
+for my $page (sort glob("$docs/*.md"), "$docs/../README.md") {
+  my @unknown = grep { !$is{$_} && !$example{$_} } read_file($page) =~ /\bredoubt\.([a-z_0-9]+)/g;
+  is("@unknown", '', basename($page) . ': what it names is there');
+}
 
 done_testing();

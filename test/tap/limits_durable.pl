@@ -103,7 +103,7 @@ is(standing($node), '25 75', 'a terminated worker goes on');
 # A suspension outlives a crash and a restart.
 $node->admin(q{SELECT redoubt.set_limit('regress_agent', 'redoubt.phone_token', 'masked', 2, '1 s', on_excess => 'suspend')});
 my $phones = 'SELECT redoubt.mask(phone) FROM person';
-$node->fails_with('regress_agent', $phones, '53400', qr/limit on masked of redoubt.phone_token exceeded/, 'a limit that suspends is exceeded');
+$node->fails_with('regress_agent', $phones, '53400', qr/limit on masked of redoubt.phone_token exceeded.*suspends the role/s, 'a limit that suspends is exceeded');
 saved($node);
 for my $mode (qw(immediate fast)) {
   $node->stop($mode);

@@ -34,6 +34,7 @@ unlike($node->log_text, qr/no room for another limit bucket/, 'and that is no ne
 is(served(101 .. 130), 3, 'thirty more share one budget');
 like($node->log_text, qr/redoubt: no room for another limit bucket; roles share one/, 'the log tells');
 is($node->admin(q{SELECT count(*) > 0 FROM redoubt.audit WHERE event = 'limit overflow' AND detail LIKE '%all 100 buckets are in use'}), 't', 'so does the audit trail');
+is($node->admin(q{SELECT value, severity FROM redoubt.status() WHERE item = 'limit buckets'}), '100 of 100|error', 'and so does status()');
 is(served(1 .. 5), 5, 'who has a bucket keeps it');
 is(served(1 .. 5), 5, 'to the last value of the limit');
 is(served(1 .. 5), 0, 'and no more');

@@ -79,6 +79,7 @@ my ($bar, $warned) = ('', '');
 my @options = ('-U', 'regress_owner', '-d', 'postgres');
 my $result = IPC::Run::run([ 'sh', $script, @options, '--no-swap', 'customer', 'email', 'redoubt.email_token' ], '>', \$bar, '2>', \$warned);
 ok($result, 'redoubt-protect --no-swap') or diag($warned);
+like($warned, qr/^column email of customer is ready for the swap$/m, 'it ends by saying so');
 like($warned, qr/customer\.email \[#+\.*\] [0-9.]+ %/, 'it shows how far it is');
 is($node->admin(q{SELECT string_agg(DISTINCT step, ',') FROM redoubt.progress}), 'swap', 'ready to be swapped');
 is($node->admin('SELECT count(*) FROM pg_index WHERE NOT indisvalid'), 0, 'every index is valid');
@@ -87,6 +88,7 @@ is($node->admin('SELECT count(*) FROM pg_index WHERE NOT indisvalid'), 0, 'every
 $node->admin('GRANT EXECUTE ON FUNCTION redoubt.email_token(text) TO regress_app');
 $result = IPC::Run::run([ 'sh', $script, @options, 'customer', 'email', 'redoubt.email_token' ], '>', \$bar, '2>', \$warned);
 ok($result, 'redoubt-protect') or diag($warned);
+like($warned, qr/^column email of customer holds tokens$/m, 'it ends by saying so');
 my $swapped = $node->admin('SELECT count(*) FROM customer WHERE id > 1000000');
 $node->poll_query_until('postgres', "SELECT count(*) > $swapped + 50 FROM customer WHERE id > 1000000") or die 'the clients do nothing any more';
 $clients->signal('TERM');

@@ -18,11 +18,10 @@ namespace redoubt::pg {
 // database, client address, application_name, query id, pid, time) are filled
 // in by the writer.  No field may ever hold plaintext, a token or a key.
 struct AuditEvent {
-  const char *event =
-      "";  // "reveal", "denial", "throttle", "block", "limit", "grant", "revoke", "key", "label", "type", "settings"
-  const char *outcome = "success";  // "success", "denied", "intent", "failure"
+  const char *event = "";           // docs/reference.md, "Audit events", lists events, operations and outcomes
+  const char *outcome = "success";  // "success", "aborted", "denied", "intent", "failure"
   Oid token_type = InvalidOid;      // the token type concerned, if any
-  const char *operation = nullptr;  // "read", "reveal", "masked", "tokenize", or the command ("create_key"...)
+  const char *operation = nullptr;  // that of a limit, or the command ("create_key"...)
   int64 count = -1;                 // values concerned; -1 = not applicable
   const char *detail = nullptr;     // short text for people; server encoding
   bool follows_intent = false;      // an intent that is on disk says that it comes: no flush is waited for

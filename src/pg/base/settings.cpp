@@ -151,8 +151,8 @@ void settings_define() {
   DefineCustomStringVariable(
       "redoubt.kek_command",
       "Shell command that prints the key-encryption key at server start, or for redoubt.reload_kek().",
-      "64 hex digits; used when redoubt.kek_file is empty.", &setting_kek_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
-      nullptr, nullptr, nullptr);
+      "64 hex digits; not beside redoubt.kek_file.", &setting_kek_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr,
+      nullptr, nullptr);
   DefineCustomIntVariable("redoubt.kek_command_timeout",
                           "How long the command that prints a key-encryption key may take.",
                           "The server starts without that key when it is over.", &setting_kek_command_timeout, 30, 1,
@@ -161,10 +161,10 @@ void settings_define() {
                              "File that holds the key-encryption key before the one in use.",
                              "Opens what redoubt.rewrap_keys() has not wrapped anew yet.", &setting_previous_kek_file,
                              "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
-  DefineCustomStringVariable(
-      "redoubt.previous_kek_command", "Shell command that prints the key-encryption key before the one in use.",
-      "64 hex digits; used when redoubt.previous_kek_file is empty.", &setting_previous_kek_command, "", PGC_SIGHUP,
-      GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
+  DefineCustomStringVariable("redoubt.previous_kek_command",
+                             "Shell command that prints the key-encryption key before the one in use.",
+                             "64 hex digits; not beside redoubt.previous_kek_file.", &setting_previous_kek_command, "",
+                             PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
   DefineCustomStringVariable("redoubt.audit_directory", "Directory of the audit trail's segment files.",
                              "Relative to the data directory unless absolute.", &setting_audit_directory,
                              "redoubt_audit", PGC_POSTMASTER, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);

@@ -681,6 +681,8 @@ void check_labelled() {
   if (object.classId == RelationRelationId &&
       protection_of_column(object.objectId, static_cast<AttrNumber>(object.objectSubId), &protection))
     labels_copy(object.objectId, protection.source, protection.target);
+  // Taking a label away protects nothing more, and has to work where another label of the table names no token type.
+  if (object.classId != ProcedureRelationId && GetSecurityLabel(&object, "redoubt") == nullptr) return;
   if (object.classId == RelationRelationId) return standing_code_check(object.objectId);
   if (object.classId == TypeRelationId) return standing_code_check_type(object.objectId);
   if (object.classId != ProcedureRelationId) return;

@@ -402,7 +402,7 @@ REDOUBT_FUNCTION(redoubt_unprotect_column) {
   const TokenType *type = source > 0 ? token_type_find(get_atttype(relid, source)) : nullptr;
   if (type == nullptr)
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-                    errmsg("that column of table %s is no token column", get_rel_name(relid))));
+                    errmsg("column %s of table %s is no token column", quote_identifier(name), get_rel_name(relid))));
   gate_require(type, Privilege::reveal);
   as_owner(relid, [=] { unprotect(relid, name); });
   Protection was = {};

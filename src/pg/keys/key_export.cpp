@@ -98,7 +98,8 @@ List *keys_to_export(ArrayType *names) {
   if (unopened > 0)
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("no key was exported, because %d of them cannot be opened", unopened), errdetail("%s", lines)));
+             errmsg("no key was exported, because %d of them cannot be opened", unopened), errdetail("%s", lines),
+             errhint("redoubt.verify_keys() says why, and export_keys() takes the names of others.")));
   return chosen;
 }
 

@@ -276,7 +276,7 @@ void note(bool lends) {
   state.told_at = now;
   ereport(LOG, (errmsg("redoubt: the server of redoubt.budget_server does not lend: %s", state.problem),
                 errdetail("Charges to limits are refused meanwhile."),
-                errhint("See redoubt.status(), and \"Standby and replication\" in operations.md.")));
+                errhint("See redoubt.status(), and \"One budget over several servers\" in operations.md.")));
 }
 
 // Takes back what is void, under the lock of the entry, and returns how much; makes `enough` true where the rest is.

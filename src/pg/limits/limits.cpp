@@ -119,14 +119,19 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
   rule->noticed[what] = statement;
 }
 
+bool is_suspended(const BoundRule *rule) noexcept {
+  return rule->on_excess == OnExcess::suspend && pg_atomic_read_u64(&rule->bucket->suspended) != 0;
+}
+
 [[noreturn]] void raise_blocked(const Binding *binding, const Refusal &refusal, TimestampTz now, uint32 least) {
   const BoundRule *const rule = refusal.blocking;
   const char *const role = GetUserNameFromId(binding->key.subject, true);
   char rate[128];
   rate_describe(rule->rate, rate, sizeof rate);
   const bool never = refusal.wait_ns == kGcraNever;
+  const bool suspended = is_suspended(rule);
   const char *const when =
-      never || limit_per_statement(rule->rate)
+      never || suspended || limit_per_statement(rule->rate)
           ? ""
           : timestamptz_to_str(limit_clock_wall(limit_timestamp(limit_time_ns(now) + refusal.wait_ns)));
   ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -136,7 +141,8 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
                   rule->on_excess == OnExcess::throttle
                       ? errdetail("At most %s; waiting would take longer than the limit allows.", rate)
                       : errdetail("At most %s.", rate),
-                  limit_per_statement(rule->rate) ? errhint("Ask for fewer values in one statement.")
+                  suspended                         ? errhint("It suspends the role: see redoubt.lift_suspension().")
+                  : limit_per_statement(rule->rate) ? errhint("Ask for fewer values in one statement.")
                   : never ? errhint("More than " UINT64_FORMAT " values at once are never allowed.", rule->rate.burst)
                   : least == 1 ? errhint("The next value is allowed at %s.", when)
                                : errhint("%u values at once are allowed at %s.", least, when),
@@ -152,7 +158,7 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
 BoundRule *find_suspension(const Binding *binding) noexcept {
   if (!binding->suspends || setting_mode != static_cast<int>(Mode::enforce)) return nullptr;
   for (BoundRule &rule : limit_binding_all(binding))
-    if (rule.on_excess == OnExcess::suspend && pg_atomic_read_u64(&rule.bucket->suspended) != 0) return &rule;
+    if (is_suspended(&rule)) return &rule;
   return nullptr;
 }
 

@@ -308,8 +308,8 @@ uint64 suspensions_noted() noexcept { return pg_atomic_read_u64(&state.control->
 
 LimitsFill limits_fill() {
   LWLockAcquire(shared_lock(kLimitsLock), LW_SHARED);
-  const LimitsFill fill = {hash_get_num_entries(state.buckets), bucket_capacity(), hash_get_num_entries(state.usages),
-                           usage_capacity()};
+  const long own = std::clamp(hash_get_num_entries(state.buckets) - 1L, 0L, static_cast<long>(setting_max_subjects));
+  const LimitsFill fill = {own, setting_max_subjects, hash_get_num_entries(state.usages), usage_capacity()};
   LWLockRelease(shared_lock(kLimitsLock));
   return fill;
 }

@@ -151,7 +151,7 @@ void usage_reset(UsageEntry *entry, TimestampTz now) noexcept;
 // usage_give_back lowers the count of charged values, stopping at zero.
 void usage_give_back(UsageEntry *entry, uint32 n) noexcept;
 
-// How full the tables are.
+// How full the tables are.  Of buckets, those that roles share because theirs found no room have room of their own.
 struct LimitsFill {
   long buckets;
   long bucket_capacity;

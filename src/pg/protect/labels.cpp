@@ -57,10 +57,13 @@ List *read_labels(Oid relid, List *into) {
     auto *found = static_cast<LabelledColumn *>(palloc(sizeof(LabelledColumn)));
     *found = {static_cast<AttrNumber>(column), resolve_label(label)};
     if (!OidIsValid(found->token_type))
-      ereport(ERROR,
-              (errcode(ERRCODE_UNDEFINED_OBJECT),
-               errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
-               errhint("Set the label again with SECURITY LABEL FOR redoubt.")));
+      ereport(
+          ERROR,
+          (errcode(ERRCODE_UNDEFINED_OBJECT),
+           errmsg("column %d of table %s is labelled with an unknown token type", column, get_rel_name(relid)),
+           errhint(
+               "Restore the token type, as redoubt.check_restore() says, or take the label away: SECURITY LABEL FOR "
+               "redoubt ON COLUMN ... IS NULL.")));
     into = lappend(into, found);
   });
   return into;

@@ -1,7 +1,8 @@
 // extension_guard.cpp - see extension_guard.h.
 //
 // PostgreSQL refuses both commands by itself, but for CASCADE.  What it says of the first is to use CASCADE, with which
-// the values would be gone; of the second, that permission is denied for language c.
+// the values would be gone; of the second, that permission is denied for language c.  Of labels it knows nothing, and a
+// label that names no token type closes its table.
 // Covered by sql/extension.sql and test/tap/restore.pl.
 #include "pg/base/boundary.h"
 
@@ -57,10 +58,35 @@ char *token_columns(int *count) {
   return lines.data;
 }
 
+// Columns and domains that are labelled, in the same form.
+char *labelled_objects() {
+  StringInfoData lines;
+  initStringInfo(&lines);
+  int found = 0;
+  catalog_scan(SecLabelRelationId, InvalidOid, {}, [&](const CatalogRow &row) {
+    const auto *form = row.as<const FormData_pg_seclabel *>();
+    bool null = false;
+    if (strcmp(TextDatumGetCString(row.get(Anum_pg_seclabel_provider, &null)), "redoubt") != 0) return;
+    if (form->classoid != RelationRelationId && form->classoid != TypeRelationId) return;
+    if (++found > kListed) return;
+    const ObjectAddress object = {form->classoid, form->objoid, form->objsubid};
+    appendStringInfo(&lines, "%s%s", found == 1 ? "" : "\n", getObjectDescription(&object, false));
+  });
+  if (found > kListed) appendStringInfo(&lines, "\nand %d more", found - kListed);
+  return lines.data;
+}
+
 void refuse_drop() {
   int count = 0;
   const char *lines = token_columns(&count);
-  if (count == 0) return;
+  if (count == 0) {
+    lines = labelled_objects();
+    if (lines[0] == '\0') return;
+    ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                    errmsg("cannot drop extension redoubt because labels name its token types"), errdetail("%s", lines),
+                    errhint("These tables could not be read any more. Take the labels away first: SECURITY LABEL FOR "
+                            "redoubt ON COLUMN ... IS NULL.")));
+  }
   ereport(ERROR,
           (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
            errmsg("cannot drop extension redoubt because %d columns hold tokens", count), errdetail("%s", lines),

@@ -90,7 +90,7 @@ REDOUBT_FUNCTION(redoubt_policy_changed) {
 REDOUBT_FUNCTION(redoubt_check_policy) {
   if (PG_ARGISNULL(0) || !redoubt::normalize_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(0))).ok())
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid normalize for a token type"),
-                    errhint("Use none, trim, upper, lower, email, name or phone(XX) with a country code XX.")));
+                    errhint("Use none, trim, upper, lower, name, email, email(case=folded) or phone(<country>).")));
   if (PG_ARGISNULL(1) || !redoubt::mask_parse(redoubt::pg::varlena_text(PG_GETARG_TEXT_PP(1))).ok())
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid mask for a token type"),
                     errhint("Use full, email, phone, name, keep_first(n) or keep_last(n) with n up to 64.")));
