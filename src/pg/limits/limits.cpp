@@ -150,7 +150,7 @@ void notice(const Binding *binding, BoundRule *rule, Notice what, int64 count) {
 
 // The rule that suspended the subject, if any.
 BoundRule *find_suspension(const Binding *binding) noexcept {
-  if (!binding->suspends || setting_mode != static_cast<int>(Mode::enforce)) return nullptr;
+  if (!binding->suspends || !enforcing()) return nullptr;
   for (BoundRule &rule : limit_binding_all(binding))
     if (rule.on_excess == OnExcess::suspend && pg_atomic_read_u64(&rule.bucket->suspended) != 0) return &rule;
   return nullptr;

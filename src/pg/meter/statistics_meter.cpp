@@ -99,12 +99,11 @@ std::uint32_t values_in(const ArrayType *slot, const Used &used) {
   const std::uint32_t items = value_elements(PointerGetDatum(slot), TEXTARRAYOID);
   std::uint32_t each = 0;
   bool arrays = false;
-  const ProtectedRelation *relation = protected_relation(used.table);
-  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
-    if (!bms_is_member(relation->column[i].attno - FirstLowInvalidHeapAttributeNumber, used.columns)) continue;
-    each += relation->column[i].count;
-    arrays |= relation->column[i].is_array;
-  }
+  each_protected_column(used.table, [&](const ProtectedColumn &column) {
+    if (!columns_hold(used.columns, column.attno)) return;
+    each += column.count;
+    arrays |= column.is_array;
+  });
   const bool elements = OidIsValid(get_element_type(getBaseType(ARR_ELEMTYPE(slot))));
   if (each <= 1 && (!arrays || elements)) return items;
   const auto room = static_cast<std::uint32_t>(VARSIZE_ANY(slot) / 4);
@@ -116,12 +115,9 @@ std::uint32_t values_in(const ArrayType *slot, const Used &used) {
 void charge_partition(Oid relid, std::uint32_t rows) {
   if (!get_rel_relispartition(relid)) return;
   const Bitmapset *told = partition_tells(relid, get_partition_parent(relid, true));
-  for (int i = 0; !bms_is_empty(told); ++i) {
-    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
-    if (relation == nullptr || i >= relation->size) return;
-    if (bms_is_member(relation->column[i].attno - FirstLowInvalidHeapAttributeNumber, told))
-      limits_charge(relation->column[i].source.token_type, Operation::probe, rows);
-  }
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (columns_hold(told, column.attno)) limits_charge(column.source.token_type, Operation::probe, rows);
+  });
 }
 
 // The token type that pays for a column, or for what an index computes from one.
@@ -270,20 +266,14 @@ void charge_extended(Datum values, Oid type, Oid statistics) {
   if (protected_relation(relid) == nullptr) return;
   const uint32 n = extended_values(values, type);
   bool any = false;
-  for (int i = 0;; ++i) {
-    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
-    if (relation == nullptr || i >= relation->size) break;
-    const ProtectedColumn column = relation->column[i];
-    if (!bms_is_member(column.attno, columns)) continue;
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!bms_is_member(column.attno, columns)) return;
     any = true;
-    if (n == 0) {
-      charge_figure(statistics, 0, column.source.token_type);
-      continue;
-    }
+    if (n == 0) return charge_figure(statistics, 0, column.source.token_type);
     const auto room = static_cast<uint32>(toast_raw_datum_size(values) / 4);
     limits_charge(column.source.token_type, Operation::read,
                   column.is_array ? std::max(n, room) : flow_cost(column.count, n));
-  }
+  });
   if (!any) charge_partition(relid, n);
 }
 

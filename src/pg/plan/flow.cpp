@@ -10,7 +10,7 @@
 namespace redoubt::pg {
 
 void flow_refuse_beyond_count() {
-  if (setting_mode != static_cast<int>(Mode::enforce)) return;
+  if (!enforcing()) return;
   ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                   errmsg("the statement puts more protected values into one than can be counted"),
                   errhint("Split the statement.")));

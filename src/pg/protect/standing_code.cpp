@@ -533,9 +533,8 @@ void standing_code_require(Oid relid, List *code) {
   }
   if (details == nullptr) return;
   const char *table = relation_name(relid);
-  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
-  if (!enforced) audit_note("label", "unvouched", "table %s: %s", table, details);
-  ereport(enforced ? ERROR : WARNING,
+  if (!enforcing()) audit_note("label", "unvouched", "table %s: %s", table, details);
+  ereport(refusal_level(),
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
            errmsg("table \"%s\" would hand protected columns to code that is not trusted", table),
            errdetail_internal("%s", details), errhint("A member of redoubt_admin can vouch for it: %s", help)));
