@@ -11,7 +11,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/limits/limits.h"
-#include "pg/plan/flow.h"
+#include "pg/plan/meter_node.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/standing_code.h"
 #include "pg/protect/value_count.h"
@@ -155,10 +155,7 @@ namespace redoubt::pg {
 
 void statistics_meter(Query *query) {
   if (query->commandType == CMD_UTILITY || !reads_statistics(query)) return;
-  if (!OidIsValid(get_namespace_oid("redoubt", true))) return;
-  const Oid types[] = {ANYELEMENTOID, OIDOID, INT2OID, INTERNALOID};
-  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter_statistics")));
-  Rewrite rewrite = {LookupFuncName(name, lengthof(types), types, true), list_make1(query)};
+  Rewrite rewrite = {placed_function_oid(Placed::meter_statistics), list_make1(query)};
   if (!OidIsValid(rewrite.function)) return;
   (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
 }

@@ -369,12 +369,9 @@ void show_orders(RelOptInfo *relation) {
 }
 
 bool is_index_term(const OpExpr *condition) {
-  if (list_length(condition->args) != 2) return false;
-  const auto *sought = static_cast<const FuncExpr *>(lsecond(condition->args));
-  return IsA(sought, FuncExpr) && sought->funcid >= FirstNormalObjectId && list_length(sought->args) == 2 &&
-         (sought->funcid == placed_function_oid(Placed::sought_fingerprint) ||
-          sought->funcid == placed_function_oid(Placed::sought_trigrams) ||
-          sought->funcid == placed_function_oid(Placed::sought_value));
+  return list_length(condition->args) == 2 &&
+         calls_placed(static_cast<const Node *>(lsecond(condition->args)),
+                      {Placed::sought_fingerprint, Placed::sought_trigrams, Placed::sought_value});
 }
 
 }  // namespace redoubt::pg

@@ -24,10 +24,7 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-bool is_opened(const FuncExpr *call) {
-  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 &&
-         call->funcid == placed_function_oid(Placed::opened);
-}
+bool is_opened(const FuncExpr *call) { return calls_placed(reinterpret_cast<const Node *>(call), {Placed::opened}); }
 
 // Does a call of redoubt.opened charge for the value itself?
 bool charges(const FuncExpr *call) {
@@ -286,12 +283,6 @@ Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
 }
 
 }  // namespace
-
-bool is_fingerprint(const FuncExpr *call) {
-  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 1 &&
-         (call->funcid == placed_function_oid(Placed::lower_fingerprint) ||
-          call->funcid == placed_function_oid(Placed::upper_fingerprint));
-}
 
 Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call) {
   auto *token = static_cast<Node *>(linitial(call->args));

@@ -54,13 +54,6 @@ Node *settled(Node *node, Use use) {
                                                exprCollation(node), COERCE_IMPLICIT_CAST));
 }
 
-bool is_settled(const Node *node) {
-  if (!IsA(node, FuncExpr)) return false;
-  const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
-  return function == placed_function_oid(Placed::pending_made) ||
-         function == placed_function_oid(Placed::pending_sought);
-}
-
 // =, <>, or one of the operators of arrays that are made of =.
 bool is_equality(Oid op, Oid type) {
   if (op == OID_ARRAY_CONTAINS_OP || op == OID_ARRAY_CONTAINED_OP || op == OID_ARRAY_OVERLAP_OP) return true;
@@ -149,7 +142,7 @@ Node *settle(Node *node, Use use) {
   if (node == nullptr) return nullptr;
   check_stack_depth();
   if (IsA(node, Const) || IsA(node, Param)) return may_hold(node) ? settled(node, use) : node;
-  if (is_settled(node)) return node;
+  if (calls_placed(node, {Placed::pending_made, Placed::pending_sought})) return node;
   if (IsA(node, Query)) {
     settle_query(reinterpret_cast<Query *>(node));
     return node;

@@ -260,9 +260,11 @@ bool is_opening(const FuncExpr *call);
 void make_opened(FuncExpr *call, bool charges);
 // The value of a token inside the server.  The cast becomes a call of redoubt.opened.
 Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
-// Is it a call of redoubt.lower_fingerprint or upper_fingerprint?  In a query, what an index holds tells of values what
+inline bool is_fingerprint(const Node *node) {
+  return calls_placed(node, {Placed::lower_fingerprint, Placed::upper_fingerprint});
+}
+// In a query, what an index holds tells of values what
 // tokens do not; so it is a value that is opened and computed from.
-bool is_fingerprint(const FuncExpr *call);
 Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call);
 // The sources in `mask` that are opened values.
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask);
