@@ -23,7 +23,6 @@ extern "C" {
 #include "catalog/index.h"
 #include "catalog/partition.h"
 #include "catalog/pg_statistic_ext.h"
-#include "optimizer/optimizer.h"
 #include "statistics/extended_stats_internal.h"
 #include "statistics/statistics.h"
 }
@@ -189,13 +188,7 @@ Bitmapset *statistics_columns(Oid statistics) {
   Bitmapset *columns = nullptr;
   for (int i = 0; i < object->stxkeys.dim1; ++i) columns = bms_add_member(columns, object->stxkeys.values[i]);
   ReleaseSysCache(tuple);
-  Bitmapset *used = nullptr;
-  pull_varattnos(statistics_expressions(statistics), 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0)
-    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno > 0)
-      columns = bms_add_member(columns, attno);
-  return columns;
+  return bms_join(columns, columns_in(statistics_expressions(statistics)));
 }
 
 }  // namespace redoubt::pg

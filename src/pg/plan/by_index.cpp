@@ -183,22 +183,15 @@ Oid find_operator(const Wanted &wanted, Oid function) {
   Relation table = try_relation_open(wanted.relid, AccessShareLock);
   if (table == nullptr) return InvalidOid;
   Oid found = InvalidOid;
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(table);
-  foreach (cell, indexes) {
-    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (index == nullptr) continue;
-    if (index->rd_index->indisvalid) {
-      if (wanted.strategy != 0)
-        found = ordered_operator(index, wanted);
-      else if (!OidIsValid(function))
-        found = trigram_operator(index, wanted.attno);
-      else if (has_fingerprints(index, wanted.attno, function))
-        found = ByteaEqualOperator;
-    }
-    relation_close(index, AccessShareLock);
-    if (OidIsValid(found)) break;
-  }
+  each_index(table, [&](Relation index) {
+    if (OidIsValid(found) || !index->rd_index->indisvalid) return;
+    if (wanted.strategy != 0)
+      found = ordered_operator(index, wanted);
+    else if (!OidIsValid(function))
+      found = trigram_operator(index, wanted.attno);
+    else if (has_fingerprints(index, wanted.attno, function))
+      found = ByteaEqualOperator;
+  });
   relation_close(table, AccessShareLock);
   return found;
 }

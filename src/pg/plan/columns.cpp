@@ -7,11 +7,11 @@
 
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_code.h"
+#include "pg/protect/table_code.h"
 
 extern "C" {
 #include "catalog/partition.h"
-#include "optimizer/optimizer.h"
-#include "utils/partcache.h"
 }
 
 namespace redoubt::pg {
@@ -99,27 +99,11 @@ int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
 
 namespace {
 
-// The sources in the columns of the range table entry that rows are put into partitions of `ancestor` by.
-std::uint32_t partition_keys(PlanWalk *walk, Index rti, Oid ancestor) {
-  Relation relation = try_relation_open(ancestor, AccessShareLock);
-  if (relation == nullptr) return 0;
+// The sources in columns of the range table entry, which are as StandingCode has them.
+std::uint32_t sources_in(PlanWalk *walk, Index rti, const Bitmapset *columns) {
   std::uint32_t mask = 0;
-  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
-  if (const PartitionKey key = RelationGetPartitionKey(relation); key != nullptr) {
-    Bitmapset *columns = nullptr;
-    pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &columns);
-    for (int i = 0; i < key->partnatts; ++i)
-      if (key->partattrs[i] != 0)
-        columns = bms_add_member(columns, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
-    int member = -1;
-    while ((member = bms_next_member(columns, member)) >= 0) {
-      const auto attno = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
-      const char *name = ancestor != relid ? get_attname(ancestor, attno, true) : nullptr;
-      if (name != nullptr) mask |= flow_explicit(relation_flow(walk, rti, get_attnum(relid, name)));
-      if (ancestor == relid) mask |= flow_explicit(relation_flow(walk, rti, attno));
-    }
-  }
-  relation_close(relation, AccessShareLock);
+  for (const int attno : members_of(columns_without_offset(columns)))
+    mask |= flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
   return mask;
 }
 
@@ -137,20 +121,18 @@ std::uint32_t partition_tells(PlanWalk *walk, Index rti) {
     const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
     const Oid relid = entry->relid;
     const Index parent = parent_of(walk, rti);
-    ListCell *cell = nullptr;
     // Where every source is one of a table above, what is above was looked at for that.
-    if (parent != 0 && !has_source_of_its_own(*facts, relid)) {
+    if (parent != 0 && !has_source_of_its_own(*facts, relid))
       facts->partition = partition_tells(walk, parent);
-    } else if (facts->is_partition) {
-      const List *ancestors = get_partition_ancestors(relid);
-      foreach (cell, ancestors) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
-    }
+    else if (facts->is_partition)
+      facts->partition = sources_in(walk, rti, partition_tells(relid, get_partition_parent(relid, true)));
     if (entry->relkind == RELKIND_PARTITIONED_TABLE) {
       bool expanded = false;
       for (Index child = 1; child <= static_cast<Index>(list_length(walk->plan->rtable)); ++child)
         expanded |= parent_of(walk, child) == rti;
-      const List *tables = expanded ? list_make1_oid(relid) : find_all_inheritors(relid, AccessShareLock, nullptr);
-      foreach (cell, tables) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
+      for (const Oid table :
+           oids_of(expanded ? list_make1_oid(relid) : find_all_inheritors(relid, AccessShareLock, nullptr)))
+        facts->partition |= sources_in(walk, rti, standing_code_columns(table, relid, partition_key_columns(table)));
     }
     facts->partition_known = true;
   }

@@ -11,6 +11,7 @@
 
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/table_code.h"
 
 namespace redoubt::pg {
 namespace {
@@ -183,14 +184,9 @@ const List *keys_of(PlanWalk *walk, Index rti) {
   Relation relation = try_relation_open(entry->relid, AccessShareLock);
   if (relation == nullptr) return NIL;
   MemoryContext old = MemoryContextSwitchTo(walk->memory);
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (index == nullptr) continue;
+  each_index(relation, [&](Relation index) {
     if (Bitmapset *key = key_of(relation, index); key != nullptr) facts->keys = lappend(facts->keys, key);
-    relation_close(index, AccessShareLock);
-  }
+  });
   MemoryContextSwitchTo(old);
   relation_close(relation, AccessShareLock);
   return facts->keys;

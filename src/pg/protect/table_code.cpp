@@ -48,26 +48,9 @@ namespace {
 
 void add_columns(TableCode *code, Node *expression) {
   if (!calls_untrusted(expression)) return;
-  Bitmapset *used = nullptr;
-  pull_varattnos(expression, 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0) {
-    const int attno = member + FirstLowInvalidHeapAttributeNumber;
-    if (attno > 0) code->columns = bms_add_member(code->columns, attno);
-    if (attno == 0) code->row_trigger = true;  // the whole row
-  }
-}
-
-// Calls visit(index) for each index of the table.
-template <typename Visit>
-void each_index(Relation relation, Visit &&visit) {
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    visit(index);
-    index_close(index, AccessShareLock);
-  }
+  Bitmapset *read = columns_in(expression);
+  code->row_trigger |= bms_is_member(0, read);  // the whole row
+  code->columns = bms_join(code->columns, bms_del_member(read, 0));
 }
 
 // Calls visit(expression) for what the table computes of a row that is written: constraints, generated columns, bounds
@@ -100,18 +83,20 @@ void each_trigger(Relation relation, Visit &&visit) {
   }
 }
 
-// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
-Bitmapset *quoted_arrays(Relation relation, Relation index) {
+// The columns in the key of a unique index or an exclusion constraint whose types are such.
+template <typename Wanted>
+Bitmapset *unique_keys_of(Relation relation, Relation index, Wanted &&is_wanted) {
   Bitmapset *columns = nullptr;
   const Form_pg_index form = index->rd_index;
-  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i) {
-    const AttrNumber attno = form->indkey.values[i];
-    if (attno <= 0) continue;
-    const Oid type = TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid;
-    if (OidIsValid(get_element_type(getBaseType(type)))) columns = bms_add_member(columns, attno);
-  }
+  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
+    if (const AttrNumber attno = form->indkey.values[i];
+        attno > 0 && is_wanted(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
+      columns = bms_add_member(columns, attno);
   return columns;
 }
+
+// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
+Bitmapset *quoted_arrays(Relation relation, Relation index) { return unique_keys_of(relation, index, is_array_type); }
 
 bool fires(const Trigger &trigger, CmdType command) {
   if (trigger.tgisinternal || !TRIGGER_FOR_ROW(trigger.tgtype) || function_is_trusted(trigger.tgfoid)) return false;
@@ -127,24 +112,13 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
-// Calls visit(attno) for each column that a generated one is computed from.
-template <typename Visit>
-void each_input(Relation relation, int generated, Visit &&visit) {
-  Bitmapset *used = nullptr;
-  pull_varattnos(build_column_default(relation, generated), 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0)
-    if (const int from = member + FirstLowInvalidHeapAttributeNumber; from > 0) visit(from);
-}
-
 // A key that is computed is made anew, of old values as well, with any column that it is computed from.
 void add_cascaded(TableCode *code, Relation relation, AttrNumber attno) {
   code->cascaded = bms_add_member(code->cascaded, attno);
   if (TupleDescAttr(RelationGetDescr(relation), attno - 1)->attgenerated == '\0') return;
-  each_input(relation, attno, [code](int from) {
-    code->cascaded = bms_add_member(code->cascaded, from);
-    code->columns = bms_add_member(code->columns, from);
-  });
+  const Bitmapset *from = columns_in(build_column_default(relation, attno));
+  code->cascaded = bms_add_members(code->cascaded, from);
+  code->columns = bms_add_members(code->columns, from);
 }
 
 // ON UPDATE CASCADE writes the new key into the referencing tables by a query that gets it
@@ -219,13 +193,20 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user) {
 }
 
 Bitmapset *unique_keys(Relation relation, Relation index) {
-  Bitmapset *columns = nullptr;
-  const Form_pg_index form = index->rd_index;
-  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
-    if (const AttrNumber attno = form->indkey.values[i];
-        attno > 0 && !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
-      columns = bms_add_member(columns, attno);
-  return columns;
+  return unique_keys_of(relation, index, [](Oid type) { return !type_is_tokens(type); });
+}
+
+Bitmapset *columns_without_offset(const Bitmapset *columns) {
+  Bitmapset *plain = nullptr;
+  for (const int member : members_of(columns))
+    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno >= 0) plain = bms_add_member(plain, attno);
+  return plain;
+}
+
+Bitmapset *columns_in(Node *expression, Index varno) {
+  Bitmapset *read = nullptr;
+  pull_varattnos(expression, varno, &read);
+  return columns_without_offset(read);
 }
 
 bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
@@ -249,9 +230,7 @@ int checks(Relation relation) noexcept {
 }
 
 bool tells_of_equals(Relation relation, Relation index) {
-  const Bitmapset *keys = unique_keys(relation, index);
-  int attno = -1;
-  while ((attno = bms_next_member(keys, attno)) >= 0)
+  for (const int attno : members_of(unique_keys(relation, index)))
     if (OidIsValid(protected_column_type(RelationGetRelid(relation), static_cast<AttrNumber>(attno)))) return true;
   return false;
 }
@@ -345,11 +324,11 @@ void add_computed(TableCode *code, Relation relation, Oid relid) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   for (int i = 0; compat_has_generated(descriptor->constr) && i < descriptor->natts; ++i) {
     if (TupleDescAttr(descriptor, i)->attgenerated != ATTRIBUTE_GENERATED_STORED) continue;
-    each_input(relation, i + 1, [=](int from) {
+    for (const int from : members_of(columns_in(build_column_default(relation, i + 1)))) {
       const char *name = NameStr(TupleDescAttr(descriptor, from - 1)->attname);
       const int own = RelationGetRelid(relation) == relid ? from : get_attnum(relid, name);
       if (own > 0) code->computed = bms_add_member(code->computed, own);
-    });
+    }
   }
 }
 
