@@ -34,9 +34,7 @@ constexpr std::uint32_t kMostQuoted = 1000;
 constexpr std::uint32_t kArray = 500;
 
 void note(const DeferredErrors &errors) {
-  ListCell *cell = nullptr;
-  foreach (cell, pending) {
-    auto *known = static_cast<DeferredErrors *>(lfirst(cell));
+  for (auto *known : list_of<DeferredErrors>(pending)) {
     if (known->token_type != errors.token_type) continue;
     known->values = std::max(known->values, errors.values);
     return;
@@ -52,9 +50,7 @@ void note(const DeferredErrors &errors) {
 
 [[gnu::hot]] void deferred_errors_transaction(XactEvent event) {
   if (event == XACT_EVENT_ABORT) {
-    ListCell *cell = nullptr;
-    foreach (cell, pending) {
-      const auto *deferred = static_cast<const DeferredErrors *>(lfirst(cell));
+    for (const auto *deferred : list_of<const DeferredErrors>(pending)) {
       limits_force(deferred->token_type, Operation::read, deferred->values);
     }
   }

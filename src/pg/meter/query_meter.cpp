@@ -131,9 +131,7 @@ std::uint32_t shown_by_explain(const PlanAnalysis *analysis) noexcept {
 // How often the statement names a table with the column, or a CTE, each with a figure of its own.
 std::uint32_t named(const PlannedStmt *plan, const Source &source) {
   std::uint32_t n = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable)) {
     n += entry->rtekind == RTE_CTE ? 1 : 0;
     if (entry->rtekind != RTE_RELATION || !compat_is_in_query_text(entry)) continue;
     const ProtectedRelation *relation = protected_relation(entry->relid);

@@ -36,17 +36,14 @@ struct Rewrite {
 };
 
 bool reads_statistics(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     if (entry->rtekind == RTE_RELATION &&
         (entry->relid == StatisticRelationId || entry->relid == StatisticExtDataRelationId))
       return true;
     if (entry->rtekind == RTE_SUBQUERY && reads_statistics(entry->subquery)) return true;
   }
-  foreach (cell, query->cteList)
-    if (reads_statistics(reinterpret_cast<Query *>(static_cast<CommonTableExpr *>(lfirst(cell))->ctequery)))
-      return true;
+  for (auto *cte : list_of<CommonTableExpr>(query->cteList))
+    if (reads_statistics(reinterpret_cast<Query *>(cte->ctequery))) return true;
   return query->hasSubLinks;  // not looked into here: they may
 }
 
@@ -160,9 +157,7 @@ void statistics_meter(Query *query) {
 }
 
 [[gnu::hot]] void statistics_guard(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable)) {
     if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_TOASTVALUE) continue;
     bool of_statistics = false;
     for (const Oid table : {StatisticRelationId, StatisticExtDataRelationId}) {

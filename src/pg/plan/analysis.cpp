@@ -39,9 +39,7 @@ void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &to
   if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
   analysis->column = zeroed<OutputColumn>(list_length(targets));
   int position = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
     const Oid type = exprType(reinterpret_cast<const Node *>(target->expr));
     Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
     if (flow.paid != 0 && OidIsValid(get_element_type(type))) flow.paid = 0;
@@ -86,9 +84,7 @@ void describe_probes(PlanWalk *walk) {
   }
   analysis->points = static_cast<int>(walk->points);
   analysis->above = zeroed<MeterPoint>(analysis->points + 1);
-  ListCell *cell = nullptr;
-  foreach (cell, walk->found) {
-    const auto *meter = static_cast<const MeterSpec *>(lfirst(cell));
+  for (const auto *meter : list_of<const MeterSpec>(walk->found)) {
     // The rows of a point below go on upwards.
     if (meter->above > meter->point && meter->above <= walk->points) analysis->above[meter->point] = meter->above;
   }
@@ -109,18 +105,16 @@ bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
 // The others are marks of the executor's own: those of a ModifyTable, a Gather or a recursive union, which is a
 // subplan.
 bool has_values_in_params(const PlannedStmt *plan) noexcept {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->paramExecTypes)
-    if (OidIsValid(lfirst_oid(cell))) return true;
+  for (const Oid each : oids_of(plan->paramExecTypes))
+    if (OidIsValid(each)) return true;
   return false;
 }
 
 // Entries of the range table that rows are taken from, with all parts of a table as one.
 int relations_joined(const PlannedStmt *plan) noexcept {
   int relations = -list_length(plan->appendRelations);
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable)
-    if (static_cast<const RangeTblEntry *>(lfirst(cell))->rtekind != RTE_RESULT) ++relations;
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable))
+    if (entry->rtekind != RTE_RESULT) ++relations;
   return relations;
 }
 
@@ -133,20 +127,17 @@ bool is_metered(const PlannedStmt *plan) {
 }  // namespace
 
 [[gnu::hot]] bool plan_touches_protected(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable)) {
     if (entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE) {
       if (protected_relation(entry->relid) != nullptr) return true;
     } else if (entry->rtekind == RTE_FUNCTION) {
-      ListCell *function = nullptr;
-      foreach (function, entry->functions)
-        if (holds_tokens(static_cast<RangeTblFunction *>(lfirst(function))->funcexpr)) return true;
+      for (auto *each : list_of<RangeTblFunction>(entry->functions))
+        if (holds_tokens(each->funcexpr)) return true;
     }
   }
   if (plan->planTree == nullptr) return false;
-  foreach (cell, plan->planTree->targetlist)
-    if (holds_tokens(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr))) return true;
+  for (const auto *target : list_of<const TargetEntry>(plan->planTree->targetlist))
+    if (holds_tokens(reinterpret_cast<const Node *>(target->expr))) return true;
   return false;
 }
 
@@ -179,8 +170,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.memory = CurrentMemoryContext;
   walk.relation = zeroed<RelationFacts>(list_length(plan->rtable) + 1);
   ListCell *cell = nullptr;
-  foreach (cell, plan->appendRelations) {
-    const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
+  for (const auto *child : list_of<const AppendRelInfo>(plan->appendRelations)) {
     if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION)
       walk.relation[child->child_relid].child = child;
   }

@@ -284,8 +284,7 @@ void add_terms(const Query *query, Node *from) {
   if (from == nullptr) return;
   check_stack_depth();
   if (auto *list = reinterpret_cast<FromExpr *>(from); IsA(from, FromExpr)) {
-    ListCell *cell = nullptr;
-    foreach (cell, list->fromlist) add_terms(query, static_cast<Node *>(lfirst(cell)));
+    for (auto *node : list_of<Node>(list->fromlist)) add_terms(query, node);
     list->quals = with_terms(query, list->quals);
   } else if (auto *join = reinterpret_cast<JoinExpr *>(from); IsA(from, JoinExpr)) {
     add_terms(query, join->larg);
@@ -296,9 +295,7 @@ void add_terms(const Query *query, Node *from) {
 
 // ON CONFLICT (lower(column)) means the unique index that is there in its place.
 void infer_by_index(const Query *query, OnConflictExpr *conflict) {
-  ListCell *cell = nullptr;
-  foreach (cell, conflict->arbiterElems) {
-    auto *element = static_cast<InferenceElem *>(lfirst(cell));
+  for (auto *element : list_of<InferenceElem>(conflict->arbiterElems)) {
     Wanted wanted = {};
     Oid fold = InvalidOid;
     wanted.column = opened_column(element->expr, &fold);

@@ -234,8 +234,7 @@ void each_chosen(Expr *chosen, const Visit &visit) {
     return;
   }
   auto *cases = reinterpret_cast<CaseExpr *>(chosen);
-  foreach (cell, cases->args) {
-    auto *when = static_cast<CaseWhen *>(lfirst(cell));
+  for (auto *when : list_of<CaseWhen>(cases->args)) {
     when->result = visit(when->result);
   }
   if (cases->defresult != nullptr) cases->defresult = visit(cases->defresult);

@@ -208,9 +208,8 @@ NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
   RelationFacts *facts = relation_facts(walk, rti);
   int at = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, scan->targetlist) {
-    auto *variable = reinterpret_cast<Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
+  for (const auto *target : list_of<const TargetEntry>(scan->targetlist)) {
+    auto *variable = reinterpret_cast<Var *>(target->expr);
     if (!IsA(variable, Var) || variable->varno != static_cast<int>(rti)) return {};
     if (facts->size > 0) note_column(walk, facts, variable, at);
   }

@@ -43,8 +43,7 @@ Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   Flow flow = kNoFlow;
-  ListCell *cell = nullptr;
-  foreach (cell, list) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
+  for (auto *node : list_of<Node>(list)) flow_add(&flow, walk_expression(walk, scope, node));
   return flow;
 }
 
@@ -165,9 +164,7 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
     inner.rows |= flow_decides(decides);
   }
   OneOf result;
-  ListCell *cell = nullptr;
-  foreach (cell, node->args) {
-    auto *when = static_cast<CaseWhen *>(lfirst(cell));
+  for (auto *when : list_of<CaseWhen>(node->args)) {
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner = scope_if(inner, flow_decides(decides));  // that a result is computed tells
     result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
@@ -187,7 +184,7 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   ExprScope own = scope;
   ListCell *left = nullptr;
   ListCell *right = nullptr;
-  foreach (left, compare->opnos) foresee_function(walk, get_opcode(lfirst_oid(left)));
+  for (const Oid each : oids_of(compare->opnos)) foresee_function(walk, get_opcode(each));
   forboth(left, compare->largs, right, compare->rargs) {
     flow.sometimes |= foreach_current_index(left) > 0;  // computed where those before are equal
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));

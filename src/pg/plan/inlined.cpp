@@ -62,13 +62,11 @@ List *body_of(HeapTuple tuple) {
   const char *body = TextDatumGetCString(source);
   SQLFunctionParseInfoPtr arguments = prepare_sql_fn_parse_info(tuple, nullptr, InvalidOid);
   List *queries = NIL;
-  ListCell *cell = nullptr;
   const List *statements = pg_parse_query(body);
   // As PostgreSQL does, with a cast that some compilers take for a mistake.
   const auto setup = std::bit_cast<ParserSetupHook>(&sql_fn_parser_setup);
-  foreach (cell, statements)
-    queries = list_concat(
-        queries, pg_analyze_and_rewrite_withcb(static_cast<RawStmt *>(lfirst(cell)), body, setup, arguments, nullptr));
+  for (auto *each : list_of<RawStmt>(statements))
+    queries = list_concat(queries, pg_analyze_and_rewrite_withcb(each, body, setup, arguments, nullptr));
   return queries;
 }
 

@@ -100,11 +100,10 @@ bool prints_text(Node *node) {
     default:
       return false;
   }
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
+  for (const auto *each : list_of<const Node>(arguments)) {
     Oid output = InvalidOid;
     bool varlena = false;
-    const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
+    const Oid type = exprType(each);
     if (type >= FirstNormalObjectId || type_is_array(type)) return false;
     getTypeOutputInfo(type, &output, &varlena);
     if (func_volatile(output) != PROVOLATILE_IMMUTABLE) return false;
@@ -193,9 +192,8 @@ int comparisons(const Node *condition) {
   if (!IsA(condition, BoolExpr)) return -1;
   check_stack_depth();
   int sum = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, reinterpret_cast<const BoolExpr *>(condition)->args) {
-    const int one = comparisons(static_cast<const Node *>(lfirst(cell)));
+  for (const auto *node : list_of<const Node>(reinterpret_cast<const BoolExpr *>(condition)->args)) {
+    const int one = comparisons(node);
     if (one < 0) return -1;
     sum += one;
   }

@@ -45,11 +45,8 @@ Column column_of(const Query *query, const Var *variable) {
     return {query, static_cast<const Node *>(list_nth(grouped, n - 1))};
   if (entry->rtekind == RTE_SUBQUERY) inner = entry->subquery;
   if (entry->rtekind == RTE_CTE && entry->ctelevelsup == 0) {
-    ListCell *cell = nullptr;
-    foreach (cell, query->cteList)
-      if (const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
-          strcmp(cte->ctename, entry->ctename) == 0)
-        inner = reinterpret_cast<const Query *>(cte->ctequery);
+    for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
+      if (strcmp(cte->ctename, entry->ctename) == 0) inner = reinterpret_cast<const Query *>(cte->ctequery);
   }
   if (inner == nullptr || !IsA(inner, Query) || inner->setOperations != nullptr || n < 1) return {query, nullptr};
   const List *columns = inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList;
@@ -229,9 +226,7 @@ bool runs_casts(const List *arguments) {
 // May a value made of the arguments hold more than one value of a column, which is an array or the like?
 bool unpacks(const Query *query, const List *arguments, Oid result) {
   if (is_fixed_size(result)) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const auto *node = static_cast<const Node *>(lfirst(cell));
+  for (const auto *node : list_of<const Node>(arguments)) {
     if (OidIsValid(get_element_type(getBaseType(exprType(node)))) && holds_protected(query, node)) return true;
   }
   return false;
@@ -300,25 +295,18 @@ bool reads_anything(const Query *query) {
   check_stack_depth();
   if (reads_protected(query)) return true;
   if (query->hasSubLinks) return out_of_sight_reads(reinterpret_cast<Node *>(const_cast<Query *>(query)), nullptr);
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_SUBQUERY && reads_anything(entry->subquery))
-      return true;
-  foreach (cell, query->cteList)
-    if (const Node *inner = static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery;
-        IsA(inner, Query) && reads_anything(reinterpret_cast<const Query *>(inner)))
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_SUBQUERY && reads_anything(entry->subquery)) return true;
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
+    if (const Node *inner = cte->ctequery; IsA(inner, Query) && reads_anything(reinterpret_cast<const Query *>(inner)))
       return true;
   return false;
 }
 
 // What another server is given to choose rows by, nobody counts.
 bool reads_foreign(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE)
-      return true;
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE) return true;
   return false;
 }
 
@@ -369,9 +357,7 @@ namespace {
 
 // Does a command write what is in `targets` where it is not protected?
 bool writes_out(const Query *query, const List *targets, Oid relid) {
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
     if (target->resjunk) continue;
     Column column = {query, reinterpret_cast<const Node *>(target->expr)};
     if (!holds_protected(column.query, column.value)) continue;
@@ -400,10 +386,8 @@ bool writes_out(const Query *query, const List *targets, Oid relid) {
 // Do the rows of an INSERT come from a table with protected columns?
 bool rows_read_protected(const Query *query) {
   if (out_of_sight_reads(reinterpret_cast<Node *>(query->cteList), nullptr)) return true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_SUBQUERY && out_of_sight_reads(reinterpret_cast<Node *>(entry->subquery), nullptr))
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_SUBQUERY && out_of_sight_reads(reinterpret_cast<Node *>(entry->subquery), nullptr))
       return true;
   return false;
 }
@@ -411,19 +395,15 @@ bool rows_read_protected(const Query *query) {
 // A query of tables alone, whose subqueries would be computed apart.
 bool only_copies(const Query *query, const List *targets) {
   if (query->setOperations != nullptr || query->hasSubLinks) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *value =
-        without_relabelling(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
+    const auto *value = without_relabelling(reinterpret_cast<const Node *>(target->expr));
     AttrNumber attno = InvalidAttrNumber;
     if (!OidIsValid(column_copied(query, value, &attno)) && tells_protected(query, value)) return false;
   }
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_SUBQUERY && !only_copies(entry->subquery, entry->subquery->targetList))
-      return false;
-  foreach (cell, query->cteList) {
-    const auto *inner = reinterpret_cast<const Query *>(static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery);
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_SUBQUERY && !only_copies(entry->subquery, entry->subquery->targetList)) return false;
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList)) {
+    const auto *inner = reinterpret_cast<const Query *>(cte->ctequery);
     if (!only_copies(inner, inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList)) return false;
   }
   return !tells_protected(query, query->havingQual);
@@ -433,9 +413,8 @@ bool command_discloses(Query *query) {
   const Oid relid = rt_fetch(static_cast<Index>(query->resultRelation), query->rtable)->relid;
   if (writes_out(query, query->targetList, relid)) return true;
   if (query->onConflict != nullptr && writes_out(query, query->onConflict->onConflictSet, relid)) return true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->mergeActionList)
-    if (writes_out(query, static_cast<const MergeAction *>(lfirst(cell))->targetList, relid)) return true;
+  for (const auto *action : list_of<const MergeAction>(query->mergeActionList))
+    if (writes_out(query, action->targetList, relid)) return true;
   if (query->commandType != CMD_INSERT) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
   // Of rows that come from elsewhere, the functions that make them are given nothing protected.
   if (rows_read_protected(query)) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
@@ -455,18 +434,16 @@ bool plan_hides(const PlannedStmt *statement, Plan *plan, std::uint32_t flag) {
   }
   if (IsA(plan, SubqueryScan)) found |= plan_hides(statement, reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
   const PlanKind *kind = plan_kind(plan);
-  ListCell *cell = nullptr;
   if (kind != nullptr && kind->plans != 0 && !IsA(plan, SubqueryScan))
-    foreach (cell, member_of<const List *>(plan, kind->plans))
-      found |= plan_hides(statement, static_cast<Plan *>(lfirst(cell)), flag);
+    for (auto *branch : list_of<Plan>(member_of<const List *>(plan, kind->plans)))
+      found |= plan_hides(statement, branch, flag);
   found |= plan_hides(statement, plan->lefttree, flag);
   return plan_hides(statement, plan->righttree, flag) || found;
 }
 
 bool statement_hides(const PlannedStmt *plan, std::uint32_t flag) {
   bool found = plan_hides(plan, plan->planTree, flag);
-  ListCell *cell = nullptr;
-  foreach (cell, plan->subplans) found |= plan_hides(plan, static_cast<Plan *>(lfirst(cell)), flag);
+  for (auto *branch : list_of<Plan>(plan->subplans)) found |= plan_hides(plan, branch, flag);
   return found;
 }
 
@@ -475,9 +452,7 @@ bool protected_decides(const Query *query) {
   if (query->setOperations != nullptr || query->cteList != NIL || query->hasSubLinks || query->onConflict != nullptr ||
       query->mergeActionList != NIL)
     return true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     const bool plain = entry->rtekind == RTE_RELATION || entry->rtekind == RTE_JOIN || entry->rtekind == RTE_RESULT ||
                        compat_group_expressions(entry) != NIL;
     if (!plain || holds_protected(query, reinterpret_cast<const Node *>(entry->securityQuals))) return true;
@@ -489,8 +464,7 @@ bool protected_decides(const Query *query) {
   for (const void *part : {static_cast<const void *>(query->jointree), static_cast<const void *>(query->havingQual),
                            static_cast<const void *>(query->windowClause)})
     if (tells_protected(query, static_cast<const Node *>(part))) return true;
-  foreach (cell, query->targetList) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(query->targetList)) {
     if (target->ressortgroupref != 0 && holds_protected(query, reinterpret_cast<const Node *>(target->expr)))
       return true;
   }
@@ -501,11 +475,10 @@ bool protected_decides(const Query *query) {
 
 bool says_what_it_reads(const PlannedStmt *plan, const CustomScan *scan) {
   if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
-  ListCell *cell = nullptr;
-  const List *variables = pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
-                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-  foreach (cell, variables) {
-    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
+  for (const auto *each : list_of<const Var>(
+           pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
+                           PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS))) {
+    const int rti = each->varno;
     if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
         rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind != RTE_RELATION)
       return false;
@@ -518,9 +491,7 @@ bool hides_scans(const PlannedStmt *plan) { return statement_hides(plan, 0); }
 Outputs outputs_of(const Query *query) {
   const List *targets = query->commandType == CMD_SELECT ? query->targetList : query->returningList;
   Outputs outputs = {static_cast<List *>(copyObjectImpl(targets)), 0};
-  ListCell *cell = nullptr;
-  foreach (cell, outputs.targets) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(outputs.targets)) {
     target->resorigtbl = column_copied(query, reinterpret_cast<Node *>(target->expr), &target->resorigcol);
   }
   if (only_copies(query, targets)) outputs.flags |= kOnlyCopies;

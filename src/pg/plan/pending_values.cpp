@@ -84,24 +84,21 @@ Node *settle(Node *node, Use use);
 void settle_query(Query *query);
 
 void settle_targets(const List *targets, Use use) {
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(targets)) {
     target->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(target->expr), use));
   }
 }
 
 // What a statement writes, wherever it is listed.
 void settle_written(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->mergeActionList)
-    settle_targets(static_cast<const MergeAction *>(lfirst(cell))->targetList, Use::written);
+  for (const auto *action : list_of<const MergeAction>(query->mergeActionList))
+    settle_targets(action->targetList, Use::written);
   if (query->onConflict != nullptr) settle_targets(query->onConflict->onConflictSet, Use::written);
   if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
   settle_targets(query->targetList, Use::written);
   if (query->commandType != CMD_INSERT) return;
-  foreach (cell, query->rtable) {  // INSERT ... SELECT, and VALUES
-    auto *entry = static_cast<RangeTblEntry *>(lfirst(cell));
+  for (auto *each : list_of<RangeTblEntry>(query->rtable)) {  // INSERT ... SELECT, and VALUES
+    auto *entry = each;
     if (entry->rtekind == RTE_SUBQUERY) settle_targets(entry->subquery->targetList, Use::written);
     if (entry->rtekind == RTE_VALUES)
       entry->values_lists =
@@ -158,10 +155,8 @@ Node *settle(Node *node, Use use) {
   Walk below = {compares(node) ? Use::compared : hands_on(node) ? use : Use::other};
   if (IsA(node, CaseExpr)) {
     auto *chosen = static_cast<CaseExpr *>(copyObjectImpl(node));
-    ListCell *cell = nullptr;
     chosen->arg = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->arg), Use::compared));
-    foreach (cell, chosen->args) {
-      auto *when = static_cast<CaseWhen *>(lfirst(cell));
+    for (auto *when : list_of<CaseWhen>(chosen->args)) {
       when->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->expr), Use::other));
       when->result = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->result), use));
     }

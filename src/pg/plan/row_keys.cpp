@@ -50,9 +50,8 @@ BaseColumn of_branches(const PlanWalk *walk, const List *branches, AttrNumber po
   BaseColumn column = {};
   const auto relid = [walk](int rti) { return rt_fetch(static_cast<Index>(rti), walk->plan->rtable)->relid; };
   bool same = true;  // partitions of one table
-  ListCell *cell = nullptr;
-  foreach (cell, branches) {
-    const BaseColumn other = base_column(walk, static_cast<const Plan *>(lfirst(cell)), position);
+  for (const auto *each : list_of<const Plan>(branches)) {
+    const BaseColumn other = base_column(walk, each, position);
     if (other.rows == NIL) return {};
     if (column.rows == NIL) column.attno = other.attno;
     const int rti = linitial_int(column.rows == NIL ? other.rows : column.rows);
@@ -122,9 +121,7 @@ bool is_constant(const Node *expression) {
 
 // Adds the columns of the table that conditions, all of which hold for each row of the scan, say to be a constant.
 Bitmapset *add_constants(const PlanWalk *walk, const Plan *scan, const List *conditions, Bitmapset *columns) {
-  ListCell *cell = nullptr;
-  foreach (cell, conditions) {
-    const auto *condition = static_cast<const OpExpr *>(lfirst(cell));
+  for (const auto *condition : list_of<const OpExpr>(conditions)) {
     if (!IsA(condition, OpExpr) || list_length(condition->args) != 2) continue;
     const auto *variable = static_cast<const Node *>(linitial(condition->args));
     const auto *constant = static_cast<const Node *>(lsecond(condition->args));
@@ -200,10 +197,7 @@ struct KeyColumns {
 
 // Is the column determined by others of its row?
 bool is_determined(PlanWalk *walk, const KeyColumns &known, AttrNumber attno) {
-  ListCell *cell = nullptr;
-  const List *keys = keys_of(walk, static_cast<Index>(linitial_int(known.rows)));
-  foreach (cell, keys) {
-    const auto *key = static_cast<const Bitmapset *>(lfirst(cell));
+  for (const auto *key : list_of<const Bitmapset>(keys_of(walk, static_cast<Index>(linitial_int(known.rows))))) {
     if (!bms_is_member(attno, key) && bms_is_subset(key, known.columns)) return true;
   }
   return false;

@@ -62,9 +62,7 @@ bool each_column(const QueryLevel *outer, Query *query, AttrNumber attno, Visit 
     Node *column = column_of(query, attno);
     return column != nullptr && visit(&inner, column);
   }
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     if (entry->rtekind == RTE_SUBQUERY && each_column(&inner, entry->subquery, attno, visit)) return true;
   }
   return false;
@@ -75,7 +73,6 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
   level = level_up(level, variable->varlevelsup);
   if (level == nullptr || IS_SPECIAL_VARNO(variable->varno) || variable->varattno <= 0) return false;
   const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), level->query->rtable);
-  ListCell *cell = nullptr;
   switch (entry->rtekind) {
     case RTE_SUBQUERY:
       return each_column(level, entry->subquery, variable->varattno, visit);
@@ -86,8 +83,7 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
     case RTE_CTE: {
       const QueryLevel *of = level_up(level, entry->ctelevelsup);
       if (of == nullptr || entry->self_reference) return false;
-      foreach (cell, of->query->cteList) {
-        const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
+      for (const auto *cte : list_of<const CommonTableExpr>(of->query->cteList)) {
         auto *query = reinterpret_cast<Query *>(cte->ctequery);
         if (strcmp(cte->ctename, entry->ctename) == 0 && IsA(query, Query) && query->commandType == CMD_SELECT)
           return each_column(of, query, variable->varattno, visit);
@@ -95,13 +91,12 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
       return false;
     }
     case RTE_VALUES:
-      foreach (cell, entry->values_lists)
-        if (visit(level, static_cast<Node *>(list_nth(static_cast<List *>(lfirst(cell)), variable->varattno - 1))))
-          return true;
+      for (auto *each : list_of<List>(entry->values_lists))
+        if (visit(level, static_cast<Node *>(list_nth(each, variable->varattno - 1)))) return true;
       return false;
     case RTE_FUNCTION:
-      foreach (cell, entry->functions)
-        if (visit(level, static_cast<RangeTblFunction *>(lfirst(cell))->funcexpr)) return true;
+      for (auto *function : list_of<RangeTblFunction>(entry->functions))
+        if (visit(level, function->funcexpr)) return true;
       return false;
     default: {
       const List *grouped = compat_group_expressions(entry);

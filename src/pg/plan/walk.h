@@ -8,6 +8,7 @@
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
+#include "pg/base/each.h"
 #include "pg/plan/analysis.h"
 #include "pg/plan/expression_table.h"
 #include "pg/plan/memo.h"

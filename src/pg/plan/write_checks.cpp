@@ -306,9 +306,8 @@ Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow 
     moved.command = CMD_INSERT;
     add_tables(&told, moved, moved_below);
   }
-  ListCell *cell = nullptr;
-  foreach (cell, options)
-    told.by_end |= option_tells(walk, scope, row, static_cast<const WithCheckOption *>(lfirst(cell)), options_rti);
+  for (const auto *each : list_of<const WithCheckOption>(options))
+    told.by_end |= option_tells(walk, scope, row, each, options_rti);
   return told;
 }
 

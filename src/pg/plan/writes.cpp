@@ -140,9 +140,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
                             bool on_conflict) {
   std::uint32_t mask = 0;
   int column = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, set) {
-    auto *entry = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *entry : list_of<TargetEntry>(set)) {
     if (entry->resjunk) continue;
     const AttrNumber attno =
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
@@ -176,9 +174,7 @@ Oid moved_below(const PlanWalk *walk, const ModifyTable *modify) {
 Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modify, const List *actions, Index rti,
                 const List *options) {
   Told told = {};
-  ListCell *cell = nullptr;
-  foreach (cell, actions) {
-    auto *action = static_cast<MergeAction *>(lfirst(cell));
+  for (auto *action : list_of<MergeAction>(actions)) {
     told.by_each |= flow_decides(walk_expression(walk, scope, action->qual));
     if (action->commandType == CMD_NOTHING) continue;
     const bool update = action->commandType == CMD_UPDATE;

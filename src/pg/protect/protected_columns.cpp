@@ -104,10 +104,7 @@ namespace {
 // Token types by number of the column; InvalidOid where it has no label.
 Oid *column_labels(Oid relid, int columns) {
   auto *label = static_cast<Oid *>(palloc0(sizeof(Oid) * static_cast<Size>(columns + 1)));
-  ListCell *cell = nullptr;
-  const List *labels = labels_of_columns(relid);
-  foreach (cell, labels) {
-    const auto *labelled = static_cast<const LabelledColumn *>(lfirst(cell));
+  for (const auto *labelled : list_of<const LabelledColumn>(labels_of_columns(relid))) {
     if (labelled->attno > 0 && labelled->attno <= columns && !OidIsValid(label[labelled->attno]))
       label[labelled->attno] = labelled->token_type;
   }

@@ -184,10 +184,9 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user) {
   TableCode code = {};
   if (check_enable_rls(relid, user, true) != RLS_ENABLED) return nullptr;
   Relation relation = table_open(relid, AccessShareLock);
-  ListCell *cell = nullptr;
   if (relation->rd_rsdesc != nullptr)
-    foreach (cell, relation->rd_rsdesc->policies)
-      add_columns(&code, reinterpret_cast<Node *>(static_cast<RowSecurityPolicy *>(lfirst(cell))->qual));
+    for (auto *each : list_of<RowSecurityPolicy>(relation->rd_rsdesc->policies))
+      add_columns(&code, reinterpret_cast<Node *>(each->qual));
   table_close(relation, AccessShareLock);
   return code.columns;
 }
@@ -268,13 +267,11 @@ List *find_parts(Oid relid) {
   const int inherited = checks(root);
   const bool partitioned = root->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
   relation_close(root, NoLock);
-  ListCell *cell = nullptr;
-  const List *tables = partitioned ? find_all_inheritors(relid, NoLock, nullptr) : NIL;
-  foreach (cell, tables) {
+  for (const Oid table : oids_of(partitioned ? find_all_inheritors(relid, NoLock, nullptr) : NIL)) {
     CHECK_FOR_INTERRUPTS();
-    Relation relation = lfirst_oid(cell) != relid ? try_relation_open(lfirst_oid(cell), AccessShareLock) : nullptr;
+    Relation relation = table != relid ? try_relation_open(table, AccessShareLock) : nullptr;
     if (relation == nullptr) continue;
-    if (has_code_of_its_own(relation, inherited)) parts = lappend_oid(parts, lfirst_oid(cell));
+    if (has_code_of_its_own(relation, inherited)) parts = lappend_oid(parts, table);
     relation_close(relation, AccessShareLock);  // and its lock
   }
   return parts;
