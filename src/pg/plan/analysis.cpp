@@ -61,8 +61,7 @@ void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &to
 void describe_types(PlanAnalysis *analysis) {
   for (int c = 0; c < analysis->columns; ++c) {
     OutputColumn *column = &analysis->column[c];
-    for (std::uint32_t rest = column->carries; rest != 0; rest &= rest - 1) {
-      const int i = std::countr_zero(rest);
+    for (const int i : bits_of(column->carries)) {
       const Source &source = analysis->source[i];
       if (!source.is_token) continue;
       const bool carries = type_carries(column->type, source.token_type);
@@ -92,8 +91,8 @@ void describe_probes(PlanWalk *walk) {
 
 bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
   const auto is_full = [](const std::uint16_t *count, std::uint32_t sources) {
-    for (; sources != 0; sources &= sources - 1)
-      if (count[std::countr_zero(sources)] == kMaxFlowCount) return true;
+    for (const int i : bits_of(sources))
+      if (count[i] == kMaxFlowCount) return true;
     return false;
   };
   const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << analysis.sources) - 1);

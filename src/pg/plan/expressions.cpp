@@ -261,10 +261,10 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
   std::uint16_t *held = walk->analysis->held;
   std::uint32_t more = 0;
-  for (std::uint32_t rest = walk->last ? flow_explicit(flow) : 0; rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); held[i] < flow.count[i]) more |= 1U << i;
+  for (const int i : bits_of(walk->last ? flow_explicit(flow) : 0))
+    if (held[i] < flow.count[i]) more |= 1U << i;
   if (more == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
-  for (; more != 0; more &= more - 1) held[std::countr_zero(more)] = flow.count[std::countr_zero(more)];
+  for (const int i : bits_of(more)) held[i] = flow.count[i];
 }
 
 // What computes something else of an opened value could tell anything of it; a condition has a look of its own.

@@ -43,8 +43,7 @@ int source_as(PlanWalk *walk, int of, Opened opened) {
 // `mask` with comparisons in the place of `values`.
 std::uint32_t as_compared(PlanWalk *walk, std::uint32_t mask, std::uint32_t values) {
   std::uint32_t compared = mask & ~values;
-  for (; values != 0; values &= values - 1)
-    compared |= 1U << source_as(walk, std::countr_zero(values), Opened::compared);
+  for (const int i : bits_of(values)) compared |= 1U << source_as(walk, i, Opened::compared);
   return compared;
 }
 
@@ -209,15 +208,14 @@ void count_comparisons(PlanWalk *walk, int n) {
 void count_answers(PlanWalk *walk, std::uint32_t mask, int n) {
   if (!walk->last || n <= 0) return;
   bool compared = false;
-  for (; mask != 0; mask &= mask - 1)
-    compared |= walk->analysis->source[std::countr_zero(mask)].opened == Opened::compared;
+  for (const int i : bits_of(mask)) compared |= walk->analysis->source[i].opened == Opened::compared;
   if (compared) walk->analysis->answers += n;
 }
 
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
   std::uint32_t found = 0;
-  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); analysis->source[i].opened == Opened::value) found |= 1U << i;
+  for (const int i : bits_of(mask))
+    if (analysis->source[i].opened == Opened::value) found |= 1U << i;
   return found;
 }
 
@@ -268,8 +266,7 @@ namespace {
 Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
   Flow flow = tokens;
   std::fill(std::begin(flow.count), std::end(flow.count), std::uint16_t{0});
-  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
+  for (const int i : bits_of(flow_explicit(tokens))) {
     if (is_labelled(walk, i) || walk->analysis->source[i].token_type != type) continue;
     const int value = source_as(walk, i, Opened::value);
     flow.count[value] = std::max(flow.count[value], tokens.count[i]);
@@ -315,12 +312,12 @@ namespace {
 // that the condition tells of.
 std::uint32_t without_operands(const PlanAnalysis *analysis, std::uint32_t values) {
   std::uint32_t rest = values;
-  for (std::uint32_t each = values; each != 0; each &= each - 1) {
-    const Source &one = analysis->source[std::countr_zero(each)];
+  for (const int i : bits_of(values)) {
+    const Source &one = analysis->source[i];
     if (OidIsValid(one.relid)) continue;
-    for (std::uint32_t other = values; other != 0; other &= other - 1) {
-      const Source &column = analysis->source[std::countr_zero(other)];
-      if (OidIsValid(column.relid) && column.token_type == one.token_type) rest &= ~(each & -each);
+    for (const int k : bits_of(values)) {
+      const Source &column = analysis->source[k];
+      if (OidIsValid(column.relid) && column.token_type == one.token_type) rest &= ~(1U << i);
     }
   }
   return rest;

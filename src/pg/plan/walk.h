@@ -233,8 +233,7 @@ inline bool is_labelled(const PlanWalk *walk, int source) {
 // A token column may be labelled, as the one beside a labelled column is that becomes it: who opens its tokens pays for
 // the label, too.
 inline Flow flow_still_labelled(const PlanWalk *walk, Flow opened, const Flow &tokens) {
-  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
+  for (const int i : bits_of(flow_explicit(tokens))) {
     if (!is_labelled(walk, i)) continue;
     opened.count[i] = tokens.count[i];
     opened.paid &= ~(std::uint32_t{1} << i);

@@ -58,8 +58,7 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
 Flow seen_by_code(PlanWalk *walk, const Target &target) {
   Flow flow = kNoFlow;
   if (target.code.row_trigger) return relation_flow(walk, target.rti, 0);
-  int attno = -1;
-  while ((attno = bms_next_member(target.code.columns, attno)) >= 0)
+  for (const int attno : members_of(target.code.columns))
     flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
   return flow;
 }
@@ -71,11 +70,10 @@ Flow computed_anew(PlanWalk *walk, const Target &target) {
   ListCell *cell = nullptr;
   foreach (cell, target.columns) set = bms_add_member(set, lfirst_int(cell));
   if (!bms_overlap(set, target.code.computed)) return flow;
-  int attno = -1;
-  while ((attno = bms_next_member(target.code.computed, attno)) >= 0)
+  for (const int attno : members_of(target.code.computed))
     if (!bms_is_member(attno, set)) flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
-  for (std::uint32_t rest = flow_explicit(flow); rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); !is_labelled(walk, i)) flow.count[i] = 0;
+  for (const int i : bits_of(flow_explicit(flow)))
+    if (!is_labelled(walk, i)) flow.count[i] = 0;
   return flow;
 }
 

@@ -483,8 +483,7 @@ bool standing_code_read(Oid class_id, Oid object, StandingCode *code) {
 Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) {
   if (from == relid) return bms_copy(columns);
   Bitmapset *same = nullptr;
-  int next = -1;
-  while ((next = bms_next_member(columns, next)) >= 0) {
+  for (const int next : members_of(columns)) {
     const auto attno = static_cast<AttrNumber>(next + FirstLowInvalidHeapAttributeNumber);
     if (attno == 0) same = bms_add_member(same, kWhole);
     const char *name = attno > 0 ? get_attname(from, attno, true) : nullptr;
