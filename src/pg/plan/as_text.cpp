@@ -10,6 +10,7 @@
 #include "pg/plan/as_text.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/by_token.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/token_texts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
@@ -21,7 +22,6 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_opfamily.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "parser/parse_clause.h"
 #include "rewrite/rewriteManip.h"
@@ -33,12 +33,11 @@ namespace {
 // Where a text leaves a query, or is written: there no token is put together with other text, which would be neither.
 enum class Goes { out, into_column };
 
-void show_outputs(const List *targets, Goes goes);
 Expr *as_shown(Expr *expression, Goes goes);
 
-void all_shown(const List *list, Goes goes) {
-  ListCell *cell = nullptr;
-  foreach (cell, list) lfirst(cell) = as_shown(static_cast<Expr *>(lfirst(cell)), goes);
+// Of a key its own order or equality is asked for.
+auto shown(Goes goes) {
+  return [goes](Expr *expression, bool is_key = false) { return is_key ? expression : as_shown(expression, goes); };
 }
 
 // What is shown of an expression: of a token alone, or put together with other text, or chosen by COALESCE or CASE,
@@ -72,53 +71,22 @@ Expr *as_shown(Expr *expression, Goes goes) {
       break;
     case T_OpExpr:
       if (goes == Goes::out && is_concatenation(reinterpret_cast<Node *>(expression)))
-        all_shown(reinterpret_cast<OpExpr *>(expression)->args, goes);
+        each_in_place(reinterpret_cast<OpExpr *>(expression)->args, shown(goes));
       break;
     case T_CoalesceExpr:
-      all_shown(reinterpret_cast<CoalesceExpr *>(expression)->args, goes);
+    case T_CaseExpr:
+      each_chosen_in_place(expression, shown(goes));
       break;
-    case T_CaseExpr: {
-      auto *chosen = reinterpret_cast<CaseExpr *>(expression);
-      for (auto *when : list_of<CaseWhen>(chosen->args)) {
-        when->result = as_shown(when->result, goes);
-      }
-      chosen->defresult = as_shown(chosen->defresult, goes);
-      break;
-    }
     case T_SubLink: {
       const auto *link = reinterpret_cast<const SubLink *>(expression);
       if (link->subLinkType == EXPR_SUBLINK || link->subLinkType == ARRAY_SUBLINK)
-        show_outputs(reinterpret_cast<const Query *>(link->subselect)->targetList, goes);
+        each_target_in_place(reinterpret_cast<const Query *>(link->subselect)->targetList, shown(goes));
       break;
     }
     default:
       break;
   }
   return expression;
-}
-
-// Columns that leave a query, or are written by it.
-void show_outputs(const List *targets, Goes goes) {
-  for (auto *target : list_of<TargetEntry>(targets)) {
-    if (!target->resjunk && target->ressortgroupref == 0) target->expr = as_shown(target->expr, goes);
-  }
-}
-
-// What a statement writes.
-void show_written(const Query *query) {
-  for (const auto *action : list_of<const MergeAction>(query->mergeActionList))
-    show_outputs(action->targetList, Goes::into_column);
-  if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
-  show_outputs(query->targetList, Goes::into_column);
-  if (query->onConflict != nullptr) show_outputs(query->onConflict->onConflictSet, Goes::into_column);
-  if (query->commandType != CMD_INSERT) return;
-  for (const auto *each : list_of<const RangeTblEntry>(query->rtable)) {  // INSERT ... SELECT, and VALUES
-    const auto *entry = each;
-    if (entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr)
-      show_outputs(entry->subquery->targetList, Goes::into_column);
-    if (entry->rtekind == RTE_VALUES)
-      for (auto *each : list_of<List>(entry->values_lists)) all_shown(each, Goes::into_column);
-  }
 }
 
 // The strategy of an operator that compares two tokens in token order; 0 for any other.
@@ -196,13 +164,6 @@ bool sorts_by_token(const SortGroupClause *clause, const List *targets) {
 bool sorts_by_tokens(const List *clauses, const List *targets) {
   for (const auto *clause : list_of<const SortGroupClause>(clauses))
     if (sorts_by_token(clause, targets)) return true;
-  return false;
-}
-
-// Do clauses sort or group by the target with the mark?
-bool is_among(Index mark, const List *clauses) {
-  for (const auto *clause : list_of<const SortGroupClause>(clauses))
-    if (clause->tleSortGroupRef == mark) return true;
   return false;
 }
 
@@ -498,10 +459,10 @@ bool reads_protected(const Query *query) {
 
 void as_text(Query *query) {
   if (query->commandType == CMD_UTILITY) return;
-  show_outputs(query->commandType == CMD_SELECT ? query->targetList : query->returningList, Goes::out);
-  show_written(query);
+  each_target_in_place(query->commandType == CMD_SELECT ? query->targetList : query->returningList, shown(Goes::out));
+  each_written_in_place(query, shown(Goes::into_column));
   for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
-    show_written(reinterpret_cast<Query *>(cte->ctequery));
+    each_written_in_place(reinterpret_cast<Query *>(cte->ctequery), shown(Goes::into_column));
   Found found = {};
   (void)as_text_walker(reinterpret_cast<Node *>(query), &found);
   if (found.opens && !found.metered) (void)as_text_reveal(reinterpret_cast<Node *>(query), nullptr);

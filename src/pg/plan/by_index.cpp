@@ -7,6 +7,7 @@
 #include "pg/base/compat.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/meter_node.h"
+#include "pg/plan/out_of_sight.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
 #include "pg/tokens/token_index.h"
@@ -54,28 +55,10 @@ const Var *opened_column(const Node *node, Oid *fold) {
   return IsA(column, Var) && column->varlevelsup == 0 && column->varattno > 0 ? column : nullptr;
 }
 
-// The table's column that a column of a query is, through joins and subqueries.
-bool table_column(const Query *query, const Var *column, Wanted *wanted) {
-  check_stack_depth();
-  if (column->varlevelsup != 0 || column->varattno <= 0) return false;
-  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(column->varno), query->rtable);
-  const Node *below = nullptr;
-  switch (entry->rtekind) {
-    case RTE_RELATION:
-      wanted->relid = entry->relid;
-      wanted->attno = column->varattno;
-      return true;
-    case RTE_JOIN:
-      below = static_cast<const Node *>(list_nth(entry->joinaliasvars, column->varattno - 1));
-      return below != nullptr && IsA(below, Var) && table_column(query, reinterpret_cast<const Var *>(below), wanted);
-    case RTE_SUBQUERY:
-      if (entry->subquery->setOperations != nullptr) return false;
-      below = reinterpret_cast<const Node *>(
-          static_cast<const TargetEntry *>(list_nth(entry->subquery->targetList, column->varattno - 1))->expr);
-      return IsA(below, Var) && table_column(entry->subquery, reinterpret_cast<const Var *>(below), wanted);
-    default:
-      return false;
-  }
+// Finds the table's column that the column of a query is, through joins and subqueries.
+bool table_column(const Query *query, Wanted *wanted) {
+  wanted->relid = column_copied(query, reinterpret_cast<const Node *>(wanted->column), &wanted->attno);
+  return OidIsValid(wanted->relid);
 }
 
 bool is_usual_collation(Oid collation) { return collation == DEFAULT_COLLATION_OID || collation == C_COLLATION_OID; }
@@ -225,7 +208,7 @@ const Node *sought_token(const Node *sought) {
 // column #<# value, to be added to column < value.
 Expr *order_term(const Query *query, Wanted *wanted) {
   wanted->sought = sought_token(wanted->sought);
-  if (!table_column(query, wanted->column, wanted) || !can_be_repeated(wanted->sought)) return nullptr;
+  if (!table_column(query, wanted) || !can_be_repeated(wanted->sought)) return nullptr;
   const Oid found = find_operator(*wanted, InvalidOid);
   if (!OidIsValid(found)) return nullptr;
   const Oid type = getBaseType(wanted->column->vartype);
@@ -240,7 +223,7 @@ Expr *index_term(const Query *query, const OpExpr *condition) {
   Wanted wanted = {};
   if (!is_wanted(condition, &wanted)) return nullptr;
   if (wanted.strategy != 0) return order_term(query, &wanted);
-  if (!table_column(query, wanted.column, &wanted) || !can_be_repeated(wanted.sought)) return nullptr;
+  if (!table_column(query, &wanted) || !can_be_repeated(wanted.sought)) return nullptr;
   const bool whole = wanted.as == Sought::lower || wanted.as == Sought::upper;
   const Placed key = wanted.as == Sought::lower ? Placed::lower_fingerprint : Placed::upper_fingerprint;
   const Oid function = whole ? placed_function_oid(key) : InvalidOid;
@@ -299,7 +282,7 @@ void infer_by_index(const Query *query, OnConflictExpr *conflict) {
     Wanted wanted = {};
     Oid fold = InvalidOid;
     wanted.column = opened_column(element->expr, &fold);
-    if (wanted.column == nullptr || !OidIsValid(fold) || !table_column(query, wanted.column, &wanted)) continue;
+    if (wanted.column == nullptr || !OidIsValid(fold) || !table_column(query, &wanted)) continue;
     const Placed key = fold == F_LOWER_TEXT ? Placed::lower_fingerprint : Placed::upper_fingerprint;
     const Oid function = placed_function_oid(key);
     if (!OidIsValid(function) || !OidIsValid(find_operator(wanted, function))) continue;

@@ -9,6 +9,7 @@
 #include "pg/base/delivery.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/pending_values.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/tokens/pending_value.h"
 #include "pg/tokens/token_io.h"
@@ -45,7 +46,7 @@ bool may_hold(const Node *node) {
          is_vaulted(getBaseType(parameter->paramtype));
 }
 
-Node *settled(Node *node, Use use) {
+Node *in_call(Node *node, Use use) {
   const Oid function = placed_function_oid(use == Use::written ? Placed::pending_made : Placed::pending_sought);
   if (!OidIsValid(function)) elog(ERROR, "the functions of vaulted token types are missing");
   const bool refused = use == Use::other;
@@ -83,27 +84,8 @@ bool hands_on(const Node *node) {
 Node *settle(Node *node, Use use);
 void settle_query(Query *query);
 
-void settle_targets(const List *targets, Use use) {
-  for (auto *target : list_of<TargetEntry>(targets)) {
-    target->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(target->expr), use));
-  }
-}
-
-// What a statement writes, wherever it is listed.
-void settle_written(const Query *query) {
-  for (const auto *action : list_of<const MergeAction>(query->mergeActionList))
-    settle_targets(action->targetList, Use::written);
-  if (query->onConflict != nullptr) settle_targets(query->onConflict->onConflictSet, Use::written);
-  if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
-  settle_targets(query->targetList, Use::written);
-  if (query->commandType != CMD_INSERT) return;
-  for (auto *each : list_of<RangeTblEntry>(query->rtable)) {  // INSERT ... SELECT, and VALUES
-    auto *entry = each;
-    if (entry->rtekind == RTE_SUBQUERY) settle_targets(entry->subquery->targetList, Use::written);
-    if (entry->rtekind == RTE_VALUES)
-      entry->values_lists =
-          reinterpret_cast<List *>(settle(reinterpret_cast<Node *>(entry->values_lists), Use::written));
-  }
+Expr *settled(Expr *expression, Use use) {
+  return reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(expression), use));
 }
 
 }  // namespace
@@ -138,7 +120,7 @@ namespace {
 Node *settle(Node *node, Use use) {
   if (node == nullptr) return nullptr;
   check_stack_depth();
-  if (IsA(node, Const) || IsA(node, Param)) return may_hold(node) ? settled(node, use) : node;
+  if (IsA(node, Const) || IsA(node, Param)) return may_hold(node) ? in_call(node, use) : node;
   if (calls_placed(node, {Placed::pending_made, Placed::pending_sought})) return node;
   if (IsA(node, Query)) {
     settle_query(reinterpret_cast<Query *>(node));
@@ -155,19 +137,16 @@ Node *settle(Node *node, Use use) {
   Walk below = {compares(node) ? Use::compared : hands_on(node) ? use : Use::other};
   if (IsA(node, CaseExpr)) {
     auto *chosen = static_cast<CaseExpr *>(copyObjectImpl(node));
-    chosen->arg = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->arg), Use::compared));
-    for (auto *when : list_of<CaseWhen>(chosen->args)) {
-      when->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->expr), Use::other));
-      when->result = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->result), use));
-    }
-    chosen->defresult = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->defresult), use));
+    chosen->arg = settled(chosen->arg, Use::compared);
+    for (auto *when : list_of<CaseWhen>(chosen->args)) when->expr = settled(when->expr, Use::other);
+    each_chosen_in_place(&chosen->xpr, [use](Expr *one) { return settled(one, use); });
     return reinterpret_cast<Node *>(chosen);
   }
   return expression_tree_mutator(node, tree_mutator(pending_mutator), &below);
 }
 
 void settle_query(Query *query) {
-  settle_written(query);
+  each_written_in_place(query, [](Expr *value, bool) { return settled(value, Use::written); });
   Walk walk = {Use::other};
   (void)query_tree_mutator(query, tree_mutator(pending_mutator), &walk, QTW_DONT_COPY_QUERY);
 }

@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/split_query.h"
 #include "pg/plan/walk.h"
 
@@ -16,7 +17,6 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "optimizer/planmain.h"
-#include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 }
 
@@ -118,12 +118,6 @@ T *upper(Rows *rows, T *part) {
 }
 
 // ---- the two queries
-
-bool is_among(Index mark, const List *clauses) {
-  for (const auto *clause : list_of<const SortGroupClause>(clauses))
-    if (clause->tleSortGroupRef == mark) return true;
-  return false;
-}
 
 // Of a query that groups, the columns that its groups have.
 bool is_grouped_by(const Query *query, const Node *value) {
