@@ -441,8 +441,6 @@ QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
   return nullptr;
 }
 
-const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept { return meter->query; }
-
 void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
   for (int i = 0; i < meter->budgets; ++i) {
     const Lease &lease = meter->budget[i].lease;

@@ -16,10 +16,10 @@ constexpr int kMaxWalks = 20000;  // more than columns and parameters of any pla
 
 // Null for none.
 template <typename T>
-T *zeroed(int n) {
+T *zeroed(int n, MemoryContext context = CurrentMemoryContext) {
   if (n <= 0) return nullptr;
   const Size size = sizeof(T) * static_cast<Size>(n);
-  return static_cast<T *>(std::memset(palloc(size), 0, size));  // faster than the loop of palloc0
+  return static_cast<T *>(std::memset(MemoryContextAlloc(context, size), 0, size));  // faster than palloc0's loop
 }
 
 NodeFlow walk_all(PlanWalk *walk) {
@@ -33,11 +33,11 @@ NodeFlow walk_all(PlanWalk *walk) {
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
-void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &top) {
+void describe_output(PlanWalk *walk, PlannedStmt *plan, const NodeFlow &top) {
   PlanAnalysis *analysis = walk->analysis;
   const List *targets = plan->planTree->targetlist;
   if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
-  analysis->column = zeroed<OutputColumn>(list_length(targets));
+  analysis->column = zeroed<OutputColumn>(list_length(targets), GetMemoryChunkContext(plan));
   int position = 0;
   for (const auto *target : list_of<const TargetEntry>(targets)) {
     const Oid type = exprType(reinterpret_cast<const Node *>(target->expr));
@@ -82,7 +82,7 @@ void describe_probes(PlanWalk *walk) {
     analysis->type_of[i] = plan_type(analysis, type);
   }
   analysis->points = static_cast<int>(walk->points);
-  analysis->above = zeroed<MeterPoint>(analysis->points + 1);
+  analysis->above = zeroed<MeterPoint>(analysis->points + 1, GetMemoryChunkContext(walk->plan));
   for (const auto *meter : list_of<const MeterSpec>(walk->found)) {
     // The rows of a point below go on upwards.
     if (meter->above > meter->point && meter->above <= walk->points) analysis->above[meter->point] = meter->above;
@@ -152,7 +152,8 @@ bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
 }
 
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
-  auto *analysis = zeroed<PlanAnalysis>(1);
+  MemoryContext kept = GetMemoryChunkContext(plan);
+  auto *analysis = zeroed<PlanAnalysis>(1, kept);
   PlanWalk walk = {};
   walk.plan = plan;
   walk.analysis = analysis;
@@ -197,7 +198,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_output(&walk, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
-  analysis->foreseen_function = zeroed<Oid>(analysis->foreseen);
+  analysis->foreseen_function = zeroed<Oid>(analysis->foreseen, kept);
   foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c)
     analysis->values += std::popcount(analysis->column[c].carries | analysis->column[c].flow.paid);

@@ -157,8 +157,7 @@ bool has_fingerprints(Relation index, AttrNumber attno, Oid function) {
 // The operator by which an index in the order of values finds them; InvalidOid where it is no such index.
 Oid ordered_operator(Relation index, const Wanted &wanted) {
   if (index->rd_rel->relam != BTREE_AM_OID || index->rd_index->indkey.values[0] != wanted.attno) return InvalidOid;
-  const Oid family = index->rd_opfamily[0];
-  return is_value_family(family) ? value_operator(family, wanted.strategy) : InvalidOid;
+  return value_operator(index->rd_opfamily[0], wanted.strategy);
 }
 
 // The operator of an index that serves; InvalidOid where the table has none.

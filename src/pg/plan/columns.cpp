@@ -38,34 +38,18 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   return facts;
 }
 
-namespace {
-
-// The slot of a source, or the empty one where it would be put.
-std::uint8_t *source_slot(PlanWalk *walk, const Source &wanted) noexcept {
-  const std::uint32_t hash = wanted.relid * 31 + static_cast<std::uint32_t>(wanted.attno) + wanted.token_type * 7 +
-                             static_cast<std::uint32_t>(wanted.opened);
-  static_assert(kSourceSlots == 1 << (32 - 24));
-  std::uint32_t at = hash * 0x9E3779B1U >> 24;
-  while (walk->source_slot[at] != 0 && walk->analysis->source[walk->source_slot[at] - 1] != wanted)
-    at = (at + 1) % kSourceSlots;
-  return &walk->source_slot[at];
-}
-
-}  // namespace
-
 int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
-  std::uint8_t *slot = source_slot(walk, wanted);
-  if (*slot != 0) return *slot - 1;
-  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
+  const Source *end = analysis->source + analysis->sources;
+  const Source *known = std::find(static_cast<const Source *>(analysis->source), end, wanted);
+  if (known != end) return static_cast<int>(known - analysis->source);
+  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
     return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
-  }
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
-  analysis->source[analysis->sources++] = wanted;
-  *slot = static_cast<std::uint8_t>(analysis->sources);
-  return *slot - 1;
+  analysis->source[analysis->sources] = wanted;
+  return analysis->sources++;
 }
 
 namespace {

@@ -52,8 +52,6 @@ struct IndexFacts {
   AttrNumber key[INDEX_MAX_KEYS];
 };
 
-constexpr int kSourceSlots = 256;  // many more than sources, so that most of those looked for are in the first slot
-
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
 struct PlanWalk {
@@ -79,7 +77,6 @@ struct PlanWalk {
   NodeFlow *work_table;  // by parameter
   int subplans;
   NodeFlow *subplan;
-  std::uint8_t source_slot[kSourceSlots];  // a hash table of the sources: their places in the analysis, plus 1
   int largest_node_id;
   MemoryContext memory;     // what outlives a walk
   List *foreseen;           // OIDs, see foresee_function
