@@ -366,16 +366,6 @@ bool walk_from(Node *node, Found *found) {
 }  // namespace redoubt::pg
 
 extern "C" {
-// Of a query that no plan meters, each value is revealed where it is opened.
-static bool as_text_reveal(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(as_text_reveal), context, 0);
-  if (auto *call = reinterpret_cast<FuncExpr *>(node); IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr)
-    make_opened(call, true);
-  return expression_tree_walker(node, tree_walker(as_text_reveal), context);
-}
 static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
@@ -465,7 +455,13 @@ void as_text(Query *query) {
     each_written_in_place(reinterpret_cast<Query *>(cte->ctequery), shown(Goes::into_column));
   Found found = {};
   (void)as_text_walker(reinterpret_cast<Node *>(query), &found);
-  if (found.opens && !found.metered) (void)as_text_reveal(reinterpret_cast<Node *>(query), nullptr);
+  if (!found.opens || found.metered) return;
+  // No plan will be metered, so each value is revealed where it is opened.
+  (void)any_node(query, [](Node *node) {
+    auto *call = reinterpret_cast<FuncExpr *>(node);
+    if (IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr) make_opened(call, true);
+    return Step::into;
+  });
 }
 
 }  // namespace redoubt::pg

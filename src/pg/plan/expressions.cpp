@@ -13,32 +13,10 @@
 #include "pg/protect/protected_columns.h"
 
 namespace redoubt::pg {
-namespace {
-
-struct Children {
-  PlanWalk *walk;
-  const ExprScope *scope;
-  Flow flow;
-};
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool plan_expression_child(Node *node, void *context) {
-  using namespace redoubt::pg;
-  auto *children = static_cast<Children *>(context);
-  flow_add(&children->flow, walk_expression(children->walk, *children->scope, node));
-  return false;
-}
-}
-
-namespace redoubt::pg {
-
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  Children children = {walk, &scope, kNoFlow};
-  expression_tree_walker(node, tree_walker(plan_expression_child), &children);
-  return children.flow;
+  Flow flow = kNoFlow;
+  each_child(node, [&](Node *child) { flow_add(&flow, walk_expression(walk, scope, child)); });
+  return flow;
 }
 
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {

@@ -16,29 +16,6 @@ extern "C" {
 #include "tcop/tcopprot.h"
 }
 
-extern "C" {
-// Is anything in it a token, or of a type that carries some?
-static bool inlined_finds_token(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(inlined_finds_token), context, 0);
-  switch (nodeTag(node)) {
-    case T_Var:
-    case T_Param:
-    case T_Const:
-    case T_FuncExpr:
-    case T_RelabelType:
-    case T_CoerceViaIO:
-      if (holds_tokens(node)) return true;
-      break;
-    default:
-      break;
-  }
-  return expression_tree_walker(node, tree_walker(inlined_finds_token), context);
-}
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -70,6 +47,15 @@ List *body_of(HeapTuple tuple) {
   return queries;
 }
 
+// Is anything in it a token, or of a type that carries some?
+bool finds_token(const List *queries) {
+  return any_node(queries, [](Node *node) {
+    const bool typed = IsA(node, Var) || IsA(node, Param) || IsA(node, Const) || IsA(node, FuncExpr) ||
+                       IsA(node, RelabelType) || IsA(node, CoerceViaIO);
+    return typed && holds_tokens(node) ? Step::found : Step::into;
+  });
+}
+
 // A function whose arguments are of any type is called as well; an operator of a token type is there to be taken apart.
 bool works_on_tokens(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -79,7 +65,7 @@ bool works_on_tokens(Oid function) {
   const bool own = catalog_library_symbol(form->prosupport) != nullptr;
   if (form->prolang == SQLlanguageId && form->prokind == PROKIND_FUNCTION && !own) {
     const List *body = body_of(tuple);
-    found = body == NIL || inlined_finds_token(reinterpret_cast<Node *>(const_cast<List *>(body)), nullptr);
+    found = body == NIL || finds_token(body);
   }
   ReleaseSysCache(tuple);
   return found;

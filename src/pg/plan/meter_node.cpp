@@ -41,8 +41,8 @@ Oid placed_function_oid(Placed which) {
   if (of.known) return of.function;
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup(of.name)));
   of.known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
-  const auto arguments = static_cast<int>(
-      std::count_if(std::begin(of.argument), std::end(of.argument), [](Oid type) { return OidIsValid(type); }));
+  int arguments = 0;
+  while (arguments < static_cast<int>(std::size(of.argument)) && OidIsValid(of.argument[arguments])) ++arguments;
   of.function =
       OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, arguments, of.argument, true) : InvalidOid;
   return of.function;
@@ -51,9 +51,10 @@ Oid placed_function_oid(Placed which) {
 bool calls_placed(const Node *node, std::initializer_list<Placed> which) {
   if (!IsA(node, FuncExpr)) return false;
   const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
-  return function >= FirstNormalObjectId && std::any_of(which.begin(), which.end(), [function](Placed each) {
-           return function == placed_function_oid(each);
-         });
+  if (function < FirstNormalObjectId) return false;
+  for (const Placed each : which)
+    if (function == placed_function_oid(each)) return true;
+  return false;
 }
 
 Const *placed_argument(const void *bytes, Size size) {

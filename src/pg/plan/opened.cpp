@@ -110,51 +110,37 @@ bool prints_text(Node *node) {
   return true;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
 // Does an expression depend on the row, or on another query of the statement?
-static bool plan_opened_varies(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) || IsA(node, Aggref)) return true;
-  if (IsA(node, Param)) return reinterpret_cast<Param *>(node)->paramkind != PARAM_EXTERN;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_varies), context);
+bool varies(const Node *expression) {
+  return any_node(expression, [](Node *node) {
+    if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) || IsA(node, Aggref)) return Step::found;
+    return IsA(node, Param) && reinterpret_cast<Param *>(node)->paramkind != PARAM_EXTERN ? Step::found : Step::into;
+  });
 }
+
 // May a function answer otherwise when it is called again with the same arguments?  What somebody says of his own
 // function is believed of trusted ones only; concat() and its like are not immutable for the types that they print.
-static bool plan_opened_changes_function(Oid function, void *) {
-  using namespace redoubt::pg;
+bool may_change(Oid function) {
   const char volatility = func_volatile(function);
   if (is_redoubt_function(function)) return volatility == PROVOLATILE_VOLATILE;  // a token's value, or a value's token
   return volatility != PROVOLATILE_IMMUTABLE || !function_is_trusted(function);
 }
-static bool plan_opened_changes(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, XmlExpr)) return true;
-  const bool prints = prints_text(node);
-  if (!prints && check_functions_in_node(node, plan_opened_changes_function, context)) return true;
-  return expression_tree_walker(node, tree_walker(plan_opened_changes), context);
-}
-static bool plan_opened_find(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, FuncExpr) && redoubt::pg::is_opening(reinterpret_cast<FuncExpr *>(node))) return true;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_find), context);
-}
-}
-
-namespace redoubt::pg {
-namespace {
 
 // What depends on a setting or on the clock's zone (current_setting, to_char) is another text as soon as the statement
 // itself, or somebody in between, changes that: a series of texts in the place of one.
-bool is_constant(const Node *node) {
-  auto *expression = const_cast<Node *>(node);
-  return !plan_opened_varies(expression, nullptr) && !plan_opened_changes(expression, nullptr);
+bool is_constant(const Node *expression) {
+  return !varies(expression) && !any_node(expression, [](Node *node) {
+    const bool changes = IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, XmlExpr) ||
+                         (!prints_text(node) && calls_any(node, may_change));
+    return changes ? Step::found : Step::into;
+  });
 }
 
-bool opens(const Node *node) { return plan_opened_find(const_cast<Node *>(node), nullptr); }
+bool opens(const Node *expression) {
+  return any_node(expression, [](Node *node) {
+    return IsA(node, FuncExpr) && is_opening(reinterpret_cast<FuncExpr *>(node)) ? Step::found : Step::into;
+  });
+}
 
 bool is_comparison(Oid op, const Node *left, const Node *right) {
   return is_text_comparison(get_opcode(op)) &&

@@ -95,22 +95,6 @@ extern "C" {
 static Node *pending_mutator(Node *node, void *context) {
   return redoubt::pg::settle(node, static_cast<redoubt::pg::Walk *>(context)->use);
 }
-// Raises for a pending value in what nobody plans.
-static bool pending_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(pending_walker), context, 0);
-  if (may_hold(node)) {
-    const auto *parameters = static_cast<ParamListInfo>(context);
-    const int number = IsA(node, Param) ? reinterpret_cast<const Param *>(node)->paramid : 0;
-    const bool given = number > 0 && parameters != nullptr && number <= parameters->numParams;
-    const ParamExternData *value = given ? &parameters->params[number - 1] : nullptr;
-    if (number == 0 || (value != nullptr && !value->isnull && pending_value_is(PG_DETOAST_DATUM_PACKED(value->value))))
-      token_io_refuse_literal(token_type_require(getBaseType(exprType(node))));
-  }
-  return expression_tree_walker(node, tree_walker(pending_walker), context);
-}
 }
 
 namespace redoubt::pg {
@@ -151,6 +135,19 @@ void settle_query(Query *query) {
   (void)query_tree_mutator(query, tree_mutator(pending_mutator), &walk, QTW_DONT_COPY_QUERY);
 }
 
+// Raises for a pending value in what nobody plans.
+void refuse_pending(const void *tree, ParamListInfo parameters) {
+  (void)any_node(tree, [parameters](Node *node) {
+    if (!may_hold(node)) return Step::into;
+    const int number = IsA(node, Param) ? reinterpret_cast<const Param *>(node)->paramid : 0;
+    const bool given = number > 0 && parameters != nullptr && number <= parameters->numParams;
+    const ParamExternData *value = given ? &parameters->params[number - 1] : nullptr;
+    if (number == 0 || (value != nullptr && !value->isnull && pending_value_is(PG_DETOAST_DATUM_PACKED(value->value))))
+      token_io_refuse_literal(token_type_require(getBaseType(exprType(node))));
+    return Step::into;
+  });
+}
+
 }  // namespace
 
 void pending_values(Query *query) {
@@ -158,7 +155,7 @@ void pending_values(Query *query) {
   if (delivery_plans_for_client())
     settle_query(query);
   else if (pending_value_any())  // there is none, or it is refused
-    (void)query_tree_walker(query, tree_walker(pending_walker), nullptr, 0);
+    refuse_pending(query, nullptr);
 }
 
 void pending_values_refuse(const Node *statement, ParamListInfo parameters) {
@@ -167,7 +164,7 @@ void pending_values_refuse(const Node *statement, ParamListInfo parameters) {
     unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CallStmt *>(statement)->funcexpr);
   if (IsA(statement, CreateTableAsStmt))  // of a materialised view, whose query is kept
     unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CreateTableAsStmt *>(statement)->into->viewQuery);
-  if (unplanned != nullptr && token_type_any_vaulted()) (void)pending_walker(const_cast<Node *>(unplanned), parameters);
+  if (token_type_any_vaulted()) refuse_pending(unplanned, parameters);
 }
 
 }  // namespace redoubt::pg

@@ -55,6 +55,13 @@ Var *column_of_rows(Rows *rows, Node *value) {
   return makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
 }
 
+bool has_parameter(const Node *expression) {
+  return any_node(expression, [](Node *node) {
+    return IsA(node, Param) && reinterpret_cast<const Param *>(node)->paramkind == PARAM_EXTERN ? Step::found
+                                                                                                : Step::into;
+  });
+}
+
 bool is_value_of_row(const Rows *rows, const Node *node) {
   if (IsA(node, Var)) return true;
   return rows->whole && (IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc));
@@ -72,12 +79,6 @@ static Node *split_query_upper(Node *node, void *context) {
   if (IsA(node, SubLink) || IsA(node, Query)) refuse("It has a subquery beside them.");
   return expression_tree_mutator(node, tree_mutator(split_query_upper), context);
 }
-static bool split_query_has_parameter(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Param)) return reinterpret_cast<const Param *>(node)->paramkind == PARAM_EXTERN;
-  return expression_tree_walker(node, tree_walker(split_query_has_parameter), context);
-}
 // Computes what depends on parameters alone, and would have to be computed here.
 static Node *split_query_fold(Node *node, void *context) {
   using namespace redoubt::pg;
@@ -86,9 +87,9 @@ static Node *split_query_fold(Node *node, void *context) {
   if (IsA(node, Query))
     return reinterpret_cast<Node *>(
         query_tree_mutator(reinterpret_cast<Query *>(node), tree_mutator(split_query_fold), context, 0));
-  if ((IsA(node, FuncExpr) || IsA(node, CoerceViaIO) || IsA(node, ArrayCoerceExpr)) && carries_tokens(exprType(node)) &&
+  if ((IsA(node, FuncExpr) || IsA(node, CoerceViaIO) || IsA(node, ArrayCoerceExpr)) && holds_tokens(node) &&
       !contain_var_clause(node) && !contain_subplans(node) && !contain_volatile_functions(node) &&
-      split_query_has_parameter(node, nullptr)) {
+      has_parameter(node)) {
     Node *value = estimate_expression_value(root, node);
     if (IsA(value, Const)) return value;
   }

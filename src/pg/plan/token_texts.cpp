@@ -23,12 +23,6 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// A token of a type is sought in an expression of a query.
-struct Seek {
-  const QueryLevel *level;
-  Oid type;
-};
-
 const TokenType *format_type(Oid type) {
   const TokenType *found = type >= FirstNormalObjectId ? token_type_find(getBaseType(type)) : nullptr;
   return found != nullptr && found->format != nullptr ? found : nullptr;
@@ -105,36 +99,16 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
   }
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-// Is there a token in an expression, as a text?
-static bool token_texts_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
+// Is there a token of the type in an expression, as a text?
+bool holds_token(const QueryLevel *level, Node *expression, Oid type) {
   check_stack_depth();
-  const auto *seek = static_cast<const Seek *>(context);
-  if (is_token_itself(node, seek->type)) return true;
-  const auto visit = [seek](const QueryLevel *level, Node *expression) {
-    Seek inner = {level, seek->type};
-    return token_texts_walker(expression, &inner);
-  };
-  if (IsA(node, Var)) return each_origin(seek->level, reinterpret_cast<Var *>(node), visit);
-  if (IsA(node, Query)) {
-    auto *query = reinterpret_cast<Query *>(node);
-    return each_column(seek->level, query, 1, visit);
-  }
-  return expression_tree_walker(node, tree_walker(token_texts_walker), context);
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
-bool holds_token(const QueryLevel *level, Node *node, Oid type) {
-  Seek seek = {level, type};
-  return token_texts_walker(node, &seek);
+  const auto visit = [type](const QueryLevel *of, Node *origin) { return holds_token(of, origin, type); };
+  return any_node(expression, [&](Node *node) {
+    if (is_token_itself(node, type)) return Step::found;
+    if (IsA(node, Var)) return each_origin(level, reinterpret_cast<Var *>(node), visit) ? Step::found : Step::past;
+    if (!IsA(node, Query)) return Step::into;
+    return each_column(level, reinterpret_cast<Query *>(node), 1, visit) ? Step::found : Step::past;
+  });
 }
 
 // Is an expression a token and nothing else, from one place?

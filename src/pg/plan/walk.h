@@ -9,6 +9,7 @@
 #define REDOUBT_PG_PLAN_WALK_H
 
 #include "pg/base/each.h"
+#include "pg/base/node_walk.h"
 #include "pg/plan/analysis.h"
 #include "pg/plan/expression_table.h"
 #include "pg/plan/memo.h"
@@ -238,11 +239,8 @@ inline Flow flow_still_labelled(const PlanWalk *walk, Flow opened, const Flow &t
   return opened;
 }
 
-// May values of the type hold tokens?
-inline bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
-
 // Is a value one that holds tokens as such?
-inline bool holds_tokens(const Node *value) { return carries_tokens(exprType(value)); }
+inline bool holds_tokens(const Node *value) { return type_carried(exprType(value))->size > 0; }
 
 // plan/opened.cpp: token columns in the place of text.
 // The function that opens values of a type, or of a domain over it, inside the server; InvalidOid where there is none.

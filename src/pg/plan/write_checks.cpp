@@ -101,28 +101,14 @@ void add_variable(Condition *condition, const Var *variable, bool only_changed) 
   }
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool plan_checks_condition(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *condition = static_cast<Condition *>(context);
-  if (const Var *alike = compared_with_itself(node); alike != nullptr) {
-    add_variable(condition, alike, true);
-    return false;
-  }
-  if (IsA(node, Var)) {
-    add_variable(condition, reinterpret_cast<const Var *>(node), false);
-    return false;
-  }
-  return expression_tree_walker(node, tree_walker(plan_checks_condition), context);
+void add_condition(Condition *condition, const char *stored) {
+  (void)any_node(stringToNode(stored), [condition](Node *node) {
+    const Var *alike = compared_with_itself(node);
+    if (alike == nullptr && !IsA(node, Var)) return Step::into;
+    add_variable(condition, alike != nullptr ? alike : reinterpret_cast<const Var *>(node), alike != nullptr);
+    return Step::past;
+  });
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 // A foreign key looks for the row's key in the other table, and locks, changes or deletes what it finds there, by a
 // query of its own that is given the value.  Where the column of that table is protected alike, that query pays, and so
@@ -166,7 +152,7 @@ std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const Trigger &trigger = triggers->triggers[i];
     if (!fires(row, relation, trigger)) continue;
-    if (trigger.tgqual != nullptr) plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+    if (trigger.tgqual != nullptr) add_condition(&condition, trigger.tgqual);
     if (trigger.tgisinternal && RI_FKey_trigger_type(trigger.tgfoid) != RI_TRIGGER_NONE)
       condition.mask |= foreign_key_tells(row, relation, trigger);
   }

@@ -8,6 +8,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
+#include "pg/base/node_walk.h"
 #include "pg/protect/function_trust.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -23,24 +24,6 @@ extern "C" {
 #include "rewrite/rowsecurity.h"
 #include "utils/partcache.h"
 #include "utils/rls.h"
-}
-
-extern "C" {
-static bool table_code_untrusted(Oid function, void *) { return !redoubt::pg::function_is_trusted(function); }
-static bool table_code_walker(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (check_functions_in_node(node, table_code_untrusted, context)) return true;
-  if (IsA(node, CoerceToDomain) && redoubt::pg::type_runs_code(reinterpret_cast<CoerceToDomain *>(node)->resulttype))
-    return true;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_walker), context);
-}
-
-static bool table_code_is(Oid function, void *wanted) { return function == *static_cast<Oid *>(wanted); }
-static bool table_code_finder(Node *node, void *wanted) {
-  if (node == nullptr) return false;
-  return check_functions_in_node(node, table_code_is, wanted) ||
-         expression_tree_walker(node, redoubt::pg::tree_walker(table_code_finder), wanted);
-}
 }
 
 namespace redoubt::pg {
@@ -208,7 +191,15 @@ Bitmapset *columns_in(Node *expression, Index varno) {
   return columns_without_offset(read);
 }
 
-bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
+bool calls_untrusted(const void *tree, bool in_queries) {
+  return any_node(tree, [in_queries](Node *node) {
+    if (IsA(node, Query) && !in_queries) return Step::past;
+    const auto *cast = reinterpret_cast<const CoerceToDomain *>(node);
+    const bool untrusted = calls_any(node, [](Oid function) { return !function_is_trusted(function); }) ||
+                           (IsA(node, CoerceToDomain) && type_runs_code(cast->resulttype));
+    return untrusted ? Step::found : Step::into;
+  });
+}
 
 namespace {
 
@@ -361,7 +352,11 @@ TableCode table_code(Oid relid, CmdType command) {
 
 bool table_calls(Oid relid, Oid function) {
   bool found = false;
-  const auto look = [&](Node *expression) { found |= table_code_finder(expression, &function); };
+  const auto look = [&](Node *expression) {
+    found |= any_node(expression, [function](Node *node) {
+      return calls_any(node, [function](Oid called) { return called == function; }) ? Step::found : Step::into;
+    });
+  };
   each_table_part(relid, [&](Relation part) {
     each_expression(part, look);
     each_trigger(part, [&](const Trigger &, Node *condition) { look(condition); });

@@ -69,8 +69,8 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user);
 // The expressions of an extended statistics object, as a list; or null.
 Node *statistics_expressions(Oid statistics);
 
-// True if the expression calls a function that is not trusted.
-bool calls_untrusted(Node *expression);
+// True if an expression, or also a query in it, calls a function that is not trusted.
+bool calls_untrusted(const void *tree, bool in_queries = false);
 
 }  // namespace redoubt::pg
 #endif
