@@ -46,5 +46,9 @@ void settings_define();
 // What redoubt.mode is set to, as it is written.
 const char *setting_mode_name();
 
+// What must not be is refused while enforcing, and else warned of.
+inline bool enforcing() noexcept { return setting_mode == static_cast<int>(Mode::enforce); }
+inline int refusal_level() noexcept { return enforcing() ? ERROR : WARNING; }
+
 }  // namespace redoubt::pg
 #endif

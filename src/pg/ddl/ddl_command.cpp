@@ -10,6 +10,7 @@
 #include "pg/base/events.h"
 #include "pg/base/roles.h"
 #include "pg/base/settings.h"
+#include "pg/ddl/alter_type.h"
 #include "pg/ddl/ddl_command.h"
 #include "pg/ddl/index_command.h"
 #include "pg/ddl/protection.h"
@@ -32,19 +33,6 @@ extern "C" {
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
-#include "parser/parse_type.h"
-}
-
-extern "C" {
-static bool ddl_command_names(Node *node, void *names) {
-  if (node == nullptr) return false;
-  if (IsA(node, ColumnRef)) {
-    auto *list = static_cast<List **>(names);
-    *list = lappend(*list, llast(reinterpret_cast<ColumnRef *>(node)->fields));
-    return false;
-  }
-  return raw_expression_tree_walker(node, redoubt::pg::tree_walker(ddl_command_names), names);
-}
 }
 
 namespace redoubt::pg {
@@ -113,27 +101,11 @@ void touch(Oid token_type, std::uint32_t values) {
   memory.leave();
 }
 
-// Calls visit(column) for each protected column of the relation; a charge in it may rebuild the registry's entry.
-template <typename Visit>
-void each_protected_column(Oid relid, Visit &&visit) {
-  for (int i = 0;; ++i) {
-    const ProtectedRelation *relation = protected_relation(relid);
-    if (relation == nullptr || i >= relation->size) return;
-    const ProtectedColumn column = relation->column[i];
-    visit(column);
-  }
-}
-
-bool holds(const Bitmapset *columns, AttrNumber attno) {
-  return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
-         bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
-}
-
 // One evaluation may put values of all columns that it uses into a message; how many an array has nobody knows.
 std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) {
   std::uint32_t values = 0;
   each_protected_column(relid, [&](const ProtectedColumn &column) {
-    if (column.source.token_type != token_type || !holds(used, column.attno) || values == kAnyNumber) return;
+    if (column.source.token_type != token_type || !columns_hold(used, column.attno) || values == kAnyNumber) return;
     values = column.is_array ? kAnyNumber : values + column.count;
   });
   return values;
@@ -158,9 +130,9 @@ void charge_columns(Oid relid, const Bitmapset *used, const Bitmapset *decides) 
     decides = bms_union(decides, partition_tells(relid, get_partition_parent(relid, true)));
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     const Oid type = column.source.token_type;
-    if (holds(used, column.attno)) touch(type, quotable_values(relid, type, used));
+    if (columns_hold(used, column.attno)) touch(type, quotable_values(relid, type, used));
     const char *name = get_attname(relid, column.attno, true);
-    if (holds(decides, column.attno) && name != nullptr && !probed_before(name))
+    if (columns_hold(decides, column.attno) && name != nullptr && !probed_before(name))
       limits_charge(type, Operation::probe, 1);
   });
 }
@@ -210,23 +182,31 @@ void charge_many(Oid token_type, Operation operation, uint64 values) {
   }
 }
 
+// One of each column of `columns` for each row.  Tokens are not read; and the partitions of a table come one by one.
+void charge_rows(Oid relid, const Bitmapset *columns, Operation operation) {
+  const char kind = get_rel_relkind(relid);
+  if (kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) return;
+  bool counted = false;
+  uint64 rows = 0;
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!columns_hold(columns, column.attno) || (operation == Operation::read && column.source.is_token)) return;
+    if (!counted) rows = count_rows(relid);
+    counted = true;
+    charge_many(column.source.token_type, operation, rows);
+  });
+}
+
+// What is computed from values of `columns` and kept in their place is read, as where a query writes it.
+void charge_computed(Oid relid, const Bitmapset *columns) {
+  if (!list_member_oid(ddl_command->made, relid)) charge_rows(relid, columns, Operation::read);  // else without rows
+}
+
 // Which rows a partition has says of each what its bound does, to whoever reads it when it is a table of its own.
 void charge_detached(Oid partition, Oid parent) {
   if (get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE) return;
   ListCell *cell = nullptr;
   const List *tables = find_all_inheritors(partition, NoLock, nullptr);
-  foreach (cell, tables) {
-    const Oid relid = lfirst_oid(cell);
-    const Bitmapset *told = partition_tells(relid, parent);
-    if (get_rel_relkind(relid) != RELKIND_RELATION || protected_relation(relid) == nullptr) continue;
-    std::uint32_t columns = 0;
-    each_protected_column(relid, [&](const ProtectedColumn &column) { columns += holds(told, column.attno) ? 1 : 0; });
-    if (columns == 0) continue;
-    const uint64 rows = count_rows(relid);
-    each_protected_column(relid, [&](const ProtectedColumn &column) {
-      if (holds(told, column.attno)) charge_many(column.source.token_type, Operation::probe, rows);
-    });
-  }
+  foreach (cell, tables) charge_rows(lfirst_oid(cell), partition_tells(lfirst_oid(cell), parent), Operation::probe);
 }
 
 // The columns in the key of the index that the table is clustered by.
@@ -243,7 +223,7 @@ Bitmapset *cluster_key(Oid relid) {
 bool clusters_by_protected(Oid relid) {
   const Bitmapset *key = cluster_key(relid);
   bool any = false;
-  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= holds(key, column.attno); });
+  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= columns_hold(key, column.attno); });
   return any;
 }
 
@@ -251,22 +231,13 @@ bool clusters_by_protected(Oid relid) {
 // committed by then.
 void note_clustered(Oid relid) {
   if (!clusters_by_protected(relid)) return;
-  if (setting_mode == static_cast<int>(Mode::enforce) &&
-      (reinterpret_cast<const ClusterStmt *>(ddl_command->statement)->relation == nullptr ||
-       get_rel_relispartition(relid)))
+  if (enforcing() && (reinterpret_cast<const ClusterStmt *>(ddl_command->statement)->relation == nullptr ||
+                      get_rel_relispartition(relid)))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("table \"%s\" is clustered by a protected column", get_rel_name(relid)),
                     errhint("CLUSTER such tables one by one, by name; a partition while it is detached.")));
   touch_all(relid);
   ddl_command->clustered = relid;
-}
-
-void charge_clustered(Oid relid) {
-  const Bitmapset *key = cluster_key(relid);
-  const uint64 rows = count_rows(relid);
-  each_protected_column(relid, [&](const ProtectedColumn &column) {
-    if (holds(key, column.attno)) charge_many(column.source.token_type, Operation::probe, rows);
-  });
 }
 
 // ---- labels that follow values
@@ -299,197 +270,30 @@ const AlterTableCmd *alteration(AlterTableType kind, const char *column) {
   return nullptr;
 }
 
-// The columns whose values USING moves, as standing_code has them.  A name that is no column stands for the whole row.
-Bitmapset *moved_columns(Oid relid, const Node *expression) {
-  List *names = NIL;
-  ddl_command_names(const_cast<Node *>(expression), &names);
-  Bitmapset *columns = nullptr;
-  ListCell *cell = nullptr;
-  foreach (cell, names) {
-    auto *name = static_cast<Node *>(lfirst(cell));
-    const AttrNumber attno = IsA(name, String) ? get_attnum(relid, strVal(name)) : InvalidAttrNumber;
-    columns = bms_add_member(columns, attno - FirstLowInvalidHeapAttributeNumber);
-  }
-  return columns;
-}
-
-Oid moved_type(Oid relid, const AlterTableCmd *command) {
-  const Bitmapset *columns = moved_columns(relid, reinterpret_cast<const ColumnDef *>(command->def)->raw_default);
-  Oid type = InvalidOid;
-  each_protected_column(relid, [&](const ProtectedColumn &column) {
-    if (!OidIsValid(type) && holds(columns, column.attno)) type = column.source.token_type;
-  });
-  return type;
-}
-
-// The type that the command gives the column.
-Oid type_given(Oid relid, AttrNumber attno) {
-  Oid type = InvalidOid;
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
-  catalog_scan_self(AttributeRelationId, AttributeRelidNumIndexId, keys, [&type, attno](const CatalogRow &row) {
-    if (row.as<Form_pg_attribute>()->attnum == attno) type = row.as<Form_pg_attribute>()->atttypid;
-  });
-  return type;
-}
-
-// Is it a column through casts and functions of one argument?  Then elements of an array stay elements.
-bool is_cast_column(const Node *expression) {
-  while (expression != nullptr && !IsA(expression, ColumnRef)) {
-    const auto *call = reinterpret_cast<const FuncCall *>(expression);
-    if (IsA(expression, TypeCast))
-      expression = reinterpret_cast<const TypeCast *>(expression)->arg;
-    else if (IsA(expression, FuncCall) && list_length(call->args) == 1)
-      expression = static_cast<const Node *>(linitial(call->args));
-    else
-      return false;
-  }
-  return expression != nullptr;
-}
-
-// Values that go into a column of another token type, by its label or that of its domain, would be charged as what they
-// are not.
-void require_same_types(Oid relid, AttrNumber attno, const List *types, Oid type) {
-  const Oid element = is_array_type(type) ? get_element_type(getBaseType(type)) : type;
-  ListCell *cell = nullptr;
-  foreach (cell, types)
-    for (const Oid other : {protected_column_type(relid, attno), protected_domain_type(element)}) {
-      if (!OidIsValid(other) || other == lfirst_oid(cell)) continue;
-      const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
-      ereport(enforced ? ERROR : WARNING,
-              (errcode(ERRCODE_DATATYPE_MISMATCH),
-               errmsg("column \"%s\" would hold values of token type %s as those of %s",
-                      get_attname(relid, attno, false), format_type_be(lfirst_oid(cell)), format_type_be(other)),
-               errhint("Add a column for them.")));
-    }
-}
-
-// What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
-// put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own
-// (`type` is none there).
-void require_single(Oid relid, AttrNumber attno, const Node *expression, Oid type) {
-  const Bitmapset *used = expression != nullptr ? moved_columns(relid, expression)
-                                                : bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber);
-  std::uint32_t values = 0;
-  bool arrays = false;
-  List *types = NIL;
-  each_protected_column(relid, [&](const ProtectedColumn &column) {
-    if (!holds(used, column.attno)) return;
-    values += column.count;
-    arrays |= column.is_array;
-    types = list_append_unique_oid(types, column.source.token_type);
-  });
-  if (OidIsValid(type) && !type_is_tokens(type)) require_same_types(relid, attno, types, type);
-  if (expression == nullptr && type == get_atttype(relid, attno)) return;
-  const bool stay_elements =
-      OidIsValid(type) && is_array_type(type) && (expression == nullptr || is_cast_column(expression));
-  if (values <= 1 && (!arrays || stay_elements)) return;
-  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
-  ereport(enforced ? ERROR : WARNING,
-          (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-           errmsg("column \"%s\" would hold several protected values in one", get_attname(relid, attno, false)),
-           errhint("Add a column, and fill it with UPDATE, which counts them.")));
-}
-
-// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
-const TokenType *format_of(Oid type) {
-  Oid base = getBaseType(type);
-  if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
-  const TokenType *found = token_type_find(base);
-  return found != nullptr && found->format != nullptr ? found : nullptr;
-}
-
-// ALTER COLUMN TYPE without USING assigns the old values.  Plaintext would become a column of "tokens" of a
-// format-preserving type unseen; and tokens a plain column, to which a tool that keeps a schema in step with a program
-// adds plaintext.  What is meant has to be said.
-void require_using(Oid relid, AttrNumber attno, const AlterTableCmd *command) {
-  if (reinterpret_cast<const ColumnDef *>(command->def)->raw_default != nullptr) return;
-  const Oid type = type_given(relid, attno);
-  if (!OidIsValid(type)) return;
-  if (const Oid old = get_atttype(relid, attno); type_is_tokens(old) && type_carried(type)->size == 0)
-    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                    errmsg("column \"%s\" of %s would become plain %s without USING", command->name,
-                           format_type_be(old), format_type_be(type)),
-                    errhint("For its values write USING redoubt.detokenize(%s); to keep the tokens, USING "
-                            "redoubt.token(%s).",
-                            quote_identifier(command->name), quote_identifier(command->name))));
-  const TokenType *after = format_of(type);
-  if (after == nullptr) return;
-  const TokenType *before = format_of(get_atttype(relid, attno));
-  if (before != nullptr && before->type == after->type) return;
-  ereport(ERROR,
-          (errcode(ERRCODE_DATATYPE_MISMATCH),
-           errmsg("column \"%s\" cannot be given the token type %s without USING", command->name, after->name),
-           errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
-                   quote_identifier(command->name), after->name, quote_identifier(command->name))));
-}
-
-// text, varchar, char, or arrays of them: 's' or 'a'; else none.
-char kind_of_text(Oid type) noexcept {
-  if (type == TEXTOID || type == VARCHAROID || type == BPCHAROID) return 's';
-  return type == TEXTARRAYOID || type == VARCHARARRAYOID || type == BPCHARARRAYOID ? 'a' : '\0';
-}
-
-// Is the column after ALTER COLUMN TYPE what it was, in another type of text, or tokens made of it?  Any other cast
-// computes: by numbers, bits, domains, types and casts of one's own.
-bool keeps_values(Oid relid, AttrNumber attno, const Node *expression) {
-  const Oid type = type_given(relid, attno);
-  const char kind = kind_of_text(get_atttype(relid, attno));
-  if (type_is_tokens(type)) {
-    const auto *call = reinterpret_cast<const FuncCall *>(expression);
-    if (expression != nullptr && IsA(expression, TypeCast))
-      expression = reinterpret_cast<const TypeCast *>(expression)->arg;
-    else if (expression != nullptr && IsA(expression, FuncCall) && call->args != NIL)
-      expression = static_cast<const Node *>(linitial(call->args));
-    if (expression == nullptr || IsA(expression, ColumnRef)) return true;
-  } else if (kind_of_text(type) != kind) {
-    return false;
-  }
-  while (kind != '\0' && expression != nullptr && IsA(expression, TypeCast)) {
-    const auto *cast = reinterpret_cast<const TypeCast *>(expression);
-    if (kind_of_text(typenameTypeId(nullptr, cast->typeName)) != kind) return false;
-    expression = cast->arg;
-  }
-  return kind != '\0' && (expression == nullptr || IsA(expression, ColumnRef));
-}
-
-// What is computed from values of `columns` and kept in their place is read, as where a query writes it.
-void charge_computed(Oid relid, const Bitmapset *columns) {
-  uint64 rows = 0;
-  if (list_member_oid(ddl_command->made, relid)) return;      // without rows
-  bool counted = get_rel_relkind(relid) != RELKIND_RELATION;  // the partitions come one by one
-  each_protected_column(relid, [&](const ProtectedColumn &column) {
-    if (!holds(columns, column.attno) || column.source.is_token) return;
-    if (!counted) rows = count_rows(relid);
-    counted = true;
-    charge_many(column.source.token_type, Operation::read, rows);
-  });
-}
-
 void column_altered(Oid relid, AttrNumber attno) {
   if (!runs(T_AlterTableStmt)) return;
   remember(&ddl_command->changed, relid);
   remember_protected(relid);
   const char *name = get_attname(relid, attno, true);
-  const Bitmapset *column = bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber);
+  const bool generated = get_attgenerated(relid, attno) != '\0';
   if (alteration(AT_DropExpression, name) != nullptr) {
-    require_single(relid, attno, nullptr, InvalidOid);
-    charge_computed(relid, column);
-  } else if (get_attgenerated(relid, attno) != '\0') {
+    const TypeChange kept = expression_dropped(relid, attno);
+    require_single(kept);
+    charge_computed(relid, kept.moved);
+  } else if (generated) {
     // NOT NULL tells of what it is computed from; a primary key sets it without saying so.
-    charge_columns(relid, nullptr, column);
+    charge_columns(relid, nullptr, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber));
   }
-  const AlterTableCmd *change = alteration(AT_AlterColumnType, name);
-  if (change == nullptr) return;
-  require_using(relid, attno, change);
+  const AlterTableCmd *command = alteration(AT_AlterColumnType, name);
+  if (command == nullptr) return;
+  const TypeChange change = type_change(relid, attno, reinterpret_cast<const ColumnDef *>(command->def)->raw_default);
+  require_using(change);
   if (protected_relation(relid) == nullptr) return;
-  const Node *expression = reinterpret_cast<const ColumnDef *>(change->def)->raw_default;
-  if (get_attgenerated(relid, attno) == '\0') require_single(relid, attno, expression, type_given(relid, attno));
+  if (!generated) require_single(change);
   ddl_command->only_trusted = true;
   touch_all(relid);
-  if (!keeps_values(relid, attno, expression))
-    charge_computed(relid, expression != nullptr ? moved_columns(relid, expression) : column);
-  if (const Oid token_type = moved_type(relid, change); OidIsValid(token_type))
-    add_before(relid, attno, token_type, true);
+  if (!keeps_values(change)) charge_computed(relid, change.moved);
+  if (const Oid token_type = type_moved(change); OidIsValid(token_type)) add_before(relid, attno, token_type, true);
 }
 
 // ---- events
@@ -783,7 +587,8 @@ void ddl_command_end(DdlCommand *command) {
     if (fills) remember(&command->changed, command->filled);
     check_changed();
   }
-  if (OidIsValid(command->clustered)) charge_clustered(command->clustered);
+  if (OidIsValid(command->clustered))
+    charge_rows(command->clustered, cluster_key(command->clustered), Operation::probe);
 }
 
 void ddl_object_access(ObjectAccessType access, Oid class_id, Oid object, int column, void *argument) {
@@ -807,11 +612,9 @@ void ddl_object_access(ObjectAccessType access, Oid class_id, Oid object, int co
 
 void ddl_function_called(Oid function) {
   if (is_harmless(function)) return;
-  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
-  ereport(enforced ? ERROR : WARNING,
-          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-           errmsg("function %s is not trusted with protected values", format_procedure(function)),
-           errhint("A member of redoubt_admin can vouch for it: %s", function_vouch(function))));
+  ereport(refusal_level(), (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                            errmsg("function %s is not trusted with protected values", format_procedure(function)),
+                            errhint("A member of redoubt_admin can vouch for it: %s", function_vouch(function))));
 }
 
 bool ddl_copy_table(Oid relid) {

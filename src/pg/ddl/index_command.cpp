@@ -159,7 +159,7 @@ bool indexes_tokens(Relation index, AttrNumber attno) {
   ListCell *cell = nullptr;
   foreach (cell, expressions) {
     const auto *call = static_cast<const FuncExpr *>(lfirst(cell));
-    if (IsA(call, FuncExpr) && is_fingerprint(call) &&
+    if (is_fingerprint(reinterpret_cast<const Node *>(call)) &&
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
       return true;
   }

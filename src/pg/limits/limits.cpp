@@ -156,7 +156,7 @@ bool is_suspended(const BoundRule *rule) noexcept {
 
 // The rule that suspended the subject, if any.
 BoundRule *find_suspension(const Binding *binding) noexcept {
-  if (!binding->suspends || setting_mode != static_cast<int>(Mode::enforce)) return nullptr;
+  if (!binding->suspends || !enforcing()) return nullptr;
   for (BoundRule &rule : limit_binding_all(binding))
     if (is_suspended(&rule)) return &rule;
   return nullptr;

@@ -78,7 +78,7 @@ namespace redoubt::pg {
 void call_guard_check(Oid function) {
   if (function < FirstNormalObjectId || !call_guard_watches() || function_is_trusted(function)) return;
   const CallGuard *guard = call_guard_innermost;
-  if (setting_mode != static_cast<int>(Mode::enforce) || plan_foresees(guard->analysis, function)) return;
+  if (!enforcing() || plan_foresees(guard->analysis, function)) return;
   if (function_is_in_c(function) || belongs_to_written_table(guard->plan, function)) return;
   ereport(ERROR,
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

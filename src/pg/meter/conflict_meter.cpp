@@ -7,6 +7,7 @@
 // Covered by test/metering and sql/probes.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/compat.h"
 #include "pg/meter/conflict_meter.h"
 #include "pg/protect/protected_columns.h"
@@ -118,8 +119,8 @@ ConflictMeter *conflict_meters_make(const QueryDesc *query) {
   ListCell *cell = nullptr;
   foreach (cell, query->estate->es_subplanstates)
     if (lfirst(cell) != nullptr) conflict_meter_find(static_cast<PlanState *>(lfirst(cell)), &found);
-  foreach (cell, found) {
-    ConflictMeter *meter = make(static_cast<ModifyTableState *>(lfirst(cell)));
+  for (auto *each : list_of<ModifyTableState>(found)) {
+    ConflictMeter *meter = make(each);
     if (meter == nullptr) continue;
     meter->next = meters;
     meters = meter;

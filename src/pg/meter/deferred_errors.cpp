@@ -34,9 +34,7 @@ constexpr std::uint32_t kMostQuoted = 1000;
 constexpr std::uint32_t kArray = 500;
 
 void note(const DeferredErrors &errors) {
-  ListCell *cell = nullptr;
-  foreach (cell, pending) {
-    auto *known = static_cast<DeferredErrors *>(lfirst(cell));
+  for (auto *known : list_of<DeferredErrors>(pending)) {
     if (known->token_type != errors.token_type) continue;
     known->values = std::max(known->values, errors.values);
     return;
@@ -52,9 +50,7 @@ void note(const DeferredErrors &errors) {
 
 [[gnu::hot]] void deferred_errors_transaction(XactEvent event) {
   if (event == XACT_EVENT_ABORT) {
-    ListCell *cell = nullptr;
-    foreach (cell, pending) {
-      const auto *deferred = static_cast<const DeferredErrors *>(lfirst(cell));
+    for (const auto *deferred : list_of<const DeferredErrors>(pending)) {
       limits_force(deferred->token_type, Operation::read, deferred->values);
     }
   }
@@ -63,25 +59,14 @@ void note(const DeferredErrors &errors) {
 
 void deferred_errors_note_table(Oid relid) {
   if (protected_relation(relid) == nullptr || !defers(relid)) return;
-  List *types = NIL;
-  for (int i = 0;; ++i) {
-    const ProtectedRelation *relation = protected_relation(relid);
-    if (relation == nullptr || i >= relation->size) break;
-    const ProtectedColumn &column = relation->column[i];
-    DeferredErrors *of_type = nullptr;
-    ListCell *cell = nullptr;
-    foreach (cell, types)
-      if (static_cast<DeferredErrors *>(lfirst(cell))->token_type == column.source.token_type)
-        of_type = static_cast<DeferredErrors *>(lfirst(cell));
-    if (of_type == nullptr) {
-      of_type = static_cast<DeferredErrors *>(palloc(sizeof(DeferredErrors)));
-      *of_type = {column.source.token_type, 0};
-      types = lappend(types, of_type);
-    }
-    of_type->values = std::min(of_type->values + (column.is_array ? kArray : column.count), kMostQuoted);
-  }
-  ListCell *cell = nullptr;
-  foreach (cell, types) note(*static_cast<const DeferredErrors *>(lfirst(cell)));
+  each_protected_column(relid, [relid](const ProtectedColumn &of) {
+    DeferredErrors errors = {of.source.token_type, 0};
+    each_protected_column(relid, [&errors](const ProtectedColumn &column) {
+      if (column.source.token_type == errors.token_type)
+        errors.values = std::min(errors.values + (column.is_array ? kArray : column.count), kMostQuoted);
+    });
+    note(errors);
+  });
 }
 
 void deferred_errors_note(const PlannedStmt *plan) {

@@ -8,6 +8,7 @@
 // Covered by sql/explain.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
 #include "pg/meter/meter_function.h"
@@ -150,9 +151,9 @@ void estimate_own(Estimate *estimate, const Plan *plan, const PlanKind &kind, co
     if (member != 0) estimate_expressions(estimate, member_of(plan, member), factors.loops, factors.loops);
   auto *below = kind.plans != 0 ? member_of(plan, kind.plans) : nullptr;
   if (below == nullptr) return;
-  ListCell *cell = nullptr;
-  const List *plans = IsA(below, List) ? reinterpret_cast<const List *>(below) : list_make1(below);
-  foreach (cell, plans) estimate_plan(estimate, static_cast<const Plan *>(lfirst(cell)), factors);
+  for (const auto *branch :
+       list_of<const Plan>(IsA(below, List) ? reinterpret_cast<const List *>(below) : list_make1(below)))
+    estimate_plan(estimate, branch, factors);
 }
 
 void estimate_children(Estimate *estimate, const Plan *plan, const PlanKind *kind, Factors factors) {

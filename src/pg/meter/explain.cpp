@@ -78,30 +78,20 @@ Entry *entry_of(Entries *entries, Oid token_type, Operation operation) {
   return &entries->entry[entries->size++];
 }
 
-void expect_of_answer(void *entries, Oid token_type, Operation operation, double values) {
-  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->answer += values;
-}
+// Where figures go: a member of their entries, or null where they are left out.
+struct Figures {
+  Entries *entries;
+  double Entry::*reads;
+  double Entry::*reveals;  // and what else is charged where it is called
+  double Entry::*probes;
+};
 
-void expect_below(void *entries, Oid token_type, Operation operation, double values) {
-  if (values <= 0) return;
-  Entry *entry = entry_of(static_cast<Entries *>(entries), token_type, operation);
-  (operation == Operation::probe ? entry->below : entry->answer) += values;
-}
-
-void expect_beside(void *entries, Oid token_type, Operation operation, double values) {
-  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->beside += values;
-}
-
-void charged(void *entries, Oid token_type, Operation operation, double values) {
-  if (values > 0) entry_of(static_cast<Entries *>(entries), token_type, operation)->charged += values;
-}
-
-// Of what meters have charged, the values; and of what the plan will charge itself, what is not counted by meters.
-void expect_values(void *entries, Oid token_type, Operation operation, double values) {
-  if (operation != Operation::probe) expect_of_answer(entries, token_type, operation, values);
-}
-void expect_revealed(void *entries, Oid token_type, Operation operation, double values) {
-  if (operation != Operation::read) expect_values(entries, token_type, operation, values);
+void add_figure(void *to, Oid token_type, Operation operation, double values) {
+  const auto *figures = static_cast<const Figures *>(to);
+  const auto figure = operation == Operation::probe  ? figures->probes
+                      : operation == Operation::read ? figures->reads
+                                                     : figures->reveals;
+  if (values > 0 && figure != nullptr) entry_of(figures->entries, token_type, operation)->*figure += values;
 }
 
 double rows_out(const ExplainState *state, const QueryDesc *query) {
@@ -147,29 +137,34 @@ void print_properties(ExplainState *state, const Entries &entries, bool knows_re
 void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan) {
   QueryMeter *meter = query_meter_of(plan);
   if (meter == nullptr) return;
-  const QueryDesc *query = query_meter_query(meter);
+  const QueryDesc *query = meter->query;
   const PlanAnalysis *analysis = meter->analysis;
   Entries entries = {};
   Entries done = {};
   Entries planned = {};
-  const bool in_workers = plan_estimate(plan, analysis, expect_of_answer, &planned);
+  Figures of_answer = {&entries, &Entry::answer, &Entry::answer, &Entry::answer};
+  Figures of_plan = {&planned, &Entry::answer, &Entry::answer, &Entry::answer};
+  Figures beside = {&entries, &Entry::beside, &Entry::beside, &Entry::beside};
+  Figures charged = {&done, &Entry::charged, &Entry::charged, &Entry::charged};
+  const bool in_workers = plan_estimate(plan, analysis, add_figure, &of_plan);
   if (state->analyze) {
-    query_meter_charged(meter, charged, &done);
-    meter_each_charge(query->estate->es_query_cxt, charged, &done);
+    query_meter_charged(meter, add_figure, &charged);
+    meter_each_charge(query->estate->es_query_cxt, add_figure, &charged);
   }
   const CommandDest dest = into != nullptr ? DestIntoRel : DestRemote;
-  query_meter_expected(meter, dest, rows_out(state, query), expect_of_answer, &entries);
-  query_meter_conflicts(meter, expect_beside, &entries);
-  const bool counted = state->analyze && !in_workers;
-  if (counted) {
+  query_meter_expected(meter, dest, rows_out(state, query), add_figure, &of_answer);
+  query_meter_conflicts(meter, add_figure, &beside);
+  Figures below = {&entries, &Entry::answer, &Entry::answer, &Entry::below};
+  if (state->analyze && !in_workers) {
     // What meters in the middle have charged is what they charge whoever runs the query.
-    meter_each_charge(query->estate->es_query_cxt, expect_values, &entries);
+    Figures values = {&entries, &Entry::answer, &Entry::answer, nullptr};
+    meter_each_charge(query->estate->es_query_cxt, add_figure, &values);
     for (int i = 0; i < analysis->types; ++i)
-      expect_below(&entries, analysis->type[i], Operation::probe, static_cast<double>(meter->probes.answer(i).below));
+      add_figure(&below, analysis->type[i], Operation::probe, static_cast<double>(meter->probes.answer(i).below));
+    below = {&entries, nullptr, &Entry::answer, nullptr};  // of the plan, what is not counted by meters
   }
   for (int i = 0; i < planned.size; ++i)
-    (counted ? expect_revealed : expect_below)(&entries, planned.entry[i].token_type, planned.entry[i].operation,
-                                               planned.entry[i].answer);
+    add_figure(&below, planned.entry[i].token_type, planned.entry[i].operation, planned.entry[i].answer);
   for (int i = 0; i < done.size; ++i)
     entry_of(&entries, done.entry[i].token_type, done.entry[i].operation)->charged = done.entry[i].charged;
   if (entries.size == 0) return;

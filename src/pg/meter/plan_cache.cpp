@@ -39,25 +39,6 @@ PlanFacts *make(PlannedStmt *plan) {
   return facts;
 }
 
-// Copies an analysis next to its plan.
-const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
-  MemoryContext context = GetMemoryChunkContext(plan);
-  auto *copy = static_cast<PlanAnalysis *>(MemoryContextAlloc(context, sizeof(PlanAnalysis)));
-  *copy = *analysis;
-  if (const Size foreseen = static_cast<Size>(analysis->foreseen); foreseen > 0) {
-    copy->foreseen_function = static_cast<Oid *>(MemoryContextAlloc(context, sizeof(Oid) * foreseen));
-    std::copy_n(analysis->foreseen_function, foreseen, copy->foreseen_function);
-  }
-  const Size points = static_cast<Size>(analysis->points) + 1;
-  copy->above = static_cast<MeterPoint *>(MemoryContextAlloc(context, sizeof(MeterPoint) * points));
-  std::copy_n(analysis->above, points, copy->above);
-  if (analysis->columns == 0) return copy;
-  const Size bytes = sizeof(OutputColumn) * static_cast<Size>(analysis->columns);
-  copy->column = static_cast<OutputColumn *>(MemoryContextAlloc(context, bytes));
-  memcpy(copy->column, analysis->column, bytes);
-  return copy;
-}
-
 }  // namespace
 
 [[gnu::hot]] PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
@@ -84,9 +65,7 @@ const PlanAnalysis *keep(PlannedStmt *plan, const PlanAnalysis *analysis) {
 
 void plan_facts_analyzed(PlanFacts *facts, const PlanAnalysis *analysis) {
   if (analysis->unmetered || facts->generation != protected_generation) return;
-  const bool at_hand =
-      GetMemoryChunkContext(const_cast<PlanAnalysis *>(analysis)) == GetMemoryChunkContext(facts->plan);
-  facts->analysis = at_hand ? analysis : keep(facts->plan, analysis);
+  facts->analysis = analysis;
   facts->from_planner = true;
 }
 
@@ -94,7 +73,7 @@ const PlanAnalysis *plan_analysis(PlanFacts *facts) {
   if (facts->analysis != nullptr || !facts->touches) return facts->analysis;
   MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "redoubt plan analysis", ALLOCSET_SMALL_SIZES);
   MemoryContext old = MemoryContextSwitchTo(scratch);
-  facts->analysis = keep(facts->plan, plan_analyze(facts->plan, false));
+  facts->analysis = plan_analyze(facts->plan, false);
   MemoryContextSwitchTo(old);
   MemoryContextDelete(scratch);
   return facts->analysis;

@@ -4,6 +4,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/meter/plan_cache.h"
 #include "pg/meter/planner_hooks.h"
 #include "pg/plan/as_text.h"
@@ -116,10 +117,8 @@ constexpr Size kHiddenTables = 256;
 constinit Oid hidden_tables[kHiddenTables] = {};
 
 Oid first_table(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell)); entry->rtekind == RTE_RELATION)
-      return entry->relid;
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_RELATION) return entry->relid;
   return InvalidOid;
 }
 

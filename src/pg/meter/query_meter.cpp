@@ -66,8 +66,8 @@ std::uint32_t price(const QueryMeter *meter, int source) noexcept {
 }  // namespace
 
 std::uint32_t query_meter_price(const QueryMeter *meter, Oid token_type) noexcept {
-  for (std::uint32_t rest = meter->searched; rest != 0; rest &= rest - 1)
-    if (meter->analysis->source[std::countr_zero(rest)].token_type == token_type) return meter->each;
+  for (const int i : bits_of(meter->searched))
+    if (meter->analysis->source[i].token_type == token_type) return meter->each;
   return 1;
 }
 
@@ -131,9 +131,7 @@ std::uint32_t shown_by_explain(const PlanAnalysis *analysis) noexcept {
 // How often the statement names a table with the column, or a CTE, each with a figure of its own.
 std::uint32_t named(const PlannedStmt *plan, const Source &source) {
   std::uint32_t n = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable)) {
     n += entry->rtekind == RTE_CTE ? 1 : 0;
     if (entry->rtekind != RTE_RELATION || !compat_is_in_query_text(entry)) continue;
     const ProtectedRelation *relation = protected_relation(entry->relid);
@@ -146,11 +144,11 @@ std::uint32_t named(const PlannedStmt *plan, const Source &source) {
 // A probe for each figure that EXPLAIN shows, but for `paid` of a source.
 void charge_explain(QueryMeter *meter, std::uint32_t paid) {
   const PlanAnalysis *analysis = meter->analysis;
-  for (std::uint32_t rest = shown_by_explain(analysis); rest != 0; rest &= rest - 1) {
-    const Source &source = analysis->source[std::countr_zero(rest)];
+  for (const int i : bits_of(shown_by_explain(analysis))) {
+    const Source &source = analysis->source[i];
     const std::uint32_t probes = named(meter->query->plannedstmt, source) - paid;
     if (probes > 0) limits_charge(source.token_type, Operation::probe, probes);
-    meter->ended[analysis->type_of[std::countr_zero(rest)]] += probes;
+    meter->ended[analysis->type_of[i]] += probes;
   }
 }
 
@@ -208,8 +206,7 @@ void charge_runs(QueryMeter *meter, CommandDest dest) {
   const PlanAnalysis *analysis = meter->analysis;
   std::uint32_t unpaid = analysis->runs;
   for (int c = 0; leaves(dest) && c < analysis->columns; ++c) unpaid &= ~analysis->column[c].carries;
-  for (; unpaid != 0; unpaid &= unpaid - 1) {
-    const int i = std::countr_zero(unpaid);
+  for (const int i : bits_of(unpaid)) {
     Paid paid = {analysis->source[i].token_type, false};
     query_meter_charged(meter, note_paid, &paid);
     meter_each_charge(meter->estate->es_query_cxt, note_paid, &paid);
@@ -250,8 +247,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
   for (int c = 0; c < analysis->columns; ++c) {
     const OutputColumn &column = analysis->column[c];
     // A call has charged for what it returned, and a null is none.
-    for (std::uint32_t rest = column.flow.paid & analysis->row_decides; rest != 0; rest &= rest - 1) {
-      const int i = std::countr_zero(rest);
+    for (const int i : bits_of(column.flow.paid & analysis->row_decides)) {
       meter->instead |= 1U << i;
       meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
                                          .settles = 1U << i,
@@ -260,8 +256,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
                                          .pure = true,
                                          .charged = true};
     }
-    for (std::uint32_t rest = column.carries; rest != 0; rest &= rest - 1) {
-      const int i = std::countr_zero(rest);
+    for (const int i : bits_of(column.carries)) {
       const bool stays = (column.stays & 1U << i) != 0;
       if (stays && stays_protected(dest, store_is_printed)) {
         if (dest == DestTuplestore) pays |= 1U << i;  // when it is printed
@@ -365,7 +360,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   if (dest == DestNone) told |= meter->analysis->row_decides;
   const bool explains = dest == DestNone && query->instrument_options != 0;
   if (explains) told |= shown_by_explain(meter->analysis);
-  for (; told != 0; told &= told - 1) charge_end(meter, std::countr_zero(told));
+  for (const int i : bits_of(told)) charge_end(meter, i);
   if (explains) charge_explain(meter, 1);
   meter->told = true;
   if (meter->analysis->runs != 0) [[unlikely]]
@@ -421,9 +416,8 @@ void query_meter_error(const QueryDesc *query) noexcept {
   if (!error_may_carry_values()) {
     // That the statement did not end is an answer; one that Redoubt refuses has been charged.
     if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
-    for (std::uint32_t rest = meter->told ? 0 : meter->analysis->statement_decides; rest != 0; rest &= rest - 1)
-      if (const int i = std::countr_zero(rest); answer_is_unpaid(meter, i))
-        limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
+    for (const int i : bits_of(meter->told ? 0 : meter->analysis->statement_decides))
+      if (answer_is_unpaid(meter, i)) limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
     return;
   }
   for (int i = 0; i < meter->analysis->sources; ++i) {
@@ -446,8 +440,6 @@ QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
     if (meter->estate->es_plannedstmt == plan) return meter;
   return nullptr;
 }
-
-const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept { return meter->query; }
 
 void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {
   for (int i = 0; i < meter->budgets; ++i) {

@@ -105,7 +105,6 @@ using VisitCharge = void (*)(void *to, Oid token_type, Operation operation, doub
 
 // query_meter_of returns the meter of a plan that is executed right now, or null.
 QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept;
-const QueryDesc *query_meter_query(const QueryMeter *meter) noexcept;
 
 // query_meter_charged tells what a run has been charged by this process, without meters in its plan.
 void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to);

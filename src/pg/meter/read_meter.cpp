@@ -7,6 +7,7 @@
 // Covered by sql/reads.sql, test/metering and test/isolation/specs/limit_shared.spec.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/reveal/gate.h"
 #include "pg/meter/meter_function.h"
 #include "pg/types/token_type.h"
@@ -49,8 +50,7 @@ std::uint32_t column_values(const MeteredColumn &column, TupleTableSlot *slot) {
     if (values > 0 && !unseen) instead &= ~column.settles;
     if (!column.opened && !left_to_output) meter->budget[column.budget].wanted += values;
   }
-  for (; instead != 0; instead &= instead - 1)
-    ++meter->budget[query_meter_budget(meter, std::countr_zero(instead), Operation::probe)].wanted;
+  for (const int i : bits_of(instead)) ++meter->budget[query_meter_budget(meter, i, Operation::probe)].wanted;
   for (int i = 0; i < meter->budgets; ++i)
     if (meter->budget[i].wanted > 0 && meter->budget[i].lease.operation == Operation::probe)
       meter->budget[i].wanted =

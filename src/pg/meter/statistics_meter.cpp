@@ -11,7 +11,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/limits/limits.h"
-#include "pg/plan/flow.h"
+#include "pg/plan/meter_node.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/standing_code.h"
 #include "pg/protect/value_count.h"
@@ -23,7 +23,6 @@ extern "C" {
 #include "catalog/index.h"
 #include "catalog/partition.h"
 #include "catalog/pg_statistic_ext.h"
-#include "optimizer/optimizer.h"
 #include "statistics/extended_stats_internal.h"
 #include "statistics/statistics.h"
 }
@@ -37,17 +36,14 @@ struct Rewrite {
 };
 
 bool reads_statistics(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     if (entry->rtekind == RTE_RELATION &&
         (entry->relid == StatisticRelationId || entry->relid == StatisticExtDataRelationId))
       return true;
     if (entry->rtekind == RTE_SUBQUERY && reads_statistics(entry->subquery)) return true;
   }
-  foreach (cell, query->cteList)
-    if (reads_statistics(reinterpret_cast<Query *>(static_cast<CommonTableExpr *>(lfirst(cell))->ctequery)))
-      return true;
+  for (auto *cte : list_of<CommonTableExpr>(query->cteList))
+    if (reads_statistics(reinterpret_cast<Query *>(cte->ctequery))) return true;
   return query->hasSubLinks;  // not looked into here: they may
 }
 
@@ -99,12 +95,11 @@ std::uint32_t values_in(const ArrayType *slot, const Used &used) {
   const std::uint32_t items = value_elements(PointerGetDatum(slot), TEXTARRAYOID);
   std::uint32_t each = 0;
   bool arrays = false;
-  const ProtectedRelation *relation = protected_relation(used.table);
-  for (int i = 0; relation != nullptr && i < relation->size; ++i) {
-    if (!bms_is_member(relation->column[i].attno - FirstLowInvalidHeapAttributeNumber, used.columns)) continue;
-    each += relation->column[i].count;
-    arrays |= relation->column[i].is_array;
-  }
+  each_protected_column(used.table, [&](const ProtectedColumn &column) {
+    if (!columns_hold(used.columns, column.attno)) return;
+    each += column.count;
+    arrays |= column.is_array;
+  });
   const bool elements = OidIsValid(get_element_type(getBaseType(ARR_ELEMTYPE(slot))));
   if (each <= 1 && (!arrays || elements)) return items;
   const auto room = static_cast<std::uint32_t>(VARSIZE_ANY(slot) / 4);
@@ -116,12 +111,9 @@ std::uint32_t values_in(const ArrayType *slot, const Used &used) {
 void charge_partition(Oid relid, std::uint32_t rows) {
   if (!get_rel_relispartition(relid)) return;
   const Bitmapset *told = partition_tells(relid, get_partition_parent(relid, true));
-  for (int i = 0; !bms_is_empty(told); ++i) {
-    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
-    if (relation == nullptr || i >= relation->size) return;
-    if (bms_is_member(relation->column[i].attno - FirstLowInvalidHeapAttributeNumber, told))
-      limits_charge(relation->column[i].source.token_type, Operation::probe, rows);
-  }
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (columns_hold(told, column.attno)) limits_charge(column.source.token_type, Operation::probe, rows);
+  });
 }
 
 // The token type that pays for a column, or for what an index computes from one.
@@ -159,18 +151,13 @@ namespace redoubt::pg {
 
 void statistics_meter(Query *query) {
   if (query->commandType == CMD_UTILITY || !reads_statistics(query)) return;
-  if (!OidIsValid(get_namespace_oid("redoubt", true))) return;
-  const Oid types[] = {ANYELEMENTOID, OIDOID, INT2OID, INTERNALOID};
-  List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup("meter_statistics")));
-  Rewrite rewrite = {LookupFuncName(name, lengthof(types), types, true), list_make1(query)};
+  Rewrite rewrite = {placed_function_oid(Placed::meter_statistics), list_make1(query)};
   if (!OidIsValid(rewrite.function)) return;
   (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
 }
 
 [[gnu::hot]] void statistics_guard(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable)) {
     if (entry->rtekind != RTE_RELATION || entry->relkind != RELKIND_TOASTVALUE) continue;
     bool of_statistics = false;
     for (const Oid table : {StatisticRelationId, StatisticExtDataRelationId}) {
@@ -196,13 +183,7 @@ Bitmapset *statistics_columns(Oid statistics) {
   Bitmapset *columns = nullptr;
   for (int i = 0; i < object->stxkeys.dim1; ++i) columns = bms_add_member(columns, object->stxkeys.values[i]);
   ReleaseSysCache(tuple);
-  Bitmapset *used = nullptr;
-  pull_varattnos(statistics_expressions(statistics), 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0)
-    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno > 0)
-      columns = bms_add_member(columns, attno);
-  return columns;
+  return bms_join(columns, columns_in(statistics_expressions(statistics)));
 }
 
 }  // namespace redoubt::pg
@@ -270,20 +251,14 @@ void charge_extended(Datum values, Oid type, Oid statistics) {
   if (protected_relation(relid) == nullptr) return;
   const uint32 n = extended_values(values, type);
   bool any = false;
-  for (int i = 0;; ++i) {
-    const ProtectedRelation *relation = protected_relation(relid);  // a charge may rebuild it
-    if (relation == nullptr || i >= relation->size) break;
-    const ProtectedColumn column = relation->column[i];
-    if (!bms_is_member(column.attno, columns)) continue;
+  each_protected_column(relid, [&](const ProtectedColumn &column) {
+    if (!bms_is_member(column.attno, columns)) return;
     any = true;
-    if (n == 0) {
-      charge_figure(statistics, 0, column.source.token_type);
-      continue;
-    }
+    if (n == 0) return charge_figure(statistics, 0, column.source.token_type);
     const auto room = static_cast<uint32>(toast_raw_datum_size(values) / 4);
     limits_charge(column.source.token_type, Operation::read,
                   column.is_array ? std::max(n, room) : flow_cost(column.count, n));
-  }
+  });
   if (!any) charge_partition(relid, n);
 }
 

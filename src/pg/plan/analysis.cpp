@@ -16,10 +16,10 @@ constexpr int kMaxWalks = 20000;  // more than columns and parameters of any pla
 
 // Null for none.
 template <typename T>
-T *zeroed(int n) {
+T *zeroed(int n, MemoryContext context = CurrentMemoryContext) {
   if (n <= 0) return nullptr;
   const Size size = sizeof(T) * static_cast<Size>(n);
-  return static_cast<T *>(std::memset(palloc(size), 0, size));  // faster than the loop of palloc0
+  return static_cast<T *>(std::memset(MemoryContextAlloc(context, size), 0, size));  // faster than palloc0's loop
 }
 
 NodeFlow walk_all(PlanWalk *walk) {
@@ -33,15 +33,13 @@ NodeFlow walk_all(PlanWalk *walk) {
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
-void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &top) {
+void describe_output(PlanWalk *walk, PlannedStmt *plan, const NodeFlow &top) {
   PlanAnalysis *analysis = walk->analysis;
   const List *targets = plan->planTree->targetlist;
   if (plan->commandType != CMD_SELECT && !plan->hasReturning) return;
-  analysis->column = zeroed<OutputColumn>(list_length(targets));
+  analysis->column = zeroed<OutputColumn>(list_length(targets), GetMemoryChunkContext(plan));
   int position = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
     const Oid type = exprType(reinterpret_cast<const Node *>(target->expr));
     Flow flow = node_flow_column(&top, static_cast<AttrNumber>(++position));
     if (flow.paid != 0 && OidIsValid(get_element_type(type))) flow.paid = 0;
@@ -63,8 +61,7 @@ void describe_output(PlanWalk *walk, const PlannedStmt *plan, const NodeFlow &to
 void describe_types(PlanAnalysis *analysis) {
   for (int c = 0; c < analysis->columns; ++c) {
     OutputColumn *column = &analysis->column[c];
-    for (std::uint32_t rest = column->carries; rest != 0; rest &= rest - 1) {
-      const int i = std::countr_zero(rest);
+    for (const int i : bits_of(column->carries)) {
       const Source &source = analysis->source[i];
       if (!source.is_token) continue;
       const bool carries = type_carries(column->type, source.token_type);
@@ -85,10 +82,8 @@ void describe_probes(PlanWalk *walk) {
     analysis->type_of[i] = plan_type(analysis, type);
   }
   analysis->points = static_cast<int>(walk->points);
-  analysis->above = zeroed<MeterPoint>(analysis->points + 1);
-  ListCell *cell = nullptr;
-  foreach (cell, walk->found) {
-    const auto *meter = static_cast<const MeterSpec *>(lfirst(cell));
+  analysis->above = zeroed<MeterPoint>(analysis->points + 1, GetMemoryChunkContext(walk->plan));
+  for (const auto *meter : list_of<const MeterSpec>(walk->found)) {
     // The rows of a point below go on upwards.
     if (meter->above > meter->point && meter->above <= walk->points) analysis->above[meter->point] = meter->above;
   }
@@ -96,8 +91,8 @@ void describe_probes(PlanWalk *walk) {
 
 bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
   const auto is_full = [](const std::uint16_t *count, std::uint32_t sources) {
-    for (; sources != 0; sources &= sources - 1)
-      if (count[std::countr_zero(sources)] == kMaxFlowCount) return true;
+    for (const int i : bits_of(sources))
+      if (count[i] == kMaxFlowCount) return true;
     return false;
   };
   const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << analysis.sources) - 1);
@@ -109,18 +104,16 @@ bool is_beyond_count(const PlanAnalysis &analysis) noexcept {
 // The others are marks of the executor's own: those of a ModifyTable, a Gather or a recursive union, which is a
 // subplan.
 bool has_values_in_params(const PlannedStmt *plan) noexcept {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->paramExecTypes)
-    if (OidIsValid(lfirst_oid(cell))) return true;
+  for (const Oid each : oids_of(plan->paramExecTypes))
+    if (OidIsValid(each)) return true;
   return false;
 }
 
 // Entries of the range table that rows are taken from, with all parts of a table as one.
 int relations_joined(const PlannedStmt *plan) noexcept {
   int relations = -list_length(plan->appendRelations);
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable)
-    if (static_cast<const RangeTblEntry *>(lfirst(cell))->rtekind != RTE_RESULT) ++relations;
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable))
+    if (entry->rtekind != RTE_RESULT) ++relations;
   return relations;
 }
 
@@ -133,20 +126,17 @@ bool is_metered(const PlannedStmt *plan) {
 }  // namespace
 
 [[gnu::hot]] bool plan_touches_protected(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(plan->rtable)) {
     if (entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE) {
       if (protected_relation(entry->relid) != nullptr) return true;
     } else if (entry->rtekind == RTE_FUNCTION) {
-      ListCell *function = nullptr;
-      foreach (function, entry->functions)
-        if (holds_tokens(static_cast<RangeTblFunction *>(lfirst(function))->funcexpr)) return true;
+      for (auto *each : list_of<RangeTblFunction>(entry->functions))
+        if (holds_tokens(each->funcexpr)) return true;
     }
   }
   if (plan->planTree == nullptr) return false;
-  foreach (cell, plan->planTree->targetlist)
-    if (holds_tokens(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr))) return true;
+  for (const auto *target : list_of<const TargetEntry>(plan->planTree->targetlist))
+    if (holds_tokens(reinterpret_cast<const Node *>(target->expr))) return true;
   return false;
 }
 
@@ -162,7 +152,8 @@ bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
 }
 
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
-  auto *analysis = zeroed<PlanAnalysis>(1);
+  MemoryContext kept = GetMemoryChunkContext(plan);
+  auto *analysis = zeroed<PlanAnalysis>(1, kept);
   PlanWalk walk = {};
   walk.plan = plan;
   walk.analysis = analysis;
@@ -179,8 +170,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.memory = CurrentMemoryContext;
   walk.relation = zeroed<RelationFacts>(list_length(plan->rtable) + 1);
   ListCell *cell = nullptr;
-  foreach (cell, plan->appendRelations) {
-    const auto *child = static_cast<const AppendRelInfo *>(lfirst(cell));
+  for (const auto *child : list_of<const AppendRelInfo>(plan->appendRelations)) {
     if (rt_fetch(child->parent_relid, plan->rtable)->rtekind == RTE_RELATION)
       walk.relation[child->child_relid].child = child;
   }
@@ -208,7 +198,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_output(&walk, plan, top);
   describe_probes(&walk);
   analysis->foreseen = list_length(walk.foreseen);
-  analysis->foreseen_function = zeroed<Oid>(analysis->foreseen);
+  analysis->foreseen_function = zeroed<Oid>(analysis->foreseen, kept);
   foreach (cell, walk.foreseen) analysis->foreseen_function[foreach_current_index(cell)] = lfirst_oid(cell);
   for (int c = 0; c < analysis->columns; ++c)
     analysis->values += std::popcount(analysis->column[c].carries | analysis->column[c].flow.paid);

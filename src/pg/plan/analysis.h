@@ -22,7 +22,7 @@ struct OutputColumn {
   std::uint32_t reveals;  // a bit per source of tokens that must have met an output function, see type_meets_output
 };
 
-// Plain data in one memory context, pointers into itself only.
+// Plain data in the memory context of its plan.
 struct PlanAnalysis {
   int sources;
   Source source[kMaxSources];
@@ -58,8 +58,8 @@ bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept;
 // analysis.
 bool plan_touches_protected(const PlannedStmt *plan);
 
-// plan_analyze describes a plan.  With `inject` it also puts meters into it, in the
-// current memory context, which must be the plan's; without, meters are recognised.
+// plan_analyze describes a plan, in the memory of that.  With `inject` it also puts meters into it, in the current
+// memory context, which must be the plan's; without, meters are recognised.
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject);
 
 // refuse_opened raises 42501: what was opened inside the server does not come to rest in a column.

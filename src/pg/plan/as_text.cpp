@@ -10,6 +10,7 @@
 #include "pg/plan/as_text.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/by_token.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/token_texts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
@@ -21,7 +22,6 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "catalog/pg_opfamily.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 #include "parser/parse_clause.h"
 #include "rewrite/rewriteManip.h"
@@ -33,12 +33,11 @@ namespace {
 // Where a text leaves a query, or is written: there no token is put together with other text, which would be neither.
 enum class Goes { out, into_column };
 
-void show_outputs(const List *targets, Goes goes);
 Expr *as_shown(Expr *expression, Goes goes);
 
-void all_shown(const List *list, Goes goes) {
-  ListCell *cell = nullptr;
-  foreach (cell, list) lfirst(cell) = as_shown(static_cast<Expr *>(lfirst(cell)), goes);
+// Of a key its own order or equality is asked for.
+auto shown(Goes goes) {
+  return [goes](Expr *expression, bool is_key = false) { return is_key ? expression : as_shown(expression, goes); };
 }
 
 // What is shown of an expression: of a token alone, or put together with other text, or chosen by COALESCE or CASE,
@@ -72,59 +71,22 @@ Expr *as_shown(Expr *expression, Goes goes) {
       break;
     case T_OpExpr:
       if (goes == Goes::out && is_concatenation(reinterpret_cast<Node *>(expression)))
-        all_shown(reinterpret_cast<OpExpr *>(expression)->args, goes);
+        each_in_place(reinterpret_cast<OpExpr *>(expression)->args, shown(goes));
       break;
     case T_CoalesceExpr:
-      all_shown(reinterpret_cast<CoalesceExpr *>(expression)->args, goes);
+    case T_CaseExpr:
+      each_chosen_in_place(expression, shown(goes));
       break;
-    case T_CaseExpr: {
-      auto *chosen = reinterpret_cast<CaseExpr *>(expression);
-      ListCell *cell = nullptr;
-      foreach (cell, chosen->args) {
-        auto *when = static_cast<CaseWhen *>(lfirst(cell));
-        when->result = as_shown(when->result, goes);
-      }
-      chosen->defresult = as_shown(chosen->defresult, goes);
-      break;
-    }
     case T_SubLink: {
       const auto *link = reinterpret_cast<const SubLink *>(expression);
       if (link->subLinkType == EXPR_SUBLINK || link->subLinkType == ARRAY_SUBLINK)
-        show_outputs(reinterpret_cast<const Query *>(link->subselect)->targetList, goes);
+        each_target_in_place(reinterpret_cast<const Query *>(link->subselect)->targetList, shown(goes));
       break;
     }
     default:
       break;
   }
   return expression;
-}
-
-// Columns that leave a query, or are written by it.
-void show_outputs(const List *targets, Goes goes) {
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
-    if (!target->resjunk && target->ressortgroupref == 0) target->expr = as_shown(target->expr, goes);
-  }
-}
-
-// What a statement writes.
-void show_written(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->mergeActionList)
-    show_outputs(static_cast<const MergeAction *>(lfirst(cell))->targetList, Goes::into_column);
-  if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
-  show_outputs(query->targetList, Goes::into_column);
-  if (query->onConflict != nullptr) show_outputs(query->onConflict->onConflictSet, Goes::into_column);
-  if (query->commandType != CMD_INSERT) return;
-  foreach (cell, query->rtable) {  // INSERT ... SELECT, and VALUES
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-    if (entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr)
-      show_outputs(entry->subquery->targetList, Goes::into_column);
-    ListCell *row = nullptr;
-    if (entry->rtekind == RTE_VALUES)
-      foreach (row, entry->values_lists) all_shown(static_cast<List *>(lfirst(row)), Goes::into_column);
-  }
 }
 
 // The strategy of an operator that compares two tokens in token order; 0 for any other.
@@ -200,26 +162,15 @@ bool sorts_by_token(const SortGroupClause *clause, const List *targets) {
 }
 
 bool sorts_by_tokens(const List *clauses, const List *targets) {
-  ListCell *cell = nullptr;
-  foreach (cell, clauses)
-    if (sorts_by_token(static_cast<const SortGroupClause *>(lfirst(cell)), targets)) return true;
-  return false;
-}
-
-// Do clauses sort or group by the target with the mark?
-bool is_among(Index mark, const List *clauses) {
-  ListCell *cell = nullptr;
-  foreach (cell, clauses)
-    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == mark) return true;
+  for (const auto *clause : list_of<const SortGroupClause>(clauses))
+    if (sorts_by_token(clause, targets)) return true;
   return false;
 }
 
 // Sorts by the values of entries of a target list, and no longer by their tokens; not by those that rows are `distinct`
 // by.
 void sort_by_values(const List *clauses, List **targets, const List *distinct = NIL) {
-  ListCell *cell = nullptr;
-  foreach (cell, clauses) {
-    auto *clause = static_cast<SortGroupClause *>(lfirst(cell));
+  for (auto *clause : list_of<SortGroupClause>(clauses)) {
     if (!sorts_by_token(clause, *targets) || is_among(clause->tleSortGroupRef, distinct)) continue;
     const StrategyNumber strategy = token_order_of(get_opcode(clause->sortop));
     auto *key = makeTargetEntry(open_value(static_cast<Expr *>(copyObjectImpl(sorted_value(clause, *targets)))),
@@ -270,8 +221,7 @@ void sort_outside(Query *query) {
   outer.limitOption = query->limitOption;
   outer.stmt_location = query->stmt_location;
   outer.stmt_len = query->stmt_len;
-  foreach (cell, inner->targetList) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(inner->targetList)) {
     const auto *value = reinterpret_cast<const Node *>(target->expr);
     entry->eref->colnames =
         lappend(entry->eref->colnames, makeString(pstrdup(target->resname != nullptr ? target->resname : "?column?")));
@@ -286,17 +236,13 @@ void sort_outside(Query *query) {
 
 // Rows and arrays of tokens have the order of tokens, whatever they are compared by.
 void refuse_composite(const List *clauses, const List *targets) {
-  ListCell *cell = nullptr;
-  foreach (cell, clauses) {
-    const auto *clause = static_cast<const SortGroupClause *>(lfirst(cell));
+  for (const auto *clause : list_of<const SortGroupClause>(clauses)) {
     if (clause->sortop >= FirstNormalObjectId) continue;
     const Node *value = sorted_value(clause, targets);
     Oid type = exprType(value);
     if (IsA(value, RowExpr)) {
-      ListCell *field = nullptr;
-      foreach (field, reinterpret_cast<const RowExpr *>(value)->args)
-        if (const Oid of = exprType(static_cast<const Node *>(lfirst(field))); OidIsValid(opening_function(of)))
-          type = of;
+      for (const auto *node : list_of<const Node>(reinterpret_cast<const RowExpr *>(value)->args))
+        if (const Oid of = exprType(node); OidIsValid(opening_function(of))) type = of;
     }
     if (type_carried(type)->size > 0 && OidIsValid(opening_function(type_carried(type)->item[0].token_type)) &&
         orders_by_value())
@@ -309,15 +255,11 @@ void refuse_composite(const List *clauses, const List *targets) {
 // They stand behind all columns that somebody refers to by number.
 void drop_marks(Query *query) {
   List *kept = NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, query->targetList) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(query->targetList)) {
     const Index mark = target->ressortgroupref;
     bool named = is_among(mark, query->sortClause) || is_among(mark, query->groupClause) ||
                  is_among(mark, query->distinctClause);
-    ListCell *each = nullptr;
-    foreach (each, query->windowClause) {
-      const auto *window = static_cast<const WindowClause *>(lfirst(each));
+    for (const auto *window : list_of<const WindowClause>(query->windowClause)) {
       named |= is_among(mark, window->partitionClause) || is_among(mark, window->orderClause);
     }
     if (mark != 0 && !named && target->resjunk) continue;
@@ -330,9 +272,7 @@ void drop_marks(Query *query) {
 
 void order_by_value(Query *query) {
   refuse_composite(query->sortClause, query->targetList);
-  ListCell *cell = nullptr;
-  foreach (cell, query->windowClause) {
-    const auto *window = static_cast<const WindowClause *>(lfirst(cell));
+  for (const auto *window : list_of<const WindowClause>(query->windowClause)) {
     refuse_composite(window->orderClause, query->targetList);
     if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
       sort_by_values(window->orderClause, &query->targetList);
@@ -426,16 +366,6 @@ bool walk_from(Node *node, Found *found) {
 }  // namespace redoubt::pg
 
 extern "C" {
-// Of a query that no plan meters, each value is revealed where it is opened.
-static bool as_text_reveal(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(as_text_reveal), context, 0);
-  if (auto *call = reinterpret_cast<FuncExpr *>(node); IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr)
-    make_opened(call, true);
-  return expression_tree_walker(node, tree_walker(as_text_reveal), context);
-}
 static bool as_text_walker(Node *node, void *context) {
   using namespace redoubt::pg;
   if (node == nullptr) return false;
@@ -509,9 +439,7 @@ static bool as_text_walker(Node *node, void *context) {
 namespace redoubt::pg {
 
 bool reads_protected(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     if ((entry->rtekind == RTE_RELATION || entry->rtekind == RTE_NAMEDTUPLESTORE) &&
         protected_relation(entry->relid) != nullptr)
       return true;
@@ -521,14 +449,19 @@ bool reads_protected(const Query *query) {
 
 void as_text(Query *query) {
   if (query->commandType == CMD_UTILITY) return;
-  show_outputs(query->commandType == CMD_SELECT ? query->targetList : query->returningList, Goes::out);
-  show_written(query);
-  ListCell *cell = nullptr;
-  foreach (cell, query->cteList)
-    show_written(reinterpret_cast<Query *>(static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery));
+  each_target_in_place(query->commandType == CMD_SELECT ? query->targetList : query->returningList, shown(Goes::out));
+  each_written_in_place(query, shown(Goes::into_column));
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
+    each_written_in_place(reinterpret_cast<Query *>(cte->ctequery), shown(Goes::into_column));
   Found found = {};
   (void)as_text_walker(reinterpret_cast<Node *>(query), &found);
-  if (found.opens && !found.metered) (void)as_text_reveal(reinterpret_cast<Node *>(query), nullptr);
+  if (!found.opens || found.metered) return;
+  // No plan will be metered, so each value is revealed where it is opened.
+  (void)any_node(query, [](Node *node) {
+    auto *call = reinterpret_cast<FuncExpr *>(node);
+    if (IsA(node, FuncExpr) && opened_token(&call->xpr) != nullptr) make_opened(call, true);
+    return Step::into;
+  });
 }
 
 }  // namespace redoubt::pg

@@ -7,6 +7,7 @@
 #include "pg/base/compat.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/meter_node.h"
+#include "pg/plan/out_of_sight.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
 #include "pg/tokens/token_index.h"
@@ -54,28 +55,10 @@ const Var *opened_column(const Node *node, Oid *fold) {
   return IsA(column, Var) && column->varlevelsup == 0 && column->varattno > 0 ? column : nullptr;
 }
 
-// The table's column that a column of a query is, through joins and subqueries.
-bool table_column(const Query *query, const Var *column, Wanted *wanted) {
-  check_stack_depth();
-  if (column->varlevelsup != 0 || column->varattno <= 0) return false;
-  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(column->varno), query->rtable);
-  const Node *below = nullptr;
-  switch (entry->rtekind) {
-    case RTE_RELATION:
-      wanted->relid = entry->relid;
-      wanted->attno = column->varattno;
-      return true;
-    case RTE_JOIN:
-      below = static_cast<const Node *>(list_nth(entry->joinaliasvars, column->varattno - 1));
-      return below != nullptr && IsA(below, Var) && table_column(query, reinterpret_cast<const Var *>(below), wanted);
-    case RTE_SUBQUERY:
-      if (entry->subquery->setOperations != nullptr) return false;
-      below = reinterpret_cast<const Node *>(
-          static_cast<const TargetEntry *>(list_nth(entry->subquery->targetList, column->varattno - 1))->expr);
-      return IsA(below, Var) && table_column(entry->subquery, reinterpret_cast<const Var *>(below), wanted);
-    default:
-      return false;
-  }
+// Finds the table's column that the column of a query is, through joins and subqueries.
+bool table_column(const Query *query, Wanted *wanted) {
+  wanted->relid = column_copied(query, reinterpret_cast<const Node *>(wanted->column), &wanted->attno);
+  return OidIsValid(wanted->relid);
 }
 
 bool is_usual_collation(Oid collation) { return collation == DEFAULT_COLLATION_OID || collation == C_COLLATION_OID; }
@@ -174,8 +157,7 @@ bool has_fingerprints(Relation index, AttrNumber attno, Oid function) {
 // The operator by which an index in the order of values finds them; InvalidOid where it is no such index.
 Oid ordered_operator(Relation index, const Wanted &wanted) {
   if (index->rd_rel->relam != BTREE_AM_OID || index->rd_index->indkey.values[0] != wanted.attno) return InvalidOid;
-  const Oid family = index->rd_opfamily[0];
-  return is_value_family(family) ? value_operator(family, wanted.strategy) : InvalidOid;
+  return value_operator(index->rd_opfamily[0], wanted.strategy);
 }
 
 // The operator of an index that serves; InvalidOid where the table has none.
@@ -183,22 +165,15 @@ Oid find_operator(const Wanted &wanted, Oid function) {
   Relation table = try_relation_open(wanted.relid, AccessShareLock);
   if (table == nullptr) return InvalidOid;
   Oid found = InvalidOid;
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(table);
-  foreach (cell, indexes) {
-    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (index == nullptr) continue;
-    if (index->rd_index->indisvalid) {
-      if (wanted.strategy != 0)
-        found = ordered_operator(index, wanted);
-      else if (!OidIsValid(function))
-        found = trigram_operator(index, wanted.attno);
-      else if (has_fingerprints(index, wanted.attno, function))
-        found = ByteaEqualOperator;
-    }
-    relation_close(index, AccessShareLock);
-    if (OidIsValid(found)) break;
-  }
+  each_index(table, [&](Relation index) {
+    if (OidIsValid(found) || !index->rd_index->indisvalid) return;
+    if (wanted.strategy != 0)
+      found = ordered_operator(index, wanted);
+    else if (!OidIsValid(function))
+      found = trigram_operator(index, wanted.attno);
+    else if (has_fingerprints(index, wanted.attno, function))
+      found = ByteaEqualOperator;
+  });
   relation_close(table, AccessShareLock);
   return found;
 }
@@ -232,7 +207,7 @@ const Node *sought_token(const Node *sought) {
 // column #<# value, to be added to column < value.
 Expr *order_term(const Query *query, Wanted *wanted) {
   wanted->sought = sought_token(wanted->sought);
-  if (!table_column(query, wanted->column, wanted) || !can_be_repeated(wanted->sought)) return nullptr;
+  if (!table_column(query, wanted) || !can_be_repeated(wanted->sought)) return nullptr;
   const Oid found = find_operator(*wanted, InvalidOid);
   if (!OidIsValid(found)) return nullptr;
   const Oid type = getBaseType(wanted->column->vartype);
@@ -247,7 +222,7 @@ Expr *index_term(const Query *query, const OpExpr *condition) {
   Wanted wanted = {};
   if (!is_wanted(condition, &wanted)) return nullptr;
   if (wanted.strategy != 0) return order_term(query, &wanted);
-  if (!table_column(query, wanted.column, &wanted) || !can_be_repeated(wanted.sought)) return nullptr;
+  if (!table_column(query, &wanted) || !can_be_repeated(wanted.sought)) return nullptr;
   const bool whole = wanted.as == Sought::lower || wanted.as == Sought::upper;
   const Placed key = wanted.as == Sought::lower ? Placed::lower_fingerprint : Placed::upper_fingerprint;
   const Oid function = whole ? placed_function_oid(key) : InvalidOid;
@@ -291,8 +266,7 @@ void add_terms(const Query *query, Node *from) {
   if (from == nullptr) return;
   check_stack_depth();
   if (auto *list = reinterpret_cast<FromExpr *>(from); IsA(from, FromExpr)) {
-    ListCell *cell = nullptr;
-    foreach (cell, list->fromlist) add_terms(query, static_cast<Node *>(lfirst(cell)));
+    for (auto *node : list_of<Node>(list->fromlist)) add_terms(query, node);
     list->quals = with_terms(query, list->quals);
   } else if (auto *join = reinterpret_cast<JoinExpr *>(from); IsA(from, JoinExpr)) {
     add_terms(query, join->larg);
@@ -303,13 +277,11 @@ void add_terms(const Query *query, Node *from) {
 
 // ON CONFLICT (lower(column)) means the unique index that is there in its place.
 void infer_by_index(const Query *query, OnConflictExpr *conflict) {
-  ListCell *cell = nullptr;
-  foreach (cell, conflict->arbiterElems) {
-    auto *element = static_cast<InferenceElem *>(lfirst(cell));
+  for (auto *element : list_of<InferenceElem>(conflict->arbiterElems)) {
     Wanted wanted = {};
     Oid fold = InvalidOid;
     wanted.column = opened_column(element->expr, &fold);
-    if (wanted.column == nullptr || !OidIsValid(fold) || !table_column(query, wanted.column, &wanted)) continue;
+    if (wanted.column == nullptr || !OidIsValid(fold) || !table_column(query, &wanted)) continue;
     const Placed key = fold == F_LOWER_TEXT ? Placed::lower_fingerprint : Placed::upper_fingerprint;
     const Oid function = placed_function_oid(key);
     if (!OidIsValid(function) || !OidIsValid(find_operator(wanted, function))) continue;
@@ -369,12 +341,9 @@ void show_orders(RelOptInfo *relation) {
 }
 
 bool is_index_term(const OpExpr *condition) {
-  if (list_length(condition->args) != 2) return false;
-  const auto *sought = static_cast<const FuncExpr *>(lsecond(condition->args));
-  return IsA(sought, FuncExpr) && sought->funcid >= FirstNormalObjectId && list_length(sought->args) == 2 &&
-         (sought->funcid == placed_function_oid(Placed::sought_fingerprint) ||
-          sought->funcid == placed_function_oid(Placed::sought_trigrams) ||
-          sought->funcid == placed_function_oid(Placed::sought_value));
+  return list_length(condition->args) == 2 &&
+         calls_placed(static_cast<const Node *>(lsecond(condition->args)),
+                      {Placed::sought_fingerprint, Placed::sought_trigrams, Placed::sought_value});
 }
 
 }  // namespace redoubt::pg

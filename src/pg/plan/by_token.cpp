@@ -9,6 +9,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/plan/by_token.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/token_texts.h"
 #include "pg/plan/walk.h"
 #include "pg/types/token_type.h"
@@ -225,22 +226,6 @@ Expr *choice(Expr *expression) {
   return IsA(node, CoalesceExpr) || IsA(node, CaseExpr) ? reinterpret_cast<Expr *>(node) : nullptr;
 }
 
-// Calls `visit` of each expression that a choice is made among; the visitor may put another in its place.
-template <typename Visit>
-void each_chosen(Expr *chosen, const Visit &visit) {
-  ListCell *cell = nullptr;
-  if (auto *coalesce = reinterpret_cast<CoalesceExpr *>(chosen); IsA(chosen, CoalesceExpr)) {
-    foreach (cell, coalesce->args) lfirst(cell) = visit(static_cast<Expr *>(lfirst(cell)));
-    return;
-  }
-  auto *cases = reinterpret_cast<CaseExpr *>(chosen);
-  foreach (cell, cases->args) {
-    auto *when = static_cast<CaseWhen *>(lfirst(cell));
-    when->result = visit(when->result);
-  }
-  if (cases->defresult != nullptr) cases->defresult = visit(cases->defresult);
-}
-
 // A token of the type as a text, or NULLIF of one?
 bool is_token_text(Expr *expression, Oid type) {
   Expr *token = opened_token(expression);
@@ -257,7 +242,7 @@ Expr *without_domain(Expr *token, Oid type) {
 bool chooses_token(Expr *chosen, Oid type) {
   check_stack_depth();
   bool found = false;
-  each_chosen(chosen, [&found, type](Expr *one) {
+  each_chosen_in_place(chosen, [&found, type](Expr *one) {
     Expr *inner = choice(one);
     found |= inner != nullptr ? chooses_token(inner, type) : is_token_text(one, type);
     return one;
@@ -266,7 +251,7 @@ bool chooses_token(Expr *chosen, Oid type) {
 }
 
 Expr *choose_token(Expr *chosen, const TokenType *type) {
-  each_chosen(chosen, [type](Expr *one) {
+  each_chosen_in_place(chosen, [type](Expr *one) {
     if (Expr *inner = choice(one); inner != nullptr) return choose_token(inner, type);
     if (is_token_text(one, type->type)) {
       Expr *token = opened_token(one);

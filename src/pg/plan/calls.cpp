@@ -230,7 +230,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     return walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
   }
   if (is_opening(call)) return opened_flow(walk, scope, call);
-  if ((!walk->index_condition || walk->index_tells) && is_fingerprint(call)) return fingerprint_flow(walk, scope, call);
+  if ((!walk->index_condition || walk->index_tells) && is_fingerprint(node)) return fingerprint_flow(walk, scope, call);
   if (is_bare_call(walk, scope, node)) {
     const Flow result = bare_call_flow(walk, call);
     foresee_function(walk, call->funcid);

@@ -7,11 +7,11 @@
 
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_code.h"
+#include "pg/protect/table_code.h"
 
 extern "C" {
 #include "catalog/partition.h"
-#include "optimizer/optimizer.h"
-#include "utils/partcache.h"
 }
 
 namespace redoubt::pg {
@@ -38,34 +38,18 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   return facts;
 }
 
-namespace {
-
-// The slot of a source, or the empty one where it would be put.
-std::uint8_t *source_slot(PlanWalk *walk, const Source &wanted) noexcept {
-  const std::uint32_t hash = wanted.relid * 31 + static_cast<std::uint32_t>(wanted.attno) + wanted.token_type * 7 +
-                             static_cast<std::uint32_t>(wanted.opened);
-  static_assert(kSourceSlots == 1 << (32 - 24));
-  std::uint32_t at = hash * 0x9E3779B1U >> 24;
-  while (walk->source_slot[at] != 0 && walk->analysis->source[walk->source_slot[at] - 1] != wanted)
-    at = (at + 1) % kSourceSlots;
-  return &walk->source_slot[at];
-}
-
-}  // namespace
-
 int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
-  std::uint8_t *slot = source_slot(walk, wanted);
-  if (*slot != 0) return *slot - 1;
-  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
+  const Source *end = analysis->source + analysis->sources;
+  const Source *known = std::find(static_cast<const Source *>(analysis->source), end, wanted);
+  if (known != end) return static_cast<int>(known - analysis->source);
+  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
     return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
-  }
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
-  analysis->source[analysis->sources++] = wanted;
-  *slot = static_cast<std::uint8_t>(analysis->sources);
-  return *slot - 1;
+  analysis->source[analysis->sources] = wanted;
+  return analysis->sources++;
 }
 
 namespace {
@@ -99,27 +83,11 @@ int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
 
 namespace {
 
-// The sources in the columns of the range table entry that rows are put into partitions of `ancestor` by.
-std::uint32_t partition_keys(PlanWalk *walk, Index rti, Oid ancestor) {
-  Relation relation = try_relation_open(ancestor, AccessShareLock);
-  if (relation == nullptr) return 0;
+// The sources in columns of the range table entry, which are as StandingCode has them.
+std::uint32_t sources_in(PlanWalk *walk, Index rti, const Bitmapset *columns) {
   std::uint32_t mask = 0;
-  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
-  if (const PartitionKey key = RelationGetPartitionKey(relation); key != nullptr) {
-    Bitmapset *columns = nullptr;
-    pull_varattnos(reinterpret_cast<Node *>(key->partexprs), 1, &columns);
-    for (int i = 0; i < key->partnatts; ++i)
-      if (key->partattrs[i] != 0)
-        columns = bms_add_member(columns, key->partattrs[i] - FirstLowInvalidHeapAttributeNumber);
-    int member = -1;
-    while ((member = bms_next_member(columns, member)) >= 0) {
-      const auto attno = static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber);
-      const char *name = ancestor != relid ? get_attname(ancestor, attno, true) : nullptr;
-      if (name != nullptr) mask |= flow_explicit(relation_flow(walk, rti, get_attnum(relid, name)));
-      if (ancestor == relid) mask |= flow_explicit(relation_flow(walk, rti, attno));
-    }
-  }
-  relation_close(relation, AccessShareLock);
+  for (const int attno : members_of(columns_without_offset(columns)))
+    mask |= flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
   return mask;
 }
 
@@ -137,20 +105,18 @@ std::uint32_t partition_tells(PlanWalk *walk, Index rti) {
     const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
     const Oid relid = entry->relid;
     const Index parent = parent_of(walk, rti);
-    ListCell *cell = nullptr;
     // Where every source is one of a table above, what is above was looked at for that.
-    if (parent != 0 && !has_source_of_its_own(*facts, relid)) {
+    if (parent != 0 && !has_source_of_its_own(*facts, relid))
       facts->partition = partition_tells(walk, parent);
-    } else if (facts->is_partition) {
-      const List *ancestors = get_partition_ancestors(relid);
-      foreach (cell, ancestors) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
-    }
+    else if (facts->is_partition)
+      facts->partition = sources_in(walk, rti, partition_tells(relid, get_partition_parent(relid, true)));
     if (entry->relkind == RELKIND_PARTITIONED_TABLE) {
       bool expanded = false;
       for (Index child = 1; child <= static_cast<Index>(list_length(walk->plan->rtable)); ++child)
         expanded |= parent_of(walk, child) == rti;
-      const List *tables = expanded ? list_make1_oid(relid) : find_all_inheritors(relid, AccessShareLock, nullptr);
-      foreach (cell, tables) facts->partition |= partition_keys(walk, rti, lfirst_oid(cell));
+      for (const Oid table :
+           oids_of(expanded ? list_make1_oid(relid) : find_all_inheritors(relid, AccessShareLock, nullptr)))
+        facts->partition |= sources_in(walk, rti, standing_code_columns(table, relid, partition_key_columns(table)));
     }
     facts->partition_known = true;
   }
@@ -226,9 +192,8 @@ NodeFlow scanned_columns(PlanWalk *walk, const Plan *scan) {
   const Index rti = reinterpret_cast<const Scan *>(scan)->scanrelid;
   RelationFacts *facts = relation_facts(walk, rti);
   int at = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, scan->targetlist) {
-    auto *variable = reinterpret_cast<Var *>(static_cast<const TargetEntry *>(lfirst(cell))->expr);
+  for (const auto *target : list_of<const TargetEntry>(scan->targetlist)) {
+    auto *variable = reinterpret_cast<Var *>(target->expr);
     if (!IsA(variable, Var) || variable->varno != static_cast<int>(rti)) return {};
     if (facts->size > 0) note_column(walk, facts, variable, at);
   }

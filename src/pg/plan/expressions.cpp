@@ -13,38 +13,15 @@
 #include "pg/protect/protected_columns.h"
 
 namespace redoubt::pg {
-namespace {
-
-struct Children {
-  PlanWalk *walk;
-  const ExprScope *scope;
-  Flow flow;
-};
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool plan_expression_child(Node *node, void *context) {
-  using namespace redoubt::pg;
-  auto *children = static_cast<Children *>(context);
-  flow_add(&children->flow, walk_expression(children->walk, *children->scope, node));
-  return false;
-}
-}
-
-namespace redoubt::pg {
-
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  Children children = {walk, &scope, kNoFlow};
-  expression_tree_walker(node, tree_walker(plan_expression_child), &children);
-  return children.flow;
+  Flow flow = kNoFlow;
+  each_child(node, [&](Node *child) { flow_add(&flow, walk_expression(walk, scope, child)); });
+  return flow;
 }
 
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
   Flow flow = kNoFlow;
-  ListCell *cell = nullptr;
-  foreach (cell, list) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
+  for (auto *node : list_of<Node>(list)) flow_add(&flow, walk_expression(walk, scope, node));
   return flow;
 }
 
@@ -165,9 +142,7 @@ Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
     inner.rows |= flow_decides(decides);
   }
   OneOf result;
-  ListCell *cell = nullptr;
-  foreach (cell, node->args) {
-    auto *when = static_cast<CaseWhen *>(lfirst(cell));
+  for (auto *when : list_of<CaseWhen>(node->args)) {
     flow_add(&decides, walk_expression(walk, inner, reinterpret_cast<Node *>(when->expr)));
     inner = scope_if(inner, flow_decides(decides));  // that a result is computed tells
     result.add(walk_expression(walk, inner, reinterpret_cast<Node *>(when->result)));
@@ -187,7 +162,7 @@ Flow row_compare_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   ExprScope own = scope;
   ListCell *left = nullptr;
   ListCell *right = nullptr;
-  foreach (left, compare->opnos) foresee_function(walk, get_opcode(lfirst_oid(left)));
+  for (const Oid each : oids_of(compare->opnos)) foresee_function(walk, get_opcode(each));
   forboth(left, compare->largs, right, compare->rargs) {
     flow.sometimes |= foreach_current_index(left) > 0;  // computed where those before are equal
     flow_add(&flow, walk_expression(walk, own, static_cast<Node *>(lfirst(left))));
@@ -264,10 +239,10 @@ Flow expression_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
   std::uint16_t *held = walk->analysis->held;
   std::uint32_t more = 0;
-  for (std::uint32_t rest = walk->last ? flow_explicit(flow) : 0; rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); held[i] < flow.count[i]) more |= 1U << i;
+  for (const int i : bits_of(walk->last ? flow_explicit(flow) : 0))
+    if (held[i] < flow.count[i]) more |= 1U << i;
   if (more == 0 || !expression_kind(node)->quoted || exprType(node) == BOOLOID) return;
-  for (; more != 0; more &= more - 1) held[std::countr_zero(more)] = flow.count[std::countr_zero(more)];
+  for (const int i : bits_of(more)) held[i] = flow.count[i];
 }
 
 // What computes something else of an opened value could tell anything of it; a condition has a look of its own.

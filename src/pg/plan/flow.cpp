@@ -10,15 +10,14 @@
 namespace redoubt::pg {
 
 void flow_refuse_beyond_count() {
-  if (setting_mode != static_cast<int>(Mode::enforce)) return;
+  if (!enforcing()) return;
   ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                   errmsg("the statement puts more protected values into one than can be counted"),
                   errhint("Split the statement.")));
 }
 
 void flow_add(Flow *into, const Flow &other) noexcept {
-  for (std::uint32_t rest = flow_explicit(other); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
+  for (const int i : bits_of(flow_explicit(other))) {
     into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
   }
   into->implicit |= other.implicit;
@@ -30,10 +29,9 @@ void flow_add(Flow *into, const Flow &other) noexcept {
 }
 
 void flow_max(Flow *into, const Flow &other) noexcept {
-  std::uint32_t rest = flow_explicit(other);
-  into->sometimes |= other.sometimes || flow_explicit(*into) != rest;
-  for (; rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
+  const std::uint32_t holds = flow_explicit(other);
+  into->sometimes |= other.sometimes || flow_explicit(*into) != holds;
+  for (const int i : bits_of(holds)) {
     into->count[i] = std::max(into->count[i], other.count[i]);
   }
   into->implicit |= other.implicit;

@@ -46,37 +46,27 @@ bool compare_plainly(const List *quals) {
   return true;
 }
 
-// Is the index in the order of values?
-bool is_by_value(Oid index) {
-  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-  bool null = true;
-  const Datum classes = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indclass, &null);
-  const Oid first = null ? InvalidOid : reinterpret_cast<const oidvector *>(DatumGetPointer(classes))->values[0];
-  ReleaseSysCache(tuple);
-  return OidIsValid(first) && is_value_family(get_opclass_family(first));
-}
-
 // One that another extension has made up for EXPLAIN has no keys.
 const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
   IndexFacts *facts = &walk->index;
   if (facts->index == index) return facts;
   *facts = {};
   facts->index = index;
-  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-  if (!HeapTupleIsValid(tuple)) return facts;
-  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-  facts->keys = form->indnkeyatts;
-  std::copy_n(form->indkey.values, facts->keys, facts->key);
-  facts->predicate = !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
-  facts->expressions = !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr);
-  ReleaseSysCache(tuple);
+  Relation relation = try_relation_open(index, AccessShareLock);
+  if (relation == nullptr) return facts;
+  facts->keys = relation->rd_index->indnkeyatts;
+  std::copy_n(relation->rd_index->indkey.values, facts->keys, facts->key);
+  facts->predicate = !heap_attisnull(relation->rd_indextuple, Anum_pg_index_indpred, nullptr);
+  facts->expressions = !heap_attisnull(relation->rd_indextuple, Anum_pg_index_indexprs, nullptr);
+  facts->by_value = is_value_family(relation->rd_opfamily[0]);
+  relation_close(relation, AccessShareLock);
   const RelationFacts *table = relation_facts(walk, rti);
   const auto is_key = [facts](const ProtectedColumn &column) {
     return std::find(facts->key, facts->key + facts->keys, column.attno) != facts->key + facts->keys;
   };
   facts->tells =
       facts->predicate || facts->expressions || std::any_of(table->column, table->column + table->size, is_key);
-  facts->by_value = facts->tells && is_by_value(index);
+  facts->by_value = facts->by_value && facts->tells;
   return facts;
 }
 

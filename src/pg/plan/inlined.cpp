@@ -17,29 +17,6 @@ extern "C" {
 #include "tcop/tcopprot.h"
 }
 
-extern "C" {
-// Is anything in it a token, or of a type that carries some?
-static bool inlined_finds_token(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(inlined_finds_token), context, 0);
-  switch (nodeTag(node)) {
-    case T_Var:
-    case T_Param:
-    case T_Const:
-    case T_FuncExpr:
-    case T_RelabelType:
-    case T_CoerceViaIO:
-      if (holds_tokens(node)) return true;
-      break;
-    default:
-      break;
-  }
-  return expression_tree_walker(node, tree_walker(inlined_finds_token), context);
-}
-}
-
 namespace redoubt::pg {
 namespace {
 
@@ -56,13 +33,11 @@ List *sql_body(HeapTuple tuple) {
   bool null = true;
   const Datum parsed = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &null);
   List *queries = NIL;
-  ListCell *cell = nullptr;
   if (!null) {  // RETURN, or BEGIN ATOMIC
     auto *stored = static_cast<Node *>(stringToNode(TextDatumGetCString(parsed)));
     const List *statements =
         IsA(stored, List) ? static_cast<List *>(linitial(reinterpret_cast<List *>(stored))) : list_make1(stored);
-    foreach (cell, statements) {
-      auto *query = static_cast<Query *>(lfirst(cell));
+    for (auto *query : list_of<Query>(statements)) {
       AcquireRewriteLocks(query, true, false);
       queries = list_concat(queries, pg_rewrite_query(query));
     }
@@ -77,13 +52,21 @@ List *sql_body(HeapTuple tuple) {
   const List *statements = pg_parse_query(body);
   // As PostgreSQL does, with a cast that some compilers take for a mistake.
   const auto setup = std::bit_cast<ParserSetupHook>(&sql_fn_parser_setup);
-  foreach (cell, statements)
-    queries = list_concat(
-        queries, pg_analyze_and_rewrite_withcb(static_cast<RawStmt *>(lfirst(cell)), body, setup, arguments, nullptr));
+  for (auto *each : list_of<RawStmt>(statements))
+    queries = list_concat(queries, pg_analyze_and_rewrite_withcb(each, body, setup, arguments, nullptr));
   return queries;
 }
 
 namespace {
+
+// Is anything in it a token, or of a type that carries some?
+bool finds_token(const List *queries) {
+  return any_node(queries, [](Node *node) {
+    const bool typed = IsA(node, Var) || IsA(node, Param) || IsA(node, Const) || IsA(node, FuncExpr) ||
+                       IsA(node, RelabelType) || IsA(node, CoerceViaIO);
+    return typed && holds_tokens(node) ? Step::found : Step::into;
+  });
+}
 
 // A function whose arguments are of any type is called as well; an operator of a token type is there to be taken apart.
 bool works_on_tokens(Oid function) {
@@ -94,7 +77,7 @@ bool works_on_tokens(Oid function) {
   const bool own = catalog_library_symbol(form->prosupport) != nullptr;
   if (form->prolang == SQLlanguageId && form->prokind == PROKIND_FUNCTION && !own) {
     const List *body = sql_body(tuple);
-    found = body == NIL || inlined_finds_token(reinterpret_cast<Node *>(const_cast<List *>(body)), nullptr);
+    found = body == NIL || finds_token(body);
   }
   ReleaseSysCache(tuple);
   return found;

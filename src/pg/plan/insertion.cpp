@@ -33,9 +33,7 @@ Plan *result_above(PlanWalk *walk, Plan *plan) {
   above->extParam = bms_copy(plan->extParam);
   above->allParam = bms_copy(plan->allParam);
   above->lefttree = plan;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->targetlist) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(plan->targetlist)) {
     TargetEntry *copy = flatCopyTargetEntry(target);
     copy->expr = reinterpret_cast<Expr *>(makeVarFromTargetEntry(OUTER_VAR, target));
     above->targetlist = lappend(above->targetlist, copy);
@@ -130,9 +128,8 @@ namespace {
 // put a Result above it, through which every row goes.
 bool has_row_meter(const Plan *plan, std::uint16_t flags) {
   bool other = false;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->targetlist) {
-    const Expr *value = static_cast<const TargetEntry *>(lfirst(cell))->expr;
+  for (const auto *target : list_of<const TargetEntry>(plan->targetlist)) {
+    const Expr *value = target->expr;
     if (has_meter(value, flags | kMeterRows)) return true;
     other |= has_meter(value, (flags ^ kMeterProbes) | kMeterRows);
   }
@@ -150,10 +147,9 @@ void meter_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t prob
     (*slot)->targetlist = list_make1(makeTargetEntry(reinterpret_cast<Expr *>(zero), 1, nullptr, true));
   }
   // A column that has its own meter already is left alone.
-  ListCell *cell = nullptr;
   int position = 0;
-  foreach (cell, (*slot)->targetlist) {
-    if (!is_meter(reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr))) break;
+  for (auto *target : list_of<TargetEntry>((*slot)->targetlist)) {
+    if (!is_meter(reinterpret_cast<Node *>(target->expr))) break;
     ++position;
   }
   if (position == list_length((*slot)->targetlist) || !computes_targets(*slot)) {

@@ -11,7 +11,7 @@ namespace {
 
 struct Function {
   const char *name;
-  Oid argument[2];
+  Oid argument[4];
   Oid function;
   bool known;
 };
@@ -27,6 +27,7 @@ constinit Function placed[] = {
     {"sought_value", {ANYNONARRAYOID, INTERNALOID}, InvalidOid, false},
     {"pending_made", {ANYELEMENTOID, INTERNALOID}, InvalidOid, false},
     {"pending_sought", {ANYELEMENTOID, INTERNALOID}, InvalidOid, false},
+    {"meter_statistics", {ANYELEMENTOID, OIDOID, INT2OID, INTERNALOID}, InvalidOid, false},
 };
 
 }  // namespace
@@ -40,10 +41,20 @@ Oid placed_function_oid(Placed which) {
   if (of.known) return of.function;
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup(of.name)));
   of.known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
-  const int arguments = OidIsValid(of.argument[1]) ? 2 : 1;
+  int arguments = 0;
+  while (arguments < static_cast<int>(std::size(of.argument)) && OidIsValid(of.argument[arguments])) ++arguments;
   of.function =
       OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, arguments, of.argument, true) : InvalidOid;
   return of.function;
+}
+
+bool calls_placed(const Node *node, std::initializer_list<Placed> which) {
+  if (!IsA(node, FuncExpr)) return false;
+  const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
+  if (function < FirstNormalObjectId) return false;
+  for (const Placed each : which)
+    if (function == placed_function_oid(each)) return true;
+  return false;
 }
 
 Const *placed_argument(const void *bytes, Size size) {
@@ -82,10 +93,8 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, cons
 }
 
 MeterSpec *meter_spec(const Node *expression) {
-  if (expression == nullptr || !IsA(expression, FuncExpr)) return nullptr;
-  const auto *call = reinterpret_cast<const FuncExpr *>(expression);
-  if (call->funcid < FirstNormalObjectId || call->funcid != placed_function_oid(Placed::meter)) return nullptr;
-  const auto *argument = static_cast<const Const *>(lsecond(call->args));
+  if (expression == nullptr || !calls_placed(expression, {Placed::meter})) return nullptr;
+  const auto *argument = static_cast<const Const *>(lsecond(reinterpret_cast<const FuncExpr *>(expression)->args));
   return reinterpret_cast<MeterSpec *>(VARDATA_ANY(DatumGetPointer(argument->constvalue)));
 }
 

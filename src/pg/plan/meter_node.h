@@ -39,10 +39,13 @@ enum class Placed {
   by_value,
   sought_value,
   pending_made,
-  pending_sought
+  pending_sought,
+  meter_statistics
 };
 // The OID, or InvalidOid where the extension is not installed.
 Oid placed_function_oid(Placed which);
+// Is it a call of one of them?
+bool calls_placed(const Node *node, std::initializer_list<Placed> which);
 
 // What such a function is told: bytes in a Const whose type is internal, of which no query can make a value.  It is
 // copied, written and read with the plan as the bytes that it is.

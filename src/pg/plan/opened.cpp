@@ -24,10 +24,7 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-bool is_opened(const FuncExpr *call) {
-  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 2 &&
-         call->funcid == placed_function_oid(Placed::opened);
-}
+bool is_opened(const FuncExpr *call) { return calls_placed(reinterpret_cast<const Node *>(call), {Placed::opened}); }
 
 // Does a call of redoubt.opened charge for the value itself?
 bool charges(const FuncExpr *call) {
@@ -46,8 +43,7 @@ int source_as(PlanWalk *walk, int of, Opened opened) {
 // `mask` with comparisons in the place of `values`.
 std::uint32_t as_compared(PlanWalk *walk, std::uint32_t mask, std::uint32_t values) {
   std::uint32_t compared = mask & ~values;
-  for (; values != 0; values &= values - 1)
-    compared |= 1U << source_as(walk, std::countr_zero(values), Opened::compared);
+  for (const int i : bits_of(values)) compared |= 1U << source_as(walk, i, Opened::compared);
   return compared;
 }
 
@@ -103,11 +99,10 @@ bool prints_text(Node *node) {
     default:
       return false;
   }
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
+  for (const auto *each : list_of<const Node>(arguments)) {
     Oid output = InvalidOid;
     bool varlena = false;
-    const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
+    const Oid type = exprType(each);
     if (type >= FirstNormalObjectId || type_is_array(type)) return false;
     getTypeOutputInfo(type, &output, &varlena);
     if (func_volatile(output) != PROVOLATILE_IMMUTABLE) return false;
@@ -115,51 +110,37 @@ bool prints_text(Node *node) {
   return true;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
 // Does an expression depend on the row, or on another query of the statement?
-static bool plan_opened_varies(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) || IsA(node, Aggref)) return true;
-  if (IsA(node, Param)) return reinterpret_cast<Param *>(node)->paramkind != PARAM_EXTERN;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_varies), context);
+bool varies(const Node *expression) {
+  return any_node(expression, [](Node *node) {
+    if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) || IsA(node, Aggref)) return Step::found;
+    return IsA(node, Param) && reinterpret_cast<Param *>(node)->paramkind != PARAM_EXTERN ? Step::found : Step::into;
+  });
 }
+
 // May a function answer otherwise when it is called again with the same arguments?  What somebody says of his own
 // function is believed of trusted ones only; concat() and its like are not immutable for the types that they print.
-static bool plan_opened_changes_function(Oid function, void *) {
-  using namespace redoubt::pg;
+bool may_change(Oid function) {
   const char volatility = func_volatile(function);
   if (is_redoubt_function(function)) return volatility == PROVOLATILE_VOLATILE;  // a token's value, or a value's token
   return volatility != PROVOLATILE_IMMUTABLE || !function_is_trusted(function);
 }
-static bool plan_opened_changes(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, XmlExpr)) return true;
-  const bool prints = prints_text(node);
-  if (!prints && check_functions_in_node(node, plan_opened_changes_function, context)) return true;
-  return expression_tree_walker(node, tree_walker(plan_opened_changes), context);
-}
-static bool plan_opened_find(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (IsA(node, FuncExpr) && redoubt::pg::is_opening(reinterpret_cast<FuncExpr *>(node))) return true;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(plan_opened_find), context);
-}
-}
-
-namespace redoubt::pg {
-namespace {
 
 // What depends on a setting or on the clock's zone (current_setting, to_char) is another text as soon as the statement
 // itself, or somebody in between, changes that: a series of texts in the place of one.
-bool is_constant(const Node *node) {
-  auto *expression = const_cast<Node *>(node);
-  return !plan_opened_varies(expression, nullptr) && !plan_opened_changes(expression, nullptr);
+bool is_constant(const Node *expression) {
+  return !varies(expression) && !any_node(expression, [](Node *node) {
+    const bool changes = IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, XmlExpr) ||
+                         (!prints_text(node) && calls_any(node, may_change));
+    return changes ? Step::found : Step::into;
+  });
 }
 
-bool opens(const Node *node) { return plan_opened_find(const_cast<Node *>(node), nullptr); }
+bool opens(const Node *expression) {
+  return any_node(expression, [](Node *node) {
+    return IsA(node, FuncExpr) && is_opening(reinterpret_cast<FuncExpr *>(node)) ? Step::found : Step::into;
+  });
+}
 
 bool is_comparison(Oid op, const Node *left, const Node *right) {
   return is_text_comparison(get_opcode(op)) &&
@@ -196,9 +177,8 @@ int comparisons(const Node *condition) {
   if (!IsA(condition, BoolExpr)) return -1;
   check_stack_depth();
   int sum = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, reinterpret_cast<const BoolExpr *>(condition)->args) {
-    const int one = comparisons(static_cast<const Node *>(lfirst(cell)));
+  for (const auto *node : list_of<const Node>(reinterpret_cast<const BoolExpr *>(condition)->args)) {
+    const int one = comparisons(node);
     if (one < 0) return -1;
     sum += one;
   }
@@ -214,15 +194,14 @@ void count_comparisons(PlanWalk *walk, int n) {
 void count_answers(PlanWalk *walk, std::uint32_t mask, int n) {
   if (!walk->last || n <= 0) return;
   bool compared = false;
-  for (; mask != 0; mask &= mask - 1)
-    compared |= walk->analysis->source[std::countr_zero(mask)].opened == Opened::compared;
+  for (const int i : bits_of(mask)) compared |= walk->analysis->source[i].opened == Opened::compared;
   if (compared) walk->analysis->answers += n;
 }
 
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
   std::uint32_t found = 0;
-  for (std::uint32_t rest = mask; rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); analysis->source[i].opened == Opened::value) found |= 1U << i;
+  for (const int i : bits_of(mask))
+    if (analysis->source[i].opened == Opened::value) found |= 1U << i;
   return found;
 }
 
@@ -273,8 +252,7 @@ namespace {
 Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
   Flow flow = tokens;
   std::fill(std::begin(flow.count), std::end(flow.count), std::uint16_t{0});
-  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
+  for (const int i : bits_of(flow_explicit(tokens))) {
     if (is_labelled(walk, i) || walk->analysis->source[i].token_type != type) continue;
     const int value = source_as(walk, i, Opened::value);
     flow.count[value] = std::max(flow.count[value], tokens.count[i]);
@@ -286,12 +264,6 @@ Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
 }
 
 }  // namespace
-
-bool is_fingerprint(const FuncExpr *call) {
-  return call->funcid >= FirstNormalObjectId && list_length(call->args) == 1 &&
-         (call->funcid == placed_function_oid(Placed::lower_fingerprint) ||
-          call->funcid == placed_function_oid(Placed::upper_fingerprint));
-}
 
 Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call) {
   auto *token = static_cast<Node *>(linitial(call->args));
@@ -326,12 +298,12 @@ namespace {
 // that the condition tells of.
 std::uint32_t without_operands(const PlanAnalysis *analysis, std::uint32_t values) {
   std::uint32_t rest = values;
-  for (std::uint32_t each = values; each != 0; each &= each - 1) {
-    const Source &one = analysis->source[std::countr_zero(each)];
+  for (const int i : bits_of(values)) {
+    const Source &one = analysis->source[i];
     if (OidIsValid(one.relid)) continue;
-    for (std::uint32_t other = values; other != 0; other &= other - 1) {
-      const Source &column = analysis->source[std::countr_zero(other)];
-      if (OidIsValid(column.relid) && column.token_type == one.token_type) rest &= ~(each & -each);
+    for (const int k : bits_of(values)) {
+      const Source &column = analysis->source[k];
+      if (OidIsValid(column.relid) && column.token_type == one.token_type) rest &= ~(1U << i);
     }
   }
   return rest;

@@ -45,11 +45,8 @@ Column column_of(const Query *query, const Var *variable) {
     return {query, static_cast<const Node *>(list_nth(grouped, n - 1))};
   if (entry->rtekind == RTE_SUBQUERY) inner = entry->subquery;
   if (entry->rtekind == RTE_CTE && entry->ctelevelsup == 0) {
-    ListCell *cell = nullptr;
-    foreach (cell, query->cteList)
-      if (const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
-          strcmp(cte->ctename, entry->ctename) == 0)
-        inner = reinterpret_cast<const Query *>(cte->ctequery);
+    for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
+      if (strcmp(cte->ctename, entry->ctename) == 0) inner = reinterpret_cast<const Query *>(cte->ctequery);
   }
   if (inner == nullptr || !IsA(inner, Query) || inner->setOperations != nullptr || n < 1) return {query, nullptr};
   const List *columns = inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList;
@@ -57,7 +54,7 @@ Column column_of(const Query *query, const Var *variable) {
   return {inner, reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(columns, n - 1))->expr)};
 }
 
-bool holds_protected(const Query *query, const Node *expression);
+bool holds_protected(const Query *query, const void *expression, bool counts_too = true);
 
 bool variable_is_protected(const Query *query, const Var *variable) {
   if (variable->varlevelsup != 0) return true;
@@ -71,9 +68,9 @@ bool variable_is_protected(const Query *query, const Var *variable) {
     return holds_protected(column.query, column.value);
   switch (entry->rtekind) {
     case RTE_FUNCTION:
-      return holds_protected(query, reinterpret_cast<const Node *>(entry->functions));
+      return holds_protected(query, entry->functions);
     case RTE_VALUES:
-      return holds_protected(query, reinterpret_cast<const Node *>(entry->values_lists));
+      return holds_protected(query, entry->values_lists);
     case RTE_RESULT:
       return false;
     default:
@@ -131,87 +128,48 @@ bool takes_tokens(const List *arguments) {
   return false;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
+// Does a count tell of no more than how many rows there are?
+bool counts_rows(const Query *query, const Aggref *call) {
+  return call->aggdistinct == NIL && call->aggfilter == nullptr &&
+         (call->args == NIL || is_stored(query, argument_at(list_head(call->args))));
+}
 
-extern "C" {
-// Does an expression tell anything of protected values?
-static bool out_of_sight_tells(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Var))
-    return variable_is_protected(static_cast<const Query *>(context), reinterpret_cast<const Var *>(node));
-  if (IsA(node, Aggref)) {
+// Does an expression hold protected values?
+bool holds_protected(const Query *query, const void *expression, bool counts_too) {
+  return any_node(expression, [=](Node *node) {
     const auto *call = reinterpret_cast<const Aggref *>(node);
-    if (is_count(call->aggfnoid) && call->aggdistinct == NIL && call->aggfilter == nullptr &&
-        (call->args == NIL || is_stored(static_cast<const Query *>(context), argument_at(list_head(call->args)))))
-      return false;
-  }
-  if (IsA(node, SubLink)) return true;
-  return expression_tree_walker(node, tree_walker(out_of_sight_tells), context);
+    if (IsA(node, Var))
+      return variable_is_protected(query, reinterpret_cast<const Var *>(node)) ? Step::found : Step::past;
+    if (IsA(node, Aggref) && is_count(call->aggfnoid) && (counts_too || counts_rows(query, call))) return Step::past;
+    return IsA(node, SubLink) ? Step::found : Step::into;
+  });
 }
-// Does it hold any of them?
-static bool out_of_sight_protected(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Var))
-    return variable_is_protected(static_cast<const Query *>(context), reinterpret_cast<const Var *>(node));
-  if (IsA(node, Aggref) && is_count(reinterpret_cast<const Aggref *>(node)->aggfnoid)) return false;
-  if (IsA(node, SubLink)) return true;
-  return expression_tree_walker(node, tree_walker(out_of_sight_protected), context);
-}
+
+// The same, or does it tell anything else of them, but for what a count of rows tells?
+bool tells_protected(const Query *query, const void *expression) { return holds_protected(query, expression, false); }
+
 // Functions of ours that are not immutable take keys, privileges or settings; those of others that are not trusted may
 // do anything.
-static bool out_of_sight_function(Oid function, void *) {
-  using namespace redoubt::pg;
+bool takes_session(Oid function) {
   return is_redoubt_function(function) ? func_volatile(function) != PROVOLATILE_IMMUTABLE
                                        : !function_is_trusted(function);
 }
-static bool out_of_sight_untrusted(Oid function, void *) { return !redoubt::pg::function_is_trusted(function); }
-static bool out_of_sight_calls(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_calls), context, 0);
-  if (check_functions_in_node(node, out_of_sight_untrusted, nullptr)) return true;
-  if (IsA(node, CoerceToDomain) && type_runs_code(reinterpret_cast<const CoerceToDomain *>(node)->resulttype))
-    return true;
-  return expression_tree_walker(node, tree_walker(out_of_sight_calls), context);
+
+// Are functions called that are not trusted, with something of the row?
+bool hands_over(const void *tree) {
+  return any_node(tree, [](Node *node) {
+    const bool untrusted = calls_any(node, [](Oid function) { return !function_is_trusted(function); });
+    return untrusted && contain_var_clause(node) ? Step::found : Step::into;
+  });
 }
-// Calls of functions that are not trusted, with something of the row.
-static bool out_of_sight_hands_over(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_hands_over), context, 0);
-  if (check_functions_in_node(node, out_of_sight_untrusted, nullptr) && contain_var_clause(node)) return true;
-  return expression_tree_walker(node, tree_walker(out_of_sight_hands_over), context);
-}
+
 // Does a query, or a list of WITH queries, read a table with protected columns?
-static bool out_of_sight_reads(Node *node, void *) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, RangeTblEntry)) {
+bool reads_below(const void *tree) {
+  return any_node<QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES>(tree, [](Node *node) {
+    if (!IsA(node, RangeTblEntry)) return Step::into;
     const auto *entry = reinterpret_cast<const RangeTblEntry *>(node);
-    return entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr;
-  }
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_reads), nullptr,
-                             QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_JOINALIASES);
-  return expression_tree_walker(node, tree_walker(out_of_sight_reads), nullptr);
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
-bool holds_protected(const Query *query, const Node *expression) {
-  return out_of_sight_protected(const_cast<Node *>(expression), const_cast<Query *>(query));
-}
-
-// The same, but for what a count of rows tells.
-bool tells_protected(const Query *query, const Node *expression) {
-  return out_of_sight_tells(const_cast<Node *>(expression), const_cast<Query *>(query));
+    return entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr ? Step::found : Step::past;
+  });
 }
 
 // May built-in functions that print their arguments call a cast of somebody's own for one of these?
@@ -229,9 +187,7 @@ bool runs_casts(const List *arguments) {
 // May a value made of the arguments hold more than one value of a column, which is an array or the like?
 bool unpacks(const Query *query, const List *arguments, Oid result) {
   if (is_fixed_size(result)) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const auto *node = static_cast<const Node *>(lfirst(cell));
+  for (const auto *node : list_of<const Node>(arguments)) {
     if (OidIsValid(get_element_type(getBaseType(exprType(node)))) && holds_protected(query, node)) return true;
   }
   return false;
@@ -255,7 +211,7 @@ bool stays(const Query *query, Node *node) {
       if (call->funcid >= FirstNormalObjectId) break;
       if ((takes_tokens(call->args) && shows_values()) || runs_casts(call->args) ||
           function_makes_words(call->funcid) || unpacks(query, call->args, call->funcresulttype) ||
-          (type_runs_code(call->funcresulttype) && holds_protected(query, reinterpret_cast<const Node *>(call->args))))
+          (type_runs_code(call->funcresulttype) && holds_protected(query, call->args)))
         return true;
       break;
     }
@@ -272,9 +228,8 @@ bool stays(const Query *query, Node *node) {
       if (runs_casts(call->args)) return true;
       // What keeps rows tells of each that it is there.
       if (packs(call->aggfnoid, call->args) &&
-          (holds_protected(query, reinterpret_cast<const Node *>(call->args)) ||
-           holds_protected(query, reinterpret_cast<const Node *>(call->aggdirectargs)) ||
-           holds_protected(query, reinterpret_cast<const Node *>(call->aggfilter)) || protected_decides(query)))
+          (holds_protected(query, call->args) || holds_protected(query, call->aggdirectargs) ||
+           holds_protected(query, call->aggfilter) || protected_decides(query)))
         return true;
       break;
     }
@@ -282,8 +237,7 @@ bool stays(const Query *query, Node *node) {
       const auto *call = reinterpret_cast<const WindowFunc *>(node);
       if (runs_casts(call->args)) return true;
       if (call->winagg && packs(call->winfnoid, call->args) &&
-          (holds_protected(query, reinterpret_cast<const Node *>(call->args)) ||
-           holds_protected(query, reinterpret_cast<const Node *>(call->aggfilter)) || protected_decides(query)))
+          (holds_protected(query, call->args) || holds_protected(query, call->aggfilter) || protected_decides(query)))
         return true;
       break;
     }
@@ -292,33 +246,26 @@ bool stays(const Query *query, Node *node) {
     default:
       break;
   }
-  return check_functions_in_node(node, out_of_sight_function, nullptr);
+  return calls_any(node, takes_session);
 }
 
 // Does a query, or one in it, read a table with protected columns?  Asked of every statement.
 bool reads_anything(const Query *query) {
   check_stack_depth();
   if (reads_protected(query)) return true;
-  if (query->hasSubLinks) return out_of_sight_reads(reinterpret_cast<Node *>(const_cast<Query *>(query)), nullptr);
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_SUBQUERY && reads_anything(entry->subquery))
-      return true;
-  foreach (cell, query->cteList)
-    if (const Node *inner = static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery;
-        IsA(inner, Query) && reads_anything(reinterpret_cast<const Query *>(inner)))
+  if (query->hasSubLinks) return reads_below(query);
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_SUBQUERY && reads_anything(entry->subquery)) return true;
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
+    if (const Node *inner = cte->ctequery; IsA(inner, Query) && reads_anything(reinterpret_cast<const Query *>(inner)))
       return true;
   return false;
 }
 
 // What another server is given to choose rows by, nobody counts.
 bool reads_foreign(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE)
-      return true;
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_FOREIGN_TABLE) return true;
   return false;
 }
 
@@ -369,9 +316,7 @@ namespace {
 
 // Does a command write what is in `targets` where it is not protected?
 bool writes_out(const Query *query, const List *targets, Oid relid) {
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
     if (target->resjunk) continue;
     Column column = {query, reinterpret_cast<const Node *>(target->expr)};
     if (!holds_protected(column.query, column.value)) continue;
@@ -399,31 +344,24 @@ bool writes_out(const Query *query, const List *targets, Oid relid) {
 
 // Do the rows of an INSERT come from a table with protected columns?
 bool rows_read_protected(const Query *query) {
-  if (out_of_sight_reads(reinterpret_cast<Node *>(query->cteList), nullptr)) return true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_SUBQUERY && out_of_sight_reads(reinterpret_cast<Node *>(entry->subquery), nullptr))
-      return true;
+  if (reads_below(query->cteList)) return true;
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_SUBQUERY && reads_below(entry->subquery)) return true;
   return false;
 }
 
 // A query of tables alone, whose subqueries would be computed apart.
 bool only_copies(const Query *query, const List *targets) {
   if (query->setOperations != nullptr || query->hasSubLinks) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *value =
-        without_relabelling(reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(lfirst(cell))->expr));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
+    const auto *value = without_relabelling(reinterpret_cast<const Node *>(target->expr));
     AttrNumber attno = InvalidAttrNumber;
     if (!OidIsValid(column_copied(query, value, &attno)) && tells_protected(query, value)) return false;
   }
-  foreach (cell, query->rtable)
-    if (const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
-        entry->rtekind == RTE_SUBQUERY && !only_copies(entry->subquery, entry->subquery->targetList))
-      return false;
-  foreach (cell, query->cteList) {
-    const auto *inner = reinterpret_cast<const Query *>(static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery);
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (entry->rtekind == RTE_SUBQUERY && !only_copies(entry->subquery, entry->subquery->targetList)) return false;
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList)) {
+    const auto *inner = reinterpret_cast<const Query *>(cte->ctequery);
     if (!only_copies(inner, inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList)) return false;
   }
   return !tells_protected(query, query->havingQual);
@@ -433,14 +371,12 @@ bool command_discloses(Query *query) {
   const Oid relid = rt_fetch(static_cast<Index>(query->resultRelation), query->rtable)->relid;
   if (writes_out(query, query->targetList, relid)) return true;
   if (query->onConflict != nullptr && writes_out(query, query->onConflict->onConflictSet, relid)) return true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->mergeActionList)
-    if (writes_out(query, static_cast<const MergeAction *>(lfirst(cell))->targetList, relid)) return true;
-  if (query->commandType != CMD_INSERT) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
+  for (const auto *action : list_of<const MergeAction>(query->mergeActionList))
+    if (writes_out(query, action->targetList, relid)) return true;
+  if (query->commandType != CMD_INSERT) return hands_over(query);
   // Of rows that come from elsewhere, the functions that make them are given nothing protected.
-  if (rows_read_protected(query)) return out_of_sight_hands_over(reinterpret_cast<Node *>(query), nullptr);
-  return out_of_sight_hands_over(reinterpret_cast<Node *>(query->onConflict), nullptr) ||
-         out_of_sight_hands_over(reinterpret_cast<Node *>(query->returningList), nullptr);
+  if (rows_read_protected(query)) return hands_over(query);
+  return hands_over(query->onConflict) || hands_over(query->returningList);
 }
 
 // Looks whether there are hidden scans, and sets `flag` for each.
@@ -455,18 +391,16 @@ bool plan_hides(const PlannedStmt *statement, Plan *plan, std::uint32_t flag) {
   }
   if (IsA(plan, SubqueryScan)) found |= plan_hides(statement, reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
   const PlanKind *kind = plan_kind(plan);
-  ListCell *cell = nullptr;
   if (kind != nullptr && kind->plans != 0 && !IsA(plan, SubqueryScan))
-    foreach (cell, member_of<const List *>(plan, kind->plans))
-      found |= plan_hides(statement, static_cast<Plan *>(lfirst(cell)), flag);
+    for (auto *branch : list_of<Plan>(member_of<const List *>(plan, kind->plans)))
+      found |= plan_hides(statement, branch, flag);
   found |= plan_hides(statement, plan->lefttree, flag);
   return plan_hides(statement, plan->righttree, flag) || found;
 }
 
 bool statement_hides(const PlannedStmt *plan, std::uint32_t flag) {
   bool found = plan_hides(plan, plan->planTree, flag);
-  ListCell *cell = nullptr;
-  foreach (cell, plan->subplans) found |= plan_hides(plan, static_cast<Plan *>(lfirst(cell)), flag);
+  for (auto *branch : list_of<Plan>(plan->subplans)) found |= plan_hides(plan, branch, flag);
   return found;
 }
 
@@ -475,24 +409,20 @@ bool protected_decides(const Query *query) {
   if (query->setOperations != nullptr || query->cteList != NIL || query->hasSubLinks || query->onConflict != nullptr ||
       query->mergeActionList != NIL)
     return true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     const bool plain = entry->rtekind == RTE_RELATION || entry->rtekind == RTE_JOIN || entry->rtekind == RTE_RESULT ||
                        compat_group_expressions(entry) != NIL;
-    if (!plain || holds_protected(query, reinterpret_cast<const Node *>(entry->securityQuals))) return true;
+    if (!plain || holds_protected(query, entry->securityQuals)) return true;
     // Which partition a row is in tells of its key.
     if (entry->rtekind == RTE_RELATION && protected_relation(entry->relid) != nullptr &&
         (entry->relkind == RELKIND_PARTITIONED_TABLE || get_rel_relispartition(entry->relid)))
       return true;
   }
-  for (const void *part : {static_cast<const void *>(query->jointree), static_cast<const void *>(query->havingQual),
-                           static_cast<const void *>(query->windowClause)})
-    if (tells_protected(query, static_cast<const Node *>(part))) return true;
-  foreach (cell, query->targetList) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
-    if (target->ressortgroupref != 0 && holds_protected(query, reinterpret_cast<const Node *>(target->expr)))
-      return true;
+  if (tells_protected(query, query->jointree) || tells_protected(query, query->havingQual) ||
+      tells_protected(query, query->windowClause))
+    return true;
+  for (const auto *target : list_of<const TargetEntry>(query->targetList)) {
+    if (target->ressortgroupref != 0 && holds_protected(query, target->expr)) return true;
   }
   return false;
 }
@@ -501,11 +431,10 @@ bool protected_decides(const Query *query) {
 
 bool says_what_it_reads(const PlannedStmt *plan, const CustomScan *scan) {
   if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
-  ListCell *cell = nullptr;
-  const List *variables = pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
-                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-  foreach (cell, variables) {
-    const int rti = static_cast<const Var *>(lfirst(cell))->varno;
+  for (const auto *each : list_of<const Var>(
+           pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
+                           PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS))) {
+    const int rti = each->varno;
     if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
         rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind != RTE_RELATION)
       return false;
@@ -518,15 +447,13 @@ bool hides_scans(const PlannedStmt *plan) { return statement_hides(plan, 0); }
 Outputs outputs_of(const Query *query) {
   const List *targets = query->commandType == CMD_SELECT ? query->targetList : query->returningList;
   Outputs outputs = {static_cast<List *>(copyObjectImpl(targets)), 0};
-  ListCell *cell = nullptr;
-  foreach (cell, outputs.targets) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(outputs.targets)) {
     target->resorigtbl = column_copied(query, reinterpret_cast<Node *>(target->expr), &target->resorigcol);
   }
   if (only_copies(query, targets)) outputs.flags |= kOnlyCopies;
   if (protected_decides(query)) return outputs;
   outputs.flags |= kNothingDecides;
-  if (!tells_protected(query, reinterpret_cast<const Node *>(targets))) outputs.flags |= kNothingCarried;
+  if (!tells_protected(query, targets)) outputs.flags |= kNothingCarried;
   return outputs;
 }
 
@@ -556,8 +483,6 @@ Oid column_copied(const Query *query, const Node *value, AttrNumber *attno) {
   const Column column = column_of(query, variable);
   return column.value != nullptr ? column_copied(column.query, column.value, attno) : InvalidOid;
 }
-
-bool calls_only_trusted(Query *query) { return !out_of_sight_calls(reinterpret_cast<Node *>(query), nullptr); }
 
 bool stays_in_sight(const Query *query, Node *expression) {
   Look look = {query, {}};

@@ -39,9 +39,6 @@ void tell_outputs(const PlannedStmt *plan, const Outputs &outputs);
 // The table and column that a value of `query` is an unchanged copy of; InvalidOid where it is none.
 Oid column_copied(const Query *query, const Node *value, AttrNumber *attno);
 
-// Does a query call no function that is not trusted, in subqueries neither?
-bool calls_only_trusted(Query *query);
-
 // Does an expression of `query`, the subqueries in it aside, hold what is not to be computed out of sight?
 bool stays_in_sight(const Query *query, Node *expression);
 

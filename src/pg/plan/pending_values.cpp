@@ -9,6 +9,7 @@
 #include "pg/base/delivery.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/pending_values.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/tokens/pending_value.h"
 #include "pg/tokens/token_io.h"
@@ -45,20 +46,13 @@ bool may_hold(const Node *node) {
          is_vaulted(getBaseType(parameter->paramtype));
 }
 
-Node *settled(Node *node, Use use) {
+Node *in_call(Node *node, Use use) {
   const Oid function = placed_function_oid(use == Use::written ? Placed::pending_made : Placed::pending_sought);
   if (!OidIsValid(function)) elog(ERROR, "the functions of vaulted token types are missing");
   const bool refused = use == Use::other;
   List *arguments = list_make2(node, placed_argument(&refused, sizeof refused));
   return reinterpret_cast<Node *>(makeFuncExpr(function, exprType(node), arguments, exprCollation(node),
                                                exprCollation(node), COERCE_IMPLICIT_CAST));
-}
-
-bool is_settled(const Node *node) {
-  if (!IsA(node, FuncExpr)) return false;
-  const Oid function = reinterpret_cast<const FuncExpr *>(node)->funcid;
-  return function == placed_function_oid(Placed::pending_made) ||
-         function == placed_function_oid(Placed::pending_sought);
 }
 
 // =, <>, or one of the operators of arrays that are made of =.
@@ -90,30 +84,8 @@ bool hands_on(const Node *node) {
 Node *settle(Node *node, Use use);
 void settle_query(Query *query);
 
-void settle_targets(const List *targets, Use use) {
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
-    target->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(target->expr), use));
-  }
-}
-
-// What a statement writes, wherever it is listed.
-void settle_written(const Query *query) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->mergeActionList)
-    settle_targets(static_cast<const MergeAction *>(lfirst(cell))->targetList, Use::written);
-  if (query->onConflict != nullptr) settle_targets(query->onConflict->onConflictSet, Use::written);
-  if (query->commandType != CMD_INSERT && query->commandType != CMD_UPDATE) return;
-  settle_targets(query->targetList, Use::written);
-  if (query->commandType != CMD_INSERT) return;
-  foreach (cell, query->rtable) {  // INSERT ... SELECT, and VALUES
-    auto *entry = static_cast<RangeTblEntry *>(lfirst(cell));
-    if (entry->rtekind == RTE_SUBQUERY) settle_targets(entry->subquery->targetList, Use::written);
-    if (entry->rtekind == RTE_VALUES)
-      entry->values_lists =
-          reinterpret_cast<List *>(settle(reinterpret_cast<Node *>(entry->values_lists), Use::written));
-  }
+Expr *settled(Expr *expression, Use use) {
+  return reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(expression), use));
 }
 
 }  // namespace
@@ -122,22 +94,6 @@ void settle_written(const Query *query) {
 extern "C" {
 static Node *pending_mutator(Node *node, void *context) {
   return redoubt::pg::settle(node, static_cast<redoubt::pg::Walk *>(context)->use);
-}
-// Raises for a pending value in what nobody plans.
-static bool pending_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(pending_walker), context, 0);
-  if (may_hold(node)) {
-    const auto *parameters = static_cast<ParamListInfo>(context);
-    const int number = IsA(node, Param) ? reinterpret_cast<const Param *>(node)->paramid : 0;
-    const bool given = number > 0 && parameters != nullptr && number <= parameters->numParams;
-    const ParamExternData *value = given ? &parameters->params[number - 1] : nullptr;
-    if (number == 0 || (value != nullptr && !value->isnull && pending_value_is(PG_DETOAST_DATUM_PACKED(value->value))))
-      token_io_refuse_literal(token_type_require(getBaseType(exprType(node))));
-  }
-  return expression_tree_walker(node, tree_walker(pending_walker), context);
 }
 }
 
@@ -148,8 +104,8 @@ namespace {
 Node *settle(Node *node, Use use) {
   if (node == nullptr) return nullptr;
   check_stack_depth();
-  if (IsA(node, Const) || IsA(node, Param)) return may_hold(node) ? settled(node, use) : node;
-  if (is_settled(node)) return node;
+  if (IsA(node, Const) || IsA(node, Param)) return may_hold(node) ? in_call(node, use) : node;
+  if (calls_placed(node, {Placed::pending_made, Placed::pending_sought})) return node;
   if (IsA(node, Query)) {
     settle_query(reinterpret_cast<Query *>(node));
     return node;
@@ -165,23 +121,31 @@ Node *settle(Node *node, Use use) {
   Walk below = {compares(node) ? Use::compared : hands_on(node) ? use : Use::other};
   if (IsA(node, CaseExpr)) {
     auto *chosen = static_cast<CaseExpr *>(copyObjectImpl(node));
-    ListCell *cell = nullptr;
-    chosen->arg = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->arg), Use::compared));
-    foreach (cell, chosen->args) {
-      auto *when = static_cast<CaseWhen *>(lfirst(cell));
-      when->expr = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->expr), Use::other));
-      when->result = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(when->result), use));
-    }
-    chosen->defresult = reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(chosen->defresult), use));
+    chosen->arg = settled(chosen->arg, Use::compared);
+    for (auto *when : list_of<CaseWhen>(chosen->args)) when->expr = settled(when->expr, Use::other);
+    each_chosen_in_place(&chosen->xpr, [use](Expr *one) { return settled(one, use); });
     return reinterpret_cast<Node *>(chosen);
   }
   return expression_tree_mutator(node, tree_mutator(pending_mutator), &below);
 }
 
 void settle_query(Query *query) {
-  settle_written(query);
+  each_written_in_place(query, [](Expr *value, bool) { return settled(value, Use::written); });
   Walk walk = {Use::other};
   (void)query_tree_mutator(query, tree_mutator(pending_mutator), &walk, QTW_DONT_COPY_QUERY);
+}
+
+// Raises for a pending value in what nobody plans.
+void refuse_pending(const void *tree, ParamListInfo parameters) {
+  (void)any_node(tree, [parameters](Node *node) {
+    if (!may_hold(node)) return Step::into;
+    const int number = IsA(node, Param) ? reinterpret_cast<const Param *>(node)->paramid : 0;
+    const bool given = number > 0 && parameters != nullptr && number <= parameters->numParams;
+    const ParamExternData *value = given ? &parameters->params[number - 1] : nullptr;
+    if (number == 0 || (value != nullptr && !value->isnull && pending_value_is(PG_DETOAST_DATUM_PACKED(value->value))))
+      token_io_refuse_literal(token_type_require(getBaseType(exprType(node))));
+    return Step::into;
+  });
 }
 
 }  // namespace
@@ -191,7 +155,7 @@ void pending_values(Query *query) {
   if (delivery_plans_for_client())
     settle_query(query);
   else if (pending_value_any())  // there is none, or it is refused
-    (void)query_tree_walker(query, tree_walker(pending_walker), nullptr, 0);
+    refuse_pending(query, nullptr);
 }
 
 void pending_values_refuse(const Node *statement, ParamListInfo parameters) {
@@ -200,7 +164,7 @@ void pending_values_refuse(const Node *statement, ParamListInfo parameters) {
     unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CallStmt *>(statement)->funcexpr);
   if (IsA(statement, CreateTableAsStmt))  // of a materialised view, whose query is kept
     unplanned = reinterpret_cast<const Node *>(reinterpret_cast<const CreateTableAsStmt *>(statement)->into->viewQuery);
-  if (unplanned != nullptr && token_type_any_vaulted()) (void)pending_walker(const_cast<Node *>(unplanned), parameters);
+  if (token_type_any_vaulted()) refuse_pending(unplanned, parameters);
 }
 
 }  // namespace redoubt::pg

@@ -11,6 +11,7 @@
 
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/table_code.h"
 
 namespace redoubt::pg {
 namespace {
@@ -49,9 +50,8 @@ BaseColumn of_branches(const PlanWalk *walk, const List *branches, AttrNumber po
   BaseColumn column = {};
   const auto relid = [walk](int rti) { return rt_fetch(static_cast<Index>(rti), walk->plan->rtable)->relid; };
   bool same = true;  // partitions of one table
-  ListCell *cell = nullptr;
-  foreach (cell, branches) {
-    const BaseColumn other = base_column(walk, static_cast<const Plan *>(lfirst(cell)), position);
+  for (const auto *each : list_of<const Plan>(branches)) {
+    const BaseColumn other = base_column(walk, each, position);
     if (other.rows == NIL) return {};
     if (column.rows == NIL) column.attno = other.attno;
     const int rti = linitial_int(column.rows == NIL ? other.rows : column.rows);
@@ -121,9 +121,7 @@ bool is_constant(const Node *expression) {
 
 // Adds the columns of the table that conditions, all of which hold for each row of the scan, say to be a constant.
 Bitmapset *add_constants(const PlanWalk *walk, const Plan *scan, const List *conditions, Bitmapset *columns) {
-  ListCell *cell = nullptr;
-  foreach (cell, conditions) {
-    const auto *condition = static_cast<const OpExpr *>(lfirst(cell));
+  for (const auto *condition : list_of<const OpExpr>(conditions)) {
     if (!IsA(condition, OpExpr) || list_length(condition->args) != 2) continue;
     const auto *variable = static_cast<const Node *>(linitial(condition->args));
     const auto *constant = static_cast<const Node *>(lsecond(condition->args));
@@ -187,14 +185,9 @@ const List *keys_of(PlanWalk *walk, Index rti) {
   Relation relation = try_relation_open(entry->relid, AccessShareLock);
   if (relation == nullptr) return NIL;
   MemoryContext old = MemoryContextSwitchTo(walk->memory);
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (index == nullptr) continue;
+  each_index(relation, [&](Relation index) {
     if (Bitmapset *key = key_of(relation, index); key != nullptr) facts->keys = lappend(facts->keys, key);
-    relation_close(index, AccessShareLock);
-  }
+  });
   MemoryContextSwitchTo(old);
   relation_close(relation, AccessShareLock);
   return facts->keys;
@@ -208,10 +201,7 @@ struct KeyColumns {
 
 // Is the column determined by others of its row?
 bool is_determined(PlanWalk *walk, const KeyColumns &known, AttrNumber attno) {
-  ListCell *cell = nullptr;
-  const List *keys = keys_of(walk, static_cast<Index>(linitial_int(known.rows)));
-  foreach (cell, keys) {
-    const auto *key = static_cast<const Bitmapset *>(lfirst(cell));
+  for (const auto *key : list_of<const Bitmapset>(keys_of(walk, static_cast<Index>(linitial_int(known.rows))))) {
     if (!bms_is_member(attno, key) && bms_is_subset(key, known.columns)) return true;
   }
   return false;
@@ -219,19 +209,15 @@ bool is_determined(PlanWalk *walk, const KeyColumns &known, AttrNumber attno) {
 
 // The columns of the outer input that a join's condition, or one of its inner scan, says to equal a column of the inner
 // one.  `parameters` are those of a nested loop.
-List *add_equated(const List *conditions, const List *parameters, List *columns) {
-  ListCell *cell = nullptr;
-  foreach (cell, conditions) {
-    const auto *condition = static_cast<const OpExpr *>(lfirst(cell));
+Bitmapset *add_equated(const List *conditions, const List *parameters, Bitmapset *columns) {
+  for (const auto *condition : list_of<const OpExpr>(conditions)) {
     if (!IsA(condition, OpExpr) || list_length(condition->args) != 2) continue;
     for (int side = 0; side < 2; ++side) {
       const Node *outer = without_relabelling(static_cast<const Node *>(list_nth(condition->args, side)));
       const Node *inner = without_relabelling(static_cast<const Node *>(list_nth(condition->args, 1 - side)));
-      const ListCell *given = nullptr;
-      foreach (given, IsA(outer, Param) ? parameters : NIL)
-        if (const auto *parameter = static_cast<const NestLoopParam *>(lfirst(given));
-            parameter->paramno == reinterpret_cast<const Param *>(outer)->paramid)
-          outer = reinterpret_cast<const Node *>(parameter->paramval);
+      if (const auto *given = reinterpret_cast<const Param *>(outer); IsA(outer, Param))
+        for (const auto *parameter : list_of<const NestLoopParam>(parameters))
+          if (parameter->paramno == given->paramid) outer = reinterpret_cast<const Node *>(parameter->paramval);
       if (!IsA(outer, Var) || !IsA(inner, Var)) continue;
       const auto *column = reinterpret_cast<const Var *>(outer);
       const Oid family = usual_family(column->vartype);
@@ -240,7 +226,7 @@ List *add_equated(const List *conditions, const List *parameters, List *columns)
           condition->inputcollid != column->varcollid ||
           get_op_opfamily_strategy(condition->opno, family) != BTEqualStrategyNumber)
         continue;
-      columns = lappend_int(columns, column->varattno);
+      columns = bms_add_member(columns, column->varattno);
     }
   }
   return columns;
@@ -249,7 +235,7 @@ List *add_equated(const List *conditions, const List *parameters, List *columns)
 // Does a row of the inner input join one row of the outer one at most, since the condition names a key of that, or all
 // that it is grouped by?
 bool outer_is_unique(PlanWalk *walk, const Plan *join) {
-  List *columns = add_equated(reinterpret_cast<const Join *>(join)->joinqual, NIL, NIL);
+  Bitmapset *columns = add_equated(reinterpret_cast<const Join *>(join)->joinqual, NIL, nullptr);
   if (IsA(join, HashJoin)) columns = add_equated(reinterpret_cast<const HashJoin *>(join)->hashclauses, NIL, columns);
   if (IsA(join, MergeJoin))
     columns = add_equated(reinterpret_cast<const MergeJoin *>(join)->mergeclauses, NIL, columns);
@@ -259,13 +245,11 @@ bool outer_is_unique(PlanWalk *walk, const Plan *join) {
     while (IsA(inner, Memoize) || IsA(inner, Material)) inner = outerPlan(inner);
     columns = add_equated(found_by(inner), parameters, add_equated(inner->qual, parameters, columns));
   }
-  ListCell *cell = nullptr;
   if (const auto *group = reinterpret_cast<const Agg *>(outerPlan(join));
       IsA(group, Agg) && group->groupingSets == NIL) {
     Bitmapset *named = nullptr;
-    foreach (cell, columns) {
-      const auto *column =
-          static_cast<const TargetEntry *>(list_nth(group->plan.targetlist, lfirst_int(cell) - 1))->expr;
+    for (const int at : members_of(columns)) {
+      const auto *column = static_cast<const TargetEntry *>(list_nth(group->plan.targetlist, at - 1))->expr;
       if (IsA(column, Var)) named = bms_add_member(named, reinterpret_cast<const Var *>(column)->varattno);
     }
     return std::all_of(group->grpColIdx, group->grpColIdx + group->numCols,
@@ -273,18 +257,16 @@ bool outer_is_unique(PlanWalk *walk, const Plan *join) {
   }
   KeyColumns known = {};
   AttrNumber position = 0;
-  foreach (cell, columns) {
-    const BaseColumn column = base_column(walk, outerPlan(join), static_cast<AttrNumber>(lfirst_int(cell)));
+  for (const int at : members_of(columns)) {
+    const BaseColumn column = base_column(walk, outerPlan(join), static_cast<AttrNumber>(at));
     if (list_length(column.rows) != 1 || (known.rows != NIL && !equal(known.rows, column.rows))) continue;
     known.rows = column.rows;
     known.columns = bms_add_member(known.columns, column.attno);
-    position = static_cast<AttrNumber>(lfirst_int(cell));
+    position = static_cast<AttrNumber>(at);
   }
   if (known.rows == NIL) return false;
-  const List *keys = keys_of(walk, static_cast<Index>(linitial_int(known.rows)));
-  foreach (cell, keys)
-    if (bms_is_subset(static_cast<const Bitmapset *>(lfirst(cell)), known.columns))
-      return !rows_repeat(walk, outerPlan(join), position);
+  for (const auto *key : list_of<const Bitmapset>(keys_of(walk, static_cast<Index>(linitial_int(known.rows)))))
+    if (bms_is_subset(key, known.columns)) return !rows_repeat(walk, outerPlan(join), position);
   return false;
 }
 
@@ -302,9 +284,8 @@ bool rows_repeat(PlanWalk *walk, const Plan *plan, AttrNumber position) {
       (IsA(plan, Agg) && fills_with_nulls(plan, false)))  // grouping sets
     return true;
   if (const List *branches = branches_of(plan); branches != NIL) {  // partitions of one table
-    ListCell *cell = nullptr;
-    foreach (cell, branches)
-      if (rows_repeat(walk, static_cast<const Plan *>(lfirst(cell)), column->varattno)) return true;
+    for (const auto *branch : list_of<const Plan>(branches))
+      if (rows_repeat(walk, branch, column->varattno)) return true;
     return false;
   }
   if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin)) {

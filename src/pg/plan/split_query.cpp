@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/split_query.h"
 #include "pg/plan/walk.h"
 
@@ -16,7 +17,6 @@ extern "C" {
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "optimizer/planmain.h"
-#include "optimizer/tlist.h"
 #include "parser/parsetree.h"
 }
 
@@ -43,9 +43,8 @@ struct Rows {
 // The value as a column of the rows.
 Var *column_of_rows(Rows *rows, Node *value) {
   TargetEntry *target = nullptr;
-  ListCell *cell = nullptr;
-  foreach (cell, rows->target)
-    if (auto *known = static_cast<TargetEntry *>(lfirst(cell)); equal(known->expr, value)) target = known;
+  for (auto *known : list_of<TargetEntry>(rows->target))
+    if (equal(known->expr, value)) target = known;
   if (target == nullptr) {
     const int n = list_length(rows->target) + 1;
     target = makeTargetEntry(reinterpret_cast<Expr *>(copyObjectImpl(value)), static_cast<AttrNumber>(n),
@@ -54,6 +53,13 @@ Var *column_of_rows(Rows *rows, Node *value) {
     rows->target = lappend(rows->target, target);
   }
   return makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
+}
+
+bool has_parameter(const Node *expression) {
+  return any_node(expression, [](Node *node) {
+    return IsA(node, Param) && reinterpret_cast<const Param *>(node)->paramkind == PARAM_EXTERN ? Step::found
+                                                                                                : Step::into;
+  });
 }
 
 bool is_value_of_row(const Rows *rows, const Node *node) {
@@ -73,12 +79,6 @@ static Node *split_query_upper(Node *node, void *context) {
   if (IsA(node, SubLink) || IsA(node, Query)) refuse("It has a subquery beside them.");
   return expression_tree_mutator(node, tree_mutator(split_query_upper), context);
 }
-static bool split_query_has_parameter(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, Param)) return reinterpret_cast<const Param *>(node)->paramkind == PARAM_EXTERN;
-  return expression_tree_walker(node, tree_walker(split_query_has_parameter), context);
-}
 // Computes what depends on parameters alone, and would have to be computed here.
 static Node *split_query_fold(Node *node, void *context) {
   using namespace redoubt::pg;
@@ -87,9 +87,9 @@ static Node *split_query_fold(Node *node, void *context) {
   if (IsA(node, Query))
     return reinterpret_cast<Node *>(
         query_tree_mutator(reinterpret_cast<Query *>(node), tree_mutator(split_query_fold), context, 0));
-  if ((IsA(node, FuncExpr) || IsA(node, CoerceViaIO) || IsA(node, ArrayCoerceExpr)) && carries_tokens(exprType(node)) &&
+  if ((IsA(node, FuncExpr) || IsA(node, CoerceViaIO) || IsA(node, ArrayCoerceExpr)) && holds_tokens(node) &&
       !contain_var_clause(node) && !contain_subplans(node) && !contain_volatile_functions(node) &&
-      split_query_has_parameter(node, nullptr)) {
+      has_parameter(node)) {
     Node *value = estimate_expression_value(root, node);
     if (IsA(value, Const)) return value;
   }
@@ -120,18 +120,9 @@ T *upper(Rows *rows, T *part) {
 
 // ---- the two queries
 
-bool is_among(Index mark, const List *clauses) {
-  ListCell *cell = nullptr;
-  foreach (cell, clauses)
-    if (static_cast<const SortGroupClause *>(lfirst(cell))->tleSortGroupRef == mark) return true;
-  return false;
-}
-
 // Of a query that groups, the columns that its groups have.
 bool is_grouped_by(const Query *query, const Node *value) {
-  ListCell *cell = nullptr;
-  foreach (cell, query->targetList) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(query->targetList)) {
     if (target->ressortgroupref != 0 && is_among(target->ressortgroupref, query->groupClause) &&
         equal(target->expr, value))
       return true;
@@ -145,9 +136,7 @@ bool only_columns(const Query *query) {
   for (Node *part : {query->jointree->quals, query->havingQual, query->limitCount, query->limitOffset,
                      reinterpret_cast<Node *>(query->windowClause)})
     if (stays_in_sight(query, part)) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, query->targetList) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(query->targetList)) {
     auto *expression = reinterpret_cast<Node *>(target->expr);
     if (!stays_in_sight(query, expression)) continue;
     if (target->resjunk || target->ressortgroupref != 0) return false;
@@ -178,9 +167,7 @@ Query *split_columns(Query *query, Rows *rows) {
   Query *made = upper_query(query);
   List *junk = NIL;
   rows->whole = true;
-  ListCell *cell = nullptr;
-  foreach (cell, query->targetList) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(query->targetList)) {
     TargetEntry *shown = flatCopyTargetEntry(target);
     if (target->resjunk) {
       junk = lappend(junk, target);
@@ -198,8 +185,7 @@ Query *split_columns(Query *query, Rows *rows) {
     shown->ressortgroupref = 0;
     made->targetList = lappend(made->targetList, shown);
   }
-  foreach (cell, junk) {
-    auto *target = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *target : list_of<TargetEntry>(junk)) {
     target->resno = static_cast<AttrNumber>(list_length(rows->target) + 1);
     rows->target = lappend(rows->target, target);
   }
@@ -210,14 +196,12 @@ Query *split_columns(Query *query, Rows *rows) {
 // Everything but FROM and the conditions that may be checked out of sight.
 Query *split_rows(Query *query, Rows *rows) {
   if (query->rowMarks != NIL) refuse("It locks rows.");
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable)
-    if (compat_group_expressions(static_cast<const RangeTblEntry *>(lfirst(cell))) != NIL) refuse("It groups rows.");
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable))
+    if (compat_group_expressions(entry) != NIL) refuse("It groups rows.");
   Query *made = upper_query(query);
   List *left = NIL;
   List *kept = NIL;
-  foreach (cell, make_ands_implicit(reinterpret_cast<Expr *>(query->jointree->quals))) {
-    auto *condition = static_cast<Node *>(lfirst(cell));
+  for (auto *condition : list_of<Node>(make_ands_implicit(reinterpret_cast<Expr *>(query->jointree->quals)))) {
     if (stays_in_sight(query, condition))
       kept = lappend(kept, condition);
     else
@@ -260,9 +244,7 @@ RangeTblEntry *store_of(const List *targets, Cardinality rows) {
   entry->enrtuples = rows;
   entry->eref = makeAlias("rows", NIL);
   entry->inFromCl = true;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(targets)) {
     if (target->resjunk) continue;
     const auto *value = reinterpret_cast<const Node *>(target->expr);
     entry->coltypes = lappend_oid(entry->coltypes, exprType(value));

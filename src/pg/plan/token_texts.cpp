@@ -23,12 +23,6 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// A token of a type is sought in an expression of a query.
-struct Seek {
-  const QueryLevel *level;
-  Oid type;
-};
-
 const TokenType *format_type(Oid type) {
   const TokenType *found = type >= FirstNormalObjectId ? token_type_find(getBaseType(type)) : nullptr;
   return found != nullptr && found->format != nullptr ? found : nullptr;
@@ -62,9 +56,7 @@ bool each_column(const QueryLevel *outer, Query *query, AttrNumber attno, Visit 
     Node *column = column_of(query, attno);
     return column != nullptr && visit(&inner, column);
   }
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) {
-    const auto *entry = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
     if (entry->rtekind == RTE_SUBQUERY && each_column(&inner, entry->subquery, attno, visit)) return true;
   }
   return false;
@@ -75,7 +67,6 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
   level = level_up(level, variable->varlevelsup);
   if (level == nullptr || IS_SPECIAL_VARNO(variable->varno) || variable->varattno <= 0) return false;
   const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), level->query->rtable);
-  ListCell *cell = nullptr;
   switch (entry->rtekind) {
     case RTE_SUBQUERY:
       return each_column(level, entry->subquery, variable->varattno, visit);
@@ -86,8 +77,7 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
     case RTE_CTE: {
       const QueryLevel *of = level_up(level, entry->ctelevelsup);
       if (of == nullptr || entry->self_reference) return false;
-      foreach (cell, of->query->cteList) {
-        const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
+      for (const auto *cte : list_of<const CommonTableExpr>(of->query->cteList)) {
         auto *query = reinterpret_cast<Query *>(cte->ctequery);
         if (strcmp(cte->ctename, entry->ctename) == 0 && IsA(query, Query) && query->commandType == CMD_SELECT)
           return each_column(of, query, variable->varattno, visit);
@@ -95,13 +85,12 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
       return false;
     }
     case RTE_VALUES:
-      foreach (cell, entry->values_lists)
-        if (visit(level, static_cast<Node *>(list_nth(static_cast<List *>(lfirst(cell)), variable->varattno - 1))))
-          return true;
+      for (auto *each : list_of<List>(entry->values_lists))
+        if (visit(level, static_cast<Node *>(list_nth(each, variable->varattno - 1)))) return true;
       return false;
     case RTE_FUNCTION:
-      foreach (cell, entry->functions)
-        if (visit(level, static_cast<RangeTblFunction *>(lfirst(cell))->funcexpr)) return true;
+      for (auto *function : list_of<RangeTblFunction>(entry->functions))
+        if (visit(level, function->funcexpr)) return true;
       return false;
     default: {
       const List *grouped = compat_group_expressions(entry);
@@ -110,36 +99,16 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
   }
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-// Is there a token in an expression, as a text?
-static bool token_texts_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
+// Is there a token of the type in an expression, as a text?
+bool holds_token(const QueryLevel *level, Node *expression, Oid type) {
   check_stack_depth();
-  const auto *seek = static_cast<const Seek *>(context);
-  if (is_token_itself(node, seek->type)) return true;
-  const auto visit = [seek](const QueryLevel *level, Node *expression) {
-    Seek inner = {level, seek->type};
-    return token_texts_walker(expression, &inner);
-  };
-  if (IsA(node, Var)) return each_origin(seek->level, reinterpret_cast<Var *>(node), visit);
-  if (IsA(node, Query)) {
-    auto *query = reinterpret_cast<Query *>(node);
-    return each_column(seek->level, query, 1, visit);
-  }
-  return expression_tree_walker(node, tree_walker(token_texts_walker), context);
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
-bool holds_token(const QueryLevel *level, Node *node, Oid type) {
-  Seek seek = {level, type};
-  return token_texts_walker(node, &seek);
+  const auto visit = [type](const QueryLevel *of, Node *origin) { return holds_token(of, origin, type); };
+  return any_node(expression, [&](Node *node) {
+    if (is_token_itself(node, type)) return Step::found;
+    if (IsA(node, Var)) return each_origin(level, reinterpret_cast<Var *>(node), visit) ? Step::found : Step::past;
+    if (!IsA(node, Query)) return Step::into;
+    return each_column(level, reinterpret_cast<Query *>(node), 1, visit) ? Step::found : Step::past;
+  });
 }
 
 // Is an expression a token and nothing else, from one place?

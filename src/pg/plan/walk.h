@@ -8,6 +8,8 @@
 #ifndef REDOUBT_PG_PLAN_WALK_H
 #define REDOUBT_PG_PLAN_WALK_H
 
+#include "pg/base/each.h"
+#include "pg/base/node_walk.h"
 #include "pg/plan/analysis.h"
 #include "pg/plan/expression_table.h"
 #include "pg/plan/memo.h"
@@ -51,8 +53,6 @@ struct IndexFacts {
   AttrNumber key[INDEX_MAX_KEYS];
 };
 
-constexpr int kSourceSlots = 256;  // many more than sources, so that most of those looked for are in the first slot
-
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
 struct PlanWalk {
@@ -78,7 +78,6 @@ struct PlanWalk {
   NodeFlow *work_table;  // by parameter
   int subplans;
   NodeFlow *subplan;
-  std::uint8_t source_slot[kSourceSlots];  // a hash table of the sources: their places in the analysis, plus 1
   int largest_node_id;
   MemoryContext memory;     // what outlives a walk
   List *foreseen;           // OIDs, see foresee_function
@@ -236,8 +235,7 @@ inline bool is_labelled(const PlanWalk *walk, int source) {
 // A token column may be labelled, as the one beside a labelled column is that becomes it: who opens its tokens pays for
 // the label, too.
 inline Flow flow_still_labelled(const PlanWalk *walk, Flow opened, const Flow &tokens) {
-  for (std::uint32_t rest = flow_explicit(tokens); rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
+  for (const int i : bits_of(flow_explicit(tokens))) {
     if (!is_labelled(walk, i)) continue;
     opened.count[i] = tokens.count[i];
     opened.paid &= ~(std::uint32_t{1} << i);
@@ -245,11 +243,8 @@ inline Flow flow_still_labelled(const PlanWalk *walk, Flow opened, const Flow &t
   return opened;
 }
 
-// May values of the type hold tokens?
-inline bool carries_tokens(Oid type) { return type >= FirstNormalObjectId && type_carried(type)->size > 0; }
-
 // Is a value one that holds tokens as such?
-inline bool holds_tokens(const Node *value) { return carries_tokens(exprType(value)); }
+inline bool holds_tokens(const Node *value) { return type_carried(exprType(value))->size > 0; }
 
 // plan/opened.cpp: token columns in the place of text.
 // The function that opens values of a type, or of a domain over it, inside the server; InvalidOid where there is none.
@@ -264,9 +259,11 @@ bool is_opening(const FuncExpr *call);
 void make_opened(FuncExpr *call, bool charges);
 // The value of a token inside the server.  The cast becomes a call of redoubt.opened.
 Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call);
-// Is it a call of redoubt.lower_fingerprint or upper_fingerprint?  In a query, what an index holds tells of values what
+inline bool is_fingerprint(const Node *node) {
+  return calls_placed(node, {Placed::lower_fingerprint, Placed::upper_fingerprint});
+}
+// In a query, what an index holds tells of values what
 // tokens do not; so it is a value that is opened and computed from.
-bool is_fingerprint(const FuncExpr *call);
 Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call);
 // The sources in `mask` that are opened values.
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask);

@@ -14,6 +14,7 @@
 #include "pg/base/compat.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/standing_code.h"
 #include "pg/protect/table_code.h"
 
 extern "C" {
@@ -29,22 +30,19 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// Columns of a table by name or number, as pull_varattnos has them: a whole row is all of them, a generated column
-// what it is computed from.
-Bitmapset *columns_read(Relation relation, Node *expression, Index varno) {
+// Columns of a table: a whole row is all of them, a generated column what it is computed from.
+Bitmapset *columns_read(Relation relation, Node *expression, Index varno = 1) {
   const TupleDesc descriptor = RelationGetDescr(relation);
-  Bitmapset *members = nullptr;
+  const Bitmapset *read = columns_in(expression, varno);
   Bitmapset *columns = nullptr;
-  pull_varattnos(expression, varno, &members);
-  const bool row = bms_is_member(-FirstLowInvalidHeapAttributeNumber, members);
+  const bool row = bms_is_member(0, read);
   for (int attno = 1; attno <= descriptor->natts; ++attno) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, attno - 1);
-    if (attribute->attisdropped) continue;
-    if (!row && !bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, members)) continue;
+    if (attribute->attisdropped || (!row && !bms_is_member(attno, read))) continue;
     if (attribute->attgenerated == '\0')
       columns = bms_add_member(columns, attno);
     else if (!row)
-      columns = bms_add_members(columns, columns_read(relation, build_column_default(relation, attno), 1));
+      columns = bms_add_members(columns, columns_read(relation, build_column_default(relation, attno)));
   }
   return columns;
 }
@@ -60,8 +58,7 @@ AttrNumber column_of_row(const WrittenRow &row, Relation relation, int attno) {
 std::uint32_t columns_tell(const WrittenRow &row, Relation relation, const Bitmapset *columns, bool passed_before) {
   std::uint32_t mask = 0;
   bool changed = false;
-  int attno = -1;
-  while ((attno = bms_next_member(columns, attno)) >= 0) {
+  for (const int attno : members_of(columns)) {
     const AttrNumber own = column_of_row(row, relation, attno);
     if (own <= 0) continue;
     mask |= row.holds[own];
@@ -96,9 +93,7 @@ const Var *compared_with_itself(const Node *node) {
 void add_variable(Condition *condition, const Var *variable, bool only_changed) {
   const WrittenRow &row = *condition->row;
   auto *node = reinterpret_cast<Node *>(const_cast<Var *>(variable));
-  const Bitmapset *columns = columns_read(condition->relation, node, static_cast<Index>(variable->varno));
-  int attno = -1;
-  while ((attno = bms_next_member(columns, attno)) >= 0) {
+  for (const int attno : members_of(columns_read(condition->relation, node, static_cast<Index>(variable->varno)))) {
     const AttrNumber own = column_of_row(row, condition->relation, attno);
     if (own <= 0 || (only_changed && !bms_is_member(own, row.written))) continue;
     if (only_changed || variable->varno == PRS2_OLD_VARNO) condition->mask |= row.held[own];
@@ -106,28 +101,14 @@ void add_variable(Condition *condition, const Var *variable, bool only_changed) 
   }
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool plan_checks_condition(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *condition = static_cast<Condition *>(context);
-  if (const Var *alike = compared_with_itself(node); alike != nullptr) {
-    add_variable(condition, alike, true);
-    return false;
-  }
-  if (IsA(node, Var)) {
-    add_variable(condition, reinterpret_cast<const Var *>(node), false);
-    return false;
-  }
-  return expression_tree_walker(node, tree_walker(plan_checks_condition), context);
+void add_condition(Condition *condition, const char *stored) {
+  (void)any_node(stringToNode(stored), [condition](Node *node) {
+    const Var *alike = compared_with_itself(node);
+    if (alike == nullptr && !IsA(node, Var)) return Step::into;
+    add_variable(condition, alike != nullptr ? alike : reinterpret_cast<const Var *>(node), alike != nullptr);
+    return Step::past;
+  });
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 // A foreign key looks for the row's key in the other table, and locks, changes or deletes what it finds there, by a
 // query of its own that is given the value.  Where the column of that table is protected alike, that query pays, and so
@@ -171,20 +152,11 @@ std::uint32_t triggers_tell(const WrittenRow &row, Relation relation) {
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const Trigger &trigger = triggers->triggers[i];
     if (!fires(row, relation, trigger)) continue;
-    if (trigger.tgqual != nullptr) plan_checks_condition(static_cast<Node *>(stringToNode(trigger.tgqual)), &condition);
+    if (trigger.tgqual != nullptr) add_condition(&condition, trigger.tgqual);
     if (trigger.tgisinternal && RI_FKey_trigger_type(trigger.tgfoid) != RI_TRIGGER_NONE)
       condition.mask |= foreign_key_tells(row, relation, trigger);
   }
   return condition.mask;
-}
-
-// The columns that a partitioned table puts its rows into partitions by.
-Bitmapset *key_columns(Relation relation) {
-  const PartitionKey key = RelationGetPartitionKey(relation);
-  Bitmapset *columns = columns_read(relation, reinterpret_cast<Node *>(key->partexprs), 1);
-  for (int i = 0; i < key->partnatts; ++i)
-    if (key->partattrs[i] != 0) columns = bms_add_member(columns, key->partattrs[i]);
-  return columns;
 }
 
 // Does a condition ask whether a column is null that is not a generated one?
@@ -203,25 +175,16 @@ Told indexes_tell(const WrittenRow &row, Relation relation) {
   if (std::none_of(row.holds, row.holds + row.columns + 1, [](std::uint32_t sources) { return sources != 0; }))
     return told;
   const bool update = row.command == CMD_UPDATE;
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (index == nullptr) continue;
+  each_index(relation, [&](Relation index) {
     Bitmapset *read = nullptr;
-    ListCell *condition = nullptr;
-    const List *predicate = RelationGetIndexPredicate(index);
-    foreach (condition, predicate) {
-      auto *node = static_cast<Node *>(lfirst(condition));
-      if (!is_null_of_stored(relation, node)) read = bms_join(read, columns_read(relation, node, 1));
-    }
+    for (auto *condition : list_of<Node>(RelationGetIndexPredicate(index)))
+      if (!is_null_of_stored(relation, condition)) read = bms_join(read, columns_read(relation, condition));
     told.by_each |= columns_tell(row, relation, read, update);
     const Bitmapset *keys =
-        bms_join(columns_read(relation, reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), 1),
+        bms_join(columns_read(relation, reinterpret_cast<Node *>(RelationGetIndexExpressions(index))),
                  unique_keys(relation, index));
     if (row.command != CMD_DELETE) told.by_end |= columns_tell(row, relation, keys, update);
-    relation_close(index, AccessShareLock);
-  }
+  });
   return told;
 }
 
@@ -233,7 +196,7 @@ Told table_tells(const WrittenRow &row, Relation relation) {
   for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
     const ConstrCheck &check = constraints->check[i];
     if (!compat_is_enforced(check)) continue;
-    const Bitmapset *columns = columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin)), 1);
+    const Bitmapset *columns = columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin)));
     told.by_end |= columns_tell(row, relation, columns, update && check.ccvalid);
   }
   const TupleDesc columns = RelationGetDescr(relation);
@@ -241,14 +204,14 @@ Told table_tells(const WrittenRow &row, Relation relation) {
        ++attno)
     if (const FormData_pg_attribute *column = TupleDescAttr(columns, attno - 1);
         column->attgenerated != '\0' && column->attnotnull && !column->attisdropped)
-      told.by_end |=
-          columns_tell(row, relation, columns_read(relation, build_column_default(relation, attno), 1), update);
+      told.by_end |= columns_tell(row, relation, columns_read(relation, build_column_default(relation, attno)), update);
   if (row.command != CMD_DELETE && relation->rd_rel->relispartition) {
     auto *bounds = reinterpret_cast<Node *>(RelationGetPartitionQual(relation));
-    told.by_end |= columns_tell(row, relation, columns_read(relation, bounds, 1), update);
+    told.by_end |= columns_tell(row, relation, columns_read(relation, bounds), update);
   }
   if (row.command != CMD_DELETE && relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-    told.by_end |= columns_tell(row, relation, key_columns(relation), update);
+    told.by_end |=
+        columns_tell(row, relation, columns_without_offset(partition_key_columns(RelationGetRelid(relation))), update);
   return told;
 }
 
@@ -287,11 +250,10 @@ std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const Written
   std::uint32_t mask =
       flow_decides(walk_expression(walk, scope, option->qual)) & ~flow_explicit(relation_flow(walk, rti, 0));
   const Bitmapset *columns = columns_read(relation, option->qual, rti);
-  int attno = -1;
   if (looks == Looks::after)  // the rows that an UPDATE finds through a view satisfy its conditions
     mask |= columns_tell(row, relation, columns, row.command == CMD_UPDATE && option->kind == WCO_VIEW_CHECK);
   else
-    while ((attno = bms_next_member(columns, attno)) >= 0)
+    for (const int attno : members_of(columns))
       mask |= flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
   relation_close(relation, NoLock);
   return mask;
@@ -330,9 +292,8 @@ Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow 
     moved.command = CMD_INSERT;
     add_tables(&told, moved, moved_below);
   }
-  ListCell *cell = nullptr;
-  foreach (cell, options)
-    told.by_end |= option_tells(walk, scope, row, static_cast<const WithCheckOption *>(lfirst(cell)), options_rti);
+  for (const auto *each : list_of<const WithCheckOption>(options))
+    told.by_end |= option_tells(walk, scope, row, each, options_rti);
   return told;
 }
 

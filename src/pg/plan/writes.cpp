@@ -58,8 +58,7 @@ Flow escapes(PlanWalk *walk, const Flow &flow, const Target &target, AttrNumber 
 Flow seen_by_code(PlanWalk *walk, const Target &target) {
   Flow flow = kNoFlow;
   if (target.code.row_trigger) return relation_flow(walk, target.rti, 0);
-  int attno = -1;
-  while ((attno = bms_next_member(target.code.columns, attno)) >= 0)
+  for (const int attno : members_of(target.code.columns))
     flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
   return flow;
 }
@@ -71,11 +70,10 @@ Flow computed_anew(PlanWalk *walk, const Target &target) {
   ListCell *cell = nullptr;
   foreach (cell, target.columns) set = bms_add_member(set, lfirst_int(cell));
   if (!bms_overlap(set, target.code.computed)) return flow;
-  int attno = -1;
-  while ((attno = bms_next_member(target.code.computed, attno)) >= 0)
+  for (const int attno : members_of(target.code.computed))
     if (!bms_is_member(attno, set)) flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
-  for (std::uint32_t rest = flow_explicit(flow); rest != 0; rest &= rest - 1)
-    if (const int i = std::countr_zero(rest); !is_labelled(walk, i)) flow.count[i] = 0;
+  for (const int i : bits_of(flow_explicit(flow)))
+    if (!is_labelled(walk, i)) flow.count[i] = 0;
   return flow;
 }
 
@@ -140,9 +138,7 @@ std::uint32_t walk_set_list(PlanWalk *walk, const ExprScope &scope, List *set, c
                             bool on_conflict) {
   std::uint32_t mask = 0;
   int column = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, set) {
-    auto *entry = static_cast<TargetEntry *>(lfirst(cell));
+  for (auto *entry : list_of<TargetEntry>(set)) {
     if (entry->resjunk) continue;
     const AttrNumber attno =
         column < list_length(columns) ? static_cast<AttrNumber>(list_nth_int(columns, column++)) : entry->resno;
@@ -176,9 +172,7 @@ Oid moved_below(const PlanWalk *walk, const ModifyTable *modify) {
 Told walk_merge(PlanWalk *walk, const ExprScope &scope, const ModifyTable *modify, const List *actions, Index rti,
                 const List *options) {
   Told told = {};
-  ListCell *cell = nullptr;
-  foreach (cell, actions) {
-    auto *action = static_cast<MergeAction *>(lfirst(cell));
+  for (auto *action : list_of<MergeAction>(actions)) {
     told.by_each |= flow_decides(walk_expression(walk, scope, action->qual));
     if (action->commandType == CMD_NOTHING) continue;
     const bool update = action->commandType == CMD_UPDATE;

@@ -6,6 +6,7 @@
 // Covered by sql/labels.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/roles.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/base/catalog.h"
@@ -73,9 +74,7 @@ List *read_labels(Oid relid, List *into) {
 List *collect_labels(Oid relid, Oid ancestor, List *into) {
   check_stack_depth();
   List *own = read_labels(ancestor, NIL);
-  ListCell *cell = nullptr;
-  foreach (cell, own) {
-    auto *column = static_cast<LabelledColumn *>(lfirst(cell));
+  for (auto *column : list_of<LabelledColumn>(own)) {
     if (ancestor != relid) {
       const char *name = get_attname(ancestor, column->attno, true);
       column->attno = InvalidAttrNumber;
@@ -84,8 +83,7 @@ List *collect_labels(Oid relid, Oid ancestor, List *into) {
     }
     into = lappend(into, column);
   }
-  const List *parents = catalog_parents(ancestor);
-  foreach (cell, parents) into = collect_labels(relid, lfirst_oid(cell), into);
+  for (const Oid parent : oids_of(catalog_parents(ancestor))) into = collect_labels(relid, parent, into);
   return into;
 }
 
@@ -103,10 +101,8 @@ void lock_labelled(const ObjectAddress *object) {
     return;
   }
   if (object->classId != TypeRelationId) return;
-  ListCell *cell = nullptr;
-  const List *uses = type_uses(object->objectId);
-  foreach (cell, uses)
-    (void)find_all_inheritors(static_cast<const TypeUse *>(lfirst(cell))->relid, ShareUpdateExclusiveLock, nullptr);
+  for (const auto *use : list_of<const TypeUse>(type_uses(object->objectId)))
+    (void)find_all_inheritors(use->relid, ShareUpdateExclusiveLock, nullptr);
 }
 
 void check_label(const ObjectAddress *object, const char *label) {
@@ -213,9 +209,7 @@ void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
                  .detail = getObjectDescription(&object, false)});
   }
   // Partitions inherit the label.
-  ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
-  foreach (cell, tables) CacheInvalidateRelcacheByRelid(lfirst_oid(cell));
+  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) CacheInvalidateRelcacheByRelid(table);
 }
 
 namespace {

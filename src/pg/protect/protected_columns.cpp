@@ -13,10 +13,10 @@
 #include "pg/protect/labels.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/protect/table_code.h"
 
 extern "C" {
 #include "catalog/pg_depend.h"
-#include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 }
 
@@ -104,10 +104,7 @@ namespace {
 // Token types by number of the column; InvalidOid where it has no label.
 Oid *column_labels(Oid relid, int columns) {
   auto *label = static_cast<Oid *>(palloc0(sizeof(Oid) * static_cast<Size>(columns + 1)));
-  ListCell *cell = nullptr;
-  const List *labels = labels_of_columns(relid);
-  foreach (cell, labels) {
-    const auto *labelled = static_cast<const LabelledColumn *>(lfirst(cell));
+  for (const auto *labelled : list_of<const LabelledColumn>(labels_of_columns(relid))) {
     if (labelled->attno > 0 && labelled->attno <= columns && !OidIsValid(label[labelled->attno]))
       label[labelled->attno] = labelled->token_type;
   }
@@ -164,12 +161,9 @@ void add_generated(Found *found, Relation relation) {
     for (int k = 0; k < found->size; ++k) found->column[k].computed |= found->column[k].attno == attribute->attnum;
     // By the label of its domain; what it is computed from may be of another type, or several.
     const bool whole = is_protected_as_a_whole(*found, *attribute);
-    Bitmapset *used = nullptr;
-    pull_varattnos(build_column_default(relation, attribute->attnum), 1, &used);
     List *counted = NIL;  // token types
-    int member = -1;
-    while ((member = bms_next_member(used, member)) >= 0) {
-      const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(member + FirstLowInvalidHeapAttributeNumber));
+    for (const int attno : members_of(columns_in(build_column_default(relation, attribute->attnum)))) {
+      const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(attno));
       if (from == nullptr) continue;
       // Of an array, all elements may be in it, but for a number or the like.
       const bool gathers = from->is_array && (attribute->attlen < 0 || attribute->attlen > 8);

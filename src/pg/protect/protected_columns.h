@@ -49,6 +49,17 @@ inline const ProtectedRelation *protected_relation(Oid relid) {
   return protected_relation_find(relid);
 }
 
+// Calls visit(column) for each protected column of the relation; what it does, a charge for one, may read them anew.
+template <typename Visit>
+void each_protected_column(Oid relid, Visit &&visit) {
+  for (int i = 0;; ++i) {
+    const ProtectedRelation *relation = protected_relation(relid);
+    if (relation == nullptr || i >= relation->size) return;
+    const ProtectedColumn column = relation->column[i];
+    visit(column);
+  }
+}
+
 // True for arrays and for domains over them.
 bool is_array_type(Oid type);
 

@@ -6,6 +6,7 @@
 // Covered by sql/standing_code.sql and test/isolation/specs/standing_code.spec.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/catalog.h"
@@ -368,12 +369,10 @@ void read_types(List **into, Oid relid) {
 
 void read_ancestors(List **into, Oid relid) {
   check_stack_depth();
-  ListCell *cell = nullptr;
-  const List *parents = catalog_parents(relid);
-  foreach (cell, parents) {
-    read_all(into, lfirst_oid(cell), true);
-    read_partition_key(into, lfirst_oid(cell));
-    read_ancestors(into, lfirst_oid(cell));
+  for (const Oid parent : oids_of(catalog_parents(relid))) {
+    read_all(into, parent, true);
+    read_partition_key(into, parent);
+    read_ancestors(into, parent);
   }
 }
 
@@ -425,9 +424,7 @@ void lock_domains(Oid relid) {
     if (attribute->attnum > 0 && attribute->atttypid >= FirstNormalObjectId)
       domains = lappend_oid(domains, attribute->atttypid);
   });
-  ListCell *cell = nullptr;
-  foreach (cell, domains) {
-    Oid type = lfirst_oid(cell);
+  for (Oid type : oids_of(domains)) {
     if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
     if (get_typtype(type) == TYPTYPE_DOMAIN) lock_domain(type);
   }
@@ -458,8 +455,7 @@ void collect_uses(List **uses, List **seen, Oid type) {
       if (OidIsValid(code.domain)) further = lappend_oid(further, code.domain);
     }
   });
-  ListCell *cell = nullptr;
-  foreach (cell, further) collect_uses(uses, seen, lfirst_oid(cell));
+  for (const Oid each : oids_of(further)) collect_uses(uses, seen, each);
 }
 
 }  // namespace
@@ -487,8 +483,7 @@ bool standing_code_read(Oid class_id, Oid object, StandingCode *code) {
 Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) {
   if (from == relid) return bms_copy(columns);
   Bitmapset *same = nullptr;
-  int next = -1;
-  while ((next = bms_next_member(columns, next)) >= 0) {
+  for (const int next : members_of(columns)) {
     const auto attno = static_cast<AttrNumber>(next + FirstLowInvalidHeapAttributeNumber);
     if (attno == 0) same = bms_add_member(same, kWhole);
     const char *name = attno > 0 ? get_attname(from, attno, true) : nullptr;
@@ -511,9 +506,7 @@ List *standing_code_of(Oid relid, bool every_column) {
   read_types(&all, relid);
   read_ancestors(&all, relid);
   List *getting = NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, all) {
-    auto *code = static_cast<StandingCode *>(lfirst(cell));
+  for (auto *code : list_of<StandingCode>(all)) {
     if (every_column ? !bms_is_empty(code->columns) : standing_code_gets(*code, relid))
       getting = lappend(getting, code);
   }
@@ -523,9 +516,7 @@ List *standing_code_of(Oid relid, bool every_column) {
 void standing_code_require(Oid relid, List *code) {
   const char *details = nullptr;
   const char *help = nullptr;
-  ListCell *cell = nullptr;
-  foreach (cell, code) {
-    const auto *each = static_cast<const StandingCode *>(lfirst(cell));
+  for (const auto *each : list_of<const StandingCode>(code)) {
     const AttrNumber attno = column_it_gets(*each, relid);
     if (!is_unvouched(*each) || attno == InvalidAttrNumber) continue;
     details = joined(details, detail_of(*each, relid, attno), "\n");
@@ -533,9 +524,8 @@ void standing_code_require(Oid relid, List *code) {
   }
   if (details == nullptr) return;
   const char *table = relation_name(relid);
-  const bool enforced = setting_mode == static_cast<int>(Mode::enforce);
-  if (!enforced) audit_note("label", "unvouched", "table %s: %s", table, details);
-  ereport(enforced ? ERROR : WARNING,
+  if (!enforcing()) audit_note("label", "unvouched", "table %s: %s", table, details);
+  ereport(refusal_level(),
           (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
            errmsg("table \"%s\" would hand protected columns to code that is not trusted", table),
            errdetail_internal("%s", details), errhint("A member of redoubt_admin can vouch for it: %s", help)));
@@ -544,12 +534,9 @@ void standing_code_require(Oid relid, List *code) {
 void standing_code_made(const StandingCode &code) {
   if (!is_unvouched(code)) return;
   StandingCode copy = code;
-  ListCell *cell = nullptr;
   if (OidIsValid(code.domain)) {
     lock_domain(code.domain);
-    const List *uses = type_uses(code.domain);
-    foreach (cell, uses) {
-      const auto *use = static_cast<const TypeUse *>(lfirst(cell));
+    for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
       copy.relid = use->relid;
       copy.columns = bms_make_singleton(use->attno > 0 ? member(use->attno) : kWhole);
       const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
@@ -559,28 +546,25 @@ void standing_code_made(const StandingCode &code) {
   }
   if (!OidIsValid(code.relid)) return;
   lock_domains(code.relid);
-  const List *tables = code.inherited ? find_all_inheritors(code.relid, NoLock, nullptr) : list_make1_oid(code.relid);
-  foreach (cell, tables) standing_code_require(lfirst_oid(cell), list_make1(&copy));
+  for (const Oid table :
+       oids_of(code.inherited ? find_all_inheritors(code.relid, NoLock, nullptr) : list_make1_oid(code.relid)))
+    standing_code_require(table, list_make1(&copy));
 }
 
 void standing_code_check(Oid relid) {
-  ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
-  foreach (cell, tables) standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr)))
+    standing_code_require(table, standing_code_of(table, false));
   if (const Oid row = get_rel_type_id(relid); OidIsValid(row)) standing_code_check_type(row);
 }
 
 void standing_code_check_type(Oid type) {
-  ListCell *cell = nullptr;
   List *done = NIL;
-  const List *uses = type_uses(type);
-  foreach (cell, uses) {
-    const List *tables = find_all_inheritors(static_cast<const TypeUse *>(lfirst(cell))->relid, NoLock, nullptr);
-    ListCell *inner = nullptr;
-    foreach (inner, tables) {
-      if (list_member_oid(done, lfirst_oid(inner))) continue;
-      done = lappend_oid(done, lfirst_oid(inner));
-      standing_code_require(lfirst_oid(inner), standing_code_of(lfirst_oid(inner), false));
+  for (const auto *use : list_of<const TypeUse>(type_uses(type))) {
+    const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
+    for (const Oid table : oids_of(tables)) {
+      if (list_member_oid(done, table)) continue;
+      done = lappend_oid(done, table);
+      standing_code_require(table, standing_code_of(table, false));
     }
   }
 }
@@ -592,15 +576,14 @@ void standing_code_check_all(Oid function) {
     if (relation->oid >= FirstNormalObjectId && protected_relation(relation->oid) != nullptr)
       tables = lappend_oid(tables, relation->oid);
   });
-  ListCell *cell = nullptr;
-  foreach (cell, tables) {
+  for (const Oid table : oids_of(tables)) {
     CHECK_FOR_INTERRUPTS();
     List *by_it = NIL;
     ListCell *inner = nullptr;
-    const List *all = standing_code_of(lfirst_oid(cell), false);
+    const List *all = standing_code_of(table, false);
     foreach (inner, all)
       if (static_cast<const StandingCode *>(lfirst(inner))->function == function) by_it = lappend(by_it, lfirst(inner));
-    standing_code_require(lfirst_oid(cell), by_it);
+    standing_code_require(table, by_it);
   }
 }
 
@@ -628,11 +611,8 @@ Bitmapset *partition_key_columns(Oid relid) {
 Bitmapset *partition_tells(Oid relid, Oid parent) {
   Bitmapset *columns = standing_code_columns(parent, relid, partition_key_columns(parent));
   if (!get_rel_relispartition(parent)) return columns;
-  ListCell *cell = nullptr;
-  const List *above = get_partition_ancestors(parent);
-  foreach (cell, above)
-    columns = bms_add_members(columns,
-                              standing_code_columns(lfirst_oid(cell), relid, partition_key_columns(lfirst_oid(cell))));
+  for (const Oid ancestor : oids_of(get_partition_ancestors(parent)))
+    columns = bms_add_members(columns, standing_code_columns(ancestor, relid, partition_key_columns(ancestor)));
   return columns;
 }
 
@@ -646,24 +626,19 @@ REDOUBT_FUNCTION(redoubt_check_label) {
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const Oid relid = PG_GETARG_OID(0);
     List *all = NIL;
-    ListCell *cell = nullptr;
-    const List *tables = find_all_inheritors(relid, NoLock, nullptr);
-    foreach (cell, tables) {
-      const List *of_one = standing_code_of(lfirst_oid(cell), true);
+    for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
+      const List *of_one = standing_code_of(table, true);
       ListCell *inner = nullptr;
       foreach (inner, of_one) {
         const auto *code = static_cast<const StandingCode *>(lfirst(inner));
         bool known = false;
-        ListCell *before = nullptr;
-        foreach (before, all) {
-          const auto *other = static_cast<const StandingCode *>(lfirst(before));
+        for (const auto *other : list_of<const StandingCode>(all)) {
           known |= other->class_id == code->class_id && other->object == code->object && other->relid == code->relid;
         }
         if (!known) all = lappend(all, lfirst(inner));
       }
     }
-    foreach (cell, all) {
-      const auto *code = static_cast<const StandingCode *>(lfirst(cell));
+    for (const auto *code : list_of<const StandingCode>(all)) {
       Datum values[] = {ObjectIdGetDatum(code->relid), CStringGetTextDatum(code->name), CStringGetTextDatum(code->kind),
                         ObjectIdGetDatum(code->function), CStringGetTextDatum(help_of(*code))};
       bool nulls[] = {false, false, false, !OidIsValid(code->function), false};

@@ -26,6 +26,12 @@ struct StandingCode {
   bool inherited = false;        // runs on rows of children, too
 };
 
+// Is the column among such, or the whole row?
+inline bool columns_hold(const Bitmapset *columns, AttrNumber attno) {
+  return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
+         bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
+}
+
 // standing_code_read returns what the object is, as it is after the current command's own changes; palloc'd in the
 // current context.  False for an object that runs no code on rows.
 bool standing_code_read(Oid class_id, Oid object, StandingCode *code);

@@ -8,6 +8,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
+#include "pg/base/node_walk.h"
 #include "pg/protect/function_trust.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -25,49 +26,14 @@ extern "C" {
 #include "utils/rls.h"
 }
 
-extern "C" {
-static bool table_code_untrusted(Oid function, void *) { return !redoubt::pg::function_is_trusted(function); }
-static bool table_code_walker(Node *node, void *context) {
-  if (node == nullptr) return false;
-  if (check_functions_in_node(node, table_code_untrusted, context)) return true;
-  if (IsA(node, CoerceToDomain) && redoubt::pg::type_runs_code(reinterpret_cast<CoerceToDomain *>(node)->resulttype))
-    return true;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(table_code_walker), context);
-}
-
-static bool table_code_is(Oid function, void *wanted) { return function == *static_cast<Oid *>(wanted); }
-static bool table_code_finder(Node *node, void *wanted) {
-  if (node == nullptr) return false;
-  return check_functions_in_node(node, table_code_is, wanted) ||
-         expression_tree_walker(node, redoubt::pg::tree_walker(table_code_finder), wanted);
-}
-}
-
 namespace redoubt::pg {
 namespace {
 
 void add_columns(TableCode *code, Node *expression) {
   if (!calls_untrusted(expression)) return;
-  Bitmapset *used = nullptr;
-  pull_varattnos(expression, 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0) {
-    const int attno = member + FirstLowInvalidHeapAttributeNumber;
-    if (attno > 0) code->columns = bms_add_member(code->columns, attno);
-    if (attno == 0) code->row_trigger = true;  // the whole row
-  }
-}
-
-// Calls visit(index) for each index of the table.
-template <typename Visit>
-void each_index(Relation relation, Visit &&visit) {
-  ListCell *cell = nullptr;
-  const List *indexes = RelationGetIndexList(relation);
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-    visit(index);
-    index_close(index, AccessShareLock);
-  }
+  Bitmapset *read = columns_in(expression);
+  code->row_trigger |= bms_is_member(0, read);  // the whole row
+  code->columns = bms_join(code->columns, bms_del_member(read, 0));
 }
 
 // Calls visit(expression) for what the table computes of a row that is written: constraints, generated columns, bounds
@@ -100,18 +66,20 @@ void each_trigger(Relation relation, Visit &&visit) {
   }
 }
 
-// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
-Bitmapset *quoted_arrays(Relation relation, Relation index) {
+// The columns in the key of a unique index or an exclusion constraint whose types are such.
+template <typename Wanted>
+Bitmapset *unique_keys_of(Relation relation, Relation index, Wanted &&is_wanted) {
   Bitmapset *columns = nullptr;
   const Form_pg_index form = index->rd_index;
-  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i) {
-    const AttrNumber attno = form->indkey.values[i];
-    if (attno <= 0) continue;
-    const Oid type = TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid;
-    if (OidIsValid(get_element_type(getBaseType(type)))) columns = bms_add_member(columns, attno);
-  }
+  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
+    if (const AttrNumber attno = form->indkey.values[i];
+        attno > 0 && is_wanted(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
+      columns = bms_add_member(columns, attno);
   return columns;
 }
+
+// A violation of a unique or an exclusion constraint quotes its key as a whole, all elements of an array.
+Bitmapset *quoted_arrays(Relation relation, Relation index) { return unique_keys_of(relation, index, is_array_type); }
 
 bool fires(const Trigger &trigger, CmdType command) {
   if (trigger.tgisinternal || !TRIGGER_FOR_ROW(trigger.tgtype) || function_is_trusted(trigger.tgfoid)) return false;
@@ -127,24 +95,13 @@ bool fires(const Trigger &trigger, CmdType command) {
   }
 }
 
-// Calls visit(attno) for each column that a generated one is computed from.
-template <typename Visit>
-void each_input(Relation relation, int generated, Visit &&visit) {
-  Bitmapset *used = nullptr;
-  pull_varattnos(build_column_default(relation, generated), 1, &used);
-  int member = -1;
-  while ((member = bms_next_member(used, member)) >= 0)
-    if (const int from = member + FirstLowInvalidHeapAttributeNumber; from > 0) visit(from);
-}
-
 // A key that is computed is made anew, of old values as well, with any column that it is computed from.
 void add_cascaded(TableCode *code, Relation relation, AttrNumber attno) {
   code->cascaded = bms_add_member(code->cascaded, attno);
   if (TupleDescAttr(RelationGetDescr(relation), attno - 1)->attgenerated == '\0') return;
-  each_input(relation, attno, [code](int from) {
-    code->cascaded = bms_add_member(code->cascaded, from);
-    code->columns = bms_add_member(code->columns, from);
-  });
+  const Bitmapset *from = columns_in(build_column_default(relation, attno));
+  code->cascaded = bms_add_members(code->cascaded, from);
+  code->columns = bms_add_members(code->columns, from);
 }
 
 // ON UPDATE CASCADE writes the new key into the referencing tables by a query that gets it
@@ -210,25 +167,39 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user) {
   TableCode code = {};
   if (check_enable_rls(relid, user, true) != RLS_ENABLED) return nullptr;
   Relation relation = table_open(relid, AccessShareLock);
-  ListCell *cell = nullptr;
   if (relation->rd_rsdesc != nullptr)
-    foreach (cell, relation->rd_rsdesc->policies)
-      add_columns(&code, reinterpret_cast<Node *>(static_cast<RowSecurityPolicy *>(lfirst(cell))->qual));
+    for (auto *each : list_of<RowSecurityPolicy>(relation->rd_rsdesc->policies))
+      add_columns(&code, reinterpret_cast<Node *>(each->qual));
   table_close(relation, AccessShareLock);
   return code.columns;
 }
 
 Bitmapset *unique_keys(Relation relation, Relation index) {
-  Bitmapset *columns = nullptr;
-  const Form_pg_index form = index->rd_index;
-  for (int i = 0; (form->indisunique || form->indisexclusion) && i < form->indnkeyatts; ++i)
-    if (const AttrNumber attno = form->indkey.values[i];
-        attno > 0 && !type_is_tokens(TupleDescAttr(RelationGetDescr(relation), attno - 1)->atttypid))
-      columns = bms_add_member(columns, attno);
-  return columns;
+  return unique_keys_of(relation, index, [](Oid type) { return !type_is_tokens(type); });
 }
 
-bool calls_untrusted(Node *expression) { return table_code_walker(expression, nullptr); }
+Bitmapset *columns_without_offset(const Bitmapset *columns) {
+  Bitmapset *plain = nullptr;
+  for (const int member : members_of(columns))
+    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno >= 0) plain = bms_add_member(plain, attno);
+  return plain;
+}
+
+Bitmapset *columns_in(Node *expression, Index varno) {
+  Bitmapset *read = nullptr;
+  pull_varattnos(expression, varno, &read);
+  return columns_without_offset(read);
+}
+
+bool calls_untrusted(const void *tree, bool in_queries) {
+  return any_node(tree, [in_queries](Node *node) {
+    if (IsA(node, Query) && !in_queries) return Step::past;
+    const auto *cast = reinterpret_cast<const CoerceToDomain *>(node);
+    const bool untrusted = calls_any(node, [](Oid function) { return !function_is_trusted(function); }) ||
+                           (IsA(node, CoerceToDomain) && type_runs_code(cast->resulttype));
+    return untrusted ? Step::found : Step::into;
+  });
+}
 
 namespace {
 
@@ -249,9 +220,7 @@ int checks(Relation relation) noexcept {
 }
 
 bool tells_of_equals(Relation relation, Relation index) {
-  const Bitmapset *keys = unique_keys(relation, index);
-  int attno = -1;
-  while ((attno = bms_next_member(keys, attno)) >= 0)
+  for (const int attno : members_of(unique_keys(relation, index)))
     if (OidIsValid(protected_column_type(RelationGetRelid(relation), static_cast<AttrNumber>(attno)))) return true;
   return false;
 }
@@ -289,13 +258,11 @@ List *find_parts(Oid relid) {
   const int inherited = checks(root);
   const bool partitioned = root->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
   relation_close(root, NoLock);
-  ListCell *cell = nullptr;
-  const List *tables = partitioned ? find_all_inheritors(relid, NoLock, nullptr) : NIL;
-  foreach (cell, tables) {
+  for (const Oid table : oids_of(partitioned ? find_all_inheritors(relid, NoLock, nullptr) : NIL)) {
     CHECK_FOR_INTERRUPTS();
-    Relation relation = lfirst_oid(cell) != relid ? try_relation_open(lfirst_oid(cell), AccessShareLock) : nullptr;
+    Relation relation = table != relid ? try_relation_open(table, AccessShareLock) : nullptr;
     if (relation == nullptr) continue;
-    if (has_code_of_its_own(relation, inherited)) parts = lappend_oid(parts, lfirst_oid(cell));
+    if (has_code_of_its_own(relation, inherited)) parts = lappend_oid(parts, table);
     relation_close(relation, AccessShareLock);  // and its lock
   }
   return parts;
@@ -345,11 +312,11 @@ void add_computed(TableCode *code, Relation relation, Oid relid) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   for (int i = 0; compat_has_generated(descriptor->constr) && i < descriptor->natts; ++i) {
     if (TupleDescAttr(descriptor, i)->attgenerated != ATTRIBUTE_GENERATED_STORED) continue;
-    each_input(relation, i + 1, [=](int from) {
+    for (const int from : members_of(columns_in(build_column_default(relation, i + 1)))) {
       const char *name = NameStr(TupleDescAttr(descriptor, from - 1)->attname);
       const int own = RelationGetRelid(relation) == relid ? from : get_attnum(relid, name);
       if (own > 0) code->computed = bms_add_member(code->computed, own);
-    });
+    }
   }
 }
 
@@ -385,7 +352,11 @@ TableCode table_code(Oid relid, CmdType command) {
 
 bool table_calls(Oid relid, Oid function) {
   bool found = false;
-  const auto look = [&](Node *expression) { found |= table_code_finder(expression, &function); };
+  const auto look = [&](Node *expression) {
+    found |= any_node(expression, [function](Node *node) {
+      return calls_any(node, [function](Oid called) { return called == function; }) ? Step::found : Step::into;
+    });
+  };
   each_table_part(relid, [&](Relation part) {
     each_expression(part, look);
     each_trigger(part, [&](const Trigger &, Node *condition) { look(condition); });

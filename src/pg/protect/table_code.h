@@ -4,6 +4,8 @@
 
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
+
 namespace redoubt::pg {
 
 struct TableCode {
@@ -25,16 +27,29 @@ List *table_parts(Oid relid);
 // each_table_part calls visit(relation) for each of table_parts.
 template <typename Visit>
 void each_table_part(Oid relid, Visit &&visit) {
-  const List *tables = table_parts(relid);
-  ListCell *cell = nullptr;
-  foreach (cell, tables) {
-    const LOCKMODE lock = lfirst_oid(cell) == relid ? NoLock : AccessShareLock;
-    Relation relation = try_relation_open(lfirst_oid(cell), lock);
+  for (const Oid part : oids_of(table_parts(relid))) {
+    const LOCKMODE lock = part == relid ? NoLock : AccessShareLock;
+    Relation relation = try_relation_open(part, lock);
     if (relation == nullptr) continue;
     visit(relation);
     relation_close(relation, lock);
   }
 }
+
+// each_index calls visit(index) for each index of the table.
+template <typename Visit>
+void each_index(Relation relation, Visit &&visit) {
+  for (const Oid index : oids_of(RelationGetIndexList(relation)))
+    if (Relation opened = try_relation_open(index, AccessShareLock); opened != nullptr) {
+      visit(opened);
+      relation_close(opened, AccessShareLock);
+    }
+}
+
+// columns_in returns the attribute numbers of what an expression reads of the table with the number; 0: the whole row.
+Bitmapset *columns_in(Node *expression, Index varno = 1);
+// The same of numbers as StandingCode has them.
+Bitmapset *columns_without_offset(const Bitmapset *columns);
 
 // table_code looks at the table and, if it is partitioned, at its partitions, for
 // commands of the kind.  Palloc'd in the current context.  The caller holds a lock on the table.
@@ -54,8 +69,8 @@ Bitmapset *rls_policy_columns(Oid relid, Oid user);
 // The expressions of an extended statistics object, as a list; or null.
 Node *statistics_expressions(Oid statistics);
 
-// True if the expression calls a function that is not trusted.
-bool calls_untrusted(Node *expression);
+// True if an expression, or also a query in it, calls a function that is not trusted.
+bool calls_untrusted(const void *tree, bool in_queries = false);
 
 }  // namespace redoubt::pg
 #endif

@@ -14,6 +14,7 @@
 #include "pg/ddl/protection.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/base/delivery.h"
+#include "pg/protect/table_code.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/meter/explain.h"
 #include "pg/reveal/authors.h"
@@ -86,7 +87,7 @@ extern "C" {
   DeliveryFrame frame = delivery_frame_veto();
   PlannedStmt *volatile plan = nullptr;
   const int allowed = planner_begin(query, options);
-  const bool of_node = node_session() && IsTransactionState() && calls_only_trusted(query);
+  const bool of_node = node_session() && IsTransactionState() && !calls_untrusted(query, true);
   const bool planning = inlining_guard();
   delivery_push(&frame);
   PG_TRY();

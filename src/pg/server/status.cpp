@@ -183,8 +183,7 @@ REDOUBT_FUNCTION(redoubt_status) {
   put_keys(&rows, ready);
   rows.put("superuser access", setting_superuser_access ? "on" : "off",
            setting_superuser_access ? Severity::warning : Severity::ok);
-  if (setting_mode != static_cast<int>(Mode::enforce))
-    rows.put("mode", "nothing is refused: redoubt.mode is not enforce", Severity::warning);
+  if (!enforcing()) rows.put("mode", "nothing is refused: redoubt.mode is not enforce", Severity::warning);
   if (setting_budget_share < 1)
     rows.put("budget share", psprintf("%g of each limit", setting_budget_share), Severity::info);
   if (ready) {

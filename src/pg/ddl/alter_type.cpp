@@ -1,0 +1,190 @@
+// alter_type.cpp - see alter_type.h.
+//
+// The command's own change is not visible to look-ups yet: they find the old type, and the new one is read with
+// SnapshotSelf.  USING is looked at as it was written, by names.
+// Covered by sql/ddl_metering.sql and sql/standing_code.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/compat.h"
+#include "pg/base/settings.h"
+#include "pg/ddl/alter_type.h"
+#include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_code.h"
+#include "pg/types/token_type.h"
+
+extern "C" {
+#include "parser/parse_type.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+struct Names {
+  Oid relid;
+  Bitmapset *columns;
+};
+
+}  // namespace
+}  // namespace redoubt::pg
+
+extern "C" {
+// A name that is no column stands for the whole row.
+static bool alter_type_names(Node *node, void *context) {
+  using namespace redoubt::pg;
+  if (node == nullptr) return false;
+  if (!IsA(node, ColumnRef)) return raw_expression_tree_walker(node, tree_walker(alter_type_names), context);
+  auto *names = static_cast<Names *>(context);
+  auto *name = static_cast<Node *>(llast(reinterpret_cast<ColumnRef *>(node)->fields));
+  const AttrNumber attno = IsA(name, String) ? get_attnum(names->relid, strVal(name)) : InvalidAttrNumber;
+  names->columns = bms_add_member(names->columns, attno - FirstLowInvalidHeapAttributeNumber);
+  return false;
+}
+}
+
+namespace redoubt::pg {
+namespace {
+
+// Is it a column through casts and functions of one argument?  Then elements of an array stay elements.
+bool is_cast_column(const Node *expression) {
+  while (expression != nullptr && !IsA(expression, ColumnRef)) {
+    const auto *call = reinterpret_cast<const FuncCall *>(expression);
+    if (IsA(expression, TypeCast))
+      expression = reinterpret_cast<const TypeCast *>(expression)->arg;
+    else if (IsA(expression, FuncCall) && list_length(call->args) == 1)
+      expression = static_cast<const Node *>(linitial(call->args));
+    else
+      return false;
+  }
+  return expression != nullptr;
+}
+
+// Values that go into a column of another token type, by its label or that of its domain, would be charged as what they
+// are not.
+void require_same_types(const TypeChange &change, const List *types) {
+  const Oid element = is_array_type(change.type) ? get_element_type(getBaseType(change.type)) : change.type;
+  ListCell *cell = nullptr;
+  foreach (cell, types)
+    for (const Oid other : {protected_column_type(change.relid, change.attno), protected_domain_type(element)}) {
+      if (!OidIsValid(other) || other == lfirst_oid(cell)) continue;
+      ereport(refusal_level(), (errcode(ERRCODE_DATATYPE_MISMATCH),
+                                errmsg("column \"%s\" would hold values of token type %s as those of %s",
+                                       get_attname(change.relid, change.attno, false), format_type_be(lfirst_oid(cell)),
+                                       format_type_be(other)),
+                                errhint("Add a column for them.")));
+    }
+}
+
+// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
+const TokenType *format_of(Oid type) {
+  Oid base = getBaseType(type);
+  if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
+  const TokenType *found = token_type_find(base);
+  return found != nullptr && found->format != nullptr ? found : nullptr;
+}
+
+// text, varchar, char, or arrays of them: 's' or 'a'; else none.
+char kind_of_text(Oid type) noexcept {
+  if (type == TEXTOID || type == VARCHAROID || type == BPCHAROID) return 's';
+  return type == TEXTARRAYOID || type == VARCHARARRAYOID || type == BPCHARARRAYOID ? 'a' : '\0';
+}
+
+}  // namespace
+
+TypeChange type_change(Oid relid, AttrNumber attno, const Node *expression) {
+  TypeChange change = expression_dropped(relid, attno);
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan_self(AttributeRelationId, AttributeRelidNumIndexId, keys, [&change](const CatalogRow &row) {
+    const auto *attribute = row.as<Form_pg_attribute>();
+    if (attribute->attnum == change.attno) change.type = attribute->atttypid;
+  });
+  if (expression == nullptr) return change;
+  Names names = {relid, nullptr};
+  alter_type_names(const_cast<Node *>(expression), &names);
+  change.expression = expression;
+  change.moved = names.columns;
+  return change;
+}
+
+TypeChange expression_dropped(Oid relid, AttrNumber attno) {
+  return {relid, attno, InvalidOid, nullptr, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber)};
+}
+
+void require_using(const TypeChange &change) {
+  const Oid type = change.type;
+  if (change.expression != nullptr || !OidIsValid(type)) return;
+  const Oid old = get_atttype(change.relid, change.attno);
+  const char *name = get_attname(change.relid, change.attno, false);
+  if (type_is_tokens(old) && type_carried(type)->size == 0)
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("column \"%s\" of %s would become plain %s without USING", name, format_type_be(old),
+                           format_type_be(type)),
+                    errhint("For its values write USING redoubt.detokenize(%s); to keep the tokens, USING "
+                            "redoubt.token(%s).",
+                            quote_identifier(name), quote_identifier(name))));
+  const TokenType *after = format_of(type);
+  if (after == nullptr) return;
+  const TokenType *before = format_of(old);
+  if (before != nullptr && before->type == after->type) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_DATATYPE_MISMATCH),
+           errmsg("column \"%s\" cannot be given the token type %s without USING", name, after->name),
+           errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
+                   quote_identifier(name), after->name, quote_identifier(name))));
+}
+
+// What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
+// put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own.
+void require_single(const TypeChange &change) {
+  std::uint32_t values = 0;
+  bool arrays = false;
+  List *types = NIL;
+  each_protected_column(change.relid, [&](const ProtectedColumn &column) {
+    if (!columns_hold(change.moved, column.attno)) return;
+    values += column.count;
+    arrays |= column.is_array;
+    types = list_append_unique_oid(types, column.source.token_type);
+  });
+  const bool assigned = change.expression == nullptr;
+  if (OidIsValid(change.type) && !type_is_tokens(change.type)) require_same_types(change, types);
+  if (assigned && change.type == get_atttype(change.relid, change.attno)) return;
+  const bool stay_elements =
+      OidIsValid(change.type) && is_array_type(change.type) && (assigned || is_cast_column(change.expression));
+  if (values <= 1 && (!arrays || stay_elements)) return;
+  ereport(refusal_level(), (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                            errmsg("column \"%s\" would hold several protected values in one",
+                                   get_attname(change.relid, change.attno, false)),
+                            errhint("Add a column, and fill it with UPDATE, which counts them.")));
+}
+
+bool keeps_values(const TypeChange &change) {
+  const Node *expression = change.expression;
+  const char kind = kind_of_text(get_atttype(change.relid, change.attno));
+  if (type_is_tokens(change.type)) {
+    const auto *call = reinterpret_cast<const FuncCall *>(expression);
+    if (expression != nullptr && IsA(expression, TypeCast))
+      expression = reinterpret_cast<const TypeCast *>(expression)->arg;
+    else if (expression != nullptr && IsA(expression, FuncCall) && call->args != NIL)
+      expression = static_cast<const Node *>(linitial(call->args));
+    if (expression == nullptr || IsA(expression, ColumnRef)) return true;
+  } else if (kind_of_text(change.type) != kind) {
+    return false;
+  }
+  while (kind != '\0' && expression != nullptr && IsA(expression, TypeCast)) {
+    const auto *cast = reinterpret_cast<const TypeCast *>(expression);
+    if (kind_of_text(typenameTypeId(nullptr, cast->typeName)) != kind) return false;
+    expression = cast->arg;
+  }
+  return kind != '\0' && (expression == nullptr || IsA(expression, ColumnRef));
+}
+
+Oid type_moved(const TypeChange &change) {
+  Oid type = InvalidOid;
+  if (change.expression == nullptr) return type;
+  each_protected_column(change.relid, [&](const ProtectedColumn &column) {
+    if (!OidIsValid(type) && columns_hold(change.moved, column.attno)) type = column.source.token_type;
+  });
+  return type;
+}
+
+}  // namespace redoubt::pg
