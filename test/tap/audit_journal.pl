@@ -104,23 +104,42 @@ killed();
 my ($number, $whole) = (last_number(), read_file(segment(last_number())));
 came_up('a crash of the server', undef, $number, $whole);
 
-{
+# Under clients; the third time the machine goes down as well, and the segment loses all that was not flushed of it.
+for my $size ('16MB', '256kB', '1MB') {
+  $node->set_conf("redoubt.audit_segment_size = $size");
+  $node->reload;
   my $script = $node->basedir . '/one.sql';
   write_file($script, "$reveal;\n");
+  my $intents = q{SELECT count(*) FROM redoubt.audit WHERE event = 'reveal' AND outcome = 'intent'};
+  my $before = $node->admin($intents);
   my ($out, $err) = ('', '');
   my $clients = IPC::Run::start([ 'pgbench', '-n', '-c', '8', '-j', '2', '-T', '60', '-f', $script, '-h', $node->host, '-p', $node->port, '-U', 'regress_lead', 'postgres' ],
     '<', '/dev/null', '>', \$out, '2>', \$err, IPC::Run::timeout(120));
-  my $size = -s segment(last_number());
-  for (1 .. 300) { last if -s segment(last_number()) > $size + 500_000; select undef, undef, undef, 0.1 }
+  my $written = sub { my $all = 0; $all += -s $_ // 0 for $node->audit_segments; return $all };
+  my $from = $written->();
+  for (1 .. 300) { last if $written->() > $from + 1_500_000; select undef, undef, undef, 0.1 }
   my ($postmaster) = read_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
   my @all = split ' ', `pgrep -P $postmaster`;
   $node->kill9;
   kill 'KILL', @all;
   $clients->finish;
   for (1 .. 100) { last unless grep { kill 0, $_ } @all; select undef, undef, undef, 0.1 }
+  my ($served) = $out =~ /number of transactions actually processed: (\d+)/;
+  cmp_ok($served // 0, '>', 100, "$size: clients were served");
   ($number, $whole) = (last_number(), read_file(segment(last_number())));
-  came_up('kill -9 of everything under clients', undef, $number, $whole);
+  my @entry = entries();
+  if ($size eq '1MB' && @entry && $entry[0][0] == $number) {    # not where a segment had just begun
+    write_file(segment($number), substr $whole, 0, $entry[0][1]);
+    $whole = substr $whole, 0, $entry[-1][2] + length $entry[-1][3];
+    came_up('a power failure under clients', qr/had lost records in a crash/, $number, $whole);
+  } else {
+    came_up("kill -9 of everything under clients, $size", undef, $number, $whole);
+  }
+  cmp_ok($node->admin($intents) - $before, '>=', $served + 1, "$size: each value that a client got is on record");
 }
+
+$node->set_conf('redoubt.audit_segment_size = 16MB');
+$node->reload;
 
 # ---- crashes of the operating system: the segment has what was flushed of it, in whatever state
 
