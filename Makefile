@@ -53,7 +53,8 @@ SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/borrow limit
   limits/limit_rows limits/limit_rules limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
   meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/statistics_meter plan/aggregates \
   plan/as_text plan/by_index plan/by_token plan/grouping plan/indexes plan/inlined plan/opened plan/out_of_sight plan/pending_values \
-  plan/row_keys plan/split_query plan/subplans plan/token_texts plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code server/ \
+  plan/row_by_row plan/row_keys plan/split_query plan/subplans plan/token_texts plan/write_checks plan/writes protect/function_trust \
+  protect/labels protect/standing_code protect/table_code server/ \
   tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/vault. vault/vault_store vault/vault_sweep
 SMALLER_CORE = calendar email_fold format. format_cipher format_letters normalize format_email format_template mask phone siv unicode_text
 SMALLEST_CORE = audit ed25519 format_parse key_export keywrap phone_countries vault

@@ -215,6 +215,7 @@ $cluster->fails_with('regress_lead', $reveal_one, '53400', qr/a limit of the ser
 $coordinator->admin(q{SELECT redoubt.drop_limit('regress_lead', 'redoubt.email_token', 'reveal')});
 $worker->set_conf(q{redoubt.budget_server = ''});
 $worker->reload;
+$worker->admin('SET citus.enable_ddl_propagation = off; REVOKE EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token) FROM regress_lead');
 
 # ---- a node that comes later
 my $third = $cluster->node('worker3');
@@ -238,9 +239,10 @@ is($cluster->ask('regress_lead', q{SELECT id FROM customer WHERE email = 'p7@exa
 # ---- a client at a worker: with the coordinator's keys, and grants there
 $cluster->fails_with('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id = 1', '42501', qr/detokenize/, 'a worker opens nothing', node => $worker);
 $worker->admin('GRANT EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token), redoubt.email_token(text) TO regress_lead');
+my $charged = $cluster->charged($worker, 'regress_lead')->{reveal};
 is($cluster->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM customer WHERE id < 3 ORDER BY id', node => $worker), "p1\@example.com\np2\@example.com",
   'with keys and grants it does');
-is($cluster->charged($worker, 'regress_lead')->{reveal}, 2, 'and charges there');
+is($cluster->charged($worker, 'regress_lead')->{reveal} - $charged, 2, 'and charges there');
 
 # ---- tables that Citus makes anew keep their labels; an owner who is no admin cannot have that done
 $coordinator->admin(q{SELECT alter_distributed_table('customer', shard_count => 6, cascade_to_colocated => true)});

@@ -63,22 +63,43 @@ $node->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM person WHERE i
 cmp_ok(scalar($node->audit_segments), '>', 2, 'a trail written in sync rotates');
 is($node->verdict, 't', 'and verifies');
 
-# A flush that fails is not followed by one that "succeeds": the segment is left, the event's writer gets the error, and
-# what is written next goes to another segment.
-SKIP: {
+# A session of which some flushes fail, by strace; nothing where that cannot be.
+sub faulty {
+  my ($when) = @_;
   my $session = $node->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'regress_lead', '-v', 'VERBOSITY=verbose' ]);
   $session->query('SELECT redoubt.detokenize(email) FROM person WHERE id = 1');
   my $pid = $session->query('SELECT pg_backend_pid()');
   my $strace = eval {
-    IPC::Run::start([ 'strace', '-q', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1', '-p', $pid ],
+    IPC::Run::start([ 'strace', '-q', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', "inject=fdatasync:error=EIO:when=$when", '-p', $pid ],
       '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null', IPC::Run::timeout(60));
   };
-  my $attached = 0;
   for (1 .. 100) {
-    last if !$strace || !$strace->pumpable || ($attached = read_file("/proc/$pid/status") =~ /^TracerPid:\s+[1-9]/m);
+    last if !$strace || !$strace->pumpable;
+    return ($session, $strace) if read_file("/proc/$pid/status") =~ /^TracerPid:\s+[1-9]/m;
     select undef, undef, undef, 0.1;
   }
-  skip 'strace is not there or may not attach', 7 unless $attached;
+  $session->quit;
+  return;
+}
+my $journal = q{SELECT value || ' ' || severity FROM redoubt.status() WHERE item = 'audit journal'};
+
+# Where the journal cannot be flushed, the segment is.
+SKIP: {
+  my ($session, $strace) = faulty('1') or skip 'strace is not there or may not attach', 4;
+  my $offset = $node->log_size;
+  my $last = ($node->audit_segments)[-1];
+  is($session->query('SELECT redoubt.detokenize(email) FROM person WHERE id = 2'), 'person2@example.com', 'the journal cannot be flushed: a value is revealed');
+  is(($node->audit_segments)[-1], $last, 'the journal cannot be flushed: the segment is');
+  is($node->admin($journal), 'used ok', 'the journal cannot be flushed: the next flush goes there again');
+  $session->quit;
+  $strace->finish;
+  unlike($node->log_text($offset), qr/could not flush/, 'the journal cannot be flushed: nothing is lost');
+}
+
+# A flush that fails, of the journal and of the segment, is not followed by one that "succeeds": the segment is left, the
+# event's writer gets the error, and what is written next goes to another segment.
+SKIP: {
+  my ($session, $strace) = faulty('1..2') or skip 'strace is not there or may not attach', 9;
   my $last = ($node->audit_segments)[-1];
   my $offset = $node->log_size;
   is($session->query('SELECT redoubt.detokenize(email) FROM person WHERE id = 2'), '', 'a flush fails: nothing is revealed');
@@ -91,8 +112,12 @@ SKIP: {
   isnt(($node->audit_segments)[-1], $last, 'from a new segment');
   is($node->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM person WHERE id = 3'), 'person3@example.com', 'so is another session');
   is(-s $last, $size, 'nothing more is written to the old one');
+  is($node->admin($journal), 'not used, flushes take longer: Input/output error warning', 'the journal keeps what the old one may have lost');
   $session->quit;
   $strace->finish;
+  $node->restart;
+  $node->ask('regress_lead', 'SELECT redoubt.detokenize(email) FROM person WHERE id = 3') for 1 .. 2;
+  is($node->admin($journal), 'used ok', 'until the restart');
 }
 is($node->verdict, 't', 'the trail verifies');
 

@@ -4,8 +4,7 @@
 
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_files.h"
-#include "pg/audit/audit_trail.h"
-#include "pg/audit/kek.h"
+#include "pg/audit/audit_mac.h"
 #include "pg/base/settings.h"
 
 extern "C" {

@@ -4,44 +4,51 @@
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_flush.h"
 #include "pg/base/settings.h"
+#include "pg/base/shared_memory.h"
 
 namespace redoubt::pg {
 namespace {
 
-struct Failure {
+struct FlushFailure {
   const char *action;
   int error;
 };
 
 // A segment that is gone holds nothing to flush; verification names it.
-Failure flush_segment(std::uint64_t segment) noexcept {
+FlushFailure flush_segment(std::uint64_t segment) noexcept {
   const int fd = open(audit_path(segment).text, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return errno == ENOENT ? Failure{nullptr, 0} : Failure{"open a segment to flush of", errno};
-  const Failure failure = pg_fdatasync(fd) != 0 ? Failure{"flush", errno} : Failure{nullptr, 0};
+  if (fd < 0) return errno == ENOENT ? FlushFailure{nullptr, 0} : FlushFailure{"open a segment to flush of", errno};
+  const FlushFailure failure = pg_fdatasync(fd) != 0 ? FlushFailure{"flush", errno} : FlushFailure{nullptr, 0};
   close(fd);
   return failure;
 }
 
-Failure flush_directory() noexcept {
+FlushFailure flush_directory() noexcept {
   constexpr const char *kAction = "flush the directory of";
   const int fd = open(setting_audit_directory, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {kAction, errno};
-  const Failure failure = enableFsync && fsync(fd) != 0 ? Failure{kAction, errno} : Failure{nullptr, 0};
+  const FlushFailure failure = enableFsync && fsync(fd) != 0 ? FlushFailure{kAction, errno} : FlushFailure{nullptr, 0};
   close(fd);
   return failure;
 }
 
-// Flushes the segments that hold what was written from `from` to `to`.
-Failure flush_range(AuditMark from, AuditMark to, std::uint64_t listed, int fd, std::uint64_t fd_segment) noexcept {
+// Flushes what was written from `from` to `to`: through the journal, or else the segments that hold it.
+FlushFailure flush_range(AuditJournal &journal, AuditMark from, AuditMark to, std::uint64_t listed, int fd,
+                         std::uint64_t fd_segment) noexcept {
+  if (fd_segment == to.segment && audit_journal_put(journal, from, to, fd)) return {nullptr, 0};
   for (std::uint64_t segment = std::max<std::uint64_t>(from.segment, 1); segment <= to.segment; ++segment) {
-    Failure failure = {nullptr, 0};
+    FlushFailure failure = {nullptr, 0};
     if (segment != fd_segment)
       failure = flush_segment(segment);
     else if (pg_fdatasync(fd) != 0)
       failure = {"flush", errno};
     if (failure.action != nullptr) return failure;
   }
-  return listed < to.segment ? flush_directory() : Failure{nullptr, 0};
+  // What hindered the making of a journal is tried again with the next segment.
+  const bool wanted = setting_audit_durability == static_cast<int>(Durability::sync);
+  const bool made =
+      wanted && audit_journal_restart(journal, to, listed < to.segment || (!journal.ready && journal.problem == 0));
+  return listed < to.segment || made ? flush_directory() : FlushFailure{nullptr, 0};
 }
 
 // With the mutex held.
@@ -49,9 +56,8 @@ bool lost(const AuditFlush *flush, AuditMark mark) noexcept {
   return mark.segment <= flush->lost_through && mark > flush->lost_after;
 }
 
-void end_flush(AuditFlush *flush, AuditMark from, AuditMark to, const Failure &failure) noexcept {
+void end_flush(AuditFlush *flush, AuditMark from, AuditMark to, const FlushFailure &failure) noexcept {
   SpinLockAcquire(&flush->mutex);
-  flush->flushing = false;
   if (failure.action == nullptr) {
     flush->durable = std::max(flush->durable, to);
     flush->listed = std::max(flush->listed, to.segment);
@@ -60,13 +66,15 @@ void end_flush(AuditFlush *flush, AuditMark from, AuditMark to, const Failure &f
     if (flush->lost_through == 0) flush->lost_after = from;
     flush->lost_through = std::max(flush->lost_through, to.segment);
     flush->lost_error = failure.error;
+    flush->journal.ready = false;
+    flush->journal.kept = true;
+    flush->journal.problem = failure.error;
     flush->durable = {flush->lost_through + 1, 0};
   }
   SpinLockRelease(&flush->mutex);
-  ConditionVariableBroadcast(&flush->ended);
 }
 
-void log_lost(AuditMark from, const Failure &failure) {
+void log_lost(AuditMark from, const FlushFailure &failure) {
   errno = failure.error;
   ereport(LOG_SERVER_ONLY,
           (errcode(ERRCODE_IO_ERROR), errmsg("redoubt audit: could not %s the audit trail: %m", failure.action),
@@ -77,17 +85,20 @@ void log_lost(AuditMark from, const Failure &failure) {
            errhidestmt(true), errhidecontext(true)));
 }
 
-const char *flush_for_all(AuditFlush *flush, AuditMark from, std::uint64_t listed, AuditMark (*written)(), int fd,
-                          std::uint64_t fd_segment) noexcept {
-  const AuditMark to = written();
-  pgstat_report_wait_start(PG_WAIT_EXTENSION);
-  const Failure failure = flush_range(from, to, listed, fd, fd_segment);
-  pgstat_report_wait_end();
-  end_flush(flush, from, to, failure);
-  if (failure.action == nullptr) return nullptr;
-  log_lost(from, failure);
-  errno = failure.error;
-  return failure.action;
+// What a writer finds, and what a flush begins with.
+struct Found {
+  bool durable, lost;
+  int error;
+  AuditMark from;
+  std::uint64_t listed;
+};
+
+Found find(AuditFlush *flush, AuditMark mine) noexcept {
+  SpinLockAcquire(&flush->mutex);
+  const bool gone = lost(flush, mine);
+  const Found found = {mine <= flush->durable, gone, gone ? flush->lost_error : 0, flush->durable, flush->listed};
+  SpinLockRelease(&flush->mutex);
+  return found;
 }
 
 }  // namespace
@@ -95,7 +106,6 @@ const char *flush_for_all(AuditFlush *flush, AuditMark from, std::uint64_t liste
 void audit_flush_init(AuditFlush *flush) noexcept {
   *flush = {};
   SpinLockInit(&flush->mutex);
-  ConditionVariableInit(&flush->ended);
 }
 
 void audit_flush_begin(AuditFlush *flush, AuditMark durable) noexcept {
@@ -114,37 +124,29 @@ bool audit_flush_left(AuditFlush *flush, std::uint64_t segment) noexcept {
 
 const char *audit_flush_to(AuditFlush *flush, AuditMark mine, AuditMark (*written)(), int fd,
                            std::uint64_t fd_segment) noexcept {
+  LWLock *const lock = shared_lock(kAuditFlushLock);
+  FlushFailure failure = {nullptr, 0};
   HOLD_INTERRUPTS();
-  enum class Found { none, durable, lost, turn } found = Found::none;
-  AuditMark from;
-  std::uint64_t listed = 0;
-  int error = 0;
-  while (true) {
-    SpinLockAcquire(&flush->mutex);
-    if (lost(flush, mine)) {
-      found = Found::lost;
-      error = flush->lost_error;
-    } else if (mine <= flush->durable) {
-      found = Found::durable;
-    } else if (!flush->flushing) {
-      found = Found::turn;
-      flush->flushing = true;
-      from = flush->durable;
-      listed = flush->listed;
+  Found found = find(flush, mine);
+  while (!found.lost && !found.durable && !LWLockAcquireOrWait(lock, LW_EXCLUSIVE)) found = find(flush, mine);
+  if (LWLockHeldByMe(lock)) {
+    found = find(flush, mine);  // another flush may have ended just before
+    if (!found.lost && !found.durable) {
+      const AuditMark to = written();
+      pgstat_report_wait_start(PG_WAIT_EXTENSION);
+      failure = flush_range(flush->journal, found.from, to, found.listed, fd, fd_segment);
+      pgstat_report_wait_end();
+      end_flush(flush, found.from, to, failure);
     }
-    SpinLockRelease(&flush->mutex);
-    if (found != Found::none) break;
-    ConditionVariableSleep(&flush->ended, PG_WAIT_EXTENSION);
+    LWLockRelease(lock);
   }
-  ConditionVariableCancelSleep();
-  const char *action = found == Found::lost ? "flush" : nullptr;
-  if (found == Found::turn) {
-    action = flush_for_all(flush, from, listed, written, fd, fd_segment);
-    error = errno;
-  }
+  if (failure.action != nullptr)
+    log_lost(found.from, failure);
+  else if (found.lost)
+    failure = {"flush", found.error};
   RESUME_INTERRUPTS();
-  errno = error;
-  return action;
+  errno = failure.error;
+  return failure.action;
 }
 
 }  // namespace redoubt::pg

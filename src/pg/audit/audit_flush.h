@@ -8,37 +8,33 @@
 // was written to these segments after the last good flush counts as lost for ever, its writers get the error, and
 // writing goes on in a new segment.
 //
-// Locks: `mutex` guards the fields of AuditFlush; no system call is made under it, and kAuditLock is not held while
-// flushing.  Covered by test/tap/audit_sync.pl.
+// Where there is a sync journal (audit_journal.h), a flush goes there; else to the segments.
+//
+// Locks: who flushes holds kAuditFlushLock, and who waits waits for it, as for WAL; kAuditLock is not held meanwhile,
+// so others go on writing.  `mutex` guards the fields of AuditFlush; no system call is made under it. Covered by
+// test/tap/audit_sync.pl.
 #ifndef REDOUBT_PG_AUDIT_AUDIT_FLUSH_H
 #define REDOUBT_PG_AUDIT_AUDIT_FLUSH_H
 
 #include "pg/base/boundary.h"
 
+#include "pg/audit/audit_journal.h"
+
 extern "C" {
-#include "storage/condition_variable.h"
 #include "storage/spin.h"
 }
 
 namespace redoubt::pg {
 
-// A position in the trail: the first `offset` bytes of a segment, and all segments before it.
-struct AuditMark {
-  std::uint64_t segment = 0;
-  std::uint64_t offset = 0;
-  auto operator<=>(const AuditMark &) const = default;
-};
-
 // In shared memory.
 struct AuditFlush {
   slock_t mutex;
-  bool flushing;               // by one process at a time
   AuditMark durable;           // on disk up to here
   std::uint64_t listed;        // segments up to this one are on disk in the directory, too
   AuditMark lost_after;        // after this, up to the end of segment lost_through, nothing becomes durable
   std::uint64_t lost_through;  // 0: no flush has failed
   int lost_error;              // errno of the last flush that failed
-  ConditionVariable ended;     // told of the end of every flush
+  AuditJournal journal;        // has a lock of its own
 };
 static_assert(std::is_trivially_destructible_v<AuditFlush>);
 

@@ -4,7 +4,7 @@
 
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_index.h"
-#include "pg/audit/audit_trail.h"
+#include "pg/audit/audit_mac.h"
 
 namespace redoubt::pg {
 namespace {

@@ -67,8 +67,7 @@ struct State {
   std::uint32_t seen_settings = 0;      // settings_word() as this process has last looked at it
   const char *logged_action = nullptr;  // what log_not_recorded said last
   int logged_error = 0;
-  HmacSha256 *macs[kMaxKeks + 1] = {};  // by the KEK's number; never freed: somebody may be using one
-  std::uint32_t kek = 0;                // number of the KEK that this process chains by
+  std::uint32_t kek = 0;  // number of the KEK that this process chains by
 };
 constinit State state;
 
@@ -84,22 +83,13 @@ struct Notes {
   bool closed = false, opened = false, altered = false;
   AuditHead closed_head, opened_head;
   std::uint64_t torn_bytes = 0;
+  AuditJournalNotes journal;
 };
 
-// The context of a KEK's audit key; null without one.
-HmacSha256 *mac_of(std::uint32_t kek) noexcept {
-  HmacSha256 *&mac = state.macs[kek];
-  if (mac == nullptr && kek != 0) {
-    Result<HmacSha256> made = HmacSha256::make(kek_audit_key(kek));
-    if (made.ok()) mac = new (std::nothrow) HmacSha256(std::move(*made));
-  }
-  return mac;
-}
-
-// The same of the current KEK, by which this process chains from now on.
+// The context of the current KEK's audit key, by which this process chains from now on; null without one.
 HmacSha256 *chain_mac() noexcept {
   state.kek = kek_number();
-  return mac_of(state.kek);
+  return audit_mac_of(state.kek);
 }
 
 bool durable() { return setting_audit_durability == static_cast<int>(Durability::sync); }
@@ -145,6 +135,20 @@ void log_notes(const Notes &notes) {
     ereport(LOG_SERVER_ONLY, (errmsg("redoubt audit: segment %llu was altered from outside the server",
                                      static_cast<unsigned long long>(notes.closed_head.segment)),
                               errhint("Run redoubt.verify_audit()."), errhidestmt(true), errhidecontext(true)));
+  }
+  if (notes.journal.restored != 0) {
+    ereport(
+        LOG_SERVER_ONLY,
+        (errmsg("redoubt audit: segment %llu had lost records in a crash; its last %llu bytes are those of the journal",
+                static_cast<unsigned long long>(notes.journal.segment),
+                static_cast<unsigned long long>(notes.journal.restored)),
+         errhidestmt(true), errhidecontext(true)));
+  }
+  if (notes.journal.problem != nullptr) {
+    ereport(LOG_SERVER_ONLY,
+            (errmsg("redoubt audit: the sync journal is set aside, as \"journal.aside\": %s", notes.journal.problem),
+             errhint("Run redoubt.verify_audit(). If the operating system crashed, the last records may be lost."),
+             errhidestmt(true), errhidecontext(true)));
   }
   if (notes.closed) log_head("closed", notes.closed_head);
   if (notes.opened) log_head("opened", notes.opened_head);
@@ -213,6 +217,7 @@ WriteFailure make_segment(HmacSha256 &mac, const Seen &seen, std::int64_t time_m
   if (!seen.open) {
     if (const char *const action = audit_server_refuses()) return {action, errno};
     if (const int error = audit_directory_create(); error != 0) return {"create the directory of", error};
+    if (const int error = audit_journal_recover(notes.journal); error != 0) return {"restore the end of", error};
     if (const int error = audit_directory_recover(last, torn_bytes); error != 0) return {"read the end of", error};
   }
   const std::uint64_t number = (seen.open ? seen.segment : last.segment) + 1;
@@ -330,7 +335,7 @@ Attempt append_locked(HmacSha256 &mac, std::span<char> line, std::size_t body) n
 WriteFailure provide(HmacSha256 &mac, const Attempt &attempt, std::int64_t time_ms) {
   if (attempt.need != Need::descriptor)
     return next_segment(mac, attempt.seen, attempt.need == Need::segment_for_altered, time_ms);
-  const int fd = open(audit_path(attempt.seen.segment).text, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd = open(audit_path(attempt.seen.segment).text, O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (fd >= 0) {
     adopt_segment_fd(fd, attempt.seen.segment);
     return {};
@@ -461,7 +466,13 @@ AuditVerified audit_last_verified() noexcept {
   return {static_cast<TimestampTz>(verified >> 1), (verified & 1) != 0};
 }
 
-HmacSha256 *audit_mac(KekRole role) noexcept { return mac_of(kek_number(role)); }
+AuditJournalState audit_journal_state() noexcept {
+  LWLockAcquire(shared_lock(kAuditFlushLock), LW_SHARED);
+  const AuditJournal &journal = state.shared->flush.journal;
+  const AuditJournalState found = {journal.ready, journal.problem};
+  LWLockRelease(shared_lock(kAuditFlushLock));
+  return found;
+}
 
 namespace {
 

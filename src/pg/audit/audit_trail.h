@@ -10,7 +10,7 @@
 #include "pg/base/boundary.h"
 
 #include "core/audit_chain.h"
-#include "pg/audit/kek.h"
+#include "pg/audit/audit_mac.h"
 
 namespace redoubt::pg {
 
@@ -86,9 +86,12 @@ struct AuditVerified {
 void audit_note_verified(bool ok) noexcept;
 AuditVerified audit_last_verified() noexcept;
 
-// audit_mac returns this process's HMAC context of the audit key of a KEK, kept for its life; null without
-// that KEK or when OpenSSL fails.  Events are chained under the current one's.
-HmacSha256 *audit_mac(KekRole role = KekRole::current) noexcept;
+// audit_journal_state tells whether flushes go through the sync journal, and errno of what hinders it, or 0.
+struct AuditJournalState {
+  bool used;
+  int problem;
+};
+AuditJournalState audit_journal_state() noexcept;
 
 }  // namespace redoubt::pg
 #endif

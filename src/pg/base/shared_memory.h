@@ -7,7 +7,7 @@
 namespace redoubt::pg {
 
 // The LWLocks of the named tranche "redoubt", by index.
-enum SharedLock : int { kAuditLock, kLimitsLock, kSharedLocks };
+enum SharedLock : int { kAuditLock, kAuditFlushLock, kLimitsLock, kSharedLocks };
 
 // A module's part: its size, and what attaches it (with AddinShmemInitLock held).
 struct SharedPart {

@@ -167,8 +167,11 @@ Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
         return relation_flow(walk, rti, target->resorigcol);
   }
   if ((scan->flags & kOnlyCopies) != 0 && OidIsValid(type)) return columns_of_type(walk, type);
+  // The target list may take it in an expression, or not at all.
+  if (!OidIsValid(type) && attno <= list_length(scan->custom_scan_tlist))
+    type = exprType(reinterpret_cast<Node *>(list_nth_node(TargetEntry, scan->custom_scan_tlist, attno - 1)->expr));
   Flow flow = everything(walk);
-  flow.many |= OidIsValid(get_element_type(getBaseType(type)));
+  flow.many |= !OidIsValid(type) || OidIsValid(get_element_type(getBaseType(type)));
   return flow;
 }
 

@@ -77,6 +77,14 @@ void put_trail(Rows *rows) {
   rows->put("audit directory", setting_audit_directory, Severity::info);
   rows->put("audit durability", setting_audit_durability == static_cast<int>(Durability::sync) ? "sync" : "async",
             Severity::info);
+  if (setting_audit_durability == static_cast<int>(Durability::sync)) {
+    const AuditJournalState journal = audit_journal_state();
+    rows->put("audit journal",
+              journal.used           ? "used"
+              : journal.problem == 0 ? "not used until the next flush"
+                                     : psprintf("not used, flushes take longer: %s", strerror(journal.problem)),
+              journal.problem == 0 ? Severity::ok : Severity::warning);
+  }
   AuditRange range;
   const int failed = access(setting_audit_directory, R_OK | W_OK | X_OK) != 0 ? errno : audit_directory_list(range);
   if (const AuditRefusal refusal = audit_server_problem(); refusal.problem != nullptr)
