@@ -242,7 +242,6 @@ bool tells_of_arguments(Oid function) noexcept {
     case F_REGTYPEIN:
     case F_REGPROCEDUREIN:
     case F_REGOPERATORIN:
-    case F_PG_GET_OBJECT_ADDRESS:
     case F_HAS_FUNCTION_PRIVILEGE_NAME_TEXT_TEXT:
     case F_HAS_FUNCTION_PRIVILEGE_OID_TEXT_TEXT:
     case F_HAS_FUNCTION_PRIVILEGE_TEXT_TEXT:
@@ -280,6 +279,7 @@ bool tells_of_arguments(Oid function) noexcept {
     case F_TABLE_TO_XML:
     case F_TABLE_TO_XMLSCHEMA:
     case F_TABLE_TO_XML_AND_XMLSCHEMA:
+    case F_SATISFIES_HASH_PARTITION:
     case F_SCHEMA_TO_XML:
     case F_SCHEMA_TO_XMLSCHEMA:
     case F_SCHEMA_TO_XML_AND_XMLSCHEMA:
@@ -290,6 +290,13 @@ bool tells_of_arguments(Oid function) noexcept {
     default:
       return compat_quotes_names(function);
   }
+}
+
+// Look up what they are told to, and leave behind a lock on it (pg_get_viewdef) or the figures that they have seen
+// (pg_stat_get_live_tuples).
+bool looks_up_objects(Oid function) {
+  const char *name = get_func_name(function);
+  return name != nullptr && (strncmp(name, "pg_get_", 7) == 0 || strncmp(name, "pg_stat_", 8) == 0);
 }
 
 // Types whose input functions are of those above.
@@ -315,9 +322,11 @@ bool function_is_in_c(Oid function) {
 }
 
 bool function_is_trusted(Oid function) {
-  if (function < FirstNormalObjectId)
-    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function) &&
-           !compat_tries_input(function) && !tells_of_arguments(function);
+  if (function < FirstNormalObjectId) {
+    const char volatility = func_volatile(function);
+    return volatility != PROVOLATILE_VOLATILE && (volatility != PROVOLATILE_STABLE || !looks_up_objects(function)) &&
+           !makes_any_type(function) && !compat_tries_input(function) && !tells_of_arguments(function);
+  }
   return lookup(function)->trusted;
 }
 
