@@ -147,9 +147,9 @@ bool implemented_here(Oid function) {
 }
 
 // Extensions of PostgreSQL's contrib whose functions compute and nothing else.  Others run queries that they are given
-// (dblink, tablefunc, xml2), write files, or raise notices.
-constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext", "cube",    "fuzzystrmatch", "hstore",
-                                    "intarray",  "isn",        "ltree",  "pg_trgm", "seg",           "unaccent"};
+// (dblink, tablefunc, xml2), write files, raise notices, or keep what they are given (isn_weak).
+constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext",  "cube", "fuzzystrmatch", "hstore",
+                                    "intarray",  "ltree",      "pg_trgm", "seg",  "unaccent"};
 
 // The name of an extension that a superuser owns; null for any other.  PostgreSQL lets others create these extensions,
 // too, and then move or drop what is in them.
