@@ -502,6 +502,24 @@ bool inherits_now(Oid child, Oid parent) {
   return any;
 }
 
+// Statistics of a table hold values of those that inherit from it, and stay when these do so no more.
+void label_ancestors(Oid relid) {
+  check_stack_depth();
+  ListCell *cell = nullptr;
+  const List *parents = catalog_parents(relid);
+  foreach (cell, parents) {
+    const Oid parent = lfirst_oid(cell);
+    each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
+      const AttrNumber attno = get_attnum(parent, get_attname(relid, column.attno, false));
+      if (attno == InvalidAttrNumber || OidIsValid(protected_column_type(parent, attno))) return;
+      labels_derive(parent, attno, column.source.token_type);
+      CommandCounterIncrement();
+      standing_code_check(parent);
+    });
+    label_ancestors(parent);
+  }
+}
+
 // What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
 void inheritance_changed(Oid child, Oid parent) {
   ListCell *cell = nullptr;
@@ -514,6 +532,7 @@ void inheritance_changed(Oid child, Oid parent) {
   CommandCounterIncrement();
   foreach (cell, tables) standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
   charge_bound(parent, child);
+  remember(&ddl_command->changed, parent);
 }
 
 // A domain's constraint is tried on the columns of the domain.
@@ -681,6 +700,7 @@ void check_labelled() {
   if (object.classId == RelationRelationId &&
       protection_of_column(object.objectId, static_cast<AttrNumber>(object.objectSubId), &protection))
     labels_copy(object.objectId, protection.source, protection.target);
+  if (object.classId == RelationRelationId) label_ancestors(object.objectId);
   if (object.classId == RelationRelationId) return standing_code_check(object.objectId);
   if (object.classId == TypeRelationId) return standing_code_check_type(object.objectId);
   if (object.classId != ProcedureRelationId) return;
@@ -695,6 +715,10 @@ void check_changed() {
   foreach (cell, changed) {
     const Oid relid = lfirst_oid(cell);
     const char kind = get_rel_relkind(relid);
+    if (kind == '\0') continue;  // gone meanwhile
+    ListCell *child = nullptr;
+    const List *children = find_all_inheritors(relid, NoLock, nullptr);
+    foreach (child, children) label_ancestors(lfirst_oid(child));
     if (kind == RELKIND_COMPOSITE_TYPE || protected_relation(relid) != nullptr) standing_code_check(relid);
   }
 }
