@@ -32,7 +32,9 @@ extern "C" {
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
+#include "commands/tablecmds.h"
 #include "parser/parse_type.h"
+#include "storage/lmgr.h"
 }
 
 extern "C" {
@@ -520,6 +522,19 @@ void label_ancestors(Oid relid) {
   }
 }
 
+// A statement finds the partitions of a partition when its first row gets there, long after what it costs was found
+// out.  Of a foreign one that is too late: it waits until what writes to the tables above has ended.
+void wait_for_writers(Oid parent) {
+  ListCell *cell = nullptr;
+  const List *ancestors = get_rel_relispartition(parent) ? get_partition_ancestors(parent) : NIL;
+  foreach (cell, ancestors) {
+    Relation relation = table_open(lfirst_oid(cell), ShareRowExclusiveLock);
+    CheckTableNotInUse(relation, "ALTER TABLE");
+    table_close(relation, NoLock);
+  }
+  LockRelationOid(parent, ShareRowExclusiveLock);
+}
+
 // What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
 void inheritance_changed(Oid child, Oid parent) {
   ListCell *cell = nullptr;
@@ -530,7 +545,11 @@ void inheritance_changed(Oid child, Oid parent) {
     return;
   }
   CommandCounterIncrement();
-  foreach (cell, tables) standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+  foreach (cell, tables) {
+    standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+    if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE && protected_relation(parent) != nullptr)
+      wait_for_writers(parent);
+  }
   charge_bound(parent, child);
   remember(&ddl_command->changed, parent);
 }
