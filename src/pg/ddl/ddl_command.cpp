@@ -32,7 +32,6 @@ extern "C" {
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
-#include "commands/tablecmds.h"
 #include "parser/parse_type.h"
 #include "storage/lmgr.h"
 }
@@ -131,6 +130,12 @@ bool holds(const Bitmapset *columns, AttrNumber attno) {
          bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
 }
 
+bool has_protected(Oid relid, const Bitmapset *columns) {
+  bool any = false;
+  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= holds(columns, column.attno); });
+  return any;
+}
+
 // One evaluation may put values of all columns that it uses into a message; how many an array has nobody knows.
 std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) {
   std::uint32_t values = 0;
@@ -172,6 +177,33 @@ void touch_all(Oid relid) {
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     touch(column.source.token_type, quotable_values(relid, column.source.token_type, all));
   });
+}
+
+// A statement finds the partitions of a partition, and what stands on one, when its first row gets there, long after
+// what that costs was found out.  So the tables above a protected partition are written to by nobody when it changes;
+// what would wait with a lock on the partition does not.
+void require_no_writers(Oid parent, bool waits) {
+  if (query_meters != nullptr)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                    errmsg("partitions of \"%s\" do not change within a statement that reads protected values",
+                           get_rel_name(parent))));
+  List *tables = get_rel_relispartition(parent) ? get_partition_ancestors(parent) : NIL;
+  tables = lcons_oid(parent, tables);
+  for (int i = list_length(tables) - 1; i >= 0; --i) {
+    const Oid table = list_nth_oid(tables, i);
+    if (waits)
+      LockRelationOid(table, ShareLock);
+    else if (!ConditionalLockRelationOid(table, ShareLock))
+      ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                      errmsg("table \"%s\" is being written to, and so may be its partitions", get_rel_name(table)),
+                      errhint("LOCK TABLE %s IN SHARE MODE before, in the same transaction.", get_rel_name(table))));
+  }
+}
+
+// The table that a partition is of, which was there before the command; or InvalidOid.
+Oid partition_of(Oid relid) {
+  const bool made = list_member_oid(ddl_command->made, relid);
+  return !made && get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
 }
 
 // A new bound is checked on the rows of the partition, and of the default partition.
@@ -242,17 +274,10 @@ Bitmapset *cluster_key(Oid relid) {
   return OidIsValid(index) && standing_code_read(RelationRelationId, index, &code) ? code.columns : nullptr;
 }
 
-bool clusters_by_protected(Oid relid) {
-  const Bitmapset *key = cluster_key(relid);
-  bool any = false;
-  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= holds(key, column.attno); });
-  return any;
-}
-
 // The order of rows is charged when they are there, still under the command's lock.  CLUSTER of many tables has
 // committed by then.
 void note_clustered(Oid relid) {
-  if (!clusters_by_protected(relid)) return;
+  if (!has_protected(relid, cluster_key(relid))) return;
   if (setting_mode == static_cast<int>(Mode::enforce) &&
       (reinterpret_cast<const ClusterStmt *>(ddl_command->statement)->relation == nullptr ||
        get_rel_relispartition(relid)))
@@ -522,19 +547,6 @@ void label_ancestors(Oid relid) {
   }
 }
 
-// A statement finds the partitions of a partition when its first row gets there, long after what it costs was found
-// out.  Of a foreign one that is too late: it waits until what writes to the tables above has ended.
-void wait_for_writers(Oid parent) {
-  ListCell *cell = nullptr;
-  const List *ancestors = get_rel_relispartition(parent) ? get_partition_ancestors(parent) : NIL;
-  foreach (cell, ancestors) {
-    Relation relation = table_open(lfirst_oid(cell), ShareRowExclusiveLock);
-    CheckTableNotInUse(relation, "ALTER TABLE");
-    table_close(relation, NoLock);
-  }
-  LockRelationOid(parent, ShareRowExclusiveLock);
-}
-
 // What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
 void inheritance_changed(Oid child, Oid parent) {
   ListCell *cell = nullptr;
@@ -545,11 +557,13 @@ void inheritance_changed(Oid child, Oid parent) {
     return;
   }
   CommandCounterIncrement();
+  bool late = get_rel_relispartition(parent);
   foreach (cell, tables) {
     standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
-    if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE && protected_relation(parent) != nullptr)
-      wait_for_writers(parent);
+    late |= get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE;
   }
+  if (late && get_rel_relkind(parent) == RELKIND_PARTITIONED_TABLE && protected_relation(parent) != nullptr)
+    require_no_writers(parent, true);
   charge_bound(parent, child);
   remember(&ddl_command->changed, parent);
 }
@@ -575,6 +589,10 @@ void code_made(Oid class_id, Oid object, bool created) {
   const bool all = class_id == ConstraintRelationId && code.decides != nullptr;
   if (class_id != ConstraintRelationId && class_id != RelationRelationId && class_id != AttrDefaultRelationId) return;
   if (all && !created && !runs(T_AlterTableStmt)) return;
+  const bool of_rows = class_id == ConstraintRelationId || !bms_is_empty(code.decides);
+  if (const Oid parent = of_rows ? partition_of(code.relid) : InvalidOid;
+      OidIsValid(parent) && !list_member_oid(ddl_command->changed, parent) && has_protected(code.relid, code.columns))
+    require_no_writers(parent, false);
   charge_columns(code.relid, code.columns, code.decides);
   if (class_id == AttrDefaultRelationId &&
       get_attgenerated(code.relid, get_attnum(code.relid, code.name)) == ATTRIBUTE_GENERATED_STORED)
