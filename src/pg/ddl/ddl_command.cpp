@@ -191,6 +191,7 @@ void require_no_writers(Oid parent, bool waits) {
   tables = lcons_oid(parent, tables);
   for (int i = list_length(tables) - 1; i >= 0; --i) {
     const Oid table = list_nth_oid(tables, i);
+    CacheInvalidateRelcacheByRelid(table);  // plans that are kept
     if (waits)
       LockRelationOid(table, ShareLock);
     else if (!ConditionalLockRelationOid(table, ShareLock))
