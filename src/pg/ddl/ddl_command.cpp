@@ -539,7 +539,9 @@ void label_ancestors(Oid relid) {
     const Oid parent = lfirst_oid(cell);
     each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
       const AttrNumber attno = get_attnum(parent, get_attname(relid, column.attno, false));
-      if (attno == InvalidAttrNumber || OidIsValid(protected_column_type(parent, attno))) return;
+      if (attno == InvalidAttrNumber) return;
+      require_same_types(parent, attno, list_make1_oid(column.source.token_type), get_atttype(parent, attno));
+      if (OidIsValid(protected_column_type(parent, attno))) return;
       labels_derive(parent, attno, column.source.token_type);
       CommandCounterIncrement();
       standing_code_check(parent);
