@@ -11,6 +11,7 @@ GRANT USAGE, CREATE ON SCHEMA contrib_test TO regress_contrib_reader, regress_co
 SET search_path = contrib_test, pg_catalog;
 CREATE EXTENSION pg_trgm SCHEMA contrib_test;
 CREATE EXTENSION citext SCHEMA contrib_test;
+CREATE EXTENSION isn SCHEMA contrib_test;
 CREATE TABLE person (id int, email text, login citext);
 INSERT INTO person SELECT n, 'person' || n || '@example.com', 'Login' || n FROM generate_series(1, 20) AS n;
 SECURITY LABEL FOR redoubt ON COLUMN person.email IS 'text_token';
@@ -38,6 +39,8 @@ SELECT charged($$SELECT id FROM person WHERE email % 'person7@example.com' AND i
        charged($$SELECT id FROM person WHERE login = 'LOGIN7'$$) AS citext,
        charged($$SELECT id FROM person WHERE login IN ('LOGIN7', 'login99')$$) AS any_of,
        charged($$SELECT count(*) FROM person AS a JOIN person AS b USING (login) WHERE a.id = 7$$) AS "join";
+-- isn_weak() is called immutable, and remembers what it was told.
+SELECT charged($$SELECT count(*) FROM (SELECT isn_weak(email < 'person7') AS weak FROM person OFFSET 0) s WHERE weak IS NOT NULL$$) AS kept;
 -- Each value is still a value.
 SELECT charged($$SELECT max(similarity(email, 'x')) FROM person$$) AS one, charged($$SELECT upper(login::text) FROM person$$) AS "all";
 -- What a reader makes of the same code is his, whatever it is called.

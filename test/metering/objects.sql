@@ -130,3 +130,5 @@ create table gen_own(id int primary key, email text, g text generated always as 
 insert into gen_own(id, email) select i, 'user' || i || '@example.com' from generate_series(1, 20) i;
 security label for redoubt on column gen_own.email is 'text_token'; security label for redoubt on column gen_own.g is 'text_token';
 grant select on gen_own to app;
+create table other_label (id int, mail text);
+security label for redoubt on column other_label.mail is 'phone_token'; grant select on other_label to app;

@@ -6,6 +6,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/each.h"
 #include "pg/base/compat.h"
 #include "pg/base/settings.h"
 #include "pg/ddl/alter_type.h"
@@ -57,22 +58,6 @@ bool is_cast_column(const Node *expression) {
       return false;
   }
   return expression != nullptr;
-}
-
-// Values that go into a column of another token type, by its label or that of its domain, would be charged as what they
-// are not.
-void require_same_types(const TypeChange &change, const List *types) {
-  const Oid element = is_array_type(change.type) ? get_element_type(getBaseType(change.type)) : change.type;
-  ListCell *cell = nullptr;
-  foreach (cell, types)
-    for (const Oid other : {protected_column_type(change.relid, change.attno), protected_domain_type(element)}) {
-      if (!OidIsValid(other) || other == lfirst_oid(cell)) continue;
-      ereport(refusal_level(), (errcode(ERRCODE_DATATYPE_MISMATCH),
-                                errmsg("column \"%s\" would hold values of token type %s as those of %s",
-                                       get_attname(change.relid, change.attno, false), format_type_be(lfirst_oid(cell)),
-                                       format_type_be(other)),
-                                errhint("Add a column for them.")));
-    }
 }
 
 // The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
@@ -135,6 +120,18 @@ void require_using(const TypeChange &change) {
 
 // What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
 // put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own.
+void require_same_types(Oid relid, AttrNumber attno, Oid type, const List *types) {
+  const Oid element = is_array_type(type) ? get_element_type(getBaseType(type)) : type;
+  for (const Oid given : oids_of(types))
+    for (const Oid other : {protected_column_type(relid, attno), protected_domain_type(element)}) {
+      if (!OidIsValid(other) || other == given) continue;
+      ereport(refusal_level(), (errcode(ERRCODE_DATATYPE_MISMATCH),
+                                errmsg("column \"%s\" would hold values of token type %s as those of %s",
+                                       get_attname(relid, attno, false), format_type_be(given), format_type_be(other)),
+                                errhint("Add a column for them.")));
+    }
+}
+
 void require_single(const TypeChange &change) {
   std::uint32_t values = 0;
   bool arrays = false;
@@ -146,7 +143,8 @@ void require_single(const TypeChange &change) {
     types = list_append_unique_oid(types, column.source.token_type);
   });
   const bool assigned = change.expression == nullptr;
-  if (OidIsValid(change.type) && !type_is_tokens(change.type)) require_same_types(change, types);
+  if (OidIsValid(change.type) && !type_is_tokens(change.type))
+    require_same_types(change.relid, change.attno, change.type, types);
   if (assigned && change.type == get_atttype(change.relid, change.attno)) return;
   const bool stay_elements =
       OidIsValid(change.type) && is_array_type(change.type) && (assigned || is_cast_column(change.expression));

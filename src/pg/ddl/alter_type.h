@@ -28,8 +28,13 @@ TypeChange expression_dropped(Oid relid, AttrNumber attno);
 // meant has to be said.
 void require_using(const TypeChange &change);
 
-// require_single raises 55000 where the column would hold several protected values in one, and 42804 where it would
-// hold those of another token type.  A warning unless redoubt.mode is enforce.
+// require_same_types raises 42804 where a column of `type` that is of another token type, by its label or that of its
+// domain, would hold values of `types`: they would be charged as what they are not.  A warning unless redoubt.mode is
+// enforce.
+void require_same_types(Oid relid, AttrNumber attno, Oid type, const List *types);
+
+// require_single raises 55000 where the column would hold several protected values in one, and what require_same_types
+// does.
 void require_single(const TypeChange &change);
 
 // Is the column what it was, in another type of text, or tokens made of it?  Any other cast computes: by numbers, bits,

@@ -6,6 +6,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/each.h"
 #include "pg/base/compat.h"
 #include "pg/base/events.h"
 #include "pg/base/roles.h"
@@ -33,6 +34,7 @@ extern "C" {
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
+#include "storage/lmgr.h"
 }
 
 namespace redoubt::pg {
@@ -101,6 +103,12 @@ void touch(Oid token_type, std::uint32_t values) {
   memory.leave();
 }
 
+bool has_protected(Oid relid, const Bitmapset *columns) {
+  bool any = false;
+  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= columns_hold(columns, column.attno); });
+  return any;
+}
+
 // One evaluation may put values of all columns that it uses into a message; how many an array has nobody knows.
 std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) {
   std::uint32_t values = 0;
@@ -142,6 +150,34 @@ void touch_all(Oid relid) {
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     touch(column.source.token_type, quotable_values(relid, column.source.token_type, all));
   });
+}
+
+// A statement finds the partitions of a partition, and what stands on one, when its first row gets there, long after
+// what that costs was found out.  So the tables above a protected partition are written to by nobody when it changes;
+// what would wait with a lock on the partition does not.
+void require_no_writers(Oid parent, bool waits) {
+  if (query_meters != nullptr)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                    errmsg("partitions of \"%s\" do not change within a statement that reads protected values",
+                           get_rel_name(parent))));
+  List *tables = get_rel_relispartition(parent) ? get_partition_ancestors(parent) : NIL;
+  tables = lcons_oid(parent, tables);
+  for (int i = list_length(tables) - 1; i >= 0; --i) {
+    const Oid table = list_nth_oid(tables, i);
+    CacheInvalidateRelcacheByRelid(table);  // plans that are kept
+    if (waits)
+      LockRelationOid(table, ShareLock);
+    else if (!ConditionalLockRelationOid(table, ShareLock))
+      ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                      errmsg("table \"%s\" is being written to, and so may be its partitions", get_rel_name(table)),
+                      errhint("LOCK TABLE %s IN SHARE MODE before, in the same transaction.", get_rel_name(table))));
+  }
+}
+
+// The table that a partition is of, which was there before the command; or InvalidOid.
+Oid partition_of(Oid relid) {
+  const bool made = list_member_oid(ddl_command->made, relid);
+  return !made && get_rel_relispartition(relid) ? get_partition_parent(relid, true) : InvalidOid;
 }
 
 // A new bound is checked on the rows of the partition, and of the default partition.
@@ -220,17 +256,10 @@ Bitmapset *cluster_key(Oid relid) {
   return OidIsValid(index) && standing_code_read(RelationRelationId, index, &code) ? code.columns : nullptr;
 }
 
-bool clusters_by_protected(Oid relid) {
-  const Bitmapset *key = cluster_key(relid);
-  bool any = false;
-  each_protected_column(relid, [&](const ProtectedColumn &column) { any |= columns_hold(key, column.attno); });
-  return any;
-}
-
 // The order of rows is charged when they are there, still under the command's lock.  CLUSTER of many tables has
 // committed by then.
 void note_clustered(Oid relid) {
-  if (!clusters_by_protected(relid)) return;
+  if (!has_protected(relid, cluster_key(relid))) return;
   if (enforcing() && (reinterpret_cast<const ClusterStmt *>(ddl_command->statement)->relation == nullptr ||
                       get_rel_relispartition(relid)))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -306,6 +335,23 @@ bool inherits_now(Oid child, Oid parent) {
   return any;
 }
 
+// Statistics of a table hold values of those that inherit from it, and stay when these do so no more.
+void label_ancestors(Oid relid) {
+  check_stack_depth();
+  for (const Oid parent : oids_of(catalog_parents(relid))) {
+    each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
+      const AttrNumber attno = get_attnum(parent, get_attname(relid, column.attno, false));
+      if (attno == InvalidAttrNumber) return;
+      require_same_types(parent, attno, get_atttype(parent, attno), list_make1_oid(column.source.token_type));
+      if (OidIsValid(protected_column_type(parent, attno))) return;
+      labels_derive(parent, attno, column.source.token_type);
+      CommandCounterIncrement();
+      standing_code_check(parent);
+    });
+    label_ancestors(parent);
+  }
+}
+
 // What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
 void inheritance_changed(Oid child, Oid parent) {
   ListCell *cell = nullptr;
@@ -316,8 +362,15 @@ void inheritance_changed(Oid child, Oid parent) {
     return;
   }
   CommandCounterIncrement();
-  foreach (cell, tables) standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+  bool late = get_rel_relispartition(parent);
+  foreach (cell, tables) {
+    standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
+    late |= get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE;
+  }
+  if (late && get_rel_relkind(parent) == RELKIND_PARTITIONED_TABLE && protected_relation(parent) != nullptr)
+    require_no_writers(parent, true);
   charge_bound(parent, child);
+  remember(&ddl_command->changed, parent);
 }
 
 // A domain's constraint is tried on the columns of the domain.
@@ -341,6 +394,10 @@ void code_made(Oid class_id, Oid object, bool created) {
   const bool all = class_id == ConstraintRelationId && code.decides != nullptr;
   if (class_id != ConstraintRelationId && class_id != RelationRelationId && class_id != AttrDefaultRelationId) return;
   if (all && !created && !runs(T_AlterTableStmt)) return;
+  const bool of_rows = class_id == ConstraintRelationId || !bms_is_empty(code.decides);
+  if (const Oid parent = of_rows ? partition_of(code.relid) : InvalidOid;
+      OidIsValid(parent) && !list_member_oid(ddl_command->changed, parent) && has_protected(code.relid, code.columns))
+    require_no_writers(parent, false);
   charge_columns(code.relid, code.columns, code.decides);
   if (class_id == AttrDefaultRelationId &&
       get_attgenerated(code.relid, get_attnum(code.relid, code.name)) == ATTRIBUTE_GENERATED_STORED)
@@ -487,6 +544,7 @@ void check_labelled() {
     labels_copy(object.objectId, protection.source, protection.target);
   // Taking a label away protects nothing more, and has to work where another label of the table names no token type.
   if (object.classId != ProcedureRelationId && GetSecurityLabel(&object, "redoubt") == nullptr) return;
+  if (object.classId == RelationRelationId) label_ancestors(object.objectId);
   if (object.classId == RelationRelationId) return standing_code_check(object.objectId);
   if (object.classId == TypeRelationId) return standing_code_check_type(object.objectId);
   if (object.classId != ProcedureRelationId) return;
@@ -501,6 +559,10 @@ void check_changed() {
   foreach (cell, changed) {
     const Oid relid = lfirst_oid(cell);
     const char kind = get_rel_relkind(relid);
+    if (kind == '\0') continue;  // gone meanwhile
+    ListCell *child = nullptr;
+    const List *children = find_all_inheritors(relid, NoLock, nullptr);
+    foreach (child, children) label_ancestors(lfirst_oid(child));
     if (kind == RELKIND_COMPOSITE_TYPE || protected_relation(relid) != nullptr) standing_code_check(relid);
   }
 }

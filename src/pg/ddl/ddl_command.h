@@ -5,9 +5,10 @@
 //
 // - Code that would get a protected column is refused before it runs (protect/standing_code.h).
 // - ALTER COLUMN ... TYPE of a protected table, and REFRESH from protected columns, run trusted functions only.
-// - A constraint, bound or index predicate that holds or not costs a probe per protected column; CLUSTER by a
-//   protected column one per row, because the order of the rows tells of it.
+// - A constraint, bound, index predicate or expression that holds or not costs a probe per protected column; CLUSTER by
+//   a protected column one per row, because the order of the rows tells of it.
 // - So does DETACH PARTITION where the bound reads a protected column.
+// - A partition does not change below a statement that may put rows there, of which nobody has counted what that tells.
 // - A column that was filled from a protected one, or would be protected no longer, is labelled.
 // - An error that may quote values costs a read for each that its text may hold; so does one of maintenance (ANALYZE,
 //   REINDEX, …), which evaluates what stands on a table without telling anybody which table.

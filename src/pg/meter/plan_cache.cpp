@@ -49,8 +49,10 @@ PlanFacts *make(PlannedStmt *plan) {
     known->analysis = nullptr;
     known->shows_tokens = false;
   }
-  // A column may have been labelled since the statement was planned.
-  if (known != nullptr && known->from_planner) known->analysis = nullptr;
+  // A column may have been labelled since the statement was planned; and partitions, or tables that a key cascades to,
+  // may have changed since it was looked at, of which the server tells no plan.
+  const bool writes = plan->commandType != CMD_SELECT || plan->hasModifyingCTE;
+  if (known != nullptr && (known->from_planner || writes)) known->analysis = nullptr;
   const bool touches = (known != nullptr && known->analysis != nullptr) || plan_touches_protected(plan);
   const bool reads_vault = vault_watched(plan);
   const bool shows_tokens = (known != nullptr && known->shows_tokens) || delivery_shows_tokens(plan);

@@ -324,10 +324,12 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   const PlanAnalysis *analysis = plan_analysis(facts);
   if (analysis->sources == 0) return;
   if (analysis->unmetered)
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                    errmsg("the plan hands protected values over at a place that is not metered"),
-                    errhint("Another extension may have made or changed the plan after Redoubt saw it; load redoubt "
-                            "last in shared_preload_libraries.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the plan hands protected values over at a place that is not metered"),
+             errhint("Where a table has changed since it was planned, DISCARD PLANS.  Else another extension may have "
+                     "made or changed the plan after Redoubt saw it; load redoubt last in "
+                     "shared_preload_libraries.")));
   MemoryContext context = query->estate->es_query_cxt;
   QueryMeter *const meter = allocate(context, analysis);
   meter->estate = query->estate;

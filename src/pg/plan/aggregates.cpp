@@ -140,8 +140,7 @@ bool keeps_rows(PlanWalk *walk, const Plan *plan, const Call &call) {
 // Is one row's result another one's where the rows come in another order?  Sums of floating point numbers are rounded
 // on the way.  (What keeps its rows is judged as such.)
 bool depends_on_order(const Aggref *aggregate) {
-  return aggregate->aggorder == NIL && (aggregate->aggtype == FLOAT4OID || aggregate->aggtype == FLOAT8OID ||
-                                        compat_is_any_value(aggregate->aggfnoid));
+  return aggregate->aggtype == FLOAT4OID || aggregate->aggtype == FLOAT8OID || compat_is_any_value(aggregate->aggfnoid);
 }
 
 // What a call returns that does not carry its input out.

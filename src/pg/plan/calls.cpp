@@ -61,7 +61,10 @@ bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return parts != NIL;
 }
 
-bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *arguments) {
+bool all_stored_text(PlanWalk *walk, const ExprScope &scope, Oid function, const List *arguments) {
+  // Text as a query may have no words.
+  if (function == F_TS_MATCH_TT && flow_decides(walk_expression(walk, scope, static_cast<Node *>(lsecond(arguments)))))
+    return false;
   ListCell *cell = nullptr;
   foreach (cell, arguments)
     if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
@@ -144,8 +147,9 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (function < FirstNormalObjectId)
     foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
-  if (!walk->index_condition && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
-                                 (function_makes_words(function) && !all_stored_text(walk, scope, arguments))))
+  if (!walk->index_condition &&
+      (!function_is_trusted(function) || passes_on(function, type, arguments) ||
+       (function_makes_words(function) && !all_stored_text(walk, scope, function, arguments))))
     return hand_over(walk, scope, arguments, flow, 0);
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {

@@ -59,12 +59,12 @@ constexpr PlanKind kKinds[] = {
     {.tag = T_RecursiveUnion, .role = rows, .transfer = walk_recursion},
     {.tag = T_SetOp, .role = rows, .transfer = walk_set_operation, .keys = {AT(SetOp, numCols), SET_OP_COLUMNS}},
     // rows put together or in order
-    {.tag = T_Agg, .role = rows, .traits = kOtherRows | kReorders, .transfer = walk_aggregation},
+    {.tag = T_Agg, .role = rows, .traits = kOtherRows, .transfer = walk_aggregation},
     {.tag = T_Group, .role = rows, .keys = {AT(Group, numCols), AT(Group, grpColIdx)}},
     {.tag = T_WindowAgg, .role = rows, .traits = kOtherRows, .transfer = walk_window,
      .each_row = {AT(WindowAgg, runCondition), AT(WindowAgg, startOffset), AT(WindowAgg, endOffset)}},
     {.tag = T_Unique, .role = rows, .transfer = walk_unique, .keys = {AT(Unique, numCols), AT(Unique, uniqColIdx)}},
-    {.tag = T_Sort, .role = rows, .traits = kReorders | kReadsAll,
+    {.tag = T_Sort, .role = rows, .traits = kReadsAll,  // equal ones as they come
      .keys = {AT(Sort, numCols), AT(Sort, sortColIdx), Keys::in_turn}},
     {.tag = T_IncrementalSort, .role = rows,
      .keys = {AT(IncrementalSort, sort.numCols), AT(IncrementalSort, sort.sortColIdx), Keys::in_turn}},

@@ -28,11 +28,10 @@ enum class NodeRole : std::uint8_t {
 };
 
 enum NodeTraits : std::uint8_t {
-  kPassesRows = 1,   // every row that it asks for is let out, as it is, where it has no quals
-  kOtherRows = 2,    // its target list is not computed once for each row that it takes in
-  kReorders = 4,     // the order of its rows does not depend on the order of those it takes in
-  kReadsAll = 8,     // all of its input, before it lets out a row
-  kReadsTable = 16,  // its quals see all rows of the table
+  kPassesRows = 1,  // every row that it asks for is let out, as it is, where it has no quals
+  kOtherRows = 2,   // its target list is not computed once for each row that it takes in
+  kReadsAll = 4,    // all of its input, before it lets out a row
+  kReadsTable = 8,  // its quals see all rows of the table
 };
 
 // What sort, group and distinct keys look at decides which rows there are, or their order.

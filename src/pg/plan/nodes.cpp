@@ -287,7 +287,7 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
     for (int i = 0; i < rows.size; ++i) rows.column[i].paid = 0;
   rows.implicit = decides;
   rows.order = inputs.sorted;
-  if ((kind->traits & kReorders) == 0)
+  if (!IsA(plan, Agg) || reinterpret_cast<const Agg *>(plan)->aggstrategy != AGG_PLAIN)  // more than one row
     rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
                   (table ? partition_decides(walk, plan, false) : 0);
   walk->analysis->statement_decides |= decides;

@@ -15,6 +15,7 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
   Flow *param = &walk->param[id];
   const Flow before = *param;
   const bool fresh = flow_decides(before) == 0;
+  if (fresh && flow_decides(flow) == 0) return;  // nothing, whatever it is a copy of
   flow_max(param, flow);
   if (fresh) param->pure = flow.pure;
   if (before != *param) walk->changed = true;

@@ -147,9 +147,9 @@ bool implemented_here(Oid function) {
 }
 
 // Extensions of PostgreSQL's contrib whose functions compute and nothing else.  Others run queries that they are given
-// (dblink, tablefunc, xml2), write files, or raise notices.
-constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext", "cube",    "fuzzystrmatch", "hstore",
-                                    "intarray",  "isn",        "ltree",  "pg_trgm", "seg",           "unaccent"};
+// (dblink, tablefunc, xml2), write files, raise notices, or keep what they are given (isn_weak).
+constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext",  "cube", "fuzzystrmatch", "hstore",
+                                    "intarray",  "ltree",      "pg_trgm", "seg",  "unaccent"};
 
 // The name of an extension that a superuser owns; null for any other.  PostgreSQL lets others create these extensions,
 // too, and then move or drop what is in them.
@@ -179,12 +179,21 @@ bool is_of_contrib(Oid function) {
                      [name](const char *known) { return strcmp(name, known) == 0; });
 }
 
+// Of ours, does it look at the relation that its first argument names, which stays locked?
+bool looks_at_relation(Oid function) {
+  int n = 0;
+  Oid *types = nullptr;
+  get_func_signature(function, &types, &n);
+  return n > 0 && (types[0] == REGCLASSOID || types[0] == OIDOID);
+}
+
 const TrustEntry *lookup(Oid function) {
   cache_init();
   if (auto *entry = static_cast<TrustEntry *>(hash_search(state.cache, &function, HASH_FIND, nullptr))) return entry;
   const std::uint64_t generation = state.generation;
   const bool own = implemented_here(function);
-  const bool trusted = own || get_func_leakproof(function) || is_of_contrib(function) || labelled_trusted(function);
+  const bool trusted = (own && !looks_at_relation(function)) || get_func_leakproof(function) ||
+                       is_of_contrib(function) || labelled_trusted(function);
   // What changed while the catalogs were read is answered, but not kept.
   static TrustEntry passing = {};
   if (generation != state.generation) {
@@ -242,7 +251,6 @@ bool tells_of_arguments(Oid function) noexcept {
     case F_REGTYPEIN:
     case F_REGPROCEDUREIN:
     case F_REGOPERATORIN:
-    case F_PG_GET_OBJECT_ADDRESS:
     case F_HAS_FUNCTION_PRIVILEGE_NAME_TEXT_TEXT:
     case F_HAS_FUNCTION_PRIVILEGE_OID_TEXT_TEXT:
     case F_HAS_FUNCTION_PRIVILEGE_TEXT_TEXT:
@@ -280,6 +288,7 @@ bool tells_of_arguments(Oid function) noexcept {
     case F_TABLE_TO_XML:
     case F_TABLE_TO_XMLSCHEMA:
     case F_TABLE_TO_XML_AND_XMLSCHEMA:
+    case F_SATISFIES_HASH_PARTITION:
     case F_SCHEMA_TO_XML:
     case F_SCHEMA_TO_XMLSCHEMA:
     case F_SCHEMA_TO_XML_AND_XMLSCHEMA:
@@ -290,6 +299,13 @@ bool tells_of_arguments(Oid function) noexcept {
     default:
       return compat_quotes_names(function);
   }
+}
+
+// Look up what they are told to, and leave behind a lock on it (pg_get_viewdef) or the figures that they have seen
+// (pg_stat_get_live_tuples).
+bool looks_up_objects(Oid function) {
+  const char *name = get_func_name(function);
+  return name != nullptr && (strncmp(name, "pg_get_", 7) == 0 || strncmp(name, "pg_stat_", 8) == 0);
 }
 
 // Types whose input functions are of those above.
@@ -315,9 +331,11 @@ bool function_is_in_c(Oid function) {
 }
 
 bool function_is_trusted(Oid function) {
-  if (function < FirstNormalObjectId)
-    return func_volatile(function) != PROVOLATILE_VOLATILE && !makes_any_type(function) &&
-           !compat_tries_input(function) && !tells_of_arguments(function);
+  if (function < FirstNormalObjectId) {
+    const char volatility = func_volatile(function);
+    return volatility != PROVOLATILE_VOLATILE && (volatility != PROVOLATILE_STABLE || !looks_up_objects(function)) &&
+           !makes_any_type(function) && !compat_tries_input(function) && !tells_of_arguments(function);
+  }
   return lookup(function)->trusted;
 }
 

@@ -160,10 +160,9 @@ void read_index(StandingCode *code, const CatalogRow &row) {
   const Look predicate = look_at(stored(row, Anum_pg_index_indpred));
   add(code, expressions);
   add(code, predicate);
-  code->decides = bms_copy(predicate.columns);
+  code->decides = bms_copy(code->columns);  // that what is computed is no error
   // That no two are equal is an answer; which tokens are equal anybody sees.
   const bool unique = index->indisunique || index->indisexclusion;
-  if (unique) code->decides = bms_add_members(code->decides, expressions.columns);
   for (int i = 0; i < index->indnatts; ++i) {
     const AttrNumber attno = index->indkey.values[i];
     if (attno > 0) code->columns = bms_add_member(code->columns, member(attno));

@@ -1,7 +1,6 @@
 // table_code.cpp - see table_code.h.
 //
-// Read at analysis only; a change of triggers, constraints or indexes invalidates the
-// table's relcache entry and with it every cached plan and its analysis.
+// Read at analysis only, which is made anew after any relation has changed (meter/plan_cache.cpp).
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
