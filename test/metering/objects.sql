@@ -50,8 +50,6 @@ create function wtrig_f() returns trigger language plpgsql as $$begin return new
 create trigger wtrig_t before update on wtrig for each row when (leak(old.email) is not null) execute function wtrig_f();
 grant all on all tables in schema public to app, app2;
 create table pins(id int, pin int); insert into pins select i, i from generate_series(1, 100) i; security label for redoubt on column pins.pin is 'text_token';
-create table part_pins(id int, cid int, pin int) partition by range (id); create table part_pins_1 partition of part_pins for values from (1) to (51); create table part_pins_2 partition of part_pins for values from (51) to (101);
-insert into part_pins select i, i, i from generate_series(1, 100) i; create index on part_pins (cid); security label for redoubt on column part_pins.pin is 'text_token'; analyze part_pins;
 grant all on all tables in schema public to app, app2;
 create table pkey(id int, email text) partition by list (mask(email)); create table pkey_d partition of pkey default; security label for redoubt on column pkey.email is 'text_token';
 create table rls_w(id int, email text); security label for redoubt on column rls_w.email is 'text_token'; alter table rls_w enable row level security;

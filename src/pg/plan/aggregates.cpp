@@ -1,9 +1,8 @@
 // plan/aggregates.cpp - the flow of aggregates and window functions.
 //
-// An aggregate that can carry its input out (string_agg, json_agg, any of a user's) is
-// paid for at the input; one that returns a count, or at most one of its inputs, is not.
-// One whose result grows with its input (string_agg, sum of numeric, any of a user's) keeps
-// the rows it is given: they cost the probes that they would as rows of the result.
+// An aggregate that can carry its input out (string_agg, sum, any of a user's) is paid for at the input; one that
+// returns a count, or at most one of its inputs, is not. One whose result grows with its input (string_agg, sum of
+// numeric, any of a user's) keeps the rows it is given: they cost the probes that they would as rows of the result.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
@@ -73,22 +72,9 @@ Flow input_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
 bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
 bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY || aggregate == F_ARRAY_AGG_ANYARRAY; }
 
-// Is the first argument a column of a table, of which each row goes in once at most?
-bool takes_rows_once(PlanWalk *walk, const Plan *plan, const Call &call) {
-  const auto *argument = static_cast<const Node *>(linitial(call.arguments));
-  if (IsA(argument, TargetEntry))
-    argument = reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(argument)->expr);
-  while (is_meter(argument)) argument = metered(argument);
-  argument = without_relabelling(argument);
-  if (!IsA(argument, Var)) return false;
-  const auto *column = reinterpret_cast<const Var *>(argument);
-  return column->varno == OUTER_VAR && !rows_repeat(walk, outerPlan(plan), column->varattno);
-}
-
-// The result is at most one of the inputs, one bit, or a mean of bare values.  A user's
-// aggregate can claim anything (a sort operator, too), so only built-in ones are believed.
-bool is_single_valued(PlanWalk *walk, const Plan *plan, const Call &call, const Flow &input) {
-  const Oid aggregate = call.function;
+// The result is at most one of the inputs, or one bit.  (A sum is not: what it is given many times can pack many values
+// into one number.)  A user's aggregate can claim anything (a sort operator, too), so only built-in ones are believed.
+bool is_single_valued(Oid aggregate) {
   if (aggregate >= FirstNormalObjectId) return false;
   if (aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT) return true;
   if (compat_is_any_value(aggregate)) return true;
@@ -96,17 +82,12 @@ bool is_single_valued(PlanWalk *walk, const Plan *plan, const Call &call, const 
   if (!HeapTupleIsValid(tuple)) return false;
   const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
   ReleaseSysCache(tuple);
-  if (extreme || !input.pure) return extreme;
-  const char *name = get_func_name(aggregate);
-  const bool adds = name != nullptr && (strcmp(name, "sum") == 0 || strcmp(name, "avg") == 0 ||
-                                        strncmp(name, "stddev", 6) == 0 || strncmp(name, "var", 3) == 0);
-  // Of an expression, or of one row a thousand times, sum() can pack many values into one number.
-  return adds && (call.distinct || takes_rows_once(walk, plan, call));
+  return extreme;
 }
 
 // Does the call carry its input out, so that every input row is charged?
-bool carries_out(PlanWalk *walk, const Plan *plan, const Call &call, const Flow &input) {
-  if (flow_explicit(input) == 0 || is_count(call.function) || is_single_valued(walk, plan, call, input)) return false;
+bool carries_out(const Call &call, const Flow &input) {
+  if (flow_explicit(input) == 0 || is_count(call.function) || is_single_valued(call.function)) return false;
   return call.split != AGGSPLIT_SIMPLE || !is_array_agg(call.function);
 }
 
@@ -120,9 +101,9 @@ bool is_narrow(const Node *value) {
 }
 
 // Can the result hold something of every input row?  Of a user's aggregate nothing is known.
-bool keeps_rows(PlanWalk *walk, const Plan *plan, const Call &call) {
+bool keeps_rows(const Call &call) {
   if (call.function >= FirstNormalObjectId) return true;
-  if (!call.aggregates || is_count(call.function) || is_single_valued(walk, plan, call, kNoFlow)) return false;
+  if (!call.aggregates || is_count(call.function) || is_single_valued(call.function)) return false;
   const Oid type = get_func_rettype(call.function);
   if (const int length = get_typlen(type); length > 0) return length > 8;
   if (type != NUMERICOID || DO_AGGSPLIT_COMBINE(call.split)) return type != NUMERICOID;
@@ -181,7 +162,7 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(call.split)) return input;
   const bool shared = call.transition >= 0 && bms_is_member(call.transition, scope.disclosing);
-  if (scope.foreign || flow_explicit(input) == 0 || !(shared || carries_out(walk, scope.plan, call, input)))
+  if (scope.foreign || flow_explicit(input) == 0 || !(shared || carries_out(call, input)))
     return result_flow(walk, call, input);
   const ExprScope taken = scope_after(scope, scope.taken | input.implicit);
   const std::uint16_t flags = call.function < FirstNormalObjectId ? meter_reveals(get_func_rettype(call.function)) : 0;
@@ -224,15 +205,15 @@ TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
         IsA(node, Aggref) ? call_of(reinterpret_cast<Aggref *>(node)) : call_of(reinterpret_cast<WindowFunc *>(node));
     if (IsA(node, Aggref)) taken.ordered |= depends_on_order(reinterpret_cast<const Aggref *>(node));
     if (DO_AGGSPLIT_COMBINE(call.split)) {  // the rows were paid for where they were taken in
-      if (keeps_rows(walk, plan, call)) taken.decides |= scope.taken;
+      if (keeps_rows(call)) taken.decides |= scope.taken;
       continue;
     }
     ++taken.calls;
     const Flow input = input_flow(walk, scope, call);
-    const bool metered = carries_out(walk, plan, call, input);
+    const bool metered = carries_out(call, input);
     const std::uint32_t decides = scope.taken | input.implicit;
     // A null in an array may be there by another value.
-    if (keeps_rows(walk, plan, call)) taken.decides |= metered ? flow_probes(decides, input) : decides;
+    if (keeps_rows(call)) taken.decides |= metered ? flow_probes(decides, input) : decides;
     if (metered && call.transition >= 0) taken.disclosing = bms_add_member(taken.disclosing, call.transition);
   }
   walk->last = last;

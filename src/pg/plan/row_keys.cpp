@@ -1,4 +1,4 @@
-// plan/row_keys.cpp - what the keys of sorts, groups and set operations decide; whether a row goes in more than once.
+// plan/row_keys.cpp - what the keys of sorts, groups and set operations decide.
 //
 // Where the keys of a node contain a key of a table, rows that are equal in it are one row of the table, and its other
 // columns have nothing left to decide: neither whether two rows are the same, nor which comes first.  A condition of
@@ -207,103 +207,7 @@ bool is_determined(PlanWalk *walk, const KeyColumns &known, AttrNumber attno) {
   return false;
 }
 
-// The columns of the outer input that a join's condition, or one of its inner scan, says to equal a column of the inner
-// one.  `parameters` are those of a nested loop.
-Bitmapset *add_equated(const List *conditions, const List *parameters, Bitmapset *columns) {
-  for (const auto *condition : list_of<const OpExpr>(conditions)) {
-    if (!IsA(condition, OpExpr) || list_length(condition->args) != 2) continue;
-    for (int side = 0; side < 2; ++side) {
-      const Node *outer = without_relabelling(static_cast<const Node *>(list_nth(condition->args, side)));
-      const Node *inner = without_relabelling(static_cast<const Node *>(list_nth(condition->args, 1 - side)));
-      if (const auto *given = reinterpret_cast<const Param *>(outer); IsA(outer, Param))
-        for (const auto *parameter : list_of<const NestLoopParam>(parameters))
-          if (parameter->paramno == given->paramid) outer = reinterpret_cast<const Node *>(parameter->paramval);
-      if (!IsA(outer, Var) || !IsA(inner, Var)) continue;
-      const auto *column = reinterpret_cast<const Var *>(outer);
-      const Oid family = usual_family(column->vartype);
-      if (column->varno != OUTER_VAR || column->varattno < 1 ||
-          reinterpret_cast<const Var *>(inner)->varno == OUTER_VAR || !OidIsValid(family) ||
-          condition->inputcollid != column->varcollid ||
-          get_op_opfamily_strategy(condition->opno, family) != BTEqualStrategyNumber)
-        continue;
-      columns = bms_add_member(columns, column->varattno);
-    }
-  }
-  return columns;
-}
-
-// Does a row of the inner input join one row of the outer one at most, since the condition names a key of that, or all
-// that it is grouped by?
-bool outer_is_unique(PlanWalk *walk, const Plan *join) {
-  Bitmapset *columns = add_equated(reinterpret_cast<const Join *>(join)->joinqual, NIL, nullptr);
-  if (IsA(join, HashJoin)) columns = add_equated(reinterpret_cast<const HashJoin *>(join)->hashclauses, NIL, columns);
-  if (IsA(join, MergeJoin))
-    columns = add_equated(reinterpret_cast<const MergeJoin *>(join)->mergeclauses, NIL, columns);
-  if (IsA(join, NestLoop)) {
-    const List *parameters = reinterpret_cast<const NestLoop *>(join)->nestParams;
-    const Plan *inner = innerPlan(join);
-    while (IsA(inner, Memoize) || IsA(inner, Material)) inner = outerPlan(inner);
-    columns = add_equated(found_by(inner), parameters, add_equated(inner->qual, parameters, columns));
-  }
-  if (const auto *group = reinterpret_cast<const Agg *>(outerPlan(join));
-      IsA(group, Agg) && group->groupingSets == NIL) {
-    Bitmapset *named = nullptr;
-    for (const int at : members_of(columns)) {
-      const auto *column = static_cast<const TargetEntry *>(list_nth(group->plan.targetlist, at - 1))->expr;
-      if (IsA(column, Var)) named = bms_add_member(named, reinterpret_cast<const Var *>(column)->varattno);
-    }
-    return std::all_of(group->grpColIdx, group->grpColIdx + group->numCols,
-                       [named](AttrNumber key) { return bms_is_member(key, named); });
-  }
-  KeyColumns known = {};
-  AttrNumber position = 0;
-  for (const int at : members_of(columns)) {
-    const BaseColumn column = base_column(walk, outerPlan(join), static_cast<AttrNumber>(at));
-    if (list_length(column.rows) != 1 || (known.rows != NIL && !equal(known.rows, column.rows))) continue;
-    known.rows = column.rows;
-    known.columns = bms_add_member(known.columns, column.attno);
-    position = static_cast<AttrNumber>(at);
-  }
-  if (known.rows == NIL) return false;
-  for (const auto *key : list_of<const Bitmapset>(keys_of(walk, static_cast<Index>(linitial_int(known.rows)))))
-    if (bms_is_subset(key, known.columns)) return !rows_repeat(walk, outerPlan(join), position);
-  return false;
-}
-
 }  // namespace
-
-bool rows_repeat(PlanWalk *walk, const Plan *plan, AttrNumber position) {
-  check_stack_depth();
-  if (list_length(base_column(walk, plan, position).rows) != 1) return true;
-  const auto *value =
-      reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(plan->targetlist, position - 1))->expr);
-  while (is_meter(value)) value = metered(value);
-  const auto *column = reinterpret_cast<const Var *>(value);
-  const PlanKind *kind = plan_kind(plan);
-  if (kind == nullptr || IsA(plan, RecursiveUnion) || IsA(plan, SetOp) || IsA(plan, ProjectSet) ||
-      (IsA(plan, Agg) && fills_with_nulls(plan, false)))  // grouping sets
-    return true;
-  if (const List *branches = branches_of(plan); branches != NIL) {  // partitions of one table
-    for (const auto *branch : list_of<const Plan>(branches))
-      if (rows_repeat(walk, branch, column->varattno)) return true;
-    return false;
-  }
-  if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin)) {
-    const auto *join = reinterpret_cast<const Join *>(plan);
-    const bool inner = column->varno == INNER_VAR;
-    if (!inner && !join->inner_unique && join->jointype != JOIN_SEMI && join->jointype != JOIN_ANTI) return true;
-    if (inner && !outer_is_unique(walk, plan)) return true;
-    return rows_repeat(walk, inner ? innerPlan(plan) : outerPlan(plan), column->varattno);
-  }
-  if (IsA(plan, SubqueryScan))
-    return rows_repeat(walk, reinterpret_cast<const SubqueryScan *>(plan)->subplan, column->varattno);
-  if (IsA(plan, CteScan)) {
-    const int cte = reinterpret_cast<const CteScan *>(plan)->ctePlanId;
-    return rows_repeat(walk, static_cast<const Plan *>(list_nth(walk->plan->subplans, cte - 1)), column->varattno);
-  }
-  if (column->varno == OUTER_VAR) return rows_repeat(walk, outerPlan(plan), column->varattno);
-  return kind->role != NodeRole::table && !IsA(plan, ForeignScan);
-}
 
 std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
                           Keys looked_at, int sorted) {

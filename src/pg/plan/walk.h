@@ -181,10 +181,6 @@ NodeTransfer walk_aggregation, walk_window, walk_recursion;
 std::uint32_t key_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *input, int n, const AttrNumber *keys,
                           Keys looked_at, int sorted);
 
-// May a row of the table that column `position` of a plan's rows comes from be in more than one of these?  True also
-// where it comes from none, or that is not known.
-bool rows_repeat(PlanWalk *walk, const Plan *plan, AttrNumber position);
-
 // plan/indexes.cpp
 // Conditions of an index scan: as written, of which nothing is evaluated unless they are `rechecked` on rows that the
 // index has only nearly found, and as executed.
