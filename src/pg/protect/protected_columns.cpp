@@ -91,10 +91,7 @@ std::span<const ProtectedColumn> entries(const ProtectedRelation *relation, Attr
 Oid protected_domain_type(Oid type) {
   while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
     if (const Oid token_type = label_domain_type(type); OidIsValid(token_type)) return token_type;
-    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-    if (!HeapTupleIsValid(tuple)) return InvalidOid;
-    type = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype;
-    ReleaseSysCache(tuple);
+    type = catalog_field(TYPEOID, type, &FormData_pg_type::typbasetype);
   }
   return InvalidOid;
 }

@@ -121,11 +121,8 @@ Oid type_untrusted(Oid type) {
     catalog_scan(ConstraintRelationId, ConstraintTypidIndexId, keys, [&function](const CatalogRow &row) {
       if (!OidIsValid(function)) function = look_at(stored(row, Anum_pg_constraint_conbin)).function;
     });
-    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-    const Oid base =
-        HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype : InvalidOid;
-    if (HeapTupleIsValid(tuple)) ReleaseSysCache(tuple);
-    return OidIsValid(function) ? function : type_untrusted(base);
+    return OidIsValid(function) ? function
+                                : type_untrusted(catalog_field(TYPEOID, type, &FormData_pg_type::typbasetype));
   } else if (kind == TYPTYPE_RANGE) {
     HeapTuple tuple = SearchSysCache1(RANGETYPE, ObjectIdGetDatum(type));
     if (!HeapTupleIsValid(tuple)) return InvalidOid;
@@ -328,23 +325,35 @@ void read_all(List **into, Oid relid, bool ancestor) {
   }
 }
 
-// The expressions of a partition key are evaluated for rows of every partition beneath.
-void read_partition_key(List **into, Oid relid) {
+// What the expressions of a partition key look at; its other columns go to `bare`.
+Look look_at_partition_key(Oid relid, Bitmapset **bare) {
   HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) return;
+  if (!HeapTupleIsValid(tuple)) return {};
   bool null = true;
   const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
-  Node *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
+  const Look look = look_at(null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written))));
+  const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
+  for (int i = 0; i < key->partnatts; ++i)
+    if (const AttrNumber attno = key->partattrs.values[i]; attno > 0) *bare = bms_add_member(*bare, member(attno));
   ReleaseSysCache(tuple);
+  return look;
+}
+
+// The expressions of a partition key are evaluated for rows of every partition beneath.
+void read_partition_key(List **into, Oid relid) {
+  Bitmapset *bare = nullptr;
+  const Look look = look_at_partition_key(relid, &bare);
+  if (!OidIsValid(look.function)) return;
   auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
   *code = {.class_id = PartitionedRelationId,
            .object = relid,
            .relid = relid,
            .kind = "partition key",
            .name = get_rel_name(relid),
+           .columns = look.columns,
+           .function = look.function,
            .inherited = true};
-  add(code, look_at(expressions));
-  if (is_unvouched(*code)) *into = lappend(*into, code);
+  *into = lappend(*into, code);
 }
 
 // Types of columns; what their constraints get is the column.
@@ -595,17 +604,9 @@ List *type_uses(Oid type) {
 }
 
 Bitmapset *partition_key_columns(Oid relid) {
-  HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) return nullptr;
-  bool null = true;
-  const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
-  Bitmapset *columns =
-      null ? nullptr : look_at(static_cast<Node *>(stringToNode(TextDatumGetCString(written)))).columns;
-  const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
-  for (int i = 0; i < key->partnatts; ++i)
-    if (key->partattrs.values[i] > 0) columns = bms_add_member(columns, member(key->partattrs.values[i]));
-  ReleaseSysCache(tuple);
-  return columns;
+  Bitmapset *bare = nullptr;
+  const Look look = look_at_partition_key(relid, &bare);
+  return bms_union(look.columns, bare);
 }
 
 Bitmapset *partition_tells(Oid relid, Oid parent) {
