@@ -111,6 +111,16 @@ void add(StandingCode *code, const Look &look) {
   if (!OidIsValid(code->function)) code->function = look.function;
 }
 
+// Calls visit(column) for each column of a relation that is not dropped.
+template <typename Visit>
+void each_column(Oid relid, Visit &&visit) {
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&visit](const CatalogRow &row) {
+    const auto *column = row.as<Form_pg_attribute>();
+    if (column->attnum > 0 && !column->attisdropped) visit(*column);
+  });
+}
+
 // The first function that is not trusted and that making a value of the type runs.
 Oid type_untrusted(Oid type) {
   if (type < FirstNormalObjectId) return InvalidOid;
@@ -136,11 +146,8 @@ Oid type_untrusted(Oid type) {
   if (const Oid element = get_element_type(type); OidIsValid(element)) return type_untrusted(element);
   const Oid row_of = get_typ_typrelid(type);
   if (!OidIsValid(row_of)) return InvalidOid;
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, row_of)};
-  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&function](const CatalogRow &row) {
-    const auto *attribute = row.as<Form_pg_attribute>();
-    if (attribute->attnum > 0 && !attribute->attisdropped && !OidIsValid(function))
-      function = type_untrusted(attribute->atttypid);
+  each_column(row_of, [&function](const FormData_pg_attribute &column) {
+    if (!OidIsValid(function)) function = type_untrusted(column.atttypid);
   });
   return function;
 }
@@ -358,19 +365,16 @@ void read_partition_key(List **into, Oid relid) {
 
 // Types of columns; what their constraints get is the column.
 void read_types(List **into, Oid relid) {
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
-  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&](const CatalogRow &row) {
-    const auto *attribute = row.as<Form_pg_attribute>();
-    if (attribute->attnum <= 0 || attribute->attisdropped) return;
-    const Oid function = type_untrusted(attribute->atttypid);
+  each_column(relid, [&](const FormData_pg_attribute &column) {
+    const Oid function = type_untrusted(column.atttypid);
     if (!OidIsValid(function)) return;
     auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
     *code = {.class_id = TypeRelationId,
-             .object = attribute->atttypid,
+             .object = column.atttypid,
              .relid = relid,
              .kind = "type",
-             .name = format_type_be(attribute->atttypid),
-             .columns = bms_make_singleton(member(attribute->attnum)),
+             .name = format_type_be(column.atttypid),
+             .columns = bms_make_singleton(member(column.attnum)),
              .function = function};
     *into = lappend(*into, code);
   });
@@ -427,11 +431,8 @@ void lock_domain(Oid type) {
 // A column becomes protected when its domain is labelled: that waits for code on the table, and the other way round.
 void lock_domains(Oid relid) {
   List *domains = NIL;
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
-  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&domains](const CatalogRow &row) {
-    const auto *attribute = row.as<Form_pg_attribute>();
-    if (attribute->attnum > 0 && attribute->atttypid >= FirstNormalObjectId)
-      domains = lappend_oid(domains, attribute->atttypid);
+  each_column(relid, [&domains](const FormData_pg_attribute &column) {
+    if (column.atttypid >= FirstNormalObjectId) domains = lappend_oid(domains, column.atttypid);
   });
   for (Oid type : oids_of(domains)) {
     if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
@@ -548,9 +549,8 @@ void standing_code_made(const StandingCode &code) {
     for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
       copy.relid = use->relid;
       copy.columns = bms_make_singleton(use->attno > 0 ? member(use->attno) : kWhole);
-      const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
-      ListCell *table = nullptr;
-      foreach (table, tables) standing_code_require(lfirst_oid(table), list_make1(&copy));
+      for (const Oid table : oids_of(find_all_inheritors(use->relid, NoLock, nullptr)))
+        standing_code_require(table, list_make1(&copy));
     }
   }
   if (!OidIsValid(code.relid)) return;
@@ -560,22 +560,28 @@ void standing_code_made(const StandingCode &code) {
     standing_code_require(table, list_make1(&copy));
 }
 
-void standing_code_check(Oid relid) {
-  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr)))
+namespace {
+
+// Of the table and its children those that are not done yet.
+void check_tables(Oid relid, List **done) {
+  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
+    if (list_member_oid(*done, table)) continue;
+    *done = lappend_oid(*done, table);
     standing_code_require(table, standing_code_of(table, false));
+  }
+}
+
+}  // namespace
+
+void standing_code_check(Oid relid) {
+  List *done = NIL;
+  check_tables(relid, &done);
   if (const Oid row = get_rel_type_id(relid); OidIsValid(row)) standing_code_check_type(row);
 }
 
 void standing_code_check_type(Oid type) {
   List *done = NIL;
-  for (const auto *use : list_of<const TypeUse>(type_uses(type))) {
-    const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
-    for (const Oid table : oids_of(tables)) {
-      if (list_member_oid(done, table)) continue;
-      done = lappend_oid(done, table);
-      standing_code_require(table, standing_code_of(table, false));
-    }
-  }
+  for (const auto *use : list_of<const TypeUse>(type_uses(type))) check_tables(use->relid, &done);
 }
 
 void standing_code_check_all(Oid function) {
@@ -588,10 +594,8 @@ void standing_code_check_all(Oid function) {
   for (const Oid table : oids_of(tables)) {
     CHECK_FOR_INTERRUPTS();
     List *by_it = NIL;
-    ListCell *inner = nullptr;
-    const List *all = standing_code_of(table, false);
-    foreach (inner, all)
-      if (static_cast<const StandingCode *>(lfirst(inner))->function == function) by_it = lappend(by_it, lfirst(inner));
+    for (auto *code : list_of<StandingCode>(standing_code_of(table, false)))
+      if (code->function == function) by_it = lappend(by_it, code);
     standing_code_require(table, by_it);
   }
 }
@@ -627,18 +631,13 @@ REDOUBT_FUNCTION(redoubt_check_label) {
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const Oid relid = PG_GETARG_OID(0);
     List *all = NIL;
-    for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
-      const List *of_one = standing_code_of(table, true);
-      ListCell *inner = nullptr;
-      foreach (inner, of_one) {
-        const auto *code = static_cast<const StandingCode *>(lfirst(inner));
+    for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr)))
+      for (auto *code : list_of<StandingCode>(standing_code_of(table, true))) {
         bool known = false;
-        for (const auto *other : list_of<const StandingCode>(all)) {
+        for (const auto *other : list_of<const StandingCode>(all))
           known |= other->class_id == code->class_id && other->object == code->object && other->relid == code->relid;
-        }
-        if (!known) all = lappend(all, lfirst(inner));
+        if (!known) all = lappend(all, code);
       }
-    }
     for (const auto *code : list_of<const StandingCode>(all)) {
       Datum values[] = {ObjectIdGetDatum(code->relid), CStringGetTextDatum(code->name), CStringGetTextDatum(code->kind),
                         ObjectIdGetDatum(code->function), CStringGetTextDatum(help_of(*code))};
