@@ -194,10 +194,8 @@ void add_generated(Found *found, Relation relation) {
 // partitions are rows of one column.
 void join_ancestors(Found *found, Oid relid) {
   if (found->size == 0) return;
-  ListCell *cell = nullptr;
-  const List *parents = catalog_parents(relid);
-  foreach (cell, parents) {
-    const ProtectedRelation *parent = protected_relation(lfirst_oid(cell));
+  for (const Oid relation : oids_of(catalog_parents(relid))) {
+    const ProtectedRelation *parent = protected_relation(relation);
     for (int i = 0; i < found->size; ++i) {
       ProtectedColumn *column = &found->column[i];
       if (parent == nullptr || column->borrowed) continue;
