@@ -47,6 +47,16 @@ Datum own_value_or_null(const CatalogRow &row, int attribute, Oid type, bool *nu
 // The column alone, before a scan compares it.
 void own_column_require(TupleDesc descriptor, int attribute, Oid type);
 
+// A field of the row that the cache of a catalog has of an object; zero where there is none.
+template <typename Row, typename Field>
+Field catalog_field(int cache, Oid object, Field Row::*field) {
+  HeapTuple tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+  if (!HeapTupleIsValid(tuple)) return Field{};
+  const Field value = reinterpret_cast<const Row *>(GETSTRUCT(tuple))->*field;
+  ReleaseSysCache(tuple);
+  return value;
+}
+
 // That the attribute is this OID.
 ScanKeyData catalog_key(AttrNumber attribute, Oid value);
 

@@ -42,6 +42,8 @@ ListItems<pointer_in<T>> list_of(const List *list) noexcept {
 }
 inline Oid oid_in(const ListCell *cell) noexcept { return lfirst_oid(cell); }
 inline ListItems<oid_in> oids_of(const List *list) noexcept { return ListItems<oid_in>(list); }
+inline int int_in(const ListCell *cell) noexcept { return lfirst_int(cell); }
+inline ListItems<int_in> ints_of(const List *list) noexcept { return ListItems<int_in>(list); }
 
 class Members {
  public:

@@ -36,6 +36,21 @@ bool any_node(const void *tree, Look look) {
   return node_walk<Flags, Look>(static_cast<Node *>(const_cast<void *>(tree)), &look);
 }
 
+template <typename Map>
+Node *node_map(Node *node, void *map) {
+  if (node == nullptr) return nullptr;
+  if (Node *other = (*static_cast<Map *>(map))(node); other != nullptr) return other;
+  return IsA(node, Query) ? reinterpret_cast<Node *>(query_tree_mutator(reinterpret_cast<Query *>(node),
+                                                                        tree_mutator(node_map<Map>), map, 0))
+                          : expression_tree_mutator(node, tree_mutator(node_map<Map>), map);
+}
+
+// A copy of the tree, with map(node) in the place of each node of which that is not null.
+template <typename Tree, typename Map>
+Tree *mapped(Tree *tree, Map map) {
+  return reinterpret_cast<Tree *>(node_map<Map>(reinterpret_cast<Node *>(tree), &map));
+}
+
 template <typename Visit>
 bool node_child(Node *node, void *visit) {
   (*static_cast<Visit *>(visit))(node);

@@ -19,9 +19,8 @@ constinit fmgr_hook_type prev_fmgr = nullptr;
 // Does standing code of a table that the statement writes call it?  A check of one that is not protected may call
 // anything, as what is written there has been paid for.
 bool belongs_to_written_table(const PlannedStmt *plan, Oid function) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->resultRelations)
-    if (table_calls(rt_fetch(static_cast<Index>(lfirst_int(cell)), plan->rtable)->relid, function)) return true;
+  for (const int rti : ints_of(plan->resultRelations))
+    if (table_calls(rt_fetch(static_cast<Index>(rti), plan->rtable)->relid, function)) return true;
   return false;
 }
 

@@ -70,9 +70,8 @@ void deferred_errors_note_table(Oid relid) {
 }
 
 void deferred_errors_note(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->resultRelations)
-    deferred_errors_note_table(rt_fetch(static_cast<Index>(lfirst_int(cell)), plan->rtable)->relid);
+  for (const int rti : ints_of(plan->resultRelations))
+    deferred_errors_note_table(rt_fetch(static_cast<Index>(rti), plan->rtable)->relid);
 }
 
 const List *deferred_errors_types() { return pending; }

@@ -9,6 +9,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/each.h"
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
 #include "pg/meter/meter_function.h"
@@ -117,11 +118,7 @@ void estimate_expressions(Estimate *estimate, const void *expressions, double ti
 
 double relation_rows(const Estimate *estimate, const Scan *scan) {
   const RangeTblEntry *entry = rt_fetch(scan->scanrelid, estimate->plan->rtable);
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(entry->relid));
-  if (!HeapTupleIsValid(tuple)) return 0;
-  const double rows = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->reltuples;
-  ReleaseSysCache(tuple);
-  return rows;
+  return catalog_field(RELOID, entry->relid, &FormData_pg_class::reltuples);
 }
 
 // Rows that the conditions of a node see.

@@ -223,10 +223,27 @@ ErrorData *error_in_flight() noexcept {
 
 }  // namespace
 
-QueryMeter *query_meter_find(const EState *estate) noexcept {
-  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
-    if (query->estate == estate) return query;
+namespace {
+
+template <typename Wanted>
+QueryMeter *meter_where(Wanted &&is_wanted) noexcept {
+  for (QueryMeter *meter = query_meters; meter != nullptr; meter = meter->next)
+    if (is_wanted(meter->estate)) return meter;
   return nullptr;
+}
+
+}  // namespace
+
+QueryMeter *query_meter_find(const EState *wanted) noexcept {
+  return meter_where([wanted](const EState *estate) { return estate == wanted; });
+}
+
+QueryMeter *query_meter_in(MemoryContext context) noexcept {
+  return meter_where([context](const EState *estate) { return estate->es_query_cxt == context; });
+}
+
+QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
+  return meter_where([plan](const EState *estate) { return estate->es_plannedstmt == plan; });
 }
 
 int query_meter_budget(QueryMeter *query, int source, Operation operation) noexcept {
@@ -429,18 +446,6 @@ void query_meter_error(const QueryDesc *query) noexcept {
     limits_force(source.token_type, source.opened == Opened::no ? Operation::read : Operation::reveal,
                  std::max<std::uint32_t>(meter->analysis->held[i], room));
   }
-}
-
-QueryMeter *query_meter_in(MemoryContext context) noexcept {
-  for (QueryMeter *query = query_meters; query != nullptr; query = query->next)
-    if (query->estate->es_query_cxt == context) return query;
-  return nullptr;
-}
-
-QueryMeter *query_meter_of(const PlannedStmt *plan) noexcept {
-  for (QueryMeter *meter = query_meters; meter != nullptr; meter = meter->next)
-    if (meter->estate->es_plannedstmt == plan) return meter;
-  return nullptr;
 }
 
 void query_meter_charged(const QueryMeter *meter, VisitCharge visit, void *to) {

@@ -9,6 +9,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/limits/limits.h"
 #include "pg/plan/meter_node.h"
@@ -243,10 +244,7 @@ uint32 extended_values(Datum values, Oid type) {
 }
 
 void charge_extended(Datum values, Oid type, Oid statistics) {
-  HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
-  if (!HeapTupleIsValid(tuple)) return;
-  const Oid relid = reinterpret_cast<Form_pg_statistic_ext>(GETSTRUCT(tuple))->stxrelid;
-  ReleaseSysCache(tuple);
+  const Oid relid = catalog_field(STATEXTOID, statistics, &FormData_pg_statistic_ext::stxrelid);
   const Bitmapset *columns = statistics_columns(statistics);
   if (protected_relation(relid) == nullptr) return;
   const uint32 n = extended_values(values, type);

@@ -4,6 +4,7 @@
 // Covered by sql/search_index.sql and sql/order_index.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/meter_node.h"
@@ -65,11 +66,7 @@ bool is_usual_collation(Oid collation) { return collation == DEFAULT_COLLATION_O
 
 // Does the database's upper() go letter by letter?  ICU's goes by language.
 bool upper_case_folds() {
-  HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool folds = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datlocprovider != COLLPROVIDER_ICU;
-  ReleaseSysCache(tuple);
-  return folds;
+  return catalog_field(DATABASEOID, MyDatabaseId, &FormData_pg_database::datlocprovider) != COLLPROVIDER_ICU;
 }
 
 // The btree strategy of a comparison of texts by their order; 0 for any other function.

@@ -128,6 +128,15 @@ List *sides(Node *token, Node *text, int first) {
   return first == 0 ? list_make2(token, text) : list_make2(text, token);
 }
 
+// Makes it a comparison by another operator.
+template <typename Comparison>
+void set_operator(Comparison *comparison, Oid op, Oid collation, List *arguments) {
+  comparison->opno = op;
+  comparison->opfuncid = get_opcode(op);
+  comparison->inputcollid = collation;
+  comparison->args = arguments;
+}
+
 // token = text
 bool compare(OpExpr *comparison) {
   if (!is_equality(comparison->opno) || list_length(comparison->args) != 2) return false;
@@ -140,10 +149,7 @@ bool compare(OpExpr *comparison) {
     const Oid op = type != nullptr ? token_operator(type->type, comparison->opno) : InvalidOid;
     Node *sought = OidIsValid(op) ? token_of(type, text) : nullptr;
     if (sought == nullptr) return false;
-    comparison->opno = op;
-    comparison->opfuncid = get_opcode(op);
-    comparison->inputcollid = InvalidOid;
-    comparison->args = sides(reinterpret_cast<Node *>(token), sought, side);
+    set_operator(comparison, op, InvalidOid, sides(reinterpret_cast<Node *>(token), sought, side));
     return true;
   }
   return false;
@@ -163,11 +169,8 @@ void compare_with_array(ScalarArrayOpExpr *comparison) {
   if (!OidIsValid(op)) return;
   Node *sought = token != nullptr ? tokens_of(type, right) : token_of(type, left);
   if (sought == nullptr) return;
-  comparison->opno = op;
-  comparison->opfuncid = get_opcode(op);
   comparison->hashfuncid = comparison->negfuncid = InvalidOid;
-  comparison->inputcollid = InvalidOid;
-  comparison->args = token != nullptr ? list_make2(token, sought) : list_make2(sought, tokens);
+  set_operator(comparison, op, InvalidOid, token != nullptr ? list_make2(token, sought) : list_make2(sought, tokens));
 }
 
 // PostgreSQL's operator of two arrays of one type; InvalidOid for a name that is none of these.
@@ -207,10 +210,7 @@ void compare_arrays(OpExpr *comparison) {
   const Oid op = array_operator(get_opname(comparison->opno));
   Node *sought = type != nullptr && OidIsValid(op) ? tokens_of(type, array[1 - side]) : nullptr;
   if (sought == nullptr) return;
-  comparison->opno = op;
-  comparison->opfuncid = get_opcode(op);
-  comparison->inputcollid = exprCollation(array[side]);
-  comparison->args = sides(array[side], sought, side);
+  set_operator(comparison, op, exprCollation(array[side]), sides(array[side], sought, side));
 }
 
 // NULLIF has the type of its first argument, and that is here what the array was cast to, which is shown to nobody.

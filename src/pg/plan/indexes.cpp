@@ -36,12 +36,10 @@ std::uint32_t index_expression(PlanWalk *walk, Index rti, List *expressions) {
 // Are all of them operators between columns, constants and parameters?  Then nothing is handed to a call within, and
 // what they decide is all that they hold.
 bool compare_plainly(const List *quals) {
-  ListCell *cell = nullptr;
-  foreach (cell, quals) {
-    if (!IsA(lfirst(cell), OpExpr)) return false;
-    ListCell *argument = nullptr;
-    foreach (argument, static_cast<const OpExpr *>(lfirst(cell))->args)
-      if (!IsA(lfirst(argument), Var) && !IsA(lfirst(argument), Const) && !IsA(lfirst(argument), Param)) return false;
+  for (const auto *qual : list_of<const Node>(quals)) {
+    if (!IsA(qual, OpExpr)) return false;
+    for (const auto *argument : list_of<const Node>(reinterpret_cast<const OpExpr *>(qual)->args))
+      if (!IsA(argument, Var) && !IsA(argument, Const) && !IsA(argument, Param)) return false;
   }
   return true;
 }

@@ -11,7 +11,7 @@ namespace {
 
 struct Function {
   const char *name;
-  Oid argument[4];
+  std::uint16_t argument[4];  // OIDs of PostgreSQL's own types
   Oid function;
   bool known;
 };
@@ -41,10 +41,12 @@ Oid placed_function_oid(Placed which) {
   if (of.known) return of.function;
   List *name = list_make2(makeString(pstrdup("redoubt")), makeString(pstrdup(of.name)));
   of.known = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  Oid types[std::size(of.argument)];
   int arguments = 0;
-  while (arguments < static_cast<int>(std::size(of.argument)) && OidIsValid(of.argument[arguments])) ++arguments;
+  for (const std::uint16_t type : of.argument)
+    if (OidIsValid(type)) types[arguments++] = type;
   of.function =
-      OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, arguments, of.argument, true) : InvalidOid;
+      OidIsValid(get_namespace_oid("redoubt", true)) ? LookupFuncName(name, arguments, types, true) : InvalidOid;
   return of.function;
 }
 

@@ -89,8 +89,7 @@ bool is_named(Oid function, std::initializer_list<const char *> names, std::init
 }
 
 // An argument of a function, or of an aggregate, whose list has targets.
-const Node *argument_at(const ListCell *cell) {
-  const auto *node = static_cast<const Node *>(lfirst(cell));
+const Node *argument(const Node *node) {
   return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
                                 : node;
 }
@@ -111,27 +110,22 @@ bool packs(Oid aggregate, const List *arguments) {
   if (is_named(aggregate, {"min", "max", "bool_and", "bool_or", "every"}, {})) return false;
   if (!is_named(aggregate, {"sum", "avg"}, {"stddev", "var"})) return true;
   // Of an expression, sum() can pack many values into one number; and into a number without an end, many rows.
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const Node *node = argument_at(cell);
-    if (!IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID) return true;
-  }
+  for (const auto *each : list_of<const Node>(arguments))
+    if (const Node *node = argument(each); !IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID)
+      return true;
   return false;
 }
 
 bool takes_tokens(const List *arguments) {
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const Node *node = argument_at(cell);
-    if (type_holds_tokens(exprType(node))) return true;
-  }
+  for (const auto *each : list_of<const Node>(arguments))
+    if (type_holds_tokens(exprType(argument(each)))) return true;
   return false;
 }
 
 // Does a count tell of no more than how many rows there are?
 bool counts_rows(const Query *query, const Aggref *call) {
   return call->aggdistinct == NIL && call->aggfilter == nullptr &&
-         (call->args == NIL || is_stored(query, argument_at(list_head(call->args))));
+         (call->args == NIL || is_stored(query, argument(static_cast<const Node *>(linitial(call->args)))));
 }
 
 // Does an expression hold protected values?
@@ -174,10 +168,8 @@ bool reads_below(const void *tree) {
 
 // May built-in functions that print their arguments call a cast of somebody's own for one of these?
 bool runs_casts(const List *arguments) {
-  ListCell *cell = nullptr;
-  foreach (cell, arguments) {
-    const Node *node = argument_at(cell);
-    const Oid type = exprType(node);
+  for (const auto *each : list_of<const Node>(arguments)) {
+    const Oid type = exprType(argument(each));
     const bool own = type >= FirstNormalObjectId || type == RECORDOID || type == RECORDARRAYOID;
     if (own && !type_is_tokens(type) && (type_casts_to_text(type) || type_casts_to_json(type))) return true;
   }

@@ -67,55 +67,36 @@ bool is_value_of_row(const Rows *rows, const Node *node) {
   return rows->whole && (IsA(node, Aggref) || IsA(node, WindowFunc) || IsA(node, GroupingFunc));
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static Node *split_query_upper(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return nullptr;
-  auto *rows = static_cast<Rows *>(context);
-  if (is_value_of_row(rows, node)) return reinterpret_cast<Node *>(column_of_rows(rows, node));
-  if (IsA(node, SubLink) || IsA(node, Query)) refuse("It has a subquery beside them.");
-  return expression_tree_mutator(node, tree_mutator(split_query_upper), context);
-}
 // Computes what depends on parameters alone, and would have to be computed here.
-static Node *split_query_fold(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return nullptr;
-  auto *root = static_cast<PlannerInfo *>(context);
-  if (IsA(node, Query))
-    return reinterpret_cast<Node *>(
-        query_tree_mutator(reinterpret_cast<Query *>(node), tree_mutator(split_query_fold), context, 0));
-  if ((IsA(node, FuncExpr) || IsA(node, CoerceViaIO) || IsA(node, ArrayCoerceExpr)) && holds_tokens(node) &&
-      !contain_var_clause(node) && !contain_subplans(node) && !contain_volatile_functions(node) &&
-      has_parameter(node)) {
+Query *folded(Query *query, PlannerInfo *root) {
+  return mapped(query, [root](Node *node) -> Node * {
+    if ((!IsA(node, FuncExpr) && !IsA(node, CoerceViaIO) && !IsA(node, ArrayCoerceExpr)) || !holds_tokens(node) ||
+        contain_var_clause(node) || contain_subplans(node) || contain_volatile_functions(node) || !has_parameter(node))
+      return nullptr;
     Node *value = estimate_expression_value(root, node);
-    if (IsA(value, Const)) return value;
-  }
-  return expression_tree_mutator(node, tree_mutator(split_query_fold), context);
+    return IsA(value, Const) ? value : nullptr;
+  });
 }
+
 // Variables of the scan that stands for the rows get the number that these have in the whole.
-static Node *split_query_renumber(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return nullptr;
-  if (IsA(node, Var)) {
+List *renumbered(List *expressions, Index number) {
+  return mapped(expressions, [number](Node *node) -> Node * {
+    if (!IsA(node, Var)) return nullptr;
     auto *variable = static_cast<Var *>(copyObjectImpl(node));
-    variable->varno = static_cast<int>(*static_cast<Index *>(context));
+    variable->varno = static_cast<int>(number);
     variable->varnosyn = 0;
     variable->varattnosyn = 0;
     return reinterpret_cast<Node *>(variable);
-  }
-  return expression_tree_mutator(node, tree_mutator(split_query_renumber), context);
+  });
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 template <typename T>
 T *upper(Rows *rows, T *part) {
-  return reinterpret_cast<T *>(split_query_upper(reinterpret_cast<Node *>(part), rows));
+  return mapped(part, [rows](Node *node) -> Node * {
+    if (is_value_of_row(rows, node)) return reinterpret_cast<Node *>(column_of_rows(rows, node));
+    if (IsA(node, SubLink) || IsA(node, Query)) refuse("It has a subquery beside them.");
+    return nullptr;
+  });
 }
 
 // ---- the two queries
@@ -256,10 +237,6 @@ RangeTblEntry *store_of(const List *targets, Cardinality rows) {
   return entry;
 }
 
-List *renumbered(List *expressions, Index number) {
-  return reinterpret_cast<List *>(split_query_renumber(reinterpret_cast<Node *>(expressions), &number));
-}
-
 // Puts the library's plan where `upper` scans the store, as a subquery with that number.
 Plan *join_plans(Plan *upper, Plan *lower, Index number) {
   check_stack_depth();
@@ -291,7 +268,7 @@ PlannedStmt *split_query(Query *query, const InSight &found, const NextPlanner &
   root.glob = &global;
   InSight left = found;
   if (next.parameters != nullptr) {
-    query = reinterpret_cast<Query *>(split_query_fold(reinterpret_cast<Node *>(query), &root));
+    query = folded(query, &root);
     left = find_in_sight(query);
   }
   if (!left.any()) {

@@ -62,12 +62,10 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   };
   const auto set_each = [&](const List *params) {
     int position = 1;
-    ListCell *cell = nullptr;
-    foreach (cell, params) walk_set_param(walk, lfirst_int(cell), column(position++));
+    for (const int param : ints_of(params)) walk_set_param(walk, param, column(position++));
   };
   const auto set_all = [&](const Flow &value) {
-    ListCell *cell = nullptr;
-    foreach (cell, subplan->setParam) walk_set_param(walk, lfirst_int(cell), value);
+    for (const int param : ints_of(subplan->setParam)) walk_set_param(walk, param, value);
   };
   ExprScope compared = scope;  // with each row that there is, but for those that are looked up in a hash table
   if (!subplan->useHashTable) compared.rows |= rows->implicit;
@@ -106,9 +104,8 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 
 // It is run when one of its parameters is first looked at, and again where what it depends on has changed.
 void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
-  ListCell *cell = nullptr;
-  foreach (cell, subplan->setParam)
-    if (const int id = lfirst_int(cell); id < walk->params) walk->initplan[id] = subplan->plan_id;
+  for (const int param : ints_of(subplan->setParam))
+    if (param < walk->params) walk->initplan[param] = subplan->plan_id;
   (void)subplan_flow(walk, scope, reinterpret_cast<Node *>(subplan));
 }
 

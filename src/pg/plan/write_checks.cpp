@@ -18,7 +18,6 @@
 #include "pg/protect/table_code.h"
 
 extern "C" {
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_trigger.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/prs2lock.h"
@@ -116,20 +115,14 @@ void add_condition(Condition *condition, const char *stored) {
 std::uint32_t foreign_key_tells(const WrittenRow &row, Relation relation, const Trigger &trigger) {
   if (trigger.tgfoid == F_RI_FKEY_NOACTION_DEL || trigger.tgfoid == F_RI_FKEY_NOACTION_UPD) return 0;
   const bool referenced = RI_FKey_trigger_type(trigger.tgfoid) == RI_TRIGGER_PK;
-  HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger.tgconstraint));
-  if (!HeapTupleIsValid(tuple)) return 0;
-  int keys = 0;
-  AttrNumber from[INDEX_MAX_KEYS];
-  AttrNumber to[INDEX_MAX_KEYS];
-  DeconstructFkConstraintRow(tuple, &keys, from, to, nullptr, nullptr, nullptr, nullptr, nullptr);
-  ReleaseSysCache(tuple);
+  const ForeignKey key = foreign_key(trigger.tgconstraint);
   std::uint32_t mask = 0;
   bool changed = row.command != CMD_UPDATE;
-  for (int k = 0; k < keys; ++k) {
-    const AttrNumber own = column_of_row(row, relation, (referenced ? to : from)[k]);
+  for (int k = 0; k < key.keys; ++k) {
+    const AttrNumber own = column_of_row(row, relation, (referenced ? key.to : key.from)[k]);
     if (own <= 0) continue;
     changed |= bms_is_member(own, row.written) || get_attgenerated(row.relid, own) != '\0';
-    if (protected_column_type(trigger.tgconstrrelid, (referenced ? from : to)[k]) !=
+    if (protected_column_type(trigger.tgconstrrelid, (referenced ? key.from : key.to)[k]) !=
         protected_column_type(row.relid, own))
       mask |= (referenced ? row.held : row.holds)[own];
   }
@@ -263,10 +256,7 @@ std::uint32_t option_tells(PlanWalk *walk, const ExprScope &scope, const Written
 
 WrittenRow written_row(PlanWalk *walk, CmdType command, Index rti) {
   WrittenRow row = {command, rt_fetch(rti, walk->plan->rtable)->relid, 0, nullptr, nullptr, nullptr};
-  if (HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(row.relid)); HeapTupleIsValid(tuple)) {
-    row.columns = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relnatts;
-    ReleaseSysCache(tuple);
-  }
+  row.columns = catalog_field(RELOID, row.relid, &FormData_pg_class::relnatts);
   const Size size = sizeof(std::uint32_t) * static_cast<Size>(row.columns + 1);
   row.held = static_cast<std::uint32_t *>(palloc0(size));
   row.holds = static_cast<std::uint32_t *>(palloc0(size));

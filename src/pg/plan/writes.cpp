@@ -67,8 +67,7 @@ Flow seen_by_code(PlanWalk *walk, const Target &target) {
 Flow computed_anew(PlanWalk *walk, const Target &target) {
   Flow flow = kNoFlow;
   Bitmapset *set = nullptr;
-  ListCell *cell = nullptr;
-  foreach (cell, target.columns) set = bms_add_member(set, lfirst_int(cell));
+  for (const int attno : ints_of(target.columns)) set = bms_add_member(set, attno);
   if (!bms_overlap(set, target.code.computed)) return flow;
   for (const int attno : members_of(target.code.computed))
     if (!bms_is_member(attno, set)) flow_add(&flow, relation_flow(walk, target.rti, static_cast<AttrNumber>(attno)));
@@ -80,12 +79,9 @@ Flow computed_anew(PlanWalk *walk, const Target &target) {
 // An INSTEAD OF trigger sees the old row of its view, which the child plan hands it as a whole.
 Flow old_view_row(const Plan *child, const NodeFlow *rows) {
   Flow flow = kNoFlow;
-  ListCell *cell = nullptr;
-  foreach (cell, child->targetlist) {
-    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *entry : list_of<const TargetEntry>(child->targetlist))
     if (entry->resjunk && entry->resname != nullptr && strcmp(entry->resname, "wholerow") == 0)
-      flow_add(&flow, node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)));
-  }
+      flow_add(&flow, node_flow_column(rows, entry->resno));
   return flow;
 }
 
@@ -117,10 +113,8 @@ Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Ta
 // What decided on the rows that are changed, and on values written to them.
 std::uint32_t change_decides(const ModifyTable *modify, const NodeFlow *rows) {
   std::uint32_t mask = node_flow_decides(*rows);
-  ListCell *cell = nullptr;
-  foreach (cell, outerPlan(modify)->targetlist)
-    if (!static_cast<const TargetEntry *>(lfirst(cell))->resjunk)
-      mask |= node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)).implicit;
+  for (const auto *entry : list_of<const TargetEntry>(outerPlan(modify)->targetlist))
+    if (!entry->resjunk) mask |= node_flow_column(rows, entry->resno).implicit;
   return mask;
 }
 

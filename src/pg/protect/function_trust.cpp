@@ -135,21 +135,11 @@ bool labelled_trusted(Oid function) {
          strcmp(label, bound_label(function, Names::as_session)) == 0;
 }
 
-bool implemented_here(Oid function) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) return false;
-  bool null = true;
-  const Oid language = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->prolang;
-  const Datum library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &null);
-  const bool here = language == ClanguageId && !null && strcmp(TextDatumGetCString(library), "$libdir/redoubt") == 0;
-  ReleaseSysCache(tuple);
-  return here;
-}
-
 // Extensions of PostgreSQL's contrib whose functions compute and nothing else.  Others run queries that they are given
-// (dblink, tablefunc, xml2), write files, raise notices, or keep what they are given (isn_weak).
-constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext",  "cube", "fuzzystrmatch", "hstore",
-                                    "intarray",  "ltree",      "pg_trgm", "seg",  "unaccent"};
+// (dblink, tablefunc, xml2), write files, or raise notices.
+constexpr const char *kContrib[] = {"btree_gin", "btree_gist", "citext", "cube",    "fuzzystrmatch", "hstore",
+                                    "intarray",  "isn",        "ltree",  "pg_trgm", "seg",           "unaccent"};
+constexpr char kRemembers[] = "isn_weak";  // keeps what it is given for the session, though it is IMMUTABLE
 
 // The name of an extension that a superuser owns; null for any other.  PostgreSQL lets others create these extensions,
 // too, and then move or drop what is in them.
@@ -169,8 +159,8 @@ bool is_of_contrib(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(tuple)) return false;
   const auto *form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-  const bool plain =
-      form->prolang == ClanguageId && form->provolatile != PROVOLATILE_VOLATILE && superuser_arg(form->proowner);
+  const bool plain = form->prolang == ClanguageId && form->provolatile != PROVOLATILE_VOLATILE &&
+                     superuser_arg(form->proowner) && strcmp(NameStr(form->proname), kRemembers) != 0;
   ReleaseSysCache(tuple);
   const Oid extension = plain ? getExtensionOfObject(ProcedureRelationId, function) : InvalidOid;
   const char *name = OidIsValid(extension) ? name_of_superusers(extension) : nullptr;
@@ -191,7 +181,7 @@ const TrustEntry *lookup(Oid function) {
   cache_init();
   if (auto *entry = static_cast<TrustEntry *>(hash_search(state.cache, &function, HASH_FIND, nullptr))) return entry;
   const std::uint64_t generation = state.generation;
-  const bool own = implemented_here(function);
+  const bool own = catalog_library_symbol(function) != nullptr;
   const bool trusted = (own && !looks_at_relation(function)) || get_func_leakproof(function) ||
                        is_of_contrib(function) || labelled_trusted(function);
   // What changed while the catalogs were read is answered, but not kept.
@@ -323,6 +313,17 @@ bool input_tells(Oid type) noexcept {
   }
 }
 
+// Is it so of what an array or a row is made of?
+bool any_part(Oid type, bool (*is_so)(Oid)) {
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return is_so(element);
+  if (!type_is_rowtype(type) || type == RECORDOID) return false;
+  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
+  bool any = false;
+  for (int i = 0; i < descriptor->natts && !any; ++i)
+    any = !TupleDescAttr(descriptor, i)->attisdropped && is_so(TupleDescAttr(descriptor, i)->atttypid);
+  return any;
+}
+
 }  // namespace
 
 bool function_is_in_c(Oid function) {
@@ -353,16 +354,10 @@ bool type_runs_code(Oid type) {
   // It may be given a check while a plan is running.
   if (get_typtype(type) == TYPTYPE_DOMAIN) return true;
   const Oid base = getBaseType(type);
-  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_runs_code(element);
   // Values of these are handed to casts of one's own to json, by to_json and its like.
   if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE || kind == TYPTYPE_ENUM)
     return true;
-  if (!type_is_rowtype(base) || base == RECORDOID) return false;
-  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
-  bool runs = false;
-  for (int i = 0; i < descriptor->natts && !runs; ++i)
-    runs = !TupleDescAttr(descriptor, i)->attisdropped && type_runs_code(TupleDescAttr(descriptor, i)->atttypid);
-  return runs;
+  return any_part(base, type_runs_code);
 }
 
 bool type_casts_to_text(Oid type) {
@@ -414,18 +409,12 @@ bool type_casts_to_json(Oid type) {
   if (type < FirstNormalObjectId) return false;
   check_stack_depth();
   const Oid base = getBaseType(type);
-  if (const Oid element = get_element_type(base); OidIsValid(element)) return type_casts_to_json(element);
   Oid cast = InvalidOid;
   if (base >= FirstNormalObjectId &&
       find_coercion_pathway(JSONOID, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
       !function_is_trusted(cast))
     return true;
-  if (!type_is_rowtype(base) || base == RECORDOID) return false;
-  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(base, -1);
-  bool casts = false;
-  for (int i = 0; i < descriptor->natts && !casts; ++i)
-    casts = !TupleDescAttr(descriptor, i)->attisdropped && type_casts_to_json(TupleDescAttr(descriptor, i)->atttypid);
-  return casts;
+  return any_part(base, type_casts_to_json);
 }
 
 void function_trust_check(Oid function, const char *label) {

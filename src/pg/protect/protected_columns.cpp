@@ -91,10 +91,7 @@ std::span<const ProtectedColumn> entries(const ProtectedRelation *relation, Attr
 Oid protected_domain_type(Oid type) {
   while (OidIsValid(type) && type >= FirstNormalObjectId && get_typtype(type) == TYPTYPE_DOMAIN) {
     if (const Oid token_type = label_domain_type(type); OidIsValid(token_type)) return token_type;
-    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-    if (!HeapTupleIsValid(tuple)) return InvalidOid;
-    type = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype;
-    ReleaseSysCache(tuple);
+    type = catalog_field(TYPEOID, type, &FormData_pg_type::typbasetype);
   }
   return InvalidOid;
 }
@@ -197,10 +194,8 @@ void add_generated(Found *found, Relation relation) {
 // partitions are rows of one column.
 void join_ancestors(Found *found, Oid relid) {
   if (found->size == 0) return;
-  ListCell *cell = nullptr;
-  const List *parents = catalog_parents(relid);
-  foreach (cell, parents) {
-    const ProtectedRelation *parent = protected_relation(lfirst_oid(cell));
+  for (const Oid relation : oids_of(catalog_parents(relid))) {
+    const ProtectedRelation *parent = protected_relation(relation);
     for (int i = 0; i < found->size; ++i) {
       ProtectedColumn *column = &found->column[i];
       if (parent == nullptr || column->borrowed) continue;

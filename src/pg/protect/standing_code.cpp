@@ -111,6 +111,16 @@ void add(StandingCode *code, const Look &look) {
   if (!OidIsValid(code->function)) code->function = look.function;
 }
 
+// Calls visit(column) for each column of a relation that is not dropped.
+template <typename Visit>
+void each_column(Oid relid, Visit &&visit) {
+  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
+  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&visit](const CatalogRow &row) {
+    const auto *column = row.as<Form_pg_attribute>();
+    if (column->attnum > 0 && !column->attisdropped) visit(*column);
+  });
+}
+
 // The first function that is not trusted and that making a value of the type runs.
 Oid type_untrusted(Oid type) {
   if (type < FirstNormalObjectId) return InvalidOid;
@@ -121,11 +131,8 @@ Oid type_untrusted(Oid type) {
     catalog_scan(ConstraintRelationId, ConstraintTypidIndexId, keys, [&function](const CatalogRow &row) {
       if (!OidIsValid(function)) function = look_at(stored(row, Anum_pg_constraint_conbin)).function;
     });
-    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-    const Oid base =
-        HeapTupleIsValid(tuple) ? reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typbasetype : InvalidOid;
-    if (HeapTupleIsValid(tuple)) ReleaseSysCache(tuple);
-    return OidIsValid(function) ? function : type_untrusted(base);
+    return OidIsValid(function) ? function
+                                : type_untrusted(catalog_field(TYPEOID, type, &FormData_pg_type::typbasetype));
   } else if (kind == TYPTYPE_RANGE) {
     HeapTuple tuple = SearchSysCache1(RANGETYPE, ObjectIdGetDatum(type));
     if (!HeapTupleIsValid(tuple)) return InvalidOid;
@@ -139,11 +146,8 @@ Oid type_untrusted(Oid type) {
   if (const Oid element = get_element_type(type); OidIsValid(element)) return type_untrusted(element);
   const Oid row_of = get_typ_typrelid(type);
   if (!OidIsValid(row_of)) return InvalidOid;
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, row_of)};
-  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&function](const CatalogRow &row) {
-    const auto *attribute = row.as<Form_pg_attribute>();
-    if (attribute->attnum > 0 && !attribute->attisdropped && !OidIsValid(function))
-      function = type_untrusted(attribute->atttypid);
+  each_column(row_of, [&function](const FormData_pg_attribute &column) {
+    if (!OidIsValid(function)) function = type_untrusted(column.atttypid);
   });
   return function;
 }
@@ -327,40 +331,49 @@ void read_all(List **into, Oid relid, bool ancestor) {
   }
 }
 
-// The expressions of a partition key are evaluated for rows of every partition beneath.
-void read_partition_key(List **into, Oid relid) {
+// What the expressions of a partition key look at; its other columns go to `bare`.
+Look look_at_partition_key(Oid relid, Bitmapset **bare) {
   HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) return;
+  if (!HeapTupleIsValid(tuple)) return {};
   bool null = true;
   const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
-  Node *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
+  const Look look = look_at(null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written))));
+  const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
+  for (int i = 0; i < key->partnatts; ++i)
+    if (const AttrNumber attno = key->partattrs.values[i]; attno > 0) *bare = bms_add_member(*bare, member(attno));
   ReleaseSysCache(tuple);
+  return look;
+}
+
+// The expressions of a partition key are evaluated for rows of every partition beneath.
+void read_partition_key(List **into, Oid relid) {
+  Bitmapset *bare = nullptr;
+  const Look look = look_at_partition_key(relid, &bare);
+  if (!OidIsValid(look.function)) return;
   auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
   *code = {.class_id = PartitionedRelationId,
            .object = relid,
            .relid = relid,
            .kind = "partition key",
            .name = get_rel_name(relid),
+           .columns = look.columns,
+           .function = look.function,
            .inherited = true};
-  add(code, look_at(expressions));
-  if (is_unvouched(*code)) *into = lappend(*into, code);
+  *into = lappend(*into, code);
 }
 
 // Types of columns; what their constraints get is the column.
 void read_types(List **into, Oid relid) {
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
-  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&](const CatalogRow &row) {
-    const auto *attribute = row.as<Form_pg_attribute>();
-    if (attribute->attnum <= 0 || attribute->attisdropped) return;
-    const Oid function = type_untrusted(attribute->atttypid);
+  each_column(relid, [&](const FormData_pg_attribute &column) {
+    const Oid function = type_untrusted(column.atttypid);
     if (!OidIsValid(function)) return;
     auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
     *code = {.class_id = TypeRelationId,
-             .object = attribute->atttypid,
+             .object = column.atttypid,
              .relid = relid,
              .kind = "type",
-             .name = format_type_be(attribute->atttypid),
-             .columns = bms_make_singleton(member(attribute->attnum)),
+             .name = format_type_be(column.atttypid),
+             .columns = bms_make_singleton(member(column.attnum)),
              .function = function};
     *into = lappend(*into, code);
   });
@@ -417,11 +430,8 @@ void lock_domain(Oid type) {
 // A column becomes protected when its domain is labelled: that waits for code on the table, and the other way round.
 void lock_domains(Oid relid) {
   List *domains = NIL;
-  ScanKeyData keys[] = {catalog_key(Anum_pg_attribute_attrelid, relid)};
-  catalog_scan(AttributeRelationId, AttributeRelidNumIndexId, keys, [&domains](const CatalogRow &row) {
-    const auto *attribute = row.as<Form_pg_attribute>();
-    if (attribute->attnum > 0 && attribute->atttypid >= FirstNormalObjectId)
-      domains = lappend_oid(domains, attribute->atttypid);
+  each_column(relid, [&domains](const FormData_pg_attribute &column) {
+    if (column.atttypid >= FirstNormalObjectId) domains = lappend_oid(domains, column.atttypid);
   });
   for (Oid type : oids_of(domains)) {
     if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
@@ -538,9 +548,8 @@ void standing_code_made(const StandingCode &code) {
     for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
       copy.relid = use->relid;
       copy.columns = bms_make_singleton(use->attno > 0 ? member(use->attno) : kWhole);
-      const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
-      ListCell *table = nullptr;
-      foreach (table, tables) standing_code_require(lfirst_oid(table), list_make1(&copy));
+      for (const Oid table : oids_of(find_all_inheritors(use->relid, NoLock, nullptr)))
+        standing_code_require(table, list_make1(&copy));
     }
   }
   if (!OidIsValid(code.relid)) return;
@@ -550,22 +559,28 @@ void standing_code_made(const StandingCode &code) {
     standing_code_require(table, list_make1(&copy));
 }
 
-void standing_code_check(Oid relid) {
-  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr)))
+namespace {
+
+// Of the table and its children those that are not done yet.
+void check_tables(Oid relid, List **done) {
+  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
+    if (list_member_oid(*done, table)) continue;
+    *done = lappend_oid(*done, table);
     standing_code_require(table, standing_code_of(table, false));
+  }
+}
+
+}  // namespace
+
+void standing_code_check(Oid relid) {
+  List *done = NIL;
+  check_tables(relid, &done);
   if (const Oid row = get_rel_type_id(relid); OidIsValid(row)) standing_code_check_type(row);
 }
 
 void standing_code_check_type(Oid type) {
   List *done = NIL;
-  for (const auto *use : list_of<const TypeUse>(type_uses(type))) {
-    const List *tables = find_all_inheritors(use->relid, NoLock, nullptr);
-    for (const Oid table : oids_of(tables)) {
-      if (list_member_oid(done, table)) continue;
-      done = lappend_oid(done, table);
-      standing_code_require(table, standing_code_of(table, false));
-    }
-  }
+  for (const auto *use : list_of<const TypeUse>(type_uses(type))) check_tables(use->relid, &done);
 }
 
 void standing_code_check_all(Oid function) {
@@ -578,10 +593,8 @@ void standing_code_check_all(Oid function) {
   for (const Oid table : oids_of(tables)) {
     CHECK_FOR_INTERRUPTS();
     List *by_it = NIL;
-    ListCell *inner = nullptr;
-    const List *all = standing_code_of(table, false);
-    foreach (inner, all)
-      if (static_cast<const StandingCode *>(lfirst(inner))->function == function) by_it = lappend(by_it, lfirst(inner));
+    for (auto *code : list_of<StandingCode>(standing_code_of(table, false)))
+      if (code->function == function) by_it = lappend(by_it, code);
     standing_code_require(table, by_it);
   }
 }
@@ -594,17 +607,9 @@ List *type_uses(Oid type) {
 }
 
 Bitmapset *partition_key_columns(Oid relid) {
-  HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) return nullptr;
-  bool null = true;
-  const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
-  Bitmapset *columns =
-      null ? nullptr : look_at(static_cast<Node *>(stringToNode(TextDatumGetCString(written)))).columns;
-  const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
-  for (int i = 0; i < key->partnatts; ++i)
-    if (key->partattrs.values[i] > 0) columns = bms_add_member(columns, member(key->partattrs.values[i]));
-  ReleaseSysCache(tuple);
-  return columns;
+  Bitmapset *bare = nullptr;
+  const Look look = look_at_partition_key(relid, &bare);
+  return bms_union(look.columns, bare);
 }
 
 Bitmapset *partition_tells(Oid relid, Oid parent) {
@@ -625,18 +630,13 @@ REDOUBT_FUNCTION(redoubt_check_label) {
     auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const Oid relid = PG_GETARG_OID(0);
     List *all = NIL;
-    for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
-      const List *of_one = standing_code_of(table, true);
-      ListCell *inner = nullptr;
-      foreach (inner, of_one) {
-        const auto *code = static_cast<const StandingCode *>(lfirst(inner));
+    for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr)))
+      for (auto *code : list_of<StandingCode>(standing_code_of(table, true))) {
         bool known = false;
-        for (const auto *other : list_of<const StandingCode>(all)) {
+        for (const auto *other : list_of<const StandingCode>(all))
           known |= other->class_id == code->class_id && other->object == code->object && other->relid == code->relid;
-        }
-        if (!known) all = lappend(all, lfirst(inner));
+        if (!known) all = lappend(all, code);
       }
-    }
     for (const auto *code : list_of<const StandingCode>(all)) {
       Datum values[] = {ObjectIdGetDatum(code->relid), CStringGetTextDatum(code->name), CStringGetTextDatum(code->kind),
                         ObjectIdGetDatum(code->function), CStringGetTextDatum(help_of(*code))};

@@ -112,27 +112,21 @@ void add_cascades(TableCode *code, Relation relation, List *path) {
   for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
     const Trigger &trigger = triggers->triggers[i];
     if (!trigger.tgisinternal || trigger.tgfoid != F_RI_FKEY_CASCADE_UPD) continue;
-    HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(trigger.tgconstraint));
-    if (!HeapTupleIsValid(tuple)) continue;
-    int keys = 0;
-    AttrNumber to[INDEX_MAX_KEYS];
-    AttrNumber from[INDEX_MAX_KEYS];
-    DeconstructFkConstraintRow(tuple, &keys, to, from, nullptr, nullptr, nullptr, nullptr, nullptr);
-    const Oid other = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->conrelid;
-    ReleaseSysCache(tuple);
+    const ForeignKey by = foreign_key(trigger.tgconstraint);
     TableCode further = {};
-    Relation referencing = list_member_oid(path, other) ? nullptr : try_relation_open(other, AccessShareLock);
+    Relation referencing = list_member_oid(path, by.relid) ? nullptr : try_relation_open(by.relid, AccessShareLock);
     if (referencing != nullptr) {
-      add_cascades(&further, referencing, lappend_oid(list_copy(path), other));
+      add_cascades(&further, referencing, lappend_oid(list_copy(path), by.relid));
       relation_close(referencing, AccessShareLock);
     }
-    for (int k = 0; k < keys; ++k) {
+    for (int k = 0; k < by.keys; ++k) {
       const Oid relid = RelationGetRelid(relation);
-      const Oid type = protected_column_type(relid, from[k]);
-      const Oid is_of = get_atttype(relid, from[k]);
-      const Source key = {relid, from[k], type, type_is_tokens(is_of)};
-      if (OidIsValid(type) && (!column_keeps(other, to[k], key, is_of) || bms_is_member(to[k], further.cascaded)))
-        add_cascaded(code, relation, from[k]);
+      const Oid type = protected_column_type(relid, by.to[k]);
+      const Oid is_of = get_atttype(relid, by.to[k]);
+      const Source key = {relid, by.to[k], type, type_is_tokens(is_of)};
+      if (OidIsValid(type) &&
+          (!column_keeps(by.relid, by.from[k], key, is_of) || bms_is_member(by.from[k], further.cascaded)))
+        add_cascaded(code, relation, by.to[k]);
     }
   }
 }
@@ -151,6 +145,16 @@ void add_table(TableCode *code, Relation relation, CmdType command) {
 }
 
 }  // namespace
+
+ForeignKey foreign_key(Oid constraint) {
+  ForeignKey key = {};
+  HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+  if (!HeapTupleIsValid(tuple)) return key;
+  DeconstructFkConstraintRow(tuple, &key.keys, key.from, key.to, nullptr, nullptr, nullptr, nullptr, nullptr);
+  key.relid = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple))->conrelid;
+  ReleaseSysCache(tuple);
+  return key;
+}
 
 Node *statistics_expressions(Oid statistics) {
   HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));

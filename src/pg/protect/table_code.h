@@ -66,6 +66,16 @@ Bitmapset *unique_keys(Relation relation, Relation index);
 // `user` reading the table.
 Bitmapset *rls_policy_columns(Oid relid, Oid user);
 
+// A foreign key: the columns `from` of the table `relid` name the columns `to` of another.  Of one that is gone, no
+// keys.
+struct ForeignKey {
+  Oid relid;
+  int keys;
+  AttrNumber from[INDEX_MAX_KEYS];
+  AttrNumber to[INDEX_MAX_KEYS];
+};
+ForeignKey foreign_key(Oid constraint);
+
 // The expressions of an extended statistics object, as a list; or null.
 Node *statistics_expressions(Oid statistics);
 
