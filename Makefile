@@ -51,12 +51,14 @@ SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem
 # What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
 SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/borrow limits/lease_worker limits/lending limits/limit_clock \
   limits/limit_rows limits/limit_rules limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
-  meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/statistics_meter plan/aggregates \
-  plan/as_text plan/by_index plan/calls plan/expressions plan/grouping plan/indexes plan/opened plan/out_of_sight plan/row_keys plan/split_query plan/subplans \
-  plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code server/ \
-  tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/vault. vault/vault_store vault/vault_sweep
-SMALLER_CORE = calendar email_fold format. format_cipher format_letters normalize format_email format_template mask phone siv unicode_text
-SMALLEST_CORE = audit ed25519 format_parse key_export keywrap phone_countries vault
+  meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/statistics_meter plan/aggregates plan/analysis \
+  plan/as_text plan/by_index plan/calls plan/expressions plan/grouping plan/indexes plan/opened plan/out_of_sight plan/row_keys \
+  plan/split_query plan/subplans plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code \
+  protect/table_code server/ tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/vault. \
+  vault/vault_store vault/vault_sweep
+SMALLER_CORE = audit_record calendar email_fold format. format_cipher format_letters normalize format_email format_template mask phone siv \
+  unicode_text
+SMALLEST_CORE = audit_archive audit_chain ed25519 format_parse key_export keywrap phone_countries vault
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
 $(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
 
