@@ -169,6 +169,28 @@ for my $what (sort keys %left) {
   is($node->verdict, 't', "$what: the trail verifies");
 }
 
+# A segment that nobody may write to any more stops nothing where it lost nothing, and everything where it did.
+reveals(4);
+killed();
+{
+  my @entry = entries();
+  my $file = segment($entry[0][0]);
+  my $content = read_file($file);
+  chmod 0400, $file or die;
+  came_up('a read-only segment', undef, $entry[0][0], $content);
+  killed();
+  @entry = entries();
+  $file = segment($entry[0][0]);
+  $content = read_file($file);
+  write_file($file, substr $content, 0, $entry[0][1]);
+  chmod 0400, $file or die;
+  $node->start;
+  $node->fails_with('regress_lead', $reveal, '58030', qr/could not restore the end of the audit trail: Permission denied/, 'a read-only segment that lost records: nothing is revealed');
+  chmod 0600, $file or die;
+  reveals(1);
+  is(read_file($file), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), 'a segment that can be written again: nothing is lost');
+}
+
 # With the KEK changed meanwhile, lines are checked by the previous one.
 {
   reveals(4);
