@@ -251,6 +251,32 @@ for my $what (sort keys %strange) {
   is(read_file("$audit/journal.aside"), $strange, "$what: it is kept");
 }
 
+# A copy that was taken under clients, the journal before the segment or after it, as a base backup would: what follows in the
+# journal is either there, or continues the segment, or is not used.
+for my $first ('the journal', 'the segment') {
+  my $script = $node->basedir . '/one.sql';
+  my ($out, $err) = ('', '');
+  my $clients = IPC::Run::start([ 'pgbench', '-n', '-c', '4', '-j', '2', '-T', '2', '-f', $script, '-h', $node->host, '-p', $node->port, '-U', 'regress_lead', 'postgres' ],
+    '<', '/dev/null', '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+  select undef, undef, undef, 1;
+  my $file = segment(last_number());
+  my %copy;
+  for my $name ($first eq 'the journal' ? ($journal, $file) : ($file, $journal)) {
+    $copy{$name} = read_file($name);
+    select undef, undef, undef, 0.05;
+  }
+  $clients->finish;
+  killed();
+  my $content = read_file($file);
+  write_file($_, $copy{$_}) for keys %copy;
+  $node->start;
+  is($node->ask('regress_lead', $reveal), 'person1@example.com', "a copy, $first before: values can be revealed");
+  is($node->verdict, 't', "a copy, $first before: the trail verifies");
+  my $now = read_file($file);
+  cmp_ok(length $now, '>=', length $copy{$file}, "a copy, $first before: nothing is cut off");
+  ok($now eq substr($content, 0, length $now), "a copy, $first before: and no line is there that was not");
+}
+
 # ---- damage
 
 reveals(6);
