@@ -169,6 +169,28 @@ for my $what (sort keys %left) {
   is($node->verdict, 't', "$what: the trail verifies");
 }
 
+# A segment that nobody may write to any more stops nothing where it lost nothing, and everything where it did.
+reveals(4);
+killed();
+{
+  my @entry = entries();
+  my $file = segment($entry[0][0]);
+  my $content = read_file($file);
+  chmod 0400, $file or die;
+  came_up('a read-only segment', undef, $entry[0][0], $content);
+  killed();
+  @entry = entries();
+  $file = segment($entry[0][0]);
+  $content = read_file($file);
+  write_file($file, substr $content, 0, $entry[0][1]);
+  chmod 0400, $file or die;
+  $node->start;
+  $node->fails_with('regress_lead', $reveal, '58030', qr/could not restore the end of the audit trail: Permission denied/, 'a read-only segment that lost records: nothing is revealed');
+  chmod 0600, $file or die;
+  reveals(1);
+  is(read_file($file), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), 'a segment that can be written again: nothing is lost');
+}
+
 # With the KEK changed meanwhile, lines are checked by the previous one.
 {
   reveals(4);
@@ -227,6 +249,32 @@ for my $what (sort keys %strange) {
   # The other server's is of segment 1 or 2, which is long closed here, and other.
   came_up($what, qr/redoubt audit: the sync journal is set aside, as "journal.aside": its? /, $number, $whole);
   is(read_file("$audit/journal.aside"), $strange, "$what: it is kept");
+}
+
+# A copy that was taken under clients, the journal before the segment or after it, as a base backup would: what follows in the
+# journal is either there, or continues the segment, or is not used.
+for my $first ('the journal', 'the segment') {
+  my $script = $node->basedir . '/one.sql';
+  my ($out, $err) = ('', '');
+  my $clients = IPC::Run::start([ 'pgbench', '-n', '-c', '4', '-j', '2', '-T', '2', '-f', $script, '-h', $node->host, '-p', $node->port, '-U', 'regress_lead', 'postgres' ],
+    '<', '/dev/null', '>', \$out, '2>', \$err, IPC::Run::timeout(60));
+  select undef, undef, undef, 1;
+  my $file = segment(last_number());
+  my %copy;
+  for my $name ($first eq 'the journal' ? ($journal, $file) : ($file, $journal)) {
+    $copy{$name} = read_file($name);
+    select undef, undef, undef, 0.05;
+  }
+  $clients->finish;
+  killed();
+  my $content = read_file($file);
+  write_file($_, $copy{$_}) for keys %copy;
+  $node->start;
+  is($node->ask('regress_lead', $reveal), 'person1@example.com', "a copy, $first before: values can be revealed");
+  is($node->verdict, 't', "a copy, $first before: the trail verifies");
+  my $now = read_file($file);
+  cmp_ok(length $now, '>=', length $copy{$file}, "a copy, $first before: nothing is cut off");
+  ok($now eq substr($content, 0, length $now), "a copy, $first before: and no line is there that was not");
 }
 
 # ---- damage

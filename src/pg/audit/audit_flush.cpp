@@ -16,7 +16,7 @@ struct FlushFailure {
 
 // A segment that is gone holds nothing to flush; verification names it.
 FlushFailure flush_segment(std::uint64_t segment) noexcept {
-  const int fd = open(audit_path(segment).text, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd = open(audit_path(segment).text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT ? FlushFailure{nullptr, 0} : FlushFailure{"open a segment to flush of", errno};
   const FlushFailure failure = pg_fdatasync(fd) != 0 ? FlushFailure{"flush", errno} : FlushFailure{nullptr, 0};
   close(fd);

@@ -177,10 +177,20 @@ bool chains(int fd, const Content &content, std::string_view text) noexcept {
   return true;
 }
 
+// The segment may be one that its owner cannot write to any more, as long as it has everything.  Returns 0 or errno.
+int write_back(const char *path, char *text, const Content &content) noexcept {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return errno;
+  const int error = transfer(fd, text, content.size, content.first.begin, true) ? 0 : errno;
+  close(fd);
+  return error;
+}
+
 // Returns 0 or errno.
 int give_back(char *text, const Content &content, AuditJournalNotes &notes) noexcept {
   notes.segment = content.first.segment;
-  const int fd = open(audit_path(content.first.segment).text, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  const AuditPath path = audit_path(content.first.segment);
+  const int fd = open(path.text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     if (errno != ENOENT) return errno;
     // Packed or archived: it was closed, and flushed before.
@@ -195,11 +205,10 @@ int give_back(char *text, const Content &content, AuditJournalNotes &notes) noex
     error = errno;
   } else if (fit == Fit::other || (fit == Fit::less && !chains(fd, content, {text, content.size}))) {
     notes.problem = "it does not continue its segment";
-  } else if (fit == Fit::less && !transfer(fd, text, content.size, content.first.begin, true)) {
-    error = errno;
   } else {
-    if (fit == Fit::less) notes.restored = content.size;
-    if (pg_fdatasync(fd) != 0) error = errno;
+    if (fit == Fit::less) error = write_back(path.text, text, content);
+    if (error == 0 && pg_fdatasync(fd) != 0) error = errno;
+    if (error == 0 && fit == Fit::less) notes.restored = content.size;
   }
   close(fd);
   return error;
