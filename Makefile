@@ -47,17 +47,18 @@ endif
 
 # What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
 SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem meter/explain meter/query_meter plan/ protect/ reveal/ \
-  tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/token_array types/token_type vault/
+  tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/token_array tokens/token_value types/token_type vault/
 # What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
-SMALLEST = audit/ base/node_session base/settings ddl/ keys/ limits/borrow limits/lease_worker limits/lending limits/limit_clock \
-  limits/limit_rows limits/limit_rules limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
-  meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/statistics_meter plan/aggregates \
-  plan/as_text plan/by_index plan/by_token plan/grouping plan/indexes plan/inlined plan/opened plan/out_of_sight plan/pending_values \
-  plan/row_by_row plan/row_keys plan/split_query plan/subplans plan/token_texts plan/write_checks plan/writes protect/function_trust \
-  protect/labels protect/standing_code protect/table_code server/ \
-  tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/vault. vault/vault_store vault/vault_sweep
-SMALLER_CORE = calendar email_fold format. format_cipher format_letters normalize format_email format_template mask phone siv unicode_text
-SMALLEST_CORE = audit ed25519 format_parse key_export keywrap phone_countries vault
+SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base/parser_errors base/roles base/settings ddl/ keys/ \
+  limits/borrow limits/lease_worker limits/lending limits/limit_clock limits/limit_rows limits/limit_rules \
+  limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
+  meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/query_meter meter/statistics_meter \
+  plan/aggregates plan/as_text plan/by_index plan/by_token plan/columns plan/grouping plan/indexes plan/inlined plan/insertion plan/opened \
+  plan/out_of_sight plan/pending_values plan/row_by_row plan/row_keys plan/scans plan/split_query plan/subplans plan/token_texts \
+  plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code server/ \
+  tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql vault/
+SMALLER_CORE = audit_record calendar format. format_cipher format_letters format_email format_template mask siv unicode_text
+SMALLEST_CORE = audit_archive audit_chain ed25519 email_fold format_parse key_export keywrap normalize phone vault
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
 $(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
 
