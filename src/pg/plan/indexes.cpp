@@ -50,21 +50,26 @@ const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
   if (facts->index == index) return facts;
   *facts = {};
   facts->index = index;
-  Relation relation = try_relation_open(index, AccessShareLock);
-  if (relation == nullptr) return facts;
-  facts->keys = relation->rd_index->indnkeyatts;
-  std::copy_n(relation->rd_index->indkey.values, facts->keys, facts->key);
-  facts->predicate = !heap_attisnull(relation->rd_indextuple, Anum_pg_index_indpred, nullptr);
-  facts->expressions = !heap_attisnull(relation->rd_indextuple, Anum_pg_index_indexprs, nullptr);
-  facts->by_value = is_value_family(relation->rd_opfamily[0]);
-  relation_close(relation, AccessShareLock);
+  HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));  // for less than opening it takes
+  if (!HeapTupleIsValid(tuple)) return facts;
+  const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
+  facts->keys = form->indnkeyatts;
+  std::copy_n(form->indkey.values, facts->keys, facts->key);
+  facts->predicate = !heap_attisnull(tuple, Anum_pg_index_indpred, nullptr);
+  facts->expressions = !heap_attisnull(tuple, Anum_pg_index_indexprs, nullptr);
   const RelationFacts *table = relation_facts(walk, rti);
   const auto is_key = [facts](const ProtectedColumn &column) {
     return std::find(facts->key, facts->key + facts->keys, column.attno) != facts->key + facts->keys;
   };
   facts->tells =
       facts->predicate || facts->expressions || std::any_of(table->column, table->column + table->size, is_key);
-  facts->by_value = facts->by_value && facts->tells;
+  if (facts->tells) {
+    bool null = true;
+    const Datum classes = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indclass, &null);
+    facts->by_value =
+        is_value_family(get_opclass_family(reinterpret_cast<const oidvector *>(DatumGetPointer(classes))->values[0]));
+  }
+  ReleaseSysCache(tuple);
   return facts;
 }
 
