@@ -346,6 +346,7 @@ bool inherits_now(Oid child, Oid parent) {
 // Statistics of a table hold values of those that inherit from it, and stay when these do so no more.
 void label_ancestors(Oid relid) {
   check_stack_depth();
+  if (protected_relation(relid) == nullptr) return;  // nor is any that it inherits from
   for (const Oid parent : oids_of(catalog_parents(relid))) {
     each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
       const AttrNumber attno = get_attnum(parent, get_attname(relid, column.attno, false));
