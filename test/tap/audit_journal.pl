@@ -191,6 +191,22 @@ killed();
   is(read_file($file), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), 'a segment that can be written again: nothing is lost');
 }
 
+# A journal that the server may not read now still has what the segment lost.
+reveals(4);
+killed();
+{
+  my @entry = entries();
+  my $file = segment($entry[0][0]);
+  my $content = read_file($file);
+  write_file($file, substr $content, 0, $entry[0][1]);
+  chmod 0000, $journal or die;
+  $node->start;
+  $node->fails_with('regress_lead', $reveal, '58030', qr/could not restore the end of the audit trail: Permission denied/, 'a journal that cannot be opened: nothing is revealed');
+  chmod 0600, $journal or die;
+  reveals(1);
+  is(read_file($file), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), 'a journal that can be opened again: nothing is lost');
+}
+
 # With the KEK changed meanwhile, lines are checked by the previous one.
 {
   reveals(4);

@@ -274,6 +274,8 @@ int audit_journal_recover(AuditJournalNotes &notes) noexcept {
   struct stat st;
   const int fd = open_journal(O_RDONLY, st);
   if (fd < 0 && errno == ENOENT) return 0;
+  // What may pass; of another thing in its place nothing is to be had.
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EACCES)) return errno;
   char *const file = fd >= 0 ? static_cast<char *>(malloc(kSize)) : nullptr;
   int error = 0;
   if (fd < 0 || (file != nullptr && !transfer(fd, file, kSize, 0, false))) {

@@ -52,7 +52,7 @@ struct AuditJournalNotes {
 };
 
 // audit_journal_recover gives back to a segment what it lost; where the trail is opened, under a KEK.  Returns 0, or
-// errno where the segment could not be read or written: the trail is not to be opened.
+// errno where the segment could not be read or written, nor the journal be opened now: the trail is not to be opened.
 int audit_journal_recover(AuditJournalNotes &notes) noexcept;
 
 }  // namespace redoubt::pg

@@ -34,6 +34,7 @@ extern "C" {
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
+#include "commands/tablecmds.h"
 #include "storage/lmgr.h"
 }
 
@@ -172,6 +173,13 @@ void require_no_writers(Oid parent, bool waits) {
                       errmsg("table \"%s\" is being written to, and so may be its partitions", get_rel_name(table)),
                       errhint("LOCK TABLE %s IN SHARE MODE before, in the same transaction.", get_rel_name(table))));
   }
+}
+
+// Does the command let others write to the table itself meanwhile, so that it can wait for those who write above?
+bool lets_write() {
+  if (runs(T_IndexStmt)) return reinterpret_cast<const IndexStmt *>(ddl_command->statement)->concurrent;
+  return runs(T_AlterTableStmt) &&
+         AlterTableGetLockLevel(reinterpret_cast<const AlterTableStmt *>(ddl_command->statement)->cmds) < ShareLock;
 }
 
 // The table that a partition is of, which was there before the command; or InvalidOid.
@@ -338,6 +346,7 @@ bool inherits_now(Oid child, Oid parent) {
 // Statistics of a table hold values of those that inherit from it, and stay when these do so no more.
 void label_ancestors(Oid relid) {
   check_stack_depth();
+  if (protected_relation(relid) == nullptr) return;  // nor is any that it inherits from
   for (const Oid parent : oids_of(catalog_parents(relid))) {
     each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
       const AttrNumber attno = get_attnum(parent, get_attname(relid, column.attno, false));
@@ -394,10 +403,11 @@ void code_made(Oid class_id, Oid object, bool created) {
   const bool all = class_id == ConstraintRelationId && code.decides != nullptr;
   if (class_id != ConstraintRelationId && class_id != RelationRelationId && class_id != AttrDefaultRelationId) return;
   if (all && !created && !runs(T_AlterTableStmt)) return;
-  const bool of_rows = class_id == ConstraintRelationId || !bms_is_empty(code.decides);
+  // An index that is made anew CONCURRENTLY tells what the one before it does.
+  const bool of_rows = class_id == ConstraintRelationId || (!bms_is_empty(code.decides) && !runs(T_ReindexStmt));
   if (const Oid parent = of_rows ? partition_of(code.relid) : InvalidOid;
       OidIsValid(parent) && !list_member_oid(ddl_command->changed, parent) && has_protected(code.relid, code.columns))
-    require_no_writers(parent, false);
+    require_no_writers(parent, lets_write());
   charge_columns(code.relid, code.columns, code.decides);
   if (class_id == AttrDefaultRelationId &&
       get_attgenerated(code.relid, get_attnum(code.relid, code.name)) == ATTRIBUTE_GENERATED_STORED)

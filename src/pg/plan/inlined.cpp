@@ -50,6 +50,7 @@ List *sql_body(HeapTuple tuple) {
   const char *body = TextDatumGetCString(source);
   SQLFunctionParseInfoPtr arguments = prepare_sql_fn_parse_info(tuple, nullptr, InvalidOid);
   const List *statements = pg_parse_query(body);
+  if (list_length(statements) != 1) return NIL;
   // As PostgreSQL does, with a cast that some compilers take for a mistake.
   const auto setup = std::bit_cast<ParserSetupHook>(&sql_fn_parser_setup);
   for (auto *each : list_of<RawStmt>(statements))

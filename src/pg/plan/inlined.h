@@ -17,7 +17,7 @@ void inlining_restore(bool before) noexcept;
 void inlined_install();
 
 // The queries of a function in SQL as the planner would be given them; NIL where the types of arguments depend on the
-// call.
+// call, and for several statements in a string, which may need one another, and are never taken apart.
 List *sql_body(HeapTuple function);
 
 }  // namespace redoubt::pg

@@ -2,12 +2,16 @@
 //
 // Invariant: the query returns the same rows.  What it leaves as it is: functions whose rows a column definition list
 // describes, WITH ORDINALITY, FOR UPDATE; those that run with other settings or another role's privileges, unless they
-// were parsed when they were made.
+// were parsed when they were made; those that read nothing protected, or that the reader may not call.  A function
+// asked row by row can go forward only, and has its tables open until the last row: hence not for a cursor that
+// PostgreSQL would let go back.
 // Frames here hold plain data only.
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/node_walk.h"
+#include "pg/plan/as_text.h"
 #include "pg/plan/inlined.h"
 #include "pg/plan/row_by_row.h"
 
@@ -16,18 +20,28 @@ extern "C" {
 #include "funcapi.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
 }
 
 namespace redoubt::pg {
 namespace {
 
-// Is the body one SELECT without side effects?
+// Is the body one SELECT without side effects, which has protected values to give?
 bool only_reads(HeapTuple function) {
   const List *body = sql_body(function);
   if (list_length(body) != 1) return false;
   auto *query = static_cast<Query *>(linitial(body));
   return query->commandType == CMD_SELECT && !query->hasModifyingCTE && !query->hasForUpdate &&
-         !contain_volatile_functions(reinterpret_cast<Node *>(query));
+         !contain_volatile_functions(reinterpret_cast<Node *>(query)) && any_node(query, [](Node *node) {
+           const bool reads = IsA(node, Query) && reads_protected(reinterpret_cast<Query *>(node));
+           return reads ? Step::found : Step::into;
+         });
+}
+
+// Asked before a body is parsed, whose errors are of no use to those who may not call it.
+bool may_call(Oid function) {
+  return DatumGetBool(DirectFunctionCall2(has_function_privilege_id, ObjectIdGetDatum(function),
+                                          PointerGetDatum(cstring_to_text("EXECUTE"))));
 }
 
 bool is_asked_row_by_row(Oid function) {
@@ -39,10 +53,16 @@ bool is_asked_row_by_row(Oid function) {
     const bool parsed = !heap_attisnull(tuple, Anum_pg_proc_prosqlbody, nullptr);
     const bool elsewhere = form->prosecdef || !heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr);
     const bool taken_apart = form->provolatile != PROVOLATILE_VOLATILE && !form->proisstrict && !elsewhere;
-    asked = !taken_apart && (parsed || !elsewhere) && only_reads(tuple);
+    asked = !taken_apart && (parsed || !elsewhere) && may_call(function) && only_reads(tuple);
   }
   ReleaseSysCache(tuple);
   return asked;
+}
+
+// Are all rows computed before the first is given?
+bool reads_all(const Query *query) {
+  return query->hasAggs || query->groupClause != NIL || query->groupingSets != NIL || query->sortClause != NIL ||
+         query->distinctClause != NIL;
 }
 
 // SELECT `targets`, FROM the subquery if there is one.
@@ -116,8 +136,10 @@ void ask_row_by_row(RangeTblEntry *entry) {
 
 void row_by_row(Query *query, int options) {
   bool early = (options & CURSOR_OPT_NO_SCROLL) != 0;
+  if (!early && (options & CURSOR_OPT_FAST_PLAN) != 0) return;  // a cursor that may go back
   while (query->commandType == CMD_SELECT && query->rowMarks == NIL && list_length(query->jointree->fromlist) == 1) {
     early |= query->limitCount != nullptr;
+    early &= !reads_all(query);
     const auto *from = static_cast<const RangeTblRef *>(linitial(query->jointree->fromlist));
     if (!IsA(from, RangeTblRef)) return;
     RangeTblEntry *entry = rt_fetch(static_cast<Index>(from->rtindex), query->rtable);

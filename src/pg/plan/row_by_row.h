@@ -10,8 +10,8 @@
 namespace redoubt::pg {
 
 // Where a query may stop early, FROM f() becomes FROM (SELECT f()), in place: if f() is a function in SQL that the
-// planner does not take apart, and whose body is one SELECT of which nobody can tell how far it ran.  `options` are the
-// planner's: those of a cursor.
+// planner does not take apart, and whose body is one SELECT of protected tables of which nobody can tell how far it
+// ran. `options` are the planner's: those of a cursor.
 void row_by_row(Query *query, int options);
 
 }  // namespace redoubt::pg
