@@ -103,19 +103,6 @@ bool is_stored(const Query *query, const Node *value) {
 
 bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
 
-// Of an aggregate over protected values: may its result hold more than one of them?
-bool packs(Oid aggregate, const List *arguments) {
-  if (is_count(aggregate)) return false;
-  if (aggregate >= FirstNormalObjectId) return true;
-  if (is_named(aggregate, {"min", "max", "bool_and", "bool_or", "every"}, {})) return false;
-  if (!is_named(aggregate, {"sum", "avg"}, {"stddev", "var"})) return true;
-  // Of an expression, sum() can pack many values into one number; and into a number without an end, many rows.
-  for (const auto *each : list_of<const Node>(arguments))
-    if (const Node *node = argument(each); !IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID)
-      return true;
-  return false;
-}
-
 bool takes_tokens(const List *arguments) {
   for (const auto *each : list_of<const Node>(arguments))
     if (type_holds_tokens(exprType(argument(each)))) return true;
@@ -137,6 +124,21 @@ bool holds_protected(const Query *query, const void *expression, bool counts_too
     if (IsA(node, Aggref) && is_count(call->aggfnoid) && (counts_too || counts_rows(query, call))) return Step::past;
     return IsA(node, SubLink) ? Step::found : Step::into;
   });
+}
+
+// May the result of an aggregate hold something of more than one row?
+bool packs(const Query *query, Oid aggregate, const List *arguments) {
+  if (is_count(aggregate)) return false;
+  if (aggregate >= FirstNormalObjectId) return true;
+  if (is_named(aggregate, {"min", "max", "bool_and", "bool_or", "every"}, {})) return false;
+  if (!is_named(aggregate, {"sum", "avg"}, {"stddev", "var"})) return true;
+  // sum() can pack protected values, and what an expression makes, into one number; and into one without an end, rows.
+  for (const auto *each : list_of<const Node>(arguments)) {
+    const Node *node = argument(each);
+    if (!IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID || holds_protected(query, node, true))
+      return true;
+  }
+  return false;
 }
 
 // The same, or does it tell anything else of them, but for what a count of rows tells?
@@ -219,7 +221,7 @@ bool stays(const Query *query, Node *node) {
       const auto *call = reinterpret_cast<const Aggref *>(node);
       if (runs_casts(call->args)) return true;
       // What keeps rows tells of each that it is there.
-      if (packs(call->aggfnoid, call->args) &&
+      if (packs(query, call->aggfnoid, call->args) &&
           (holds_protected(query, call->args) || holds_protected(query, call->aggdirectargs) ||
            holds_protected(query, call->aggfilter) || protected_decides(query)))
         return true;
@@ -228,7 +230,7 @@ bool stays(const Query *query, Node *node) {
     case T_WindowFunc: {
       const auto *call = reinterpret_cast<const WindowFunc *>(node);
       if (runs_casts(call->args)) return true;
-      if (call->winagg && packs(call->winfnoid, call->args) &&
+      if (call->winagg && packs(query, call->winfnoid, call->args) &&
           (holds_protected(query, call->args) || holds_protected(query, call->aggfilter) || protected_decides(query)))
         return true;
       break;
