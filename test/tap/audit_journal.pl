@@ -275,7 +275,8 @@ for my $first ('the journal', 'the segment') {
   my $clients = IPC::Run::start([ 'pgbench', '-n', '-c', '4', '-j', '2', '-T', '2', '-f', $script, '-h', $node->host, '-p', $node->port, '-U', 'regress_lead', 'postgres' ],
     '<', '/dev/null', '>', \$out, '2>', \$err, IPC::Run::timeout(60));
   select undef, undef, undef, 1;
-  my $file = segment(last_number());
+  my $copied = last_number();
+  my $file = segment($copied);
   my %copy;
   for my $name ($first eq 'the journal' ? ($journal, $file) : ($file, $journal)) {
     $copy{$name} = read_file($name);
@@ -285,6 +286,7 @@ for my $first ('the journal', 'the segment') {
   killed();
   my $content = read_file($file);
   write_file($_, $copy{$_}) for keys %copy;
+  unlink grep { my ($n) = /segment-(\d+)/; $n > $copied } $node->audit_segments;    # begun after the copy
   $node->start;
   is($node->ask('regress_lead', $reveal), 'person1@example.com', "a copy, $first before: values can be revealed");
   is($node->verdict, 't', "a copy, $first before: the trail verifies");
