@@ -169,7 +169,8 @@ for my $what (sort keys %left) {
   is($node->verdict, 't', "$what: the trail verifies");
 }
 
-# A segment that nobody may write to any more stops nothing where it lost nothing, and everything where it did.
+# A segment that nobody may write to any more stops nothing where it lost nothing, and everything where it did.  So does a
+# journal that the server may not read now, which still has what the segment lost.
 reveals(4);
 killed();
 {
@@ -178,33 +179,24 @@ killed();
   my $content = read_file($file);
   chmod 0400, $file or die;
   came_up('a read-only segment', undef, $entry[0][0], $content);
-  killed();
-  @entry = entries();
-  $file = segment($entry[0][0]);
-  $content = read_file($file);
-  write_file($file, substr $content, 0, $entry[0][1]);
-  chmod 0400, $file or die;
-  $node->start;
-  $node->fails_with('regress_lead', $reveal, '58030', qr/could not restore the end of the audit trail: Permission denied/, 'a read-only segment that lost records: nothing is revealed');
-  chmod 0600, $file or die;
-  reveals(1);
-  is(read_file($file), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), 'a segment that can be written again: nothing is lost');
 }
-
-# A journal that the server may not read now still has what the segment lost.
-reveals(4);
-killed();
-{
+for my $case (
+  [ 'a read-only segment that lost records', 'a segment that can be written again', 0400, \&segment ],
+  [ 'a journal that cannot be opened', 'a journal that can be opened again', 0000, sub { $journal } ],
+) {
+  my ($what, $then, $mode, $file) = @$case;
+  reveals(4);
+  killed();
   my @entry = entries();
-  my $file = segment($entry[0][0]);
-  my $content = read_file($file);
-  write_file($file, substr $content, 0, $entry[0][1]);
-  chmod 0000, $journal or die;
+  my $segment = segment($entry[0][0]);
+  my $content = read_file($segment);
+  write_file($segment, substr $content, 0, $entry[0][1]);
+  chmod $mode, $file->($entry[0][0]) or die;
   $node->start;
-  $node->fails_with('regress_lead', $reveal, '58030', qr/could not restore the end of the audit trail: Permission denied/, 'a journal that cannot be opened: nothing is revealed');
-  chmod 0600, $journal or die;
+  $node->fails_with('regress_lead', $reveal, '58030', qr/could not restore the end of the audit trail: Permission denied/, "$what: nothing is revealed");
+  chmod 0600, $file->($entry[0][0]) or die;
   reveals(1);
-  is(read_file($file), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), 'a journal that can be opened again: nothing is lost');
+  is(read_file($segment), substr($content, 0, $entry[-1][2] + length $entry[-1][3]), "$then: nothing is lost");
 }
 
 # With the KEK changed meanwhile, lines are checked by the previous one.

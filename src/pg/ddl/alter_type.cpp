@@ -6,8 +6,8 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
-#include "pg/base/each.h"
 #include "pg/base/compat.h"
+#include "pg/base/each.h"
 #include "pg/base/settings.h"
 #include "pg/ddl/alter_type.h"
 #include "pg/protect/protected_columns.h"
@@ -118,8 +118,6 @@ void require_using(const TypeChange &change) {
                    quote_identifier(name), after->name, quote_identifier(name))));
 }
 
-// What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
-// put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own.
 void require_same_types(Oid relid, AttrNumber attno, Oid type, const List *types) {
   const Oid element = is_array_type(type) ? get_element_type(getBaseType(type)) : type;
   for (const Oid given : oids_of(types))
@@ -132,6 +130,8 @@ void require_same_types(Oid relid, AttrNumber attno, Oid type, const List *types
     }
 }
 
+// What is stored in a protected column counts as one value (in an array, each element does).  Queries pay for what they
+// put together; a command that rewrites the table would not, nor one that makes what is computed a value of its own.
 void require_single(const TypeChange &change) {
   std::uint32_t values = 0;
   bool arrays = false;

@@ -6,8 +6,8 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
-#include "pg/base/each.h"
 #include "pg/base/compat.h"
+#include "pg/base/each.h"
 #include "pg/base/events.h"
 #include "pg/base/roles.h"
 #include "pg/base/settings.h"

@@ -7,8 +7,8 @@
 // Covered by test/metering and sql/probes.sql.
 #include "pg/base/boundary.h"
 
-#include "pg/base/each.h"
 #include "pg/base/compat.h"
+#include "pg/base/each.h"
 #include "pg/meter/conflict_meter.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/query_meter.h"

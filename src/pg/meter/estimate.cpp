@@ -8,9 +8,9 @@
 // Covered by sql/explain.sql.
 #include "pg/base/boundary.h"
 
-#include "pg/base/each.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
+#include "pg/base/each.h"
 #include "pg/protect/function_trust.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/estimate.h"
