@@ -375,27 +375,17 @@ for my $change ([ 'read-only', sub { chmod 0400, $journal or die } ], [ 'gone', 
 # ---- no room for one
 
 SKIP: {
-  my $mount = $node->basedir . '/small';
-  mkdir $mount or die;
-  my $uid = $>;
-  my ($gid) = split ' ', $);
-  my @inside = ('unshare', '-r', '-m', 'sh', '-c',
-    "mount -t tmpfs -o size=2M none '$mount' && exec unshare -U --map-user=$uid --map-group=$gid \"\$@\"", 'sh');
-  skip 'this machine lets nobody mount a file system', 6 unless eval { IPC::Run::run([ @inside, 'true' ], '>', '/dev/null', '2>', '/dev/null') };
-  my $full = RedoubtNode->make('audit_journal_full', conf => [ 'fsync = on', 'redoubt.audit_durability = sync', 'redoubt.audit_segment_size = 64kB' ]);
-  $full->stop;
-  $full->set_conf("redoubt.audit_directory = '$mount/audit'");
-  my @pg_ctl = ('pg_ctl', '-w', '-D', $full->data_dir, '-l', $full->logfile);
-  system_or_bail(@inside, @pg_ctl, 'start');
-  my $shell = sub { $full->admin("COPY (SELECT 1 WHERE false) TO PROGRAM '$_[0]'") };
+  my ($full, $mount, $stop) = RedoubtNode->make_small('audit_journal_full', '2M',
+    conf => [ 'fsync = on', 'redoubt.audit_durability = sync', 'redoubt.audit_segment_size = 64kB' ]);
+  skip 'this machine lets nobody mount a file system', 6 unless $full;
   is($full->ask('regress_lead', "$reveal;" x 3), join("\n", ('person1@example.com') x 3), 'no room for a journal: values can be revealed');
   is($full->admin($used), 'not used, flushes take longer: No space left on device warning', 'no room for a journal: status() says so');
-  $shell->("test ! -e $mount/audit/journal && test ! -e $mount/audit/journal.new");
+  $full->shell("test ! -e $mount/audit/journal && test ! -e $mount/audit/journal.new");
   is($full->verdict, 't', 'no room for a journal: the trail verifies');
   $full->ask('regress_lead', "$reveal;" x 100);
   is($full->verdict, 't', 'no room for a journal: over several segments, too');
   like($full->admin($used), qr/No space left/, 'no room for a journal: and each time');
-  system_or_bail(@pg_ctl, '-m', 'fast', 'stop');
+  $stop->();
 }
 
 # ---- switched off and on by a reload

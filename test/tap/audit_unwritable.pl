@@ -128,22 +128,10 @@ SKIP: {
 
 # A full file system: a small tmpfs in a mount namespace that only this server sees.
 SKIP: {
-  my $mount = $node->basedir . '/small';
-  mkdir $mount or die;
-  my $uid = $>;
-  my ($gid) = split ' ', $);
-  my @inside = ('unshare', '-r', '-m', 'sh', '-c',
-    "mount -t tmpfs -o size=192k none '$mount' && exec unshare -U --map-user=$uid --map-group=$gid \"\$@\"", 'sh');
-  skip 'this machine lets nobody mount a file system', 1 unless runs(@inside, 'true');
-
-  my $full = RedoubtNode->make('full', conf => [ 'redoubt.audit_segment_size = 64kB' ]);
-  $full->stop;
-  $full->set_conf("redoubt.audit_directory = '$mount/audit'");
-  my @pg_ctl = ('pg_ctl', '-w', '-D', $full->data_dir, '-l', $full->logfile);
-  system_or_bail(@inside, @pg_ctl, 'start');
-  my $shell = sub { $full->admin("COPY (SELECT 1 WHERE false) TO PROGRAM '$_[0]'") };
+  my ($full, $mount, $stop) = RedoubtNode->make_small('full', '192k', conf => ['redoubt.audit_segment_size = 64kB']);
+  skip 'this machine lets nobody mount a file system', 1 unless $full;
   is($full->ask('regress_lead', $reveal), 'person1@example.com', 'a small file system: values can be revealed');
-  $shell->("head -c 60000 /dev/zero > $mount/reserve");
+  $full->shell("head -c 60000 /dev/zero > $mount/reserve");
   my ($out, $err) = ('', '');
   $full->psql('postgres', "$reveal;" x 2000, stdout => \$out, stderr => \$err, on_error_stop => 1,
     extra_params => [ '-U', 'regress_lead', '-v', 'VERBOSITY=verbose' ]);
@@ -152,12 +140,12 @@ SKIP: {
   cmp_ok($revealed, '<', 2000, 'a full file system: no more is revealed');
   $full->fails_with('regress_lead', $reveal, '58030', qr/No space left on device/, 'a full file system: nor to a new session') for 1 .. 5;
   is($full->ask('regress_lead', 'SELECT count(email) FROM person'), '5', 'a full file system: tokens can be read');
-  $shell->("rm $mount/reserve");
+  $full->shell("rm $mount/reserve");
   is($full->ask('regress_lead', $reveal), 'person1@example.com', 'room again: values can be revealed');
   is($full->verdict, 't', 'room again: the trail verifies');
   is($full->admin(q{SELECT sum(count) FROM redoubt.audit WHERE event = 'reveal' AND outcome <> 'intent'}), $revealed + 2,
     'room again: the trail has exactly what was revealed');
-  system_or_bail(@pg_ctl, '-m', 'fast', 'stop');
+  $stop->();
 }
 
 done_testing();

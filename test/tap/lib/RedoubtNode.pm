@@ -14,7 +14,7 @@ use warnings;
 use Exporter ();
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils qw(run_command slurp_file);
+use PostgreSQL::Test::Utils qw(run_command slurp_file system_or_bail);
 use Test::More;
 
 our @ISA = ('PostgreSQL::Test::Cluster');
@@ -36,6 +36,28 @@ sub make {
   $node->people unless defined $options{people} && !$options{people};
   return $node;
 }
+
+# make_small NAME, SIZE, OPTIONS: the same, with its audit trail on a tmpfs of that size in a mount namespace that only the
+# server sees.  Returns it, where the trail's file system is, and what stops it; nothing where nobody may mount one.
+sub make_small {
+  my ($class, $name, $size, %options) = @_;
+  my $node = $class->make($name, %options);
+  $node->stop;
+  my $mount = $node->basedir . '/small';
+  mkdir $mount or die;
+  my $uid = $>;
+  my ($gid) = split ' ', $);
+  my @inside = ('unshare', '-r', '-m', 'sh', '-c',
+    "mount -t tmpfs -o size=$size none '$mount' && exec unshare -U --map-user=$uid --map-group=$gid \"\$@\"", 'sh');
+  return unless eval { IPC::Run::run([ @inside, 'true' ], '>', '/dev/null', '2>', '/dev/null') };
+  $node->set_conf("redoubt.audit_directory = '$mount/audit'");
+  my @pg_ctl = ('pg_ctl', '-w', '-D', $node->data_dir, '-l', $node->logfile);
+  system_or_bail(@inside, @pg_ctl, 'start');
+  return ($node, $mount, sub { system_or_bail(@pg_ctl, '-m', 'fast', 'stop') });
+}
+
+# shell COMMAND: runs it as the server does, where it sees its file systems.
+sub shell { return $_[0]->admin("COPY (SELECT 1 WHERE false) TO PROGRAM '$_[1]'") }
 
 # new_kek NAME: writes a random key-encryption key beside the data directory; returns its path.
 sub new_kek {
