@@ -181,17 +181,26 @@ void add_in_use(const TokenType *type, void *to) {
 
 }  // namespace
 
-List *labels_types_in_use() {
-  List *types = NIL;
-  catalog_scan(SecLabelRelationId, InvalidOid, {}, [&types](const CatalogRow &row) {
+List *labels_in_use() {
+  List *labels = NIL;
+  catalog_scan(SecLabelRelationId, InvalidOid, {}, [&labels](const CatalogRow &row) {
     bool null = false;
     const auto *form = row.as<const FormData_pg_seclabel *>();
     const bool column = form->classoid == RelationRelationId && form->objsubid > 0;
     if (!column && form->classoid != TypeRelationId) return;
     if (strcmp(TextDatumGetCString(row.get(Anum_pg_seclabel_provider, &null)), kProvider) != 0) return;
-    const Oid type = resolve_label(TextDatumGetCString(row.get(Anum_pg_seclabel_label, &null)));
-    if (OidIsValid(type)) types = list_append_unique_oid(types, type);
+    auto *label = static_cast<Label *>(palloc(sizeof(Label)));
+    *label = {{form->classoid, form->objoid, form->objsubid},
+              TextDatumGetCString(row.get(Anum_pg_seclabel_label, &null))};
+    labels = lappend(labels, label);
   });
+  return labels;
+}
+
+List *labels_types_in_use() {
+  List *types = NIL;
+  for (const auto *label : list_of<const Label>(labels_in_use()))
+    if (const Oid type = resolve_label(label->text); OidIsValid(type)) types = list_append_unique_oid(types, type);
   token_type_each(add_in_use, &types);
   return types;
 }

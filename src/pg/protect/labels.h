@@ -28,6 +28,14 @@ List *labels_of_columns(Oid relid);
 // label_domain_type returns the token type that a domain is labelled with, or InvalidOid.
 Oid label_domain_type(Oid domain);
 
+struct Label {
+  ObjectAddress object;
+  const char *text;
+};
+
+// labels_in_use returns the labels of columns and domains of this database: a List of Label *, palloc'd.
+List *labels_in_use();
+
 // labels_types_in_use returns the token types that columns or domains of this database are labelled with, or that
 // columns are made of: a List of OIDs.
 List *labels_types_in_use();

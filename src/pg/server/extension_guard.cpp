@@ -7,6 +7,8 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/each.h"
+#include "pg/protect/labels.h"
 #include "pg/server/extension_guard.h"
 #include "pg/types/token_type.h"
 
@@ -63,15 +65,9 @@ char *labelled_objects() {
   StringInfoData lines;
   initStringInfo(&lines);
   int found = 0;
-  catalog_scan(SecLabelRelationId, InvalidOid, {}, [&](const CatalogRow &row) {
-    const auto *form = row.as<const FormData_pg_seclabel *>();
-    bool null = false;
-    if (strcmp(TextDatumGetCString(row.get(Anum_pg_seclabel_provider, &null)), "redoubt") != 0) return;
-    if (form->classoid != RelationRelationId && form->classoid != TypeRelationId) return;
-    if (++found > kListed) return;
-    const ObjectAddress object = {form->classoid, form->objoid, form->objsubid};
-    appendStringInfo(&lines, "%s%s", found == 1 ? "" : "\n", getObjectDescription(&object, false));
-  });
+  for (const auto *label : list_of<const Label>(labels_in_use()))
+    if (++found <= kListed)
+      appendStringInfo(&lines, "%s%s", found == 1 ? "" : "\n", getObjectDescription(&label->object, false));
   if (found > kListed) appendStringInfo(&lines, "\nand %d more", found - kListed);
   return lines.data;
 }
