@@ -66,7 +66,7 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
     for (const MeterItem &item : std::span(meter->item, meter->items)) {
       if (item.operation == Operation::probe) {
         if (const int type = plan_type(estimate->analysis, item.token_type); type >= 0)
-          estimate->probes.ask(meter->point, type, estimate->times);
+          estimate->probes.ask(meter->point, type, estimate->times * item.count);
         continue;
       }
       const bool revealed = item.is_token && (meter->flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);

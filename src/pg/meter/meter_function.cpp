@@ -56,9 +56,9 @@ namespace {
 // Before the row is handed on, so that an error after it does not save the charge.
 void charge_probe(MeterState *state, int i) {
   if (state->query == nullptr) state->query = query_meter_in(state->context);
-  std::uint32_t probes = 1;
+  std::uint32_t probes = state->spec.item[i].count;
   if (QueryMeter *query = state->query; query != nullptr) {
-    probes = query_meter_price(query, state->spec.item[i].token_type);
+    probes *= query_meter_price(query, state->spec.item[i].token_type);
     if (const int type = plan_type(query->analysis, state->spec.item[i].token_type); type >= 0)
       probes = static_cast<std::uint32_t>(query->probes.ask(state->spec.point, type, probes));
   }

@@ -39,28 +39,27 @@ bool stays_protected(CommandDest dest, bool store_is_printed) noexcept {
   return dest == DestIntoRel || dest == DestTransientRel || (dest == DestTuplestore && store_is_printed);
 }
 
-// The sources that the same column is, met otherwise.
-std::uint32_t same_column(const PlanAnalysis *analysis, int source) noexcept {
-  const Source &wanted = analysis->source[source];
-  std::uint32_t mask = 1U << source;
+// The sources whose probes a value of `source` pays for where it is delivered: those of the same column and row, but
+// for comparisons by who is shown a mask, which tells less.  Where none has decided, one of another row, of those in
+// `rest`: that the rows are the same cannot be seen (id IN (SELECT id ...)).
+std::uint32_t settled_by(const QueryMeter *meter, int source, std::uint32_t rest) noexcept {
+  const PlanAnalysis *analysis = meter->analysis;
+  const Source &value = analysis->source[source];
+  if (analysis->weight[source] > 1) return 0;
+  std::uint32_t here = 1U << source;
+  std::uint32_t elsewhere = 0;
   for (int i = 0; i < analysis->sources; ++i) {
-    const Source &other = analysis->source[i];
-    if (OidIsValid(other.relid) && other.relid == wanted.relid && other.attno == wanted.attno &&
-        other.token_type == wanted.token_type)
-      mask |= 1U << i;
+    if (!analysis->source[i].is_same_column(value)) continue;
+    (analysis->source[i].copy == value.copy ? here : elsewhere) |= 1U << i;
   }
-  return mask;
-}
-
-// The sources whose probes a value of `source` pays for where it is delivered: those of the same column, but for
-// comparisons by who is shown a mask, which tells less.
-std::uint32_t settled_by(const QueryMeter *meter, int source) noexcept {
-  return same_column(meter->analysis, source) & ~meter->searched;
+  elsewhere &= rest & ~meter->searched;
+  return here & analysis->row_decides ? here & ~meter->searched : (here & ~meter->searched) | (elsewhere & -elsewhere);
 }
 
 // How many probes a source costs where it decides.
 std::uint32_t price(const QueryMeter *meter, int source) noexcept {
-  return meter->analysis->source[source].opened == Opened::compared ? meter->each : 1;
+  const PlanAnalysis *analysis = meter->analysis;
+  return analysis->weight[source] * (analysis->source[source].opened == Opened::compared ? meter->each : 1);
 }
 
 }  // namespace
@@ -102,7 +101,7 @@ void admit_opened(QueryMeter *meter) {
            errmsg("the statement compares values of token type %s %d times", type->name, analysis->comparisons),
            errhint("redoubt.search_terms allows %d to roles without the privilege to reveal.", setting_search_terms),
            errhidestmt(true)));
-    meter->each = static_cast<std::uint32_t>(analysis->comparisons + analysis->answers);
+    meter->each = static_cast<std::uint32_t>(analysis->comparisons);
     meter->searched |= 1U << i;
   }
 }
@@ -144,7 +143,7 @@ std::uint32_t named(const PlannedStmt *plan, const Source &source) {
 // A probe for each figure that EXPLAIN shows, but for `paid` of a source.
 void charge_explain(QueryMeter *meter, std::uint32_t paid) {
   const PlanAnalysis *analysis = meter->analysis;
-  for (const int i : bits_of(shown_by_explain(analysis))) {
+  for (const int i : bits_of(plan_columns(analysis, shown_by_explain(analysis)))) {
     const Source &source = analysis->source[i];
     const std::uint32_t probes = named(meter->query->plannedstmt, source) - paid;
     if (probes > 0) limits_charge(source.token_type, Operation::probe, probes);
@@ -287,7 +286,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
       const int budget = query_meter_budget(meter, i, opened ? Operation::reveal : Operation::read);
       const bool null_is_free = column.flow.pure || column.flow.many;
       const bool looked_at = null_is_free || revealable || opened;
-      const std::uint32_t settles = settled_by(meter, i);
+      const std::uint32_t settles = settled_by(meter, i, analysis->row_decides & ~pays & ~meter->instead);
       (looked_at ? meter->instead : pays) |= settles;
       if (looked_at)
         meter->column[meter->columns++] = {.attribute = static_cast<AttrNumber>(c + 1),
@@ -379,7 +378,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   if (dest == DestNone) told |= meter->analysis->row_decides;
   const bool explains = dest == DestNone && query->instrument_options != 0;
   if (explains) told |= shown_by_explain(meter->analysis);
-  for (const int i : bits_of(told)) charge_end(meter, i);
+  for (const int i : bits_of(plan_columns(meter->analysis, told))) charge_end(meter, i);
   if (explains) charge_explain(meter, 1);
   meter->told = true;
   if (meter->analysis->runs != 0) [[unlikely]]
@@ -435,7 +434,7 @@ void query_meter_error(const QueryDesc *query) noexcept {
   if (!error_may_carry_values()) {
     // That the statement did not end is an answer; one that Redoubt refuses has been charged.
     if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
-    for (const int i : bits_of(meter->told ? 0 : meter->analysis->statement_decides))
+    for (const int i : bits_of(meter->told ? 0 : plan_columns(meter->analysis, meter->analysis->statement_decides)))
       if (answer_is_unpaid(meter, i)) limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
     return;
   }

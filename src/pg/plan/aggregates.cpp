@@ -21,6 +21,9 @@ namespace {
 
 // An Aggref or a WindowFunc.
 struct Call {
+  const void *node;  // or the plan node, of which it is the nth
+  int nth;
+  bool first;  // of its row
   Oid function;
   List *arguments;
   List *direct;  // arguments that are computed once
@@ -31,13 +34,33 @@ struct Call {
   bool aggregates;  // not a window function proper
 };
 
-Call call_of(Aggref *node) {
-  return {node->aggfnoid, node->args,       node->aggdirectargs,      node->aggfilter,
-          node->aggsplit, node->aggtransno, node->aggdistinct != NIL, true};
+Call call_of(const Plan *plan, Aggref *node) {
+  return {plan,
+          node->aggno,
+          node->aggno == 0,
+          node->aggfnoid,
+          node->args,
+          node->aggdirectargs,
+          node->aggfilter,
+          node->aggsplit,
+          node->aggtransno,
+          node->aggdistinct != NIL,
+          true};
 }
 
-Call call_of(WindowFunc *node) {
-  return {node->winfnoid, node->args, NIL, node->aggfilter, AGGSPLIT_SIMPLE, -1, false, node->winagg};
+// Window functions pass their rows on to those above, so there is one first in a statement.
+Call call_of(const PlanWalk *walk, WindowFunc *node) {
+  return {node,
+          0,
+          node == walk->first_window,
+          node->winfnoid,
+          node->args,
+          NIL,
+          node->aggfilter,
+          AGGSPLIT_SIMPLE,
+          -1,
+          false,
+          node->winagg};
 }
 
 // What a call needs of its input: the arguments, and what its order and filter look at.
@@ -91,41 +114,29 @@ bool carries_out(const Call &call, const Flow &input) {
   return call.split != AGGSPLIT_SIMPLE || !is_array_agg(call.function);
 }
 
-// A value of 64 bits or so.
-bool is_narrow(const Node *value) {
-  const Oid type = exprType(value);
-  const int length = get_typlen(type);
-  if (length > 0) return length <= 8;
-  const int modifier = exprTypmod(value);
-  return type == NUMERICOID && modifier >= VARHDRSZ && ((modifier - VARHDRSZ) >> 16 & 0xFFFF) <= 18;
-}
-
-// Can the result hold something of every input row?  Of a user's aggregate nothing is known.
+// Can the result hold something of every input row?  A sum of numbers that a protected value chose can.
 bool keeps_rows(const Call &call) {
   if (call.function >= FirstNormalObjectId) return true;
-  if (!call.aggregates || is_count(call.function) || is_single_valued(call.function)) return false;
-  const Oid type = get_func_rettype(call.function);
-  if (const int length = get_typlen(type); length > 0) return length > 8;
-  if (type != NUMERICOID || DO_AGGSPLIT_COMBINE(call.split)) return type != NUMERICOID;
-  ListCell *cell = nullptr;
-  foreach (cell, call.arguments) {
-    const auto *node = static_cast<const Node *>(lfirst(cell));
-    if (!is_narrow(IsA(node, TargetEntry)
-                       ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
-                       : node))
-      return true;
-  }
-  return false;
+  return call.aggregates && !is_count(call.function) && !is_single_valued(call.function);
 }
 
-// Is one row's result another one's where the rows come in another order?  Sums of floating point numbers are rounded
-// on the way.  (What keeps its rows is judged as such.)
-bool depends_on_order(const Aggref *aggregate) {
-  return aggregate->aggtype == FLOAT4OID || aggregate->aggtype == FLOAT8OID || compat_is_any_value(aggregate->aggfnoid);
+// Is the result another one where the rows come in another order?  Of numbers only those of floating point are rounded
+// on the way.
+bool depends_on_order(const Call &call, Oid type) {
+  if (call.function >= FirstNormalObjectId || compat_is_any_value(call.function)) return true;
+  if (type == FLOAT4OID || type == FLOAT8OID) return true;
+  return keeps_rows(call) && type != NUMERICOID && get_typlen(type) < 0;
+}
+
+// What is told with a row besides what its first call tells.
+Flow further_flow(PlanWalk *walk, const ExprScope &scope, const Call &call, Flow flow) {
+  if (call.first || keeps_rows(call)) return flow;
+  flow.implicit |= scope.taken;
+  return flow_of_others(walk, flow, call.node, call.nth);
 }
 
 // What a call returns that does not carry its input out.
-Flow result_flow(PlanWalk *walk, const Call &call, Flow flow) {
+Flow result_flow(PlanWalk *walk, const ExprScope &scope, const Call &call, Flow flow) {
   if (is_count(call.function)) {
     // How many different ones there are tells which are equal; of an expression, which ones are null tells something.
     const auto *argument = static_cast<const TargetEntry *>(call.arguments != NIL ? linitial(call.arguments) : nullptr);
@@ -139,7 +150,7 @@ Flow result_flow(PlanWalk *walk, const Call &call, Flow flow) {
               is_opened_only(walk->analysis, flow);
   if (flow.pure) flow.implicit |= order_compares(walk, flow) & ~flow_explicit(flow);
   flow.paid = 0;
-  return flow;
+  return further_flow(walk, scope, call, flow);
 }
 
 // The call and the functions that it is made of.
@@ -163,7 +174,7 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
   if (DO_AGGSPLIT_COMBINE(call.split)) return input;
   const bool shared = call.transition >= 0 && bms_is_member(call.transition, scope.disclosing);
   if (scope.foreign || flow_explicit(input) == 0 || !(shared || carries_out(call, input)))
-    return result_flow(walk, call, input);
+    return result_flow(walk, scope, call, input);
   const ExprScope taken = scope_after(scope, scope.taken | input.implicit);
   const std::uint16_t flags = call.function < FirstNormalObjectId ? meter_reveals(get_func_rettype(call.function)) : 0;
   meter_arguments(walk, taken, call.arguments, flags);
@@ -174,24 +185,24 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
 }  // namespace
 
 Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  return call_flow(walk, scope, call_of(reinterpret_cast<Aggref *>(node)));
+  return call_flow(walk, scope, call_of(scope.plan, reinterpret_cast<Aggref *>(node)));
 }
 
 Flow window_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   auto *function = reinterpret_cast<WindowFunc *>(node);
-  if (function->winagg) return call_flow(walk, scope, call_of(function));
+  if (function->winagg) return call_flow(walk, scope, call_of(walk, function));
   foresee_call(walk, function->winfnoid);
-  const Flow input = input_flow(walk, scope, call_of(function));
+  const Flow input = input_flow(walk, scope, call_of(walk, function));
   // lag, first_value...: one value per output row; a user's window function sees all of them.
   if (function->winfnoid < FirstNormalObjectId) {
     Flow one = input;
     one.sometimes |= list_length(function->args) > 2;  // lag() and lead() with a default
-    return one;
+    return further_flow(walk, scope, call_of(walk, function), one);
   }
   return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
 }
 
-TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
+TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, std::uint32_t order, const Plan *plan) {
   TakenRows taken = {};
   const bool unmetered = walk->analysis->unmetered;
   const bool last = std::exchange(walk->last, false);  // only looking: nothing is put in
@@ -201,17 +212,20 @@ TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan) {
   foreach (cell, nodes) {
     auto *node = static_cast<Node *>(lfirst(cell));
     if (!IsA(node, Aggref) && !IsA(node, WindowFunc)) continue;
-    const Call call =
-        IsA(node, Aggref) ? call_of(reinterpret_cast<Aggref *>(node)) : call_of(reinterpret_cast<WindowFunc *>(node));
-    if (IsA(node, Aggref)) taken.ordered |= depends_on_order(reinterpret_cast<const Aggref *>(node));
+    if (IsA(node, WindowFunc) && walk->first_window == nullptr)
+      walk->first_window = reinterpret_cast<const WindowFunc *>(node);
+    const Call call = IsA(node, Aggref) ? call_of(plan, reinterpret_cast<Aggref *>(node))
+                                        : call_of(walk, reinterpret_cast<WindowFunc *>(node));
+    const bool ordered = depends_on_order(call, exprType(node));
+    taken.ordered |= ordered;
+    const std::uint32_t rows = ordered ? scope.taken : scope.taken & ~order;
     if (DO_AGGSPLIT_COMBINE(call.split)) {  // the rows were paid for where they were taken in
-      if (keeps_rows(call)) taken.decides |= scope.taken;
+      if (keeps_rows(call)) taken.decides |= rows;
       continue;
     }
-    ++taken.calls;
     const Flow input = input_flow(walk, scope, call);
     const bool metered = carries_out(call, input);
-    const std::uint32_t decides = scope.taken | input.implicit;
+    const std::uint32_t decides = rows | input.implicit;
     // A null in an array may be there by another value.
     if (keeps_rows(call)) taken.decides |= metered ? flow_probes(decides, input) : decides;
     if (metered && call.transition >= 0) taken.disclosing = bms_add_member(taken.disclosing, call.transition);

@@ -140,6 +140,18 @@ bool is_metered(const PlannedStmt *plan) {
   return false;
 }
 
+std::uint32_t plan_columns(const PlanAnalysis *analysis, std::uint32_t mask) noexcept {
+  std::uint32_t columns = 0;
+  for (const int i : bits_of(mask)) {
+    const Source &source = analysis->source[i];
+    bool first = true;
+    for (const int k : bits_of(columns))
+      first &= !analysis->source[k].is_same_column(source) || analysis->source[k].opened != source.opened;
+    if (first) columns |= 1U << i;
+  }
+  return columns;
+}
+
 int plan_type(const PlanAnalysis *analysis, Oid token_type) noexcept {
   const Oid *end = analysis->type + analysis->types;
   const Oid *found = std::find(static_cast<const Oid *>(analysis->type), end, token_type);
@@ -165,6 +177,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.work_table = zeroed<NodeFlow>(walk.params);
   walk.initplan = zeroed<int>(walk.params);
   walk.subplan = zeroed<NodeFlow>(walk.subplans);
+  walk.cte_scan = zeroed<const Plan *>(walk.subplans);
   walk.subplan_open = zeroed<List *>(walk.subplans);
   walk.called = zeroed<std::uint32_t>(walk.subplans);
   walk.memory = CurrentMemoryContext;

@@ -26,7 +26,8 @@ struct OutputColumn {
 struct PlanAnalysis {
   int sources;
   Source source[kMaxSources];
-  int types;  // token types of the sources
+  std::uint16_t weight[kMaxSources];  // by source: probes where it decides; one that copies share stands for each
+  int types;                          // token types of the sources
   Oid type[kMaxSources];
   int type_of[kMaxSources];  // by source: the place of its token type
   int points;                // where rows are counted as probes, besides the answer
@@ -42,11 +43,13 @@ struct PlanAnalysis {
   Oid *foreseen_function;
   std::uint32_t computed;  // opened values of which the statement makes something else than a comparison or a copy
   int comparisons;         // of opened values with constants, and sorts by them
-  int answers;             // that a row can give of such comparisons, besides the first
   bool conflicts;          // ON CONFLICT looks for rows of a table with protected columns
   bool unmetered;          // a point in the middle had no meter when the plan was looked through
   bool beyond_count;       // a value may hold more than a count can say
 };
+
+// plan_columns: of the sources in `mask`, one for each column.
+std::uint32_t plan_columns(const PlanAnalysis *analysis, std::uint32_t mask) noexcept;
 
 // plan_type: the place of a token type of the statement's sources, or -1.
 int plan_type(const PlanAnalysis *analysis, Oid token_type) noexcept;

@@ -2,9 +2,13 @@
 //
 // Invariant: a source is listed once in the analysis, and its place there is the bit and the index that flows know it
 // by.  Where there are more columns than places, those of a token type share one.
-// Covered by test/metering.
+//
+// A row that is put together from several rows of a table (a self-join, subqueries, aggregates side by side) may tell
+// of each of them.  So each entry of the range table has sources of its own, and so has each aggregate. Covered by
+// test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/hash_table.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/standing_code.h"
@@ -15,6 +19,19 @@ extern "C" {
 }
 
 namespace redoubt::pg {
+
+namespace {
+
+// 0 for the first entry of a table, and what tells the others apart; a partition or child goes with its table.
+Index copy_of(const PlanWalk *walk, Index rti) {
+  while (parent_of(walk, rti) != 0) rti = parent_of(walk, rti);
+  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+  for (Index before = 1; before < rti; ++before)
+    if (rt_fetch(before, walk->plan->rtable)->relid == relid && parent_of(walk, before) == 0) return rti;
+  return 0;
+}
+
+}  // namespace
 
 RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   RelationFacts *facts = &walk->relation[rti];
@@ -29,6 +46,7 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   auto *column =
       static_cast<ProtectedColumn *>(MemoryContextAlloc(walk->memory, (sizeof(ProtectedColumn) + sizeof(int)) * size));
   facts->size = relation->size;
+  facts->copy = copy_of(walk, rti);
   facts->is_partition = relation->is_partition;
   facts->row_security = relation->row_security;
   facts->column = column;
@@ -38,18 +56,94 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   return facts;
 }
 
+namespace {
+
+void add_weight(PlanAnalysis *analysis, int source) noexcept {
+  std::uint16_t &weight = analysis->weight[source];
+  weight = static_cast<std::uint16_t>(std::min<int>(weight + 1, kMaxFlowCount - 1));
+}
+
+}  // namespace
+
 int source_index(PlanWalk *walk, const Source &wanted) {
   PlanAnalysis *analysis = walk->analysis;
   const Source *end = analysis->source + analysis->sources;
   const Source *known = std::find(static_cast<const Source *>(analysis->source), end, wanted);
   if (known != end) return static_cast<int>(known - analysis->source);
-  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid))
-    return source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
+  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
+    const int shared =
+        source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
+    if (wanted.copy != 0) add_weight(analysis, shared);
+    return shared;
+  }
   if (analysis->sources == kMaxSources)
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
+  analysis->weight[analysis->sources] = 1;
   analysis->source[analysis->sources] = wanted;
   return analysis->sources++;
+}
+
+namespace {
+
+struct CopyKey {
+  const void *node;
+  int nth;
+  int source;
+};
+static_assert(std::has_unique_object_representations_v<CopyKey>, "it is hashed and compared as bytes");
+
+struct CopyEntry {
+  CopyKey key;
+  int copy;
+};
+
+int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
+  if (walk->copied == nullptr)
+    walk->copied = hash_table_make<CopyKey, CopyEntry>("redoubt copies of sources", 32, walk->memory);
+  const CopyKey key = {node, nth, source};
+  bool known = false;
+  auto *entry = static_cast<CopyEntry *>(hash_search(walk->copied, &key, HASH_ENTER, &known));
+  if (known) return entry->copy;
+  Source copy = walk->analysis->source[source];
+  entry->copy = source;
+  if (!OidIsValid(copy.relid)) {  // a shared one stays that
+    add_weight(walk->analysis, source);
+    return source;
+  }
+  copy.copy = static_cast<std::uint32_t>(list_length(walk->plan->rtable)) + ++walk->copies;
+  return entry->copy = source_index(walk, copy);
+}
+
+std::uint32_t mask_of_others(PlanWalk *walk, std::uint32_t mask, const void *node, int nth) {
+  std::uint32_t others = 0;
+  for (const int i : bits_of(mask)) others |= 1U << source_copy(walk, i, node, nth);
+  return others;
+}
+
+}  // namespace
+
+Flow flow_of_others(PlanWalk *walk, const Flow &flow, const void *node, int nth) {
+  Flow others = flow;
+  others.implicit = mask_of_others(walk, flow.implicit, node, nth);
+  others.paid = mask_of_others(walk, flow.paid, node, nth);
+  std::fill(std::begin(others.count), std::end(others.count), std::uint16_t{0});
+  for (const int i : bits_of(flow_explicit(flow))) {
+    std::uint16_t &count = others.count[source_copy(walk, i, node, nth)];
+    count = static_cast<std::uint16_t>(std::min<int>(count + flow.count[i], kMaxFlowCount));
+  }
+  return others;
+}
+
+NodeFlow rows_of_others(PlanWalk *walk, const NodeFlow &rows, const void *node) {
+  NodeFlow others = node_flow_uniform(kNoFlow, rows.size);
+  for (int k = 0; k < rows.size; ++k)
+    others.column[k] = flow_of_others(walk, node_flow_column(&rows, static_cast<AttrNumber>(k + 1)), node);
+  others.valid = rows.valid;
+  others.uniform = rows.uniform;
+  others.implicit = mask_of_others(walk, rows.implicit, node, 0);
+  others.order = mask_of_others(walk, rows.order, node, 0);
+  return others;
 }
 
 namespace {
@@ -62,7 +156,7 @@ void share_source(const PlanWalk *walk, RelationFacts *facts, int at) noexcept {
   int *place = facts->source + at + 1;
   AttrNumber named = 0;  // the last column that has one
   for (const Source &source : std::span(walk->analysis->source, static_cast<std::size_t>(walk->analysis->sources)))
-    if (source.relid == like.relid) named = std::max(named, source.attno);
+    if (source.relid == like.relid && source.copy == facts->copy) named = std::max(named, source.attno);
   for (int rest = facts->size - at - 1; rest > 0; --rest, ++column, ++place) {
     if (column->source.relid != like.relid || !column->source.is_like(like)) return;
     if (column->source.attno > named) *place = shared;
@@ -75,7 +169,9 @@ void share_source(const PlanWalk *walk, RelationFacts *facts, int at) noexcept {
 int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
   int &source = facts->source[at];
   if (source == 0) {
-    source = source_index(walk, facts->column[at].source) + 1;
+    Source wanted = facts->column[at].source;
+    wanted.copy = facts->copy;
+    source = source_index(walk, wanted) + 1;
     if (!OidIsValid(walk->analysis->source[source - 1].relid)) share_source(walk, facts, at);
   }
   return source - 1;

@@ -58,6 +58,25 @@ Flow node_flow_column(const NodeFlow *node, AttrNumber attno) {
   return flow;
 }
 
+namespace {
+
+// The sources of one row or of another: a copy of a column in the one stands for one in the other.
+std::uint32_t mask_alternative(std::uint32_t one, std::uint32_t other, const Source *sources) noexcept {
+  std::uint32_t free = one & ~other;
+  std::uint32_t both = one;
+  for (const int i : bits_of(other & ~one)) {
+    std::uint32_t stands = 0;
+    for (const int k : bits_of(free))
+      if (stands == 0 && sources[k].is_same_column(sources[i]) && sources[k].opened == sources[i].opened)
+        stands = 1U << k;
+    free &= ~stands;
+    if (stands == 0) both |= 1U << i;
+  }
+  return both;
+}
+
+}  // namespace
+
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
   const bool same = flow_holds_same(*into, other);  // as a column of several partitions does
   // A null of the one or the other is no value.
@@ -76,7 +95,7 @@ void flow_alternative(Flow *into, const Flow &other, const Source *sources) noex
     if (missing > 0) into->count[i] = static_cast<std::uint16_t>(into->count[i] + missing);
   }
   into->sometimes |= other.sometimes || lacks_some;
-  into->implicit |= other.implicit;
+  into->implicit = mask_alternative(into->implicit, other.implicit, sources);
   into->paid &= other.paid;
   into->pure = pure;
   into->direct |= other.direct;
@@ -87,8 +106,8 @@ NodeFlow node_flow_alternatives(const NodeFlow *nodes, int n, const Source *sour
   NodeFlow result = {true, false, 0, nullptr, 0, 0};
   for (int i = 0; i < n; ++i)
     if (nodes[i].valid) {
-      result.implicit |= nodes[i].implicit;
-      result.order |= nodes[i].order;
+      result.implicit = mask_alternative(result.implicit, nodes[i].implicit, sources);
+      result.order = mask_alternative(result.order, nodes[i].order, sources);
     }
   const NodeFlow *first = nullptr;
   for (int i = 0; i < n; ++i) {

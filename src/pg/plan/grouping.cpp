@@ -107,11 +107,11 @@ std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs,
     if (set->aggstrategy == AGG_HASHED) inputs->sorted |= hashed_order(walk, *rows, plan, set->numCols, set->grpColIdx);
   }
   if (agg->aggstrategy == AGG_HASHED) inputs->sorted |= hashed_order(walk, *rows, plan, agg->numCols, agg->grpColIdx);
-  scope->taken |= mask | rows->order;  // the keys decide where a row is kept
-  const TakenRows taken = taken_rows(walk, *scope, plan);
+  const std::uint32_t order = rows->order & ~(scope->taken | mask);
+  scope->taken |= mask | order;  // the keys decide where a row is kept
+  const TakenRows taken = taken_rows(walk, *scope, order, plan);
   scope->disclosing = taken.disclosing;
   if (taken.ordered) mask |= rows->order;
-  count_answers(walk, scope->taken, taken.calls - 1);
   if (!DO_AGGSPLIT_COMBINE(agg->aggsplit)) meter_row(walk, &plan->lefttree, kNoFlow, taken.decides);
   return mask | taken.decides;
 }
@@ -126,8 +126,7 @@ std::uint32_t walk_window(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
                                          Keys::in_turn, window->ordNumCols);
   scope->taken |= keys;
   if (walk->last) walk->analysis->computed |= keys;  // each row may be told how it compares with those beside it
-  const TakenRows taken = taken_rows(walk, *scope, plan);
-  count_answers(walk, scope->taken, taken.calls - 1);
+  const TakenRows taken = taken_rows(walk, *scope, 0, plan);
   meter_row(walk, &outerPlan(plan), kNoFlow, taken.decides);
   return keys | taken.decides;
 }

@@ -68,7 +68,7 @@ void put_meter(PlanWalk *walk, Expr **expression, const Flow &flow, std::uint32_
   if (probes != 0) flags |= kMeterProbes;
   const MeterPoint point = probes != 0 ? next_point(walk, sometimes) : kAnswer;
   const std::uint32_t decides = (tells & flow_explicit(flow)) | probes;
-  *expression = meter_wrap(*expression, flow, decides, walk->analysis->source, flags, point);
+  *expression = meter_wrap(*expression, flow, decides, walk->analysis, flags, point);
   if (probes != 0) walk->open = lappend(walk->open, meter_spec(reinterpret_cast<const Node *>(*expression)));
 }
 

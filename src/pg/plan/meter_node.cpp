@@ -3,6 +3,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/plan/analysis.h"
 #include "pg/plan/meter_node.h"
 #include "pg/types/token_type.h"
 
@@ -70,8 +71,9 @@ std::uint16_t meter_reveals(Oid type) {
   return IsPolymorphicType(type) || type_holds_tokens(type) ? kMeterReveals | kMeterKeeps : kMeterReveals;
 }
 
-Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
-                 MeterPoint point) {
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const PlanAnalysis *analysis,
+                 std::uint16_t flags, MeterPoint point) {
+  const Source *const sources = analysis->source;
   const Oid function = placed_function_oid(Placed::meter);
   if (!OidIsValid(function))
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the function redoubt.meter is missing"),
@@ -85,7 +87,8 @@ Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, cons
                                  (decides & 1U << i) != 0,
                                  sources[i].opened == Opened::no ? Operation::read : Operation::reveal};
     else if ((decides & 1U << i) != 0)
-      spec.item[spec.items++] = {sources[i].token_type, 1, sources[i].is_token, false, Operation::probe};
+      spec.item[spec.items++] = {sources[i].token_type, analysis->weight[i], sources[i].is_token, false,
+                                 Operation::probe};
   const Size size = meter_spec_size(spec.items);
   auto *node = reinterpret_cast<Node *>(expression);
   Const *argument = placed_argument(&spec, size);

@@ -54,16 +54,18 @@ Const *placed_argument(const void *bytes, Size size);
 // What the module is told by events.h.
 void placed_functions_changed();
 
+struct PlanAnalysis;
+
 // meter_wrap returns a call of the meter around `expression` for the explicit counts of
 // `flow`, of which a null costs as much where the source is in `decides`, and a probe of each source in `decides` that
 // has no such count, at `point`.  Palloc'd in the current context.
-Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const Source *sources, std::uint16_t flags,
-                 MeterPoint point);
+Expr *meter_wrap(Expr *expression, const Flow &flow, std::uint32_t decides, const PlanAnalysis *analysis,
+                 std::uint16_t flags, MeterPoint point);
 
 // One token type that a meter charges for.
 struct MeterItem {
   Oid token_type;
-  std::uint16_t count;  // per evaluation; values with kMeterMany per element
+  std::uint16_t count;  // per evaluation; values with kMeterMany per element; of probes, the rows told of
   bool is_token : 1;
   bool null_tells : 1;  // a null, or no element, costs as much as one: the row is there by another value
   Operation operation;  // read, reveal or probe

@@ -191,13 +191,6 @@ void count_comparisons(PlanWalk *walk, int n) {
   if (walk->last) walk->analysis->comparisons += n;
 }
 
-void count_answers(PlanWalk *walk, std::uint32_t mask, int n) {
-  if (!walk->last || n <= 0) return;
-  bool compared = false;
-  for (const int i : bits_of(mask)) compared |= walk->analysis->source[i].opened == Opened::compared;
-  if (compared) walk->analysis->answers += n;
-}
-
 std::uint32_t opened_values(const PlanAnalysis *analysis, std::uint32_t mask) {
   std::uint32_t found = 0;
   for (const int i : bits_of(mask))

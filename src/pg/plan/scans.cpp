@@ -260,11 +260,13 @@ std::uint32_t walk_cte(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *p
   const auto *scan = reinterpret_cast<CteScan *>(plan);
   const int id = scan->ctePlanId;
   if (id < 1 || id > walk->subplans) return 0;
-  scan_rows(scope, inputs, walk->subplan[id - 1], scan->scan.scanrelid);
+  const Plan *&first = walk->cte_scan[id - 1];
+  if (first == nullptr) first = plan;
+  const NodeFlow &rows = walk->subplan[id - 1];
+  // What is joined of two scans is of different rows.
+  scan_rows(scope, inputs, first == plan ? rows : rows_of_others(walk, rows, plan), scan->scan.scanrelid);
   walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
   walk_called(walk, id, walk->context);
-  if (bms_is_member(id, walk->read)) count_answers(walk, inputs->scan.implicit, 1);
-  if (walk->last) walk->read = bms_add_member(walk->read, id);
   return inputs->scan.implicit;
 }
 

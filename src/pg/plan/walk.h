@@ -29,6 +29,7 @@ bool type_nests(Oid type);
 // What is known of an entry of the range table, found out when a walk first meets it.
 struct RelationFacts {
   const AppendRelInfo *child;  // what it is a partition or child of, or null
+  Index copy;                  // see Source
   bool known;
   bool is_partition;
   bool row_security;
@@ -85,10 +86,13 @@ struct PlanWalk {
   RelationFacts *relation;  // by number in the range table
   IndexFacts index;         // that was looked at last
   FlowMemo memo;
-  int nesting;        // of the expression at hand in others
-  bool in_condition;  // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
-  Bitmapset *read;    // CTEs that the last walk has met a scan of
-  bool opens;         // the plan is metered where it runs, so that it may open tokens without a charge for each
+  HTAB *copied;                    // sources by what they are copies of, see source_copy
+  std::uint32_t copies;            // made so far, beside those that are entries of the range table
+  const Plan **cte_scan;           // by subplan: the first scan of that CTE
+  const WindowFunc *first_window;  // of the statement
+  int nesting;                     // of the expression at hand in others
+  bool in_condition;               // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
+  bool opens;  // the plan is metered where it runs, so that it may open tokens without a charge for each
 };
 
 // The table that an entry of the range table is a partition or child of; 0: none.
@@ -278,11 +282,13 @@ std::uint32_t index_compares(PlanWalk *walk, const Flow &tokens, Oid type);
 std::uint32_t order_compares(PlanWalk *walk, const Flow &flow, bool counts = true);
 // How many comparisons of opened values with constants, and sorts by them, a statement makes.
 void count_comparisons(PlanWalk *walk, int n);
-// A row can give n more answers about rows on which the sources in `mask` have decided.
-void count_answers(PlanWalk *walk, std::uint32_t mask, int n);
 
 // plan/columns.cpp
 int source_index(PlanWalk *walk, const Source &wanted);
+// What `node` (the nth such thing of it) tells of other rows than the rest of its row does: the same sources, each as a
+// copy that costs probes of its own.
+Flow flow_of_others(PlanWalk *walk, const Flow &flow, const void *node, int nth = 0);
+NodeFlow rows_of_others(PlanWalk *walk, const NodeFlow &rows, const void *node);
 // What is known of the protected columns of a range table entry; size 0: it has none.
 RelationFacts *relation_find_out(PlanWalk *walk, Index rti);
 inline RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
@@ -318,10 +324,10 @@ ExpressionTransfer aggregate_flow, window_flow;
 struct TakenRows {
   std::uint32_t decides;  // of the sources that decided on a row, those that a result keeping the row is a probe of
   bool ordered;           // a result tells in what order the rows come in
-  int calls;              // that take them in
   Bitmapset *disclosing;  // transition states whose input is carried out
 };
-TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, const Plan *plan);
+// `order` decides on no more than the order in which the rows come.
+TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, std::uint32_t order, const Plan *plan);
 
 // plan/write_checks.cpp: what a row tells by passing the checks of its table, and by its triggers.
 // A row as a command leaves it, by attribute number.

@@ -23,8 +23,13 @@ struct Source {
   Oid token_type;  // whose limits are charged
   bool is_token;   // holds tokens, which an output function may reveal; else plaintext: labelled, or opened
   Opened opened = Opened::no;
+  std::uint32_t copy = 0;  // 0, or which further row of the same table a row of the statement may tell of besides
 
   bool operator==(const Source &) const = default;
+  // The same column, of this row or of another.
+  bool is_same_column(const Source &other) const noexcept {
+    return OidIsValid(relid) && relid == other.relid && attno == other.attno && token_type == other.token_type;
+  }
   // The same but for its place: values of the one may stand for values of the other.
   bool is_like(const Source &other) const noexcept {
     return token_type == other.token_type && is_token == other.is_token && opened == other.opened;
