@@ -69,8 +69,8 @@ void node_session_install() {
   ClientAuthentication_hook = shielded<node_session_authenticated>;
 }
 
-bool node_session() noexcept {
-  if (setting_node_identities == nullptr || *setting_node_identities == '\0' || state.left) return false;
+bool node_session_listed() noexcept {
+  if (state.left) return false;
   if (state.list != setting_node_identities) {
     state.listed = is_listed(setting_node_identities);
     state.list = setting_node_identities;

@@ -15,9 +15,14 @@
 
 #include "pg/base/boundary.h"
 
+#include "pg/base/settings.h"
+
 namespace redoubt::pg {
 
-bool node_session() noexcept;
+bool node_session_listed() noexcept;  // where there is a list
+inline bool node_session() noexcept {
+  return setting_node_identities != nullptr && *setting_node_identities != '\0' && node_session_listed();
+}
 
 // Call while preloading.
 void node_session_install();

@@ -79,7 +79,7 @@ void describe_probes(PlanWalk *walk) {
   for (int i = 0; i < analysis->sources; ++i) {
     const Oid type = analysis->source[i].token_type;
     if (plan_type(analysis, type) < 0) analysis->type[analysis->types++] = type;
-    analysis->type_of[i] = plan_type(analysis, type);
+    analysis->type_of[i] = static_cast<std::uint8_t>(plan_type(analysis, type));
   }
   analysis->points = static_cast<int>(walk->points);
   analysis->above = zeroed<MeterPoint>(analysis->points + 1, GetMemoryChunkContext(walk->plan));
@@ -165,7 +165,8 @@ bool plan_foresees(const PlanAnalysis *analysis, Oid function) noexcept {
 
 PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   MemoryContext kept = GetMemoryChunkContext(plan);
-  auto *analysis = zeroed<PlanAnalysis>(1, kept);
+  auto *analysis = static_cast<PlanAnalysis *>(MemoryContextAlloc(kept, sizeof(PlanAnalysis)));
+  memset(static_cast<void *>(analysis), 0, offsetof(PlanAnalysis, source));
   PlanWalk walk = {};
   walk.plan = plan;
   walk.analysis = analysis;

@@ -25,20 +25,15 @@ struct OutputColumn {
 // Plain data in the memory context of its plan.
 struct PlanAnalysis {
   int sources;
-  Source source[kMaxSources];
-  std::uint16_t weight[kMaxSources];  // by source: probes where it decides; one that copies share stands for each
-  int types;                          // token types of the sources
-  Oid type[kMaxSources];
-  int type_of[kMaxSources];  // by source: the place of its token type
-  int points;                // where rows are counted as probes, besides the answer
-  MeterPoint *above;         // by point: larger, or kAnswer
-  int columns;               // of the rows that leave; junk left out
+  int types;          // token types of the sources
+  int points;         // where rows are counted as probes, besides the answer
+  MeterPoint *above;  // by point: larger, or kAnswer
+  int columns;        // of the rows that leave; junk left out
   OutputColumn *column;
   int values;                       // bits in the columns' `carries` together
   std::uint32_t row_decides;        // implicit flow into an output row, its place included
   std::uint32_t statement_decides;  // implicit flow anywhere in the statement: into whether there is a row
   std::uint32_t runs;               // decided that a subquery is run, as EXPLAIN ANALYZE and statistics tell
-  std::uint16_t held[kMaxSources];  // values of the source in the largest value of the statement
   int foreseen;                     // functions of the plan that are not trusted
   Oid *foreseen_function;
   std::uint32_t computed;  // opened values of which the statement makes something else than a comparison or a copy
@@ -46,6 +41,13 @@ struct PlanAnalysis {
   bool conflicts;          // ON CONFLICT looks for rows of a table with protected columns
   bool unmetered;          // a point in the middle had no meter when the plan was looked through
   bool beyond_count;       // a value may hold more than a count can say
+
+  // Only the places that are in use are set.
+  Source source[kMaxSources];
+  std::uint16_t weight[kMaxSources];  // by source: probes where it decides; one that copies share stands for each
+  std::uint16_t held[kMaxSources];    // values of the source in the largest value of the statement
+  std::uint8_t type_of[kMaxSources];  // by source: the place of its token type
+  Oid type[kMaxSources];
 };
 
 // plan_columns: of the sources in `mask`, one for each column.

@@ -80,6 +80,7 @@ int source_index(PlanWalk *walk, const Source &wanted) {
     ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
                     errhint("Split the statement.")));
   analysis->weight[analysis->sources] = 1;
+  analysis->held[analysis->sources] = 0;
   analysis->source[analysis->sources] = wanted;
   return analysis->sources++;
 }
@@ -111,7 +112,7 @@ int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
     add_weight(walk->analysis, source);
     return source;
   }
-  copy.copy = static_cast<std::uint32_t>(list_length(walk->plan->rtable)) + ++walk->copies;
+  copy.copy = static_cast<std::uint16_t>(std::min(list_length(walk->plan->rtable) + ++walk->copies, PG_UINT16_MAX));
   return entry->copy = source_index(walk, copy);
 }
 
@@ -170,7 +171,7 @@ int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
   int &source = facts->source[at];
   if (source == 0) {
     Source wanted = facts->column[at].source;
-    wanted.copy = facts->copy;
+    wanted.copy = static_cast<std::uint16_t>(facts->copy);
     source = source_index(walk, wanted) + 1;
     if (!OidIsValid(walk->analysis->source[source - 1].relid)) share_source(walk, facts, at);
   }

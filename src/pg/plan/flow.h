@@ -80,7 +80,9 @@ inline std::uint32_t flow_decides(const Flow &flow) noexcept { return flow_expli
 
 // Of the sources in `mask`, those that a row handed over with `flow` is a probe of: a value
 // that is metered itself is none besides.  Where it is null, its meter sees to it.
-inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept { return mask & ~flow_explicit(flow); }
+inline std::uint32_t flow_probes(std::uint32_t mask, const Flow &flow) noexcept {
+  return mask != 0 ? mask & ~flow_explicit(flow) : 0;
+}
 
 // Raises while enforcing: a value may hold kMaxFlowCount values of a source, and nobody knows how many more.
 void flow_refuse_beyond_count();

@@ -48,8 +48,9 @@ bool compare_plainly(const List *quals) {
 const IndexFacts *index_facts(PlanWalk *walk, Index rti, Oid index) {
   IndexFacts *facts = &walk->index;
   if (facts->index == index) return facts;
-  *facts = {};
   facts->index = index;
+  facts->tells = facts->predicate = facts->expressions = facts->by_value = false;
+  facts->keys = 0;
   HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));  // for less than opening it takes
   if (!HeapTupleIsValid(tuple)) return facts;
   const auto *form = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
@@ -93,6 +94,7 @@ bool finds_one_value(const Plan *plan) {
 // expressions, and are metered in the form that is executed.
 std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original, const List *executed,
                           bool rechecked) {
+  if (original == NIL && executed == NIL) return 0;
   walk->index_condition = walk->index_tells = true;
   std::uint32_t mask = walk_quals(walk, scope, original);
   walk->index_condition = walk->index_tells = false;

@@ -20,8 +20,7 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   return node_flow_alternatives(branches, n, walk->analysis->source);
 }
 
-std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
-  if (quals == NIL) return 0;
+std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals) {
   // Each sees the rows that those before it let pass.
   ExprScope own = scope;
   std::uint32_t mask = 0;

@@ -87,7 +87,7 @@ struct PlanWalk {
   IndexFacts index;         // that was looked at last
   FlowMemo memo;
   HTAB *copied;                    // sources by what they are copies of, see source_copy
-  std::uint32_t copies;            // made so far, beside those that are entries of the range table
+  int copies;                      // made so far, beside those that are entries of the range table
   const Plan **cte_scan;           // by subplan: the first scan of that CTE
   const WindowFunc *first_window;  // of the statement
   int nesting;                     // of the expression at hand in others
@@ -155,7 +155,10 @@ struct Inputs {
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged = false);
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged = false);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
-std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
+std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals);
+inline std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
+  return quals != NIL ? walk_conditions(walk, scope, quals) : 0;
+}
 // Do the rows come from a sort in its order?  Then that has said what decides on their order.
 bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.

@@ -23,7 +23,7 @@ struct Source {
   Oid token_type;  // whose limits are charged
   bool is_token;   // holds tokens, which an output function may reveal; else plaintext: labelled, or opened
   Opened opened = Opened::no;
-  std::uint32_t copy = 0;  // 0, or which further row of the same table a row of the statement may tell of besides
+  std::uint16_t copy = 0;  // 0, or which further row of the same table a row of the statement may tell of besides
 
   bool operator==(const Source &) const = default;
   // The same column, of this row or of another.
