@@ -90,30 +90,40 @@ namespace {
 struct CopyKey {
   const void *node;
   int nth;
-  int source;
+  int source;  // or below 0: the number of the copies of sources that are a copy already
 };
 static_assert(std::has_unique_object_representations_v<CopyKey>, "it is hashed and compared as bytes");
 
 struct CopyEntry {
   CopyKey key;
-  int copy;
+  int value;
 };
 
-int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
+// What is known of a copy, which `make` finds out once.
+template <typename Make>
+int remembered(PlanWalk *walk, const CopyKey &key, Make &&make) {
   if (walk->copied == nullptr)
     walk->copied = hash_table_make<CopyKey, CopyEntry>("redoubt copies of sources", 32, walk->memory);
-  const CopyKey key = {node, nth, source};
   bool known = false;
-  auto *entry = static_cast<CopyEntry *>(hash_search(walk->copied, &key, HASH_ENTER, &known));
-  if (known) return entry->copy;
-  Source copy = walk->analysis->source[source];
-  entry->copy = source;
-  if (!OidIsValid(copy.relid)) {  // a shared one stays that
-    add_weight(walk->analysis, source);
-    return source;
-  }
-  copy.copy = static_cast<std::uint16_t>(std::min(list_length(walk->plan->rtable) + ++walk->copies, PG_UINT16_MAX));
-  return entry->copy = source_index(walk, copy);
+  if (const auto *entry = static_cast<CopyEntry *>(hash_search(walk->copied, &key, HASH_FIND, &known)); known)
+    return entry->value;
+  const int value = make();
+  static_cast<CopyEntry *>(hash_search(walk->copied, &key, HASH_ENTER, &known))->value = value;
+  return value;
+}
+
+int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
+  return remembered(walk, {node, nth, source}, [&] {
+    Source copy = walk->analysis->source[source];
+    if (!OidIsValid(copy.relid)) {  // a shared one stays that
+      add_weight(walk->analysis, source);
+      return source;
+    }
+    copy.copy = static_cast<std::uint16_t>(remembered(walk, {node, nth, -1 - copy.copy}, [walk] {
+      return std::min(list_length(walk->plan->rtable) + ++walk->copies, PG_UINT16_MAX);
+    }));
+    return source_index(walk, copy);
+  });
 }
 
 std::uint32_t mask_of_others(PlanWalk *walk, std::uint32_t mask, const void *node, int nth) {
