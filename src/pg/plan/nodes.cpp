@@ -140,7 +140,6 @@ std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Pl
 
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
 std::uint32_t walk_locks(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
-  if (inputs->charged) return 0;
   const std::uint32_t decides = node_flow_decides(inputs->outer);
   meter_row(walk, &outerPlan(plan), kNoFlow, decides);
   return decides;
