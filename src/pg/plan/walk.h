@@ -65,7 +65,7 @@ struct PlanWalk {
   std::uint32_t *called;  // the same by subplan
   int *initplan;          // the subplan that computes a parameter when it is first looked at, from 1; by parameter
   int nodes;
-  std::uint32_t *stops;  // decides how far the rows of a nested loop's inner plan are asked for; by plan_node_id
+  std::uint32_t *turns;  // decides how far a node asks its inputs for rows, or in what turn; by plan_node_id
   MeterPoint points;     // made so far
   List *found;           // the specs of those that are in the plan already
   List *open;            // the specs of those that have no point above them yet, in order
@@ -212,7 +212,7 @@ ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_
 // Is it a call of somebody's own without arguments, which tells by being made?
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
 // What it returns, where it is paid for.
-Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call);
+Flow bare_call_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call);
 // A call of `function` that returns `type`, whose arguments carry `flow`.
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);
