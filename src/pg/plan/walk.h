@@ -111,6 +111,7 @@ struct ExprScope {
   bool sometimes;               // for some of the rows only, as a condition says
   std::uint32_t rows;           // decided on the rows at hand
   std::uint32_t taken;          // the same of the rows that the plan takes in
+  std::uint32_t order;          // decided on the order in which a scan finds its rows
 };
 
 // The same scope where `mask` decided on the rows besides.
@@ -129,7 +130,7 @@ inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
 
 // What decided on no more than the order in which the rows come.
 inline std::uint32_t input_order(const ExprScope &scope) noexcept {
-  return (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
+  return scope.order | (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
          (scope.scan != nullptr ? scope.scan->order : 0);
 }
 
@@ -189,8 +190,10 @@ std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 
-// The order that the index of the scan has brought its rows into.
-std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
+// What decides on the order that the index of the scan has brought its rows into.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan);
+// The same of what is among the columns of the rows.
+std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
 // What a node that finds rows by indexes, for a scan to fetch them, tells.
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
 
