@@ -130,7 +130,9 @@ void foresee_type(PlanWalk *walk, Oid type, bool casts) {
     return foresee_type(walk, getBaseType(type), casts);
   }
   if (const Oid element = get_element_type(type); OidIsValid(element)) return foresee_type(walk, element, casts);
-  if (!type_is_rowtype(type)) return;
+  List **seen = &walk->foreseen_rows[casts ? 1 : 0];
+  if (!type_is_rowtype(type) || list_member_oid(*seen, type)) return;
+  *seen = lappend_oid(*seen, type);
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
   for (int i = 0; i < descriptor->natts; ++i)
     if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid, casts);

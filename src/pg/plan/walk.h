@@ -81,6 +81,7 @@ struct PlanWalk {
   int largest_node_id;
   MemoryContext memory;     // what outlives a walk
   List *foreseen;           // OIDs, see foresee_function
+  List *foreseen_rows[2];   // OIDs of row types whose parts are foreseen: when one is made, and cast
   int walks;                // begun so far
   RelationFacts *relation;  // by number in the range table
   IndexFacts index;         // that was looked at last
@@ -130,8 +131,8 @@ inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
 
 // What decided on no more than the order in which the rows come.
 inline std::uint32_t input_order(const ExprScope &scope) noexcept {
-  return scope.order | (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
-         (scope.scan != nullptr ? scope.scan->order : 0);
+  return scope.order | (scope.outer != nullptr ? scope.outer->order : 0) |
+         (scope.inner != nullptr ? scope.inner->order : 0) | (scope.scan != nullptr ? scope.scan->order : 0);
 }
 
 // The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
