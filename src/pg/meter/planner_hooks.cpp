@@ -10,6 +10,7 @@
 #include "pg/plan/as_text.h"
 #include "pg/plan/pending_values.h"
 #include "pg/plan/by_index.h"
+#include "pg/plan/index_paths.h"
 #include "pg/plan/plain_query.h"
 #include "pg/plan/row_by_row.h"
 #include "pg/plan/split_query.h"
@@ -21,6 +22,7 @@ extern "C" {
 #include "catalog/pg_statistic_ext.h"
 #include "foreign/fdwapi.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/paths.h"
 #include "optimizer/plancat.h"
 #include "utils/selfuncs.h"
 }
@@ -31,6 +33,7 @@ namespace {
 constinit get_relation_info_hook_type prev_relation_info = nullptr;
 constinit get_relation_stats_hook_type prev_relation_stats = nullptr;
 constinit get_index_stats_hook_type prev_index_stats = nullptr;
+constinit set_rel_pathlist_hook_type prev_rel_pathlist = nullptr;
 
 bool column_is_protected(Oid relid, AttrNumber attno) {
   return attno > 0 ? OidIsValid(protected_column_type(relid, attno)) : protected_relation(relid) != nullptr;
@@ -93,6 +96,13 @@ extern "C" {
   if (!column_is_protected(IndexGetRelation(index, true), 0)) return false;
   offer_statistics(data, index, attno, false);
   return true;
+}
+
+[[gnu::hot]] static void redoubt_rel_pathlist(PlannerInfo *root, RelOptInfo *relation, Index rti,
+                                              RangeTblEntry *entry) {
+  using namespace redoubt::pg;
+  if (prev_rel_pathlist != nullptr) prev_rel_pathlist(root, relation, rti, entry);
+  replace_unasked_orders(root, relation, entry);
 }
 }
 
@@ -161,6 +171,8 @@ void planner_hooks_install() {
   get_relation_stats_hook = shielded<redoubt_relation_stats>;
   prev_index_stats = get_index_stats_hook;
   get_index_stats_hook = shielded<redoubt_index_stats>;
+  prev_rel_pathlist = set_rel_pathlist_hook;
+  set_rel_pathlist_hook = shielded<redoubt_rel_pathlist>;
 }
 
 }  // namespace redoubt::pg

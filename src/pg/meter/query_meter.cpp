@@ -432,10 +432,11 @@ void query_meter_error(const QueryDesc *query) noexcept {
   if (meter == nullptr || meter->explain_only) return;
   conflict_meters_error(meter->conflicts, error_may_carry_values());
   if (!error_may_carry_values()) {
-    // That the statement did not end is an answer; one that Redoubt refuses has been charged.
-    if (geterrcode() == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED || geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE) return;
-    for (const int i : bits_of(meter->told ? 0 : plan_columns(meter->analysis, meter->analysis->statement_decides)))
-      if (answer_is_unpaid(meter, i)) limits_force(meter->analysis->source[i].token_type, Operation::probe, 1);
+    // That the statement did not end is an answer, also where Redoubt refuses to go on: it came to a row, or to an end.
+    for (const int i :
+         bits_of(plan_columns(meter->analysis, meter->analysis->statement_decides | meter->analysis->row_decides)))
+      if (answer_is_unpaid(meter, i))
+        limits_force(meter->analysis->source[i].token_type, Operation::probe, price(meter, i));
     return;
   }
   for (int i = 0; i < meter->analysis->sources; ++i) {

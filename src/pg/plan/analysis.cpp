@@ -117,6 +117,13 @@ int relations_joined(const PlannedStmt *plan) noexcept {
   return relations;
 }
 
+// Does it merge the parts of a table?
+bool merges_parts(const Plan *plan) {
+  while (plan != nullptr && !IsA(plan, MergeAppend))
+    plan = IsA(plan, SubqueryScan) ? reinterpret_cast<const SubqueryScan *>(plan)->subplan : outerPlan(plan);
+  return plan != nullptr;
+}
+
 // Is the plan one that the executor runs, and meters?  A plan without a table, such as PL/pgSQL's simple expressions,
 // may be evaluated without it.
 bool is_metered(const PlannedStmt *plan) {
@@ -190,9 +197,9 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   }
 
   MemoryContext scratch[2] = {};
-  // Without parameters, subplans and joins nothing depends on what is further up, and one walk is exact.  A table and
-  // its partitions are no join, nor is the row of a VALUES that is written to a table.
-  if (has_values_in_params(plan) || walk.subplans > 0 || relations_joined(plan) > 1) {
+  // Without parameters, subplans, joins and merges nothing depends on what is further up, and one walk is exact.  A
+  // table and its partitions are no join, nor is the row of a VALUES that is written to a table.
+  if (has_values_in_params(plan) || walk.subplans > 0 || relations_joined(plan) > 1 || merges_parts(plan->planTree)) {
     // A walk still looks at rows that the one before has described, so two contexts take turns.
     for (MemoryContext &context : scratch)
       context = AllocSetContextCreate(walk.memory, "redoubt plan walk", ALLOCSET_DEFAULT_SIZES);

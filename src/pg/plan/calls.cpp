@@ -130,19 +130,29 @@ void foresee_type(PlanWalk *walk, Oid type, bool casts) {
     return foresee_type(walk, getBaseType(type), casts);
   }
   if (const Oid element = get_element_type(type); OidIsValid(element)) return foresee_type(walk, element, casts);
-  if (!type_is_rowtype(type)) return;
+  List **seen = &walk->foreseen_rows[casts ? 1 : 0];
+  if (!type_is_rowtype(type) || list_member_oid(*seen, type)) return;
+  *seen = lappend_oid(*seen, type);
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
   for (int i = 0; i < descriptor->natts; ++i)
     if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid, casts);
 }
 
+namespace {
+
+// What counts its calls (nextval, random) tells of each row which place it has in the order.
+void note_place(PlanWalk *walk, const ExprScope &scope, Oid function) {
+  if (walk->last && input_order(scope) != 0 && func_volatile(function) == PROVOLATILE_VOLATILE)
+    walk->analysis->computed |= input_order(scope);
+}
+
+}  // namespace
+
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow) {
   foresee_function(walk, function);
   foresee_type(walk, type);
-  // What counts its calls (nextval, random) tells of each row which place it has in the order.
-  if (walk->last && input_order(scope) != 0 && func_volatile(function) == PROVOLATILE_VOLATILE)
-    walk->analysis->computed |= input_order(scope);
+  note_place(walk, scope, function);
   ListCell *cell = nullptr;
   if (function < FirstNormalObjectId)
     foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);
@@ -214,14 +224,24 @@ void add_function_result(PlanWalk *walk, const FuncExpr *call, Flow *flow) {
 
 }  // namespace
 
+namespace {
+
+// Built-in functions that do nothing but return.  Whoever calls random() changes what it returns next.
+bool leaves_nothing(Oid function) noexcept {
+  return function == F_CLOCK_TIMESTAMP || function == F_TIMEOFDAY || function == F_GEN_RANDOM_UUID;
+}
+
+}  // namespace
+
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node) {
   if (node == nullptr || !IsA(node, FuncExpr) || walk->index_condition || scope.foreign) return false;
   const auto *call = reinterpret_cast<const FuncExpr *>(node);
-  // Of what is built in (random, clock_timestamp), no more is left behind than how often it was called.
-  return call->args == NIL && call->funcid >= FirstNormalObjectId && !function_is_trusted(call->funcid);
+  return call->args == NIL && !leaves_nothing(call->funcid) && !function_is_trusted(call->funcid);
 }
 
-Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call) {
+Flow bare_call_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call) {
+  foresee_function(walk, call->funcid);
+  note_place(walk, scope, call->funcid);
   Flow flow = kNoFlow;
   add_function_result(walk, call, &flow);
   return flow;
@@ -236,8 +256,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (is_opening(call)) return opened_flow(walk, scope, call);
   if ((!walk->index_condition || walk->index_tells) && is_fingerprint(node)) return fingerprint_flow(walk, scope, call);
   if (is_bare_call(walk, scope, node)) {
-    const Flow result = bare_call_flow(walk, call);
-    foresee_function(walk, call->funcid);
+    const Flow result = bare_call_flow(walk, scope, call);
     if (!call->funcretset)  // sets: plan/nodes.cpp
       meter_bare_call(walk, scope, call, handed_probes(walk, scope, kNoFlow));
     return result;

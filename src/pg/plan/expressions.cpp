@@ -128,10 +128,9 @@ Flow null_if_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 Flow case_flow(PlanWalk *walk, const ExprScope &scope, Node *expression) {
   auto *node = reinterpret_cast<CaseExpr *>(expression);
   if (const FuncExpr *call = metered_call(expression); call != nullptr) {
-    foresee_function(walk, call->funcid);
     const auto *when = static_cast<const CaseWhen *>(linitial(node->args));
     meter_found(walk, meter_spec(reinterpret_cast<const Node *>(when->expr)));
-    return bare_call_flow(walk, call);
+    return bare_call_flow(walk, scope, call);
   }
   ExprScope inner = scope;
   Flow decides = kNoFlow;

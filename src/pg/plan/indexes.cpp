@@ -126,23 +126,46 @@ std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered) {
   return mask;
 }
 
-// The planner takes the mark away where it drops the subquery that is sorted; then the key is left
-// among the columns of the scan whose index has sorted it.
-std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
+namespace {
+
+// The index of a scan that hands rows out as that has them, if it tells of any column; or null.
+const IndexFacts *scanned_index(PlanWalk *walk, const Plan *plan) {
   Oid index = InvalidOid;
   if (IsA(plan, IndexScan)) index = reinterpret_cast<const IndexScan *>(plan)->indexid;
   if (IsA(plan, IndexOnlyScan)) index = reinterpret_cast<const IndexOnlyScan *>(plan)->indexid;
   const Index rti = reinterpret_cast<const Scan *>(plan)->scanrelid;
-  if (!OidIsValid(index) || relation_facts(walk, rti)->size == 0) return 0;
+  if (!OidIsValid(index) || relation_facts(walk, rti)->size == 0) return nullptr;
   const IndexFacts *facts = index_facts(walk, rti, index);
-  if (facts->by_value) {  // whatever the rows hold
+  return facts->by_value || (facts->tells && (facts->keys > 1 || !finds_one_value(plan))) ? facts : nullptr;
+}
+
+}  // namespace
+
+// Whatever the planner has chosen the index for, the rows come in its order.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan) {
+  const IndexFacts *facts = scanned_index(walk, plan);
+  if (facts == nullptr) return 0;
+  const Index rti = reinterpret_cast<const Scan *>(plan)->scanrelid;
+  if (facts->by_value) {
     count_comparisons(walk, 1);
     return order_by_value(walk, rti, facts);
   }
-  if (!facts->tells || (facts->keys == 1 && finds_one_value(plan))) return 0;
+  std::uint32_t order = 0;
+  for (const int i : bits_of(index_itself(walk, rti, facts->index, true)))
+    if (is_labelled(walk, i)) order |= std::uint32_t{1} << i;
+  return order;
+}
+
+// The order of tokens is no secret.  It counts where the planner has dropped a subquery that is sorted, and the mark of
+// its key: then that is left among the columns.
+std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
+  const IndexFacts *facts = scanned_index(walk, plan);
+  if (facts == nullptr || facts->by_value) return 0;
   std::uint32_t columns = 0;
   for (int i = 1; i <= rows.size; ++i) columns |= flow_explicit(node_flow_column(&rows, static_cast<AttrNumber>(i)));
-  return columns != 0 ? columns & index_itself(walk, rti, index, true) : 0;
+  return columns != 0
+             ? columns & index_itself(walk, reinterpret_cast<const Scan *>(plan)->scanrelid, facts->index, true)
+             : 0;
 }
 
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {

@@ -139,7 +139,6 @@ std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Pl
 
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
 std::uint32_t walk_locks(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
-  if (inputs->charged) return 0;
   const std::uint32_t decides = node_flow_decides(inputs->outer);
   meter_row(walk, &outerPlan(plan), kNoFlow, decides);
   return decides;
@@ -169,25 +168,38 @@ std::uint32_t member_decides(PlanWalk *walk, const ExprScope &scope, const Plan 
   return walk_quals(walk, scope, IsA(node, List) ? reinterpret_cast<List *>(node) : list_make1(node));
 }
 
-// What a nested loop hands to its inner plan, and what decides how far the rows of that are asked for, as the last walk
-// has found out.
-void walk_loop(PlanWalk *walk, const ExprScope &scope, const NestLoop *loop) {
-  const Plan *plan = &loop->join.plan;
+// What decides how far a node asks its inputs for rows, or in what turn, as the last walk has found out.
+std::uint32_t *turns_of(PlanWalk *walk, const Plan *plan) {
   if (plan->plan_node_id >= walk->nodes) {
     const int nodes = plan->plan_node_id + 64;
     auto *grown = static_cast<std::uint32_t *>(
         MemoryContextAllocZero(walk->memory, sizeof(std::uint32_t) * static_cast<Size>(nodes)));
-    std::copy_n(walk->stops, walk->nodes, grown);
-    walk->stops = grown;
+    std::copy_n(walk->turns, walk->nodes, grown);
+    walk->turns = grown;
     walk->nodes = nodes;
   }
+  return &walk->turns[plan->plan_node_id];
+}
+
+void note_turns(PlanWalk *walk, const Plan *plan, std::uint32_t mask) {
+  std::uint32_t *turns = turns_of(walk, plan);
+  walk->changed |= (mask & ~*turns) != 0;
+  *turns |= mask;
+}
+
+// Does it take rows of its inputs by turns, as it compares them?
+bool merges(const Plan *plan) {
+  return IsA(plan, MergeJoin) || IsA(plan, MergeAppend) || (IsA(plan, SetOp) && innerPlan(plan) != nullptr);
+}
+
+// What a nested loop hands to its inner plan, whose rows it asks for once for each outer row.
+void walk_loop(PlanWalk *walk, const ExprScope &scope, const NestLoop *loop) {
   ListCell *cell = nullptr;
   foreach (cell, loop->nestParams) {
     const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
     walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
   }
-  walk->context |= walk->stops[plan->plan_node_id];
-  if (loop->nestParams != NIL) walk->context |= scope.outer->implicit;
+  walk->context |= *turns_of(walk, &loop->join.plan) | scope.outer->implicit;
 }
 
 // Who names a partition itself is told of each of its rows that it is within the bounds; of the rows of a table, those
@@ -245,14 +257,15 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   Inputs inputs = {};
   inputs.charged = charged;
   const std::uint32_t context = walk->context;
+  const std::uint32_t turns = merges(plan) ? *turns_of(walk, plan) : 0;
   const std::uint32_t gate = kind != nullptr ? member_decides(walk, scope, plan, kind->gate) : 0;
-  walk->context |= gate;
+  walk->context |= gate | turns;
   inputs.outer = walk_plan(walk, outerPlan(plan), charged && passes_rows_on(plan));
-  walk->context = context;
+  walk->context = context | turns;
   scope.outer = &inputs.outer;
   if (IsA(plan, NestLoop)) walk_loop(walk, scope, reinterpret_cast<const NestLoop *>(plan));
   inputs.inner = walk_plan(walk, innerPlan(plan));
-  walk->context = context;
+  walk->context = context | turns;
   scope.inner = &inputs.inner;
   if (kind == nullptr) {
     const Flow flow = everything(walk);
@@ -268,14 +281,12 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   if (table) decides |= partition_decides(walk, plan, true);
   scope.rows = scope.taken = decides;
   decides |= walk_own(walk, &scope, &inputs, plan, *kind);
+  walk->context = context;
   walk->analysis->statement_decides |= decides;
-  if (IsA(plan, NestLoop)) {
-    std::uint32_t *stops = &walk->stops[plan->plan_node_id];
-    const std::uint32_t own = decides & ~inputs.outer.implicit;
-    walk->changed |= (own & ~*stops) != 0;
-    *stops |= own;
-  }
+  if (IsA(plan, NestLoop)) note_turns(walk, plan, decides & ~inputs.outer.implicit);
+  if (merges(plan)) note_turns(walk, plan, decides | inputs.sorted);
   scope.rows = scope.taken = decides;
+  if (table) scope.order = index_order(walk, plan) | partition_decides(walk, plan, false);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
@@ -287,8 +298,8 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   rows.implicit = decides;
   rows.order = inputs.sorted;
   if (!IsA(plan, Agg) || reinterpret_cast<const Agg *>(plan)->aggstrategy != AGG_PLAIN)  // more than one row
-    rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | index_order(walk, plan, rows) |
-                  (table ? partition_decides(walk, plan, false) : 0);
+    rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | scope.order |
+                  (table ? index_order_shown(walk, plan, rows) : 0);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

@@ -25,6 +25,7 @@ const T &as(const void *node) noexcept {
 }
 
 bool is_plain_node(const void *expression);
+bool is_plain_but_for_results(const Query *query);
 
 // Of an expression, a column of a result, a list or FROM; null is plain.  Most are columns and constants.
 inline bool is_plain(const void *expression) {
@@ -124,8 +125,7 @@ bool is_plain_case(const CaseExpr &chosen) {
       return is_plain(as<JoinExpr>(expression).larg) && is_plain(as<JoinExpr>(expression).rarg) &&
              is_plain(as<JoinExpr>(expression).quals);
     case T_Query:
-      return is_plain_query(static_cast<const Query *>(expression)) &&
-             all_plain(static_cast<const Query *>(expression)->targetList);
+      return is_plain_but_for_results(&as<Query>(expression)) && all_plain(as<Query>(expression).targetList);
     default:
       return false;
   }
@@ -171,9 +171,7 @@ bool is_plain_case(const CaseExpr &chosen) {
   return true;
 }
 
-}  // namespace
-
-[[gnu::hot]] bool is_plain_query(const Query *query) {
+[[gnu::hot]] bool is_plain_but_for_results(const Query *query) {
   check_stack_depth();
   if (query->commandType == CMD_UTILITY || query->mergeActionList != NIL || query->onConflict != nullptr ||
       query->withCheckOptions != NIL)
@@ -185,9 +183,14 @@ bool is_plain_case(const CaseExpr &chosen) {
     const auto *cte = static_cast<const CommonTableExpr *>(lfirst(cell));
     if (cte->search_clause != nullptr || cte->cycle_clause != nullptr || !is_plain(cte->ctequery)) return false;
   }
-  return all_plain_or_columns(query->targetList) && is_plain(query->jointree) &&
-         all_plain_or_columns(query->returningList) && is_plain(query->havingQual) && is_plain(query->limitOffset) &&
-         is_plain(query->limitCount);
+  return is_plain(query->jointree) && all_plain_or_columns(query->returningList) && is_plain(query->havingQual) &&
+         is_plain(query->limitOffset) && is_plain(query->limitCount);
+}
+
+}  // namespace
+
+[[gnu::hot]] bool is_plain_query(const Query *query) {
+  return is_plain_but_for_results(query) && all_plain_or_columns(query->targetList);
 }
 
 }  // namespace redoubt::pg

@@ -62,8 +62,7 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
   foreach (cell, scan->functions) {
     auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
     if (is_bare_call(walk, *scope, function->funcexpr)) {  // called once, however often it is scanned
-      foresee_function(walk, reinterpret_cast<FuncExpr *>(function->funcexpr)->funcid);
-      flow_add(&flow, bare_call_flow(walk, reinterpret_cast<FuncExpr *>(function->funcexpr)));
+      flow_add(&flow, bare_call_flow(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)));
       continue;
     }
     // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).

@@ -46,14 +46,15 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   ListCell *argument = nullptr;
   forboth(parameter, subplan->parParam, argument, subplan->args)
       walk_set_param(walk, lfirst_int(parameter), walk_expression(walk, scope, static_cast<Node *>(lfirst(argument))));
-  const bool correlated = subplan->parParam != NIL;
-  if (correlated) walk_called(walk, subplan->plan_id, scope.rows | walk->context);
+  const bool compares = subplan->subLinkType == ANY_SUBLINK || subplan->subLinkType == ALL_SUBLINK;
+  const bool again = subplan->parParam != NIL || (compares && !subplan->useHashTable);  // run for each row
+  if (again) walk_called(walk, subplan->plan_id, scope.rows | walk->context);
   Flow flow = kNoFlow;
   const NodeFlow *rows =
       subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
   if (rows == nullptr || !rows->valid) return flow;
   // What decides on a row decides as well whether the next one is asked for.
-  if (correlated) walk_called(walk, subplan->plan_id, node_flow_decides(*rows));
+  if (again) walk_called(walk, subplan->plan_id, node_flow_decides(*rows));
 
   const auto column = [rows](int position) {
     Flow value = node_flow_column(rows, static_cast<AttrNumber>(position));
@@ -90,7 +91,7 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
       set_each(subplan->paramIds);
       flow = walk_expression(walk, compared, subplan->testexpr);
       flow.implicit |= rows->implicit;
-      if (correlated) walk_called(walk, subplan->plan_id, flow_decides(flow));
+      if (again) walk_called(walk, subplan->plan_id, flow_decides(flow));
       break;
     case EXISTS_SUBLINK:
       flow.implicit = rows->implicit;

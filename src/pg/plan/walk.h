@@ -66,7 +66,7 @@ struct PlanWalk {
   std::uint32_t *called;  // the same by subplan
   int *initplan;          // the subplan that computes a parameter when it is first looked at, from 1; by parameter
   int nodes;
-  std::uint32_t *stops;  // decides how far the rows of a nested loop's inner plan are asked for; by plan_node_id
+  std::uint32_t *turns;  // decides how far a node asks its inputs for rows, or in what turn; by plan_node_id
   MeterPoint points;     // made so far
   List *found;           // the specs of those that are in the plan already
   List *open;            // the specs of those that have no point above them yet, in order
@@ -82,6 +82,7 @@ struct PlanWalk {
   int largest_node_id;
   MemoryContext memory;     // what outlives a walk
   List *foreseen;           // OIDs, see foresee_function
+  List *foreseen_rows[2];   // OIDs of row types whose parts are foreseen: when one is made, and cast
   int walks;                // begun so far
   RelationFacts *relation;  // by number in the range table
   IndexFacts index;         // that was looked at last
@@ -115,6 +116,7 @@ struct ExprScope {
   bool sometimes;               // for some of the rows only, as a condition says
   std::uint32_t rows;           // decided on the rows at hand
   std::uint32_t taken;          // the same of the rows that the plan takes in
+  std::uint32_t order;          // decided on the order in which a scan finds its rows
 };
 
 // The same scope where `mask` decided on the rows besides.
@@ -133,8 +135,8 @@ inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
 
 // What decided on no more than the order in which the rows come.
 inline std::uint32_t input_order(const ExprScope &scope) noexcept {
-  return (scope.outer != nullptr ? scope.outer->order : 0) | (scope.inner != nullptr ? scope.inner->order : 0) |
-         (scope.scan != nullptr ? scope.scan->order : 0);
+  return scope.order | (scope.outer != nullptr ? scope.outer->order : 0) |
+         (scope.inner != nullptr ? scope.inner->order : 0) | (scope.scan != nullptr ? scope.scan->order : 0);
 }
 
 // The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
@@ -196,8 +198,10 @@ std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 
-// The order that the index of the scan has brought its rows into.
-std::uint32_t index_order(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
+// What decides on the order that the index of the scan has brought its rows into.
+std::uint32_t index_order(PlanWalk *walk, const Plan *plan);
+// The same of what is among the columns of the rows.
+std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
 // What a node that finds rows by indexes, for a scan to fetch them, tells.
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
 
@@ -219,7 +223,7 @@ ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_
 // Is it a call of somebody's own without arguments, which tells by being made?
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
 // What it returns, where it is paid for.
-Flow bare_call_flow(PlanWalk *walk, const FuncExpr *call);
+Flow bare_call_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *call);
 // A call of `function` that returns `type`, whose arguments carry `flow`.
 Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, bool returns_set, List *arguments,
                Flow flow);

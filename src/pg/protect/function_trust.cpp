@@ -313,15 +313,42 @@ bool input_tells(Oid type) noexcept {
   }
 }
 
-// Is it so of what an array or a row is made of?
-bool any_part(Oid type, bool (*is_so)(Oid)) {
-  if (const Oid element = get_element_type(type); OidIsValid(element)) return is_so(element);
-  if (!type_is_rowtype(type) || type == RECORDOID) return false;
+// Is it so of what an array or a row is made of?  Each row type is looked at once: a row of rows that are alike, and so
+// on, has as many parts as nobody could wait for.
+bool any_part(Oid type, List **seen, bool (*is_so)(Oid, List **)) {
+  if (const Oid element = get_element_type(type); OidIsValid(element)) return is_so(element, seen);
+  if (!type_is_rowtype(type) || type == RECORDOID || list_member_oid(*seen, type)) return false;
+  *seen = lappend_oid(*seen, type);
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
   bool any = false;
   for (int i = 0; i < descriptor->natts && !any; ++i)
-    any = !TupleDescAttr(descriptor, i)->attisdropped && is_so(TupleDescAttr(descriptor, i)->atttypid);
+    any = !TupleDescAttr(descriptor, i)->attisdropped && is_so(TupleDescAttr(descriptor, i)->atttypid, seen);
   return any;
+}
+
+bool runs_code(Oid type, List **seen) {
+  if (type < FirstNormalObjectId) return input_tells(type) || input_tells(get_element_type(type));
+  check_stack_depth();
+  // It may be given a check while a plan is running.
+  if (get_typtype(type) == TYPTYPE_DOMAIN) return true;
+  const Oid base = getBaseType(type);
+  // Values of these are handed to casts of one's own to json, by to_json and its like.
+  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE || kind == TYPTYPE_ENUM)
+    return true;
+  return any_part(base, seen, runs_code);
+}
+
+bool casts_to_json(Oid type, List **seen) {
+  if (type == RECORDOID || type == RECORDARRAYOID) return any_cast_to_json();
+  if (type < FirstNormalObjectId) return false;
+  check_stack_depth();
+  const Oid base = getBaseType(type);
+  Oid cast = InvalidOid;
+  if (base >= FirstNormalObjectId &&
+      find_coercion_pathway(JSONOID, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
+      !function_is_trusted(cast))
+    return true;
+  return any_part(base, seen, casts_to_json);
 }
 
 }  // namespace
@@ -349,15 +376,8 @@ bool function_is_vouched(Oid function) {
 bool is_redoubt_function(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
 
 bool type_runs_code(Oid type) {
-  if (type < FirstNormalObjectId) return input_tells(type) || input_tells(get_element_type(type));
-  check_stack_depth();
-  // It may be given a check while a plan is running.
-  if (get_typtype(type) == TYPTYPE_DOMAIN) return true;
-  const Oid base = getBaseType(type);
-  // Values of these are handed to casts of one's own to json, by to_json and its like.
-  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE || kind == TYPTYPE_ENUM)
-    return true;
-  return any_part(base, type_runs_code);
+  List *seen = NIL;
+  return runs_code(type, &seen);
 }
 
 bool type_casts_to_text(Oid type) {
@@ -405,16 +425,8 @@ bool function_makes_words(Oid function) noexcept {
 }
 
 bool type_casts_to_json(Oid type) {
-  if (type == RECORDOID || type == RECORDARRAYOID) return any_cast_to_json();
-  if (type < FirstNormalObjectId) return false;
-  check_stack_depth();
-  const Oid base = getBaseType(type);
-  Oid cast = InvalidOid;
-  if (base >= FirstNormalObjectId &&
-      find_coercion_pathway(JSONOID, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
-      !function_is_trusted(cast))
-    return true;
-  return any_part(base, type_casts_to_json);
+  List *seen = NIL;
+  return casts_to_json(type, &seen);
 }
 
 void function_trust_check(Oid function, const char *label) {
