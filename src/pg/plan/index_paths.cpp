@@ -89,7 +89,7 @@ bool take_away(const PlannerInfo *root, List **paths) {
 
 void replace_unasked_orders(PlannerInfo *root, RelOptInfo *relation, const RangeTblEntry *entry) {
   if (entry->rtekind != RTE_RELATION || entry->inh || relation->indexlist == NIL) return;
-  if (protected_relation(entry->relid) == nullptr) return;
+  if (protected_relation(entry->relid) == nullptr || !is_labelled(entry->relid, 0)) return;
   bool any = take_away(root, &relation->pathlist);
   any |= take_away(root, &relation->partial_pathlist);
   if (!any) return;

@@ -286,7 +286,8 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   if (IsA(plan, NestLoop)) note_turns(walk, plan, decides & ~inputs.outer.implicit);
   if (merges(plan)) note_turns(walk, plan, decides | inputs.sorted);
   scope.rows = scope.taken = decides;
-  if (table) scope.order = index_order(walk, plan) | partition_decides(walk, plan, false);
+  const bool ordered = table && comes_in_order(walk, plan);
+  if (table) scope.order = (ordered ? index_order(walk, plan) : 0) | partition_decides(walk, plan, false);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
@@ -299,7 +300,7 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   rows.order = inputs.sorted;
   if (!IsA(plan, Agg) || reinterpret_cast<const Agg *>(plan)->aggstrategy != AGG_PLAIN)  // more than one row
     rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | scope.order |
-                  (table ? index_order_shown(walk, plan, rows) : 0);
+                  (ordered ? index_order_shown(walk, plan, rows) : 0);
   walk->analysis->statement_decides |= decides;
   return rows;
 }

@@ -198,7 +198,9 @@ std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 
-// What decides on the order that the index of the scan has brought its rows into.
+// Does an index that tells of a column hand the scan its rows, in its order?
+bool comes_in_order(PlanWalk *walk, const Plan *plan);
+// What decides on that order.
 std::uint32_t index_order(PlanWalk *walk, const Plan *plan);
 // The same of what is among the columns of the rows.
 std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
