@@ -10,7 +10,7 @@
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/catalog.h"
-#include "pg/base/compat.h"
+#include "pg/base/node_walk.h"
 #include "pg/base/settings.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
@@ -57,46 +57,29 @@ void note(Look *look, Oid function) {
   if (!OidIsValid(look->function)) look->function = function;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool standing_code_untrusted(Oid function, void *context) {
-  using namespace redoubt::pg;
-  auto *look = static_cast<Look *>(context);
-  if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
-  return false;
-}
-static bool standing_code_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *look = static_cast<Look *>(context);
-  if (IsA(node, Query)) {
-    ++look->depth;
-    query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(standing_code_walker), context, 0);
-    --look->depth;
-    return false;
-  }
+void look_into(Look *look, Node *node) {
   if (IsA(node, Var)) {
     // The table's row is number 1; in rules and conditions of triggers the new row is number 2.
     const auto *variable = reinterpret_cast<const Var *>(node);
     if (static_cast<int>(variable->varlevelsup) == look->depth && (variable->varno == 1 || variable->varno == 2))
       look->columns = bms_add_member(look->columns, variable->varattno - FirstLowInvalidHeapAttributeNumber);
-    return false;
+    return;
   }
-  check_functions_in_node(node, standing_code_untrusted, context);
+  (void)calls_any(node, [look](Oid function) {
+    if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
+    return false;
+  });
   if (IsA(node, CoerceToDomain)) note(look, type_untrusted(reinterpret_cast<CoerceToDomain *>(node)->resulttype));
   if (IsA(node, FuncExpr)) note(look, type_untrusted(reinterpret_cast<FuncExpr *>(node)->funcresulttype));
-  return expression_tree_walker(node, tree_walker(standing_code_walker), context);
+  const int deeper = IsA(node, Query) ? 1 : 0;
+  look->depth += deeper;
+  each_child(node, [look](Node *child) { look_into(look, child); });
+  look->depth -= deeper;
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 Look look_at(Node *expression, int depth = 0, bool indexed = false) {
   Look look = {depth, nullptr, InvalidOid, indexed};
-  standing_code_walker(expression, &look);
+  if (expression != nullptr) look_into(&look, expression);
   return look;
 }
 
