@@ -298,20 +298,7 @@ bool looks_up_objects(Oid function) {
   return name != nullptr && (strncmp(name, "pg_get_", 7) == 0 || strncmp(name, "pg_stat_", 8) == 0);
 }
 
-// Types whose input functions are of those above.
-bool input_tells(Oid type) noexcept {
-  switch (type) {
-    case REGTYPEOID:
-    case REGPROCEDUREOID:
-    case REGOPERATOROID:
-    case ACLITEMOID:
-    case XMLOID:
-    case TSQUERYOID:
-      return true;
-    default:
-      return false;
-  }
-}
+bool input_tells(Oid type) { return tells_of_arguments(catalog_field(TYPEOID, type, &FormData_pg_type::typinput)); }
 
 // Is it so of what an array or a row is made of?
 bool any_part(Oid type, bool (*is_so)(Oid)) {
