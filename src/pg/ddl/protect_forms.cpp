@@ -9,6 +9,7 @@
 // Covered by sql/protect_refused.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/ddl/protect_step.h"
@@ -125,11 +126,9 @@ void look_at_table(Forms *forms, const RangeTblEntry *table) {
 
 void look_at_view(Forms *forms, const Query *query) {
   forms->tables = query->rtable;
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) look_at_table(forms, static_cast<const RangeTblEntry *>(lfirst(cell)));
-  foreach (cell, query->cteList) look(forms, static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery);
-  foreach (cell, query->targetList) {
-    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *table : list_of<const RangeTblEntry>(query->rtable)) look_at_table(forms, table);
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList)) look(forms, cte->ctequery);
+  for (const auto *entry : list_of<const TargetEntry>(query->targetList)) {
     const auto *output = reinterpret_cast<const Node *>(entry->expr);
     if (IsA(output, Var) && is_column(forms, output) && entry->ressortgroupref == 0 && !entry->resjunk)
       forms->outputs = lappend_int(forms->outputs, entry->resno);
@@ -206,7 +205,6 @@ REDOUBT_FUNCTION(redoubt_protect_plain) {
   if (!forms.plain) PG_RETURN_NULL();
   auto *outputs = static_cast<Datum *>(palloc(sizeof(Datum) * (list_length(forms.outputs) + 1)));
   int size = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, forms.outputs) outputs[size++] = Int16GetDatum(static_cast<int16>(lfirst_int(cell)));
+  for (const int output : ints_of(forms.outputs)) outputs[size++] = Int16GetDatum(static_cast<int16>(output));
   PG_RETURN_ARRAYTYPE_P(construct_array(outputs, size, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
 }

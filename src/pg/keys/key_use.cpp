@@ -11,6 +11,7 @@
 // changes.  Covered by sql/key_use.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "core/token.h"
 #include "core/vault.h"
 #include "pg/audit/audit_trail.h"
@@ -48,9 +49,7 @@ struct Counter {
 };
 
 void count(Counter &counter, const NameData &key, int version, int64 tokens) {
-  const ListCell *cell = nullptr;
-  foreach (cell, counter.uses) {
-    auto *use = static_cast<Use *>(lfirst(cell));
+  for (auto *use : list_of<Use>(counter.uses)) {
     if (use->relid != counter.relid || use->column != counter.column || use->version != version ||
         strcmp(NameStr(use->key), NameStr(key)) != 0)
       continue;
@@ -226,9 +225,8 @@ const List *find_uses() {
   Counter counter = {NIL, InvalidOid, 0, CurrentMemoryContext,
                      AllocSetContextCreate(CurrentMemoryContext, "redoubt key use", ALLOCSET_DEFAULT_SIZES)};
   const Oid vault = catalog_relation("vault");
-  const ListCell *cell = nullptr;
-  foreach (cell, relations) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+  for (const Oid relid : oids_of(relations)) {
+    Relation relation = try_relation_open(relid, AccessShareLock);
     if (relation == nullptr) continue;  // dropped meanwhile
     counter.relid = RelationGetRelid(relation);
     if (counter.relid == vault)
@@ -268,9 +266,7 @@ char *describe_uses(const char *key, int version) {
   Wanted wanted = {key, version, &lines};
   token_type_each(describe_type, &wanted);
   const List *uses = find_uses();
-  const ListCell *cell = nullptr;
-  foreach (cell, uses) {
-    const auto *use = static_cast<const Use *>(lfirst(cell));
+  for (const auto *use : list_of<const Use>(uses)) {
     if (strcmp(NameStr(use->key), key) != 0 || (use->version != version && use->version != 0)) continue;
     const char *column = get_attname(use->relid, use->column, true);
     const char *table = get_rel_name(use->relid);
@@ -301,9 +297,7 @@ REDOUBT_FUNCTION(redoubt_key_use) {
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   const List *uses = find_uses();
-  const ListCell *cell = nullptr;
-  foreach (cell, uses) {
-    auto *use = static_cast<Use *>(lfirst(cell));
+  for (auto *use : list_of<Use>(uses)) {
     const char *column = get_attname(use->relid, use->column, true);
     if (column == nullptr) continue;  // dropped meanwhile
     NameData column_name;

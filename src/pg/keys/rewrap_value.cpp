@@ -5,6 +5,7 @@
 // Covered by sql/rewrap_column.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "core/random.h"
 #include "core/token.h"
 #include "pg/base/plaintext.h"
@@ -26,9 +27,7 @@ struct KnownKey {
 };
 
 KnownKey *known_key(Rewrap *rewrap, const NameData &name) {
-  const ListCell *cell = nullptr;
-  foreach (cell, rewrap->keys) {
-    auto *known = static_cast<KnownKey *>(lfirst(cell));
+  for (auto *known : list_of<KnownKey>(rewrap->keys)) {
     if (strcmp(NameStr(known->name), NameStr(name)) == 0) return known;
   }
   const int newest = key_store_read(NameStr(name), 0).version;

@@ -189,11 +189,10 @@ void sort_outside(Query *query) {
   auto *inner = static_cast<Query *>(palloc(sizeof(Query)));
   *inner = *query;
   List *sort = NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, query->sortClause)  // keys past those that rows are distinct by choose among rows, and are left inside
-    if (!query->hasDistinctOn ||
-        is_among(static_cast<SortGroupClause *>(lfirst(cell))->tleSortGroupRef, query->distinctClause))
-      sort = lappend(sort, copyObjectImpl(lfirst(cell)));
+  // Keys past those that rows are distinct by choose among rows, and are left inside.
+  for (const auto *key : list_of<const SortGroupClause>(query->sortClause))
+    if (!query->hasDistinctOn || is_among(key->tleSortGroupRef, query->distinctClause))
+      sort = lappend(sort, copyObjectImpl(key));
   if (!query->hasDistinctOn) inner->sortClause = NIL;
   inner->limitCount = inner->limitOffset = nullptr;
   inner->canSetTag = true;
@@ -320,12 +319,10 @@ void refuse_other_type(const CoerceViaIO *cast) {
 // what this role is shown.
 void open_arguments(FuncExpr *call) {
   if (call->funcid != F_CONCAT && call->funcid != F_CONCAT_WS && call->funcid != F_FORMAT_TEXT_ANY) return;
-  ListCell *cell = nullptr;
-  foreach (cell, call->args) {
-    auto *argument = static_cast<Expr *>(lfirst(cell));
-    if (OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value())
-      lfirst(cell) = open_value(argument);
-  }
+  each_in_place(call->args, [](Expr *argument) {
+    const bool opens = OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value();
+    return opens ? open_value(argument) : argument;
+  });
 }
 
 // What a statement holds, its subqueries included.

@@ -121,10 +121,8 @@ bool only_columns(const Query *query) {
     auto *expression = reinterpret_cast<Node *>(target->expr);
     if (!stays_in_sight(query, expression)) continue;
     if (target->resjunk || target->ressortgroupref != 0) return false;
-    ListCell *value = nullptr;
-    foreach (value,
-             pull_var_clause(expression, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS)) {
-      auto *node = static_cast<Node *>(lfirst(value));
+    for (auto *node : list_of<Node>(pull_var_clause(
+             expression, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS))) {
       if (stays_in_sight(query, node)) return false;
       if (IsA(node, Var) && (query->hasAggs || query->groupClause != NIL) && !is_grouped_by(query, node)) return false;
     }

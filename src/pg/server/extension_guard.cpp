@@ -20,9 +20,8 @@ constexpr int kListed = 20;
 // Its schema holds the extension, which goes with it.
 bool drops_redoubt(const DropStmt *drop) {
   if (drop->removeType != OBJECT_EXTENSION && drop->removeType != OBJECT_SCHEMA) return false;
-  const ListCell *cell = nullptr;
-  foreach (cell, drop->objects)
-    if (strcmp(strVal(lfirst(cell)), "redoubt") == 0) return true;
+  for (auto *name : list_of<Node>(drop->objects))
+    if (strcmp(strVal(name), "redoubt") == 0) return true;
   return false;
 }
 
@@ -40,9 +39,8 @@ char *token_columns(int *count) {
       relations = lappend_oid(relations, form->oid);
   });
   list_sort(relations, list_oid_cmp);
-  const ListCell *cell = nullptr;
-  foreach (cell, relations) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
+  for (const Oid relid : oids_of(relations)) {
+    Relation relation = try_relation_open(relid, AccessShareLock);
     if (relation == nullptr) continue;
     const TupleDesc descriptor = RelationGetDescr(relation);
     for (int i = 0; i < descriptor->natts; ++i) {
@@ -92,9 +90,7 @@ void refuse_drop() {
 
 // CREATE FUNCTION ... LANGUAGE c AS '$libdir/redoubt', ..., as a dump has it.
 bool makes_own_function(const CreateFunctionStmt *create) {
-  const ListCell *cell = nullptr;
-  foreach (cell, create->options) {
-    const auto *option = static_cast<const DefElem *>(lfirst(cell));
+  for (const auto *option : list_of<const DefElem>(create->options)) {
     if (strcmp(option->defname, "as") != 0) continue;
     const auto *parts = reinterpret_cast<const List *>(option->arg);
     return list_length(parts) == 2 && strcmp(strVal(linitial(parts)), "$libdir/redoubt") == 0;

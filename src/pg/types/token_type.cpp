@@ -7,6 +7,7 @@
 // Covered by sql/token_types.sql and sql/custom_types.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
@@ -278,11 +279,8 @@ void token_type_each(void (*visit)(const TokenType *, void *), void *context) {
   catalog_scan("token_type", [&types](const CatalogRow &row) {
     types = lappend_oid(types, DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)));
   });
-  ListCell *cell = nullptr;
-  foreach (cell, types) {
-    const TokenType *type = token_type_find(lfirst_oid(cell));
-    if (type != nullptr) visit(type, context);
-  }
+  for (const Oid oid : oids_of(types))
+    if (const TokenType *type = token_type_find(oid); type != nullptr) visit(type, context);
 }
 
 namespace {
