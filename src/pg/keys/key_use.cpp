@@ -188,28 +188,20 @@ void count_relation(Counter &counter, Relation relation) {
 constexpr int kClassId = 1;
 constexpr int kSealed = 4;
 
-struct KeyOfClass {
-  const pg_uuid_t *class_id;
-  const NameData *key;
-};
-
 void count_vault(Counter &counter, Relation relation) {
   counter.column = kSealed;
-  each_row(counter, relation, [&counter](TupleTableSlot *slot) {
+  const List *types = token_types();
+  each_row(counter, relation, [&counter, types](TupleTableSlot *slot) {
     bool null = false;
     const Datum class_id = slot_getattr(slot, kClassId, &null);
     const Datum sealed = null ? static_cast<Datum>(0) : slot_getattr(slot, kSealed, &null);
     if (null) return;
-    KeyOfClass found = {DatumGetUUIDP(class_id), nullptr};
-    token_type_each(
-        [](const TokenType *type, void *context) {
-          auto *wanted = static_cast<KeyOfClass *>(context);
-          if (memcmp(type->class_id.data(), wanted->class_id->data, UUID_LEN) == 0) wanted->key = &type->key;
-        },
-        &found);
-    if (found.key == nullptr) return;  // of no type any more: nothing opens it
+    const NameData *key = nullptr;
+    for (const auto *type : list_of<const TokenType>(types))
+      if (memcmp(type->class_id.data(), DatumGetUUIDP(class_id)->data, UUID_LEN) == 0) key = &type->key;
+    if (key == nullptr) return;  // of no type any more: nothing opens it
     const auto version = vault_key_version(beginning(sealed, kVaultOverhead));
-    count(counter, *found.key, version.ok() ? *version : 0, 1);
+    count(counter, *key, version.ok() ? *version : 0, 1);
   });
 }
 
@@ -239,40 +231,23 @@ const List *find_uses() {
   return counter.uses;
 }
 
-struct Wanted {
-  const char *key;
-  int version;
-  StringInfo lines;
-};
-
-void begin_line(const Wanted &wanted) {
-  if (wanted.lines->len > 0) appendStringInfoChar(wanted.lines, '\n');
-}
-
-// Tokens of a format-preserving type have no room for a version, so the type has one for ever, whatever is stored.
-void describe_type(const TokenType *type, void *context) {
-  const auto *wanted = static_cast<const Wanted *>(context);
-  if (type->format == nullptr || type->vaulted || type->key_version != wanted->version ||
-      strcmp(NameStr(type->key), wanted->key) != 0)
-    return;
-  begin_line(*wanted);
-  appendStringInfo(wanted->lines, "token type %s", type->name);
-}
-
 // One line for each use of a version; empty where nothing uses it.
 char *describe_uses(const char *key, int version) {
   StringInfoData lines;
   initStringInfo(&lines);
-  Wanted wanted = {key, version, &lines};
-  token_type_each(describe_type, &wanted);
-  const List *uses = find_uses();
-  for (const auto *use : list_of<const Use>(uses)) {
+  const auto next_line = [&lines] { return lines.len > 0 ? "\n" : ""; };
+  // Tokens of a format-preserving type have no room for a version, so the type has one for ever, whatever is stored.
+  for (const auto *type : list_of<const TokenType>(token_types()))
+    if (type->format != nullptr && !type->vaulted && type->key_version == version &&
+        strcmp(NameStr(type->key), key) == 0)
+      appendStringInfo(&lines, "%stoken type %s", next_line(), type->name);
+  for (const auto *use : list_of<const Use>(find_uses())) {
     if (strcmp(NameStr(use->key), key) != 0 || (use->version != version && use->version != 0)) continue;
     const char *column = get_attname(use->relid, use->column, true);
     const char *table = get_rel_name(use->relid);
     if (column == nullptr || table == nullptr) continue;  // dropped meanwhile
-    begin_line(wanted);
-    appendStringInfo(&lines, INT64_FORMAT " in column %s of %s", use->tokens, quote_identifier(column),
+    appendStringInfo(&lines, "%s" INT64_FORMAT " in column %s of %s", next_line(), use->tokens,
+                     quote_identifier(column),
                      quote_qualified_identifier(get_namespace_name(get_rel_namespace(use->relid)), table));
   }
   return lines.data;
