@@ -198,22 +198,11 @@ void sort_outside(Query *query) {
   inner->canSetTag = true;
   IncrementVarSublevelsUp(reinterpret_cast<Node *>(inner), 1, 1);
 
-  auto *entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_SUBQUERY;
-  entry->subquery = inner;
-  entry->eref = makeAlias("unsorted", NIL);
-  entry->inFromCl = true;
-  auto *reference = makeNode(RangeTblRef);
-  reference->rtindex = 1;
-
-  Query outer = {};
-  NodeSetTag(&outer, T_Query);
-  outer.commandType = CMD_SELECT;
+  RangeTblEntry *entry = entry_of(inner, "unsorted", NIL);
+  Query outer = *select_from(entry);
   outer.querySource = query->querySource;
   outer.queryId = query->queryId;
   outer.canSetTag = query->canSetTag;
-  outer.rtable = list_make1(entry);
-  outer.jointree = makeFromExpr(list_make1(reference), nullptr);
   outer.sortClause = sort;
   outer.limitCount = query->limitCount;
   outer.limitOffset = query->limitOffset;
@@ -221,12 +210,9 @@ void sort_outside(Query *query) {
   outer.stmt_location = query->stmt_location;
   outer.stmt_len = query->stmt_len;
   for (auto *target : list_of<TargetEntry>(inner->targetList)) {
-    const auto *value = reinterpret_cast<const Node *>(target->expr);
-    entry->eref->colnames =
-        lappend(entry->eref->colnames, makeString(pstrdup(target->resname != nullptr ? target->resname : "?column?")));
-    Var *column = makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
+    entry->eref->colnames = lappend(entry->eref->colnames, name_of(target));
     TargetEntry *shown = flatCopyTargetEntry(target);
-    shown->expr = reinterpret_cast<Expr *>(column);
+    shown->expr = reinterpret_cast<Expr *>(makeVarFromTargetEntry(1, target));
     outer.targetList = lappend(outer.targetList, shown);
     target->resjunk = false;
   }
