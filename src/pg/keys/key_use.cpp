@@ -207,26 +207,16 @@ void count_vault(Counter &counter, Relation relation) {
 
 // All uses in this database, a List of Use.
 const List *find_uses() {
-  List *relations = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
-    const auto *form = row.as<Form_pg_class>();
-    if (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW)
-      relations = lappend_oid(relations, form->oid);
-  });
-  list_sort(relations, list_oid_cmp);
   Counter counter = {NIL, InvalidOid, 0, CurrentMemoryContext,
                      AllocSetContextCreate(CurrentMemoryContext, "redoubt key use", ALLOCSET_DEFAULT_SIZES)};
   const Oid vault = catalog_relation("vault");
-  for (const Oid relid : oids_of(relations)) {
-    Relation relation = try_relation_open(relid, AccessShareLock);
-    if (relation == nullptr) continue;  // dropped meanwhile
+  catalog_each_relation("rm", [&counter, vault](Relation relation) {
     counter.relid = RelationGetRelid(relation);
     if (counter.relid == vault)
       count_vault(counter, relation);
     else if (!RELATION_IS_OTHER_TEMP(relation))
       count_relation(counter, relation);
-    relation_close(relation, AccessShareLock);
-  }
+  });
   MemoryContextDelete(counter.row);
   return counter.uses;
 }

@@ -30,18 +30,7 @@ char *token_columns(int *count) {
   StringInfoData lines;
   initStringInfo(&lines);
   int found = 0;
-  List *relations = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
-    const auto *form = row.as<Form_pg_class>();
-    const char kind = form->relkind;
-    if (form->oid >= FirstNormalObjectId && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-                                             kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_MATVIEW))
-      relations = lappend_oid(relations, form->oid);
-  });
-  list_sort(relations, list_oid_cmp);
-  for (const Oid relid : oids_of(relations)) {
-    Relation relation = try_relation_open(relid, AccessShareLock);
-    if (relation == nullptr) continue;
+  catalog_each_relation("rpfm", [&lines, &found](Relation relation) {
     const TupleDesc descriptor = RelationGetDescr(relation);
     for (int i = 0; i < descriptor->natts; ++i) {
       const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
@@ -51,8 +40,7 @@ char *token_columns(int *count) {
                        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                   RelationGetRelationName(relation)));
     }
-    relation_close(relation, AccessShareLock);
-  }
+  });
   if (found > kListed) appendStringInfo(&lines, "\nand %d more", found - kListed);
   *count = found;
   return lines.data;

@@ -129,21 +129,11 @@ REDOUBT_FUNCTION(redoubt_check_tokens) {
   require_preloaded();
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  List *relations = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
-    const auto *form = row.as<Form_pg_class>();
-    if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) && form->oid >= FirstNormalObjectId)
-      relations = lappend_oid(relations, form->oid);
-  });
-  list_sort(relations, list_oid_cmp);
   MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "redoubt check tokens", ALLOCSET_DEFAULT_SIZES);
   List *findings = NIL;
-  for (const Oid relid : oids_of(relations)) {
-    Relation relation = try_relation_open(relid, AccessShareLock);
-    if (relation == nullptr) continue;  // dropped meanwhile
+  catalog_each_relation("rm", [&findings, row](Relation relation) {
     if (!RELATION_IS_OTHER_TEMP(relation)) findings = look_at(findings, relation, CurrentMemoryContext, row);
-    relation_close(relation, AccessShareLock);
-  }
+  });
   MemoryContextDelete(row);
   for (const auto *found : list_of<const Finding>(findings)) {
     const char *attribute = get_attname(found->relid, found->column, true);
