@@ -336,7 +336,10 @@ bool function_is_vouched(Oid function) {
 bool is_redoubt_function(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
 
 bool type_runs_code(Oid type) {
-  if (type < FirstNormalObjectId) return input_tells(type) || input_tells(get_element_type(type));
+  if (type < FirstNormalObjectId) {
+    const Oid element = get_element_type(type);
+    return input_tells(OidIsValid(element) ? element : type);
+  }
   check_stack_depth();
   // It may be given a check while a plan is running.
   if (get_typtype(type) == TYPTYPE_DOMAIN) return true;

@@ -244,7 +244,7 @@ constexpr Catalog kCatalogs[] = {
 };
 
 // Fills in what the row of an object says.
-void read(StandingCode *code, const Catalog &of, const CatalogRow &row) {
+void read_object(StandingCode *code, const Catalog &of, const CatalogRow &row) {
   bool null = true;
   *code = {.class_id = of.class_id,
            .object = DatumGetObjectId(row.get(of.oid, &null)),
@@ -273,7 +273,7 @@ void read_all(List **into, Oid relid, bool ancestor) {
     ScanKeyData keys[] = {catalog_key(catalog.table, relid)};
     catalog_scan(catalog.catalog, catalog.index_by_table, keys, [&](const CatalogRow &row) {
       auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
-      read(code, catalog, row);
+      read_object(code, catalog, row);
       if (!is_unvouched(*code) || (ancestor && !code->inherited)) return;
       if (code->name == nullptr) code->name = relation_name(code->object);
       *into = lappend(*into, code);
@@ -431,7 +431,7 @@ bool standing_code_read(Oid class_id, Oid object, StandingCode *code) {
     if (catalog.class_id != class_id) continue;
     ScanKeyData keys[] = {catalog_key(catalog.oid, object)};
     catalog_scan_self(catalog.catalog, catalog.index, keys, [&](const CatalogRow &row) {
-      read(code, catalog, row);
+      read_object(code, catalog, row);
       found = true;
     });
     if (found && code->name == nullptr) code->name = relation_name(object);
