@@ -15,6 +15,7 @@
 // Covered by sql/export_keys.sql and test/tap/export_keys.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/each.h"
 #include "core/key_export.h"
 #include "core/random.h"
@@ -65,13 +66,10 @@ void require_exporter(Oid function) {
 
 // Takes the rows of the given names, all of which there are.
 List *rows_of_names(const List *rows, ArrayType *names) {
-  Datum *item = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &item, &nulls, &size);
+  const ArrayItems items = array_items(names);
   List *chosen = NIL;
-  for (int i = 0; i < size; ++i) {
-    const char *name = nulls[i] ? "" : NameStr(*DatumGetName(item[i]));
+  for (int i = 0; i < items.size; ++i) {
+    const char *name = items.null[i] ? "" : NameStr(*DatumGetName(items.value[i]));
     bool found = false;
     for (auto *row : list_of<KeyRow>(rows)) {
       if (strcmp(row->name, name) != 0) continue;

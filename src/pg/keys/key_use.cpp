@@ -11,6 +11,7 @@
 // changes.  Covered by sql/key_use.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/each.h"
 #include "core/token.h"
 #include "core/vault.h"
@@ -81,16 +82,7 @@ void count_token(Counter &counter, const TokenType *type, Datum token) {
 void count_value(Counter &counter, Oid declared, Datum value);
 
 void count_array(Counter &counter, Oid element, Datum value) {
-  int16 length = 0;
-  bool by_value = false;
-  char align = 0;
-  get_typlenbyvalalign(element, &length, &by_value, &align);
-  Datum *elements = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(DatumGetArrayTypeP(value), element, length, by_value, align, &elements, &nulls, &size);
-  for (int i = 0; i < size; ++i)
-    if (!nulls[i]) count_value(counter, element, elements[i]);
+  each_item(DatumGetArrayTypeP(value), [&counter, element](Datum item) { count_value(counter, element, item); });
 }
 
 void count_row(Counter &counter, Datum value) {

@@ -9,6 +9,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/node_walk.h"
@@ -214,14 +215,8 @@ uint32 extended_values(Datum values, Oid type) {
   if (type != get_array_type(get_rel_type_id(StatisticRelationId)))
     elog(ERROR, "redoubt.meter_statistics was given a value of type %u", type);
   uint32 n = 0;
-  Datum *rows = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(DatumGetArrayTypeP(values), get_element_type(type), -1, false, TYPALIGN_DOUBLE, &rows, &nulls,
-                    &size);
-  for (int i = 0; i < size; ++i) {
-    if (nulls[i]) continue;
-    HeapTupleHeader row = DatumGetHeapTupleHeader(rows[i]);
+  each_item(DatumGetArrayTypeP(values), [&n](Datum item) {
+    HeapTupleHeader row = DatumGetHeapTupleHeader(item);
     for (int slot = Anum_pg_statistic_stavalues1; slot <= Anum_pg_statistic_stavalues5; ++slot) {
       bool null = true;
       const Datum array = GetAttributeByNum(row, static_cast<AttrNumber>(slot), &null);
@@ -229,7 +224,7 @@ uint32 extended_values(Datum values, Oid type) {
       const ArrayType *elements = DatumGetArrayTypeP(array);
       n += static_cast<uint32>(ArrayGetNItems(ARR_NDIM(elements), ARR_DIMS(elements)));
     }
-  }
+  });
   return n;
 }
 

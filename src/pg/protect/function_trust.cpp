@@ -7,6 +7,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
@@ -111,12 +112,10 @@ bool finds_by_callers_path(Oid function) {
   bool null = true;
   const Datum settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &null);
   bool sets_path = false;
-  if (!null) {
-    Datum *setting = nullptr;
-    int n = 0;
-    deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &setting, nullptr, &n);
-    for (int i = 0; i < n; ++i) sets_path |= pg_strncasecmp(TextDatumGetCString(setting[i]), "search_path=", 12) == 0;
-  }
+  if (!null)
+    each_item(DatumGetArrayTypeP(settings), [&sets_path](Datum setting) {
+      sets_path |= pg_strncasecmp(TextDatumGetCString(setting), "search_path=", 12) == 0;
+    });
   ReleaseSysCache(tuple);
   return !function_is_in_c(function) && text_only && !sets_path;
 }
