@@ -12,6 +12,7 @@ extern "C" {
 #include "pg/audit/audit_directory.h"
 #include "pg/audit/audit_journal.h"
 #include "pg/audit/audit_mac.h"
+#include "pg/base/whole_io.h"
 
 namespace redoubt::pg {
 namespace {
@@ -48,18 +49,6 @@ pg_crc32c checksum(const char *entry, std::size_t size) noexcept {
   return crc;
 }
 
-bool transfer(int fd, char *data, std::size_t size, std::uint64_t offset, bool writing) noexcept {
-  for (std::size_t done = 0; done < size;) {
-    errno = writing ? ENOSPC : EINVAL;  // what a short one without errno means
-    const auto at = static_cast<off_t>(offset + done);
-    const ssize_t n = writing ? pwrite(fd, data + done, size - done, at) : pread(fd, data + done, size - done, at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    done += static_cast<std::size_t>(n);
-  }
-  return true;
-}
-
 // The file, if it is one of this size and no other name for something else; -1 with errno.
 int open_journal(int flags, struct stat &st) noexcept {
   const int fd = open(path().text, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -84,8 +73,7 @@ int make_file() noexcept {
   if (fd < 0) return errno;
   std::memset(buffer, 0, sizeof buffer);
   bool good = true;
-  for (std::size_t at = 0; good && at < kSize; at += sizeof buffer)
-    good = transfer(fd, buffer, sizeof buffer, at, true);
+  for (std::size_t at = 0; good && at < kSize; at += sizeof buffer) good = write_all_at(fd, buffer, sizeof buffer, at);
   good = good && pg_fsync(fd) == 0 && rename(made.text, path().text) == 0;
   const int error = good ? 0 : errno;
   close(fd);
@@ -181,7 +169,7 @@ bool chains(int fd, const Content &content, std::string_view text) noexcept {
 int write_back(const char *path, char *text, const Content &content) noexcept {
   const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return errno;
-  const int error = transfer(fd, text, content.size, content.first.begin, true) ? 0 : errno;
+  const int error = write_all_at(fd, text, content.size, content.first.begin) ? 0 : errno;
   close(fd);
   return error;
 }
@@ -221,7 +209,7 @@ bool audit_journal_put(AuditJournal &journal, AuditMark from, AuditMark to, int 
   if (!journal.ready || from != journal.to || to.segment != from.segment || size > kEntryMax - sizeof(Header))
     return false;
   const std::size_t whole = pages(sizeof(Header) + size);
-  if (whole > kSize - journal.at || !transfer(fd, buffer + sizeof(Header), size, from.offset, false)) return false;
+  if (whole > kSize - journal.at || !read_all_at(fd, buffer + sizeof(Header), size, from.offset)) return false;
   Header header = {{}, from.segment, journal.from.offset, from.offset, static_cast<std::uint32_t>(size), 0};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   std::memcpy(buffer, &header, sizeof header);
@@ -236,7 +224,7 @@ bool audit_journal_put(AuditJournal &journal, AuditMark from, AuditMark to, int 
     good = false;
     errno = EINVAL;
   }
-  good = good && transfer(out, buffer, whole, journal.at, true) && pg_fdatasync(out) == 0;
+  good = good && write_all_at(out, buffer, whole, journal.at) && pg_fdatasync(out) == 0;
   if (good) {
     journal.to = to;
     journal.at += whole;
@@ -278,7 +266,7 @@ int audit_journal_recover(AuditJournalNotes &notes) noexcept {
   if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EACCES)) return errno;
   char *const file = fd >= 0 ? static_cast<char *>(malloc(kSize)) : nullptr;
   int error = 0;
-  if (fd < 0 || (file != nullptr && !transfer(fd, file, kSize, 0, false))) {
+  if (fd < 0 || (file != nullptr && !read_all_at(fd, file, kSize, 0))) {
     notes.problem = "it cannot be read";
   } else if (file == nullptr) {
     error = ENOMEM;

@@ -6,6 +6,7 @@
 #include "pg/audit/audit_index.h"
 #include "pg/audit/audit_packed.h"
 #include "pg/base/settings.h"
+#include "pg/base/whole_io.h"
 
 extern "C" {
 #include <zlib.h>
@@ -17,18 +18,6 @@ namespace {
 constexpr std::size_t kBuffer = 65536;
 // redoubt.audit_segment_size is 1 GB at the most, and the last line may go over it.
 constexpr std::uint64_t kContentMax = 2ULL << 30;
-
-bool write_all(int fd, const char *data, std::size_t size) noexcept {
-  while (size > 0) {
-    errno = ENOSPC;
-    const ssize_t put = write(fd, data, size);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return false;
-    data += put;
-    size -= static_cast<std::size_t>(put);
-  }
-  return true;
-}
 
 // zlib's file on a descriptor of its own, or null with errno.
 gzFile zlib_open(int fd, const char *mode) noexcept {

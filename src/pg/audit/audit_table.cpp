@@ -12,6 +12,7 @@
 // test/tap/audit.pl and sql/audit.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 extern "C" {
 #include "common/jsonapi.h"
 #include "foreign/fdwapi.h"
@@ -237,11 +238,9 @@ void narrow(Range &range, Column column, int strategy, std::int64_t value) noexc
 
 void read_conditions(Scan *scan, ExprContext *econtext) {
   scan->bounds = {};
-  const ListCell *cell = nullptr;
   int i = 2;  // the first two say in which order, and whether with records
-  foreach (cell, scan->values) {
+  for (auto *state : list_of<ExprState>(scan->values)) {
     bool null = false;
-    auto *state = static_cast<ExprState *>(lfirst(cell));
     const Datum value = ExecEvalExprSwitchContext(state, econtext, &null);
     const auto column = static_cast<Column>(list_nth_int(scan->conditions, i));
     const int strategy = list_nth_int(scan->conditions, i + 1);
@@ -300,9 +299,7 @@ bool wants_newest_first(const PlannerInfo *root, const RelOptInfo *relation) {
     return false;
   const auto *key = static_cast<const PathKey *>(linitial(root->query_pathkeys));
   if (!compat_pathkey_descends(key)) return false;
-  const ListCell *cell = nullptr;
-  foreach (cell, key->pk_eclass->ec_members) {
-    const auto *member = static_cast<const EquivalenceMember *>(lfirst(cell));
+  for (const auto *member : list_of<const EquivalenceMember>(key->pk_eclass->ec_members)) {
     if (bounded_column(reinterpret_cast<const Node *>(member->em_expr), relation->relid) == kSequence) return true;
   }
   return false;
@@ -330,8 +327,7 @@ ForeignScan *audit_table_plan(PlannerInfo *, RelOptInfo *relation, Oid, ForeignP
                              bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, columns);
   List *conditions = list_make2_int(path->path.pathkeys != NIL ? 1 : 0, takes_records ? 1 : 0);
   List *values = NIL;
-  const ListCell *cell = nullptr;
-  foreach (cell, quals) add_condition(static_cast<const Node *>(lfirst(cell)), relation->relid, &conditions, &values);
+  for (const auto *qual : list_of<const Node>(quals)) add_condition(qual, relation->relid, &conditions, &values);
   return make_foreignscan(targets, quals, relation->relid, values, conditions, NIL, NIL, outer);
 }
 

@@ -26,6 +26,7 @@
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
 #include "pg/base/shared_memory.h"
+#include "pg/base/whole_io.h"
 
 namespace redoubt::pg {
 namespace {
@@ -107,19 +108,6 @@ void adopt_segment_fd(int fd, std::uint64_t number) noexcept {
   state.segment_fd_number = number;
 }
 
-// Writes the whole line at `offset`, or none of it.
-WriteFailure write_line(int fd, std::string_view line, std::uint64_t offset) noexcept {
-  std::size_t done = 0;
-  while (done < line.size()) {
-    errno = ENOSPC;  // what a short write without errno means
-    const ssize_t n = pwrite(fd, line.data() + done, line.size() - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return {"write to", errno};
-    done += static_cast<std::size_t>(n);
-  }
-  return {};
-}
-
 void log_head(const char *what, const AuditHead &head) {
   const auto hex = audit_mac_hex(head.mac);
   ereport(LOG_SERVER_ONLY,
@@ -193,7 +181,7 @@ WriteFailure begin_segment(HmacSha256 &mac, int fd, AuditHead last, std::int64_t
   if (!body.ok()) return {"encode the header of", EINVAL};
   const auto size = audit_seal(mac, next, line, *body);
   if (!size.ok()) return {"authenticate the header of", EIO};
-  if (const WriteFailure failure = write_line(fd, {line, *size}, 0)) return failure;
+  if (!write_all_at(fd, line, *size, 0)) return {"write to", errno};
 
   if (state.shared->open) {
     notes.closed = true;
@@ -321,7 +309,8 @@ Attempt append_locked(HmacSha256 &mac, std::span<char> line, std::size_t body) n
     attempt.failure = {"authenticate an event of", EIO};
     return attempt;
   }
-  if ((attempt.failure = write_line(state.segment_fd, {line.data(), *size}, state.shared->offset))) {
+  if (!write_all_at(state.segment_fd, line.data(), *size, state.shared->offset)) {
+    attempt.failure = {"write to", errno};
     state.shared->overhang = ftruncate(state.segment_fd, static_cast<off_t>(state.shared->offset)) != 0;
     return attempt;
   }

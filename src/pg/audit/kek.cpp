@@ -15,6 +15,7 @@
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
 #include "pg/base/shell_command.h"
+#include "pg/base/whole_io.h"
 
 extern "C" {
 #include <poll.h>
@@ -124,30 +125,14 @@ bool kek_file_acceptable(Slot &slot, int fd, const char *path) {
   return true;
 }
 
-// Reads at most `out.size()` bytes; returns the count, or -1.
-ssize_t read_all(int fd, std::span<std::uint8_t> out) {
-  std::size_t got = 0;
-  while (got < out.size()) {
-    const ssize_t n = read(fd, out.data() + got, out.size() - got);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return -1;
-    if (n == 0) break;
-    got += static_cast<std::size_t>(n);
-  }
-  return static_cast<ssize_t>(got);
-}
-
 bool kek_from_file(Slot &slot, const char *path, SecretBytes<128> &raw, std::size_t &length) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused, not waited for
   if (fd < 0) return explain(slot, slot.file_setting, "cannot be opened: ", strerror(errno)), false;
   bool ok = kek_file_acceptable(slot, fd, path);
   if (ok) {
-    const ssize_t n = read_all(fd, raw.span());
-    ok = n >= 0;
-    if (ok)
-      length = static_cast<std::size_t>(n);
-    else
-      explain(slot, slot.file_setting, "cannot be read");
+    length = read_up_to(fd, raw.span().data(), raw.span().size());
+    ok = errno == 0;
+    if (!ok) explain(slot, slot.file_setting, "cannot be read");
   }
   close(fd);
   return ok;

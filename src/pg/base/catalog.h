@@ -89,6 +89,11 @@ inline const TriggerDesc *catalog_triggers(Relation relation) { return CopyTrigg
 // The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
 List *catalog_parents(Oid relid);
 
+// Calls visit(relation) for each relation that users have made and whose kind is one of `kinds`, in the order of their
+// OIDs, each under AccessShareLock.
+template <typename Visit>
+void catalog_each_relation(const char *kinds, Visit &&visit);
+
 // The token type that an SQL function handles: its result type, or its first
 // argument type.  Looked up by the function's own OID, since what a caller
 // passes (typioparam) is not to be trusted.  Cached in fn_extra.
@@ -108,6 +113,23 @@ void catalog_scan_as_of(Snapshot snapshot, Oid table, Oid index, std::span<ScanK
   }
   systable_endscan(scan);
   table_close(relation, AccessShareLock);
+}
+
+template <typename Visit>
+void catalog_each_relation(const char *kinds, Visit &&visit) {
+  List *relations = NIL;
+  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations, kinds](const CatalogRow &row) {
+    const auto *form = row.as<Form_pg_class>();
+    if (form->oid >= FirstNormalObjectId && strchr(kinds, form->relkind) != nullptr)
+      relations = lappend_oid(relations, form->oid);
+  });
+  list_sort(relations, list_oid_cmp);
+  for (int i = 0; i < list_length(relations); ++i) {
+    Relation relation = try_relation_open(list_nth_oid(relations, i), AccessShareLock);
+    if (relation == nullptr) continue;  // dropped meanwhile
+    visit(relation);
+    relation_close(relation, AccessShareLock);
+  }
 }
 
 // No snapshot given: a fresh catalog snapshot.  GetLatestSnapshot() refuses to work in parallel mode.

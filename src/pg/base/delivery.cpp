@@ -6,6 +6,7 @@
 // Covered by sql/reveal.sql and sql/no_reveal.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/compat.h"
 #include "pg/base/node_session.h"
 #include "pg/base/delivery.h"
@@ -84,9 +85,7 @@ void delivery_note_function(Oid function) {
 }
 
 bool delivery_shows_tokens(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->relationOids) {
-    const Oid relid = lfirst_oid(cell);
+  for (const Oid relid : oids_of(plan->relationOids)) {
     if (relid == StatisticRelationId || relid == StatisticExtDataRelationId) return true;
   }
   return false;

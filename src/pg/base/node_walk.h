@@ -20,47 +20,86 @@ enum class Step : std::uint8_t {
   found  // the walk is over
 };
 
-template <int Flags, typename Look>
-bool node_walk(Node *node, void *look) {
-  if (node == nullptr) return false;
-  const Step step = (*static_cast<Look *>(look))(node);
-  if (step != Step::into) return step == Step::found;
-  return IsA(node, Query)
-             ? query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(node_walk<Flags, Look>), look, Flags)
-             : expression_tree_walker(node, tree_walker(node_walk<Flags, Look>), look);
+template <typename Find>
+bool node_child(Node *node, void *find) {
+  return node != nullptr && (*static_cast<Find *>(find))(node);
 }
 
-// Is there a node in the tree, itself included, that look(node) finds?  `Flags` are those of query_tree_walker.
+// Is there a node right below, of a query among all its parts, that find(child) is true of?  `Flags` are those of
+// query_tree_walker.
+template <int Flags = 0, typename Find>
+bool any_child(Node *node, Find find) {
+  if (node == nullptr) return false;
+  return IsA(node, Query)
+             ? query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(node_child<Find>), &find, Flags)
+             : expression_tree_walker(node, tree_walker(node_child<Find>), &find);
+}
+
+// Is there a node in the tree, itself included, that look(node) finds?
 template <int Flags = 0, typename Look>
-bool any_node(const void *tree, Look look) {
-  return node_walk<Flags, Look>(static_cast<Node *>(const_cast<void *>(tree)), &look);
+bool any_node(const void *tree, Look &&look) {
+  auto *node = static_cast<Node *>(const_cast<void *>(tree));
+  if (node == nullptr) return false;
+  const Step step = look(node);
+  if (step != Step::into) return step == Step::found;
+  return any_child<Flags>(node, [&look](Node *child) { return any_node<Flags>(child, look); });
+}
+
+// Calls visit(child) for each node right below.
+template <int Flags = 0, typename Visit>
+void each_child(Node *node, Visit visit) {
+  (void)any_child<Flags>(node, [&visit](Node *child) {
+    visit(child);
+    return false;
+  });
+}
+
+// The same of what the entries of a range table hold.
+template <int Flags = 0, typename Visit>
+void each_in_tables(List *tables, Visit visit) {
+  auto find = [&visit](Node *child) {
+    visit(child);
+    return false;
+  };
+  (void)range_table_walker(tables, tree_walker(node_child<decltype(find)>), &find, Flags);
 }
 
 template <typename Map>
-Node *node_map(Node *node, void *map) {
-  if (node == nullptr) return nullptr;
-  if (Node *other = (*static_cast<Map *>(map))(node); other != nullptr) return other;
-  return IsA(node, Query) ? reinterpret_cast<Node *>(query_tree_mutator(reinterpret_cast<Query *>(node),
-                                                                        tree_mutator(node_map<Map>), map, 0))
-                          : expression_tree_mutator(node, tree_mutator(node_map<Map>), map);
+Node *child_mapped(Node *node, void *map) {
+  return node != nullptr ? (*static_cast<Map *>(map))(node) : nullptr;
+}
+
+// A copy of the node, with map(child) in the place of each node right below; of a query, of each of its parts.  `Flags`
+// are those of query_tree_mutator.
+template <int Flags = 0, typename Map>
+Node *with_children(Node *node, Map map) {
+  if (!IsA(node, Query)) return expression_tree_mutator(node, tree_mutator(child_mapped<Map>), &map);
+  auto *query = reinterpret_cast<Query *>(node);
+  return reinterpret_cast<Node *>(query_tree_mutator(query, tree_mutator(child_mapped<Map>), &map, Flags));
 }
 
 // A copy of the tree, with map(node) in the place of each node of which that is not null.
 template <typename Tree, typename Map>
-Tree *mapped(Tree *tree, Map map) {
-  return reinterpret_cast<Tree *>(node_map<Map>(reinterpret_cast<Node *>(tree), &map));
+Tree *mapped(Tree *tree, Map &&map) {
+  auto *node = reinterpret_cast<Node *>(tree);
+  if (node == nullptr) return nullptr;
+  Node *other = map(node);
+  if (other == nullptr) other = with_children(node, [&map](Node *child) { return mapped(child, map); });
+  return reinterpret_cast<Tree *>(other);
 }
 
-template <typename Visit>
-bool node_child(Node *node, void *visit) {
-  (*static_cast<Visit *>(visit))(node);
-  return false;
+template <typename Look>
+bool raw_node_walk(Node *node, void *look) {
+  if (node == nullptr) return false;
+  const Step step = (*static_cast<Look *>(look))(node);
+  if (step != Step::into) return step == Step::found;
+  return raw_expression_tree_walker(node, tree_walker(raw_node_walk<Look>), look);
 }
 
-// Calls visit(child) for each node right below.
-template <typename Visit>
-void each_child(Node *node, Visit visit) {
-  expression_tree_walker(node, tree_walker(node_child<Visit>), &visit);
+// any_node of what the parser has made and nobody has analysed yet.
+template <typename Look>
+bool any_raw_node(const void *tree, Look look) {
+  return raw_node_walk<Look>(static_cast<Node *>(const_cast<void *>(tree)), &look);
 }
 
 template <typename Wanted>

@@ -8,6 +8,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/each.h"
+#include "pg/base/node_walk.h"
 #include "pg/base/settings.h"
 #include "pg/ddl/alter_type.h"
 #include "pg/protect/protected_columns.h"
@@ -21,30 +22,19 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-struct Names {
-  Oid relid;
-  Bitmapset *columns;
-};
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-// A name that is no column stands for the whole row.
-static bool alter_type_names(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (!IsA(node, ColumnRef)) return raw_expression_tree_walker(node, tree_walker(alter_type_names), context);
-  auto *names = static_cast<Names *>(context);
-  auto *name = static_cast<Node *>(llast(reinterpret_cast<ColumnRef *>(node)->fields));
-  const AttrNumber attno = IsA(name, String) ? get_attnum(names->relid, strVal(name)) : InvalidAttrNumber;
-  names->columns = bms_add_member(names->columns, attno - FirstLowInvalidHeapAttributeNumber);
-  return false;
+// The columns that an expression names, offset as by pull_varattnos.  A name that is no column stands for the whole
+// row.
+Bitmapset *columns_named(Oid relid, const Node *expression) {
+  Bitmapset *columns = nullptr;
+  (void)any_raw_node(expression, [relid, &columns](Node *node) {
+    if (!IsA(node, ColumnRef)) return Step::into;
+    auto *name = static_cast<Node *>(llast(reinterpret_cast<ColumnRef *>(node)->fields));
+    const AttrNumber attno = IsA(name, String) ? get_attnum(relid, strVal(name)) : InvalidAttrNumber;
+    columns = bms_add_member(columns, attno - FirstLowInvalidHeapAttributeNumber);
+    return Step::past;
+  });
+  return columns;
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 // Is it a column through casts and functions of one argument?  Then elements of an array stay elements.
 bool is_cast_column(const Node *expression) {
@@ -84,10 +74,8 @@ TypeChange type_change(Oid relid, AttrNumber attno, const Node *expression) {
     if (attribute->attnum == change.attno) change.type = attribute->atttypid;
   });
   if (expression == nullptr) return change;
-  Names names = {relid, nullptr};
-  alter_type_names(const_cast<Node *>(expression), &names);
   change.expression = expression;
-  change.moved = names.columns;
+  change.moved = columns_named(relid, expression);
   return change;
 }
 

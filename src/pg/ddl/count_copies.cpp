@@ -6,6 +6,7 @@
 // token.  Covered by sql/protect_column.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/varlena_view.h"
 #include "pg/ddl/protection.h"
 #include "pg/protect/protected_columns.h"
@@ -142,23 +143,18 @@ Copies copies_of(Oid relid, AttrNumber column) {
 // count_copies(table oid, column smallint, tables oid[], columns smallint[])
 REDOUBT_FUNCTION(redoubt_count_copies) {
   using namespace redoubt::pg;
-  Datum *tables = nullptr;
-  Datum *columns = nullptr;
-  bool *no_table = nullptr;
-  bool *no_column = nullptr;
-  int size = 0;
-  int others = 0;
-  deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), OIDOID, sizeof(Oid), true, TYPALIGN_INT, &tables, &no_table, &size);
-  deconstruct_array(PG_GETARG_ARRAYTYPE_P(3), INT2OID, sizeof(int16), true, TYPALIGN_SHORT, &columns, &no_column,
-                    &others);
-  if (size != others)
+  const ArrayItems tables = array_items(PG_GETARG_ARRAYTYPE_P(2));
+  const ArrayItems columns = array_items(PG_GETARG_ARRAYTYPE_P(3));
+  const int size = tables.size;
+  if (size != columns.size)
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there must be a column for each table")));
   Copies copies = copies_of(PG_GETARG_OID(0), PG_GETARG_INT16(1));
   auto *counts = static_cast<Datum *>(palloc0(sizeof(Datum) * (size + 1)));
   auto *unknown = static_cast<bool *>(palloc0(sizeof(bool) * (size + 1)));
   for (int i = 0; i < size; ++i) {
+    const bool unnamed = tables.null[i] || columns.null[i];
     const int64 count =
-        no_table[i] || no_column[i] ? -1 : count_in(&copies, DatumGetObjectId(tables[i]), DatumGetInt16(columns[i]));
+        unnamed ? -1 : count_in(&copies, DatumGetObjectId(tables.value[i]), DatumGetInt16(columns.value[i]));
     counts[i] = Int64GetDatum(count);
     unknown[i] = count < 0;
   }

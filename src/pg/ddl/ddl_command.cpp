@@ -51,11 +51,6 @@ struct ProtectedBefore {
   bool moved;  // values of the type were put there in the clear
 };
 
-// How many values of a token type the text of an error may quote at most.
-struct Quotable {
-  Oid token_type;
-  std::uint32_t values;
-};
 constexpr std::uint32_t kAnyNumber = PG_UINT32_MAX;
 
 namespace {
@@ -69,19 +64,10 @@ struct State {
 };
 constinit State state = {};
 
-class CommandMemory {
- public:
-  explicit CommandMemory(const DdlCommand *command) noexcept : old_(MemoryContextSwitchTo(command->context)) {}
-  void leave() const noexcept { MemoryContextSwitchTo(old_); }
-
- private:
-  MemoryContext old_;
-};
-
 void remember(List **list, Oid object) {
-  const CommandMemory memory(ddl_command);
+  MemoryContext old = MemoryContextSwitchTo(ddl_command->context);
   *list = list_append_unique_oid(*list, object);
-  memory.leave();
+  MemoryContextSwitchTo(old);
 }
 
 bool runs(NodeTag tag) noexcept { return ddl_command != nullptr && nodeTag(ddl_command->statement) == tag; }
@@ -89,19 +75,8 @@ bool runs(NodeTag tag) noexcept { return ddl_command != nullptr && nodeTag(ddl_c
 // ---- charges
 
 void touch(Oid token_type, std::uint32_t values) {
-  ListCell *cell = nullptr;
-  foreach (cell, ddl_command->quotable) {
-    auto *known = static_cast<Quotable *>(lfirst(cell));
-    if (known->token_type != token_type) continue;
-    known->values = std::max(known->values, values);
-    return;
-  }
-  limits_require_no_debt(token_type, Operation::read);
-  const CommandMemory memory(ddl_command);
-  auto *quotable = static_cast<Quotable *>(palloc(sizeof(Quotable)));
-  *quotable = {token_type, values};
-  ddl_command->quotable = lappend(ddl_command->quotable, quotable);
-  memory.leave();
+  if (!quotable_is_among(ddl_command->quotable, token_type)) limits_require_no_debt(token_type, Operation::read);
+  quotable_add(&ddl_command->quotable, ddl_command->context, {token_type, values});
 }
 
 bool has_protected(Oid relid, const Bitmapset *columns) {
@@ -122,12 +97,11 @@ std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) 
 
 // Partitions share a column: one of the name is charged once in a command.
 bool probed_before(const char *name) {
-  ListCell *cell = nullptr;
-  foreach (cell, ddl_command->probed)
-    if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0) return true;
-  const CommandMemory memory(ddl_command);
+  for (const auto *known : list_of<const char>(ddl_command->probed))
+    if (strcmp(known, name) == 0) return true;
+  MemoryContext old = MemoryContextSwitchTo(ddl_command->context);
   ddl_command->probed = lappend(ddl_command->probed, pstrdup(name));
-  memory.leave();
+  MemoryContextSwitchTo(old);
   return false;
 }
 
@@ -194,10 +168,9 @@ void charge_bound(Oid parent, Oid partition) {
   if (bms_is_empty(key)) return;
   List *tables = find_all_inheritors(partition, NoLock, nullptr);
   if (const Oid rest = get_default_partition_oid(parent); OidIsValid(rest)) tables = lappend_oid(tables, rest);
-  ListCell *cell = nullptr;
-  foreach (cell, tables) {
-    const Bitmapset *columns = standing_code_columns(parent, lfirst_oid(cell), key);
-    charge_columns(lfirst_oid(cell), columns, columns);
+  for (const Oid table : oids_of(tables)) {
+    const Bitmapset *columns = standing_code_columns(parent, table, key);
+    charge_columns(table, columns, columns);
   }
 }
 
@@ -248,9 +221,8 @@ void charge_computed(Oid relid, const Bitmapset *columns) {
 // Which rows a partition has says of each what its bound does, to whoever reads it when it is a table of its own.
 void charge_detached(Oid partition, Oid parent) {
   if (get_rel_relkind(parent) != RELKIND_PARTITIONED_TABLE) return;
-  ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(partition, NoLock, nullptr);
-  foreach (cell, tables) charge_rows(lfirst_oid(cell), partition_tells(lfirst_oid(cell), parent), Operation::probe);
+  for (const Oid table : oids_of(find_all_inheritors(partition, NoLock, nullptr)))
+    charge_rows(table, partition_tells(table, parent), Operation::probe);
 }
 
 // The columns in the key of the index that the table is clustered by.
@@ -291,19 +263,16 @@ void add_before(Oid relid, AttrNumber attno, Oid token_type, bool moved) {
 }
 
 void remember_protected(Oid relid) {
-  const ProtectedRelation *relation = protected_relation(relid);
-  for (int i = 0; relation != nullptr && i < relation->size; ++i)
-    if (!relation->column[i].borrowed)
-      add_before(relid, relation->column[i].attno, relation->column[i].source.token_type, false);
+  each_protected_column(relid, [relid](const ProtectedColumn &column) {
+    if (!column.borrowed) add_before(relid, column.attno, column.source.token_type, false);
+  });
 }
 
 const AlterTableCmd *alteration(AlterTableType kind, const char *column) {
   if (!runs(T_AlterTableStmt) || column == nullptr) return nullptr;
-  ListCell *cell = nullptr;
-  foreach (cell, reinterpret_cast<const AlterTableStmt *>(ddl_command->statement)->cmds) {
-    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+  for (const auto *command :
+       list_of<const AlterTableCmd>(reinterpret_cast<const AlterTableStmt *>(ddl_command->statement)->cmds))
     if (command->subtype == kind && strcmp(command->name, column) == 0) return command;
-  }
   return nullptr;
 }
 
@@ -363,18 +332,17 @@ void label_ancestors(Oid relid) {
 
 // What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
 void inheritance_changed(Oid child, Oid parent) {
-  ListCell *cell = nullptr;
-  List *tables = find_all_inheritors(child, NoLock, nullptr);
+  const List *tables = find_all_inheritors(child, NoLock, nullptr);
   if (!inherits_now(child, parent)) {
-    foreach (cell, tables) remember_protected(lfirst_oid(cell));
+    for (const Oid table : oids_of(tables)) remember_protected(table);
     charge_detached(child, parent);
     return;
   }
   CommandCounterIncrement();
   bool late = get_rel_relispartition(parent);
-  foreach (cell, tables) {
-    standing_code_require(lfirst_oid(cell), standing_code_of(lfirst_oid(cell), false));
-    late |= get_rel_relkind(lfirst_oid(cell)) == RELKIND_FOREIGN_TABLE;
+  for (const Oid table : oids_of(tables)) {
+    standing_code_require(table, standing_code_of(table, false));
+    late |= get_rel_relkind(table) == RELKIND_FOREIGN_TABLE;
   }
   if (late && get_rel_relkind(parent) == RELKIND_PARTITIONED_TABLE && protected_relation(parent) != nullptr)
     require_no_writers(parent, true);
@@ -384,10 +352,7 @@ void inheritance_changed(Oid child, Oid parent) {
 
 // A domain's constraint is tried on the columns of the domain.
 void charge_domain(const StandingCode &code) {
-  ListCell *cell = nullptr;
-  const List *uses = type_uses(code.domain);
-  foreach (cell, uses) {
-    const auto *use = static_cast<const TypeUse *>(lfirst(cell));
+  for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
     if (use->attno <= 0) continue;
     const Bitmapset *column = bms_make_singleton(use->attno - FirstLowInvalidHeapAttributeNumber);
     charge_columns(use->relid, column, bms_is_empty(code.decides) ? nullptr : column);
@@ -461,12 +426,10 @@ Oid column_default(Oid relid, int attno) {
 // Where a child keeps the column as its own, it loses the protection that it had from the parent.
 void column_dropped(Oid relid) {
   if (!runs(T_AlterTableStmt) || protected_relation(relid) == nullptr) return;
-  ListCell *cell = nullptr;
-  const List *tables = find_all_inheritors(relid, NoLock, nullptr);
-  foreach (cell, tables) {
-    if (lfirst_oid(cell) == relid) continue;
-    remember_protected(lfirst_oid(cell));
-    CacheInvalidateRelcacheByRelid(lfirst_oid(cell));  // what it inherits is looked up again
+  for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
+    if (table == relid) continue;
+    remember_protected(table);
+    CacheInvalidateRelcacheByRelid(table);  // what it inherits is looked up again
   }
 }
 
@@ -564,15 +527,10 @@ void check_labelled() {
 }
 
 void check_changed() {
-  ListCell *cell = nullptr;
-  List *changed = list_concat_unique_oid(list_copy(ddl_command->made), ddl_command->changed);
-  foreach (cell, changed) {
-    const Oid relid = lfirst_oid(cell);
+  for (const Oid relid : oids_of(list_concat_unique_oid(list_copy(ddl_command->made), ddl_command->changed))) {
     const char kind = get_rel_relkind(relid);
     if (kind == '\0') continue;  // gone meanwhile
-    ListCell *child = nullptr;
-    const List *children = find_all_inheritors(relid, NoLock, nullptr);
-    foreach (child, children) label_ancestors(lfirst_oid(child));
+    for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) label_ancestors(table);
     if (kind == RELKIND_COMPOSITE_TYPE || protected_relation(relid) != nullptr) standing_code_check(relid);
   }
 }
@@ -592,16 +550,12 @@ void ddl_command_begin(DdlCommand *command, const Node *statement) {
 }
 
 void ddl_command_quotes(DdlCommand *command) {
-  ListCell *cell = nullptr;
   if (IsA(command->statement, ConstraintsSetStmt))
-    foreach (cell, deferred_errors_types()) {
-      const auto *deferred = static_cast<const DeferredErrors *>(lfirst(cell));
+    for (const auto *deferred : list_of<const Quotable>(deferred_errors_quotable()))
       touch(deferred->token_type, deferred->values);
-    }
   command->maintains = IsA(command->statement, VacuumStmt) || IsA(command->statement, ReindexStmt);
   if (!command->maintains) return;
-  const List *types = labels_types_in_use();
-  foreach (cell, types) touch(lfirst_oid(cell), kAnyNumber);
+  for (const Oid type : oids_of(labels_types_in_use())) touch(type, kAnyNumber);
 }
 
 void ddl_command_error(DdlCommand *command) noexcept {
@@ -609,11 +563,8 @@ void ddl_command_error(DdlCommand *command) noexcept {
   if (command->quotable == NIL || !error_may_carry_values() || error_is_own()) return;
   if (command->maintains && !InSecurityRestrictedOperation()) return;  // before anything was evaluated
   const std::uint32_t room = error_room();
-  ListCell *cell = nullptr;
-  foreach (cell, command->quotable) {
-    const auto *quotable = static_cast<const Quotable *>(lfirst(cell));
+  for (const auto *quotable : list_of<const Quotable>(command->quotable))
     limits_force(quotable->token_type, Operation::read, std::min(quotable->values, room));
-  }
 }
 
 bool ddl_is_maintenance(Oid function) noexcept {
@@ -628,8 +579,7 @@ void ddl_maintenance_called(bool in_query) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("maintenance of indexes is metered in queries only"),
                     errhint("Call the function by SELECT or PERFORM.")));
-  ListCell *cell = nullptr;
-  foreach (cell, types) limits_require_no_debt(lfirst_oid(cell), Operation::read);
+  for (const Oid type : oids_of(types)) limits_require_no_debt(type, Operation::read);
   MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
   state.maintained = list_copy(types);
   MemoryContextSwitchTo(old);
@@ -638,8 +588,7 @@ void ddl_maintenance_called(bool in_query) {
 void ddl_maintenance_error() noexcept {
   if (state.maintained == NIL || !InSecurityRestrictedOperation() || !error_may_carry_values()) return;
   const std::uint32_t room = error_room();
-  ListCell *cell = nullptr;
-  foreach (cell, state.maintained) limits_force(lfirst_oid(cell), Operation::read, room);
+  for (const Oid type : oids_of(state.maintained)) limits_force(type, Operation::read, room);
   state.maintained = NIL;  // once, however many queries the error passes
 }
 

@@ -3,6 +3,7 @@
 // Covered by sql/search_index.sql and sql/order_index.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/ddl/index_command.h"
@@ -132,9 +133,7 @@ bool is_column(const Node *node, AttrNumber attno) {
 // Has the index of a text column what a token column has no values for?
 bool indexes_text(Relation index, AttrNumber attno) {
   const List *expressions = RelationGetIndexExpressions(index);
-  ListCell *cell = nullptr;
-  foreach (cell, expressions) {
-    const auto *call = static_cast<const FuncExpr *>(lfirst(cell));
+  for (const auto *call : list_of<const FuncExpr>(expressions)) {
     if (is_column(reinterpret_cast<const Node *>(call), attno)) return true;  // a varchar, as text
     if (IsA(call, FuncExpr) && folds_case(call->funcid) &&
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
@@ -156,9 +155,7 @@ bool is_by_tokens(Relation index, int key) {
 // Has the index of a token column what a text column has no values for?
 bool indexes_tokens(Relation index, AttrNumber attno) {
   const List *expressions = RelationGetIndexExpressions(index);
-  ListCell *cell = nullptr;
-  foreach (cell, expressions) {
-    const auto *call = static_cast<const FuncExpr *>(lfirst(cell));
+  for (const auto *call : list_of<const FuncExpr>(expressions)) {
     if (is_fingerprint(reinterpret_cast<const Node *>(call)) &&
         is_column(static_cast<const Node *>(linitial(call->args)), attno))
       return true;
@@ -189,9 +186,7 @@ bool makes_token_column(const AlterTableCmd *command) {
 
 ChangedColumns changed_columns(const AlterTableStmt *alter, Oid relid) {
   ChangedColumns columns;
-  ListCell *cell = nullptr;
-  foreach (cell, alter->cmds) {
-    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+  for (const auto *command : list_of<const AlterTableCmd>(alter->cmds)) {
     const AttrNumber attno =
         command->name != nullptr ? get_attnum(relid, command->name) : AttrNumber{InvalidAttrNumber};
     if (attno <= 0) continue;
@@ -218,19 +213,18 @@ bool goes_with(Relation index, const Bitmapset *columns) {
 List *indexes_to_remake(Oid relid, const ChangedColumns &columns) {
   List *found = NIL;
   Relation table = relation_open(relid, NoLock);
-  ListCell *cell = nullptr;
   const List *indexes = RelationGetIndexList(table);
-  foreach (cell, indexes) {
-    Relation index = index_open(lfirst_oid(cell), AccessExclusiveLock);
+  for (const Oid oid : oids_of(indexes)) {
+    Relation index = index_open(oid, AccessExclusiveLock);
     bool any = false;
     for (int column = -1; (column = bms_next_member(columns.retyped, column)) >= 0;) {
       const auto attno = static_cast<AttrNumber>(column + FirstLowInvalidHeapAttributeNumber);
       any |= indexes_text(index, attno) || indexes_tokens(index, attno);
     }
     // Of a constraint PostgreSQL says itself what is in the way.
-    if (any && !index->rd_rel->relispartition && !OidIsValid(get_index_constraint(lfirst_oid(cell))) &&
+    if (any && !index->rd_rel->relispartition && !OidIsValid(get_index_constraint(oid)) &&
         !goes_with(index, columns.dropped))
-      found = lappend_oid(found, lfirst_oid(cell));
+      found = lappend_oid(found, oid);
     index_close(index, NoLock);
   }
   relation_close(table, NoLock);
@@ -257,9 +251,8 @@ List *making_of(Oid oid) {
   const int keys = index->rd_index->indnkeyatts;
   const bool clustered = index->rd_index->indisclustered;
   bool by_value = false;  // a cast, in whose place there is a column in the order of values: that takes neither
-  ListCell *cell = nullptr;
   const List *expressions = RelationGetIndexExpressions(index);
-  foreach (cell, expressions) by_value |= IsA(without_relabelling(static_cast<const Node *>(lfirst(cell))), Var);
+  for (const auto *node : list_of<const Node>(expressions)) by_value |= IsA(without_relabelling(node), Var);
   index_close(index, NoLock);
   for (AttrNumber key = 1; key <= keys; ++key)
     if (const int target = statistics_target(oid, key); target >= 0 && !by_value)
@@ -297,9 +290,7 @@ bool of_tokens(const IndexStmt *statement, const IndexElem *key) {
 // Gives the keys of an index of tokens back what the text was indexed by.  False where nothing here can index it.
 bool as_of_text(const IndexStmt *statement) {
   const Oid relid = RangeVarGetRelid(statement->relation, NoLock, false);
-  ListCell *cell = nullptr;
-  foreach (cell, statement->indexParams) {
-    auto *key = static_cast<IndexElem *>(lfirst(cell));
+  for (auto *key : list_of<IndexElem>(statement->indexParams)) {
     auto *call = reinterpret_cast<FuncCall *>(key->expr);
     if (call != nullptr && IsA(call, FuncCall) && list_length(call->args) == 1) {
       const char *function = strVal(llast(call->funcname));
@@ -370,9 +361,7 @@ PlannedStmt *index_command(const PlannedStmt *statement) {
   if (!OidIsValid(relid)) return nullptr;
   auto *changed = static_cast<PlannedStmt *>(copyObjectImpl(statement));
   bool any = false;
-  ListCell *cell = nullptr;
-  foreach (cell, reinterpret_cast<IndexStmt *>(changed->utilityStmt)->indexParams) {
-    auto *key = static_cast<IndexElem *>(lfirst(cell));
+  for (auto *key : list_of<IndexElem>(reinterpret_cast<IndexStmt *>(changed->utilityStmt)->indexParams)) {
     any |= take_fingerprint(key, relid) || take_trigrams(key, relid) || take_value(key, relid);
   }
   return any ? changed : nullptr;
@@ -382,9 +371,8 @@ List *index_command_drop(const Node *statement) {
   const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
   if (!IsA(alter, AlterTableStmt) || alter->objtype != OBJECT_TABLE) return NIL;
   bool changes_type = false;
-  ListCell *cell = nullptr;
-  foreach (cell, alter->cmds)
-    changes_type |= static_cast<const AlterTableCmd *>(lfirst(cell))->subtype == AT_AlterColumnType;
+  for (const auto *command : list_of<const AlterTableCmd>(alter->cmds))
+    changes_type |= command->subtype == AT_AlterColumnType;
   if (!changes_type) return NIL;
   const Oid relid = RangeVarGetRelidExtended(alter->relation, AccessExclusiveLock, RVR_MISSING_OK,
                                              RangeVarCallbackOwnsRelation, nullptr);
@@ -393,13 +381,12 @@ List *index_command_drop(const Node *statement) {
   if (columns.retyped == nullptr) return NIL;
   List *makings = NIL;
   const List *tables = find_all_inheritors(relid, AccessExclusiveLock, nullptr);
-  foreach (cell, tables) {
-    const ChangedColumns same = {standing_code_columns(relid, lfirst_oid(cell), columns.retyped),
-                                 standing_code_columns(relid, lfirst_oid(cell), columns.dropped)};
-    const List *indexes = indexes_to_remake(lfirst_oid(cell), same);
-    ListCell *inner = nullptr;
-    foreach (inner, indexes) {
-      const ObjectAddress index = {RelationRelationId, lfirst_oid(inner), 0};
+  for (const Oid table : oids_of(tables)) {
+    const ChangedColumns same = {standing_code_columns(relid, table, columns.retyped),
+                                 standing_code_columns(relid, table, columns.dropped)};
+    const List *indexes = indexes_to_remake(table, same);
+    for (const Oid each : oids_of(indexes)) {
+      const ObjectAddress index = {RelationRelationId, each, 0};
       makings = lappend(makings, making_of(index.objectId));
       performDeletion(&index, DROP_RESTRICT, 0);
     }
@@ -414,12 +401,9 @@ void index_command_remake(const List *makings) {
   // What a definition does not say is the default: the tablespace of the database.
   const int nest = NewGUCNestLevel();
   (void)set_config_option("default_tablespace", "", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-  ListCell *cell = nullptr;
-  foreach (cell, makings) {
-    const auto *commands = static_cast<const List *>(lfirst(cell));
-    ListCell *inner = nullptr;
-    foreach (inner, commands)
-      if (!run(static_cast<const char *>(lfirst(inner)))) break;
+  for (const auto *commands : list_of<const List>(makings)) {
+    for (const auto *command : list_of<const char>(commands))
+      if (!run(command)) break;
   }
   AtEOXact_GUC(false, nest);
 }

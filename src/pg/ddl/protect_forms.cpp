@@ -9,6 +9,7 @@
 // Covered by sql/protect_refused.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/ddl/protect_step.h"
@@ -90,48 +91,28 @@ bool is_plain_form(const Forms *forms, const Node *node) {
          is_plain_comparison(forms, reinterpret_cast<const OpExpr *>(node));
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-// In a subquery, or where the column would be computed with: the table, or the column.
-static bool protect_forms_within(Node *node, void *context) {
-  using namespace redoubt::pg;
-  auto *forms = static_cast<Forms *>(context);
-  if (node == nullptr || !forms->plain) return false;
-  if (IsA(node, Query)) {
-    ++forms->depth;
-    query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(protect_forms_within), context,
-                      QTW_EXAMINE_RTES_BEFORE);
-    --forms->depth;
-    return false;
-  }
-  if (IsA(node, RangeTblEntry)) {
-    const auto *table = reinterpret_cast<const RangeTblEntry *>(node);
-    if (table->rtekind == RTE_RELATION && table->relid == forms->relid) forms->plain = false;
-    return false;
-  }
-  if (is_mention(forms, node)) forms->plain = false;
-  return expression_tree_walker(node, tree_walker(protect_forms_within), context);
+// Is the table, or the column, in a subquery, or where the column would be computed with?
+bool is_within(Forms *forms, Node *node) {
+  const auto *table = reinterpret_cast<const RangeTblEntry *>(node);
+  if (IsA(node, RangeTblEntry)) return table->rtekind == RTE_RELATION && table->relid == forms->relid;
+  if (is_mention(forms, node)) return true;
+  const int deeper = IsA(node, Query) ? 1 : 0;
+  forms->depth += deeper;
+  const bool found = any_child<QTW_EXAMINE_RTES_BEFORE>(node, [forms](Node *child) { return is_within(forms, child); });
+  forms->depth -= deeper;
+  return found;
 }
 
-static bool protect_forms_walk(Node *node, void *context) {
-  using namespace redoubt::pg;
-  auto *forms = static_cast<Forms *>(context);
-  if (node == nullptr || !forms->plain) return false;
-  if (IsA(node, Query)) return protect_forms_within(node, context);
+bool holds_other_forms(Forms *forms, Node *node) {
   if (is_plain_form(forms, node)) return false;
   if (!IsA(node, BoolExpr) && !IsA(node, List) && !IsA(node, FromExpr) && !IsA(node, JoinExpr))
-    return protect_forms_within(node, context);
-  return expression_tree_walker(node, tree_walker(protect_forms_walk), context);
+    return is_within(forms, node);
+  return any_child(node, [forms](Node *child) { return holds_other_forms(forms, child); });
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 void look(Forms *forms, const void *node) {
-  (void)protect_forms_walk(static_cast<Node *>(const_cast<void *>(node)), forms);
+  if (node != nullptr && forms->plain)
+    forms->plain = !holds_other_forms(forms, static_cast<Node *>(const_cast<void *>(node)));
 }
 
 // What a FROM entry computes itself.
@@ -145,11 +126,9 @@ void look_at_table(Forms *forms, const RangeTblEntry *table) {
 
 void look_at_view(Forms *forms, const Query *query) {
   forms->tables = query->rtable;
-  ListCell *cell = nullptr;
-  foreach (cell, query->rtable) look_at_table(forms, static_cast<const RangeTblEntry *>(lfirst(cell)));
-  foreach (cell, query->cteList) look(forms, static_cast<const CommonTableExpr *>(lfirst(cell))->ctequery);
-  foreach (cell, query->targetList) {
-    const auto *entry = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *table : list_of<const RangeTblEntry>(query->rtable)) look_at_table(forms, table);
+  for (const auto *cte : list_of<const CommonTableExpr>(query->cteList)) look(forms, cte->ctequery);
+  for (const auto *entry : list_of<const TargetEntry>(query->targetList)) {
     const auto *output = reinterpret_cast<const Node *>(entry->expr);
     if (IsA(output, Var) && is_column(forms, output) && entry->ressortgroupref == 0 && !entry->resjunk)
       forms->outputs = lappend_int(forms->outputs, entry->resno);
@@ -226,7 +205,6 @@ REDOUBT_FUNCTION(redoubt_protect_plain) {
   if (!forms.plain) PG_RETURN_NULL();
   auto *outputs = static_cast<Datum *>(palloc(sizeof(Datum) * (list_length(forms.outputs) + 1)));
   int size = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, forms.outputs) outputs[size++] = Int16GetDatum(static_cast<int16>(lfirst_int(cell)));
+  for (const int output : ints_of(forms.outputs)) outputs[size++] = Int16GetDatum(static_cast<int16>(output));
   PG_RETURN_ARRAYTYPE_P(construct_array(outputs, size, INT2OID, sizeof(int16), true, TYPALIGN_SHORT));
 }

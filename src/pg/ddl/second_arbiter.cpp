@@ -121,18 +121,13 @@ bool next_protection(Relation relation, int *place, Protection *found) {
 List *second_arbiters(Relation relation, const List *arbiters) {
   List *found = NIL;
   Protection protection = {};
-  for (int place = 0; next_protection(relation, &place, &protection);) {
-    ListCell *cell = nullptr;
-    foreach (cell, RelationGetIndexList(relation)) {
-      const Index second = index_of(lfirst_oid(cell));
-      ListCell *arbiter = nullptr;
-      foreach (arbiter, arbiters) {
-        if (!list_member_oid(arbiters, lfirst_oid(cell)) &&
-            is_second_of(second, index_of(lfirst_oid(arbiter)), protection))
-          found = list_append_unique_oid(found, lfirst_oid(cell));
-      }
+  for (int place = 0; next_protection(relation, &place, &protection);)
+    for (const Oid index : oids_of(RelationGetIndexList(relation))) {
+      const Index second = index_of(index);
+      for (const Oid arbiter : oids_of(arbiters))
+        if (!list_member_oid(arbiters, index) && is_second_of(second, index_of(arbiter), protection))
+          found = list_append_unique_oid(found, index);
     }
-  }
   return found;
 }
 
@@ -150,8 +145,7 @@ void add_to(Plan *plan, const List *tables) {
 void protection_add_arbiters(PlannedStmt *plan) {
   if (plan->commandType != CMD_INSERT && !plan->hasModifyingCTE) return;
   add_to(plan->planTree, plan->rtable);
-  ListCell *cell = nullptr;
-  foreach (cell, plan->subplans) add_to(static_cast<Plan *>(lfirst(cell)), plan->rtable);
+  for (auto *subplan : list_of<Plan>(plan->subplans)) add_to(subplan, plan->rtable);
 }
 
 }  // namespace redoubt::pg

@@ -15,6 +15,8 @@
 // Covered by sql/export_keys.sql and test/tap/export_keys.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
+#include "pg/base/each.h"
 #include "core/key_export.h"
 #include "core/random.h"
 #include "pg/audit/audit_refusal.h"
@@ -64,17 +66,12 @@ void require_exporter(Oid function) {
 
 // Takes the rows of the given names, all of which there are.
 List *rows_of_names(const List *rows, ArrayType *names) {
-  Datum *item = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &item, &nulls, &size);
+  const ArrayItems items = array_items(names);
   List *chosen = NIL;
-  for (int i = 0; i < size; ++i) {
-    const char *name = nulls[i] ? "" : NameStr(*DatumGetName(item[i]));
+  for (int i = 0; i < items.size; ++i) {
+    const char *name = items.null[i] ? "" : NameStr(*DatumGetName(items.value[i]));
     bool found = false;
-    const ListCell *cell = nullptr;
-    foreach (cell, rows) {
-      auto *row = static_cast<KeyRow *>(lfirst(cell));
+    for (auto *row : list_of<KeyRow>(rows)) {
       if (strcmp(row->name, name) != 0) continue;
       found = true;
       chosen = list_append_unique_ptr(chosen, row);
@@ -111,15 +108,13 @@ std::string_view utf8_name(const char *name) {
 // The records of keys that all open.
 SecretBuffer records_of(const List *keys) {
   std::size_t size = 0;
-  const ListCell *cell = nullptr;
-  foreach (cell, keys) {
-    const char *name = static_cast<const KeyRow *>(lfirst(cell))->name;
+  for (const auto *key : list_of<const KeyRow>(keys)) {
+    const char *name = key->name;
     size += key_record_size(call([name] { return utf8_name(name); }).size());
   }
   SecretBuffer records(size);
   std::span<std::uint8_t> rest = records.span();
-  foreach (cell, keys) {
-    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *row : list_of<const KeyRow>(keys)) {
     const std::string_view name = call([row] { return utf8_name(row->name); });
     DataKey key;
     key_store_unwrap(row->wrapped, key);
@@ -199,9 +194,7 @@ bool has_wrapped(std::span<const std::uint8_t> all, const KeyRecord &of_name, co
 
 // May the key of a record be a further version of the key of this name here?
 Verdict judge_new(const List *rows, std::span<const std::uint8_t> all, const KeyRecord &record, const char *name) {
-  const ListCell *cell = nullptr;
-  foreach (cell, rows) {
-    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *row : list_of<const KeyRow>(rows)) {
     if (strcmp(row->name, name) != 0) continue;
     if (kek_bytes(row->wrapped.kek).empty()) {
       if (!has_wrapped(all, record, row->wrapped)) return Verdict::unknown;
@@ -297,9 +290,7 @@ void apply(const Imported &item, const List *rows) {
     if (item.retired) key_store_retire(name, item.version);
   }
   if (item.verdict != Verdict::rewrapped) return;
-  const ListCell *cell = nullptr;
-  foreach (cell, rows) {
-    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *row : list_of<const KeyRow>(rows)) {
     if (row->wrapped.version == item.version && strcmp(row->name, name) == 0) key_store_replace(*row, item.made);
   }
 }
@@ -326,9 +317,7 @@ REDOUBT_FUNCTION(redoubt_export_keys) {
   StringInfoData names;
   initStringInfo(&names);
   const char *before = "";
-  const ListCell *cell = nullptr;
-  foreach (cell, keys) {
-    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *row : list_of<const KeyRow>(keys)) {
     if (strcmp(before, row->name) != 0) appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", row->name);
     before = row->name;
   }

@@ -13,6 +13,7 @@
 // Covered by sql/keys.sql, test/tap/keys.pl and test/tap/replication.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/own_tables.h"
 #include "core/keywrap.h"
 #include "pg/audit/audit_trail.h"
@@ -87,9 +88,7 @@ int by_name_and_version(const ListCell *a, const ListCell *b) {
 List *keys_of_other_keks() {
   List *keys = NIL;
   const List *rows = key_store_rows();
-  const ListCell *cell = nullptr;
-  foreach (cell, rows) {
-    auto *row = static_cast<KeyRow *>(lfirst(cell));
+  for (auto *row : list_of<KeyRow>(rows)) {
     if (strcmp(row->wrapped.kek, kek_fingerprint()) != 0) keys = lappend(keys, row);
   }
   return keys;
@@ -163,9 +162,7 @@ char *key_store_unopened(const List *rows, int *count) {
   StringInfoData lines;
   initStringInfo(&lines);
   int unopened = 0;
-  const ListCell *cell = nullptr;
-  foreach (cell, rows) {
-    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *row : list_of<const KeyRow>(rows)) {
     const char *problem = key_store_problem(row->wrapped);
     if (problem == nullptr || ++unopened > kListed) continue;
     appendStringInfo(&lines, "%sversion %d of key \"%s\", key-encryption key %s: %s", unopened == 1 ? "" : "\n",
@@ -293,9 +290,7 @@ REDOUBT_FUNCTION(redoubt_rewrap_keys) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("no key was wrapped anew, because %d of them cannot be opened", unopened),
                     errdetail("%s", lines), errhint("%s", kRightKek), errhidestmt(true)));
-  const ListCell *cell = nullptr;
-  foreach (cell, keys) {
-    const auto *old = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *old : list_of<const KeyRow>(keys)) {
     WrappedKey made;
     wrap_again(old->wrapped, made);
     key_store_replace(*old, made);
@@ -314,9 +309,7 @@ REDOUBT_FUNCTION(redoubt_verify_keys) {
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   const List *rows = key_store_rows();
-  const ListCell *cell = nullptr;
-  foreach (cell, rows) {
-    const auto *row = static_cast<const KeyRow *>(lfirst(cell));
+  for (const auto *row : list_of<const KeyRow>(rows)) {
     const char *problem = key_store_problem(row->wrapped);
     Datum values[] = {CStringGetTextDatum(row->name), Int32GetDatum(row->wrapped.version),
                       CStringGetTextDatum(row->wrapped.kek), BoolGetDatum(problem == nullptr), static_cast<Datum>(0)};

@@ -11,6 +11,8 @@
 // changes.  Covered by sql/key_use.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
+#include "pg/base/each.h"
 #include "core/token.h"
 #include "core/vault.h"
 #include "pg/audit/audit_trail.h"
@@ -48,9 +50,7 @@ struct Counter {
 };
 
 void count(Counter &counter, const NameData &key, int version, int64 tokens) {
-  const ListCell *cell = nullptr;
-  foreach (cell, counter.uses) {
-    auto *use = static_cast<Use *>(lfirst(cell));
+  for (auto *use : list_of<Use>(counter.uses)) {
     if (use->relid != counter.relid || use->column != counter.column || use->version != version ||
         strcmp(NameStr(use->key), NameStr(key)) != 0)
       continue;
@@ -82,16 +82,7 @@ void count_token(Counter &counter, const TokenType *type, Datum token) {
 void count_value(Counter &counter, Oid declared, Datum value);
 
 void count_array(Counter &counter, Oid element, Datum value) {
-  int16 length = 0;
-  bool by_value = false;
-  char align = 0;
-  get_typlenbyvalalign(element, &length, &by_value, &align);
-  Datum *elements = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(DatumGetArrayTypeP(value), element, length, by_value, align, &elements, &nulls, &size);
-  for (int i = 0; i < size; ++i)
-    if (!nulls[i]) count_value(counter, element, elements[i]);
+  each_item(DatumGetArrayTypeP(value), [&counter, element](Datum item) { count_value(counter, element, item); });
 }
 
 void count_row(Counter &counter, Datum value) {
@@ -189,94 +180,56 @@ void count_relation(Counter &counter, Relation relation) {
 constexpr int kClassId = 1;
 constexpr int kSealed = 4;
 
-struct KeyOfClass {
-  const pg_uuid_t *class_id;
-  const NameData *key;
-};
-
 void count_vault(Counter &counter, Relation relation) {
   counter.column = kSealed;
-  each_row(counter, relation, [&counter](TupleTableSlot *slot) {
+  const List *types = token_types();
+  each_row(counter, relation, [&counter, types](TupleTableSlot *slot) {
     bool null = false;
     const Datum class_id = slot_getattr(slot, kClassId, &null);
     const Datum sealed = null ? static_cast<Datum>(0) : slot_getattr(slot, kSealed, &null);
     if (null) return;
-    KeyOfClass found = {DatumGetUUIDP(class_id), nullptr};
-    token_type_each(
-        [](const TokenType *type, void *context) {
-          auto *wanted = static_cast<KeyOfClass *>(context);
-          if (memcmp(type->class_id.data(), wanted->class_id->data, UUID_LEN) == 0) wanted->key = &type->key;
-        },
-        &found);
-    if (found.key == nullptr) return;  // of no type any more: nothing opens it
+    const NameData *key = nullptr;
+    for (const auto *type : list_of<const TokenType>(types))
+      if (memcmp(type->class_id.data(), DatumGetUUIDP(class_id)->data, UUID_LEN) == 0) key = &type->key;
+    if (key == nullptr) return;  // of no type any more: nothing opens it
     const auto version = vault_key_version(beginning(sealed, kVaultOverhead));
-    count(counter, *found.key, version.ok() ? *version : 0, 1);
+    count(counter, *key, version.ok() ? *version : 0, 1);
   });
 }
 
 // All uses in this database, a List of Use.
 const List *find_uses() {
-  List *relations = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
-    const auto *form = row.as<Form_pg_class>();
-    if (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW)
-      relations = lappend_oid(relations, form->oid);
-  });
-  list_sort(relations, list_oid_cmp);
   Counter counter = {NIL, InvalidOid, 0, CurrentMemoryContext,
                      AllocSetContextCreate(CurrentMemoryContext, "redoubt key use", ALLOCSET_DEFAULT_SIZES)};
   const Oid vault = catalog_relation("vault");
-  const ListCell *cell = nullptr;
-  foreach (cell, relations) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (relation == nullptr) continue;  // dropped meanwhile
+  catalog_each_relation("rm", [&counter, vault](Relation relation) {
     counter.relid = RelationGetRelid(relation);
     if (counter.relid == vault)
       count_vault(counter, relation);
     else if (!RELATION_IS_OTHER_TEMP(relation))
       count_relation(counter, relation);
-    relation_close(relation, AccessShareLock);
-  }
+  });
   MemoryContextDelete(counter.row);
   return counter.uses;
-}
-
-struct Wanted {
-  const char *key;
-  int version;
-  StringInfo lines;
-};
-
-void begin_line(const Wanted &wanted) {
-  if (wanted.lines->len > 0) appendStringInfoChar(wanted.lines, '\n');
-}
-
-// Tokens of a format-preserving type have no room for a version, so the type has one for ever, whatever is stored.
-void describe_type(const TokenType *type, void *context) {
-  const auto *wanted = static_cast<const Wanted *>(context);
-  if (type->format == nullptr || type->vaulted || type->key_version != wanted->version ||
-      strcmp(NameStr(type->key), wanted->key) != 0)
-    return;
-  begin_line(*wanted);
-  appendStringInfo(wanted->lines, "token type %s", type->name);
 }
 
 // One line for each use of a version; empty where nothing uses it.
 char *describe_uses(const char *key, int version) {
   StringInfoData lines;
   initStringInfo(&lines);
-  Wanted wanted = {key, version, &lines};
-  token_type_each(describe_type, &wanted);
-  const List *uses = find_uses();
-  const ListCell *cell = nullptr;
-  foreach (cell, uses) {
-    const auto *use = static_cast<const Use *>(lfirst(cell));
+  const auto next_line = [&lines] { return lines.len > 0 ? "\n" : ""; };
+  // Tokens of a format-preserving type have no room for a version, so the type has one for ever, whatever is stored.
+  for (const auto *type : list_of<const TokenType>(token_types()))
+    if (type->format != nullptr && !type->vaulted && type->key_version == version &&
+        strcmp(NameStr(type->key), key) == 0)
+      appendStringInfo(&lines, "%stoken type %s", next_line(), type->name);
+  for (const auto *use : list_of<const Use>(find_uses())) {
     if (strcmp(NameStr(use->key), key) != 0 || (use->version != version && use->version != 0)) continue;
     const char *column = get_attname(use->relid, use->column, true);
     const char *table = get_rel_name(use->relid);
     if (column == nullptr || table == nullptr) continue;  // dropped meanwhile
-    begin_line(wanted);
-    appendStringInfo(&lines, INT64_FORMAT " in column %s of %s", use->tokens, quote_identifier(column),
+    appendStringInfo(&lines, "%s" INT64_FORMAT " in column %s of %s", next_line(), use->tokens,
+                     quote_identifier(column),
                      quote_qualified_identifier(get_namespace_name(get_rel_namespace(use->relid)), table));
   }
   return lines.data;
@@ -301,9 +254,7 @@ REDOUBT_FUNCTION(redoubt_key_use) {
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
   const List *uses = find_uses();
-  const ListCell *cell = nullptr;
-  foreach (cell, uses) {
-    auto *use = static_cast<Use *>(lfirst(cell));
+  for (auto *use : list_of<Use>(uses)) {
     const char *column = get_attname(use->relid, use->column, true);
     if (column == nullptr) continue;  // dropped meanwhile
     NameData column_name;

@@ -8,6 +8,7 @@
 // Covered by test/tap/reload_kek.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/shared_memory.h"
@@ -17,11 +18,8 @@ namespace redoubt::pg {
 namespace {
 
 bool previous_wraps_keys() {
-  const List *rows = key_store_rows();
-  const ListCell *cell = nullptr;
-  foreach (cell, rows)
-    if (strcmp(static_cast<const KeyRow *>(lfirst(cell))->wrapped.kek, kek_fingerprint(KekRole::previous)) == 0)
-      return true;
+  for (const auto *row : list_of<const KeyRow>(key_store_rows()))
+    if (strcmp(row->wrapped.kek, kek_fingerprint(KekRole::previous)) == 0) return true;
   return false;
 }
 

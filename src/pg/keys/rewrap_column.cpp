@@ -18,6 +18,7 @@
 // Covered by sql/rewrap_column.sql, test/isolation/specs/rewrap_column.spec and test/tap/rewrap_column.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/base/compat.h"
 #include "pg/base/shared_memory.h"
@@ -257,14 +258,12 @@ REDOUBT_FUNCTION(redoubt_rewrap_tables) {
   const List *all = find_all_inheritors(PG_GETARG_OID(0), AccessShareLock, nullptr);
   auto *tables = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<std::size_t>(list_length(all))));
   int size = 0;
-  const ListCell *cell = nullptr;
-  foreach (cell, all) {
-    const char kind = get_rel_relkind(lfirst_oid(cell));
-    if (kind == RELKIND_RELATION) tables[size++] = ObjectIdGetDatum(lfirst_oid(cell));
+  for (const Oid table : oids_of(all)) {
+    const char kind = get_rel_relkind(table);
+    if (kind == RELKIND_RELATION) tables[size++] = ObjectIdGetDatum(table);
     if (kind == RELKIND_FOREIGN_TABLE)
-      ereport(WARNING,
-              (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-               errmsg("\"%s\" is a foreign table; its tokens are not sealed anew", get_rel_name(lfirst_oid(cell)))));
+      ereport(WARNING, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("\"%s\" is a foreign table; its tokens are not sealed anew", get_rel_name(table))));
   }
   PG_RETURN_ARRAYTYPE_P(construct_array(tables, size, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT));
 }

@@ -5,6 +5,8 @@
 // Covered by sql/rewrap_column.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
+#include "pg/base/each.h"
 #include "core/random.h"
 #include "core/token.h"
 #include "pg/base/plaintext.h"
@@ -26,9 +28,7 @@ struct KnownKey {
 };
 
 KnownKey *known_key(Rewrap *rewrap, const NameData &name) {
-  const ListCell *cell = nullptr;
-  foreach (cell, rewrap->keys) {
-    auto *known = static_cast<KnownKey *>(lfirst(cell));
+  for (auto *known : list_of<KnownKey>(rewrap->keys)) {
     if (strcmp(NameStr(known->name), NameStr(name)) == 0) return known;
   }
   const int newest = key_store_read(NameStr(name), 0).version;
@@ -95,20 +95,12 @@ Datum rewrap_token(Rewrap *rewrap, const TokenType *type, Datum value) {
 
 Datum rewrap_array(Rewrap *rewrap, Oid element, Datum value) {
   ArrayType *array = DatumGetArrayTypeP(value);
-  int16 length = 0;
-  bool by_value = false;
-  char align = 0;
-  get_typlenbyvalalign(element, &length, &by_value, &align);
-  Datum *elements = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(array, element, length, by_value, align, &elements, &nulls, &size);
+  const ArrayItems items = array_items(array);
   const int64 before = rewrap->resealed;
-  for (int i = 0; i < size; ++i)
-    if (!nulls[i]) elements[i] = rewrap_value(rewrap, element, elements[i]);
+  for (int i = 0; i < items.size; ++i)
+    if (!items.null[i]) items.value[i] = rewrap_value(rewrap, element, items.value[i]);
   if (rewrap->resealed == before) return value;
-  return PointerGetDatum(construct_md_array(elements, nulls, ARR_NDIM(array), ARR_DIMS(array), ARR_LBOUND(array),
-                                            element, length, by_value, align));
+  return PointerGetDatum(array_shaped(array, element, items.value, items.null));
 }
 
 Datum rewrap_row(Rewrap *rewrap, Datum value) {

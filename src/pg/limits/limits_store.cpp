@@ -10,6 +10,7 @@
 // Covered by test/tap/limits_durable.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/whole_io.h"
 #include "pg/audit/audit_directory.h"
 #include "pg/limits/limit_clock.h"
 #include "pg/limits/limit_rules.h"
@@ -75,34 +76,6 @@ bool transfer_failed(const char *what, const char *file) {
   ereport(LOG, (errcode_for_file_access(), errmsg("redoubt: could not %s file \"%s\": %s", what, file, strerror(error)),
                 errhint("Until it can, a crash loses more than a second of what was charged to limits.")));
   return false;
-}
-
-bool write_all(int fd, const void *data, Size size) noexcept {
-  const auto *from = static_cast<const char *>(data);
-  while (size > 0) {
-    errno = 0;
-    const ssize_t n = write(fd, from, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      if (errno == 0) errno = ENOSPC;
-      return false;
-    }
-    from += n;
-    size -= static_cast<Size>(n);
-  }
-  return true;
-}
-
-bool read_all(int fd, void *data, Size size) noexcept {
-  auto *to = static_cast<char *>(data);
-  while (size > 0) {
-    const ssize_t n = read(fd, to, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    to += n;
-    size -= static_cast<Size>(n);
-  }
-  return true;
 }
 
 bool write_file(const Header &header, const SavedLimits &limits, const ClockReading &clock) {

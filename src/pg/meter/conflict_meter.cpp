@@ -116,9 +116,8 @@ ConflictMeter *conflict_meters_make(const QueryDesc *query) {
   List *found = NIL;
   MemoryContext old = MemoryContextSwitchTo(query->estate->es_query_cxt);
   conflict_meter_find(query->planstate, &found);
-  ListCell *cell = nullptr;
-  foreach (cell, query->estate->es_subplanstates)
-    if (lfirst(cell) != nullptr) conflict_meter_find(static_cast<PlanState *>(lfirst(cell)), &found);
+  for (auto *subplan : list_of<PlanState>(query->estate->es_subplanstates))
+    if (subplan != nullptr) conflict_meter_find(subplan, &found);
   for (auto *each : list_of<ModifyTableState>(found)) {
     ConflictMeter *meter = make(each);
     if (meter == nullptr) continue;

@@ -33,24 +33,31 @@ bool defers(Oid relid) {
 constexpr std::uint32_t kMostQuoted = 1000;
 constexpr std::uint32_t kArray = 500;
 
-void note(const DeferredErrors &errors) {
-  for (auto *known : list_of<DeferredErrors>(pending)) {
-    if (known->token_type != errors.token_type) continue;
-    known->values = std::max(known->values, errors.values);
-    return;
-  }
-  MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-  auto *copy = static_cast<DeferredErrors *>(palloc(sizeof(DeferredErrors)));
-  *copy = errors;
-  pending = lappend(pending, copy);
-  MemoryContextSwitchTo(old);
+Quotable *find(const List *list, Oid token_type) noexcept {
+  for (auto *known : list_of<Quotable>(list))
+    if (known->token_type == token_type) return known;
+  return nullptr;
 }
 
 }  // namespace
 
+bool quotable_is_among(const List *list, Oid token_type) noexcept { return find(list, token_type) != nullptr; }
+
+void quotable_add(List **list, MemoryContext context, const Quotable &quotable) {
+  if (Quotable *known = find(*list, quotable.token_type); known != nullptr) {
+    known->values = std::max(known->values, quotable.values);
+    return;
+  }
+  MemoryContext old = MemoryContextSwitchTo(context);
+  auto *copy = static_cast<Quotable *>(palloc(sizeof(Quotable)));
+  *copy = quotable;
+  *list = lappend(*list, copy);
+  MemoryContextSwitchTo(old);
+}
+
 [[gnu::hot]] void deferred_errors_transaction(XactEvent event) {
   if (event == XACT_EVENT_ABORT) {
-    for (const auto *deferred : list_of<const DeferredErrors>(pending)) {
+    for (const auto *deferred : list_of<const Quotable>(pending)) {
       limits_force(deferred->token_type, Operation::read, deferred->values);
     }
   }
@@ -60,12 +67,12 @@ void note(const DeferredErrors &errors) {
 void deferred_errors_note_table(Oid relid) {
   if (protected_relation(relid) == nullptr || !defers(relid)) return;
   each_protected_column(relid, [relid](const ProtectedColumn &of) {
-    DeferredErrors errors = {of.source.token_type, 0};
+    Quotable errors = {of.source.token_type, 0};
     each_protected_column(relid, [&errors](const ProtectedColumn &column) {
       if (column.source.token_type == errors.token_type)
         errors.values = std::min(errors.values + (column.is_array ? kArray : column.count), kMostQuoted);
     });
-    note(errors);
+    quotable_add(&pending, TopTransactionContext, errors);
   });
 }
 
@@ -74,7 +81,7 @@ void deferred_errors_note(const PlannedStmt *plan) {
     deferred_errors_note_table(rt_fetch(static_cast<Index>(rti), plan->rtable)->relid);
 }
 
-const List *deferred_errors_types() { return pending; }
+const List *deferred_errors_quotable() { return pending; }
 
 void deferred_errors_forget() { pending = NIL; }
 

@@ -10,18 +10,21 @@
 
 namespace redoubt::pg {
 
-// How many values of a token type the text of such an error may quote.
-struct DeferredErrors {
+// How many values of a token type the text of an error may quote at most.
+struct Quotable {
   Oid token_type;
   std::uint32_t values;
 };
+bool quotable_is_among(const List *list, Oid token_type) noexcept;
+// Adds to a list of Quotable *, in which each token type is once.
+void quotable_add(List **list, MemoryContext context, const Quotable &quotable);
 
 // To be called when a plan that changes tables has run, and before COPY FROM.
 void deferred_errors_note(const PlannedStmt *plan);
 void deferred_errors_note_table(Oid relid);
 
-// The token types (a list of OIDs) that a deferred check may quote now.
-const List *deferred_errors_types();
+// What a deferred check may quote now: a List of Quotable *.
+const List *deferred_errors_quotable();
 
 // To be called for ROLLBACK, which checks nothing.
 void deferred_errors_forget();

@@ -11,6 +11,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/each.h"
+#include "pg/base/node_walk.h"
 #include "pg/protect/function_trust.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/estimate.h"
@@ -35,8 +36,6 @@ struct Estimate {
   void *to;
   bool in_workers = false;     // the nodes at hand are run by parallel workers
   bool workers_meter = false;  // a meter was met there
-  double times = 0;            // evaluations of the expression at hand
-  double input = 0;            // evaluations of the arguments of aggregates in it
 };
 
 void estimate_plan(Estimate *estimate, const Plan *plan, Factors factors);
@@ -57,7 +56,7 @@ bool charges_itself(const FuncExpr *call, Oid *token_type, Operation *operation)
   return false;
 }
 
-void estimate_call(Estimate *estimate, const FuncExpr *call) {
+void estimate_call(Estimate *estimate, const FuncExpr *call, double times) {
   const auto *node = reinterpret_cast<const Node *>(call);
   Oid token_type = InvalidOid;
   Operation operation = Operation::read;
@@ -66,54 +65,30 @@ void estimate_call(Estimate *estimate, const FuncExpr *call) {
     for (const MeterItem &item : std::span(meter->item, meter->items)) {
       if (item.operation == Operation::probe) {
         if (const int type = plan_type(estimate->analysis, item.token_type); type >= 0)
-          estimate->probes.ask(meter->point, type, estimate->times * item.count);
+          estimate->probes.ask(meter->point, type, times * item.count);
         continue;
       }
       const bool revealed = item.is_token && (meter->flags & kMeterReveals) != 0 && read_is_revealed(item.token_type);
       estimate->visit(estimate->to, item.token_type, revealed ? read_revealed_as(item.token_type) : Operation::read,
-                      estimate->times * item.count);
+                      times * item.count);
     }
   } else if (charges_itself(call, &token_type, &operation)) {
-    estimate->visit(estimate->to, token_type, operation, estimate->times);
+    estimate->visit(estimate->to, token_type, operation, times);
   }
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool plan_estimate_expression(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *estimate = static_cast<Estimate *>(context);
-  if (IsA(node, FuncExpr)) estimate_call(estimate, reinterpret_cast<const FuncExpr *>(node));
-  if (IsA(node, Aggref)) {
-    const double times = std::exchange(estimate->times, estimate->input);
-    expression_tree_walker(node, tree_walker(plan_estimate_expression), context);
-    estimate->times = times;
-    return false;
-  }
-  if (IsA(node, SubPlan)) {
-    const auto *subplan = reinterpret_cast<const SubPlan *>(node);
-    const double times = estimate->times;
-    const double input = estimate->input;
+// `times`: evaluations of the expressions; `input`: of the arguments of aggregates in them.
+void estimate_expressions(Estimate *estimate, const void *expressions, double times, double input) {
+  auto *node = static_cast<Node *>(const_cast<void *>(expressions));
+  if (node == nullptr) return;
+  if (IsA(node, FuncExpr)) estimate_call(estimate, reinterpret_cast<const FuncExpr *>(node), times);
+  if (const auto *subplan = reinterpret_cast<const SubPlan *>(node); IsA(node, SubPlan)) {
     const double runs = subplan->parParam != NIL ? times : 1;  // without parameters it is run once
     const auto *plan = static_cast<const Plan *>(list_nth(estimate->plan->subplans, subplan->plan_id - 1));
     estimate_plan(estimate, plan, {runs, 1, 1});
-    estimate->times = times;
-    estimate->input = input;
   }
-  return expression_tree_walker(node, tree_walker(plan_estimate_expression), context);
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
-void estimate_expressions(Estimate *estimate, const void *expressions, double times, double input) {
-  estimate->times = times;
-  estimate->input = input;
-  plan_estimate_expression(static_cast<Node *>(const_cast<void *>(expressions)), estimate);
+  if (IsA(node, Aggref)) times = input;
+  each_child(node, [=](Node *child) { estimate_expressions(estimate, child, times, input); });
 }
 
 double relation_rows(const Estimate *estimate, const Scan *scan) {
@@ -178,8 +153,7 @@ void estimate_plan(Estimate *estimate, const Plan *plan, Factors factors) {
   const PlanKind *kind = plan_kind(plan);
   const double in = rows_in(estimate, plan, kind, factors);
   const double out = plan->plan_rows * factors.loops * factors.fraction * factors.share;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->initPlan) estimate_expressions(estimate, lfirst(cell), 1, 1);
+  estimate_expressions(estimate, plan->initPlan, 1, 1);
   estimate_expressions(estimate, plan->targetlist, out, in);
   estimate_expressions(estimate, plan->qual, in, in);
   if (kind != nullptr) estimate_own(estimate, plan, *kind, factors, in);

@@ -12,6 +12,7 @@
 // Covered by sql/explain.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/meter/explain.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/estimate.h"
@@ -58,29 +59,18 @@ struct Entry {
   double expected() const noexcept { return std::max(answer, below) + beside; }
 };
 
-struct Entries {
-  int size;
-  int capacity;
-  Entry *entry;
-};
-
-Entry *entry_of(Entries *entries, Oid token_type, Operation operation) {
-  for (int i = 0; i < entries->size; ++i)
-    if (entries->entry[i].token_type == token_type && entries->entry[i].operation == operation)
-      return &entries->entry[i];
-  if (entries->size == entries->capacity) {
-    const int capacity = std::max(8, entries->capacity * 2);
-    auto *grown = static_cast<Entry *>(palloc(sizeof(Entry) * static_cast<Size>(capacity)));
-    std::copy_n(entries->entry, entries->size, grown);
-    *entries = {entries->size, capacity, grown};
-  }
-  entries->entry[entries->size] = {token_type, operation, 0, 0, 0, 0};
-  return &entries->entry[entries->size++];
+Entry *entry_of(List **entries, Oid token_type, Operation operation) {
+  for (auto *entry : list_of<Entry>(*entries))
+    if (entry->token_type == token_type && entry->operation == operation) return entry;
+  auto *entry = static_cast<Entry *>(palloc(sizeof(Entry)));
+  *entry = {token_type, operation, 0, 0, 0, 0};
+  *entries = lappend(*entries, entry);
+  return entry;
 }
 
 // Where figures go: a member of their entries, or null where they are left out.
 struct Figures {
-  Entries *entries;
+  List **entries;  // of Entry *
   double Entry::*reads;
   double Entry::*reveals;  // and what else is charged where it is called
   double Entry::*probes;
@@ -106,29 +96,30 @@ const char *type_name(Oid token_type) {
   return strncmp(name, "redoubt.", 8) == 0 ? name + 8 : name;
 }
 
-void print_text(ExplainState *state, const Entries &entries, bool knows_reads) {
+// Is what was charged known?  Not what detokenize() charges, nor where workers have.
+bool is_known(const ExplainState *state, const Entry &entry, bool knows_reads) {
+  return state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads));
+}
+
+void print_text(ExplainState *state, const List *entries, bool knows_reads) {
   StringInfoData line;
   initStringInfo(&line);
-  for (int i = 0; i < entries.size; ++i) {
-    const Entry &entry = entries.entry[i];
-    appendStringInfo(&line, "%s%s %s x %.0f", i > 0 ? ", " : "", operation_name(entry.operation),
-                     type_name(entry.token_type), entry.expected());
-    if (state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads)))
-      appendStringInfo(&line, " (charged %.0f)", entry.charged);
+  for (const auto *entry : list_of<const Entry>(entries)) {
+    appendStringInfo(&line, "%s%s %s x %.0f", line.len > 0 ? ", " : "", operation_name(entry->operation),
+                     type_name(entry->token_type), entry->expected());
+    if (is_known(state, *entry, knows_reads)) appendStringInfo(&line, " (charged %.0f)", entry->charged);
   }
   ExplainPropertyText("Redoubt", line.data, state);
 }
 
-void print_properties(ExplainState *state, const Entries &entries, bool knows_reads) {
+void print_properties(ExplainState *state, const List *entries, bool knows_reads) {
   ExplainOpenGroup("Redoubt", "Redoubt", false, state);
-  for (int i = 0; i < entries.size; ++i) {
-    const Entry &entry = entries.entry[i];
+  for (const auto *entry : list_of<const Entry>(entries)) {
     ExplainOpenGroup("Charge", nullptr, true, state);
-    ExplainPropertyText("Operation", operation_name(entry.operation), state);
-    ExplainPropertyText("Token Type", type_name(entry.token_type), state);
-    ExplainPropertyFloat("Values", nullptr, entry.expected(), 0, state);
-    if (state->analyze && (entry.operation == Operation::probe || (entry.operation == Operation::read && knows_reads)))
-      ExplainPropertyFloat("Values Charged", nullptr, entry.charged, 0, state);
+    ExplainPropertyText("Operation", operation_name(entry->operation), state);
+    ExplainPropertyText("Token Type", type_name(entry->token_type), state);
+    ExplainPropertyFloat("Values", nullptr, entry->expected(), 0, state);
+    if (is_known(state, *entry, knows_reads)) ExplainPropertyFloat("Values Charged", nullptr, entry->charged, 0, state);
     ExplainCloseGroup("Charge", nullptr, true, state);
   }
   ExplainCloseGroup("Redoubt", "Redoubt", false, state);
@@ -139,9 +130,9 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
   if (meter == nullptr) return;
   const QueryDesc *query = meter->query;
   const PlanAnalysis *analysis = meter->analysis;
-  Entries entries = {};
-  Entries done = {};
-  Entries planned = {};
+  List *entries = NIL;
+  List *done = NIL;
+  List *planned = NIL;
   Figures of_answer = {&entries, &Entry::answer, &Entry::answer, &Entry::answer};
   Figures of_plan = {&planned, &Entry::answer, &Entry::answer, &Entry::answer};
   Figures beside = {&entries, &Entry::beside, &Entry::beside, &Entry::beside};
@@ -163,11 +154,11 @@ void print(ExplainState *state, const IntoClause *into, const PlannedStmt *plan)
       add_figure(&below, analysis->type[i], Operation::probe, static_cast<double>(meter->probes.answer(i).below));
     below = {&entries, nullptr, &Entry::answer, nullptr};  // of the plan, what is not counted by meters
   }
-  for (int i = 0; i < planned.size; ++i)
-    add_figure(&below, planned.entry[i].token_type, planned.entry[i].operation, planned.entry[i].answer);
-  for (int i = 0; i < done.size; ++i)
-    entry_of(&entries, done.entry[i].token_type, done.entry[i].operation)->charged = done.entry[i].charged;
-  if (entries.size == 0) return;
+  for (const auto *entry : list_of<const Entry>(planned))
+    add_figure(&below, entry->token_type, entry->operation, entry->answer);
+  for (const auto *entry : list_of<const Entry>(done))
+    entry_of(&entries, entry->token_type, entry->operation)->charged = entry->charged;
+  if (entries == NIL) return;
   if (state->format == EXPLAIN_FORMAT_TEXT)
     print_text(state, entries, !in_workers);
   else

@@ -9,8 +9,10 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
+#include "pg/base/node_walk.h"
 #include "pg/limits/limits.h"
 #include "pg/plan/meter_node.h"
 #include "pg/protect/protected_columns.h"
@@ -124,37 +126,26 @@ Oid paying_type(Oid relid, AttrNumber attno) {
   return table != nullptr ? table->column[0].source.token_type : InvalidOid;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static Node *statistics_meter_mutator(Node *node, void *context) {
-  using namespace redoubt::pg;
-  auto *rewrite = static_cast<Rewrite *>(context);
-  if (node == nullptr) return nullptr;
+// The node with its references metered.  `Flags` are those of query_tree_mutator.
+template <int Flags = 0>
+Node *all_metered(Rewrite *rewrite, Node *node) {
   const auto *values = reinterpret_cast<const Var *>(
       IsA(node, NullTest) ? reinterpret_cast<Node *>(reinterpret_cast<NullTest *>(node)->arg) : node);
   if (IsA(values, Var))
     if (const Oid table = values_table(rewrite, values); OidIsValid(table))
       return metered(rewrite, values, node, table);
-  if (IsA(node, Query)) {
-    rewrite->queries = lcons(node, rewrite->queries);
-    Node *copy = reinterpret_cast<Node *>(
-        query_tree_mutator(reinterpret_cast<Query *>(node), tree_mutator(statistics_meter_mutator), context, 0));
-    rewrite->queries = list_delete_first(rewrite->queries);
-    return copy;
-  }
-  return expression_tree_mutator(node, tree_mutator(statistics_meter_mutator), context);
-}
+  if (IsA(node, Query)) rewrite->queries = lcons(node, rewrite->queries);
+  Node *copy = with_children<Flags>(node, [rewrite](Node *child) { return all_metered(rewrite, child); });
+  if (IsA(node, Query)) rewrite->queries = list_delete_first(rewrite->queries);
+  return copy;
 }
 
-namespace redoubt::pg {
+}  // namespace
 
 void statistics_meter(Query *query) {
   if (query->commandType == CMD_UTILITY || !reads_statistics(query)) return;
-  Rewrite rewrite = {placed_function_oid(Placed::meter_statistics), list_make1(query)};
-  if (!OidIsValid(rewrite.function)) return;
-  (void)query_tree_mutator(query, tree_mutator(statistics_meter_mutator), &rewrite, QTW_DONT_COPY_QUERY);
+  Rewrite rewrite = {placed_function_oid(Placed::meter_statistics), NIL};
+  if (OidIsValid(rewrite.function)) (void)all_metered<QTW_DONT_COPY_QUERY>(&rewrite, reinterpret_cast<Node *>(query));
 }
 
 [[gnu::hot]] void statistics_guard(const PlannedStmt *plan) {
@@ -224,14 +215,8 @@ uint32 extended_values(Datum values, Oid type) {
   if (type != get_array_type(get_rel_type_id(StatisticRelationId)))
     elog(ERROR, "redoubt.meter_statistics was given a value of type %u", type);
   uint32 n = 0;
-  Datum *rows = nullptr;
-  bool *nulls = nullptr;
-  int size = 0;
-  deconstruct_array(DatumGetArrayTypeP(values), get_element_type(type), -1, false, TYPALIGN_DOUBLE, &rows, &nulls,
-                    &size);
-  for (int i = 0; i < size; ++i) {
-    if (nulls[i]) continue;
-    HeapTupleHeader row = DatumGetHeapTupleHeader(rows[i]);
+  each_item(DatumGetArrayTypeP(values), [&n](Datum item) {
+    HeapTupleHeader row = DatumGetHeapTupleHeader(item);
     for (int slot = Anum_pg_statistic_stavalues1; slot <= Anum_pg_statistic_stavalues5; ++slot) {
       bool null = true;
       const Datum array = GetAttributeByNum(row, static_cast<AttrNumber>(slot), &null);
@@ -239,7 +224,7 @@ uint32 extended_values(Datum values, Oid type) {
       const ArrayType *elements = DatumGetArrayTypeP(array);
       n += static_cast<uint32>(ArrayGetNItems(ARR_NDIM(elements), ARR_DIMS(elements)));
     }
-  }
+  });
   return n;
 }
 

@@ -189,32 +189,20 @@ void sort_outside(Query *query) {
   auto *inner = static_cast<Query *>(palloc(sizeof(Query)));
   *inner = *query;
   List *sort = NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, query->sortClause)  // keys past those that rows are distinct by choose among rows, and are left inside
-    if (!query->hasDistinctOn ||
-        is_among(static_cast<SortGroupClause *>(lfirst(cell))->tleSortGroupRef, query->distinctClause))
-      sort = lappend(sort, copyObjectImpl(lfirst(cell)));
+  // Keys past those that rows are distinct by choose among rows, and are left inside.
+  for (const auto *key : list_of<const SortGroupClause>(query->sortClause))
+    if (!query->hasDistinctOn || is_among(key->tleSortGroupRef, query->distinctClause))
+      sort = lappend(sort, copyObjectImpl(key));
   if (!query->hasDistinctOn) inner->sortClause = NIL;
   inner->limitCount = inner->limitOffset = nullptr;
   inner->canSetTag = true;
   IncrementVarSublevelsUp(reinterpret_cast<Node *>(inner), 1, 1);
 
-  auto *entry = makeNode(RangeTblEntry);
-  entry->rtekind = RTE_SUBQUERY;
-  entry->subquery = inner;
-  entry->eref = makeAlias("unsorted", NIL);
-  entry->inFromCl = true;
-  auto *reference = makeNode(RangeTblRef);
-  reference->rtindex = 1;
-
-  Query outer = {};
-  NodeSetTag(&outer, T_Query);
-  outer.commandType = CMD_SELECT;
+  RangeTblEntry *entry = entry_of(inner, "unsorted", NIL);
+  Query outer = *select_from(entry);
   outer.querySource = query->querySource;
   outer.queryId = query->queryId;
   outer.canSetTag = query->canSetTag;
-  outer.rtable = list_make1(entry);
-  outer.jointree = makeFromExpr(list_make1(reference), nullptr);
   outer.sortClause = sort;
   outer.limitCount = query->limitCount;
   outer.limitOffset = query->limitOffset;
@@ -222,12 +210,9 @@ void sort_outside(Query *query) {
   outer.stmt_location = query->stmt_location;
   outer.stmt_len = query->stmt_len;
   for (auto *target : list_of<TargetEntry>(inner->targetList)) {
-    const auto *value = reinterpret_cast<const Node *>(target->expr);
-    entry->eref->colnames =
-        lappend(entry->eref->colnames, makeString(pstrdup(target->resname != nullptr ? target->resname : "?column?")));
-    Var *column = makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
+    entry->eref->colnames = lappend(entry->eref->colnames, name_of(target));
     TargetEntry *shown = flatCopyTargetEntry(target);
-    shown->expr = reinterpret_cast<Expr *>(column);
+    shown->expr = reinterpret_cast<Expr *>(makeVarFromTargetEntry(1, target));
     outer.targetList = lappend(outer.targetList, shown);
     target->resjunk = false;
   }
@@ -320,12 +305,10 @@ void refuse_other_type(const CoerceViaIO *cast) {
 // what this role is shown.
 void open_arguments(FuncExpr *call) {
   if (call->funcid != F_CONCAT && call->funcid != F_CONCAT_WS && call->funcid != F_FORMAT_TEXT_ANY) return;
-  ListCell *cell = nullptr;
-  foreach (cell, call->args) {
-    auto *argument = static_cast<Expr *>(lfirst(cell));
-    if (OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value())
-      lfirst(cell) = open_value(argument);
-  }
+  each_in_place(call->args, [](Expr *argument) {
+    const bool opens = OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value();
+    return opens ? open_value(argument) : argument;
+  });
 }
 
 // What a statement holds, its subqueries included.
@@ -336,62 +319,51 @@ struct Found {
   bool decides;             // a condition in WHERE or ON is looked at
 };
 
-}  // namespace
-}  // namespace redoubt::pg
+void take_as_text(Node *node, Found *found);
 
-extern "C" {
-static bool as_text_walker(Node *node, void *context);
+void take_children(Node *node, Found *found) {
+  each_child(node, [found](Node *child) { take_as_text(child, found); });
 }
 
-namespace redoubt::pg {
-namespace {
+void take_query(Query *query, Found *found) {
+  found->metered |= reads_protected(query);
+  const QueryLevel level = {query, found->level};
+  const bool decides = std::exchange(found->decides, false);
+  found->level = &level;
+  take_children(reinterpret_cast<Node *>(query), found);
+  found->level = level.outer;
+  found->decides = decides;
+  order_by_value(query);
+  by_index(query);
+}
 
-// FROM and its conditions.
-bool walk_from(Node *node, Found *found) {
-  auto *from = reinterpret_cast<FromExpr *>(node);
-  auto *join = reinterpret_cast<JoinExpr *>(node);
-  if (IsA(node, FromExpr)) {
-    (void)as_text_walker(reinterpret_cast<Node *>(from->fromlist), found);
-  } else {
-    (void)as_text_walker(join->larg, found);
-    (void)as_text_walker(join->rarg, found);
-  }
+// FROM, a list or one join, and its conditions.
+void take_from(std::initializer_list<Node *> from, Node *conditions, Found *found) {
+  for (Node *part : from)
+    if (part != nullptr) take_as_text(part, found);
+  if (conditions == nullptr) return;
   found->decides = true;
-  (void)as_text_walker(IsA(node, FromExpr) ? from->quals : join->quals, found);
+  take_as_text(conditions, found);
   found->decides = false;
-  return false;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool as_text_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *found = static_cast<Found *>(context);
+void take_as_text(Node *node, Found *found) {
   switch (nodeTag(node)) {
     case T_Var:
     case T_Const:
     case T_Param:
     case T_RangeTblRef:
-      return false;
-    case T_Query: {
-      auto *query = reinterpret_cast<Query *>(node);
-      found->metered |= reads_protected(query);
-      const QueryLevel level = {query, found->level};
-      const bool decides = std::exchange(found->decides, false);
-      found->level = &level;
-      (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
-      found->level = level.outer;
-      found->decides = decides;
-      order_by_value(query);
-      by_index(query);
-      return false;
+      return;
+    case T_Query:
+      return take_query(reinterpret_cast<Query *>(node), found);
+    case T_FromExpr: {
+      const auto *from = reinterpret_cast<const FromExpr *>(node);
+      return take_from({reinterpret_cast<Node *>(from->fromlist)}, from->quals, found);
     }
-    case T_FromExpr:
-    case T_JoinExpr:
-      return walk_from(node, found);
+    case T_JoinExpr: {
+      const auto *join = reinterpret_cast<const JoinExpr *>(node);
+      return take_from({join->larg, join->rarg}, join->quals, found);
+    }
     case T_FuncExpr:
       found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
       if (found->decides) open_arguments(reinterpret_cast<FuncExpr *>(node));
@@ -432,11 +404,10 @@ static bool as_text_walker(Node *node, void *context) {
     default:
       break;
   }
-  return expression_tree_walker(node, tree_walker(as_text_walker), context);
-}
+  take_children(node, found);
 }
 
-namespace redoubt::pg {
+}  // namespace
 
 bool reads_protected(const Query *query) {
   for (const auto *entry : list_of<const RangeTblEntry>(query->rtable)) {
@@ -454,7 +425,7 @@ void as_text(Query *query) {
   for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
     each_written_in_place(reinterpret_cast<Query *>(cte->ctequery), shown(Goes::into_column));
   Found found = {};
-  (void)as_text_walker(reinterpret_cast<Node *>(query), &found);
+  take_query(query, &found);
   if (!found.opens || found.metered) return;
   // No plan will be metered, so each value is revealed where it is opened.
   (void)any_node(query, [](Node *node) {

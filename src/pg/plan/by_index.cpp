@@ -9,6 +9,7 @@
 #include "pg/plan/by_index.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/out_of_sight.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
 #include "pg/tokens/token_index.h"
@@ -248,8 +249,7 @@ Node *with_terms(const Query *query, Node *condition) {
   if (condition == nullptr) return nullptr;
   check_stack_depth();
   if (auto *list = reinterpret_cast<BoolExpr *>(condition); IsA(condition, BoolExpr) && list->boolop != NOT_EXPR) {
-    ListCell *cell = nullptr;
-    foreach (cell, list->args) lfirst(cell) = with_terms(query, static_cast<Node *>(lfirst(cell)));
+    each_in_place(list->args, [query](Expr *part) { return with_terms(query, reinterpret_cast<Node *>(part)); });
     return condition;
   }
   Expr *term = IsA(condition, OpExpr)           ? index_term(query, reinterpret_cast<const OpExpr *>(condition))

@@ -263,50 +263,27 @@ bool reads_foreign(const Query *query) {
   return false;
 }
 
-struct Look {
-  const Query *query;
-  InSight found;
-};
-
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool out_of_sight_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *look = static_cast<Look *>(context);
-  Look inner = {look->query, {}};
-  switch (nodeTag(node)) {
-    case T_Query:
-      inner.query = reinterpret_cast<const Query *>(node);
-      (void)query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(out_of_sight_walker), &inner,
-                              QTW_IGNORE_JOINALIASES);
-      look->found.below |=
-          inner.found.here || inner.found.below || inner.query->rowMarks != NIL || reads_foreign(inner.query);
-      return false;
-    case T_CommonTableExpr:
-      // A value put together from its rows twice holds two of each.
-      if (const auto *cte = reinterpret_cast<const CommonTableExpr *>(node); cte->cterefcount > 1)
-        look->found.below |= !only_copies(look->query, look->query->targetList);
-      break;
-    case T_JoinExpr: {
-      auto *join = reinterpret_cast<JoinExpr *>(node);
-      (void)out_of_sight_walker(join->quals, &inner);
-      look->found.below |= inner.found.here || inner.found.below;
-      (void)out_of_sight_walker(join->larg, context);
-      return out_of_sight_walker(join->rarg, context);
-    }
-    default:
-      break;
+// Adds to `found` where a part of `query` holds such things.
+void look_into(const Query *query, Node *node, InSight *found) {
+  if (const auto *inner = reinterpret_cast<const Query *>(node); IsA(node, Query)) {
+    InSight inside = {};
+    each_child<QTW_IGNORE_JOINALIASES>(node, [inner, &inside](Node *child) { look_into(inner, child, &inside); });
+    found->below |= inside.here || inside.below || inner->rowMarks != NIL || reads_foreign(inner);
+    return;
   }
-  look->found.here = look->found.here || stays(look->query, node);
-  return expression_tree_walker(node, tree_walker(out_of_sight_walker), context);
+  if (const auto *join = reinterpret_cast<const JoinExpr *>(node); IsA(node, JoinExpr)) {
+    InSight condition = {};
+    if (join->quals != nullptr) look_into(query, join->quals, &condition);
+    found->below |= condition.here || condition.below;
+    look_into(query, join->larg, found);
+    return look_into(query, join->rarg, found);
+  }
+  // A value put together from the rows of a WITH twice holds two of each.
+  if (IsA(node, CommonTableExpr) && reinterpret_cast<const CommonTableExpr *>(node)->cterefcount > 1)
+    found->below |= !only_copies(query, query->targetList);
+  found->here = found->here || stays(query, node);
+  each_child(node, [query, found](Node *child) { look_into(query, child, found); });
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 // Does a command write what is in `targets` where it is not protected?
 bool writes_out(const Query *query, const List *targets, Oid relid) {
@@ -479,9 +456,9 @@ Oid column_copied(const Query *query, const Node *value, AttrNumber *attno) {
 }
 
 bool stays_in_sight(const Query *query, Node *expression) {
-  Look look = {query, {}};
-  (void)out_of_sight_walker(expression, &look);
-  return look.found.here;
+  InSight found = {};
+  if (expression != nullptr) look_into(query, expression, &found);
+  return found.here;
 }
 
 InSight find_in_sight(Query *query) {
@@ -492,15 +469,14 @@ InSight find_in_sight(Query *query) {
     found.written = command_discloses(query);
     return found;
   }
+  each_child<QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES>(
+      reinterpret_cast<Node *>(query), [query, &found](Node *child) { look_into(query, child, &found); });
   // What is in FROM or a WITH is below.
-  Look below = {query, {}};
-  (void)range_table_walker(query->rtable, tree_walker(out_of_sight_walker), &below, QTW_IGNORE_JOINALIASES);
-  (void)out_of_sight_walker(reinterpret_cast<Node *>(query->cteList), &below);
-  Look here = {query, {}};
-  (void)query_tree_walker(query, tree_walker(out_of_sight_walker), &here,
-                          QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
-  found.here = here.found.here;
-  found.below = below.found.here || below.found.below || here.found.below || reads_foreign(query);
+  InSight below = {};
+  const auto look_below = [query, &below](Node *child) { look_into(query, child, &below); };
+  each_in_tables<QTW_IGNORE_JOINALIASES>(query->rtable, look_below);
+  each_child(reinterpret_cast<Node *>(query->cteList), look_below);
+  found.below |= below.here || below.below || reads_foreign(query);
   return found;
 }
 

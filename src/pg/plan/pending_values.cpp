@@ -25,10 +25,6 @@ namespace {
 // What becomes of a value where the walk is.
 enum class Use { written, compared, other };
 
-struct Walk {
-  Use use;
-};
-
 bool is_vaulted(Oid token_type) {
   const TokenType *type = token_type_find(token_type);
   return type != nullptr && type->vaulted;
@@ -88,18 +84,6 @@ Expr *settled(Expr *expression, Use use) {
   return reinterpret_cast<Expr *>(settle(reinterpret_cast<Node *>(expression), use));
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static Node *pending_mutator(Node *node, void *context) {
-  return redoubt::pg::settle(node, static_cast<redoubt::pg::Walk *>(context)->use);
-}
-}
-
-namespace redoubt::pg {
-namespace {
-
 // The expression with its calls; of a query, the query itself.
 Node *settle(Node *node, Use use) {
   if (node == nullptr) return nullptr;
@@ -118,7 +102,6 @@ Node *settle(Node *node, Use use) {
                             settle(static_cast<Node *>(lsecond(call->args)), Use::compared));
     return reinterpret_cast<Node *>(call);
   }
-  Walk below = {compares(node) ? Use::compared : hands_on(node) ? use : Use::other};
   if (IsA(node, CaseExpr)) {
     auto *chosen = static_cast<CaseExpr *>(copyObjectImpl(node));
     chosen->arg = settled(chosen->arg, Use::compared);
@@ -126,13 +109,14 @@ Node *settle(Node *node, Use use) {
     each_chosen_in_place(&chosen->xpr, [use](Expr *one) { return settled(one, use); });
     return reinterpret_cast<Node *>(chosen);
   }
-  return expression_tree_mutator(node, tree_mutator(pending_mutator), &below);
+  const Use below = compares(node) ? Use::compared : hands_on(node) ? use : Use::other;
+  return with_children(node, [below](Node *child) { return settle(child, below); });
 }
 
 void settle_query(Query *query) {
   each_written_in_place(query, [](Expr *value, bool) { return settled(value, Use::written); });
-  Walk walk = {Use::other};
-  (void)query_tree_mutator(query, tree_mutator(pending_mutator), &walk, QTW_DONT_COPY_QUERY);
+  (void)with_children<QTW_DONT_COPY_QUERY>(reinterpret_cast<Node *>(query),
+                                           [](Node *child) { return settle(child, Use::other); });
 }
 
 // Raises for a pending value in what nobody plans.

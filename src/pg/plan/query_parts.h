@@ -7,10 +7,42 @@
 #include "pg/base/each.h"
 
 extern "C" {
+#include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 }
 
 namespace redoubt::pg {
+
+// What a target is called where others refer to it.
+inline Node *name_of(const TargetEntry *target) {
+  return reinterpret_cast<Node *>(makeString(pstrdup(target->resname != nullptr ? target->resname : "?column?")));
+}
+
+// A SELECT of nothing yet FROM the entry, or from nothing where that is null.
+inline Query *select_from(RangeTblEntry *entry) {
+  auto *query = makeNode(Query);
+  query->commandType = CMD_SELECT;
+  query->canSetTag = true;
+  List *from = NIL;
+  if (entry != nullptr) {
+    auto *reference = makeNode(RangeTblRef);
+    reference->rtindex = 1;
+    from = list_make1(reference);
+    query->rtable = list_make1(entry);
+  }
+  query->jointree = makeFromExpr(from, nullptr);
+  return query;
+}
+
+// A subquery in FROM, whose columns have these names.
+inline RangeTblEntry *entry_of(Query *subquery, const char *name, List *columns) {
+  auto *entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_SUBQUERY;
+  entry->subquery = subquery;
+  entry->eref = makeAlias(name, columns);
+  entry->inFromCl = true;
+  return entry;
+}
 
 // Do clauses sort or group by the target with the mark?
 inline bool is_among(Index mark, const List *clauses) {

@@ -13,6 +13,7 @@
 #include "pg/base/node_walk.h"
 #include "pg/plan/as_text.h"
 #include "pg/plan/inlined.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/row_by_row.h"
 
 extern "C" {
@@ -65,27 +66,12 @@ bool reads_all(const Query *query) {
          query->distinctClause != NIL;
 }
 
-// SELECT `targets`, FROM the subquery if there is one.
-Query *select_from(List *targets, Query *subquery, List *names) {
-  Query *query = makeNode(Query);
-  query->commandType = CMD_SELECT;
-  query->canSetTag = true;
+// SELECT `targets`, FROM the entry if there is one.
+Query *select_targets(List *targets, RangeTblEntry *entry) {
+  Query *query = select_from(entry);
   query->targetList = targets;
-  query->hasTargetSRFs = subquery == nullptr;
+  query->hasTargetSRFs = entry == nullptr;
   query->hasSubLinks = checkExprHasSubLink(reinterpret_cast<Node *>(targets));
-  List *from = NIL;
-  if (subquery != nullptr) {
-    RangeTblEntry *entry = makeNode(RangeTblEntry);
-    entry->rtekind = RTE_SUBQUERY;
-    entry->subquery = subquery;
-    entry->eref = makeAlias("rows", names);
-    entry->inFromCl = true;
-    query->rtable = list_make1(entry);
-    RangeTblRef *reference = makeNode(RangeTblRef);
-    reference->rtindex = 1;
-    from = list_make1(reference);
-  }
-  query->jointree = makeFromExpr(from, nullptr);
   return query;
 }
 
@@ -108,7 +94,7 @@ Query *select_fields(FuncExpr *call, TupleDesc fields) {
   }
   char *name = pstrdup("row");
   List *results = list_make1(makeTargetEntry(&call->xpr, 1, name, false));
-  return select_from(targets, select_from(results, nullptr, NIL), list_make1(makeString(name)));
+  return select_targets(targets, entry_of(select_targets(results, nullptr), "rows", list_make1(makeString(name))));
 }
 
 void ask_row_by_row(RangeTblEntry *entry) {
@@ -122,8 +108,8 @@ void ask_row_by_row(RangeTblEntry *entry) {
   if (kind != TYPEFUNC_SCALAR && (kind != TYPEFUNC_COMPOSITE || fields->natts != function->funccolcount)) return;
   Query *subquery =
       kind == TYPEFUNC_SCALAR
-          ? select_from(list_make1(makeTargetEntry(&call->xpr, 1, strVal(linitial(entry->eref->colnames)), false)),
-                        nullptr, NIL)
+          ? select_targets(list_make1(makeTargetEntry(&call->xpr, 1, strVal(linitial(entry->eref->colnames)), false)),
+                           nullptr)
           : select_fields(call, fields);
   if (subquery == nullptr) return;
   IncrementVarSublevelsUp(reinterpret_cast<Node *>(call), kind == TYPEFUNC_SCALAR ? 1 : 2, 0);  // CTEs in arguments

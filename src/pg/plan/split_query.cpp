@@ -52,7 +52,7 @@ Var *column_of_rows(Rows *rows, Node *value) {
     target->resorigtbl = column_copied(rows->query, value, &target->resorigcol);
     rows->target = lappend(rows->target, target);
   }
-  return makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0);
+  return makeVarFromTargetEntry(1, target);
 }
 
 bool has_parameter(const Node *expression) {
@@ -121,10 +121,8 @@ bool only_columns(const Query *query) {
     auto *expression = reinterpret_cast<Node *>(target->expr);
     if (!stays_in_sight(query, expression)) continue;
     if (target->resjunk || target->ressortgroupref != 0) return false;
-    ListCell *value = nullptr;
-    foreach (value,
-             pull_var_clause(expression, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS)) {
-      auto *node = static_cast<Node *>(lfirst(value));
+    for (auto *node : list_of<Node>(pull_var_clause(
+             expression, PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS))) {
       if (stays_in_sight(query, node)) return false;
       if (IsA(node, Var) && (query->hasAggs || query->groupClause != NIL) && !is_grouped_by(query, node)) return false;
     }
@@ -132,14 +130,11 @@ bool only_columns(const Query *query) {
   return true;
 }
 
+// Its FROM entry is put there when it is known how many rows there are.
 Query *upper_query(const Query *query) {
-  auto *reference = makeNode(RangeTblRef);
-  reference->rtindex = 1;
-  auto *made = makeNode(Query);
-  made->commandType = CMD_SELECT;
+  Query *made = select_from(makeNode(RangeTblEntry));
   made->querySource = query->querySource;
   made->canSetTag = query->canSetTag;
-  made->jointree = makeFromExpr(list_make1(reference), nullptr);
   return made;
 }
 
@@ -155,11 +150,9 @@ Query *split_columns(Query *query, Rows *rows) {
       continue;
     }
     if (!stays_in_sight(query, reinterpret_cast<Node *>(target->expr))) {
-      const auto *value = reinterpret_cast<const Node *>(target->expr);
       target->resno = static_cast<AttrNumber>(list_length(rows->target) + 1);
       rows->target = lappend(rows->target, target);
-      shown->expr = reinterpret_cast<Expr *>(
-          makeVar(1, target->resno, exprType(value), exprTypmod(value), exprCollation(value), 0));
+      shown->expr = reinterpret_cast<Expr *>(makeVarFromTargetEntry(1, target));
     } else {
       shown->expr = upper(rows, target->expr);
     }
@@ -231,8 +224,7 @@ RangeTblEntry *store_of(const List *targets, Cardinality rows) {
     entry->coltypes = lappend_oid(entry->coltypes, exprType(value));
     entry->coltypmods = lappend_int(entry->coltypmods, exprTypmod(value));
     entry->colcollations = lappend_oid(entry->colcollations, exprCollation(value));
-    entry->eref->colnames =
-        lappend(entry->eref->colnames, makeString(pstrdup(target->resname != nullptr ? target->resname : "?column?")));
+    entry->eref->colnames = lappend(entry->eref->colnames, name_of(target));
   }
   return entry;
 }

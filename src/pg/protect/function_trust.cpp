@@ -7,6 +7,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
@@ -111,12 +112,10 @@ bool finds_by_callers_path(Oid function) {
   bool null = true;
   const Datum settings = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proconfig, &null);
   bool sets_path = false;
-  if (!null) {
-    Datum *setting = nullptr;
-    int n = 0;
-    deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &setting, nullptr, &n);
-    for (int i = 0; i < n; ++i) sets_path |= pg_strncasecmp(TextDatumGetCString(setting[i]), "search_path=", 12) == 0;
-  }
+  if (!null)
+    each_item(DatumGetArrayTypeP(settings), [&sets_path](Datum setting) {
+      sets_path |= pg_strncasecmp(TextDatumGetCString(setting), "search_path=", 12) == 0;
+    });
   ReleaseSysCache(tuple);
   return !function_is_in_c(function) && text_only && !sets_path;
 }
@@ -298,20 +297,7 @@ bool looks_up_objects(Oid function) {
   return name != nullptr && (strncmp(name, "pg_get_", 7) == 0 || strncmp(name, "pg_stat_", 8) == 0);
 }
 
-// Types whose input functions are of those above.
-bool input_tells(Oid type) noexcept {
-  switch (type) {
-    case REGTYPEOID:
-    case REGPROCEDUREOID:
-    case REGOPERATOROID:
-    case ACLITEMOID:
-    case XMLOID:
-    case TSQUERYOID:
-      return true;
-    default:
-      return false;
-  }
-}
+bool input_tells(Oid type) { return tells_of_arguments(catalog_field(TYPEOID, type, &FormData_pg_type::typinput)); }
 
 // Is it so of what an array or a row is made of?  Each row type is looked at once: a row of rows that are alike, and so
 // on, has as many parts as nobody could wait for.
@@ -327,7 +313,10 @@ bool any_part(Oid type, List **seen, bool (*is_so)(Oid, List **)) {
 }
 
 bool runs_code(Oid type, List **seen) {
-  if (type < FirstNormalObjectId) return input_tells(type) || input_tells(get_element_type(type));
+  if (type < FirstNormalObjectId) {
+    const Oid element = get_element_type(type);
+    return input_tells(OidIsValid(element) ? element : type);
+  }
   check_stack_depth();
   // It may be given a check while a plan is running.
   if (get_typtype(type) == TYPTYPE_DOMAIN) return true;

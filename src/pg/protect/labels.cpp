@@ -173,12 +173,6 @@ bool is_referred_to(Oid type) {
   return any;
 }
 
-void add_in_use(const TokenType *type, void *to) {
-  auto *types = static_cast<List **>(to);
-  if (is_referred_to(type->type) || is_referred_to(get_array_type(type->type)))
-    *types = list_append_unique_oid(*types, type->type);
-}
-
 }  // namespace
 
 List *labels_in_use() {
@@ -201,7 +195,9 @@ List *labels_types_in_use() {
   List *types = NIL;
   for (const auto *label : list_of<const Label>(labels_in_use()))
     if (const Oid type = resolve_label(label->text); OidIsValid(type)) types = list_append_unique_oid(types, type);
-  token_type_each(add_in_use, &types);
+  for (const auto *type : list_of<const TokenType>(token_types()))
+    if (is_referred_to(type->type) || is_referred_to(get_array_type(type->type)))
+      types = list_append_unique_oid(types, type->type);
   return types;
 }
 

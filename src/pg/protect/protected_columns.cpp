@@ -52,26 +52,16 @@ void protected_relation_changed(Oid relid) {
 
 namespace {
 
-// Entries found so far, in the current memory context.
-struct Found {
-  int size;
-  int capacity;
-  ProtectedColumn *column;
-};
-
-void add(Found *found, const ProtectedColumn &column) {
-  if (found->size == found->capacity) {
-    found->capacity = std::max(8, found->capacity * 2);
-    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found->capacity);
-    found->column =
-        static_cast<ProtectedColumn *>(found->column != nullptr ? repalloc(found->column, bytes) : palloc(bytes));
-  }
-  found->column[found->size++] = column;
+// Entries found so far: a List of ProtectedColumn *, in the current memory context.
+void add(List **found, const ProtectedColumn &column) {
+  auto *copy = static_cast<ProtectedColumn *>(palloc(sizeof(ProtectedColumn)));
+  *copy = column;
+  *found = lappend(*found, copy);
 }
 
-const ProtectedColumn *find(const Found &found, AttrNumber attno) noexcept {
-  for (int i = 0; i < found.size; ++i)
-    if (found.column[i].attno == attno) return &found.column[i];
+const ProtectedColumn *find(const List *found, int attno) noexcept {
+  for (const auto *column : list_of<const ProtectedColumn>(found))
+    if (column->attno == attno) return column;
   return nullptr;
 }
 
@@ -108,7 +98,7 @@ Oid *column_labels(Oid relid, int columns) {
   return label;
 }
 
-void add_column(Found *found, Oid relid, Oid label, const FormData_pg_attribute *attribute) {
+void add_column(List **found, Oid relid, Oid label, const FormData_pg_attribute *attribute) {
   const AttrNumber attno = attribute->attnum;
   const Oid type = attribute->atttypid;
   const bool is_array = is_array_type(type);
@@ -126,51 +116,47 @@ void add_column(Found *found, Oid relid, Oid label, const FormData_pg_attribute 
   if (!OidIsValid(row_of) || row_of == relid) return;
   const ProtectedRelation *other = protected_relation(row_of);
   if (other == nullptr) return;
-  Found inner = {};
-  for (int i = 0; i < other->size; ++i) add(&inner, other->column[i]);
-  for (int i = 0; i < inner.size; ++i)
-    if (!inner.column[i].source.is_token)
-      add(found, {attno,
-                  inner.column[i].count,
-                  is_array,
-                  true,
-                  {row_of, inner.column[i].attno, inner.column[i].source.token_type, inner.column[i].source.is_token}});
+  for (int i = 0; i < other->size; ++i) {
+    const ProtectedColumn &field = other->column[i];
+    if (!field.source.is_token)
+      add(found, {attno, field.count, is_array, true, {row_of, field.attno, field.source.token_type, false}});
+  }
 }
 
 // By a label, or because it holds nothing but tokens.
-bool is_protected_as_a_whole(const Found &found, const FormData_pg_attribute &attribute) {
+bool is_protected_as_a_whole(const List *found, const FormData_pg_attribute &attribute) {
   bool any = false;
-  for (int i = 0; i < found.size; ++i) {
-    if (found.column[i].attno != attribute.attnum || found.column[i].borrowed) continue;
-    if (!found.column[i].source.is_token) return true;
+  for (const auto *column : list_of<const ProtectedColumn>(found)) {
+    if (column->attno != attribute.attnum || column->borrowed) continue;
+    if (!column->source.is_token) return true;
     any = true;
   }
   return any && type_is_tokens(attribute.atttypid);
 }
 
 // Columns computed from a protected one are protected as it is, whether stored or not.
-void add_generated(Found *found, Relation relation) {
+void add_generated(List **found, Relation relation) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   if (!compat_has_generated(descriptor->constr)) return;
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
     if (attribute->attisdropped || attribute->attgenerated == '\0') continue;
-    for (int k = 0; k < found->size; ++k) found->column[k].computed |= found->column[k].attno == attribute->attnum;
+    for (auto *column : list_of<ProtectedColumn>(*found)) column->computed |= column->attno == attribute->attnum;
     // By the label of its domain; what it is computed from may be of another type, or several.
     const bool whole = is_protected_as_a_whole(*found, *attribute);
     List *counted = NIL;  // token types
     for (const int attno : members_of(columns_in(build_column_default(relation, attribute->attnum)))) {
-      const ProtectedColumn *from = find(*found, static_cast<AttrNumber>(attno));
+      const ProtectedColumn *from = find(*found, attno);
       if (from == nullptr) continue;
       // Of an array, all elements may be in it, but for a number or the like.
       const bool gathers = from->is_array && (attribute->attlen < 0 || attribute->attlen > 8);
       const std::uint16_t values = gathers ? kMaxFlowCount : from->count;
       // Made from several values, it is as many.
       ProtectedColumn *same = nullptr;
-      for (int k = 0; k < found->size; ++k)
-        if (found->column[k].attno == attribute->attnum && !found->column[k].source.is_token &&
-            !found->column[k].borrowed && found->column[k].source.token_type == from->source.token_type)
-          same = &found->column[k];
+      for (auto *column : list_of<ProtectedColumn>(*found))
+        if (column->attno == attribute->attnum && !column->source.is_token && !column->borrowed &&
+            column->source.token_type == from->source.token_type)
+          same = column;
       const bool first = !list_member_oid(counted, from->source.token_type);
       counted = list_append_unique_oid(counted, from->source.token_type);
       if (whole && same == nullptr && from->source.is_token) continue;
@@ -192,12 +178,11 @@ void add_generated(Found *found, Relation relation) {
 
 // A column that an ancestor protects is the same source as the ancestor's: the rows of
 // partitions are rows of one column.
-void join_ancestors(Found *found, Oid relid) {
-  if (found->size == 0) return;
+void join_ancestors(const List *found, Oid relid) {
+  if (found == NIL) return;
   for (const Oid relation : oids_of(catalog_parents(relid))) {
     const ProtectedRelation *parent = protected_relation(relation);
-    for (int i = 0; i < found->size; ++i) {
-      ProtectedColumn *column = &found->column[i];
+    for (auto *column : list_of<ProtectedColumn>(found)) {
       if (parent == nullptr || column->borrowed) continue;
       const AttrNumber attno = get_attnum(parent->relid, get_attname(relid, column->attno, false));
       for (const ProtectedColumn &above : entries(parent, attno))
@@ -219,16 +204,16 @@ Oid toasted_table(Oid toast) {
 }
 
 // A chunk can be of any column: the first protected one pays.
-void add_chunks(Found *found, Oid toast) {
+void add_chunks(List **found, Oid toast) {
   constexpr AttrNumber kChunkData = 3;
   const ProtectedRelation *table = protected_relation(toasted_table(toast));
   if (table != nullptr)
     add(found, {kChunkData, 1, false, false, {toast, kChunkData, table->column[0].source.token_type, false}});
 }
 
-Found read_columns(ProtectedRelation *entry) {
+List *read_columns(ProtectedRelation *entry) {
   const Oid relid = entry->relid;
-  Found found = {};
+  List *found = NIL;
   Relation relation = try_relation_open(relid, AccessShareLock);
   if (relation == nullptr) return found;
   entry->is_partition = relation->rd_rel->relispartition;
@@ -244,7 +229,7 @@ Found read_columns(ProtectedRelation *entry) {
       if (!TupleDescAttr(descriptor, i)->attisdropped)
         add_column(&found, relid, label[i + 1], TupleDescAttr(descriptor, i));
     add_generated(&found, relation);
-    join_ancestors(&found, relid);
+    join_ancestors(found, relid);
   }
   relation_close(relation, AccessShareLock);
   return found;
@@ -256,7 +241,7 @@ void rebuild(ProtectedRelation *entry) {
   MemoryContext old = MemoryContextSwitchTo(scratch);
   state.token_type_table = catalog_relation("token_type");
   entry->valid = true;  // before reading, so that an invalidation which arrives meanwhile sticks
-  Found found = {};
+  List *found = NIL;
   PG_TRY();
   { found = read_columns(entry); }
   PG_CATCH();
@@ -267,15 +252,16 @@ void rebuild(ProtectedRelation *entry) {
   PG_END_TRY();
   if (entry->column != nullptr) pfree(entry->column);
   entry->column = nullptr;
-  entry->size = found.size;
-  if (found.size > 0) {
-    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(found.size);
+  entry->size = 0;
+  if (found != NIL) {
+    const Size bytes = sizeof(ProtectedColumn) * static_cast<Size>(list_length(found));
     entry->column = static_cast<ProtectedColumn *>(MemoryContextAlloc(state.cache_context, bytes));
-    // Generated ones came last; else they are in order.
-    for (int i = 1; i < found.size; ++i)
-      for (int k = i; k > 0 && found.column[k].attno < found.column[k - 1].attno; --k)
-        std::swap(found.column[k], found.column[k - 1]);
-    memcpy(entry->column, found.column, bytes);
+    for (const auto *column : list_of<const ProtectedColumn>(found)) {
+      // Generated ones came last; else they are in order.
+      int at = entry->size++;
+      for (; at > 0 && column->attno < entry->column[at - 1].attno; --at) entry->column[at] = entry->column[at - 1];
+      entry->column[at] = *column;
+    }
   }
   MemoryContextSwitchTo(old);
   MemoryContextDelete(scratch);

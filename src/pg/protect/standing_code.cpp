@@ -10,7 +10,7 @@
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/catalog.h"
-#include "pg/base/compat.h"
+#include "pg/base/node_walk.h"
 #include "pg/base/settings.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
@@ -57,46 +57,29 @@ void note(Look *look, Oid function) {
   if (!OidIsValid(look->function)) look->function = function;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool standing_code_untrusted(Oid function, void *context) {
-  using namespace redoubt::pg;
-  auto *look = static_cast<Look *>(context);
-  if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
-  return false;
-}
-static bool standing_code_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  auto *look = static_cast<Look *>(context);
-  if (IsA(node, Query)) {
-    ++look->depth;
-    query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(standing_code_walker), context, 0);
-    --look->depth;
-    return false;
-  }
+void look_into(Look *look, Node *node) {
   if (IsA(node, Var)) {
     // The table's row is number 1; in rules and conditions of triggers the new row is number 2.
     const auto *variable = reinterpret_cast<const Var *>(node);
     if (static_cast<int>(variable->varlevelsup) == look->depth && (variable->varno == 1 || variable->varno == 2))
       look->columns = bms_add_member(look->columns, variable->varattno - FirstLowInvalidHeapAttributeNumber);
-    return false;
+    return;
   }
-  check_functions_in_node(node, standing_code_untrusted, context);
+  (void)calls_any(node, [look](Oid function) {
+    if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
+    return false;
+  });
   if (IsA(node, CoerceToDomain)) note(look, type_untrusted(reinterpret_cast<CoerceToDomain *>(node)->resulttype));
   if (IsA(node, FuncExpr)) note(look, type_untrusted(reinterpret_cast<FuncExpr *>(node)->funcresulttype));
-  return expression_tree_walker(node, tree_walker(standing_code_walker), context);
+  const int deeper = IsA(node, Query) ? 1 : 0;
+  look->depth += deeper;
+  each_child(node, [look](Node *child) { look_into(look, child); });
+  look->depth -= deeper;
 }
-}
-
-namespace redoubt::pg {
-namespace {
 
 Look look_at(Node *expression, int depth = 0, bool indexed = false) {
   Look look = {depth, nullptr, InvalidOid, indexed};
-  standing_code_walker(expression, &look);
+  if (expression != nullptr) look_into(&look, expression);
   return look;
 }
 
@@ -155,15 +138,10 @@ Oid type_untrusted(Oid type) {
 constexpr int kWhole = -FirstLowInvalidHeapAttributeNumber;
 int member(AttrNumber attno) noexcept { return attno - FirstLowInvalidHeapAttributeNumber; }
 
-// ---- one object of each kind.  Each fills in what its catalog's row says.
+// ---- what its kind of object adds to what kCatalogs says of all of them
 
-void read_index(StandingCode *code, const CatalogRow &row) {
+void add_index(StandingCode *code, const CatalogRow &row) {
   const auto *index = row.as<Form_pg_index>();
-  *code = {.class_id = RelationRelationId, .object = index->indexrelid, .relid = index->indrelid, .kind = "index"};
-  const Look expressions = look_at(stored(row, Anum_pg_index_indexprs), 0, true);
-  const Look predicate = look_at(stored(row, Anum_pg_index_indpred));
-  add(code, expressions);
-  add(code, predicate);
   code->decides = bms_copy(code->columns);  // that what is computed is no error
   // That no two are equal is an answer; which tokens are equal anybody sees.
   const bool unique = index->indisunique || index->indisexclusion;
@@ -175,17 +153,12 @@ void read_index(StandingCode *code, const CatalogRow &row) {
   }
 }
 
-void read_constraint(StandingCode *code, const CatalogRow &row) {
+void add_constraint(StandingCode *code, const CatalogRow &row) {
   const auto *constraint = row.as<Form_pg_constraint>();
-  *code = {.class_id = ConstraintRelationId,
-           .object = constraint->oid,
-           .relid = constraint->conrelid,
-           .domain = constraint->contypid,
-           .kind = OidIsValid(constraint->contypid) ? "constraint of a domain" : "constraint",
-           .name = pstrdup(NameStr(constraint->conname))};
-  add(code, look_at(stored(row, Anum_pg_constraint_conbin)));
+  code->domain = constraint->contypid;
+  if (OidIsValid(code->domain)) code->kind = "constraint of a domain";
   if (constraint->convalidated)
-    code->decides = OidIsValid(constraint->contypid) ? bms_make_singleton(kWhole) : bms_copy(code->columns);
+    code->decides = OidIsValid(code->domain) ? bms_make_singleton(kWhole) : bms_copy(code->columns);
   bool null = true;
   const Datum keys = row.get(Anum_pg_constraint_conkey, &null);
   if (null) return;
@@ -208,69 +181,26 @@ bool is_not_null(Oid relid, AttrNumber attno) {
   return found;
 }
 
-void read_default(StandingCode *code, const CatalogRow &row) {
+void add_default(StandingCode *code, const CatalogRow &row) {
   const auto *given = row.as<Form_pg_attrdef>();
-  *code = {
-      .class_id = AttrDefaultRelationId, .object = given->oid, .relid = given->adrelid, .kind = "generated column"};
   code->name = get_attname(given->adrelid, given->adnum, true);
-  add(code, look_at(stored(row, Anum_pg_attrdef_adbin)));
   if (is_not_null(given->adrelid, given->adnum)) code->decides = bms_copy(code->columns);
 }
 
-void read_statistics(StandingCode *code, const CatalogRow &row) {
-  const auto *statistics = row.as<Form_pg_statistic_ext>();
-  *code = {.class_id = StatisticExtRelationId,
-           .object = statistics->oid,
-           .relid = statistics->stxrelid,
-           .kind = "statistics",
-           .name = pstrdup(NameStr(statistics->stxname)),
-           .inherited = true};
-  add(code, look_at(stored(row, Anum_pg_statistic_ext_stxexprs)));
-}
-
-void read_policy(StandingCode *code, const CatalogRow &row) {
-  const auto *policy = row.as<Form_pg_policy>();
-  *code = {.class_id = PolicyRelationId,
-           .object = policy->oid,
-           .relid = policy->polrelid,
-           .kind = "policy",
-           .name = pstrdup(NameStr(policy->polname)),
-           .inherited = true};
-  add(code, look_at(stored(row, Anum_pg_policy_polqual)));
-  add(code, look_at(stored(row, Anum_pg_policy_polwithcheck)));
-}
-
-void read_rule(StandingCode *code, const CatalogRow &row) {
-  const auto *rule = row.as<Form_pg_rewrite>();
-  *code = {.class_id = RewriteRelationId,
-           .object = rule->oid,
-           .relid = rule->ev_class,
-           .kind = "rule",
-           .name = pstrdup(NameStr(rule->rulename)),
-           .copies = true,
-           .inherited = true};
-  if (rule->ev_type == '0' + CMD_SELECT) {  // a view's own
-    code->copies = false;
-    return;
-  }
-  add(code, look_at(stored(row, Anum_pg_rewrite_ev_qual)));
-  add(code, look_at(stored(row, Anum_pg_rewrite_ev_action), -1));
+// Its commands get the values; but not those of a view's own, which are its query.
+void add_rule(StandingCode *code, const CatalogRow &row) {
+  code->copies = row.as<Form_pg_rewrite>()->ev_type != '0' + CMD_SELECT;
+  if (code->copies) add(code, look_at(stored(row, Anum_pg_rewrite_ev_action), -1));
 }
 
 // A trigger gets rows as a whole.  One without rows or transition tables gets none.
-void read_trigger(StandingCode *code, const CatalogRow &row) {
+void add_trigger(StandingCode *code, const CatalogRow &row) {
   const auto *trigger = row.as<Form_pg_trigger>();
-  *code = {.class_id = TriggerRelationId,
-           .object = trigger->oid,
-           .relid = trigger->tgrelid,
-           .kind = "trigger",
-           .name = pstrdup(NameStr(trigger->tgname))};
   bool no_old = true;
   bool no_new = true;
   row.get(Anum_pg_trigger_tgoldtable, &no_old);
   row.get(Anum_pg_trigger_tgnewtable, &no_new);
   code->inherited = !no_old || !no_new;
-  add(code, look_at(stored(row, Anum_pg_trigger_tgqual)));
   if (trigger->tgisinternal && trigger->tgfoid < FirstNormalObjectId) return;  // of a foreign or unique key
   if (!code->inherited && !TRIGGER_FOR_ROW(trigger->tgtype)) return;
   code->columns = bms_add_member(code->columns, kWhole);
@@ -278,34 +208,54 @@ void read_trigger(StandingCode *code, const CatalogRow &row) {
     code->function = trigger->tgfoid;
 }
 
-using Reader = void (*)(StandingCode *, const CatalogRow &);
-
 struct Catalog {
+  const char *kind;
   Oid class_id;  // as object addresses have it
   Oid catalog;   // that has the row
   Oid index;     // by the object's OID
   AttrNumber oid;
-  Oid index_by_table;  // that begins with the table's OID, or InvalidOid
+  Oid index_by_table;  // that begins with the table's OID
   AttrNumber table;
-  Reader read;
+  AttrNumber name;        // 0: it has none of its own
+  AttrNumber expression;  // over the table's row
+  AttrNumber second;      // another one, or 0
+  bool inherited;
+  void (*more)(StandingCode *code, const CatalogRow &row);  // or null
 };
 
 constexpr Catalog kCatalogs[] = {
-    {RelationRelationId, IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, IndexIndrelidIndexId,
-     Anum_pg_index_indrelid, read_index},
-    {ConstraintRelationId, ConstraintRelationId, ConstraintOidIndexId, Anum_pg_constraint_oid,
-     ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, read_constraint},
-    {AttrDefaultRelationId, AttrDefaultRelationId, AttrDefaultOidIndexId, Anum_pg_attrdef_oid, AttrDefaultIndexId,
-     Anum_pg_attrdef_adrelid, read_default},
-    {StatisticExtRelationId, StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
-     StatisticExtRelidIndexId, Anum_pg_statistic_ext_stxrelid, read_statistics},
-    {PolicyRelationId, PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, PolicyPolrelidPolnameIndexId,
-     Anum_pg_policy_polrelid, read_policy},
-    {RewriteRelationId, RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, RewriteRelRulenameIndexId,
-     Anum_pg_rewrite_ev_class, read_rule},
-    {TriggerRelationId, TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid, TriggerRelidNameIndexId,
-     Anum_pg_trigger_tgrelid, read_trigger},
+    {"index", RelationRelationId, IndexRelationId, IndexRelidIndexId, Anum_pg_index_indexrelid, IndexIndrelidIndexId,
+     Anum_pg_index_indrelid, 0, Anum_pg_index_indexprs, Anum_pg_index_indpred, false, add_index},
+    {"constraint", ConstraintRelationId, ConstraintRelationId, ConstraintOidIndexId, Anum_pg_constraint_oid,
+     ConstraintRelidTypidNameIndexId, Anum_pg_constraint_conrelid, Anum_pg_constraint_conname,
+     Anum_pg_constraint_conbin, 0, false, add_constraint},
+    {"generated column", AttrDefaultRelationId, AttrDefaultRelationId, AttrDefaultOidIndexId, Anum_pg_attrdef_oid,
+     AttrDefaultIndexId, Anum_pg_attrdef_adrelid, 0, Anum_pg_attrdef_adbin, 0, false, add_default},
+    {"statistics", StatisticExtRelationId, StatisticExtRelationId, StatisticExtOidIndexId, Anum_pg_statistic_ext_oid,
+     StatisticExtRelidIndexId, Anum_pg_statistic_ext_stxrelid, Anum_pg_statistic_ext_stxname,
+     Anum_pg_statistic_ext_stxexprs, 0, true, nullptr},
+    {"policy", PolicyRelationId, PolicyRelationId, PolicyOidIndexId, Anum_pg_policy_oid, PolicyPolrelidPolnameIndexId,
+     Anum_pg_policy_polrelid, Anum_pg_policy_polname, Anum_pg_policy_polqual, Anum_pg_policy_polwithcheck, true,
+     nullptr},
+    {"rule", RewriteRelationId, RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, RewriteRelRulenameIndexId,
+     Anum_pg_rewrite_ev_class, Anum_pg_rewrite_rulename, Anum_pg_rewrite_ev_qual, 0, true, add_rule},
+    {"trigger", TriggerRelationId, TriggerRelationId, TriggerOidIndexId, Anum_pg_trigger_oid, TriggerRelidNameIndexId,
+     Anum_pg_trigger_tgrelid, Anum_pg_trigger_tgname, Anum_pg_trigger_tgqual, 0, false, add_trigger},
 };
+
+// Fills in what the row of an object says.
+void read_object(StandingCode *code, const Catalog &of, const CatalogRow &row) {
+  bool null = true;
+  *code = {.class_id = of.class_id,
+           .object = DatumGetObjectId(row.get(of.oid, &null)),
+           .relid = DatumGetObjectId(row.get(of.table, &null)),
+           .kind = of.kind,
+           .inherited = of.inherited};
+  if (of.name != 0) code->name = pstrdup(NameStr(*DatumGetName(row.get(of.name, &null))));
+  add(code, look_at(stored(row, of.expression), 0, of.catalog == IndexRelationId));
+  if (of.second != 0) add(code, look_at(stored(row, of.second)));
+  if (of.more != nullptr) of.more(code, row);
+}
 
 // The name of a relation that the current command may have made.
 const char *relation_name(Oid relid) {
@@ -323,7 +273,7 @@ void read_all(List **into, Oid relid, bool ancestor) {
     ScanKeyData keys[] = {catalog_key(catalog.table, relid)};
     catalog_scan(catalog.catalog, catalog.index_by_table, keys, [&](const CatalogRow &row) {
       auto *code = static_cast<StandingCode *>(palloc0(sizeof(StandingCode)));
-      catalog.read(code, row);
+      read_object(code, catalog, row);
       if (!is_unvouched(*code) || (ancestor && !code->inherited)) return;
       if (code->name == nullptr) code->name = relation_name(code->object);
       *into = lappend(*into, code);
@@ -481,7 +431,7 @@ bool standing_code_read(Oid class_id, Oid object, StandingCode *code) {
     if (catalog.class_id != class_id) continue;
     ScanKeyData keys[] = {catalog_key(catalog.oid, object)};
     catalog_scan_self(catalog.catalog, catalog.index, keys, [&](const CatalogRow &row) {
-      catalog.read(code, row);
+      read_object(code, catalog, row);
       found = true;
     });
     if (found && code->name == nullptr) code->name = relation_name(object);

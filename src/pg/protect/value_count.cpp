@@ -3,6 +3,7 @@
 // Covered by sql/reads.sql and test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/varlena_array.h"
 #include "pg/protect/value_count.h"
 
 namespace redoubt::pg {
@@ -21,11 +22,7 @@ std::uint32_t array_elements(Datum value) {
     array_free_iterator(iterator);
     return elements;
   }
-  const int all = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-  int nulls = 0;
-  if (const bits8 *bitmap = ARR_NULLBITMAP(array))
-    for (int i = 0; i < all; ++i) nulls += (bitmap[i / 8] >> (i % 8) & 1) == 0 ? 1 : 0;
-  return static_cast<std::uint32_t>(all - nulls);
+  return static_cast<std::uint32_t>(array_count(array));
 }
 
 // Which of a row's arrays are protected is not known here: all of them count.

@@ -7,7 +7,8 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
-#include "pg/base/compat.h"
+#include "pg/base/each.h"
+#include "pg/base/node_walk.h"
 #include "pg/reveal/authors.h"
 #include "pg/types/token_type.h"
 
@@ -18,10 +19,6 @@ extern "C" {
 
 namespace redoubt::pg {
 namespace {
-
-struct Walk {
-  bool converts;  // the node around may print what its arguments hold
-};
 
 bool has_value(const Node *node) {
   switch (nodeTag(node)) {
@@ -89,40 +86,22 @@ Calls function_calls(Oid function) {
   return runs ? Calls::code : Calls::built_in;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool authors_note_call(Oid function, void *worst) {
-  using namespace redoubt::pg;
-  auto *calls = static_cast<Calls *>(worst);
-  *calls = std::max(*calls, function_calls(function));
-  return false;
-}
-
-// Is there code in an expression or a query?
-static bool authors_walk(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
+// Is there code in an expression or a query?  `converts`: the node around may print what its arguments hold.
+bool has_code(Node *node, bool converts) {
   check_stack_depth();
-  Walk below = {false};
-  if (IsA(node, Query)) return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(authors_walk), &below, 0);
-  if (static_cast<const Walk *>(context)->converts && has_value(node) && type_holds_tokens(exprType(node))) return true;
+  if (IsA(node, Query)) return any_child(node, [](Node *child) { return has_code(child, false); });
+  if (converts && has_value(node) && type_holds_tokens(exprType(node))) return true;
   Calls calls = Calls::nothing;
-  (void)check_functions_in_node(node, authors_note_call, &calls);
+  (void)calls_any(node, [&calls](Oid function) {
+    calls = std::max(calls, function_calls(function));
+    return false;
+  });
   if (calls == Calls::code || IsA(node, CoerceToDomain) || IsA(node, XmlExpr)) return true;
-  below.converts = calls != Calls::token_function && !passes_on(node);
-  return expression_tree_walker(node, tree_walker(authors_walk), &below);
-}
+  const bool below = calls != Calls::token_function && !passes_on(node);
+  return any_child(node, [below](Node *child) { return has_code(child, below); });
 }
 
-namespace redoubt::pg {
-namespace {
-
-bool writes_code(void *tree) {
-  Walk walk = {false};
-  return authors_walk(static_cast<Node *>(tree), &walk);
-}
+bool writes_code(void *tree) { return tree != nullptr && has_code(static_cast<Node *>(tree), false); }
 
 // A view's definition is a rule, and a rule of another kind may have a SELECT whose rows go to the reader.
 bool rules_write_code(const RuleLock *rules) {
@@ -132,10 +111,9 @@ bool rules_write_code(const RuleLock *rules) {
 }
 
 bool policies_write_code(const RowSecurityDesc *security) {
-  ListCell *cell = nullptr;
   if (security == nullptr) return false;
-  foreach (cell, security->policies)
-    if (writes_code(static_cast<const RowSecurityPolicy *>(lfirst(cell))->qual)) return true;
+  for (const auto *policy : list_of<const RowSecurityPolicy>(security->policies))
+    if (writes_code(policy->qual)) return true;
   return false;
 }
 
@@ -145,9 +123,8 @@ constexpr int kMany = lengthof(DeliveryFrame::author);
 void find_authors(DeliveryFrame *frame) {
   Oid found[kMany] = {};
   int count = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, frame->plan->rtable) {
-    const Oid relid = static_cast<const RangeTblEntry *>(lfirst(cell))->relid;
+  for (const auto *entry : list_of<const RangeTblEntry>(frame->plan->rtable)) {
+    const Oid relid = entry->relid;
     if (relid < FirstNormalObjectId) continue;
     Relation relation = try_relation_open(relid, AccessShareLock);
     if (relation == nullptr) continue;

@@ -9,6 +9,7 @@
 
 #include "pg/audit/audit_refusal.h"
 #include "pg/base/catalog.h"
+#include "pg/base/each.h"
 #include "pg/base/delivery.h"
 #include "pg/base/roles.h"
 #include "pg/reveal/authors.h"
@@ -111,17 +112,6 @@ void gate_require(const TokenType *type, Privilege privilege) {
 
 namespace {
 
-struct Holding {
-  Oid role;
-  bool any;
-};
-
-void add_holding(const TokenType *type, void *context) {
-  auto *holding = static_cast<Holding *>(context);
-  for (int p = 0; p < kPrivileges && !holding->any; ++p)
-    holding->any = gate_allows(type, static_cast<Privilege>(p), holding->role);
-}
-
 // Whose privilege counts besides the current user's; InvalidOid if nobody's.
 Oid chooser_in_definer() {
   if (!InLocalUserIdChange()) return InvalidOid;
@@ -166,9 +156,10 @@ void gate_require_authors(const TokenType *type, Privilege privilege) {
 }
 
 bool gate_holds_any(Oid role) {
-  Holding holding = {role, false};
-  token_type_each(add_holding, &holding);
-  return holding.any;
+  for (const auto *type : list_of<const TokenType>(token_types()))
+    for (int p = 0; p < kPrivileges; ++p)
+      if (gate_allows(type, static_cast<Privilege>(p), role)) return true;
+  return false;
 }
 
 void gate_require_implicit(const TokenType *type, Privilege privilege) {
@@ -190,8 +181,7 @@ bool plan_calls(const char *plan, Oid function) { return strstr(plan, psprintf("
 
 // The message names the function without its arguments, and every type has one of
 // that name: which type's it was, the plan knows.
-void match_message(const TokenType *type, void *context) {
-  auto *search = static_cast<Search *>(context);
+void match_message(const TokenType *type, Search *search) {
   for (int p = 0; p < kPrivileges; ++p) {
     if (!OidIsValid(type->gate[p])) continue;
     const char *name = get_func_name(type->gate[p]);
@@ -206,7 +196,7 @@ void match_message(const TokenType *type, void *context) {
 
 void record_denial(const char *message, const PlannedStmt *plan) {
   Search search = {message, plan != nullptr ? nodeToString(plan) : nullptr, nullptr, 0, 0};
-  token_type_each(match_message, &search);
+  for (const auto *type : list_of<const TokenType>(token_types())) match_message(type, &search);
   if (search.matches == 0) return;
   const Oid type = search.matches == 1 ? search.type->type : InvalidOid;  // a guess is no record
   audit_remember(type);  // its name cannot be looked up by audit_try_write
@@ -256,21 +246,17 @@ const char *acl_text(Oid function) {
   return acl == nullptr ? "(default)" : OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(acl));
 }
 
-void add_to_snapshot(const TokenType *type, void *context) {
-  auto **head = static_cast<GateSnapshot **>(context);
-  for (const Oid function : type->gate) {
-    if (!OidIsValid(function)) continue;
-    auto *node = static_cast<GateSnapshot *>(palloc(sizeof(GateSnapshot)));
-    node->entry = {function, type->type, acl_text(function), *head};
-    *head = node;
-  }
-}
-
 }  // namespace
 
 GateSnapshot *gate_snapshot() {
   GateSnapshot *head = nullptr;
-  token_type_each(add_to_snapshot, &head);
+  for (const auto *type : list_of<const TokenType>(token_types()))
+    for (const Oid function : type->gate) {
+      if (!OidIsValid(function)) continue;
+      auto *node = static_cast<GateSnapshot *>(palloc(sizeof(GateSnapshot)));
+      node->entry = {function, type->type, acl_text(function), head};
+      head = node;
+    }
   return head;
 }
 

@@ -8,6 +8,7 @@
 // Covered by test/tap/database_copy.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_refusal.h"
 #include "pg/base/catalog.h"
 #include "pg/base/roles.h"
@@ -25,9 +26,7 @@ namespace redoubt::pg {
 namespace {
 
 const char *template_name(const CreatedbStmt *statement) {
-  ListCell *cell = nullptr;
-  foreach (cell, statement->options) {
-    auto *option = static_cast<DefElem *>(lfirst(cell));
+  for (auto *option : list_of<DefElem>(statement->options)) {
     if (strcmp(option->defname, "template") == 0 && option->arg != nullptr) return defGetString(option);
   }
   return "template1";

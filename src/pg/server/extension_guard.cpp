@@ -20,9 +20,8 @@ constexpr int kListed = 20;
 // Its schema holds the extension, which goes with it.
 bool drops_redoubt(const DropStmt *drop) {
   if (drop->removeType != OBJECT_EXTENSION && drop->removeType != OBJECT_SCHEMA) return false;
-  const ListCell *cell = nullptr;
-  foreach (cell, drop->objects)
-    if (strcmp(strVal(lfirst(cell)), "redoubt") == 0) return true;
+  for (auto *name : list_of<Node>(drop->objects))
+    if (strcmp(strVal(name), "redoubt") == 0) return true;
   return false;
 }
 
@@ -31,19 +30,7 @@ char *token_columns(int *count) {
   StringInfoData lines;
   initStringInfo(&lines);
   int found = 0;
-  List *relations = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
-    const auto *form = row.as<Form_pg_class>();
-    const char kind = form->relkind;
-    if (form->oid >= FirstNormalObjectId && (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-                                             kind == RELKIND_FOREIGN_TABLE || kind == RELKIND_MATVIEW))
-      relations = lappend_oid(relations, form->oid);
-  });
-  list_sort(relations, list_oid_cmp);
-  const ListCell *cell = nullptr;
-  foreach (cell, relations) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (relation == nullptr) continue;
+  catalog_each_relation("rpfm", [&lines, &found](Relation relation) {
     const TupleDesc descriptor = RelationGetDescr(relation);
     for (int i = 0; i < descriptor->natts; ++i) {
       const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
@@ -53,8 +40,7 @@ char *token_columns(int *count) {
                        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                   RelationGetRelationName(relation)));
     }
-    relation_close(relation, AccessShareLock);
-  }
+  });
   if (found > kListed) appendStringInfo(&lines, "\nand %d more", found - kListed);
   *count = found;
   return lines.data;
@@ -92,9 +78,7 @@ void refuse_drop() {
 
 // CREATE FUNCTION ... LANGUAGE c AS '$libdir/redoubt', ..., as a dump has it.
 bool makes_own_function(const CreateFunctionStmt *create) {
-  const ListCell *cell = nullptr;
-  foreach (cell, create->options) {
-    const auto *option = static_cast<const DefElem *>(lfirst(cell));
+  for (const auto *option : list_of<const DefElem>(create->options)) {
     if (strcmp(option->defname, "as") != 0) continue;
     const auto *parts = reinterpret_cast<const List *>(option->arg);
     return list_length(parts) == 2 && strcmp(strVal(linitial(parts)), "$libdir/redoubt") == 0;

@@ -8,6 +8,7 @@
 // Covered by test/tap/restore.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "core/token.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
@@ -66,9 +67,7 @@ const char *token_problem(const TokenType *type, Datum value, int *version) {
 }
 
 List *note(List *findings, const Finding &finding, MemoryContext context) {
-  const ListCell *cell = nullptr;
-  foreach (cell, findings) {
-    const auto *known = static_cast<const Finding *>(lfirst(cell));
+  for (const auto *known : list_of<const Finding>(findings)) {
     if (known->relid == finding.relid && known->column == finding.column && known->version == finding.version)
       return findings;
   }
@@ -130,25 +129,13 @@ REDOUBT_FUNCTION(redoubt_check_tokens) {
   require_preloaded();
   InitMaterializedSRF(fcinfo, 0);
   auto *result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-  List *relations = NIL;
-  catalog_scan(RelationRelationId, InvalidOid, {}, [&relations](const CatalogRow &row) {
-    const auto *form = row.as<Form_pg_class>();
-    if ((form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW) && form->oid >= FirstNormalObjectId)
-      relations = lappend_oid(relations, form->oid);
-  });
-  list_sort(relations, list_oid_cmp);
   MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "redoubt check tokens", ALLOCSET_DEFAULT_SIZES);
   List *findings = NIL;
-  const ListCell *cell = nullptr;
-  foreach (cell, relations) {
-    Relation relation = try_relation_open(lfirst_oid(cell), AccessShareLock);
-    if (relation == nullptr) continue;  // dropped meanwhile
+  catalog_each_relation("rm", [&findings, row](Relation relation) {
     if (!RELATION_IS_OTHER_TEMP(relation)) findings = look_at(findings, relation, CurrentMemoryContext, row);
-    relation_close(relation, AccessShareLock);
-  }
+  });
   MemoryContextDelete(row);
-  foreach (cell, findings) {
-    const auto *found = static_cast<const Finding *>(lfirst(cell));
+  for (const auto *found : list_of<const Finding>(findings)) {
     const char *attribute = get_attname(found->relid, found->column, true);
     if (attribute == nullptr) continue;  // dropped meanwhile
     NameData column_name;

@@ -3,6 +3,7 @@
 // Covered by sql/copy.sql, sql/audit.sql, sql/gate.sql and test/tap/dump.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/base/compat.h"
 #include "pg/base/node_session.h"
@@ -58,10 +59,9 @@ SelectStmt *copy_query(const CopyStmt *copy, Relation relation) {
     }
   }
   auto *select = makeNode(SelectStmt);
-  ListCell *cell = nullptr;
-  foreach (cell, columns) {
+  for (auto *name : list_of<Node>(columns)) {
     auto *reference = makeNode(ColumnRef);
-    reference->fields = list_make1(lfirst(cell));
+    reference->fields = list_make1(name);
     reference->location = -1;
     auto *target = makeNode(ResTarget);
     target->val = reinterpret_cast<Node *>(reference);
@@ -107,34 +107,29 @@ void audit_member(const char *group, const char *member, bool joins) {
 }
 
 void audit_members(const char *group, const List *members, bool joins) {
-  ListCell *cell = nullptr;
-  foreach (cell, members) audit_member(group, get_rolespec_name(static_cast<const RoleSpec *>(lfirst(cell))), joins);
+  for (const auto *member : list_of<const RoleSpec>(members)) audit_member(group, get_rolespec_name(member), joins);
 }
 
 // What CREATE and ALTER ROLE and ALTER GROUP make of `role`.  A new role may hold something already, by IN ROLE.
 [[gnu::cold]] void audit_role_options(const char *role, const List *options, bool joins) {
-  ListCell *cell = nullptr;
-  foreach (cell, options) {
-    auto *option = static_cast<DefElem *>(lfirst(cell));
+  for (auto *option : list_of<DefElem>(options)) {
     const auto *roles = reinterpret_cast<const List *>(option->arg);
     if (strcmp(option->defname, "superuser") == 0) {
       audit_note("grant", defGetBoolean(option) ? "SUPERUSER" : "NOSUPERUSER", "role %s", quote_identifier(role));
     } else if (strcmp(option->defname, "rolemembers") == 0 || strcmp(option->defname, "adminmembers") == 0) {
       audit_members(role, roles, joins);
     } else if (strcmp(option->defname, "addroleto") == 0) {
-      ListCell *group = nullptr;
-      foreach (group, roles) audit_member(get_rolespec_name(static_cast<const RoleSpec *>(lfirst(group))), role, true);
+      for (const auto *group : list_of<const RoleSpec>(roles)) audit_member(get_rolespec_name(group), role, true);
     }
   }
 }
 
 // Membership, in all its spellings.
 [[gnu::cold]] void audit_membership(const Node *statement) {
-  ListCell *cell = nullptr;
   if (IsA(statement, GrantRoleStmt)) {
     const auto *grant = reinterpret_cast<const GrantRoleStmt *>(statement);
-    foreach (cell, grant->granted_roles)
-      audit_members(static_cast<const AccessPriv *>(lfirst(cell))->priv_name, grant->grantee_roles, grant->is_grant);
+    for (const auto *granted : list_of<const AccessPriv>(grant->granted_roles))
+      audit_members(granted->priv_name, grant->grantee_roles, grant->is_grant);
   } else if (IsA(statement, AlterRoleStmt)) {
     const auto *alter = reinterpret_cast<const AlterRoleStmt *>(statement);
     audit_role_options(get_rolespec_name(alter->role), alter->options, alter->action > 0);
@@ -158,12 +153,9 @@ void audit_set(const VariableSetStmt *set, const char *how, const char *whom) {
 
 // Who may set a redoubt.* setting that others may not, or no longer may.
 [[gnu::cold]] void audit_setting_grant(const GrantStmt *grant) {
-  ListCell *cell = nullptr;
-  ListCell *role = nullptr;
-  foreach (cell, grant->objects)
-    foreach (role, grant->grantees) {
-      const auto *grantee = static_cast<const RoleSpec *>(lfirst(role));
-      audit_setting(grant->is_grant ? "grant" : "revoke", strVal(lfirst(cell)), grant->is_grant ? "to" : "from",
+  for (auto *parameter : list_of<Node>(grant->objects))
+    for (const auto *grantee : list_of<const RoleSpec>(grant->grantees)) {
+      audit_setting(grant->is_grant ? "grant" : "revoke", strVal(parameter), grant->is_grant ? "to" : "from",
                     grantee->roletype == ROLESPEC_PUBLIC ? "PUBLIC" : get_rolespec_name(grantee));
     }
 }
@@ -251,9 +243,7 @@ void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_o
 void utility_copy_opens(const List *tables) {
   const auto *copy = reinterpret_cast<const CopyStmt *>(ddl_command->statement);
   if (copy->relation == nullptr) return;
-  ListCell *cell = nullptr;
-  foreach (cell, tables) {
-    const auto *table = static_cast<const RangeTblEntry *>(lfirst(cell));
+  for (const auto *table : list_of<const RangeTblEntry>(tables)) {
     if (table->rtekind != RTE_RELATION) continue;
     vault_audit_copy(table->relid, copy->is_from);
     if (!copy->is_from && compat_copies_out(get_rel_relkind(table->relid)) &&

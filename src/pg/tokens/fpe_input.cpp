@@ -6,6 +6,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/delivery.h"
+#include "pg/base/node_walk.h"
 #include "pg/base/settings.h"
 #include "pg/reveal/gate.h"
 #include "pg/tokens/fpe_input.h"
@@ -90,23 +91,17 @@ const Node *argument_of(FunctionCallInfo fcinfo) {
                                                                      : nullptr;
 }
 
-}  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
 // Is there a token of the type in an expression, as a text; or might one be in what it does not show?
-static bool fpe_input_token_in(Node *node, void *type) {
-  if (node == nullptr) return false;
-  if (IsA(node, CaseTestExpr)) return true;
-  if (IsA(node, RelabelType) &&
-      getBaseType(exprType(reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(node)->arg))) ==
-          *static_cast<Oid *>(type))
-    return true;
-  return expression_tree_walker(node, redoubt::pg::tree_walker(fpe_input_token_in), type);
-}
+bool token_in(const Node *expression, Oid type) {
+  return any_node(expression, [type](Node *node) {
+    const auto *cast = reinterpret_cast<const RelabelType *>(node);
+    const bool is_token =
+        IsA(node, RelabelType) && getBaseType(exprType(reinterpret_cast<const Node *>(cast->arg))) == type;
+    return IsA(node, CaseTestExpr) || is_token ? Step::found : Step::into;
+  });
 }
 
-namespace redoubt::pg {
+}  // namespace
 
 bool fpe_argument_is_token(FunctionCallInfo fcinfo, Oid type) {
   const Node *argument = argument_of(fcinfo);
@@ -137,8 +132,7 @@ void fpe_require_token_input(FunctionCallInfo fcinfo, const TokenType *type) {
 void fpe_refuse_hidden(FunctionCallInfo fcinfo, const TokenType *type) {
   Oid sought = type->type;
   if (PG_GETARG_INT32(1) == kFpeIsValue) return;
-  if (PG_GETARG_INT32(1) != kFpeMadeOfToken && !fpe_input_token_in(const_cast<Node *>(argument_of(fcinfo)), &sought))
-    return;
+  if (PG_GETARG_INT32(1) != kFpeMadeOfToken && !token_in(argument_of(fcinfo), sought)) return;
   ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                   errmsg("a text made of a token of type %s would be taken for a value", type->name),
                   errdetail("As a text, a column of the type is its token; what this session writes are values."),

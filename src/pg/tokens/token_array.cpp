@@ -9,6 +9,7 @@
 // Covered by sql/arrays.sql and sql/vault_arrays.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "core/token.h"
 #include "pg/base/catalog.h"
 #include "pg/reveal/disclosure.h"
@@ -37,17 +38,11 @@ struct Elements {
 };
 
 Elements take_apart(FunctionCallInfo fcinfo) {
-  Elements made = {};
-  made.array = PG_GETARG_ARRAYTYPE_P(0);
-  int16 length = 0;
-  bool by_value = false;
-  char align = '\0';
-  get_typlenbyvalalign(ARR_ELEMTYPE(made.array), &length, &by_value, &align);
-  bool *null = nullptr;
-  deconstruct_array(made.array, ARR_ELEMTYPE(made.array), length, by_value, align, &made.value, &null, &made.size);
+  ArrayType *array = PG_GETARG_ARRAYTYPE_P(0);
+  const ArrayItems items = array_items(array);
+  Elements made = {array, items.null, items.size, items.value, 0};
   for (int i = 0; i < made.size; ++i)
-    if (!null[i]) made.value[made.count++] = made.value[i];
-  made.null = null;
+    if (!made.null[i]) made.value[made.count++] = made.value[i];
   return made;
 }
 
@@ -63,12 +58,7 @@ ArrayType *put_together(const Elements &elements, Oid element) {
     for (int i = 0; i < elements.size; ++i)
       if (!null[i]) value[i] = elements.value[next++];
   }
-  int16 length = 0;
-  bool by_value = false;
-  char align = '\0';
-  get_typlenbyvalalign(element, &length, &by_value, &align);
-  return construct_md_array(value, null, ARR_NDIM(elements.array), ARR_DIMS(elements.array), ARR_LBOUND(elements.array),
-                            element, length, by_value, align);
+  return array_shaped(elements.array, element, value, null);
 }
 
 std::string_view view_of(Datum value) { return varlena_text(DatumGetPointer(value)); }

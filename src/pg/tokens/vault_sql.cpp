@@ -6,6 +6,7 @@
 // Covered by sql/vault.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/array_items.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/base/catalog.h"
 #include "pg/reveal/disclosure.h"
@@ -61,15 +62,12 @@ bool forget(const TokenType *type, const bytea *key) {
 }
 
 ArrayType *keys_of_texts(const TokenType *type, ArrayType *tokens) {
-  Datum *given = nullptr;
-  bool *nulls = nullptr;
-  int count = 0;
-  deconstruct_array(tokens, TEXTOID, -1, false, TYPALIGN_INT, &given, &nulls, &count);
-  auto *keys = static_cast<Datum *>(palloc(sizeof(Datum) * static_cast<std::size_t>(std::max(count, 1))));
+  const ArrayItems items = array_items(tokens);
   int used = 0;
-  for (int i = 0; i < count; ++i)
-    if (!nulls[i]) keys[used++] = PointerGetDatum(key_of_text(type, varlena_text(DatumGetTextPP(given[i]))));
-  return construct_array(keys, used, BYTEAOID, -1, false, TYPALIGN_INT);
+  for (int i = 0; i < items.size; ++i)
+    if (!items.null[i])
+      items.value[used++] = PointerGetDatum(key_of_text(type, varlena_text(DatumGetTextPP(items.value[i]))));
+  return construct_array(items.value, used, BYTEAOID, -1, false, TYPALIGN_INT);
 }
 
 // Tokens that are not in the vault are a mistake, such as a list of plaintexts: an error where all are, else a warning,

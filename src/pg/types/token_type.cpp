@@ -7,6 +7,7 @@
 // Covered by sql/token_types.sql and sql/custom_types.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
@@ -273,16 +274,16 @@ bool token_type_any_vaulted() {
   return any;
 }
 
-void token_type_each(void (*visit)(const TokenType *, void *), void *context) {
-  List *types = NIL;
-  catalog_scan("token_type", [&types](const CatalogRow &row) {
-    types = lappend_oid(types, DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)));
+List *token_types() {
+  List *oids = NIL;
+  catalog_scan("token_type", [&oids](const CatalogRow &row) {
+    oids = lappend_oid(oids, DatumGetObjectId(own_value(row, kTyp, REGTYPEOID)));
   });
-  ListCell *cell = nullptr;
-  foreach (cell, types) {
-    const TokenType *type = token_type_find(lfirst_oid(cell));
-    if (type != nullptr) visit(type, context);
-  }
+  List *types = NIL;
+  for (const Oid oid : oids_of(oids))
+    if (const TokenType *type = token_type_find(oid); type != nullptr)
+      types = lappend(types, const_cast<TokenType *>(type));
+  return types;
 }
 
 namespace {

@@ -69,8 +69,8 @@ bool token_type_made(Oid type);
 // token_type_any_vaulted tells whether the database has a token type of the method vault.
 bool token_type_any_vaulted();
 
-// token_type_each visits every token type of this database.
-void token_type_each(void (*visit)(const TokenType *type, void *context), void *context);
+// The token types of this database: a List of const TokenType *, palloc'd.
+List *token_types();
 
 // The token types that values of `type` carry: itself, the element of an array,
 // the base of a domain, the attributes of a composite or range.  `count` is how

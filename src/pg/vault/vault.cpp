@@ -7,6 +7,7 @@
 // Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "core/format_cipher.h"
 #include "core/random.h"
 #include "core/secret.h"
@@ -331,10 +332,8 @@ int64 vault_reseal_batch(const TokenType *type, const bytea *after, int limit, c
   MemoryContext per_value = AllocSetContextCreate(CurrentMemoryContext, "redoubt vault", ALLOCSET_SMALL_SIZES);
   int64 sealed = 0;
   int corrupt = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, part.tokens) {
+  for (const auto *token : list_of<const bytea>(part.tokens)) {
     CHECK_FOR_INTERRUPTS();
-    const auto *token = static_cast<const bytea *>(lfirst(cell));
     MemoryContext caller = MemoryContextSwitchTo(per_value);
     const VaultRow row = vault_find(type->class_id, VaultBy::token, token);
     varlena *value = row.found ? try_open_row(type, token, row) : nullptr;

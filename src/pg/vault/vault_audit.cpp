@@ -6,6 +6,7 @@
 // test/tap/vault.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/catalog.h"
@@ -42,9 +43,7 @@ bool is_vault(const RangeVar *name) { return name != nullptr && vault_holds(Rang
 
 // CREATE STATISTICS may name what is no table, which the server then refuses.
 bool any_is_vault(const List *tables) {
-  ListCell *cell = nullptr;
-  foreach (cell, tables) {
-    const auto *table = static_cast<const RangeVar *>(lfirst(cell));
+  for (const auto *table : list_of<const RangeVar>(tables)) {
     if (IsA(table, RangeVar) && is_vault(table)) return true;
   }
   return false;
@@ -52,9 +51,7 @@ bool any_is_vault(const List *tables) {
 
 // Is the vault attached to a partitioned table?  Its rows are then tried against the partition's bound.
 bool attaches_vault(const AlterTableStmt *statement) {
-  ListCell *cell = nullptr;
-  foreach (cell, statement->cmds) {
-    const auto *command = static_cast<const AlterTableCmd *>(lfirst(cell));
+  for (const auto *command : list_of<const AlterTableCmd>(statement->cmds)) {
     if (command->subtype == AT_AttachPartition && is_vault(reinterpret_cast<const PartitionCmd *>(command->def)->name))
       return true;
   }
@@ -63,9 +60,7 @@ bool attaches_vault(const AlterTableStmt *statement) {
 
 bool publishes_vault(const List *objects, bool all_tables) {
   if (all_tables) return true;
-  ListCell *cell = nullptr;
-  foreach (cell, objects) {
-    const auto *object = static_cast<const PublicationObjSpec *>(lfirst(cell));
+  for (const auto *object : list_of<const PublicationObjSpec>(objects)) {
     if (object->pubtable != nullptr ? is_vault(object->pubtable->relation)
                                     : object->name != nullptr && strcmp(object->name, "redoubt") == 0)
       return true;
@@ -80,9 +75,7 @@ RangeVar *named(const Node *names) {
 // Does the vault go?  With the extension or the schema of this name, it does.
 bool drops_vault(const DropStmt *statement) {
   if (!OidIsValid(vault_relation())) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, statement->objects) {
-    auto *object = static_cast<Node *>(lfirst(cell));  // not const: strVal() with assertions asks for it
+  for (auto *object : list_of<Node>(statement->objects)) {  // not const: strVal() with assertions asks for it
     const bool whole = statement->removeType == OBJECT_EXTENSION || statement->removeType == OBJECT_SCHEMA;
     if (whole ? strcmp(strVal(object), "redoubt") == 0
               : statement->removeType == OBJECT_TABLE && is_vault(named(object)))
@@ -165,11 +158,8 @@ const char *verb(CmdType command) {
 }
 
 bool writes_vault(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->resultRelations) {
-    const auto *entry = static_cast<const RangeTblEntry *>(list_nth(plan->rtable, lfirst_int(cell) - 1));
-    if (entry->relid == vault_relation()) return true;
-  }
+  for (const int rti : ints_of(plan->resultRelations))
+    if (rt_fetch(static_cast<Index>(rti), plan->rtable)->relid == vault_relation()) return true;
   return false;
 }
 
@@ -182,9 +172,8 @@ bool may_change(const char *own) {
 }  // namespace
 
 [[gnu::hot]] bool vault_watched(const PlannedStmt *plan) {
-  ListCell *cell = nullptr;
-  foreach (cell, plan->relationOids)
-    if (vault_holds(lfirst_oid(cell))) return true;
+  for (const Oid relid : oids_of(plan->relationOids))
+    if (vault_holds(relid)) return true;
   return false;
 }
 

@@ -8,7 +8,7 @@
 // Covered by sql/vault.sql and sql/vault_arrays.sql.
 #include "pg/base/boundary.h"
 
-#include "pg/base/compat.h"
+#include "pg/base/node_walk.h"
 #include "pg/types/token_type.h"
 #include "pg/vault/vault_planner.h"
 
@@ -37,28 +37,14 @@ Oid own_function(const char *name, Oid base) {
 }
 
 }  // namespace
-}  // namespace redoubt::pg
-
-extern "C" {
-static bool vault_walker(Node *node, void *context) {
-  using namespace redoubt::pg;
-  if (node == nullptr) return false;
-  if (IsA(node, FuncExpr)) {
-    const auto *call = reinterpret_cast<const FuncExpr *>(node);
-    if (call->funcid >= FirstNormalObjectId && names_vaulted(call) &&
-        call->funcid == own_function("tokenize", call->funcresulttype))
-      return true;
-  }
-  if (IsA(node, Query))
-    return query_tree_walker(reinterpret_cast<Query *>(node), tree_walker(vault_walker), context, 0);
-  return expression_tree_walker(node, tree_walker(vault_walker), context);
-}
-}
-
-namespace redoubt::pg {
 
 bool vault_tokenizes(Query *query) {
-  return token_type_any_vaulted() && query_tree_walker(query, tree_walker(vault_walker), nullptr, 0);
+  return token_type_any_vaulted() && any_node(query, [](Node *node) {
+           const auto *call = reinterpret_cast<const FuncExpr *>(node);
+           const bool tokenizes = IsA(node, FuncExpr) && call->funcid >= FirstNormalObjectId && names_vaulted(call) &&
+                                  call->funcid == own_function("tokenize", call->funcresulttype);
+           return tokenizes ? Step::found : Step::into;
+         });
 }
 
 }  // namespace redoubt::pg

@@ -10,6 +10,7 @@
 // Covered by sql/vault.sql, test/isolation/specs/vault_first.spec and test/tap/vault.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/base/own_tables.h"
 #include "core/vault.h"
 #include "pg/base/catalog.h"
@@ -219,9 +220,8 @@ bool vault_is_own(const PlannedStmt *plan) {
   vault_own_query = false;
   // A rule on the table may have put another query in the place of ours.
   if (plan->commandType == CMD_SELECT) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->relationOids)
-    if (lfirst_oid(cell) != vault_relation()) return false;
+  for (const Oid relid : oids_of(plan->relationOids))
+    if (relid != vault_relation()) return false;
   return true;
 }
 

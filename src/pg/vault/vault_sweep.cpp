@@ -17,6 +17,7 @@
 // Locks: none of ours.  Covered by test/tap/vault.pl.
 #include "pg/base/boundary.h"
 
+#include "pg/base/each.h"
 #include "pg/audit/audit_trail.h"
 #include "pg/audit/kek.h"
 #include "pg/base/settings.h"
@@ -126,10 +127,8 @@ bool visit(Oid database) {
 // A round over the databases; false when this process has to end.
 bool round(MemoryContext context, Task task) {
   bool alive = true;
-  const List *all = databases(context);
-  const ListCell *cell = nullptr;
-  foreach (cell, all)
-    if (alive) alive = task == Task::sweep ? visit(lfirst_oid(cell)) : start_worker(lfirst_oid(cell), task);
+  for (const Oid database : oids_of(databases(context)))
+    if (alive) alive = task == Task::sweep ? visit(database) : start_worker(database, task);
   MemoryContextReset(context);
   return alive;
 }
