@@ -169,6 +169,19 @@ SELECT id FROM customer ORDER BY (name, email);
 SELECT id FROM customer ORDER BY ARRAY[name];
 SELECT rank() OVER (ORDER BY ROW(name)) FROM customer;
 SELECT array_agg(id ORDER BY ROW(name)) FROM customer;
+SELECT s.id FROM (SELECT name, id FROM customer) AS s ORDER BY s;
+SELECT s.id FROM (SELECT ROW(id, name) AS r, id FROM customer) AS s ORDER BY s.r;
+SELECT id FROM customer WHERE ARRAY[name] < '{Name 2}';
+SELECT id FROM customer WHERE ARRAY[name] BETWEEN '{Name 2}' AND '{Name 3}';
+SELECT a.id FROM customer AS a JOIN customer AS b ON a > b;
+SELECT id FROM customer WHERE customer <= ANY (ARRAY(SELECT c FROM customer AS c));
+SELECT id FROM customer WHERE (ARRAY[name], id) > ('{Name 2}', 1);
+SELECT greatest(ARRAY[name], '{Name 2}') FROM customer;
+SELECT max(ARRAY[name]) FROM customer;
+SELECT id, min(ARRAY[name]) OVER (ORDER BY id) FROM customer;
+-- Equality of them is that of tokens, and anybody's.
+SELECT id FROM customer WHERE ARRAY[name] = '{Name 2}' OR customer = (SELECT c FROM customer AS c WHERE id = 3) OR ARRAY[name] IN ('{Name 4}', '{Name 5}') ORDER BY id;
+SELECT count(DISTINCT ARRAY[name]), count(DISTINCT (name, id)), max(ARRAY[id]) FROM customer;
 
 -- --------------------------------------------------- nothing opened is written
 INSERT INTO sink SELECT 'lower', lower(email) FROM customer;
@@ -203,6 +216,19 @@ UPDATE customer SET name = CASE WHEN name LIKE 'Name%' THEN 'someone' ELSE name 
 UPDATE customer SET name = CASE WHEN name = 'someone' THEN 'no one'::text ELSE name END WHERE id = 6;
 INSERT INTO customer(id, email, name) VALUES (91, 'User8@Example.com', 'again') ON CONFLICT (email) DO UPDATE SET name = customer.name || ' ' || excluded.name;
 SELECT id, email, name FROM customer WHERE id IN (5, 6, 8, 90) ORDER BY id;
+ROLLBACK;
+-- The bound of a hash partition is given the token: nothing is read for it, and what is written is a token again.
+BEGIN;
+CREATE TEMP TABLE parted (id int, name name_token, note text) PARTITION BY HASH (name);
+CREATE TEMP TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TEMP TABLE parted_1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO parted SELECT id, name FROM customer WHERE id < 9;
+SELECT spent() IS NOT NULL AS reset;
+UPDATE parted SET note = 'seen';
+SELECT spent();
+UPDATE parted SET name = upper(name) WHERE id IN (2, 3, 4, 5);
+SELECT spent();
+SELECT id, name FROM parted WHERE name IN ('NAME 2', 'NAME 3', 'NAME 4', 'NAME 5', 'Name 6') ORDER BY id;
 ROLLBACK;
 -- concat() and its like, in a condition.
 SELECT id FROM customer WHERE concat(name, ' <', email, '>') LIKE 'Name 8 <%8@%' OR concat_ws('/', name, id, email) = 'Name 9/9/user9@Example.com' OR format('%s %s', id, email) = '10 User10@Example.com' ORDER BY id;

@@ -138,19 +138,6 @@ void compare_by_value(OpExpr *comparison) {
                                 open_value(static_cast<Expr *>(lsecond(comparison->args))));
 }
 
-// Of (a, b) < (c, d) each pair.
-void compare_rows(RowCompareExpr *rows) {
-  for (int i = 0; i < list_length(rows->opnos); ++i) {
-    ListCell *left = list_nth_cell(rows->largs, i);
-    ListCell *right = list_nth_cell(rows->rargs, i);
-    if (!compares_by_value(&lfirst_oid(list_nth_cell(rows->opnos, i)), static_cast<Node *>(lfirst(left)))) continue;
-    lfirst_oid(list_nth_cell(rows->opfamilies, i)) = TEXT_BTREE_FAM_OID;
-    lfirst_oid(list_nth_cell(rows->inputcollids, i)) = DEFAULT_COLLATION_OID;
-    lfirst(left) = open_value(static_cast<Expr *>(lfirst(left)));
-    lfirst(right) = open_value(static_cast<Expr *>(lfirst(right)));
-  }
-}
-
 const Node *sorted_value(const SortGroupClause *clause, const List *targets) {
   return reinterpret_cast<const Node *>(
       get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets))->expr);
@@ -235,19 +222,49 @@ void sort_outside(Query *query) {
 }
 
 // Rows and arrays of tokens have the order of tokens, whatever they are compared by.
-void refuse_composite(const List *clauses, const List *targets) {
-  for (const auto *clause : list_of<const SortGroupClause>(clauses)) {
-    if (clause->sortop >= FirstNormalObjectId) continue;
-    const Node *value = sorted_value(clause, targets);
-    Oid type = exprType(value);
-    if (IsA(value, RowExpr)) {
-      for (const auto *node : list_of<const Node>(reinterpret_cast<const RowExpr *>(value)->args))
-        if (const Oid of = exprType(node); OidIsValid(opening_function(of))) type = of;
-    }
-    if (type_carried(type)->size > 0 && OidIsValid(opening_function(type_carried(type)->item[0].token_type)) &&
-        orders_by_value())
-      refuse_order(type_carried(type)->item[0].token_type, "the order of rows or arrays");
+void refuse_composite(const QueryLevel *level, const Node *value) {
+  const Oid type = opened_part(level, value);
+  if (OidIsValid(type) && orders_by_value()) refuse_order(type, "the order of rows or arrays");
+}
+
+void refuse_composites(const QueryLevel *level, const List *clauses, const List *targets) {
+  for (const auto *clause : list_of<const SortGroupClause>(clauses))
+    if (clause->sortop < FirstNormalObjectId) refuse_composite(level, sorted_value(clause, targets));
+}
+
+// Does an operator of PostgreSQL's own ask for an order?
+bool asks_for_order(Oid op) {
+  if (!OidIsValid(op) || op >= FirstNormalObjectId) return false;
+  for (const auto *use : list_of<const OpBtreeInterpretation>(get_op_btree_interpretation(op)))
+    if (use->strategy != BTEqualStrategyNumber && use->strategy != ROWCOMPARE_NE) return true;
+  return false;
+}
+
+void refuse_composite_comparison(const QueryLevel *level, Oid op, const List *sides) {
+  if (op >= FirstNormalObjectId) return;
+  for (const auto *side : list_of<const Node>(sides))
+    if (OidIsValid(opened_part(level, side)) && asks_for_order(op)) refuse_composite(level, side);
+}
+
+// Of (a, b) < (c, d) each pair.
+void compare_rows(const QueryLevel *level, RowCompareExpr *rows) {
+  for (int i = 0; i < list_length(rows->opnos); ++i) {
+    ListCell *left = list_nth_cell(rows->largs, i);
+    ListCell *right = list_nth_cell(rows->rargs, i);
+    refuse_composite_comparison(level, list_nth_oid(rows->opnos, i), list_make2(lfirst(left), lfirst(right)));
+    if (!compares_by_value(&lfirst_oid(list_nth_cell(rows->opnos, i)), static_cast<Node *>(lfirst(left)))) continue;
+    lfirst_oid(list_nth_cell(rows->opfamilies, i)) = TEXT_BTREE_FAM_OID;
+    lfirst_oid(list_nth_cell(rows->inputcollids, i)) = DEFAULT_COLLATION_OID;
+    lfirst(left) = open_value(static_cast<Expr *>(lfirst(left)));
+    lfirst(right) = open_value(static_cast<Expr *>(lfirst(right)));
   }
+}
+
+// min() and max() of arrays.
+void refuse_composite_extreme(const QueryLevel *level, Oid aggregate, const Node *argument) {
+  if (aggregate < FirstNormalObjectId && OidIsValid(opened_part(level, argument)) &&
+      asks_for_order(catalog_field(AGGFNOID, aggregate, &FormData_pg_aggregate::aggsortop)))
+    refuse_composite(level, argument);
 }
 
 // Takes the marks away of targets that nothing sorts or groups by any more: a plan that an index sorts would be taken
@@ -270,10 +287,11 @@ void drop_marks(Query *query) {
   query->targetList = kept;
 }
 
-void order_by_value(Query *query) {
-  refuse_composite(query->sortClause, query->targetList);
+void order_by_value(const QueryLevel *level) {
+  Query *query = level->query;
+  refuse_composites(level, query->sortClause, query->targetList);
   for (const auto *window : list_of<const WindowClause>(query->windowClause)) {
-    refuse_composite(window->orderClause, query->targetList);
+    refuse_composites(level, window->orderClause, query->targetList);
     if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
       sort_by_values(window->orderClause, &query->targetList);
     drop_marks(query);
@@ -286,8 +304,11 @@ void order_by_value(Query *query) {
   drop_marks(query);
 }
 
-void order_aggregate(Aggref *aggregate) {
-  refuse_composite(aggregate->aggorder, aggregate->args);
+void order_aggregate(const QueryLevel *level, Aggref *aggregate) {
+  refuse_composites(level, aggregate->aggorder, aggregate->args);
+  if (list_length(aggregate->args) == 1)
+    refuse_composite_extreme(level, aggregate->aggfnoid,
+                             reinterpret_cast<Node *>(static_cast<TargetEntry *>(linitial(aggregate->args))->expr));
   if (!sorts_by_tokens(aggregate->aggorder, aggregate->args) || !orders_by_value()) return;
   if (aggregate->aggfnoid == F_MODE) return;  // asks for equality
   if (AGGKIND_IS_ORDERED_SET(aggregate->aggkind) || aggregate->aggdistinct != NIL)
@@ -385,7 +406,7 @@ static bool as_text_walker(Node *node, void *context) {
       (void)query_tree_walker(query, tree_walker(as_text_walker), context, 0);
       found->level = level.outer;
       found->decides = decides;
-      order_by_value(query);
+      order_by_value(&level);
       by_index(query);
       return false;
     }
@@ -401,6 +422,8 @@ static bool as_text_walker(Node *node, void *context) {
       token_texts(found->level, node);
       by_token(node);
       compare_by_value(reinterpret_cast<OpExpr *>(node));
+      refuse_composite_comparison(found->level, reinterpret_cast<OpExpr *>(node)->opno,
+                                  reinterpret_cast<OpExpr *>(node)->args);
       break;
     case T_DistinctExpr:
     case T_NullIfExpr:
@@ -410,6 +433,8 @@ static bool as_text_walker(Node *node, void *context) {
       token_texts(found->level, node);
       by_token(node);
       refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
+      refuse_composite_comparison(found->level, reinterpret_cast<ScalarArrayOpExpr *>(node)->opno,
+                                  reinterpret_cast<ScalarArrayOpExpr *>(node)->args);
       break;
     case T_SubLink:
     case T_ArrayCoerceExpr:
@@ -419,15 +444,21 @@ static bool as_text_walker(Node *node, void *context) {
       refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
       break;
     case T_RowCompareExpr:
-      compare_rows(reinterpret_cast<RowCompareExpr *>(node));
+      compare_rows(found->level, reinterpret_cast<RowCompareExpr *>(node));
       break;
     case T_Aggref:
-      order_aggregate(reinterpret_cast<Aggref *>(node));
+      order_aggregate(found->level, reinterpret_cast<Aggref *>(node));
+      break;
+    case T_WindowFunc:
+      if (const auto *call = reinterpret_cast<WindowFunc *>(node); list_length(call->args) == 1)
+        refuse_composite_extreme(found->level, call->winfnoid, static_cast<Node *>(linitial(call->args)));
       break;
     case T_MinMaxExpr:
       if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
           OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
         refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
+      for (const auto *one : list_of<const Node>(reinterpret_cast<MinMaxExpr *>(node)->args))
+        refuse_composite(found->level, one);
       break;
     default:
       break;
