@@ -217,6 +217,27 @@ UPDATE customer SET name = CASE WHEN name = 'someone' THEN 'no one'::text ELSE n
 INSERT INTO customer(id, email, name) VALUES (91, 'User8@Example.com', 'again') ON CONFLICT (email) DO UPDATE SET name = customer.name || ' ' || excluded.name;
 SELECT id, email, name FROM customer WHERE id IN (5, 6, 8, 90) ORDER BY id;
 ROLLBACK;
+-- What becomes a token again is put together from values by concat() and its like, too, and never from tokens.
+BEGIN;
+UPDATE customer SET name = concat('Dr ', name) WHERE id = 3 RETURNING name;
+UPDATE customer SET name = upper(concat_ws(' ', 'Dr', name)), email = format('%s.%s', id, email) WHERE id = 4 RETURNING name, email;
+INSERT INTO customer(id, name) SELECT 94, concat(name, '!') FROM customer WHERE id = 5 RETURNING name;
+INSERT INTO customer(id, name) SELECT 95, said FROM (SELECT concat(name, '?') AS said FROM customer WHERE id = 5) AS s RETURNING name;
+INSERT INTO customer(id, name) VALUES (5, 'new') ON CONFLICT (id) DO UPDATE SET name = concat(customer.name, '/', excluded.name) RETURNING name;
+MERGE INTO customer AS c USING (SELECT 6 AS id) AS s ON s.id = c.id WHEN MATCHED THEN UPDATE SET name = format('<%s>', c.name);
+SELECT name FROM customer WHERE name = '<Name 6>';
+ROLLBACK;
+UPDATE customer SET name = concat(name, ' ', email) WHERE id = 3;
+UPDATE customer SET name = 'see ' || to_json(name)::text WHERE id = 3;
+UPDATE customer SET name = ROW(name, 1)::text WHERE id = 3;
+WITH s AS MATERIALIZED (SELECT concat('of ', name) AS said FROM customer WHERE id = 3) INSERT INTO customer(id, name) SELECT 96, said FROM s;
+DO $$
+DECLARE
+  kept text;
+BEGIN
+  SELECT name INTO kept FROM customer WHERE id = 3;
+  UPDATE customer SET name = 'of ' || kept WHERE id = 3;
+END $$;
 -- The bound of a hash partition is given the token: nothing is read for it, and what is written is a token again.
 BEGIN;
 CREATE TEMP TABLE parted (id int, name name_token, note text) PARTITION BY HASH (name);

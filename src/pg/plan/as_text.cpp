@@ -337,16 +337,51 @@ void refuse_other_type(const CoerceViaIO *cast) {
                   errhint("detokenize() the value: it becomes a token of the other type where it is written.")));
 }
 
-// concat() and its like take values of any type, and print them by their output functions: in a condition that would be
-// what this role is shown.
-void open_arguments(FuncExpr *call) {
-  if (call->funcid != F_CONCAT && call->funcid != F_CONCAT_WS && call->funcid != F_FORMAT_TEXT_ANY) return;
-  ListCell *cell = nullptr;
-  foreach (cell, call->args) {
-    auto *argument = static_cast<Expr *>(lfirst(cell));
-    if (OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value())
-      lfirst(cell) = open_value(argument);
-  }
+bool prints_arguments(Oid function) {
+  return function == F_CONCAT || function == F_CONCAT_WS || function == F_FORMAT_TEXT_ANY;
+}
+
+// concat() and its like take values of any type, and print them by their output functions.
+void open_arguments(const FuncExpr *call) {
+  if (!prints_arguments(call->funcid)) return;
+  each_in_place(call->args, [](Expr *argument) {
+    return OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) ? open_value(argument) : argument;
+  });
+}
+
+// In a condition that would be what this role is shown.
+void open_compared(const FuncExpr *call) {
+  if (prints_arguments(call->funcid) && orders_by_value()) open_arguments(call);
+}
+
+// In what becomes a token it would be tokens, and so sealed once more.
+void open_sealed(const Query *query, Node *text) {
+  (void)any_node(text, [query](Node *node) {
+    if (IsA(node, FuncExpr)) open_arguments(reinterpret_cast<const FuncExpr *>(node));
+    const auto *column = reinterpret_cast<const Var *>(node);
+    if (!IsA(node, Var) || column->varlevelsup > 0) return IsA(node, Query) ? Step::past : Step::into;
+    const RangeTblEntry *entry = rt_fetch(static_cast<Index>(column->varno), query->rtable);
+    const TargetEntry *target = entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr
+                                    ? get_tle_by_resno(entry->subquery->targetList, column->varattno)
+                                    : nullptr;
+    if (target != nullptr) open_sealed(entry->subquery, reinterpret_cast<Node *>(target->expr));
+    return Step::past;
+  });
+}
+
+bool makes_token(const FuncExpr *call) {
+  const TokenType *type = call->funcid >= FirstNormalObjectId ? token_type_find(call->funcresulttype) : nullptr;
+  return type != nullptr && type->gate[static_cast<int>(Privilege::tokenize)] == call->funcid;
+}
+
+// Of an expression that is written.
+void open_written(const Query *query, Expr *expression) {
+  (void)any_node(expression, [query](Node *node) {
+    if (IsA(node, Query)) return Step::past;
+    const auto *call = reinterpret_cast<const FuncExpr *>(node);
+    if (IsA(node, FuncExpr) && makes_token(call)) open_sealed(query, static_cast<Node *>(linitial(call->args)));
+    return Step::into;
+  });
 }
 
 // What a statement holds, its subqueries included.
@@ -415,7 +450,7 @@ static bool as_text_walker(Node *node, void *context) {
       return walk_from(node, found);
     case T_FuncExpr:
       found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
-      if (found->decides) open_arguments(reinterpret_cast<FuncExpr *>(node));
+      if (found->decides) open_compared(reinterpret_cast<FuncExpr *>(node));
       token_texts(found->level, node);
       break;
     case T_OpExpr:
@@ -478,12 +513,23 @@ bool reads_protected(const Query *query) {
   return false;
 }
 
+namespace {
+
+void show_written(const Query *query) {
+  each_written_in_place(query, [query](Expr *expression, bool is_key) {
+    open_written(query, expression);
+    return shown(Goes::into_column)(expression, is_key);
+  });
+}
+
+}  // namespace
+
 void as_text(Query *query) {
   if (query->commandType == CMD_UTILITY) return;
   each_target_in_place(query->commandType == CMD_SELECT ? query->targetList : query->returningList, shown(Goes::out));
-  each_written_in_place(query, shown(Goes::into_column));
+  show_written(query);
   for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
-    each_written_in_place(reinterpret_cast<Query *>(cte->ctequery), shown(Goes::into_column));
+    show_written(reinterpret_cast<Query *>(cte->ctequery));
   Found found = {};
   (void)as_text_walker(reinterpret_cast<Node *>(query), &found);
   if (!found.opens || found.metered) return;
