@@ -1132,7 +1132,7 @@ BEGIN
                                'ELSE redoubt.check_value(t.%3$I::text COLLATE "C", %4$L::regtype) END AS problem, %5$s AS place FROM ONLY %6$s AS t WHERE t.%3$I IS NOT NULL) AS v '
                                'WHERE v.problem IS NOT NULL GROUP BY v.problem ORDER BY v.problem',
                                greatest("values", 0), t.format IS NULL, member.attname, wanted, redoubt.protect_row_name(member.tab, member.num), member.tab) LOOP
-      refused := t.invalid = 'refuse' OR starts_with(item.problem, 'it begins');
+      refused := t.invalid = 'refuse' OR item.problem ~ '^(it begins|a token|mask character|invalid UTF-8|normalization)';  -- the latter no token may hold
       RETURN QUERY SELECT CASE WHEN refused THEN 'error' ELSE 'warning' END, format('column %I of %s', member.attname, member.tab), format('%s values: %s', item.rows, item.problem),
                           CASE WHEN refused THEN 'Change them first.' ELSE 'They are kept as they were typed, and are equal to themselves alone.' END;
       RETURN QUERY SELECT CASE WHEN refused THEN 'error' ELSE 'warning' END, format('row of %s', member.tab), place, item.problem FROM unnest(item.places) AS place;
