@@ -706,6 +706,9 @@ BEGIN
   ELSIF col.atttypmod > 0 THEN
     RETURN QUERY SELECT 'notice', object, format('the length that %s allows is not kept', format_type(col.atttypid, col.atttypmod)), NULL::text, 0, NULL, NULL;
   END IF;
+  IF col.atttypid = 'bpchar'::regtype THEN
+    RETURN QUERY SELECT 'notice', object, 'values are not padded with blanks then, and those at the end of a text that is compared with them count', NULL::text, 0, NULL, NULL;
+  END IF;
   IF EXISTS (SELECT FROM pg_collation AS l WHERE l.oid = col.attcollation AND NOT l.collisdeterministic) THEN
     RETURN QUERY SELECT 'error', object, 'its collation takes values for equal that have different tokens', 'Give it another collation.', 0, NULL, NULL;
   ELSIF col.attcollation <> 0 AND col.attcollation <> '"default"'::regcollation THEN
