@@ -232,12 +232,29 @@ void refuse_composites(const QueryLevel *level, const List *clauses, const List 
     if (clause->sortop < FirstNormalObjectId) refuse_composite(level, sorted_value(clause, targets));
 }
 
-// Does an operator of PostgreSQL's own ask for an order?
+// Does an operator of rows, arrays or ranges ask for their order?
 bool asks_for_order(Oid op) {
-  if (!OidIsValid(op) || op >= FirstNormalObjectId) return false;
-  for (const auto *use : list_of<const OpBtreeInterpretation>(get_op_btree_interpretation(op)))
-    if (use->strategy != BTEqualStrategyNumber && use->strategy != ROWCOMPARE_NE) return true;
-  return false;
+  switch (OidIsValid(op) ? get_opcode(op) : InvalidOid) {
+    case F_ARRAY_LT:
+    case F_ARRAY_LE:
+    case F_ARRAY_GE:
+    case F_ARRAY_GT:
+    case F_RECORD_LT:
+    case F_RECORD_LE:
+    case F_RECORD_GE:
+    case F_RECORD_GT:
+    case F_RANGE_LT:
+    case F_RANGE_LE:
+    case F_RANGE_GE:
+    case F_RANGE_GT:
+    case F_MULTIRANGE_LT:
+    case F_MULTIRANGE_LE:
+    case F_MULTIRANGE_GE:
+    case F_MULTIRANGE_GT:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void refuse_composite_comparison(const QueryLevel *level, Oid op, const List *sides) {
