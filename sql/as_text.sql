@@ -89,6 +89,13 @@ SELECT format('SELECT found(%L)', c) FROM (VALUES ($$name IN (SELECT name FROM l
 SELECT format('SELECT found(%L)', c) FROM (VALUES ($$CASE name WHEN 'Name 3'::text THEN true END$$),
   ($$CASE WHEN name = name_token('Name 3'::text) THEN true END$$)) AS v(c) \gexec
 SELECT id, nullif(email, 'User3@example.com'::varchar), nullif(email, ''::text) FROM customer WHERE id IN (3, 4) ORDER BY id;
+-- A collation that takes different texts for equal compares values.
+CREATE COLLATION any_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false);
+SELECT id FROM customer WHERE name = 'NAME 3'::text COLLATE any_case;
+SELECT id FROM customer WHERE name::text COLLATE any_case = 'NAME 4' OR name = ANY (ARRAY['NAME 5'::text COLLATE any_case]) ORDER BY id;
+SELECT id, nullif(name, 'NAME 3'::text COLLATE any_case) IS NULL AS equal FROM customer WHERE id IN (3, 4) ORDER BY id;
+SELECT id FROM customer WHERE name = 'Name 3'::text COLLATE "C";
+DROP COLLATION any_case;
 -- Two types are two values.
 SELECT id FROM customer WHERE email = name;
 SELECT count(*) FROM customer WHERE email <> name;

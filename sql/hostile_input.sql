@@ -172,6 +172,15 @@ UPDATE orm SET email = :'read' WHERE id = 1;
 RESET redoubt.reveal;
 SELECT detokenize(email) FROM orm;
 
+-- ------------------------------------------------------------ a token within
+-- It would be sealed once more: a text that was put together with a token, not with its value.
+SELECT type, attempt_literal(type, v) AS literal, attempt('SELECT $1::text::' || type || ' IS NOT NULL', v) AS "cast"
+FROM (VALUES ('email_token'), ('name_token'), ('text_token'), ('random_token')) AS t(type),
+  (VALUES ('to: tok_EAABAAECAwQFBgcICQoLDA0ODw'), ('{tok_FAABAAECAwQFBgcICQoLDA0ODwAA}'), ('paid by tok_1MzqLiJLkdIwHu7ixUEgbFdYZ0')) AS w(v)
+ORDER BY type COLLATE "C", v COLLATE "C";
+SELECT check_value('to: tok_EAABAAECAwQFBgcICQoLDA0ODw', 'text_token');
+SELECT text_token(ARRAY['x', 'to: tok_EAABAAECAwQFBgcICQoLDA0ODw']);
+
 -- ------------------------------------------------------------ bad plaintext
 SELECT what, attempt_literal('strict_email', value) AS literal, attempt('SELECT $1::strict_email IS NOT NULL', value) AS "cast"
 FROM (VALUES (1, 'empty', ''), (2, 'blank', '   '), (3, 'no @', 'alice.example.com'), (4, 'two @', 'alice@bob@example.com'), (5, 'no local part', '@example.com'),

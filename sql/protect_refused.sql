@@ -16,6 +16,22 @@ GRANT EXECUTE ON FUNCTION redoubt.email_token(text), redoubt.detokenize(redoubt.
   redoubt.mask(refused_t.other), redoubt.search(refused_t.other) TO regress_refused_owner;
 SET search_path = refused_s, public, redoubt;
 
+-- The order of values, and which are equal, as the collation had it.
+SET ROLE regress_refused_owner;
+CREATE COLLATION any_case (PROVIDER = icu, LOCALE = 'und-u-ks-level2', DETERMINISTIC = false);
+CREATE TABLE collated (id int PRIMARY KEY, email text COLLATE any_case, name text COLLATE "C", code char(6));
+INSERT INTO collated VALUES (1, 'not an address', 'tok_x'), (2, 'a•b', NULL), (3, 'see tok_EAABAAECAwQFBgcICQoLDA0ODw', NULL);
+SELECT severity, object, what FROM redoubt.check_protect('collated', 'email', 'redoubt.email_token') WHERE what ~ 'collation|values' ORDER BY what;
+SELECT severity, object, what FROM redoubt.check_protect('collated', 'name', 'redoubt.email_token') WHERE what ~ 'collation|values' ORDER BY what;
+SELECT severity, object, what FROM redoubt.check_protect('collated', 'code', 'redoubt.email_token') WHERE what ~ 'blanks|allows' ORDER BY what;
+CALL redoubt.protect_column('collated', 'email', 'redoubt.email_token');
+ALTER TABLE collated ALTER email TYPE text COLLATE "default";
+CALL redoubt.protect_column('collated', 'email', 'redoubt.email_token');
+CALL redoubt.protect_undo('collated', 'email');
+DROP TABLE collated;
+DROP COLLATION any_case;
+RESET ROLE;
+
 -- Labels by any name stand for the type that metering takes them for; a limit of it is not lost to a type that has none.
 SET ROLE regress_refused_owner;
 CREATE TABLE by_token (id int PRIMARY KEY, email text);

@@ -706,8 +706,13 @@ BEGIN
   ELSIF col.atttypmod > 0 THEN
     RETURN QUERY SELECT 'notice', object, format('the length that %s allows is not kept', format_type(col.atttypid, col.atttypmod)), NULL::text, 0, NULL, NULL;
   END IF;
+  IF col.atttypid = 'bpchar'::regtype THEN
+    RETURN QUERY SELECT 'notice', object, 'values are not padded with blanks then, and those at the end of a text that is compared with them count', NULL::text, 0, NULL, NULL;
+  END IF;
   IF EXISTS (SELECT FROM pg_collation AS l WHERE l.oid = col.attcollation AND NOT l.collisdeterministic) THEN
     RETURN QUERY SELECT 'error', object, 'its collation takes values for equal that have different tokens', 'Give it another collation.', 0, NULL, NULL;
+  ELSIF col.attcollation <> 0 AND col.attcollation <> '"default"'::regcollation THEN
+    RETURN QUERY SELECT 'notice', object, format('its order will be by the collation of the database, no longer by %s', col.attcollation::regcollation), NULL::text, 0, NULL, NULL;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attname = 'redoubt_protect_' || num AND NOT a.attisdropped)
      AND NOT EXISTS (SELECT FROM redoubt.protections AS s WHERE s.relation = tab AND s.source = num) THEN
@@ -1126,11 +1131,11 @@ BEGIN
                   AND c.relowner = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user) AND NOT c.relforcerowsecurity
                 WHERE a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'integer'::regtype, 'bigint'::regtype) LOOP
     FOR item IN EXECUTE format('SELECT v.problem, count(*) AS rows, (array_agg(v.place ORDER BY v.place))[1:%1$s] AS places FROM '
-                               '(SELECT CASE WHEN %2$L AND starts_with(t.%3$I::text, ''tok_'') THEN ''it begins as a token does, and would be taken for one'' '
-                               'ELSE redoubt.check_value(t.%3$I::text, %4$L::regtype) END AS problem, %5$s AS place FROM ONLY %6$s AS t WHERE t.%3$I IS NOT NULL) AS v '
+                               '(SELECT CASE WHEN %2$L AND starts_with(t.%3$I::text COLLATE "C", ''tok_'') THEN ''it begins as a token does, and would be taken for one'' '
+                               'ELSE redoubt.check_value(t.%3$I::text COLLATE "C", %4$L::regtype) END AS problem, %5$s AS place FROM ONLY %6$s AS t WHERE t.%3$I IS NOT NULL) AS v '
                                'WHERE v.problem IS NOT NULL GROUP BY v.problem ORDER BY v.problem',
                                greatest("values", 0), t.format IS NULL, member.attname, wanted, redoubt.protect_row_name(member.tab, member.num), member.tab) LOOP
-      refused := t.invalid = 'refuse' OR starts_with(item.problem, 'it begins');
+      refused := t.invalid = 'refuse' OR item.problem ~ '^(it begins|a token|mask character|invalid UTF-8|normalization)';  -- the latter no token may hold
       RETURN QUERY SELECT CASE WHEN refused THEN 'error' ELSE 'warning' END, format('column %I of %s', member.attname, member.tab), format('%s values: %s', item.rows, item.problem),
                           CASE WHEN refused THEN 'Change them first.' ELSE 'They are kept as they were typed, and are equal to themselves alone.' END;
       RETURN QUERY SELECT CASE WHEN refused THEN 'error' ELSE 'warning' END, format('row of %s', member.tab), place, item.problem FROM unnest(item.places) AS place;

@@ -26,6 +26,10 @@ constexpr std::uint8_t kRandomisedByte = kVersion1 | kFlagRandomised;
 constexpr std::uint8_t kVaultedByte = kVersion1 | kFlagVaulted;
 constexpr std::uint8_t kTypedByte = kVersion1 | kFlagTyped;
 
+bool is_form(std::uint8_t byte) noexcept {
+  return byte == kDeterministicByte || byte == kRandomisedByte || byte == kVaultedByte || byte == kTypedByte;
+}
+
 // The names of IndexUse, as associated data.
 constexpr std::array<std::string_view, kIndexUses> kIndexNames{"index lower", "index upper", "index trigram"};
 
@@ -47,9 +51,7 @@ Result<TokenView> token_parse(std::span<const std::uint8_t> token) noexcept {
   // The version first: a later format may well be shorter.
   if (token.empty()) return Status::malformed;
   if ((token[0] & kVersionMask) != kVersion1) return Status::unsupported;
-  if (token[0] != kDeterministicByte && token[0] != kRandomisedByte && token[0] != kVaultedByte &&
-      token[0] != kTypedByte)
-    return Status::unsupported;
+  if (!is_form(token[0])) return Status::unsupported;
 
   TokenView view;
   view.randomised = token[0] == kRandomisedByte;
@@ -85,6 +87,20 @@ Status token_to_text(std::span<const std::uint8_t> token, std::span<char> text) 
 }
 
 bool token_has_prefix(std::string_view text) noexcept { return text.starts_with(kTokenPrefix); }
+
+bool token_is_within(std::string_view text) noexcept {
+  constexpr std::size_t kWhole = kTokenOverhead / 3 * 3;  // bytes that characters of their own stand for
+  for (std::size_t at = 0; (at = text.find(kTokenPrefix, at)) != std::string_view::npos;) {
+    at += kTokenPrefix.size();
+    const std::string_view rest = text.substr(at);
+    std::array<std::uint8_t, kWhole> head{};
+    if (rest.size() < base64url_encoded_size(kTokenOverhead) ||
+        !base64url_decode(rest.substr(0, base64url_encoded_size(kWhole)), head).ok())
+      continue;
+    if (is_form(head[0]) && (token_key_version(head) == 0) == (head[0] == kVaultedByte)) return true;
+  }
+  return false;
+}
 
 std::size_t token_binary_size_bound(std::string_view text) noexcept {
   return token_has_prefix(text) ? base64url_decoded_size(text.size() - kTokenPrefix.size()) : 0;

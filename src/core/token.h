@@ -94,6 +94,9 @@ Status token_to_text(std::span<const std::uint8_t> token, std::span<char> text) 
 // token_has_prefix tells whether a text claims to be a token.
 bool token_has_prefix(std::string_view text) noexcept;
 
+// token_is_within tells whether a text has the text form of a token somewhere in it, by its header and least size.
+bool token_is_within(std::string_view text) noexcept;
+
 // token_binary_size_bound is how many bytes token_from_text can need for `text`; 0 without the
 // prefix.
 std::size_t token_binary_size_bound(std::string_view text) noexcept;

@@ -3,6 +3,7 @@
 # servers use, is noticed at start and refused.
 use strict;
 use warnings;
+use Fcntl qw(:flock);
 use File::Path qw(rmtree);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
@@ -11,6 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use RedoubtNode qw(read_file write_file);
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $uuid = qr/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/;
 my $reveal = 'SELECT redoubt.detokenize(email) FROM person WHERE id = 1;';
@@ -126,6 +128,24 @@ rmtree($outside);
 rename $aside, $outside or die;
 $node->start;
 is(id($node), $id, 'with the old directory it is the old server');
+
+# The process of a server that was stopped may end later than its postmaster.pid.
+$node->stop;
+$log = $node->log_size;
+my $ending = fork() // die;
+if ($ending == 0) {
+    open(my $lock, '+<', "$outside/server") or POSIX::_exit(1);
+    flock($lock, LOCK_EX) or POSIX::_exit(1);
+    write_file("$outside.locked", '');
+    sleep 2;
+    POSIX::_exit(0);
+}
+usleep(10_000) until -e "$outside.locked";
+$node->start;
+waitpid($ending, 0);
+is($?, 0, 'the directory was locked');
+unlike($node->log_text($log), qr/another server writes/, 'a lock that goes within seconds is waited for');
+is($node->ask('regress_lead', $reveal), 'person1@example.com', 'and values are revealed');
 
 # Two servers, one directory.
 $node->ask('regress_lead', $reveal);

@@ -436,6 +436,20 @@ TEST(Token, TextFormIsStrictAndRoundTrips) {
   EXPECT_EQ(token_binary_size_bound("alice@example.com"), 0U);
 }
 
+TEST(Token, IsFoundWithinAText) {
+  constexpr std::string_view kToken = "tok_EAABAAECAwQFBgcICQoLDA0ODw";  // the least size
+  EXPECT_TRUE(token_is_within(kToken));
+  for (const std::string_view form :
+       {"tok_EQABAAECAwQFBgcICQoLDA0ODw", "tok_EgAAAAECAwQFBgcICQoLDA0ODw", "tok_FAABAAECAwQFBgcICQoLDA0ODw"})
+    EXPECT_TRUE(token_is_within(std::string("to: ").append(form))) << form;
+  EXPECT_TRUE(token_is_within(std::string("tok_tok_tok ").append(kToken).append("-").append(kToken)));
+  for (const std::string_view text :
+       {"", "tok_", "a token", "tok_EAABAAECAwQFBgcICQoLDA0OD", "tok_EAAAAAECAwQFBgcICQoLDA0ODw",
+        "tok_EgABAAECAwQFBgcICQoLDA0ODw", "tok_GAABAAECAwQFBgcICQoLDA0ODw", "tok_IAABAAECAwQFBgcICQoLDA0ODw",
+        "tok_EAABAAECAwQF gcICQoLDA0ODw", "TOK_EAABAAECAwQFBgcICQoLDA0ODw", "paid by tok_1MzqLiJLkdIwHu7ixUEgbFdYZ0"})
+    EXPECT_FALSE(token_is_within(text)) << text;
+}
+
 TEST(Token, OrderIsTotalAndFollowsV) {
   TokenSealer sealer = Keys().sealer();
   std::vector<Octets> tokens{{}, Octets(kTokenOverhead - 1, 0xff)};  // too short to be tokens

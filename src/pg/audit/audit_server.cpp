@@ -138,6 +138,16 @@ void warn_not_kept(const char *path) {
            errdetail("The server takes another id at its next start.")));
 }
 
+// A server that was stopped removes its postmaster.pid, for which a restart waits, before its process is gone.
+bool take_lock(int fd) noexcept {
+  constexpr int kTries = 100;
+  for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+    if (errno != EWOULDBLOCK || i == kTries) return false;
+    pg_usleep(50'000);
+  }
+  return true;
+}
+
 // Takes the directory's lock and reads whose it is.  Where the directory cannot be used, its writers will say so.
 Identity take_directory() {
   const AuditPath path = lock_path();
@@ -148,7 +158,7 @@ Identity take_directory() {
                       errdetail("A second server that uses the directory is not noticed.")));
     return {};
   }
-  if (flock(state.lock, LOCK_EX | LOCK_NB) != 0) {
+  if (!take_lock(state.lock)) {
     state.shared = errno == EWOULDBLOCK;
     if (!state.shared)
       ereport(WARNING, (errcode(ERRCODE_IO_ERROR), errmsg("redoubt audit: could not lock \"%s\": %m", path.text),

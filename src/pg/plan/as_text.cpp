@@ -138,19 +138,6 @@ void compare_by_value(OpExpr *comparison) {
                                 open_value(static_cast<Expr *>(lsecond(comparison->args))));
 }
 
-// Of (a, b) < (c, d) each pair.
-void compare_rows(RowCompareExpr *rows) {
-  for (int i = 0; i < list_length(rows->opnos); ++i) {
-    ListCell *left = list_nth_cell(rows->largs, i);
-    ListCell *right = list_nth_cell(rows->rargs, i);
-    if (!compares_by_value(&lfirst_oid(list_nth_cell(rows->opnos, i)), static_cast<Node *>(lfirst(left)))) continue;
-    lfirst_oid(list_nth_cell(rows->opfamilies, i)) = TEXT_BTREE_FAM_OID;
-    lfirst_oid(list_nth_cell(rows->inputcollids, i)) = DEFAULT_COLLATION_OID;
-    lfirst(left) = open_value(static_cast<Expr *>(lfirst(left)));
-    lfirst(right) = open_value(static_cast<Expr *>(lfirst(right)));
-  }
-}
-
 const Node *sorted_value(const SortGroupClause *clause, const List *targets) {
   return reinterpret_cast<const Node *>(
       get_sortgroupref_tle(clause->tleSortGroupRef, const_cast<List *>(targets))->expr);
@@ -220,19 +207,66 @@ void sort_outside(Query *query) {
 }
 
 // Rows and arrays of tokens have the order of tokens, whatever they are compared by.
-void refuse_composite(const List *clauses, const List *targets) {
-  for (const auto *clause : list_of<const SortGroupClause>(clauses)) {
-    if (clause->sortop >= FirstNormalObjectId) continue;
-    const Node *value = sorted_value(clause, targets);
-    Oid type = exprType(value);
-    if (IsA(value, RowExpr)) {
-      for (const auto *node : list_of<const Node>(reinterpret_cast<const RowExpr *>(value)->args))
-        if (const Oid of = exprType(node); OidIsValid(opening_function(of))) type = of;
-    }
-    if (type_carried(type)->size > 0 && OidIsValid(opening_function(type_carried(type)->item[0].token_type)) &&
-        orders_by_value())
-      refuse_order(type_carried(type)->item[0].token_type, "the order of rows or arrays");
+void refuse_composite(const QueryLevel *level, const Node *value) {
+  const Oid type = opened_part(level, value);
+  if (OidIsValid(type) && orders_by_value()) refuse_order(type, "the order of rows or arrays");
+}
+
+void refuse_composites(const QueryLevel *level, const List *clauses, const List *targets) {
+  for (const auto *clause : list_of<const SortGroupClause>(clauses))
+    if (clause->sortop < FirstNormalObjectId) refuse_composite(level, sorted_value(clause, targets));
+}
+
+// Does an operator of rows, arrays or ranges ask for their order?
+bool asks_for_order(Oid op) {
+  switch (OidIsValid(op) ? get_opcode(op) : InvalidOid) {
+    case F_ARRAY_LT:
+    case F_ARRAY_LE:
+    case F_ARRAY_GE:
+    case F_ARRAY_GT:
+    case F_RECORD_LT:
+    case F_RECORD_LE:
+    case F_RECORD_GE:
+    case F_RECORD_GT:
+    case F_RANGE_LT:
+    case F_RANGE_LE:
+    case F_RANGE_GE:
+    case F_RANGE_GT:
+    case F_MULTIRANGE_LT:
+    case F_MULTIRANGE_LE:
+    case F_MULTIRANGE_GE:
+    case F_MULTIRANGE_GT:
+      return true;
+    default:
+      return false;
   }
+}
+
+void refuse_composite_comparison(const QueryLevel *level, Oid op, const List *sides) {
+  if (op >= FirstNormalObjectId) return;
+  for (const auto *side : list_of<const Node>(sides))
+    if (OidIsValid(opened_part(level, side)) && asks_for_order(op)) refuse_composite(level, side);
+}
+
+// Of (a, b) < (c, d) each pair.
+void compare_rows(const QueryLevel *level, RowCompareExpr *rows) {
+  for (int i = 0; i < list_length(rows->opnos); ++i) {
+    ListCell *left = list_nth_cell(rows->largs, i);
+    ListCell *right = list_nth_cell(rows->rargs, i);
+    refuse_composite_comparison(level, list_nth_oid(rows->opnos, i), list_make2(lfirst(left), lfirst(right)));
+    if (!compares_by_value(&lfirst_oid(list_nth_cell(rows->opnos, i)), static_cast<Node *>(lfirst(left)))) continue;
+    lfirst_oid(list_nth_cell(rows->opfamilies, i)) = TEXT_BTREE_FAM_OID;
+    lfirst_oid(list_nth_cell(rows->inputcollids, i)) = DEFAULT_COLLATION_OID;
+    lfirst(left) = open_value(static_cast<Expr *>(lfirst(left)));
+    lfirst(right) = open_value(static_cast<Expr *>(lfirst(right)));
+  }
+}
+
+// min() and max() of arrays.
+void refuse_composite_extreme(const QueryLevel *level, Oid aggregate, const Node *argument) {
+  if (aggregate < FirstNormalObjectId && OidIsValid(opened_part(level, argument)) &&
+      asks_for_order(catalog_field(AGGFNOID, aggregate, &FormData_pg_aggregate::aggsortop)))
+    refuse_composite(level, argument);
 }
 
 // Takes the marks away of targets that nothing sorts or groups by any more: a plan that an index sorts would be taken
@@ -255,10 +289,11 @@ void drop_marks(Query *query) {
   query->targetList = kept;
 }
 
-void order_by_value(Query *query) {
-  refuse_composite(query->sortClause, query->targetList);
+void order_by_value(const QueryLevel *level) {
+  Query *query = level->query;
+  refuse_composites(level, query->sortClause, query->targetList);
   for (const auto *window : list_of<const WindowClause>(query->windowClause)) {
-    refuse_composite(window->orderClause, query->targetList);
+    refuse_composites(level, window->orderClause, query->targetList);
     if (sorts_by_tokens(window->orderClause, query->targetList) && orders_by_value())
       sort_by_values(window->orderClause, &query->targetList);
     drop_marks(query);
@@ -271,8 +306,11 @@ void order_by_value(Query *query) {
   drop_marks(query);
 }
 
-void order_aggregate(Aggref *aggregate) {
-  refuse_composite(aggregate->aggorder, aggregate->args);
+void order_aggregate(const QueryLevel *level, Aggref *aggregate) {
+  refuse_composites(level, aggregate->aggorder, aggregate->args);
+  if (list_length(aggregate->args) == 1)
+    refuse_composite_extreme(level, aggregate->aggfnoid,
+                             reinterpret_cast<Node *>(static_cast<TargetEntry *>(linitial(aggregate->args))->expr));
   if (!sorts_by_tokens(aggregate->aggorder, aggregate->args) || !orders_by_value()) return;
   if (aggregate->aggfnoid == F_MODE) return;  // asks for equality
   if (AGGKIND_IS_ORDERED_SET(aggregate->aggkind) || aggregate->aggdistinct != NIL)
@@ -301,13 +339,50 @@ void refuse_other_type(const CoerceViaIO *cast) {
                   errhint("detokenize() the value: it becomes a token of the other type where it is written.")));
 }
 
-// concat() and its like take values of any type, and print them by their output functions: in a condition that would be
-// what this role is shown.
-void open_arguments(FuncExpr *call) {
-  if (call->funcid != F_CONCAT && call->funcid != F_CONCAT_WS && call->funcid != F_FORMAT_TEXT_ANY) return;
+bool prints_arguments(Oid function) {
+  return function == F_CONCAT || function == F_CONCAT_WS || function == F_FORMAT_TEXT_ANY;
+}
+
+// concat() and its like take values of any type, and print them by their output functions.
+void open_arguments(const FuncExpr *call) {
+  if (!prints_arguments(call->funcid)) return;
   each_in_place(call->args, [](Expr *argument) {
-    const bool opens = OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) && orders_by_value();
-    return opens ? open_value(argument) : argument;
+    return OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) ? open_value(argument) : argument;
+  });
+}
+
+// In a condition that would be what this role is shown.
+void open_compared(const FuncExpr *call) {
+  if (prints_arguments(call->funcid) && orders_by_value()) open_arguments(call);
+}
+
+// In what becomes a token it would be tokens, and so sealed once more.
+void open_sealed(const Query *query, Node *text) {
+  (void)any_node(text, [query](Node *node) {
+    if (IsA(node, FuncExpr)) open_arguments(reinterpret_cast<const FuncExpr *>(node));
+    const auto *column = reinterpret_cast<const Var *>(node);
+    if (!IsA(node, Var) || column->varlevelsup > 0) return IsA(node, Query) ? Step::past : Step::into;
+    const RangeTblEntry *entry = rt_fetch(static_cast<Index>(column->varno), query->rtable);
+    const TargetEntry *target = entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr
+                                    ? get_tle_by_resno(entry->subquery->targetList, column->varattno)
+                                    : nullptr;
+    if (target != nullptr) open_sealed(entry->subquery, reinterpret_cast<Node *>(target->expr));
+    return Step::past;
+  });
+}
+
+bool makes_token(const FuncExpr *call) {
+  const TokenType *type = call->funcid >= FirstNormalObjectId ? token_type_find(call->funcresulttype) : nullptr;
+  return type != nullptr && type->gate[static_cast<int>(Privilege::tokenize)] == call->funcid;
+}
+
+// Of an expression that is written.
+void open_written(const Query *query, Expr *expression) {
+  (void)any_node(expression, [query](Node *node) {
+    if (IsA(node, Query)) return Step::past;
+    const auto *call = reinterpret_cast<const FuncExpr *>(node);
+    if (IsA(node, FuncExpr) && makes_token(call)) open_sealed(query, static_cast<Node *>(linitial(call->args)));
+    return Step::into;
   });
 }
 
@@ -333,7 +408,7 @@ void take_query(Query *query, Found *found) {
   take_children(reinterpret_cast<Node *>(query), found);
   found->level = level.outer;
   found->decides = decides;
-  order_by_value(query);
+  order_by_value(&level);
   by_index(query);
 }
 
@@ -366,13 +441,15 @@ void take_as_text(Node *node, Found *found) {
     }
     case T_FuncExpr:
       found->opens |= opened_token(reinterpret_cast<Expr *>(node)) != nullptr;
-      if (found->decides) open_arguments(reinterpret_cast<FuncExpr *>(node));
+      if (found->decides) open_compared(reinterpret_cast<FuncExpr *>(node));
       token_texts(found->level, node);
       break;
     case T_OpExpr:
       token_texts(found->level, node);
       by_token(node);
       compare_by_value(reinterpret_cast<OpExpr *>(node));
+      refuse_composite_comparison(found->level, reinterpret_cast<OpExpr *>(node)->opno,
+                                  reinterpret_cast<OpExpr *>(node)->args);
       break;
     case T_DistinctExpr:
     case T_NullIfExpr:
@@ -382,6 +459,8 @@ void take_as_text(Node *node, Found *found) {
       token_texts(found->level, node);
       by_token(node);
       refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
+      refuse_composite_comparison(found->level, reinterpret_cast<ScalarArrayOpExpr *>(node)->opno,
+                                  reinterpret_cast<ScalarArrayOpExpr *>(node)->args);
       break;
     case T_SubLink:
     case T_ArrayCoerceExpr:
@@ -391,15 +470,21 @@ void take_as_text(Node *node, Found *found) {
       refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
       break;
     case T_RowCompareExpr:
-      compare_rows(reinterpret_cast<RowCompareExpr *>(node));
+      compare_rows(found->level, reinterpret_cast<RowCompareExpr *>(node));
       break;
     case T_Aggref:
-      order_aggregate(reinterpret_cast<Aggref *>(node));
+      order_aggregate(found->level, reinterpret_cast<Aggref *>(node));
+      break;
+    case T_WindowFunc:
+      if (const auto *call = reinterpret_cast<WindowFunc *>(node); list_length(call->args) == 1)
+        refuse_composite_extreme(found->level, call->winfnoid, static_cast<Node *>(linitial(call->args)));
       break;
     case T_MinMaxExpr:
       if (const auto *chosen = reinterpret_cast<MinMaxExpr *>(node);
           OidIsValid(opening_function(chosen->minmaxtype)) && orders_by_value())
         refuse_order(chosen->minmaxtype, chosen->op == IS_GREATEST ? "GREATEST" : "LEAST");
+      for (const auto *one : list_of<const Node>(reinterpret_cast<MinMaxExpr *>(node)->args))
+        refuse_composite(found->level, one);
       break;
     default:
       break;
@@ -418,12 +503,23 @@ bool reads_protected(const Query *query) {
   return false;
 }
 
+namespace {
+
+void show_written(const Query *query) {
+  each_written_in_place(query, [query](Expr *expression, bool is_key) {
+    open_written(query, expression);
+    return shown(Goes::into_column)(expression, is_key);
+  });
+}
+
+}  // namespace
+
 void as_text(Query *query) {
   if (query->commandType == CMD_UTILITY) return;
   each_target_in_place(query->commandType == CMD_SELECT ? query->targetList : query->returningList, shown(Goes::out));
-  each_written_in_place(query, shown(Goes::into_column));
+  show_written(query);
   for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
-    each_written_in_place(reinterpret_cast<Query *>(cte->ctequery), shown(Goes::into_column));
+    show_written(reinterpret_cast<Query *>(cte->ctequery));
   Found found = {};
   take_query(query, &found);
   if (!found.opens || found.metered) return;

@@ -57,6 +57,9 @@ bool is_equality(Oid op) {
   }
 }
 
+// Of a collation that takes different texts for equal, values are compared.
+bool is_by_bytes(Oid collation) { return !OidIsValid(collation) || get_collation_isdeterministic(collation); }
+
 Node *as_type(Node *value, Oid type) {
   return coerce_to_target_type(nullptr, value, exprType(value), type, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
 }
@@ -139,7 +142,8 @@ void set_operator(Comparison *comparison, Oid op, Oid collation, List *arguments
 
 // token = text
 bool compare(OpExpr *comparison) {
-  if (!is_equality(comparison->opno) || list_length(comparison->args) != 2) return false;
+  if (!is_equality(comparison->opno) || list_length(comparison->args) != 2 || !is_by_bytes(comparison->inputcollid))
+    return false;
   for (int side = 0; side < 2; ++side) {
     Expr *token = implicitly_opened(static_cast<Node *>(list_nth(comparison->args, side)));
     auto *text = static_cast<Node *>(list_nth(comparison->args, 1 - side));
@@ -157,7 +161,7 @@ bool compare(OpExpr *comparison) {
 
 // token = ANY (texts), text = ANY (tokens)
 void compare_with_array(ScalarArrayOpExpr *comparison) {
-  if (!is_equality(comparison->opno)) return;
+  if (!is_equality(comparison->opno) || !is_by_bytes(comparison->inputcollid)) return;
   auto *left = static_cast<Node *>(linitial(comparison->args));
   auto *right = static_cast<Node *>(lsecond(comparison->args));
   Expr *token = implicitly_opened(left);

@@ -32,8 +32,8 @@ inline bool is_plain(const void *expression) {
   if (expression == nullptr) return true;
   if (IsA(expression, TargetEntry)) expression = as<TargetEntry>(expression).expr;
   switch (nodeTag(expression)) {
-    case T_Var:
-      return is_builtin(as<Var>(expression).vartype);
+    case T_Var:  // a row of a subquery may have tokens in it
+      return is_builtin(as<Var>(expression).vartype) && as<Var>(expression).vartype != RECORDOID;
     case T_Const:
       return is_builtin(as<Const>(expression).consttype);
     case T_Param:

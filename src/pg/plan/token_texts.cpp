@@ -99,6 +99,21 @@ bool each_origin(const QueryLevel *level, const Var *variable, Visit &&visit) {
   }
 }
 
+// The same for each column of a variable that is a row of a subquery or of a join.
+template <typename Visit>
+bool each_field(const QueryLevel *level, const Var *row, Visit &&visit) {
+  level = level_up(level, row->varlevelsup);
+  if (level == nullptr || IS_SPECIAL_VARNO(row->varno)) return false;
+  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(row->varno), level->query->rtable);
+  Var column = *row;
+  column.varlevelsup = 0;
+  for (int i = 1; i <= list_length(entry->eref->colnames); ++i) {
+    column.varattno = static_cast<AttrNumber>(i);
+    if (each_origin(level, &column, visit)) return true;
+  }
+  return false;
+}
+
 // Is there a token of the type in an expression, as a text?
 bool holds_token(const QueryLevel *level, Node *expression, Oid type) {
   check_stack_depth();
@@ -233,6 +248,29 @@ Oid token_operator(Oid type, Oid op) {
   if (!OidIsValid(usual) || name == nullptr) return InvalidOid;
   const Oid equal = get_opfamily_member(get_opclass_family(usual), type, type, BTEqualStrategyNumber);
   return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
+}
+
+Oid opened_part(const QueryLevel *level, const Node *value) {
+  check_stack_depth();
+  if (const Oid type = exprType(value); type != RECORDOID) {
+    const CarriedTokens *carried = type_carried(type);
+    for (int i = 0; i < carried->size; ++i)
+      if (OidIsValid(opening_function(carried->item[i].token_type))) return carried->item[i].token_type;
+    return InvalidOid;
+  }
+  Oid found = InvalidOid;
+  const auto visit = [&found](const QueryLevel *of, Node *part) {
+    found = opened_part(of, part);
+    return OidIsValid(found);
+  };
+  if (IsA(value, RowExpr)) {
+    for (auto *part : list_of<Node>(reinterpret_cast<const RowExpr *>(value)->args))
+      if (visit(level, part)) break;
+  } else if (IsA(value, Var)) {
+    const auto *variable = reinterpret_cast<const Var *>(value);
+    (void)(variable->varattno == 0 ? each_field(level, variable, visit) : each_origin(level, variable, visit));
+  }
+  return found;
 }
 
 void token_texts(const QueryLevel *level, Node *node) {

@@ -21,6 +21,10 @@ struct QueryLevel {
 // <>.
 Oid token_operator(Oid type, Oid op);
 
+// The token type of values in a row or an array, whose parts PostgreSQL compares as they are, by token; InvalidOid
+// where there are none.
+Oid opened_part(const QueryLevel *level, const Node *value);
+
 // Of a node: a cast of such a text is marked, and one of an array without such texts; a comparison with one compares
 // tokens.  Raises 0A000 for a comparison with a text that was made of tokens, where the session writes values.
 void token_texts(const QueryLevel *level, Node *node);

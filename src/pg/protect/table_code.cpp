@@ -35,6 +35,14 @@ void add_columns(TableCode *code, Node *expression) {
   code->columns = bms_join(code->columns, bms_del_member(read, 0));
 }
 
+// What a bound of a partition computes of a row.  That of a hash partition is a call that leaves a lock on the table
+// that it names, here always the partition's own.
+Node *computed_by_bound(Node *bound) {
+  const auto *call = reinterpret_cast<const FuncExpr *>(bound);
+  const bool hashes = IsA(bound, FuncExpr) && call->funcid == F_SATISFIES_HASH_PARTITION;
+  return hashes ? reinterpret_cast<Node *>(call->args) : bound;
+}
+
 // Calls visit(expression) for what the table computes of a row that is written: constraints, generated columns, bounds
 // and keys of partitions, indexes.  The table's Vars are those of entry 1 of a range table.
 template <typename Visit>
@@ -46,7 +54,8 @@ void each_expression(Relation relation, Visit &&visit) {
   for (int i = 0; compat_has_generated(constraints) && i < descriptor->natts; ++i)
     if (!TupleDescAttr(descriptor, i)->attisdropped && TupleDescAttr(descriptor, i)->attgenerated != '\0')
       visit(build_column_default(relation, i + 1));
-  if (relation->rd_rel->relispartition) visit(reinterpret_cast<Node *>(RelationGetPartitionQual(relation)));
+  if (relation->rd_rel->relispartition)
+    for (auto *bound : list_of<Node>(RelationGetPartitionQual(relation))) visit(computed_by_bound(bound));
   if (const PartitionKey key = RelationGetPartitionKey(relation); key != nullptr)
     visit(reinterpret_cast<Node *>(key->partexprs));
   each_index(relation, [&visit](Relation index) {

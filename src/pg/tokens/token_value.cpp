@@ -96,6 +96,8 @@ Examined examine(const TokenType *type, const char *text, std::size_t length) {
   const std::string_view given(text, length);
   if (const std::size_t masked = mask_letter_find(given); masked > 0)
     return {given, given, {Status::refused, masked, "mask character", true}};
+  // It would be sealed once more, and no text that holds it shows the value again.
+  if (token_is_within(given)) return {given, given, {Status::refused, 0, "a token within it", true}};
   if (type->pattern == nullptr) {
     if (kind == NormalizeKind::email && email_is_normal(given)) return {given, given, {}};
     if (kind == NormalizeKind::name && GetDatabaseEncoding() == PG_UTF8 && name_is_normal(given))
