@@ -368,6 +368,28 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   }
 }
 
+namespace {
+
+// A refusal here tells as much as one on the way.
+void charge_finish(QueryMeter *meter, const QueryDesc *query, std::uint32_t told, bool explains) {
+  PG_TRY();
+  {
+    shield([=] {
+      for (const int i : bits_of(plan_columns(meter->analysis, told))) charge_end(meter, i);
+      if (explains) charge_explain(meter, 1);
+      charge_runs(meter, query->dest->mydest);
+    });
+  }
+  PG_CATCH();
+  {
+    query_meter_error(query);
+    PG_RE_THROW();
+  }
+  PG_END_TRY();
+}
+
+}  // namespace
+
 [[gnu::hot]] void query_meter_finish(QueryMeter *meter, const QueryDesc *query) {
   conflict_meters_end(meter->conflicts);
   const CommandDest dest = query->dest->mydest;
@@ -378,11 +400,9 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   if (dest == DestNone) told |= meter->analysis->row_decides;
   const bool explains = dest == DestNone && query->instrument_options != 0;
   if (explains) told |= shown_by_explain(meter->analysis);
-  for (const int i : bits_of(plan_columns(meter->analysis, told))) charge_end(meter, i);
-  if (explains) charge_explain(meter, 1);
+  if ((told | meter->analysis->runs) != 0 || explains) [[unlikely]]
+    charge_finish(meter, query, told, explains);
   meter->told = true;
-  if (meter->analysis->runs != 0) [[unlikely]]
-    charge_runs(meter, dest);
 }
 
 bool query_meters_give_back(Oid token_type, Operation operation) noexcept {

@@ -83,8 +83,7 @@ int query_meter_budget(QueryMeter *query, int source, Operation operation) noexc
 // none.
 QueryMeter *query_meter_in(MemoryContext context) noexcept;
 
-// query_meter_finish charges what a finished run told besides its rows: that there was none, a count.  Remembers the
-// columns of a table it filled.
+// query_meter_finish charges what a finished run told besides its rows: that there was none, a count.
 void query_meter_finish(QueryMeter *meter, const QueryDesc *query);
 
 // query_meters_give_back: leases_give_back, of what the output of the queries in progress has leased.

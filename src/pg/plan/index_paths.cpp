@@ -20,12 +20,13 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
+// Is it a labelled column, or (attno 0) a table with any?
 bool is_labelled(Oid relid, AttrNumber attno) {
-  bool labelled = false;
-  each_protected_column(relid, [&](const ProtectedColumn &column) {
-    labelled |= !column.source.is_token && (column.attno == attno || attno == 0);
+  const ProtectedRelation *relation = protected_relation(relid);
+  if (relation == nullptr) return false;
+  return std::any_of(relation->column, relation->column + relation->size, [attno](const ProtectedColumn &column) {
+    return (column.attno == attno || attno == 0) && !column.source.is_token;
   });
-  return labelled;
 }
 
 // Does the expression read a labelled column of one of `relations`?
@@ -89,7 +90,7 @@ bool take_away(const PlannerInfo *root, List **paths) {
 
 void replace_unasked_orders(PlannerInfo *root, RelOptInfo *relation, const RangeTblEntry *entry) {
   if (entry->rtekind != RTE_RELATION || entry->inh || relation->indexlist == NIL) return;
-  if (protected_relation(entry->relid) == nullptr || !is_labelled(entry->relid, 0)) return;
+  if (!is_labelled(entry->relid, 0)) return;
   bool any = take_away(root, &relation->pathlist);
   any |= take_away(root, &relation->partial_pathlist);
   if (!any) return;

@@ -216,16 +216,7 @@ extern "C" {
     read_meter_detach(&meter, query);
     if (meter.query != nullptr) {
       node_statement_outside = outermost && is_node_statement(plan);
-      PG_TRY();
-      {
-        shield([&] { query_meter_finish(meter.query, query); });
-      }
-      PG_CATCH();
-      {
-        query_meter_error(query);
-        PG_RE_THROW();
-      }
-      PG_END_TRY();
+      query_meter_finish(meter.query, query);
       node_statement_outside = false;
       const CommandDest dest = query->dest->mydest;
       if (dest == DestIntoRel || dest == DestTransientRel) ddl_command_filled(meter.query->analysis);
