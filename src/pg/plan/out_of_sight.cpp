@@ -78,16 +78,6 @@ bool variable_is_protected(const Query *query, const Var *variable) {
   }
 }
 
-bool is_named(Oid function, std::initializer_list<const char *> names, std::initializer_list<const char *> prefixes) {
-  const char *name = get_func_name(function);
-  if (name == nullptr) return false;
-  for (const char *known : names)
-    if (strcmp(name, known) == 0) return true;
-  for (const char *prefix : prefixes)
-    if (strncmp(name, prefix, strlen(prefix)) == 0) return true;
-  return false;
-}
-
 // An argument of a function, or of an aggregate, whose list has targets.
 const Node *argument(const Node *node) {
   return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
@@ -127,18 +117,19 @@ bool holds_protected(const Query *query, const void *expression, bool counts_too
 }
 
 // May the result of an aggregate hold something of more than one row?
-bool packs(const Query *query, Oid aggregate, const List *arguments) {
-  if (is_count(aggregate)) return false;
+bool packs(Oid aggregate) {
   if (aggregate >= FirstNormalObjectId) return true;
-  if (is_named(aggregate, {"min", "max", "bool_and", "bool_or", "every"}, {})) return false;
-  if (!is_named(aggregate, {"sum", "avg"}, {"stddev", "var"})) return true;
-  // sum() can pack protected values, and what an expression makes, into one number; and into one without an end, rows.
-  for (const auto *each : list_of<const Node>(arguments)) {
-    const Node *node = argument(each);
-    if (!IsA(without_relabelling(node), Var) || exprType(node) == NUMERICOID || holds_protected(query, node, true))
-      return true;
+  switch (aggregate) {
+    case F_COUNT_:
+    case F_COUNT_ANY:
+    case F_BOOL_AND:
+    case F_BOOL_OR:
+    case F_EVERY:
+      return false;
+    default:
+      const char *name = get_func_name(aggregate);
+      return name == nullptr || (strcmp(name, "min") != 0 && strcmp(name, "max") != 0);
   }
-  return false;
 }
 
 // The same, or does it tell anything else of them, but for what a count of rows tells?
@@ -190,6 +181,17 @@ bool unpacks(const Query *query, const List *arguments, Oid result) {
 bool protected_decides(const Query *query);
 bool only_copies(const Query *query, const List *targets);
 
+// Do protected values decide on what an aggregate or a window function is given?
+bool tells_by_call(const Query *query, const Node *call) {
+  const auto *function = reinterpret_cast<const WindowFunc *>(call);
+  const auto *aggregate = reinterpret_cast<const Aggref *>(call);
+  if (IsA(call, WindowFunc))
+    return holds_protected(query, function->args) || holds_protected(query, function->aggfilter) ||
+           protected_decides(query);
+  return holds_protected(query, aggregate->args) || holds_protected(query, aggregate->aggdirectargs) ||
+         holds_protected(query, aggregate->aggfilter) || protected_decides(query);
+}
+
 bool stays(const Query *query, Node *node) {
   switch (nodeTag(node)) {
     case T_CoerceViaIO: {
@@ -219,20 +221,13 @@ bool stays(const Query *query, Node *node) {
       return true;  // quote what they read in notices
     case T_Aggref: {
       const auto *call = reinterpret_cast<const Aggref *>(node);
-      if (runs_casts(call->args)) return true;
       // What keeps rows tells of each that it is there.
-      if (packs(query, call->aggfnoid, call->args) &&
-          (holds_protected(query, call->args) || holds_protected(query, call->aggdirectargs) ||
-           holds_protected(query, call->aggfilter) || protected_decides(query)))
-        return true;
+      if (runs_casts(call->args) || (packs(call->aggfnoid) && tells_by_call(query, node))) return true;
       break;
     }
     case T_WindowFunc: {
       const auto *call = reinterpret_cast<const WindowFunc *>(node);
-      if (runs_casts(call->args)) return true;
-      if (call->winagg && packs(query, call->winfnoid, call->args) &&
-          (holds_protected(query, call->args) || holds_protected(query, call->aggfilter) || protected_decides(query)))
-        return true;
+      if (runs_casts(call->args) || (call->winagg && packs(call->winfnoid) && tells_by_call(query, node))) return true;
       break;
     }
     case T_SubLink:
@@ -282,6 +277,12 @@ void look_into(const Query *query, Node *node, InSight *found) {
   if (IsA(node, CommonTableExpr) && reinterpret_cast<const CommonTableExpr *>(node)->cterefcount > 1)
     found->below |= !only_copies(query, query->targetList);
   found->here = found->here || stays(query, node);
+  // Several of them in one row may each tell of rows of their own.
+  if ((IsA(node, Aggref) || IsA(node, WindowFunc)) && tells_by_call(query, node)) {
+    found->several = found->several || (found->call != nullptr && !equal(found->call, node));
+    found->here = found->here || found->several;
+    found->call = node;
+  }
   each_child(node, [query, found](Node *child) { look_into(query, child, found); });
 }
 

@@ -44,10 +44,12 @@ bool stays_in_sight(const Query *query, Node *expression);
 
 // Where a query that reads protected columns holds such things.
 struct InSight {
-  bool reads;    // any protected column
-  bool here;     // in the select list, conditions, order... of the query itself
-  bool below;    // in a subquery, or in the condition of a join; or another server is asked for rows
-  bool written;  // a command writes a protected value where it is not protected, or hands it to a function
+  bool reads;        // any protected column
+  bool here;         // in the select list, conditions, order... of the query itself
+  bool below;        // in a subquery, or in the condition of a join; or another server is asked for rows
+  bool written;      // a command writes a protected value where it is not protected, or hands it to a function
+  bool several;      // `here` is more than one aggregate or window function, each of which can be computed out of sight
+  const Node *call;  // the last that was met of those that protected values decide on
 
   bool any() const noexcept { return here || below || written; }
 };

@@ -273,7 +273,7 @@ PlannedStmt *split_query(Query *query, const InSight &found, const NextPlanner &
   if (query->setOperations != nullptr) refuse("It puts the rows of several queries together.");
 
   Rows rows = {static_cast<const Query *>(copyObjectImpl(query)), NIL, false};
-  Query *upper = only_columns(query) ? split_columns(query, &rows) : split_rows(query, &rows);
+  Query *upper = !left.several && only_columns(query) ? split_columns(query, &rows) : split_rows(query, &rows);
   const int options = next.options & ~(CURSOR_OPT_SCROLL | CURSOR_OPT_PARALLEL_OK);
   auto *columns = static_cast<List *>(copyObjectImpl(query->targetList));
   const Outputs outputs = outputs_of(query);
