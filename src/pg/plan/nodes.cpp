@@ -14,10 +14,25 @@ namespace redoubt::pg {
 
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   auto *branches = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(list_length(plans) + 1)));
+  // A row is of one branch, so a place that rows share stands for as many as there are in the branch with most of them.
+  PlanAnalysis *analysis = walk->analysis;
+  std::uint16_t before[kMaxSources] = {};
+  std::uint16_t most[kMaxSources];
+  std::copy_n(analysis->weight, analysis->sources, before);
+  if (walk->last) std::fill(before + analysis->sources, std::end(before), std::uint16_t{1});  // meters are put in now
+  std::fill(std::begin(most), std::end(most), std::uint16_t{1});
+  std::copy_n(analysis->weight, analysis->sources, most);
   int n = 0;
   ListCell *cell = nullptr;
-  foreach (cell, plans) branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
-  return node_flow_alternatives(branches, n, walk->analysis->source);
+  foreach (cell, plans) {
+    std::copy_n(before, analysis->sources, analysis->weight);
+    branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
+    for (int i = 0; i < analysis->sources; ++i) most[i] = std::max(most[i], analysis->weight[i]);
+  }
+  std::copy_n(most, analysis->sources, analysis->weight);
+  walk->terms = 0;
+  for (int i = 0; i < n; ++i) walk->terms |= branches[i].implicit;
+  return node_flow_alternatives(branches, n, analysis->source);
 }
 
 std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals) {
@@ -134,7 +149,8 @@ std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Pl
   if (reinterpret_cast<const SetOp *>(plan)->strategy == SETOP_HASHED)
     inputs->sorted |= hashed_order(walk, inputs->outer, plan, member_of<int>(plan, keys.count),
                                    member_of<const AttrNumber *>(plan, keys.columns));
-  return 0;
+  // A row of INTERSECT and EXCEPT tells of all terms.
+  return innerPlan(plan) != nullptr ? inputs->inner.implicit : walk->terms;
 }
 
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
@@ -307,12 +323,35 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
 
 }  // namespace
 
+namespace {
+
+// What has as many rows as its inputs, or one, shows nothing new.
+bool shows_its_input(const Plan *plan) {
+  if (IsA(plan, Append) || IsA(plan, MergeAppend) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr)) return true;
+  if (plan->qual != NIL || outerPlan(plan) == nullptr || innerPlan(plan) != nullptr) return false;
+  return passes_rows_on(plan) || IsA(plan, Hash) || IsA(plan, Sort) || IsA(plan, Material) || IsA(plan, WindowAgg) ||
+         (IsA(plan, Agg) && reinterpret_cast<const Agg *>(plan)->aggstrategy == AGG_PLAIN);
+}
+
+void count_figures(PlanWalk *walk, const Plan *plan, std::uint32_t decides) {
+  if (!walk->last) return;
+  if (IsA(plan, BitmapIndexScan)) decides |= bitmap_shows(walk, reinterpret_cast<const BitmapIndexScan *>(plan));
+  if (decides == 0 || shows_its_input(plan)) return;
+  for (const int i : bits_of(decides)) {
+    std::uint16_t &figures = walk->analysis->figures[i];
+    figures = static_cast<std::uint16_t>(std::min(figures + 1, PG_UINT16_MAX));
+  }
+}
+
+}  // namespace
+
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged) {
   if (plan == nullptr) return {};
   check_stack_depth();
   const int open_above = std::exchange(walk->open_below, list_length(walk->open));
   const bool in_condition = std::exchange(walk->in_condition, false);  // of which it is a subquery
   const NodeFlow rows = walk_node(walk, plan, charged);
+  count_figures(walk, plan, rows.implicit | walk->context);
   walk->in_condition = in_condition;
   walk->open_below = open_above;
   return rows;

@@ -91,6 +91,7 @@ struct PlanWalk {
   int copies;                      // made so far, beside those that are entries of the range table
   const Plan **cte_scan;           // by subplan: the first scan of that CTE
   const WindowFunc *first_window;  // of the statement
+  std::uint32_t terms;             // decided on rows of one or another of the plans that walk_branches has walked last
   int nesting;                     // of the expression at hand in others
   bool in_condition;               // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
   bool opens;  // the plan is metered where it runs, so that it may open tokens without a charge for each
@@ -206,6 +207,8 @@ std::uint32_t index_order(PlanWalk *walk, const Plan *plan);
 std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
 // What a node that finds rows by indexes, for a scan to fetch them, tells.
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
+// What may decide on how many rows an index finds for a bitmap.
+std::uint32_t bitmap_shows(PlanWalk *walk, const BitmapIndexScan *scan);
 
 // plan/expressions.cpp
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
