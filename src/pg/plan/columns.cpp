@@ -66,9 +66,15 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
 
 namespace {
 
-void add_weight(PlanAnalysis *analysis, int source) noexcept {
-  std::uint16_t &weight = analysis->weight[source];
-  weight = static_cast<std::uint16_t>(std::min<int>(weight + 1, kMaxFlowCount - 1));
+// The place stands for n rows more.
+void add_weight(PlanWalk *walk, int source, int n) noexcept {
+  std::uint16_t &weight = walk->analysis->weight[source];
+  weight = static_cast<std::uint16_t>(std::min<int>(weight + n, kMaxFlowCount - 1));
+}
+
+void meet_rows(PlanWalk *walk, int source, int n) noexcept {
+  walk->met[walk->at].add(source, n);
+  walk->told[walk->at].add(source, n);
 }
 
 struct CopyKey {
@@ -99,7 +105,8 @@ int remembered(PlanWalk *walk, const CopyKey &key, Make &&make) {
 // A row of which columns share a source counts there once, be it read in many partitions.
 void share_row(PlanWalk *walk, const Source &wanted, int shared, bool is_first) {
   remembered(walk, {nullptr, wanted.copy * kMaxSources + shared, static_cast<int>(wanted.relid)}, [&] {
-    if (!is_first) add_weight(walk->analysis, shared);
+    if (!is_first) add_weight(walk, shared, 1);
+    meet_rows(walk, shared, 1);
     return shared;
   });
 }
@@ -133,7 +140,10 @@ int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
   return remembered(walk, {node, nth, source}, [&] {
     Source copy = walk->analysis->source[source];
     if (!OidIsValid(copy.relid)) {  // a shared one stays that
-      add_weight(walk->analysis, source);
+      const auto *scan = static_cast<const CteScan *>(node);
+      const int rows = IsA(scan, CteScan) ? std::max<int>(walk->told[scan->ctePlanId - 1].of[source], 1) : 1;
+      add_weight(walk, source, rows);
+      meet_rows(walk, source, rows);
       return source;
     }
     copy.copy = static_cast<std::uint16_t>(remembered(walk, {node, nth, -1 - copy.copy}, [walk] {
@@ -172,6 +182,12 @@ NodeFlow rows_of_others(PlanWalk *walk, const NodeFlow &rows, const void *node) 
   others.implicit = mask_of_others(walk, rows.implicit, node, 0);
   others.order = mask_of_others(walk, rows.order, node, 0);
   return others;
+}
+
+void tell_of_subplan(PlanWalk *walk, int id) {
+  if (walk->analysis->sources <= kNamedSources || bms_is_member(id, walk->used)) return;
+  walk->used = bms_add_member(walk->used, id);
+  for (int i = kNamedSources; i < walk->analysis->sources; ++i) walk->told[walk->at].add(i, walk->told[id - 1].of[i]);
 }
 
 namespace {

@@ -12,24 +12,55 @@
 
 namespace redoubt::pg {
 
+namespace {
+
+// How many rows the places stand for that rows share.  A row is of one branch, so that is as many as in the branch with
+// most of them.
+class BranchRows {
+ public:
+  explicit BranchRows(const PlanWalk *walk) noexcept
+      : sources_(walk->analysis->sources), met_(walk->met[walk->at]), told_(walk->told[walk->at]) {
+    std::copy_n(walk->analysis->weight, sources_, weight_.of);
+  }
+  // `fresh` is the weight of sources that are new since.
+  void put_back(PlanWalk *walk, std::uint16_t fresh) const noexcept {
+    std::copy_n(weight_.of, sources_, walk->analysis->weight);
+    for (int i = sources_; i < walk->analysis->sources; ++i) walk->analysis->weight[i] = fresh;
+    walk->met[walk->at] = met_;
+    walk->told[walk->at] = told_;
+  }
+  void raise(const PlanWalk *walk) noexcept {
+    for (int i = sources_; i < walk->analysis->sources; ++i) weight_.of[i] = 1;
+    sources_ = walk->analysis->sources;
+    for (int i = 0; i < sources_; ++i) {
+      weight_.of[i] = std::max(weight_.of[i], walk->analysis->weight[i]);
+      met_.of[i] = std::max(met_.of[i], walk->met[walk->at].of[i]);
+      told_.of[i] = std::max(told_.of[i], walk->told[walk->at].of[i]);
+    }
+  }
+
+ private:
+  int sources_;
+  SharedRows weight_ = {};
+  SharedRows met_;
+  SharedRows told_;
+};
+
+}  // namespace
+
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   auto *branches = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(list_length(plans) + 1)));
-  // A row is of one branch, so a place that rows share stands for as many as there are in the branch with most of them.
   PlanAnalysis *analysis = walk->analysis;
-  std::uint16_t before[kMaxSources] = {};
-  std::uint16_t most[kMaxSources];
-  std::copy_n(analysis->weight, analysis->sources, before);
-  if (walk->last) std::fill(before + analysis->sources, std::end(before), std::uint16_t{1});  // meters are put in now
-  std::fill(std::begin(most), std::end(most), std::uint16_t{1});
-  std::copy_n(analysis->weight, analysis->sources, most);
+  const BranchRows before(walk);
+  BranchRows most = before;
   int n = 0;
   ListCell *cell = nullptr;
   foreach (cell, plans) {
-    std::copy_n(before, analysis->sources, analysis->weight);
+    before.put_back(walk, walk->last ? 1 : 0);
     branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
-    for (int i = 0; i < analysis->sources; ++i) most[i] = std::max(most[i], analysis->weight[i]);
+    most.raise(walk);
   }
-  std::copy_n(most, analysis->sources, analysis->weight);
+  most.put_back(walk, 1);
   walk->terms = 0;
   for (int i = 0; i < n; ++i) walk->terms |= branches[i].implicit;
   return node_flow_alternatives(branches, n, analysis->source);
