@@ -267,6 +267,21 @@ SELECT before FROM before('User12') ORDER BY 1;
 SELECT * FROM first_ones();
 EXPLAIN (VERBOSE, COSTS off) SELECT twice(id) FROM customer WHERE id = 2 \g |sed '/Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 DROP FUNCTION found_text, found_body, is_equal, is_same, before, first_ones, twice;
+-- what a text that becomes a token is made of is looked at once, through however many subqueries it comes
+CREATE TABLE nested (name name_token);
+SET statement_timeout = '3s';
+DO $$
+DECLARE
+  source text := 'SELECT name::text AS n FROM customer WHERE id = 1 OFFSET 0';
+BEGIN
+  FOR i IN 1..30 LOOP
+    source := format('SELECT coalesce(n, n) AS n FROM (%s) AS q OFFSET 0', source);
+  END LOOP;
+  EXECUTE format('INSERT INTO nested SELECT n FROM (%s) AS q', source);
+END $$;
+RESET statement_timeout;
+SELECT name FROM nested;
+DROP TABLE nested;
 RESET SESSION AUTHORIZATION;
 
 SET client_min_messages = warning;
