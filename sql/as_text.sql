@@ -279,6 +279,19 @@ BEGIN
   END LOOP;
   EXECUTE format('INSERT INTO nested SELECT n FROM (%s) AS q', source);
 END $$;
+-- and so is what a text is made of that is no token, and a row that others are put into
+DO $$
+DECLARE
+  source text := 'SELECT ''x''::text AS n OFFSET 0';
+  row_of_rows text := 'SELECT id AS n FROM customer OFFSET 0';
+BEGIN
+  FOR i IN 1..30 LOOP
+    source := format('SELECT coalesce(n, n) AS n FROM (%s) AS q OFFSET 0', source);
+    row_of_rows := format('SELECT row(n, n) AS n FROM (%s) AS q OFFSET 0', row_of_rows);
+  END LOOP;
+  EXECUTE format('EXPLAIN SELECT 1 FROM customer, (%s) AS q WHERE card = n', source);
+  EXECUTE format('EXPLAIN SELECT 1 FROM (%s) AS q ORDER BY n', row_of_rows);
+END $$;
 RESET statement_timeout;
 SELECT name FROM nested;
 DROP TABLE nested;
