@@ -267,6 +267,34 @@ SELECT before FROM before('User12') ORDER BY 1;
 SELECT * FROM first_ones();
 EXPLAIN (VERBOSE, COSTS off) SELECT twice(id) FROM customer WHERE id = 2 \g |sed '/Redoubt:/d; /rows)/d; /PLAN/d; /^-*$/d'
 DROP FUNCTION found_text, found_body, is_equal, is_same, before, first_ones, twice;
+-- what a text that becomes a token is made of is looked at once, through however many subqueries it comes
+CREATE TABLE nested (name name_token);
+SET statement_timeout = '3s';
+DO $$
+DECLARE
+  source text := 'SELECT name::text AS n FROM customer WHERE id = 1 OFFSET 0';
+BEGIN
+  FOR i IN 1..30 LOOP
+    source := format('SELECT coalesce(n, n) AS n FROM (%s) AS q OFFSET 0', source);
+  END LOOP;
+  EXECUTE format('INSERT INTO nested SELECT n FROM (%s) AS q', source);
+END $$;
+-- and so is what a text is made of that is no token, and a row that others are put into
+DO $$
+DECLARE
+  source text := 'SELECT ''x''::text AS n OFFSET 0';
+  row_of_rows text := 'SELECT id AS n FROM customer OFFSET 0';
+BEGIN
+  FOR i IN 1..30 LOOP
+    source := format('SELECT coalesce(n, n) AS n FROM (%s) AS q OFFSET 0', source);
+    row_of_rows := format('SELECT row(n, n) AS n FROM (%s) AS q OFFSET 0', row_of_rows);
+  END LOOP;
+  EXECUTE format('EXPLAIN SELECT 1 FROM customer, (%s) AS q WHERE card = n', source);
+  EXECUTE format('EXPLAIN SELECT 1 FROM (%s) AS q ORDER BY n', row_of_rows);
+END $$;
+RESET statement_timeout;
+SELECT name FROM nested;
+DROP TABLE nested;
 RESET SESSION AUTHORIZATION;
 
 SET client_min_messages = warning;

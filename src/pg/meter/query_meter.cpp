@@ -56,10 +56,14 @@ std::uint32_t settled_by(const QueryMeter *meter, int source, std::uint32_t rest
   return here & analysis->row_decides ? here & ~meter->searched : (here & ~meter->searched) | (elsewhere & -elsewhere);
 }
 
-// How many probes a source costs where it decides.
+// How many probes a source costs where it decides on an answer of the statement as a whole,
+std::uint32_t price_of_answer(const QueryMeter *meter, int source) noexcept {
+  return meter->analysis->source[source].opened == Opened::compared ? meter->each : 1;
+}
+
+// and on a row, which may tell of several rows that share it.
 std::uint32_t price(const QueryMeter *meter, int source) noexcept {
-  const PlanAnalysis *analysis = meter->analysis;
-  return analysis->weight[source] * (analysis->source[source].opened == Opened::compared ? meter->each : 1);
+  return meter->analysis->weight[source] * price_of_answer(meter, source);
 }
 
 }  // namespace
@@ -140,12 +144,23 @@ std::uint32_t named(const PlannedStmt *plan, const Source &source) {
   return std::max(n, 1U);
 }
 
-// A probe for each figure that EXPLAIN shows, but for `paid` of a source.
-void charge_explain(QueryMeter *meter, std::uint32_t paid) {
+// How many nodes of the plan show how many of their rows the column let pass.
+std::uint32_t figures(const PlanAnalysis *analysis, int source) noexcept {
+  const Source &column = analysis->source[source];
+  std::uint32_t n = 0;
+  for (int i = 0; i < analysis->sources; ++i)
+    if (i == source || (analysis->source[i].is_same_column(column) && analysis->source[i].opened == column.opened))
+      n += analysis->figures[i];
+  return n;
+}
+
+// A probe for each figure that EXPLAIN shows; where the statement was run, but for the one that its end has cost.
+void charge_explain(QueryMeter *meter, bool analyzed) {
   const PlanAnalysis *analysis = meter->analysis;
   for (const int i : bits_of(plan_columns(analysis, shown_by_explain(analysis)))) {
     const Source &source = analysis->source[i];
-    const std::uint32_t probes = named(meter->query->plannedstmt, source) - paid;
+    std::uint32_t probes = named(meter->query->plannedstmt, source);
+    if (analyzed) probes = std::max(probes, figures(analysis, i)) - 1;
     if (probes > 0) limits_charge(source.token_type, Operation::probe, probes);
     meter->ended[analysis->type_of[i]] += probes;
   }
@@ -186,8 +201,8 @@ bool answer_is_unpaid(QueryMeter *meter, int source) noexcept {
 
 void charge_end(QueryMeter *meter, int source) {
   if (!answer_is_unpaid(meter, source)) return;
-  limits_charge(meter->analysis->source[source].token_type, Operation::probe, price(meter, source));
-  meter->ended[meter->analysis->type_of[source]] += price(meter, source);
+  limits_charge(meter->analysis->source[source].token_type, Operation::probe, price_of_answer(meter, source));
+  meter->ended[meter->analysis->type_of[source]] += price_of_answer(meter, source);
 }
 
 struct Paid {
@@ -359,7 +374,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
   query_meters = meter;
   // The planner's estimates, which EXPLAIN shows, tell of values too.
   if (meter->explain_only)
-    charge_explain(meter, 0);
+    charge_explain(meter, false);
   else {
     if (analysis->beyond_count) flow_refuse_beyond_count();
     admit_opened(meter);
@@ -376,7 +391,7 @@ void charge_finish(QueryMeter *meter, const QueryDesc *query, std::uint32_t told
   {
     shield([=] {
       for (const int i : bits_of(plan_columns(meter->analysis, told))) charge_end(meter, i);
-      if (explains) charge_explain(meter, 1);
+      if (explains) charge_explain(meter, true);
       charge_runs(meter, query->dest->mydest);
     });
   }
@@ -456,7 +471,7 @@ void query_meter_error(const QueryDesc *query) noexcept {
     for (const int i :
          bits_of(plan_columns(meter->analysis, meter->analysis->statement_decides | meter->analysis->row_decides)))
       if (answer_is_unpaid(meter, i))
-        limits_force(meter->analysis->source[i].token_type, Operation::probe, price(meter, i));
+        limits_force(meter->analysis->source[i].token_type, Operation::probe, price_of_answer(meter, i));
     return;
   }
   for (int i = 0; i < meter->analysis->sources; ++i) {
@@ -464,7 +479,7 @@ void query_meter_error(const QueryDesc *query) noexcept {
     if (source.opened == Opened::compared) continue;  // is the opened value, once more
     const std::uint32_t room = (meter->gathered & 1U << i) != 0 ? error_room() : 1;
     limits_force(source.token_type, source.opened == Opened::no ? Operation::read : Operation::reveal,
-                 std::max<std::uint32_t>(meter->analysis->held[i], room));
+                 std::max<std::uint32_t>({meter->analysis->held[i], meter->analysis->weight[i], room}));
   }
 }
 

@@ -22,14 +22,21 @@ T *zeroed(int n, MemoryContext context = CurrentMemoryContext) {
   return static_cast<T *>(std::memset(MemoryContextAlloc(context, size), 0, size));  // faster than palloc0's loop
 }
 
+void walk_begins(PlanWalk *walk, int subplan, std::uint32_t context) noexcept {
+  walk->context = context;
+  walk->at = subplan;
+  walk->told[subplan] = walk->met[subplan];
+  walk->used = nullptr;
+}
+
 NodeFlow walk_all(PlanWalk *walk) {
   walk->memo.clear();
   for (int i = 0; i < walk->subplans; ++i) {
-    walk->context = walk->called[i];
+    walk_begins(walk, i, walk->called[i]);
     walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
     walk->subplan_open[i] = std::exchange(walk->open, NIL);
   }
-  walk->context = 0;
+  walk_begins(walk, walk->subplans, 0);
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
@@ -186,6 +193,8 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.initplan = zeroed<int>(walk.params);
   walk.subplan = zeroed<NodeFlow>(walk.subplans);
   walk.cte_scan = zeroed<const Plan *>(walk.subplans);
+  walk.met = zeroed<SharedRows>(walk.subplans + 1);
+  walk.told = zeroed<SharedRows>(walk.subplans + 1);
   walk.subplan_open = zeroed<List *>(walk.subplans);
   walk.called = zeroed<std::uint32_t>(walk.subplans);
   walk.memory = CurrentMemoryContext;

@@ -44,9 +44,10 @@ struct PlanAnalysis {
 
   // Only the places that are in use are set.
   Source source[kMaxSources];
-  std::uint16_t weight[kMaxSources];  // by source: probes where it decides; one that copies share stands for each
-  std::uint16_t held[kMaxSources];    // values of the source in the largest value of the statement
-  std::uint8_t type_of[kMaxSources];  // by source: the place of its token type
+  std::uint16_t weight[kMaxSources];   // by source: probes where it decides; one that copies share stands for each
+  std::uint16_t held[kMaxSources];     // values of the source in the largest value of the statement
+  std::uint16_t figures[kMaxSources];  // by source: nodes of which EXPLAIN ANALYZE shows how many rows it let pass
+  std::uint8_t type_of[kMaxSources];   // by source: the place of its token type
   Oid type[kMaxSources];
 };
 

@@ -356,17 +356,20 @@ void open_compared(const FuncExpr *call) {
   if (prints_arguments(call->funcid) && orders_by_value()) open_arguments(call);
 }
 
-// In what becomes a token it would be tokens, and so sealed once more.
-void open_sealed(const Query *query, Node *text) {
-  (void)any_node(text, [query](Node *node) {
+// In what becomes a token it would be tokens, and so sealed once more.  Columns of subqueries are looked at once.
+void open_sealed(const Query *query, Node *text, List **seen) {
+  check_stack_depth();
+  (void)any_node(text, [query, seen](Node *node) {
     if (IsA(node, FuncExpr)) open_arguments(reinterpret_cast<const FuncExpr *>(node));
     const auto *column = reinterpret_cast<const Var *>(node);
     if (!IsA(node, Var) || column->varlevelsup > 0) return IsA(node, Query) ? Step::past : Step::into;
     const RangeTblEntry *entry = rt_fetch(static_cast<Index>(column->varno), query->rtable);
-    const TargetEntry *target = entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr
-                                    ? get_tle_by_resno(entry->subquery->targetList, column->varattno)
-                                    : nullptr;
-    if (target != nullptr) open_sealed(entry->subquery, reinterpret_cast<Node *>(target->expr));
+    TargetEntry *target = entry->rtekind == RTE_SUBQUERY && entry->subquery->setOperations == nullptr
+                              ? get_tle_by_resno(entry->subquery->targetList, column->varattno)
+                              : nullptr;
+    if (target == nullptr || list_member_ptr(*seen, target)) return Step::past;
+    *seen = lappend(*seen, target);
+    open_sealed(entry->subquery, reinterpret_cast<Node *>(target->expr), seen);
     return Step::past;
   });
 }
@@ -378,10 +381,11 @@ bool makes_token(const FuncExpr *call) {
 
 // Of an expression that is written.
 void open_written(const Query *query, Expr *expression) {
-  (void)any_node(expression, [query](Node *node) {
+  List *seen = NIL;
+  (void)any_node(expression, [query, &seen](Node *node) {
     if (IsA(node, Query)) return Step::past;
     const auto *call = reinterpret_cast<const FuncExpr *>(node);
-    if (IsA(node, FuncExpr) && makes_token(call)) open_sealed(query, static_cast<Node *>(linitial(call->args)));
+    if (IsA(node, FuncExpr) && makes_token(call)) open_sealed(query, static_cast<Node *>(linitial(call->args)), &seen);
     return Step::into;
   });
 }

@@ -4,8 +4,8 @@
 // by.  Where there are more columns than places, those of a token type share one.
 //
 // A row that is put together from several rows of a table (a self-join, subqueries, aggregates side by side) may tell
-// of each of them.  So each entry of the range table has sources of its own, and so has each aggregate. Covered by
-// test/metering.
+// of each of them.  So each entry of the range table has sources of its own, and so has each aggregate.
+// Covered by test/metering.
 #include "pg/base/boundary.h"
 
 #include "pg/base/hash_table.h"
@@ -22,12 +22,20 @@ namespace redoubt::pg {
 
 namespace {
 
-// 0 for the first entry of a table, and what tells the others apart; a partition or child goes with its table.
-Index copy_of(const PlanWalk *walk, Index rti) {
+bool shares_columns(const RelationFacts &one, const RelationFacts &other) noexcept {
+  return std::any_of(one.column, one.column + one.size, [&other](const ProtectedColumn &column) {
+    return std::any_of(other.column, other.column + other.size,
+                       [&column](const ProtectedColumn &same) { return same.source.is_same_column(column.source); });
+  });
+}
+
+// 0 for the first entry with a column, and what tells the others apart.  A partition or child goes with its table, or,
+// where a statement names it, is an entry like that.
+Index copy_of(PlanWalk *walk, Index rti) {
   while (parent_of(walk, rti) != 0) rti = parent_of(walk, rti);
-  const Oid relid = rt_fetch(rti, walk->plan->rtable)->relid;
+  const RelationFacts *facts = relation_facts(walk, rti);
   for (Index before = 1; before < rti; ++before)
-    if (rt_fetch(before, walk->plan->rtable)->relid == relid && parent_of(walk, before) == 0) return rti;
+    if (parent_of(walk, before) == 0 && shares_columns(*relation_facts(walk, before), *facts)) return rti;
   return 0;
 }
 
@@ -46,46 +54,28 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   auto *column =
       static_cast<ProtectedColumn *>(MemoryContextAlloc(walk->memory, (sizeof(ProtectedColumn) + sizeof(int)) * size));
   facts->size = relation->size;
-  facts->copy = copy_of(walk, rti);
   facts->is_partition = relation->is_partition;
   facts->row_security = relation->row_security;
   facts->column = column;
   facts->source = reinterpret_cast<int *>(column + size);
   std::copy_n(relation->column, size, column);
   std::fill_n(facts->source, size, 0);
+  facts->copy = copy_of(walk, rti);
   return facts;
 }
 
 namespace {
 
-void add_weight(PlanAnalysis *analysis, int source) noexcept {
-  std::uint16_t &weight = analysis->weight[source];
-  weight = static_cast<std::uint16_t>(std::min<int>(weight + 1, kMaxFlowCount - 1));
+// The place stands for n rows more.
+void add_weight(PlanWalk *walk, int source, int n) noexcept {
+  std::uint16_t &weight = walk->analysis->weight[source];
+  weight = static_cast<std::uint16_t>(std::min<int>(weight + n, kMaxFlowCount - 1));
 }
 
-}  // namespace
-
-int source_index(PlanWalk *walk, const Source &wanted) {
-  PlanAnalysis *analysis = walk->analysis;
-  const Source *end = analysis->source + analysis->sources;
-  const Source *known = std::find(static_cast<const Source *>(analysis->source), end, wanted);
-  if (known != end) return static_cast<int>(known - analysis->source);
-  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
-    const int shared =
-        source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
-    if (wanted.copy != 0) add_weight(analysis, shared);
-    return shared;
-  }
-  if (analysis->sources == kMaxSources)
-    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
-                    errhint("Split the statement.")));
-  analysis->weight[analysis->sources] = 1;
-  analysis->held[analysis->sources] = 0;
-  analysis->source[analysis->sources] = wanted;
-  return analysis->sources++;
+void meet_rows(PlanWalk *walk, int source, int n) noexcept {
+  walk->met[walk->at].add(source, n);
+  walk->told[walk->at].add(source, n);
 }
-
-namespace {
 
 struct CopyKey {
   const void *node;
@@ -112,11 +102,48 @@ int remembered(PlanWalk *walk, const CopyKey &key, Make &&make) {
   return value;
 }
 
+// A row of which columns share a source counts there once, be it read in many partitions.
+void share_row(PlanWalk *walk, const Source &wanted, int shared, bool is_first) {
+  remembered(walk, {nullptr, wanted.copy * kMaxSources + shared, static_cast<int>(wanted.relid)}, [&] {
+    if (!is_first) add_weight(walk, shared, 1);
+    meet_rows(walk, shared, 1);
+    return shared;
+  });
+}
+
+}  // namespace
+
+int source_index(PlanWalk *walk, const Source &wanted) {
+  PlanAnalysis *analysis = walk->analysis;
+  const Source *end = analysis->source + analysis->sources;
+  const Source *known = std::find(static_cast<const Source *>(analysis->source), end, wanted);
+  if (known != end) return static_cast<int>(known - analysis->source);
+  if (analysis->sources >= kNamedSources && OidIsValid(wanted.relid)) {
+    const int named = analysis->sources;
+    const int shared =
+        source_index(walk, {InvalidOid, InvalidAttrNumber, wanted.token_type, wanted.is_token, wanted.opened});
+    share_row(walk, wanted, shared, analysis->sources > named);
+    return shared;
+  }
+  if (analysis->sources == kMaxSources)
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("too many token types in one statement"),
+                    errhint("Split the statement.")));
+  analysis->weight[analysis->sources] = 1;
+  analysis->held[analysis->sources] = analysis->figures[analysis->sources] = 0;
+  analysis->source[analysis->sources] = wanted;
+  return analysis->sources++;
+}
+
+namespace {
+
 int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
   return remembered(walk, {node, nth, source}, [&] {
     Source copy = walk->analysis->source[source];
     if (!OidIsValid(copy.relid)) {  // a shared one stays that
-      add_weight(walk->analysis, source);
+      const auto *scan = static_cast<const CteScan *>(node);
+      const int rows = IsA(scan, CteScan) ? std::max<int>(walk->told[scan->ctePlanId - 1].of[source], 1) : 1;
+      add_weight(walk, source, rows);
+      meet_rows(walk, source, rows);
       return source;
     }
     copy.copy = static_cast<std::uint16_t>(remembered(walk, {node, nth, -1 - copy.copy}, [walk] {
@@ -155,6 +182,12 @@ NodeFlow rows_of_others(PlanWalk *walk, const NodeFlow &rows, const void *node) 
   others.implicit = mask_of_others(walk, rows.implicit, node, 0);
   others.order = mask_of_others(walk, rows.order, node, 0);
   return others;
+}
+
+void tell_of_subplan(PlanWalk *walk, int id) {
+  if (walk->analysis->sources <= kNamedSources || bms_is_member(id, walk->used)) return;
+  walk->used = bms_add_member(walk->used, id);
+  for (int i = kNamedSources; i < walk->analysis->sources; ++i) walk->told[walk->at].add(i, walk->told[id - 1].of[i]);
 }
 
 namespace {

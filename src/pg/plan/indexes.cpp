@@ -169,6 +169,16 @@ std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow
              : 0;
 }
 
+std::uint32_t bitmap_shows(PlanWalk *walk, const BitmapIndexScan *scan) {
+  const Index rti = scan->scan.scanrelid;
+  if (relation_facts(walk, rti)->size == 0) return 0;
+  const IndexFacts *facts = index_facts(walk, rti, scan->indexid);
+  std::uint32_t mask = 0;
+  for (int i = 0; i < facts->keys; ++i)
+    if (facts->key[i] > 0) mask |= flow_explicit(relation_flow(walk, rti, facts->key[i]));
+  return mask;
+}
+
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan) {
   NodeFlow rows = {true, false, 0, nullptr, 0, 0};
   if (IsA(plan, BitmapIndexScan))

@@ -12,12 +12,58 @@
 
 namespace redoubt::pg {
 
+namespace {
+
+// How many rows the places stand for that rows share.  A row is of one branch, so that is as many as in the branch with
+// most of them.
+class BranchRows {
+ public:
+  explicit BranchRows(const PlanWalk *walk) noexcept
+      : sources_(walk->analysis->sources), met_(walk->met[walk->at]), told_(walk->told[walk->at]) {
+    std::copy_n(walk->analysis->weight, sources_, weight_.of);
+  }
+  // `fresh` is the weight of sources that are new since.
+  void put_back(PlanWalk *walk, std::uint16_t fresh) const noexcept {
+    std::copy_n(weight_.of, sources_, walk->analysis->weight);
+    for (int i = sources_; i < walk->analysis->sources; ++i) walk->analysis->weight[i] = fresh;
+    walk->met[walk->at] = met_;
+    walk->told[walk->at] = told_;
+  }
+  void raise(const PlanWalk *walk) noexcept {
+    for (int i = sources_; i < walk->analysis->sources; ++i) weight_.of[i] = 1;
+    sources_ = walk->analysis->sources;
+    for (int i = 0; i < sources_; ++i) {
+      weight_.of[i] = std::max(weight_.of[i], walk->analysis->weight[i]);
+      met_.of[i] = std::max(met_.of[i], walk->met[walk->at].of[i]);
+      told_.of[i] = std::max(told_.of[i], walk->told[walk->at].of[i]);
+    }
+  }
+
+ private:
+  int sources_;
+  SharedRows weight_ = {};
+  SharedRows met_;
+  SharedRows told_;
+};
+
+}  // namespace
+
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   auto *branches = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(list_length(plans) + 1)));
+  PlanAnalysis *analysis = walk->analysis;
+  const BranchRows before(walk);
+  BranchRows most = before;
   int n = 0;
   ListCell *cell = nullptr;
-  foreach (cell, plans) branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
-  return node_flow_alternatives(branches, n, walk->analysis->source);
+  foreach (cell, plans) {
+    before.put_back(walk, walk->last ? 1 : 0);
+    branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
+    most.raise(walk);
+  }
+  most.put_back(walk, 1);
+  walk->terms = 0;
+  for (int i = 0; i < n; ++i) walk->terms |= branches[i].implicit;
+  return node_flow_alternatives(branches, n, analysis->source);
 }
 
 std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals) {
@@ -134,7 +180,8 @@ std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Pl
   if (reinterpret_cast<const SetOp *>(plan)->strategy == SETOP_HASHED)
     inputs->sorted |= hashed_order(walk, inputs->outer, plan, member_of<int>(plan, keys.count),
                                    member_of<const AttrNumber *>(plan, keys.columns));
-  return 0;
+  // A row of INTERSECT and EXCEPT tells of all terms.
+  return innerPlan(plan) != nullptr ? inputs->inner.implicit : walk->terms;
 }
 
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
@@ -307,12 +354,35 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
 
 }  // namespace
 
+namespace {
+
+// What has as many rows as its inputs, or one, shows nothing new.
+bool shows_its_input(const Plan *plan) {
+  if (IsA(plan, Append) || IsA(plan, MergeAppend) || IsA(plan, BitmapAnd) || IsA(plan, BitmapOr)) return true;
+  if (plan->qual != NIL || outerPlan(plan) == nullptr || innerPlan(plan) != nullptr) return false;
+  return passes_rows_on(plan) || IsA(plan, Hash) || IsA(plan, Sort) || IsA(plan, Material) || IsA(plan, WindowAgg) ||
+         (IsA(plan, Agg) && reinterpret_cast<const Agg *>(plan)->aggstrategy == AGG_PLAIN);
+}
+
+void count_figures(PlanWalk *walk, const Plan *plan, std::uint32_t decides) {
+  if (!walk->last) return;
+  if (IsA(plan, BitmapIndexScan)) decides |= bitmap_shows(walk, reinterpret_cast<const BitmapIndexScan *>(plan));
+  if (decides == 0 || shows_its_input(plan)) return;
+  for (const int i : bits_of(decides)) {
+    std::uint16_t &figures = walk->analysis->figures[i];
+    figures = static_cast<std::uint16_t>(std::min(figures + 1, PG_UINT16_MAX));
+  }
+}
+
+}  // namespace
+
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged) {
   if (plan == nullptr) return {};
   check_stack_depth();
   const int open_above = std::exchange(walk->open_below, list_length(walk->open));
   const bool in_condition = std::exchange(walk->in_condition, false);  // of which it is a subquery
   const NodeFlow rows = walk_node(walk, plan, charged);
+  count_figures(walk, plan, rows.implicit | walk->context);
   walk->in_condition = in_condition;
   walk->open_below = open_above;
   return rows;

@@ -263,6 +263,7 @@ std::uint32_t walk_cte(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *p
   if (first == nullptr) first = plan;
   const NodeFlow &rows = walk->subplan[id - 1];
   // What is joined of two scans is of different rows.
+  if (first == plan) tell_of_subplan(walk, id);
   scan_rows(scope, inputs, first == plan ? rows : rows_of_others(walk, rows, plan), scan->scan.scanrelid);
   walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
   walk_called(walk, id, walk->context);

@@ -53,6 +53,7 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const NodeFlow *rows =
       subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
   if (rows == nullptr || !rows->valid) return flow;
+  if (subplan->subLinkType != CTE_SUBLINK) tell_of_subplan(walk, subplan->plan_id);
   // What decides on a row decides as well whether the next one is asked for.
   if (again) walk_called(walk, subplan->plan_id, node_flow_decides(*rows));
 

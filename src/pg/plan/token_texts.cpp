@@ -114,10 +114,18 @@ bool each_field(const QueryLevel *level, const Var *row, Visit &&visit) {
   return false;
 }
 
-// Is there a token of the type in an expression, as a text?
-bool holds_token(const QueryLevel *level, Node *expression, Oid type) {
+// Origins are looked at once, however many ways lead to them.
+bool is_new(List **seen, Node *origin) {
+  if (list_member_ptr(*seen, origin)) return false;
+  *seen = lappend(*seen, origin);
+  return true;
+}
+
+bool holds_token_among(const QueryLevel *level, Node *expression, Oid type, List **seen) {
   check_stack_depth();
-  const auto visit = [type](const QueryLevel *of, Node *origin) { return holds_token(of, origin, type); };
+  const auto visit = [type, seen](const QueryLevel *of, Node *origin) {
+    return is_new(seen, origin) && holds_token_among(of, origin, type, seen);
+  };
   return any_node(expression, [&](Node *node) {
     if (is_token_itself(node, type)) return Step::found;
     if (IsA(node, Var)) return each_origin(level, reinterpret_cast<Var *>(node), visit) ? Step::found : Step::past;
@@ -126,8 +134,14 @@ bool holds_token(const QueryLevel *level, Node *expression, Oid type) {
   });
 }
 
+// Is there a token of the type in an expression, as a text?
+bool holds_token(const QueryLevel *level, Node *expression, Oid type) {
+  List *seen = NIL;
+  return holds_token_among(level, expression, type, &seen);
+}
+
 // Is an expression a token and nothing else, from one place?
-bool is_token(const QueryLevel *level, const Node *node, Oid type) {
+bool is_token_among(const QueryLevel *level, const Node *node, Oid type, List **seen) {
   check_stack_depth();
   if (is_token_itself(node, type)) return true;
   node = without_relabelling(node);
@@ -135,7 +149,7 @@ bool is_token(const QueryLevel *level, const Node *node, Oid type) {
   bool all = true;
   const auto visit = [&](const QueryLevel *of, Node *expression) {
     any = true;
-    all = all && is_token(of, expression, type);
+    all = all && (!is_new(seen, expression) || is_token_among(of, expression, type, seen));
     return !all;
   };
   const auto *link = reinterpret_cast<const SubLink *>(node);
@@ -144,6 +158,11 @@ bool is_token(const QueryLevel *level, const Node *node, Oid type) {
   else if (IsA(node, SubLink) && link->subLinkType == EXPR_SUBLINK)
     each_column(level, reinterpret_cast<Query *>(link->subselect), 1, visit);
   return any && all;
+}
+
+bool is_token(const QueryLevel *level, const Node *node, Oid type) {
+  List *seen = NIL;
+  return is_token_among(level, node, type, &seen);
 }
 
 Const *cast_mark(int32 mark) {
@@ -250,7 +269,10 @@ Oid token_operator(Oid type, Oid op) {
   return strcmp(name, "=") == 0 ? equal : strcmp(name, "<>") == 0 ? get_negator(equal) : InvalidOid;
 }
 
-Oid opened_part(const QueryLevel *level, const Node *value) {
+namespace {
+
+// Those in `seen` had none.
+Oid opened_among(const QueryLevel *level, const Node *value, List **seen) {
   check_stack_depth();
   if (const Oid type = exprType(value); type != RECORDOID) {
     const CarriedTokens *carried = type_carried(type);
@@ -259,8 +281,9 @@ Oid opened_part(const QueryLevel *level, const Node *value) {
     return InvalidOid;
   }
   Oid found = InvalidOid;
-  const auto visit = [&found](const QueryLevel *of, Node *part) {
-    found = opened_part(of, part);
+  const auto visit = [&found, seen](const QueryLevel *of, Node *part) {
+    if (!is_new(seen, part)) return false;
+    found = opened_among(of, part, seen);
     return OidIsValid(found);
   };
   if (IsA(value, RowExpr)) {
@@ -271,6 +294,13 @@ Oid opened_part(const QueryLevel *level, const Node *value) {
     (void)(variable->varattno == 0 ? each_field(level, variable, visit) : each_origin(level, variable, visit));
   }
   return found;
+}
+
+}  // namespace
+
+Oid opened_part(const QueryLevel *level, const Node *value) {
+  List *seen = NIL;
+  return opened_among(level, value, &seen);
 }
 
 void token_texts(const QueryLevel *level, Node *node) {

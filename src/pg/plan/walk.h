@@ -54,6 +54,14 @@ struct IndexFacts {
   AttrNumber key[INDEX_MAX_KEYS];
 };
 
+// How many rows each place stands for that rows share.
+struct SharedRows {
+  std::uint16_t of[kMaxSources];
+  void add(int source, int n) noexcept {  // up to what one row may cost
+    of[source] = static_cast<std::uint16_t>(std::min<int>(of[source] + n, kMaxFlowCount - 1));
+  }
+};
+
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
 struct PlanWalk {
@@ -90,7 +98,12 @@ struct PlanWalk {
   HTAB *copied;                    // sources by what they are copies of, see source_copy
   int copies;                      // made so far, beside those that are entries of the range table
   const Plan **cte_scan;           // by subplan: the first scan of that CTE
+  int at;                          // the subplan that is walked, from 0; after all of them the plan
+  SharedRows *met;                 // the rows that each of these was the first to meet
+  SharedRows *told;                // the rows that each tells of, with those of the subplans that it uses
+  Bitmapset *used;                 // these, so far
   const WindowFunc *first_window;  // of the statement
+  std::uint32_t terms;             // decided on rows of one or another of the plans that walk_branches has walked last
   int nesting;                     // of the expression at hand in others
   bool in_condition;               // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
   bool opens;  // the plan is metered where it runs, so that it may open tokens without a charge for each
@@ -206,6 +219,8 @@ std::uint32_t index_order(PlanWalk *walk, const Plan *plan);
 std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
 // What a node that finds rows by indexes, for a scan to fetch them, tells.
 NodeFlow walk_bitmap(PlanWalk *walk, const ExprScope &scope, Plan *plan);
+// What may decide on how many rows an index finds for a bitmap.
+std::uint32_t bitmap_shows(PlanWalk *walk, const BitmapIndexScan *scan);
 
 // plan/expressions.cpp
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
@@ -298,6 +313,8 @@ int source_index(PlanWalk *walk, const Source &wanted);
 // copy that costs probes of its own.
 Flow flow_of_others(PlanWalk *walk, const Flow &flow, const void *node, int nth = 0);
 NodeFlow rows_of_others(PlanWalk *walk, const NodeFlow &rows, const void *node);
+// What is walked tells of the rows of a subplan besides, from 1.
+void tell_of_subplan(PlanWalk *walk, int id);
 // What is known of the protected columns of a range table entry; size 0: it has none.
 RelationFacts *relation_find_out(PlanWalk *walk, Index rti);
 inline RelationFacts *relation_facts(PlanWalk *walk, Index rti) {
