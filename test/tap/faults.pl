@@ -31,6 +31,7 @@ my %statement = (
   redoubt_ProcessUtility => 'CREATE TEMP TABLE t ()',
   redoubt_ExplainOneQuery => 'EXPLAIN SELECT 1',
   redoubt_relation_info => 'SELECT count(*) FROM person',
+  redoubt_rel_pathlist => 'SELECT count(*) FROM person',
   redoubt_relation_stats => 'SELECT count(*) FROM person WHERE id > 3',
   redoubt_index_stats => q{SELECT count(*) FROM person WHERE lower(id::text) > '3'},
   inlined_asked => 'SELECT twice(id) FROM person',
