@@ -52,8 +52,9 @@ std::uint32_t settled_by(const QueryMeter *meter, int source, std::uint32_t rest
     if (!analysis->source[i].is_same_column(value)) continue;
     (analysis->source[i].copy == value.copy ? here : elsewhere) |= 1U << i;
   }
-  elsewhere &= rest & ~meter->searched;
-  return here & analysis->row_decides ? here & ~meter->searched : (here & ~meter->searched) | (elsewhere & -elsewhere);
+  elsewhere &= (here & analysis->row_decides) == 0 ? rest : 0;
+  elsewhere &= ~meter->searched;
+  return (here & ~meter->searched) | (elsewhere & -elsewhere);
 }
 
 // How many probes a source costs where it decides on an answer of the statement as a whole,
@@ -149,8 +150,7 @@ std::uint32_t figures(const PlanAnalysis *analysis, int source) noexcept {
   const Source &column = analysis->source[source];
   std::uint32_t n = 0;
   for (int i = 0; i < analysis->sources; ++i)
-    if (i == source || (analysis->source[i].is_same_column(column) && analysis->source[i].opened == column.opened))
-      n += analysis->figures[i];
+    if (i == source || analysis->source[i].is_copy_of(column)) n += analysis->figures[i];
   return n;
 }
 

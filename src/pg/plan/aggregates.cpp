@@ -190,14 +190,15 @@ Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 
 Flow window_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   auto *function = reinterpret_cast<WindowFunc *>(node);
-  if (function->winagg) return call_flow(walk, scope, call_of(walk, function));
+  const Call call = call_of(walk, function);
+  if (function->winagg) return call_flow(walk, scope, call);
   foresee_call(walk, function->winfnoid);
-  const Flow input = input_flow(walk, scope, call_of(walk, function));
+  const Flow input = input_flow(walk, scope, call);
   // lag, first_value...: one value per output row; a user's window function sees all of them.
   if (function->winfnoid < FirstNormalObjectId) {
     Flow one = input;
     one.sometimes |= list_length(function->args) > 2;  // lag() and lead() with a default
-    return further_flow(walk, scope, call_of(walk, function), one);
+    return further_flow(walk, scope, call, one);
   }
   return walk_call(walk, scope, function->winfnoid, function->wintype, false, function->args, input);
 }

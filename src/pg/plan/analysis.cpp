@@ -159,8 +159,7 @@ std::uint32_t plan_columns(const PlanAnalysis *analysis, std::uint32_t mask) noe
   for (const int i : bits_of(mask)) {
     const Source &source = analysis->source[i];
     bool first = true;
-    for (const int k : bits_of(columns))
-      first &= !analysis->source[k].is_same_column(source) || analysis->source[k].opened != source.opened;
+    for (const int k : bits_of(columns)) first &= !analysis->source[k].is_copy_of(source);
     if (first) columns |= 1U << i;
   }
   return columns;

@@ -67,8 +67,7 @@ std::uint32_t mask_alternative(std::uint32_t one, std::uint32_t other, const Sou
   for (const int i : bits_of(other & ~one)) {
     std::uint32_t stands = 0;
     for (const int k : bits_of(free))
-      if (stands == 0 && sources[k].is_same_column(sources[i]) && sources[k].opened == sources[i].opened)
-        stands = 1U << k;
+      if (stands == 0 && sources[k].is_copy_of(sources[i])) stands = 1U << k;
     free &= ~stands;
     if (stands == 0) both |= 1U << i;
   }

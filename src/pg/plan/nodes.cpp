@@ -50,7 +50,6 @@ class BranchRows {
 
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   auto *branches = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(list_length(plans) + 1)));
-  PlanAnalysis *analysis = walk->analysis;
   const BranchRows before(walk);
   BranchRows most = before;
   int n = 0;
@@ -63,7 +62,7 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   most.put_back(walk, 1);
   walk->terms = 0;
   for (int i = 0; i < n; ++i) walk->terms |= branches[i].implicit;
-  return node_flow_alternatives(branches, n, analysis->source);
+  return node_flow_alternatives(branches, n, walk->analysis->source);
 }
 
 std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals) {

@@ -278,8 +278,8 @@ void look_into(const Query *query, Node *node, InSight *found) {
     found->below |= !only_copies(query, query->targetList);
   found->here = found->here || stays(query, node);
   // Several of them in one row may each tell of rows of their own.
-  if ((IsA(node, Aggref) || IsA(node, WindowFunc)) && tells_by_call(query, node)) {
-    found->several = found->several || (found->call != nullptr && !equal(found->call, node));
+  if (!found->several && (IsA(node, Aggref) || IsA(node, WindowFunc)) && tells_by_call(query, node)) {
+    found->several = found->call != nullptr && !equal(found->call, node);
     found->here = found->here || found->several;
     found->call = node;
   }

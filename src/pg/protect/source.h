@@ -30,6 +30,8 @@ struct Source {
   bool is_same_column(const Source &other) const noexcept {
     return OidIsValid(relid) && relid == other.relid && attno == other.attno && token_type == other.token_type;
   }
+  // The same, and met in the same way.
+  bool is_copy_of(const Source &other) const noexcept { return is_same_column(other) && opened == other.opened; }
   // The same but for its place: values of the one may stand for values of the other.
   bool is_like(const Source &other) const noexcept {
     return token_type == other.token_type && is_token == other.is_token && opened == other.opened;
