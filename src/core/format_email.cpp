@@ -49,12 +49,14 @@ constexpr char character_of(std::uint16_t symbol) noexcept {
   return static_cast<char>(symbol < 26 ? 'a' + symbol : '0' + (symbol - 26));
 }
 
-// symbol_of is the inverse; kRadix for any other character.  No branch: which symbols a token has is random.
-constexpr std::uint8_t symbol_of(char c) noexcept {
-  const auto letter = static_cast<std::uint8_t>(c - 'a');
-  const auto digit = static_cast<std::uint8_t>(c - '0');
-  return letter < 26 ? letter : digit < 10 ? static_cast<std::uint8_t>(digit + 26) : std::uint8_t{kRadix};
-}
+// kSymbolOf is the inverse, by octet; kRadix for any other character.  A table will do, as tokens are no secret.
+constexpr std::array<std::uint8_t, 256> kSymbolOf = [] {
+  std::array<std::uint8_t, 256> symbols;
+  symbols.fill(kRadix);
+  for (std::uint16_t symbol = 0; symbol < kRadix; ++symbol)
+    symbols[static_cast<unsigned char>(character_of(symbol))] = static_cast<std::uint8_t>(symbol);
+  return symbols;
+}();
 
 // append_symbols appends those of a text.  False: another character, or too many.
 bool append_symbols(std::string_view text, Symbols &symbols) noexcept {
@@ -62,7 +64,7 @@ bool append_symbols(std::string_view text, Symbols &symbols) noexcept {
   std::uint16_t *const to = symbols.numeral.data() + symbols.count;
   std::uint8_t bad = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::uint8_t symbol = symbol_of(text[i]);
+    const std::uint8_t symbol = kSymbolOf[static_cast<unsigned char>(text[i])];
     bad |= static_cast<std::uint8_t>(symbol == kRadix);
     to[i] = symbol;
   }
