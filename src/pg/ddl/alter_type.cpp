@@ -22,15 +22,14 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
-// The columns that an expression names, offset as by pull_varattnos.  A name that is no column stands for the whole
-// row.
+// The columns that an expression names.  A name that is no column stands for the whole row, 0.
 Bitmapset *columns_named(Oid relid, const Node *expression) {
   Bitmapset *columns = nullptr;
   (void)any_raw_node(expression, [relid, &columns](Node *node) {
     if (!IsA(node, ColumnRef)) return Step::into;
     auto *name = static_cast<Node *>(llast(reinterpret_cast<ColumnRef *>(node)->fields));
     const AttrNumber attno = IsA(name, String) ? get_attnum(relid, strVal(name)) : InvalidAttrNumber;
-    columns = bms_add_member(columns, attno - FirstLowInvalidHeapAttributeNumber);
+    if (attno >= 0) columns = bms_add_member(columns, attno);
     return Step::past;
   });
   return columns;
@@ -80,7 +79,7 @@ TypeChange type_change(Oid relid, AttrNumber attno, const Node *expression) {
 }
 
 TypeChange expression_dropped(Oid relid, AttrNumber attno) {
-  return {relid, attno, InvalidOid, nullptr, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber)};
+  return {relid, attno, InvalidOid, nullptr, bms_make_singleton(attno)};
 }
 
 void require_using(const TypeChange &change) {

@@ -72,7 +72,7 @@ void touch(Oid token_type, std::uint32_t values) {
 }
 
 void touch_all(Oid relid) {
-  const Bitmapset *all = bms_make_singleton(-FirstLowInvalidHeapAttributeNumber);
+  const Bitmapset *all = bms_make_singleton(0);
   each_protected_column(relid, [&](const ProtectedColumn &column) {
     touch(column.source.token_type, quotable_values(relid, column.source.token_type, all));
   });

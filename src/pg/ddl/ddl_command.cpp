@@ -168,7 +168,7 @@ void column_altered(Oid relid, AttrNumber attno) {
     charge_computed(relid, kept.moved);
   } else if (generated) {
     // NOT NULL tells of what it is computed from; a primary key sets it without saying so.
-    charge_columns(relid, nullptr, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber));
+    charge_columns(relid, nullptr, bms_make_singleton(attno));
   }
   const AlterTableCmd *command = alteration(AT_AlterColumnType, name);
   if (command == nullptr) return;
@@ -234,7 +234,7 @@ void inheritance_changed(Oid child, Oid parent) {
 void charge_domain(const StandingCode &code) {
   for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
     if (use->attno <= 0) continue;
-    const Bitmapset *column = bms_make_singleton(use->attno - FirstLowInvalidHeapAttributeNumber);
+    const Bitmapset *column = bms_make_singleton(use->attno);
     charge_columns(use->relid, column, bms_is_empty(code.decides) ? nullptr : column);
   }
 }

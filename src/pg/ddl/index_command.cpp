@@ -9,6 +9,7 @@
 #include "pg/ddl/index_command.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/standing_code.h"
+#include "pg/protect/table_code.h"
 #include "pg/tokens/token_index.h"
 #include "pg/tokens/token_order.h"
 
@@ -167,10 +168,7 @@ bool indexes_tokens(Relation index, AttrNumber attno) {
   return false;
 }
 
-int offset_of(AttrNumber attno) { return attno - FirstLowInvalidHeapAttributeNumber; }
-
-// Columns of a table, as standing_code_columns has them, of which a command makes token columns or plain ones, and
-// those that it drops.
+// Columns of a table of which a command makes token columns or plain ones, and those that it drops.
 struct ChangedColumns {
   Bitmapset *retyped = nullptr;
   Bitmapset *dropped = nullptr;
@@ -190,21 +188,18 @@ ChangedColumns changed_columns(const AlterTableStmt *alter, Oid relid) {
     const AttrNumber attno =
         command->name != nullptr ? get_attnum(relid, command->name) : AttrNumber{InvalidAttrNumber};
     if (attno <= 0) continue;
-    if (command->subtype == AT_DropColumn) columns.dropped = bms_add_member(columns.dropped, offset_of(attno));
+    if (command->subtype == AT_DropColumn) columns.dropped = bms_add_member(columns.dropped, attno);
     if (command->subtype == AT_AlterColumnType && makes_token_column(command) != has_index(relid, command->name))
-      columns.retyped = bms_add_member(columns.retyped, offset_of(attno));
+      columns.retyped = bms_add_member(columns.retyped, attno);
   }
   return columns;
 }
 
 // Is the index dropped with one of these columns?
 bool goes_with(Relation index, const Bitmapset *columns) {
-  Bitmapset *used = nullptr;
-  pull_varattnos(reinterpret_cast<Node *>(RelationGetIndexExpressions(index)), 1, &used);
-  pull_varattnos(reinterpret_cast<Node *>(RelationGetIndexPredicate(index)), 1, &used);
-  for (int i = 0; i < index->rd_index->indnatts; ++i)
-    if (index->rd_index->indkey.values[i] != 0)
-      used = bms_add_member(used, offset_of(index->rd_index->indkey.values[i]));
+  Bitmapset *used = bms_join(columns_in(reinterpret_cast<Node *>(RelationGetIndexExpressions(index))),
+                             columns_in(reinterpret_cast<Node *>(RelationGetIndexPredicate(index))));
+  for (int i = 0; i < index->rd_index->indnatts; ++i) used = bms_add_member(used, index->rd_index->indkey.values[i]);
   return bms_overlap(used, columns);
 }
 
@@ -217,8 +212,8 @@ List *indexes_to_remake(Oid relid, const ChangedColumns &columns) {
   for (const Oid oid : oids_of(indexes)) {
     Relation index = index_open(oid, AccessExclusiveLock);
     bool any = false;
-    for (int column = -1; (column = bms_next_member(columns.retyped, column)) >= 0;) {
-      const auto attno = static_cast<AttrNumber>(column + FirstLowInvalidHeapAttributeNumber);
+    for (const int column : members_of(columns.retyped)) {
+      const auto attno = static_cast<AttrNumber>(column);
       any |= indexes_text(index, attno) || indexes_tokens(index, attno);
     }
     // Of a constraint PostgreSQL says itself what is in the way.

@@ -81,12 +81,11 @@ Node *metered(const Rewrite *rewrite, const Var *values, Node *value, Oid table)
 // The protected columns that an index or a statistics object is computed from, or that is looked at itself.
 struct Used {
   Oid table;
-  Bitmapset *columns;  // offset as pull_varattnos does
+  Bitmapset *columns;
 };
 
 Used used_by(Oid relid, AttrNumber attno) {
-  if (get_rel_relkind(relid) != RELKIND_INDEX)
-    return {relid, bms_make_singleton(attno - FirstLowInvalidHeapAttributeNumber)};
+  if (get_rel_relkind(relid) != RELKIND_INDEX) return {relid, bms_make_singleton(attno)};
   StandingCode code = {};
   (void)standing_code_read(RelationRelationId, relid, &code);
   return {IndexGetRelation(relid, true), code.columns};

@@ -223,10 +223,10 @@ int source_at(PlanWalk *walk, RelationFacts *facts, int at) {
 
 namespace {
 
-// The sources in columns of the range table entry, which are as StandingCode has them.
+// The sources in columns of the range table entry.
 std::uint32_t sources_in(PlanWalk *walk, Index rti, const Bitmapset *columns) {
   std::uint32_t mask = 0;
-  for (const int attno : members_of(columns_without_offset(columns)))
+  for (const int attno : members_of(columns))
     mask |= flow_explicit(relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
   return mask;
 }

@@ -203,8 +203,7 @@ Told table_tells(const WrittenRow &row, Relation relation) {
     told.by_end |= columns_tell(row, relation, columns_read(relation, bounds), update);
   }
   if (row.command != CMD_DELETE && relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-    told.by_end |=
-        columns_tell(row, relation, columns_without_offset(partition_key_columns(RelationGetRelid(relation))), update);
+    told.by_end |= columns_tell(row, relation, partition_key_columns(RelationGetRelid(relation)), update);
   return told;
 }
 

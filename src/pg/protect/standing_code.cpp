@@ -61,8 +61,9 @@ void look_into(Look *look, Node *node) {
   if (IsA(node, Var)) {
     // The table's row is number 1; in rules and conditions of triggers the new row is number 2.
     const auto *variable = reinterpret_cast<const Var *>(node);
-    if (static_cast<int>(variable->varlevelsup) == look->depth && (variable->varno == 1 || variable->varno == 2))
-      look->columns = bms_add_member(look->columns, variable->varattno - FirstLowInvalidHeapAttributeNumber);
+    if (static_cast<int>(variable->varlevelsup) == look->depth && (variable->varno == 1 || variable->varno == 2) &&
+        variable->varattno >= 0)
+      look->columns = bms_add_member(look->columns, variable->varattno);
     return;
   }
   (void)calls_any(node, [look](Oid function) {
@@ -135,8 +136,7 @@ Oid type_untrusted(Oid type) {
   return function;
 }
 
-constexpr int kWhole = -FirstLowInvalidHeapAttributeNumber;
-int member(AttrNumber attno) noexcept { return attno - FirstLowInvalidHeapAttributeNumber; }
+constexpr int kWhole = 0;  // among columns: the row as a whole
 
 // ---- what its kind of object adds to what kCatalogs says of all of them
 
@@ -147,9 +147,9 @@ void add_index(StandingCode *code, const CatalogRow &row) {
   const bool unique = index->indisunique || index->indisexclusion;
   for (int i = 0; i < index->indnatts; ++i) {
     const AttrNumber attno = index->indkey.values[i];
-    if (attno > 0) code->columns = bms_add_member(code->columns, member(attno));
+    if (attno > 0) code->columns = bms_add_member(code->columns, attno);
     if (attno > 0 && unique && i < index->indnkeyatts && !type_is_tokens(get_atttype(index->indrelid, attno)))
-      code->decides = bms_add_member(code->decides, member(attno));
+      code->decides = bms_add_member(code->decides, attno);
   }
 }
 
@@ -166,10 +166,10 @@ void add_constraint(StandingCode *code, const CatalogRow &row) {
   const auto *key = reinterpret_cast<const int16 *>(ARR_DATA_PTR(array));
   const bool not_null = constraint->contype == 'n' && constraint->convalidated;
   for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i) {
-    if (key[i] > 0) code->columns = bms_add_member(code->columns, member(key[i]));
+    if (key[i] > 0) code->columns = bms_add_member(code->columns, key[i]);
     // That a generated column is not null tells of what it is computed from.
     if (not_null && get_attgenerated(constraint->conrelid, key[i]) != '\0')
-      code->decides = bms_add_member(code->decides, member(key[i]));
+      code->decides = bms_add_member(code->decides, key[i]);
   }
 }
 
@@ -290,7 +290,7 @@ Look look_at_partition_key(Oid relid, Bitmapset **bare) {
   const Look look = look_at(null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written))));
   const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
   for (int i = 0; i < key->partnatts; ++i)
-    if (const AttrNumber attno = key->partattrs.values[i]; attno > 0) *bare = bms_add_member(*bare, member(attno));
+    if (const AttrNumber attno = key->partattrs.values[i]; attno > 0) *bare = bms_add_member(*bare, attno);
   ReleaseSysCache(tuple);
   return look;
 }
@@ -323,7 +323,7 @@ void read_types(List **into, Oid relid) {
              .relid = relid,
              .kind = "type",
              .name = format_type_be(column.atttypid),
-             .columns = bms_make_singleton(member(column.attnum)),
+             .columns = bms_make_singleton(column.attnum),
              .function = function};
     *into = lappend(*into, code);
   });
@@ -347,7 +347,7 @@ AttrNumber column_it_gets(const StandingCode &code, Oid relid) {
   const Bitmapset *columns = standing_code_columns(code.relid, relid, code.columns);
   relation = protected_relation(relid);
   for (int i = 0; relation != nullptr && i < relation->size; ++i)
-    if (bms_is_member(member(relation->column[i].attno), columns)) return relation->column[i].attno;
+    if (bms_is_member(relation->column[i].attno, columns)) return relation->column[i].attno;
   return InvalidAttrNumber;
 }
 
@@ -442,13 +442,12 @@ bool standing_code_read(Oid class_id, Oid object, StandingCode *code) {
 Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) {
   if (from == relid) return bms_copy(columns);
   Bitmapset *same = nullptr;
-  for (const int next : members_of(columns)) {
-    const auto attno = static_cast<AttrNumber>(next + FirstLowInvalidHeapAttributeNumber);
-    if (attno == 0) same = bms_add_member(same, kWhole);
-    const char *name = attno > 0 ? get_attname(from, attno, true) : nullptr;
+  for (const int attno : members_of(columns)) {
+    if (attno == kWhole) same = bms_add_member(same, kWhole);
+    const char *name = attno > 0 ? get_attname(from, static_cast<AttrNumber>(attno), true) : nullptr;
     AttrNumber there = InvalidAttrNumber;
     if (name != nullptr) there = get_attnum(relid, name);
-    if (there > 0) same = bms_add_member(same, member(there));
+    if (there > 0) same = bms_add_member(same, there);
   }
   return same;
 }
@@ -497,7 +496,7 @@ void standing_code_made(const StandingCode &code) {
     lock_domain(code.domain);
     for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
       copy.relid = use->relid;
-      copy.columns = bms_make_singleton(use->attno > 0 ? member(use->attno) : kWhole);
+      copy.columns = bms_make_singleton(use->attno);
       for (const Oid table : oids_of(find_all_inheritors(use->relid, NoLock, nullptr)))
         standing_code_require(table, list_make1(&copy));
     }

@@ -19,7 +19,7 @@ struct StandingCode {
   Oid domain = InvalidOid;     // domain that a constraint belongs to, if any
   const char *kind = nullptr;  // "index", "trigger", ...
   const char *name = nullptr;
-  Bitmapset *columns = nullptr;  // that it mentions, as pull_varattnos has them: 0 is the whole row
+  Bitmapset *columns = nullptr;  // attribute numbers that it mentions; 0 is the whole row
   Bitmapset *decides = nullptr;  // those whose values decide whether the command succeeds
   Oid function = InvalidOid;     // the first that is not trusted, if any
   bool copies = false;           // a rule: its own commands get the values, without any function
@@ -28,8 +28,7 @@ struct StandingCode {
 
 // Is the column among such, or the whole row?
 inline bool columns_hold(const Bitmapset *columns, AttrNumber attno) {
-  return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns) ||
-         bms_is_member(-FirstLowInvalidHeapAttributeNumber, columns);
+  return bms_is_member(attno, columns) || bms_is_member(0, columns);
 }
 
 // standing_code_read returns what the object is, as it is after the current command's own changes; palloc'd in the
@@ -59,7 +58,7 @@ void standing_code_made(const StandingCode &code);
 // True if the object gets a protected column of the table.
 bool standing_code_gets(const StandingCode &code, Oid relid);
 
-// The columns of `relid` by the names that `columns` have in `from`; numbers as in StandingCode.
+// The columns of `relid` by the names that `columns` have in `from`; 0 stays the whole row.
 Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns);
 
 // What depends on a type, on its arrays, domains and rows: columns and objects of tables.  Calls
@@ -73,7 +72,7 @@ List *type_uses(Oid type);  // of TypeUse *
 // The key of a partitioned table; null where there is none.
 Bitmapset *partition_key_columns(Oid relid);
 // Of a partition, or a table that is going to be one or no more one of `parent`: the columns that say by the bounds of
-// `parent` and those above it which rows it has, offset likewise.
+// `parent` and those above it which rows it has.
 Bitmapset *partition_tells(Oid relid, Oid parent);
 
 // The statement that vouches for a function.

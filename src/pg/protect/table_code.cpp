@@ -190,17 +190,14 @@ Bitmapset *unique_keys(Relation relation, Relation index) {
   return unique_keys_of(relation, index, [](Oid type) { return !type_is_tokens(type); });
 }
 
-Bitmapset *columns_without_offset(const Bitmapset *columns) {
-  Bitmapset *plain = nullptr;
-  for (const int member : members_of(columns))
-    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno >= 0) plain = bms_add_member(plain, attno);
-  return plain;
-}
-
 Bitmapset *columns_in(Node *expression, Index varno) {
-  Bitmapset *read = nullptr;
+  Bitmapset *read = nullptr;  // offset, so that it can hold system columns
   pull_varattnos(expression, varno, &read);
-  return columns_without_offset(read);
+  Bitmapset *columns = nullptr;
+  for (const int member : members_of(read))
+    if (const int attno = member + FirstLowInvalidHeapAttributeNumber; attno >= 0)
+      columns = bms_add_member(columns, attno);
+  return columns;
 }
 
 bool calls_untrusted(const void *tree, bool in_queries) {

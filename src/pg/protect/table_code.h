@@ -48,8 +48,6 @@ void each_index(Relation relation, Visit &&visit) {
 
 // columns_in returns the attribute numbers of what an expression reads of the table with the number; 0: the whole row.
 Bitmapset *columns_in(Node *expression, Index varno = 1);
-// The same of numbers as StandingCode has them.
-Bitmapset *columns_without_offset(const Bitmapset *columns);
 
 // table_code looks at the table and, if it is partitioned, at its partitions, for
 // commands of the kind.  Palloc'd in the current context.  The caller holds a lock on the table.
