@@ -130,6 +130,12 @@ List *catalog_parents(Oid relid) {
   return parents;
 }
 
+AttrNumber catalog_same_column(Oid from, int attno, Oid relid) {
+  if (from == relid) return static_cast<AttrNumber>(attno);
+  const char *name = attno > 0 ? get_attname(from, static_cast<AttrNumber>(attno), true) : nullptr;
+  return name != nullptr ? get_attnum(relid, name) : AttrNumber{InvalidAttrNumber};
+}
+
 Oid called_token_type(FunctionCallInfo fcinfo, CallSite which) {
   FmgrInfo *const info = fcinfo->flinfo;
   if (info == nullptr || !OidIsValid(info->fn_oid)) elog(ERROR, "redoubt function called without a catalog entry");

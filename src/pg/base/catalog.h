@@ -89,6 +89,10 @@ inline const TriggerDesc *catalog_triggers(Relation relation) { return CopyTrigg
 // The tables that `relid` inherits from directly or is a partition of, a List of OIDs.
 List *catalog_parents(Oid relid);
 
+// The column of `relid` that is called as column `attno` of `from` is, which may be numbered otherwise there;
+// InvalidAttrNumber for none.
+AttrNumber catalog_same_column(Oid from, int attno, Oid relid);
+
 // Calls visit(relation) for each relation that users have made and whose kind is one of `kinds`, in the order of their
 // OIDs, each under AccessShareLock.
 template <typename Visit>

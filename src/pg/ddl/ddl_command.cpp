@@ -198,7 +198,7 @@ void label_ancestors(Oid relid) {
   if (protected_relation(relid) == nullptr) return;  // nor is any that it inherits from
   for (const Oid parent : oids_of(catalog_parents(relid))) {
     each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
-      const AttrNumber attno = get_attnum(parent, get_attname(relid, column.attno, false));
+      const AttrNumber attno = catalog_same_column(relid, column.attno, parent);
       if (attno == InvalidAttrNumber) return;
       require_same_types(parent, attno, get_atttype(parent, attno), list_make1_oid(column.source.token_type));
       if (OidIsValid(protected_column_type(parent, attno))) return;

@@ -48,9 +48,8 @@ Bitmapset *columns_read(Relation relation, Node *expression, Index varno = 1) {
 
 // The column of the row's table that is column `attno` of `relation`: a partition may number its columns otherwise.
 AttrNumber column_of_row(const WrittenRow &row, Relation relation, int attno) {
-  const char *name = NameStr(TupleDescAttr(RelationGetDescr(relation), attno - 1)->attname);
-  const int own = RelationGetRelid(relation) == row.relid ? attno : get_attnum(row.relid, name);
-  return static_cast<AttrNumber>(own <= row.columns ? own : InvalidAttrNumber);
+  const AttrNumber own = catalog_same_column(RelationGetRelid(relation), attno, row.relid);
+  return own <= row.columns ? own : InvalidAttrNumber;
 }
 
 // The sources in columns of `relation` once the row is written; nothing where the check was passed before.

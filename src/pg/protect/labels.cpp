@@ -75,13 +75,8 @@ List *collect_labels(Oid relid, Oid ancestor, List *into) {
   check_stack_depth();
   List *own = read_labels(ancestor, NIL);
   for (auto *column : list_of<LabelledColumn>(own)) {
-    if (ancestor != relid) {
-      const char *name = get_attname(ancestor, column->attno, true);
-      column->attno = InvalidAttrNumber;
-      if (name != nullptr) column->attno = get_attnum(relid, name);
-      if (column->attno <= 0) continue;
-    }
-    into = lappend(into, column);
+    column->attno = catalog_same_column(ancestor, column->attno, relid);
+    if (column->attno > 0) into = lappend(into, column);
   }
   for (const Oid parent : oids_of(catalog_parents(ancestor))) into = collect_labels(relid, parent, into);
   return into;

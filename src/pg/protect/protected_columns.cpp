@@ -184,8 +184,7 @@ void join_ancestors(const List *found, Oid relid) {
     const ProtectedRelation *parent = protected_relation(relation);
     for (auto *column : list_of<ProtectedColumn>(found)) {
       if (parent == nullptr || column->borrowed) continue;
-      const AttrNumber attno = get_attnum(parent->relid, get_attname(relid, column->attno, false));
-      for (const ProtectedColumn &above : entries(parent, attno))
+      for (const ProtectedColumn &above : entries(parent, catalog_same_column(relid, column->attno, parent->relid)))
         if (above.source.token_type == column->source.token_type) column->source = above.source;
     }
   }

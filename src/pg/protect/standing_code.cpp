@@ -443,11 +443,8 @@ Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) 
   if (from == relid) return bms_copy(columns);
   Bitmapset *same = nullptr;
   for (const int attno : members_of(columns)) {
-    if (attno == kWhole) same = bms_add_member(same, kWhole);
-    const char *name = attno > 0 ? get_attname(from, static_cast<AttrNumber>(attno), true) : nullptr;
-    AttrNumber there = InvalidAttrNumber;
-    if (name != nullptr) there = get_attnum(relid, name);
-    if (there > 0) same = bms_add_member(same, there);
+    const int there = catalog_same_column(from, attno, relid);
+    if (attno == kWhole || there > 0) same = bms_add_member(same, there);
   }
   return same;
 }

@@ -321,11 +321,9 @@ void add_computed(TableCode *code, Relation relation, Oid relid) {
   const TupleDesc descriptor = RelationGetDescr(relation);
   for (int i = 0; compat_has_generated(descriptor->constr) && i < descriptor->natts; ++i) {
     if (TupleDescAttr(descriptor, i)->attgenerated != ATTRIBUTE_GENERATED_STORED) continue;
-    for (const int from : members_of(columns_in(build_column_default(relation, i + 1)))) {
-      const char *name = NameStr(TupleDescAttr(descriptor, from - 1)->attname);
-      const int own = RelationGetRelid(relation) == relid ? from : get_attnum(relid, name);
-      if (own > 0) code->computed = bms_add_member(code->computed, own);
-    }
+    for (const int from : members_of(columns_in(build_column_default(relation, i + 1))))
+      if (const int own = catalog_same_column(RelationGetRelid(relation), from, relid); own > 0)
+        code->computed = bms_add_member(code->computed, own);
   }
 }
 
