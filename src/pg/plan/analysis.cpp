@@ -22,21 +22,23 @@ T *zeroed(int n, MemoryContext context = CurrentMemoryContext) {
   return static_cast<T *>(std::memset(MemoryContextAlloc(context, size), 0, size));  // faster than palloc0's loop
 }
 
-void walk_begins(PlanWalk *walk, int subplan, std::uint32_t context) noexcept {
-  walk->context = context;
-  walk->at = subplan;
-  walk->told[subplan] = walk->met[subplan];
+void walk_begins(PlanWalk *walk, SubplanFacts *here) noexcept {
+  walk->here = here;
+  walk->context = here->called;
+  here->told = here->met;
   walk->used = nullptr;
 }
 
 NodeFlow walk_all(PlanWalk *walk) {
   walk->memo.clear();
-  for (int i = 0; i < walk->subplans; ++i) {
-    walk_begins(walk, i, walk->called[i]);
-    walk->subplan[i] = walk_plan(walk, static_cast<Plan *>(list_nth(walk->plan->subplans, i)));
-    walk->subplan_open[i] = std::exchange(walk->open, NIL);
+  SubplanFacts *subplan = walk->subplan;
+  for (auto *plan : list_of<Plan>(walk->plan->subplans)) {
+    walk_begins(walk, subplan);
+    subplan->rows = walk_plan(walk, plan);
+    subplan->open = std::exchange(walk->open, NIL);
+    ++subplan;
   }
-  walk_begins(walk, walk->subplans, 0);
+  walk_begins(walk, subplan);
   return walk_plan(walk, walk->plan->planTree, walk->plan->commandType == CMD_SELECT);
 }
 
@@ -131,12 +133,6 @@ bool merges_parts(const Plan *plan) {
   return plan != nullptr;
 }
 
-// Is the plan one that the executor runs, and meters?  A plan without a table, such as PL/pgSQL's simple expressions,
-// may be evaluated without it.
-bool is_metered(const PlannedStmt *plan) {
-  return !(IsA(plan->planTree, Result) && outerPlan(plan->planTree) == nullptr && plan->subplans == NIL);
-}
-
 }  // namespace
 
 [[gnu::hot]] bool plan_touches_protected(const PlannedStmt *plan) {
@@ -184,18 +180,10 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   walk.plan = plan;
   walk.analysis = analysis;
   walk.inject = inject;
-  walk.opens = is_metered(plan);
   walk.params = list_length(plan->paramExecTypes);
   walk.subplans = list_length(plan->subplans);
-  walk.param = zeroed<Flow>(walk.params);
-  walk.work_table = zeroed<NodeFlow>(walk.params);
-  walk.initplan = zeroed<int>(walk.params);
-  walk.subplan = zeroed<NodeFlow>(walk.subplans);
-  walk.cte_scan = zeroed<const Plan *>(walk.subplans);
-  walk.met = zeroed<SharedRows>(walk.subplans + 1);
-  walk.told = zeroed<SharedRows>(walk.subplans + 1);
-  walk.subplan_open = zeroed<List *>(walk.subplans);
-  walk.called = zeroed<std::uint32_t>(walk.subplans);
+  walk.param = zeroed<ParamFacts>(walk.params);
+  walk.subplan = zeroed<SubplanFacts>(walk.subplans + 1);
   walk.memory = CurrentMemoryContext;
   walk.relation = zeroed<RelationFacts>(list_length(plan->rtable) + 1);
   ListCell *cell = nullptr;

@@ -157,7 +157,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (function < FirstNormalObjectId)
     foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
-  if (!walk->index_condition &&
+  if (walk->of_index == OfIndex::no &&
       (!function_is_trusted(function) || passes_on(function, type, arguments) ||
        (function_makes_words(function) && !all_stored_text(walk, scope, function, arguments))))
     return hand_over(walk, scope, arguments, flow, 0);
@@ -234,7 +234,7 @@ bool leaves_nothing(Oid function) noexcept {
 }  // namespace
 
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node) {
-  if (node == nullptr || !IsA(node, FuncExpr) || walk->index_condition || scope.foreign) return false;
+  if (node == nullptr || !IsA(node, FuncExpr) || walk->of_index != OfIndex::no || scope.foreign) return false;
   const auto *call = reinterpret_cast<const FuncExpr *>(node);
   return call->args == NIL && !leaves_nothing(call->funcid) && !function_is_trusted(call->funcid);
 }
@@ -254,7 +254,7 @@ Flow function_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     return walk_expression(walk, scope, static_cast<Node *>(linitial(call->args)));
   }
   if (is_opening(call)) return opened_flow(walk, scope, call);
-  if ((!walk->index_condition || walk->index_tells) && is_fingerprint(node)) return fingerprint_flow(walk, scope, call);
+  if (walk->of_index != OfIndex::held && is_fingerprint(node)) return fingerprint_flow(walk, scope, call);
   if (is_bare_call(walk, scope, node)) {
     const Flow result = bare_call_flow(walk, scope, call);
     if (!call->funcretset)  // sets: plan/nodes.cpp

@@ -73,8 +73,8 @@ void add_weight(PlanWalk *walk, int source, int n) noexcept {
 }
 
 void meet_rows(PlanWalk *walk, int source, int n) noexcept {
-  walk->met[walk->at].add(source, n);
-  walk->told[walk->at].add(source, n);
+  walk->here->met.add(source, n);
+  walk->here->told.add(source, n);
 }
 
 struct CopyKey {
@@ -141,7 +141,7 @@ int source_copy(PlanWalk *walk, int source, const void *node, int nth) {
     Source copy = walk->analysis->source[source];
     if (!OidIsValid(copy.relid)) {  // a shared one stays that
       const auto *scan = static_cast<const CteScan *>(node);
-      const int rows = IsA(scan, CteScan) ? std::max<int>(walk->told[scan->ctePlanId - 1].of[source], 1) : 1;
+      const int rows = IsA(scan, CteScan) ? std::max<int>(subplan_facts(walk, scan->ctePlanId)->told.of[source], 1) : 1;
       add_weight(walk, source, rows);
       meet_rows(walk, source, rows);
       return source;
@@ -187,7 +187,8 @@ NodeFlow rows_of_others(PlanWalk *walk, const NodeFlow &rows, const void *node) 
 void tell_of_subplan(PlanWalk *walk, int id) {
   if (walk->analysis->sources <= kNamedSources || bms_is_member(id, walk->used)) return;
   walk->used = bms_add_member(walk->used, id);
-  for (int i = kNamedSources; i < walk->analysis->sources; ++i) walk->told[walk->at].add(i, walk->told[id - 1].of[i]);
+  const SharedRows &told = subplan_facts(walk, id)->told;
+  for (int i = kNamedSources; i < walk->analysis->sources; ++i) walk->here->told.add(i, told.of[i]);
 }
 
 namespace {

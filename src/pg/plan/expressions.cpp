@@ -91,10 +91,11 @@ const Flow *kept_flow(const Flow &flow) {
 
 Flow parameter_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const auto *param = reinterpret_cast<Param *>(node);
-  if (param->paramkind != PARAM_EXEC || param->paramid >= walk->params) return kNoFlow;
+  const ParamFacts *facts = param->paramkind == PARAM_EXEC ? param_facts(walk, param->paramid) : nullptr;
+  if (facts == nullptr) return kNoFlow;
   walk->analysis->runs |= scope.rows;  // a subquery is run where it is asked for
-  walk_called(walk, walk->initplan[param->paramid], scope.rows | walk->context);
-  return walk->param[param->paramid];
+  walk_called(walk, facts->initplan, scope.rows | walk->context);
+  return facts->flow;
 }
 
 Flow case_test_flow(PlanWalk *, const ExprScope &scope, Node *) {
@@ -247,7 +248,7 @@ void note_held(PlanWalk *walk, const Flow &flow, const Node *node) {
 // What computes something else of an opened value could tell anything of it; a condition has a look of its own.
 void note_computed(PlanWalk *walk, const Flow &flow, const Node *node) {
   const Combine combine = expression_kind(node)->combine;
-  if (!walk->last || walk->in_condition || walk->index_tells || flow.pure || combine == Combine::value ||
+  if (!walk->last || walk->in_condition || walk->of_index == OfIndex::asked || flow.pure || combine == Combine::value ||
       IsA(node, List) || IsA(node, Param) || is_concatenation(node))
     return;
   walk->analysis->computed |= opened_values(walk->analysis, flow_explicit(flow));
@@ -264,8 +265,8 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
   key.rows = scope.rows;
   key.context = walk->context;
   key.taken = scope.taken;
-  key.flags = (scope.foreign ? 1U : 0U) | (walk->index_condition ? 8U : 0U) | (walk->index_tells ? 128U : 0U) |
-              (walk->last ? 16U : 0U) | (scope.disclosing != nullptr ? 32U : 0U) | (scope.sometimes ? 64U : 0U);
+  key.flags = (scope.foreign ? 1U : 0U) | (walk->last ? 2U : 0U) | (scope.disclosing != nullptr ? 4U : 0U) |
+              (scope.sometimes ? 8U : 0U) | static_cast<std::uint32_t>(walk->of_index) << 4;
   return key;
 }
 

@@ -138,8 +138,8 @@ std::uint32_t walk_recursion(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *
   // Of a UNION, rows that were there before are left out.
   const std::uint32_t keys = key_decides(walk, &rows, node, plan->numCols, plan->dupColIdx, Keys::together, 0);
   rows.implicit |= keys;
-  NodeFlow *table = plan->wtParam < walk->params ? &walk->work_table[plan->wtParam] : nullptr;
-  if (table != nullptr) {
+  if (ParamFacts *param = param_facts(walk, plan->wtParam); param != nullptr) {
+    NodeFlow *table = &param->work_table;
     const Growth *growth = limit_growth(walk, inputs->outer, table, &rows);
     bool same =
         table->valid && table->size == rows.size && table->implicit == rows.implicit && table->order == rows.order;

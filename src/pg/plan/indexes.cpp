@@ -27,9 +27,9 @@ std::uint32_t index_expression(PlanWalk *walk, Index rti, List *expressions) {
   auto *own = static_cast<List *>(copyObjectImpl(expressions));
   ChangeVarNodes(reinterpret_cast<Node *>(own), 1, static_cast<int>(rti), 0);
   const ExprScope scope = {};
-  walk->index_condition = true;
+  walk->of_index = OfIndex::held;
   const std::uint32_t mask = walk_quals(walk, scope, own);
-  walk->index_condition = false;
+  walk->of_index = OfIndex::no;
   return mask;
 }
 
@@ -95,9 +95,9 @@ bool finds_one_value(const Plan *plan) {
 std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original, const List *executed,
                           bool rechecked) {
   if (original == NIL && executed == NIL) return 0;
-  walk->index_condition = walk->index_tells = true;
+  walk->of_index = OfIndex::asked;
   std::uint32_t mask = walk_quals(walk, scope, original);
-  walk->index_condition = walk->index_tells = false;
+  walk->of_index = OfIndex::no;
   if (original != NIL && (mask | scope.rows | walk->context) == 0 && compare_plainly(original)) return 0;
   ExprScope values = scope;
   values.index = nullptr;  // key columns read as clean

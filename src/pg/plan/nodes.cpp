@@ -19,23 +19,23 @@ namespace {
 class BranchRows {
  public:
   explicit BranchRows(const PlanWalk *walk) noexcept
-      : sources_(walk->analysis->sources), met_(walk->met[walk->at]), told_(walk->told[walk->at]) {
+      : sources_(walk->analysis->sources), met_(walk->here->met), told_(walk->here->told) {
     std::copy_n(walk->analysis->weight, sources_, weight_.of);
   }
   // `fresh` is the weight of sources that are new since.
   void put_back(PlanWalk *walk, std::uint16_t fresh) const noexcept {
     std::copy_n(weight_.of, sources_, walk->analysis->weight);
     for (int i = sources_; i < walk->analysis->sources; ++i) walk->analysis->weight[i] = fresh;
-    walk->met[walk->at] = met_;
-    walk->told[walk->at] = told_;
+    walk->here->met = met_;
+    walk->here->told = told_;
   }
   void raise(const PlanWalk *walk) noexcept {
     for (int i = sources_; i < walk->analysis->sources; ++i) weight_.of[i] = 1;
     sources_ = walk->analysis->sources;
     for (int i = 0; i < sources_; ++i) {
       weight_.of[i] = std::max(weight_.of[i], walk->analysis->weight[i]);
-      met_.of[i] = std::max(met_.of[i], walk->met[walk->at].of[i]);
-      told_.of[i] = std::max(told_.of[i], walk->told[walk->at].of[i]);
+      met_.of[i] = std::max(met_.of[i], walk->here->met.of[i]);
+      told_.of[i] = std::max(told_.of[i], walk->here->told.of[i]);
     }
   }
 

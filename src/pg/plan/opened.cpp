@@ -241,6 +241,12 @@ bool is_opening(const FuncExpr *call) { return is_opened(call) || is_opening_cas
 
 namespace {
 
+// Is the plan one that the executor runs, and meters?  Then it may open tokens without a charge for each.  A plan
+// without a table, such as PL/pgSQL's simple expressions, may be evaluated without it.
+bool is_metered(const PlannedStmt *plan) {
+  return !(IsA(plan->planTree, Result) && outerPlan(plan->planTree) == nullptr && plan->subplans == NIL);
+}
+
 // Values of the type in the place of the tokens in `tokens`.
 Flow as_values(PlanWalk *walk, const Flow &tokens, Oid type) {
   Flow flow = tokens;
@@ -266,7 +272,7 @@ Flow fingerprint_flow(PlanWalk *walk, const ExprScope &scope, const FuncExpr *ca
   Flow flow = flow_still_labelled(walk, as_values(walk, tokens, type), tokens);
   flow.pure = false;
   // Of a key of an index it is there already, for who uses it.
-  if (walk->last && !walk->index_condition)
+  if (walk->last && walk->of_index == OfIndex::no)
     walk->analysis->computed |= opened_values(walk->analysis, flow_explicit(flow));
   return flow;
 }
@@ -275,7 +281,7 @@ Flow opened_flow(PlanWalk *walk, const ExprScope &scope, FuncExpr *call) {
   auto *token = static_cast<Node *>(linitial(call->args));
   const Flow tokens = walk_expression(walk, scope, token);
   const bool opened = is_opened(call);
-  if (!opened && (!walk->inject || !walk->opens)) {  // runs as it is, as the output function
+  if (!opened && (!walk->inject || !is_metered(walk->plan))) {  // runs as it is, as the output function
     Flow text = tokens;
     text.pure = false;
     return text;

@@ -235,9 +235,9 @@ std::uint32_t walk_index_scan(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *
 
 std::uint32_t walk_index_only_scan(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *scan = reinterpret_cast<IndexOnlyScan *>(plan);
-  walk->index_condition = walk->index_tells = true;
+  walk->of_index = OfIndex::asked;
   inputs->index = walk_target_list(walk, *scope, scan->indextlist);
-  walk->index_condition = walk->index_tells = false;
+  walk->of_index = OfIndex::no;
   scope->index = &inputs->index;
   std::uint32_t mask =
       index_itself(walk, scan->scan.scanrelid, scan->indexid, scan->indexqual == NIL && plan->targetlist != NIL);
@@ -258,21 +258,22 @@ std::uint32_t walk_subquery(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Pl
 std::uint32_t walk_cte(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *scan = reinterpret_cast<CteScan *>(plan);
   const int id = scan->ctePlanId;
-  if (id < 1 || id > walk->subplans) return 0;
-  const Plan *&first = walk->cte_scan[id - 1];
-  if (first == nullptr) first = plan;
-  const NodeFlow &rows = walk->subplan[id - 1];
+  SubplanFacts *cte = subplan_facts(walk, id);
+  if (cte == nullptr) return 0;
+  if (cte->cte_scan == nullptr) cte->cte_scan = plan;
   // What is joined of two scans is of different rows.
-  if (first == plan) tell_of_subplan(walk, id);
-  scan_rows(scope, inputs, first == plan ? rows : rows_of_others(walk, rows, plan), scan->scan.scanrelid);
-  walk->open = list_concat(walk->open, std::exchange(walk->subplan_open[id - 1], NIL));  // its rows go on from here
+  const bool first = cte->cte_scan == plan;
+  if (first) tell_of_subplan(walk, id);
+  scan_rows(scope, inputs, first ? cte->rows : rows_of_others(walk, cte->rows, plan), scan->scan.scanrelid);
+  walk->open = list_concat(walk->open, std::exchange(cte->open, NIL));  // its rows go on from here
   walk_called(walk, id, walk->context);
   return inputs->scan.implicit;
 }
 
 std::uint32_t walk_work_table(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *scan = reinterpret_cast<WorkTableScan *>(plan);
-  if (scan->wtParam < walk->params) scan_rows(scope, inputs, walk->work_table[scan->wtParam], scan->scan.scanrelid);
+  if (const ParamFacts *param = param_facts(walk, scan->wtParam); param != nullptr)
+    scan_rows(scope, inputs, param->work_table, scan->scan.scanrelid);
   return inputs->scan.implicit;
 }
 

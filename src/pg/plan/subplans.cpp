@@ -11,8 +11,9 @@
 namespace redoubt::pg {
 
 void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
-  if (id < 0 || id >= walk->params) return;
-  Flow *param = &walk->param[id];
+  ParamFacts *facts = param_facts(walk, id);
+  if (facts == nullptr) return;
+  Flow *param = &facts->flow;
   const Flow before = *param;
   const bool fresh = flow_decides(before) == 0;
   if (fresh && flow_decides(flow) == 0) return;  // nothing, whatever it is a copy of
@@ -22,8 +23,9 @@ void walk_set_param(PlanWalk *walk, int id, const Flow &flow) {
 }
 
 void walk_called(PlanWalk *walk, int id, std::uint32_t mask) {
-  if (id < 1 || id > walk->subplans || (mask & ~walk->called[id - 1]) == 0) return;
-  walk->called[id - 1] |= mask;
+  SubplanFacts *subplan = subplan_facts(walk, id);
+  if (subplan == nullptr || (mask & ~subplan->called) == 0) return;
+  subplan->called |= mask;
   walk->changed = true;
 }
 
@@ -50,9 +52,9 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const bool again = subplan->parParam != NIL || (compares && !subplan->useHashTable);  // run for each row
   if (again) walk_called(walk, subplan->plan_id, scope.rows | walk->context);
   Flow flow = kNoFlow;
-  const NodeFlow *rows =
-      subplan->plan_id >= 1 && subplan->plan_id <= walk->subplans ? &walk->subplan[subplan->plan_id - 1] : nullptr;
-  if (rows == nullptr || !rows->valid) return flow;
+  const SubplanFacts *facts = subplan_facts(walk, subplan->plan_id);
+  if (facts == nullptr || !facts->rows.valid) return flow;
+  const NodeFlow *rows = &facts->rows;
   if (subplan->subLinkType != CTE_SUBLINK) tell_of_subplan(walk, subplan->plan_id);
   // What decides on a row decides as well whether the next one is asked for.
   if (again) walk_called(walk, subplan->plan_id, node_flow_decides(*rows));
@@ -107,7 +109,7 @@ Flow subplan_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 // It is run when one of its parameters is first looked at, and again where what it depends on has changed.
 void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan) {
   for (const int param : ints_of(subplan->setParam))
-    if (param < walk->params) walk->initplan[param] = subplan->plan_id;
+    if (ParamFacts *facts = param_facts(walk, param); facts != nullptr) facts->initplan = subplan->plan_id;
   (void)subplan_flow(walk, scope, reinterpret_cast<Node *>(subplan));
 }
 

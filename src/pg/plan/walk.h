@@ -62,6 +62,27 @@ struct SharedRows {
   }
 };
 
+// What is known of a subplan, or of the plan itself, and outlives a walk.
+struct SubplanFacts {
+  NodeFlow rows;         // as the last walk found them
+  std::uint32_t called;  // decides that it is run for an outer row, or how far
+  List *open;            // the specs of its meters that have no point above them yet
+  const Plan *cte_scan;  // the first scan of it, where it is a CTE
+  SharedRows met;        // the rows that it was the first to meet
+  SharedRows told;       // the rows that it tells of, with those of the subplans that it uses
+};
+
+// The same of a parameter of the executor.
+struct ParamFacts {
+  Flow flow;
+  NodeFlow work_table;  // of a recursion
+  int initplan;         // the subplan that computes it when it is first looked at, from 1
+};
+
+// Is what is looked at an index's own: what it holds, by its definition, or what a scan asks it for, and gets of it?
+// Operator class members compare that, called by the index.
+enum class OfIndex : std::uint8_t { no, held, asked };
+
 // One analysis.  Parameters, CTEs and work tables make the plan tree a graph, so it is
 // walked until nothing changes; meters are put in during the last walk only.
 struct PlanWalk {
@@ -71,22 +92,18 @@ struct PlanWalk {
   bool last;
   bool changed;
   std::uint32_t context;  // decided that the plan at hand is run for an outer row
-  std::uint32_t *called;  // the same by subplan
-  int *initplan;          // the subplan that computes a parameter when it is first looked at, from 1; by parameter
   int nodes;
   std::uint32_t *turns;  // decides how far a node asks its inputs for rows, or in what turn; by plan_node_id
   MeterPoint points;     // made so far
   List *found;           // the specs of those that are in the plan already
   List *open;            // the specs of those that have no point above them yet, in order
-  List **subplan_open;   // the same at the end of each subplan
   int open_below;        // how many of them there were before the plan node at hand and what is below it
-  bool index_condition;  // compared by operator class members, called by the index
-  bool index_tells;      // what an index is asked for, or gives, rather than its order, is looked at
+  OfIndex of_index;
   int params;
-  Flow *param;
-  NodeFlow *work_table;  // by parameter
+  ParamFacts *param;
   int subplans;
-  NodeFlow *subplan;
+  SubplanFacts *subplan;  // and behind them the plan itself
+  SubplanFacts *here;     // which of these is walked
   int largest_node_id;
   MemoryContext memory;     // what outlives a walk
   List *foreseen;           // OIDs, see foresee_function
@@ -97,17 +114,20 @@ struct PlanWalk {
   FlowMemo memo;
   HTAB *copied;                    // sources by what they are copies of, see source_copy
   int copies;                      // made so far, beside those that are entries of the range table
-  const Plan **cte_scan;           // by subplan: the first scan of that CTE
-  int at;                          // the subplan that is walked, from 0; after all of them the plan
-  SharedRows *met;                 // the rows that each of these was the first to meet
-  SharedRows *told;                // the rows that each tells of, with those of the subplans that it uses
-  Bitmapset *used;                 // these, so far
+  Bitmapset *used;                 // the subplans that the one at hand uses, so far
   const WindowFunc *first_window;  // of the statement
   std::uint32_t terms;             // decided on rows of one or another of the plans that walk_branches has walked last
   int nesting;                     // of the expression at hand in others
   bool in_condition;               // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
-  bool opens;  // the plan is metered where it runs, so that it may open tokens without a charge for each
 };
+
+// Null for an id that the plan does not have.
+inline SubplanFacts *subplan_facts(const PlanWalk *walk, int id) {
+  return id >= 1 && id <= walk->subplans ? &walk->subplan[id - 1] : nullptr;
+}
+inline ParamFacts *param_facts(const PlanWalk *walk, int id) {
+  return id >= 0 && id < walk->params ? &walk->param[id] : nullptr;
+}
 
 // The table that an entry of the range table is a partition or child of; 0: none.
 inline Index parent_of(const PlanWalk *walk, Index rti) {
