@@ -6,6 +6,7 @@
 // Covered by test/metering.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
@@ -92,20 +93,13 @@ Flow input_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
   return flow;
 }
 
-bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
 bool is_array_agg(Oid aggregate) { return aggregate == F_ARRAY_AGG_ANYNONARRAY || aggregate == F_ARRAY_AGG_ANYARRAY; }
 
 // The result is at most one of the inputs, or one bit.  (A sum is not: what it is given many times can pack many values
-// into one number.)  A user's aggregate can claim anything (a sort operator, too), so only built-in ones are believed.
+// into one number.)
 bool is_single_valued(Oid aggregate) {
-  if (aggregate >= FirstNormalObjectId) return false;
-  if (aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT) return true;
-  if (compat_is_any_value(aggregate)) return true;
-  HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool extreme = OidIsValid(reinterpret_cast<Form_pg_aggregate>(GETSTRUCT(tuple))->aggsortop);
-  ReleaseSysCache(tuple);
-  return extreme;
+  return aggregate == F_MODE || aggregate == F_PERCENTILE_DISC_FLOAT8_ANYELEMENT || compat_is_any_value(aggregate) ||
+         is_extreme(aggregate);
 }
 
 // Does the call carry its input out, so that every input row is charged?
@@ -183,6 +177,12 @@ Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
 }
 
 }  // namespace
+
+// A user's aggregate can claim anything, a sort operator, too.
+bool is_extreme(Oid aggregate) {
+  return aggregate < FirstNormalObjectId &&
+         OidIsValid(catalog_field(AGGFNOID, aggregate, &FormData_pg_aggregate::aggsortop));
+}
 
 Flow aggregate_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return call_flow(walk, scope, call_of(scope.plan, reinterpret_cast<Aggref *>(node)));

@@ -91,8 +91,6 @@ bool is_stored(const Query *query, const Node *value) {
   return OidIsValid(relid) && get_attgenerated(relid, attno) == '\0';
 }
 
-bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
-
 bool takes_tokens(const List *arguments) {
   for (const auto *each : list_of<const Node>(arguments))
     if (type_holds_tokens(exprType(argument(each)))) return true;
@@ -117,20 +115,7 @@ bool holds_protected(const Query *query, const void *expression, bool counts_too
 }
 
 // May the result of an aggregate hold something of more than one row?
-bool packs(Oid aggregate) {
-  if (aggregate >= FirstNormalObjectId) return true;
-  switch (aggregate) {
-    case F_COUNT_:
-    case F_COUNT_ANY:
-    case F_BOOL_AND:
-    case F_BOOL_OR:
-    case F_EVERY:
-      return false;
-    default:
-      const char *name = get_func_name(aggregate);
-      return name == nullptr || (strcmp(name, "min") != 0 && strcmp(name, "max") != 0);
-  }
-}
+bool packs(Oid aggregate) { return !is_count(aggregate) && !is_extreme(aggregate); }
 
 // The same, or does it tell anything else of them, but for what a count of rows tells?
 bool tells_protected(const Query *query, const void *expression) { return holds_protected(query, expression, false); }

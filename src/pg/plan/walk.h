@@ -365,6 +365,9 @@ void walk_initplan(PlanWalk *walk, const ExprScope &scope, SubPlan *subplan);
 void walk_called(PlanWalk *walk, int id, std::uint32_t mask);
 
 // plan/aggregates.cpp
+inline bool is_count(Oid aggregate) { return aggregate == F_COUNT_ || aggregate == F_COUNT_ANY; }
+// One of PostgreSQL's own that returns the least or the greatest of its inputs, or of bits?
+bool is_extreme(Oid aggregate);
 ExpressionTransfer aggregate_flow, window_flow;
 // What becomes of the rows that a plan's aggregates or window functions take in.
 struct TakenRows {
