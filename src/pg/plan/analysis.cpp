@@ -62,7 +62,6 @@ void describe_output(PlanWalk *walk, PlannedStmt *plan, const NodeFlow &top) {
     analysis->row_decides |= flow.implicit;
     analysis->statement_decides |= flow.implicit;
   }
-  analysis->statement_decides |= top.implicit;
   analysis->row_decides |= node_flow_decides(top);
 }
 

@@ -59,8 +59,7 @@ void meter_growth(PlanWalk *walk, RecursiveUnion *plan, const Growth *growth, No
   table->column = static_cast<Flow *>(palloc(sizeof(Flow) * static_cast<Size>(size)));
   std::copy_n(grown.column, size, table->column);
   for (int k = 0; k < size; ++k)
-    for (std::uint32_t rest = growth[k].beyond; rest != 0; rest &= rest - 1)
-      table->column[k].count[std::countr_zero(rest)] = growth[k].first.count[std::countr_zero(rest)];
+    for (const int i : bits_of(growth[k].beyond)) table->column[k].count[i] = growth[k].first.count[i];
   const NodeFlow step = look_at_step(walk, plan);
   *table = grown;
   for (int k = 0; k < size; ++k) {

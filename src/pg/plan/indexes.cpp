@@ -141,27 +141,23 @@ const IndexFacts *scanned_index(PlanWalk *walk, const Plan *plan) {
 
 }  // namespace
 
-bool comes_in_order(PlanWalk *walk, const Plan *plan) { return scanned_index(walk, plan) != nullptr; }
-
 // Whatever the planner has chosen the index for, the rows come in its order.
 std::uint32_t index_order(PlanWalk *walk, const Plan *plan) {
   const IndexFacts *facts = scanned_index(walk, plan);
+  if (facts == nullptr) return 0;
   const Index rti = reinterpret_cast<const Scan *>(plan)->scanrelid;
   if (facts->by_value) {
     count_comparisons(walk, 1);
     return order_by_value(walk, rti, facts);
   }
-  std::uint32_t order = 0;
-  for (const int i : bits_of(index_itself(walk, rti, facts->index, true)))
-    if (is_labelled(walk, i)) order |= std::uint32_t{1} << i;
-  return order;
+  return labelled_among(walk, index_itself(walk, rti, facts->index, true));
 }
 
 // The order of tokens is no secret.  It counts where the planner has dropped a subquery that is sorted, and the mark of
 // its key: then that is left among the columns.
 std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows) {
   const IndexFacts *facts = scanned_index(walk, plan);
-  if (facts->by_value) return 0;
+  if (facts == nullptr || facts->by_value) return 0;
   std::uint32_t columns = 0;
   for (int i = 1; i <= rows.size; ++i) columns |= flow_explicit(node_flow_column(&rows, static_cast<AttrNumber>(i)));
   return columns != 0

@@ -65,7 +65,8 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   return node_flow_alternatives(branches, n, walk->analysis->source);
 }
 
-std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals) {
+std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
+  if (quals == NIL) return 0;
   // Each sees the rows that those before it let pass.
   ExprScope own = scope;
   std::uint32_t mask = 0;
@@ -87,6 +88,13 @@ NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *ta
   ListCell *cell = nullptr;
   foreach (cell, targets) rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
   return rows;
+}
+
+NodeFlow walk_lists(PlanWalk *walk, const ExprScope &scope, const List *lists) {
+  auto *rows = static_cast<NodeFlow *>(palloc(sizeof(NodeFlow) * static_cast<Size>(list_length(lists) + 1)));
+  int n = 0;
+  for (const auto *list : list_of<const List>(lists)) rows[n++] = walk_target_list(walk, scope, list);
+  return node_flow_alternatives(rows, n, walk->analysis->source);
 }
 
 bool is_sorted(const Plan *plan) {
@@ -158,15 +166,14 @@ std::uint32_t hashed_order(const PlanWalk *walk, const NodeFlow &rows, const Pla
                            const AttrNumber *keys) {
   std::uint32_t mask = 0;
   for (int i = 0; i < n; ++i) {
-    std::uint32_t values = flow_explicit(node_flow_column(&rows, keys[i]));
+    std::uint32_t values = labelled_among(walk, flow_explicit(node_flow_column(&rows, keys[i])));
     ListCell *cell = nullptr;
     foreach (cell, plan->targetlist) {
       const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
       const auto *variable = reinterpret_cast<const Var *>(target->expr);
       if (target->ressortgroupref != 0 && IsA(variable, Var) && variable->varattno == keys[i]) values = 0;
     }
-    for (; values != 0; values &= values - 1)
-      if (is_labelled(walk, std::countr_zero(values))) mask |= values & -values;
+    mask |= values;
   }
   return mask;
 }
@@ -282,13 +289,8 @@ std::uint32_t walk_own(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *p
 
 NodeFlow walk_modify(PlanWalk *walk, const ExprScope &scope, ModifyTable *modify, const NodeFlow &rows) {
   walk_writes(walk, modify, &rows);
-  const int n = list_length(modify->returningLists);
-  auto *returned = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
-  for (int i = 0; i < n; ++i)
-    returned[i] = walk_target_list(walk, scope, static_cast<List *>(list_nth(modify->returningLists, i)));
-  NodeFlow result = node_flow_alternatives(returned, n, walk->analysis->source);
+  NodeFlow result = walk_lists(walk, scope, modify->returningLists);
   result.implicit = rows.implicit;
-  walk->analysis->statement_decides |= rows.implicit;
   return result;
 }
 
@@ -332,8 +334,7 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   if (IsA(plan, NestLoop)) note_turns(walk, plan, decides & ~inputs.outer.implicit);
   if (merges(plan)) note_turns(walk, plan, decides | inputs.sorted);
   scope.rows = scope.taken = decides;
-  const bool ordered = table && comes_in_order(walk, plan);
-  if (table) scope.order = (ordered ? index_order(walk, plan) : 0) | partition_decides(walk, plan, false);
+  if (table) scope.order = index_order(walk, plan) | partition_decides(walk, plan, false);
   const std::uint32_t filters = walk_quals(walk, scope, plan->qual);
   decides |= filters;
   scope.rows |= filters;
@@ -346,8 +347,7 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   rows.order = inputs.sorted;
   if (!IsA(plan, Agg) || reinterpret_cast<const Agg *>(plan)->aggstrategy != AGG_PLAIN)  // more than one row
     rows.order |= inputs.outer.order | inputs.inner.order | inputs.scan.order | scope.order |
-                  (ordered ? index_order_shown(walk, plan, rows) : 0);
-  walk->analysis->statement_decides |= decides;
+                  (table ? index_order_shown(walk, plan, rows) : 0);
   return rows;
 }
 

@@ -46,6 +46,13 @@ bool run_code(PlanWalk *walk, const List *types) {
   return any;
 }
 
+// All that is protected in the relations.
+std::uint32_t sources_of(PlanWalk *walk, const Bitmapset *relations) {
+  std::uint32_t mask = 0;
+  for (const int rti : members_of(relations)) mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
+  return mask;
+}
+
 void scan_rows(ExprScope *scope, Inputs *inputs, const NodeFlow &rows, Index relid) {
   inputs->scan = rows;
   scope->scan = &inputs->scan;
@@ -102,21 +109,12 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
 
 std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   auto *scan = reinterpret_cast<ValuesScan *>(plan);
-  const int n = list_length(scan->values_lists);
-  auto *rows = static_cast<NodeFlow *>(palloc0(sizeof(NodeFlow) * static_cast<Size>(n + 1)));
-  for (int i = 0; i < n; ++i) {
-    const auto *values = static_cast<List *>(list_nth(scan->values_lists, i));
-    rows[i] = node_flow_uniform(kNoFlow, list_length(values));
-    for (int k = 0; k < rows[i].size; ++k)
-      rows[i].column[k] = walk_expression(walk, *scope, static_cast<Node *>(list_nth(values, k)));
-  }
-  scan_rows(scope, inputs, node_flow_alternatives(rows, n, walk->analysis->source), scan->scan.scanrelid);
+  scan_rows(scope, inputs, walk_lists(walk, *scope, scan->values_lists), scan->scan.scanrelid);
   return 0;
 }
 
 std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   auto *scan = reinterpret_cast<ForeignScan *>(plan);
-  std::uint32_t mask = 0;
   // Parameters are sent to the foreign server, which is disclosing them.
   if (const Flow sent = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->fdw_exprs));
       flow_explicit(sent) != 0)
@@ -128,10 +126,7 @@ std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Pla
     scope->index = &inputs->index;
   }
   // The conditions of a join made by the foreign server cannot be seen.
-  int rti = -1;
-  while (scan->scan.scanrelid == 0 && (rti = bms_next_member(scan->fs_relids, rti)) >= 0)
-    mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
-  return mask;
+  return scan->scan.scanrelid == 0 ? sources_of(walk, scan->fs_relids) : 0;
 }
 
 namespace {
@@ -208,9 +203,7 @@ std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
   ListCell *cell = nullptr;
   foreach (cell, scan->custom_plans) mask |= walk_plan(walk, static_cast<Plan *>(lfirst(cell))).implicit;
   walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->custom_exprs));
-  int rti = -1;
-  while ((rti = bms_next_member(scan->custom_relids, rti)) >= 0)
-    mask |= flow_explicit(relation_flow(walk, static_cast<Index>(rti), 0));
+  mask |= sources_of(walk, scan->custom_relids);
   if (scan->scan.scanrelid != 0 && scan->custom_scan_tlist == NIL) return mask;
   if (says_what_it_reads(walk->plan, scan)) {
     inputs->index = walk_target_list(walk, *scope, scan->custom_scan_tlist);

@@ -190,10 +190,9 @@ struct Inputs {
 NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged = false);
 NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged = false);
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets);
-std::uint32_t walk_conditions(PlanWalk *walk, const ExprScope &scope, const List *quals);
-inline std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
-  return quals != NIL ? walk_conditions(walk, scope, quals) : 0;
-}
+// The same for lists of which each makes rows: a row is of one of them.
+NodeFlow walk_lists(PlanWalk *walk, const ExprScope &scope, const List *lists);
+std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals);
 // Do the rows come from a sort in its order?  Then that has said what decides on their order.
 bool is_sorted(const Plan *plan);
 // Columns that the rows of a query are sorted by carry a mark, also where an index has sorted them.
@@ -231,9 +230,7 @@ std::uint32_t index_quals(PlanWalk *walk, const ExprScope &scope, List *original
 // What the use of the index decides; `ordered` where its order may.
 std::uint32_t index_itself(PlanWalk *walk, Index rti, Oid index, bool ordered);
 
-// Does an index that tells of a column hand the scan its rows, in its order?
-bool comes_in_order(PlanWalk *walk, const Plan *plan);
-// What decides on that order.
+// What decides on the order in which an index hands a scan its rows.
 std::uint32_t index_order(PlanWalk *walk, const Plan *plan);
 // The same of what is among the columns of the rows.
 std::uint32_t index_order_shown(PlanWalk *walk, const Plan *plan, const NodeFlow &rows);
@@ -274,6 +271,12 @@ inline const Node *without_relabelling(const Node *expression) {
 // Is a source what a label says, whatever it holds?
 inline bool is_labelled(const PlanWalk *walk, int source) {
   return !walk->analysis->source[source].is_token && walk->analysis->source[source].opened == Opened::no;
+}
+// Of the sources in `mask` those.
+inline std::uint32_t labelled_among(const PlanWalk *walk, std::uint32_t mask) {
+  for (const int i : bits_of(mask))
+    if (!is_labelled(walk, i)) mask &= ~(1U << i);
+  return mask;
 }
 
 // A token column may be labelled, as the one beside a labelled column is that becomes it: who opens its tokens pays for
