@@ -168,7 +168,7 @@ Flow flow_of_others(PlanWalk *walk, const Flow &flow, const void *node, int nth)
   std::fill(std::begin(others.count), std::end(others.count), std::uint16_t{0});
   for (const int i : bits_of(flow_explicit(flow))) {
     std::uint16_t &count = others.count[source_copy(walk, i, node, nth)];
-    count = static_cast<std::uint16_t>(std::min<int>(count + flow.count[i], kMaxFlowCount));
+    count = flow_count_sum(count, flow.count[i]);
   }
   return others;
 }
@@ -279,7 +279,7 @@ int place_of(const RelationFacts &facts, AttrNumber attno) noexcept {
 
 Flow source_flow(PlanWalk *walk, const Source &source, int count) {
   Flow flow = kNoFlow;
-  flow.count[source_index(walk, source)] = static_cast<std::uint16_t>(std::min<int>(count, kMaxFlowCount));
+  flow.count[source_index(walk, source)] = flow_count_sum(count, 0);
   return flow;
 }
 
@@ -296,7 +296,7 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
     const ProtectedColumn &column = facts->column[at];
     computed |= column.computed;
     std::uint16_t &count = flow.count[source_at(walk, facts, at)];
-    count = static_cast<std::uint16_t>(std::min<int>(count + column.count, kMaxFlowCount));
+    count = flow_count_sum(count, column.count);
     flow.many |= column.is_array;
     ++columns;
   };

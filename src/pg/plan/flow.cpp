@@ -17,9 +17,7 @@ void flow_refuse_beyond_count() {
 }
 
 void flow_add(Flow *into, const Flow &other) noexcept {
-  for (const int i : bits_of(flow_explicit(other))) {
-    into->count[i] = static_cast<std::uint16_t>(std::min<int>(into->count[i] + other.count[i], kMaxFlowCount));
-  }
+  for (const int i : bits_of(flow_explicit(other))) into->count[i] = flow_count_sum(into->count[i], other.count[i]);
   into->implicit |= other.implicit;
   into->paid = 0;
   into->pure = false;

@@ -161,7 +161,7 @@ void add_generated(List **found, Relation relation) {
       counted = list_append_unique_oid(counted, from->source.token_type);
       if (whole && same == nullptr && from->source.is_token) continue;
       if (same != nullptr) {
-        same->count = static_cast<std::uint16_t>(std::min<int>((first ? 0 : same->count) + values, kMaxFlowCount));
+        same->count = flow_count_sum(first ? 0 : same->count, values);
         continue;
       }
       ProtectedColumn column = *from;

@@ -9,6 +9,10 @@ namespace redoubt::pg {
 constexpr int kMaxSources = 32;                 // of one statement
 constexpr std::uint16_t kMaxFlowCount = 65000;  // what holds more than that is refused, see query_meter_start
 
+inline std::uint16_t flow_count_sum(int one, int other) noexcept {
+  return static_cast<std::uint16_t>(std::min(one + other, int{kMaxFlowCount}));
+}
+
 // How the values of a token column are met.
 enum class Opened : std::uint8_t {
   no,        // as tokens; or the column holds plaintext
