@@ -8,6 +8,7 @@
 
 #include "pg/base/each.h"
 #include "pg/plan/index_paths.h"
+#include "pg/plan/query_parts.h"
 #include "pg/protect/protected_columns.h"
 
 extern "C" {
@@ -31,9 +32,7 @@ bool is_labelled(Oid relid, AttrNumber attno) {
 
 // Does the expression read a labelled column of one of `relations`?
 bool reads_labelled(const PlannerInfo *root, const Relids relations, Expr *expression) {
-  const List *variables = pull_var_clause(reinterpret_cast<Node *>(expression),
-                                          PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-  for (const auto *variable : list_of<const Var>(variables)) {
+  for (const auto *variable : list_of<const Var>(variables_of(expression))) {
     if (variable->varlevelsup != 0 || !bms_is_member(variable->varno, relations)) continue;
     if (is_labelled(root->simple_rte_array[variable->varno]->relid, variable->varattno)) return true;
   }

@@ -10,6 +10,7 @@
 #include "pg/base/settings.h"
 #include "pg/plan/as_text.h"
 #include "pg/plan/out_of_sight.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
@@ -388,9 +389,7 @@ bool protected_decides(const Query *query) {
 
 bool says_what_it_reads(const PlannedStmt *plan, const CustomScan *scan) {
   if (scan->custom_plans != NIL || scan->custom_scan_tlist == NIL) return false;
-  for (const auto *each : list_of<const Var>(
-           pull_var_clause(reinterpret_cast<Node *>(scan->custom_scan_tlist),
-                           PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS))) {
+  for (const auto *each : list_of<const Var>(variables_of(scan->custom_scan_tlist))) {
     const int rti = each->varno;
     if (IS_SPECIAL_VARNO(rti) || !bms_is_member(rti, scan->custom_relids) ||
         rt_fetch(static_cast<Index>(rti), plan->rtable)->rtekind != RTE_RELATION)

@@ -44,6 +44,12 @@ inline RangeTblEntry *entry_of(Query *subquery, const char *name, List *columns)
   return entry;
 }
 
+// The variables in an expression, those within aggregates and the like, too.
+inline List *variables_of(const void *expression) {
+  return pull_var_clause(static_cast<Node *>(const_cast<void *>(expression)),
+                         PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
+}
+
 // Do clauses sort or group by the target with the mark?
 inline bool is_among(Index mark, const List *clauses) {
   return get_sortgroupref_clause_noerr(mark, const_cast<List *>(clauses)) != nullptr;

@@ -10,13 +10,10 @@
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/out_of_sight.h"
+#include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/table_code.h"
-
-extern "C" {
-#include "optimizer/optimizer.h"
-}
 
 namespace redoubt::pg {
 
@@ -178,19 +175,12 @@ Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
   pg_unreachable();
 }
 
-List *variables_of(List *expressions) {
-  return pull_var_clause(reinterpret_cast<Node *>(expressions),
-                         PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-}
-
 // The last column that the node's expressions take from such rows.
 int highest_index(const CustomScan *scan) {
   int highest = 0;
-  ListCell *cell = nullptr;
   const List *variables = variables_of(list_concat_copy(scan->scan.plan.targetlist, scan->scan.plan.qual));
-  foreach (cell, variables)
-    if (const auto *variable = static_cast<const Var *>(lfirst(cell)); variable->varno == INDEX_VAR)
-      highest = std::max<int>(highest, variable->varattno);
+  for (const auto *variable : list_of<const Var>(variables))
+    if (variable->varno == INDEX_VAR) highest = std::max<int>(highest, variable->varattno);
   return highest;
 }
 

@@ -77,9 +77,8 @@ const Var *compared_with_itself(const Node *node) {
   if (!IsA(node, OpExpr) && !IsA(node, DistinctExpr)) return nullptr;
   const List *arguments = reinterpret_cast<const OpExpr *>(node)->args;
   if (list_length(arguments) != 2) return nullptr;
-  const auto variable = [](void *argument) {
-    auto *value = static_cast<Node *>(argument);
-    while (IsA(value, RelabelType)) value = reinterpret_cast<Node *>(reinterpret_cast<RelabelType *>(value)->arg);
+  const auto variable = [](const void *argument) {
+    const Node *value = without_relabelling(static_cast<const Node *>(argument));
     return IsA(value, Var) ? reinterpret_cast<const Var *>(value) : nullptr;
   };
   const Var *a = variable(linitial(arguments));
