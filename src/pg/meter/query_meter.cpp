@@ -114,13 +114,10 @@ void admit_opened(QueryMeter *meter) {
 // Calls `visit(token_type)` once per token type of the sources in `mask`.
 template <typename Visit>
 void each_type(const PlanAnalysis *analysis, std::uint32_t mask, Visit &&visit) {
-  for (int i = 0; i < analysis->sources; ++i) {
-    if ((mask & 1U << i) == 0) continue;
-    bool first = true;
-    for (int k = 0; k < i; ++k)
-      first &= (mask & 1U << k) == 0 || analysis->source[k].token_type != analysis->source[i].token_type;
-    if (first) visit(analysis->source[i].token_type);
-  }
+  std::uint32_t types = 0;  // a bit per place
+  for (int i = 0; i < analysis->sources; ++i)
+    if ((mask & 1U << i) != 0) types |= 1U << analysis->type_of[i];
+  for (const int i : bits_of(types)) visit(analysis->type[i]);
 }
 
 // What the planner's estimates tell of: how many rows there are, and how wide.  A token is as wide as its value, which

@@ -67,10 +67,10 @@ inline constinit QueryMeter *query_meters = nullptr;  // of this backend, innerm
 // bucket of the query is in debt, 55000 where the plan has a point without a meter.
 void query_meter_start(QueryDesc *query, PlanFacts *facts, int eflags);
 
-// query_meter_find returns the meter of a query, null where it has none.
 // How many probes a row costs of which values of the type have decided that it is there.
 std::uint32_t query_meter_price(const QueryMeter *meter, Oid token_type) noexcept;
 
+// query_meter_find returns the meter of a query, null where it has none.
 QueryMeter *query_meter_find(const EState *estate) noexcept;
 
 // query_meter_prepare sets a meter up for one run: the settings and the destination decide what is charged.
