@@ -47,14 +47,21 @@ Datum own_value_or_null(const CatalogRow &row, int attribute, Oid type, bool *nu
 // The column alone, before a scan compares it.
 void own_column_require(TupleDesc descriptor, int attribute, Oid type);
 
-// A field of the row that the cache of a catalog has of an object; zero where there is none.
+// A field of the row that the cache of a catalog has of an object, or of a column of a table; zero where there is none.
 template <typename Row, typename Field>
-Field catalog_field(int cache, Oid object, Field Row::*field) {
-  HeapTuple tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+Field catalog_field_of(HeapTuple tuple, Field Row::*field) {
   if (!HeapTupleIsValid(tuple)) return Field{};
   const Field value = reinterpret_cast<const Row *>(GETSTRUCT(tuple))->*field;
   ReleaseSysCache(tuple);
   return value;
+}
+template <typename Row, typename Field>
+Field catalog_field(int cache, Oid object, Field Row::*field) {
+  return catalog_field_of(SearchSysCache1(cache, ObjectIdGetDatum(object)), field);
+}
+template <typename Field>
+Field catalog_column(Oid relid, AttrNumber attno, Field FormData_pg_attribute::*field) {
+  return catalog_field_of(SearchSysCacheAttNum(relid, attno), field);
 }
 
 // That the attribute is this OID.

@@ -119,11 +119,8 @@ bool take_value(IndexElem *key, Oid relid) {
 }
 
 bool is_trigram_family(Oid family) {
-  HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool is = strcmp(NameStr(reinterpret_cast<Form_pg_opfamily>(GETSTRUCT(tuple))->opfname), kTrigrams) == 0;
-  ReleaseSysCache(tuple);
-  return is;
+  const NameData name = catalog_field(OPFAMILYOID, family, &FormData_pg_opfamily::opfname);
+  return strcmp(NameStr(name), kTrigrams) == 0;
 }
 
 bool is_column(const Node *node, AttrNumber attno) {

@@ -7,7 +7,6 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
-#include "pg/base/compat.h"
 #include "pg/ddl/protect_step.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/reveal/gate.h"
@@ -20,13 +19,6 @@ extern "C" {
 
 namespace redoubt::pg {
 namespace {
-
-void require_owner(Oid relid) {
-  const char *name = get_rel_name(relid);
-  if (name == nullptr) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no such table")));
-  if (!compat_owns_relation(relid, GetUserId()))
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", name)));
-}
 
 // A step decides by the catalog as it is when it has its locks.
 void require_fresh_snapshots() {
@@ -76,10 +68,11 @@ class AsOwner {
 
 // The owner, whose rights the current user must have.  Asked once: another one may come at any time.
 Oid owner_for_current_user(Oid relid) {
-  require_owner(relid);
+  const char *name = get_rel_name(relid);
+  if (name == nullptr) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no such table")));
   const Oid owner = catalog_owner(relid);
   if (!has_privs_of_role(GetUserId(), owner))
-    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", get_rel_name(relid))));
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of table %s", name)));
   return owner;
 }
 
@@ -397,7 +390,7 @@ REDOUBT_FUNCTION(redoubt_unprotect_column) {
   using namespace redoubt::pg;
   const Oid relid = PG_GETARG_OID(0);
   const char *name = NameStr(*PG_GETARG_NAME(1));
-  require_owner(relid);
+  (void)owner_for_current_user(relid);
   const AttrNumber source = get_attnum(relid, name);
   const TokenType *type = source > 0 ? token_type_find(get_atttype(relid, source)) : nullptr;
   if (type == nullptr)

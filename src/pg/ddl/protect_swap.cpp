@@ -199,14 +199,6 @@ bool column_is(Oid relid, AttrNumber column, const char *name, Oid type, bool ne
   return is;
 }
 
-bool is_not_null(Oid relid, AttrNumber column) {
-  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(column));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for a column of relation %u", relid);
-  const bool needed = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return needed;
-}
-
 // The trigger and the old column go; the token column takes the name.
 void change_places(const Watch &watch, const Protection &protection) {
   const Oid relid = protection.relid;
@@ -214,7 +206,7 @@ void change_places(const Watch &watch, const Protection &protection) {
   const char *old = get_attname(relid, protection.source, false);
   const char *name = quote_identifier(old);
   const char *made = quote_identifier(get_attname(relid, protection.target, false));
-  const bool needed = is_not_null(relid, protection.source);
+  const bool needed = catalog_column(relid, protection.source, &FormData_pg_attribute::attnotnull);
   protection_drop_trigger(protection.trigger);
   labels_remove(relid, protection.target);
   run_in_time(watch, psprintf("ALTER TABLE %s DROP COLUMN %s", table, name));

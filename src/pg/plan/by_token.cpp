@@ -80,12 +80,9 @@ Oid array_tokenizer(const TokenType *type) {
 
 // The function <type>_sought, of types whose tokens are not made to be compared with.
 Oid sought_function(Oid type) {
-  HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-  if (!HeapTupleIsValid(tuple)) return InvalidOid;
-  const auto *row = reinterpret_cast<const FormData_pg_type *>(GETSTRUCT(tuple));
-  const Oid found = function_of(psprintf("%s_sought", NameStr(row->typname)), row->typnamespace, TEXTOID);
-  ReleaseSysCache(tuple);
-  return found;
+  const NameData name = catalog_field(TYPEOID, type, &FormData_pg_type::typname);
+  return function_of(psprintf("%s_sought", NameStr(name)),
+                     catalog_field(TYPEOID, type, &FormData_pg_type::typnamespace), TEXTOID);
 }
 
 Node *token_of(const TokenType *type, Node *text) {

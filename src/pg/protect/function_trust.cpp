@@ -85,10 +85,8 @@ const char *definition(Oid function, Names names) {
 
 // "trusted <digest>" for what the function is now.
 const char *bound_label(Oid function, Names names) {
-  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
-  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
-  ReleaseSysCache(tuple);
+  const Oid owner = catalog_field(PROCOID, function, &FormData_pg_proc::proowner);
+  if (!OidIsValid(owner)) elog(ERROR, "cache lookup failed for function %u", function);
   const char *text = psprintf("%s\n%s", GetUserNameFromId(owner, false), definition(function, names));
 
   std::uint8_t digest[PG_SHA256_DIGEST_LENGTH] = {};

@@ -173,18 +173,11 @@ void add_constraint(StandingCode *code, const CatalogRow &row) {
   }
 }
 
-bool is_not_null(Oid relid, AttrNumber attno) {
-  HeapTuple tuple = SearchSysCacheAttNum(relid, attno);
-  if (!HeapTupleIsValid(tuple)) return false;
-  const bool found = reinterpret_cast<const FormData_pg_attribute *>(GETSTRUCT(tuple))->attnotnull;
-  ReleaseSysCache(tuple);
-  return found;
-}
-
 void add_default(StandingCode *code, const CatalogRow &row) {
   const auto *given = row.as<Form_pg_attrdef>();
   code->name = get_attname(given->adrelid, given->adnum, true);
-  if (is_not_null(given->adrelid, given->adnum)) code->decides = bms_copy(code->columns);
+  if (catalog_column(given->adrelid, given->adnum, &FormData_pg_attribute::attnotnull))
+    code->decides = bms_copy(code->columns);
 }
 
 // Its commands get the values; but not those of a view's own, which are its query.
