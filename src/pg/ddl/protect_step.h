@@ -43,44 +43,33 @@ const char *step_table_name(Oid relid);  // qualified and quoted
 const char *step_column_name(const StepMember &member);
 void step_set(const char *setting, const char *value);
 
-// Was a lock not got?
-inline bool step_is_locked(const Error &error) {
-  const int code = error.edata()->sqlerrcode;
-  return code == ERRCODE_LOCK_NOT_AVAILABLE || code == ERRCODE_T_R_DEADLOCK_DETECTED;
-}
-
 // Runs `work` in a subtransaction, in which each lock is waited for as long as a step may; false where one was not got,
-// after which nothing of it is left.
+// after which nothing of it is left.  With `keeps` what it did is committed.
 template <typename Work>
-bool step_try(const StepCall &step, Work &&work) {
+bool step_run_within(const StepCall &step, bool keeps, Work &&work) {
   try {
     Subtransaction subtransaction;
     call([&] {
       step_set("lock_timeout", psprintf("%d", step.lock_timeout));
       work();
     });
-    subtransaction.commit();
+    if (keeps) subtransaction.commit();
     return true;
   } catch (const Error &error) {
-    if (!step_is_locked(error)) throw;
+    const int code = error.edata()->sqlerrcode;
+    if (code != ERRCODE_LOCK_NOT_AVAILABLE && code != ERRCODE_T_R_DEADLOCK_DETECTED) throw;
     return false;
   }
 }
 
-// Looks at something in a subtransaction that is rolled back, so that nothing stays locked.  What is palloc'd stays.
+template <typename Work>
+bool step_try(const StepCall &step, Work &&work) {
+  return step_run_within(step, true, work);
+}
+// Looks at something, and rolls back, so that nothing stays locked.  What is palloc'd stays.
 template <typename Look>
 bool step_look(const StepCall &step, Look &&look) {
-  try {
-    const Subtransaction subtransaction;
-    call([&] {
-      step_set("lock_timeout", psprintf("%d", step.lock_timeout));
-      look();
-    });
-    return true;
-  } catch (const Error &error) {
-    if (!step_is_locked(error)) throw;
-    return false;
-  }
+  return step_run_within(step, false, look);
 }
 
 // ---- locks (protect_locks.cpp)
