@@ -221,7 +221,7 @@ void inheritance_changed(Oid child, Oid parent) {
   CommandCounterIncrement();
   bool late = get_rel_relispartition(parent);
   for (const Oid table : oids_of(tables)) {
-    standing_code_require(table, standing_code_of(table, false));
+    standing_code_require(table);
     late |= get_rel_relkind(table) == RELKIND_FOREIGN_TABLE;
   }
   if (late && get_rel_relkind(parent) == RELKIND_PARTITIONED_TABLE && protected_relation(parent) != nullptr)

@@ -442,31 +442,29 @@ Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns) 
   return same;
 }
 
-bool standing_code_gets(const StandingCode &code, Oid relid) {
-  return is_unvouched(code) && column_it_gets(code, relid) != InvalidAttrNumber;
-}
+namespace {
 
-List *standing_code_of(Oid relid, bool every_column) {
+// What would hand columns of the table, were they protected, to code that nobody vouches for: on the table and its
+// ancestors.  A List of StandingCode *.
+List *unvouched_code(Oid relid) {
   List *all = NIL;
-  if (!every_column && protected_relation(relid) == nullptr) return NIL;
   read_all(&all, relid, false);
   read_partition_key(&all, relid);
   read_types(&all, relid);
   read_ancestors(&all, relid);
   List *getting = NIL;
-  for (auto *code : list_of<StandingCode>(all)) {
-    if (every_column ? !bms_is_empty(code->columns) : standing_code_gets(*code, relid))
-      getting = lappend(getting, code);
-  }
+  for (auto *code : list_of<StandingCode>(all))
+    if (!bms_is_empty(code->columns)) getting = lappend(getting, code);
   return getting;
 }
 
-void standing_code_require(Oid relid, List *code) {
+// Each of `code` is unvouched.
+void require_vouched(Oid relid, const List *code) {
   const char *details = nullptr;
   const char *help = nullptr;
   for (const auto *each : list_of<const StandingCode>(code)) {
     const AttrNumber attno = column_it_gets(*each, relid);
-    if (!is_unvouched(*each) || attno == InvalidAttrNumber) continue;
+    if (attno == InvalidAttrNumber) continue;
     details = joined(details, detail_of(*each, relid, attno), "\n");
     help = joined(help, help_of(*each), "; ");
   }
@@ -479,6 +477,12 @@ void standing_code_require(Oid relid, List *code) {
            errdetail_internal("%s", details), errhint("A member of redoubt_admin can vouch for it: %s", help)));
 }
 
+}  // namespace
+
+void standing_code_require(Oid relid) {
+  if (protected_relation(relid) != nullptr) require_vouched(relid, unvouched_code(relid));
+}
+
 void standing_code_made(const StandingCode &code) {
   if (!is_unvouched(code)) return;
   StandingCode copy = code;
@@ -488,14 +492,14 @@ void standing_code_made(const StandingCode &code) {
       copy.relid = use->relid;
       copy.columns = bms_make_singleton(use->attno);
       for (const Oid table : oids_of(find_all_inheritors(use->relid, NoLock, nullptr)))
-        standing_code_require(table, list_make1(&copy));
+        require_vouched(table, list_make1(&copy));
     }
   }
   if (!OidIsValid(code.relid)) return;
   lock_domains(code.relid);
   for (const Oid table :
        oids_of(code.inherited ? find_all_inheritors(code.relid, NoLock, nullptr) : list_make1_oid(code.relid)))
-    standing_code_require(table, list_make1(&copy));
+    require_vouched(table, list_make1(&copy));
 }
 
 namespace {
@@ -505,7 +509,7 @@ void check_tables(Oid relid, List **done) {
   for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
     if (list_member_oid(*done, table)) continue;
     *done = lappend_oid(*done, table);
-    standing_code_require(table, standing_code_of(table, false));
+    standing_code_require(table);
   }
 }
 
@@ -532,9 +536,9 @@ void standing_code_check_all(Oid function) {
   for (const Oid table : oids_of(tables)) {
     CHECK_FOR_INTERRUPTS();
     List *by_it = NIL;
-    for (auto *code : list_of<StandingCode>(standing_code_of(table, false)))
+    for (auto *code : list_of<StandingCode>(unvouched_code(table)))
       if (code->function == function) by_it = lappend(by_it, code);
-    standing_code_require(table, by_it);
+    require_vouched(table, by_it);
   }
 }
 
@@ -570,7 +574,7 @@ REDOUBT_FUNCTION(redoubt_check_label) {
     const Oid relid = PG_GETARG_OID(0);
     List *all = NIL;
     for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr)))
-      for (auto *code : list_of<StandingCode>(standing_code_of(table, true))) {
+      for (auto *code : list_of<StandingCode>(unvouched_code(table))) {
         bool known = false;
         for (const auto *other : list_of<const StandingCode>(all))
           known |= other->class_id == code->class_id && other->object == code->object && other->relid == code->relid;

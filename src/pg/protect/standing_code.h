@@ -35,15 +35,11 @@ inline bool columns_hold(const Bitmapset *columns, AttrNumber attno) {
 // current context.  False for an object that runs no code on rows.
 bool standing_code_read(Oid class_id, Oid object, StandingCode *code);
 
-// standing_code_of lists what would hand protected columns of the table to code that nobody vouches for: on the table
-// and its ancestors.  With `every_column`, any column counts as protected.  A List of StandingCode *.
-List *standing_code_of(Oid relid, bool every_column);
+// standing_code_require raises 42501 where code that nobody vouches for, on the table or its ancestors, gets a
+// protected column of the table; warns and records it instead unless redoubt.mode is enforce.
+void standing_code_require(Oid relid);
 
-// standing_code_require raises 42501 for each of `code` that gets a protected column of the table; warns and records
-// it instead unless redoubt.mode is enforce.
-void standing_code_require(Oid relid, List *code);
-
-// standing_code_check requires that of all code on the table, of its children, and of the tables that hold rows of it.
+// standing_code_check requires that of the table, of its children, and of the tables that hold rows of it.
 void standing_code_check(Oid relid);
 
 // The same for each table with a column of the type, after the type was labelled.
@@ -54,9 +50,6 @@ void standing_code_check_all(Oid function);
 
 // standing_code_made decides on an object that was just made or changed.
 void standing_code_made(const StandingCode &code);
-
-// True if the object gets a protected column of the table.
-bool standing_code_gets(const StandingCode &code, Oid relid);
 
 // The columns of `relid` by the names that `columns` have in `from`; 0 stays the whole row.
 Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns);
