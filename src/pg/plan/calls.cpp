@@ -35,6 +35,12 @@ bool passes_on(Oid function, Oid result, const List *arguments) {
   return false;
 }
 
+// What decided on no more than the order in which the rows come.
+std::uint32_t input_order(const ExprScope &scope) noexcept {
+  return scope.order | (scope.outer != nullptr ? scope.outer->order : 0) |
+         (scope.inner != nullptr ? scope.inner->order : 0) | (scope.scan != nullptr ? scope.scan->order : 0);
+}
+
 // What a function that may disclose its arguments is told by being called with them.
 std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
   return flow_probes(scope.rows | walk->context | arguments.implicit | input_order(scope), arguments);

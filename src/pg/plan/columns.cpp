@@ -22,6 +22,12 @@ namespace redoubt::pg {
 
 namespace {
 
+// The table that an entry of the range table is a partition or child of; 0: none.
+Index parent_of(const PlanWalk *walk, Index rti) {
+  const AppendRelInfo *child = walk->relation[rti].child;
+  return child != nullptr ? child->parent_relid : 0;
+}
+
 bool shares_columns(const RelationFacts &one, const RelationFacts &other) noexcept {
   return std::any_of(one.column, one.column + one.size, [&other](const ProtectedColumn &column) {
     return std::any_of(other.column, other.column + other.size,

@@ -27,6 +27,13 @@ Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list) {
 
 namespace {
 
+// The scope of what is computed only where a condition, of which `mask` decides, says so.
+ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
+  ExprScope after = scope_after(scope, mask);
+  after.sometimes = true;
+  return after;
+}
+
 // One of several values.
 struct OneOf {
   Flow flow = kNoFlow;

@@ -75,13 +75,12 @@ std::uint32_t mask_alternative(std::uint32_t one, std::uint32_t other, const Sou
 }  // namespace
 
 void flow_alternative(Flow *into, const Flow &other, const Source *sources) noexcept {
-  const bool same = flow_holds_same(*into, other);  // as a column of several partitions does
   // A null of the one or the other is no value.
   const bool pure = (into->pure || flow_decides(*into) == 0) && (other.pure || flow_decides(other) == 0);
   const bool lacks_some = flow_explicit(*into) != flow_explicit(other);
   int excess[kMaxSources];  // what `into` holds more of, and may stand for another source of the type
-  for (int i = 0; i < kMaxSources && !same; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
-  for (int i = 0; i < kMaxSources && !same; ++i) {
+  for (int i = 0; i < kMaxSources; ++i) excess[i] = std::max(into->count[i] - other.count[i], 0);
+  for (int i = 0; i < kMaxSources; ++i) {
     int missing = other.count[i] - into->count[i];
     for (int k = 0; k < kMaxSources && missing > 0; ++k) {
       if (excess[k] == 0 || !sources[k].is_like(sources[i])) continue;

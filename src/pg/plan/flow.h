@@ -35,10 +35,6 @@ static_assert(std::is_trivially_copyable_v<Flow>);
 
 constexpr Flow kNoFlow = {};
 
-inline bool flow_holds_same(const Flow &a, const Flow &b) noexcept {
-  return std::memcmp(a.count, b.count, sizeof a.count) == 0;
-}
-
 // A bit per source with a count.  Most flows have few or none, so four are looked at as one.
 [[gnu::noinline]] inline std::uint32_t flow_explicit(const Flow &flow) noexcept {
   std::uint32_t mask = 0;

@@ -41,14 +41,11 @@ Plan *result_above(PlanWalk *walk, Plan *plan) {
   return above;
 }
 
-}  // namespace
-
+// Is a meter that is not there to be put in now?  Where the plan was looked through before, it is missing.
 bool meter_is_due(PlanWalk *walk) noexcept {
   walk->analysis->unmetered = true;
   return walk->inject && walk->last;
 }
-
-namespace {
 
 // Puts the points that rows come from below this one.  What is computed for some rows only is beside the others of its
 // node: each row goes through one of them.
@@ -71,6 +68,9 @@ void put_meter(PlanWalk *walk, Expr **expression, const Flow &flow, std::uint32_
   *expression = meter_wrap(*expression, flow, decides, walk->analysis, flags, point);
   if (probes != 0) walk->open = lappend(walk->open, meter_spec(reinterpret_cast<const Node *>(*expression)));
 }
+
+// Does the node compute its target list, or hand on the rows of its input?  PostgreSQL's own answer forgets one.
+bool computes_targets(Plan *plan) { return is_projection_capable_plan(plan) && !IsA(plan, IncrementalSort); }
 
 // What an entry of a list of arguments or of a target list computes.
 Expr **expression_of(ListCell *cell) {
@@ -98,11 +98,6 @@ void meter_value(PlanWalk *walk, Expr **value, const Flow &flow, std::uint32_t d
   // What is paid for besides the value itself is there where that is null.
   put_meter(walk, value, flow, decides, 0, flags | ((flags & kMeterRows) != 0 ? 0 : flow_flags(flow)));
 }
-
-// Does the node compute its target list, or hand on the rows of its input?  PostgreSQL's own answer forgets one.
-namespace {
-bool computes_targets(Plan *plan) { return is_projection_capable_plan(plan) && !IsA(plan, IncrementalSort); }
-}  // namespace
 
 void meter_target(PlanWalk *walk, Plan **slot, int position, const Flow &flow, std::uint32_t decides) {
   const auto target = [&] { return &static_cast<TargetEntry *>(list_nth((*slot)->targetlist, position))->expr; };

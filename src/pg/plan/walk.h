@@ -129,12 +129,6 @@ inline ParamFacts *param_facts(const PlanWalk *walk, int id) {
   return id >= 0 && id < walk->params ? &walk->param[id] : nullptr;
 }
 
-// The table that an entry of the range table is a partition or child of; 0: none.
-inline Index parent_of(const PlanWalk *walk, Index rti) {
-  const AppendRelInfo *child = walk->relation[rti].child;
-  return child != nullptr ? child->parent_relid : 0;
-}
-
 // Where an expression is evaluated.
 struct ExprScope {
   Plan *plan;
@@ -157,19 +151,6 @@ inline ExprScope scope_after(const ExprScope &scope, std::uint32_t mask) {
   ExprScope after = scope;
   after.rows |= mask;
   return after;
-}
-
-// The same for what is computed only where a condition, of which `mask` decides, says so.
-inline ExprScope scope_if(const ExprScope &scope, std::uint32_t mask) {
-  ExprScope after = scope_after(scope, mask);
-  after.sometimes = true;
-  return after;
-}
-
-// What decided on no more than the order in which the rows come.
-inline std::uint32_t input_order(const ExprScope &scope) noexcept {
-  return scope.order | (scope.outer != nullptr ? scope.outer->order : 0) |
-         (scope.inner != nullptr ? scope.inner->order : 0) | (scope.scan != nullptr ? scope.scan->order : 0);
 }
 
 // The type that a pure flow copies from the column of `source`; InvalidOid where it is none.
@@ -415,8 +396,6 @@ Told written_row_tells(PlanWalk *walk, const ExprScope &scope, const WrittenRow 
 void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source);
 
 // plan/insertion.cpp: meters at points of a plan.
-// Is a meter that is not there to be put in now?  Where the plan was looked through before, it is missing.
-bool meter_is_due(PlanWalk *walk) noexcept;
 // Is the expression a meter of values (flags: 0) or probes (kMeterProbes), of rows or not (kMeterRows), with or without
 // others in between?
 bool has_meter(const Expr *expression, std::uint16_t flags);
