@@ -121,11 +121,7 @@ void estimate_own(Estimate *estimate, const Plan *plan, const PlanKind &kind, co
     if (member != 0) estimate_expressions(estimate, member_of(plan, member), seen, seen);
   for (const Member member : {kind.each_run, kind.gate})
     if (member != 0) estimate_expressions(estimate, member_of(plan, member), factors.loops, factors.loops);
-  auto *below = kind.plans != 0 ? member_of(plan, kind.plans) : nullptr;
-  if (below == nullptr) return;
-  for (const auto *branch :
-       list_of<const Plan>(IsA(below, List) ? reinterpret_cast<const List *>(below) : list_make1(below)))
-    estimate_plan(estimate, branch, factors);
+  for (const auto *branch : list_of<const Plan>(list_at(plan, kind.plans))) estimate_plan(estimate, branch, factors);
 }
 
 void estimate_children(Estimate *estimate, const Plan *plan, const PlanKind *kind, Factors factors) {

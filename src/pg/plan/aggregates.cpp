@@ -74,9 +74,7 @@ Flow input_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
   if (call.filter != nullptr)
     decides = flow_decides(walk_expression(walk, input, reinterpret_cast<Node *>(call.filter)));
   input.rows |= decides;
-  ListCell *cell = nullptr;
-  foreach (cell, call.arguments) {
-    auto *node = static_cast<Node *>(lfirst(cell));
+  for (auto *node : list_of<Node>(call.arguments)) {
     const bool junk = IsA(node, TargetEntry) && reinterpret_cast<TargetEntry *>(node)->resjunk;
     const Flow argument = walk_expression(walk, input, node);
     if (junk) {
@@ -88,7 +86,7 @@ Flow input_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
       flow_add(&flow, argument);
     }
   }
-  foreach (cell, call.direct) flow_add(&flow, walk_expression(walk, scope, static_cast<Node *>(lfirst(cell))));
+  for (auto *node : list_of<Node>(call.direct)) flow_add(&flow, walk_expression(walk, scope, node));
   flow.implicit |= decides;
   return flow;
 }
@@ -209,9 +207,7 @@ TakenRows taken_rows(PlanWalk *walk, const ExprScope &scope, std::uint32_t order
   const bool last = std::exchange(walk->last, false);  // only looking: nothing is put in
   List *nodes = pull_var_clause(reinterpret_cast<Node *>(list_make2(plan->targetlist, plan->qual)),
                                 PVC_INCLUDE_AGGREGATES | PVC_INCLUDE_WINDOWFUNCS | PVC_INCLUDE_PLACEHOLDERS);
-  ListCell *cell = nullptr;
-  foreach (cell, nodes) {
-    auto *node = static_cast<Node *>(lfirst(cell));
+  for (auto *node : list_of<Node>(nodes)) {
     if (!IsA(node, Aggref) && !IsA(node, WindowFunc)) continue;
     if (IsA(node, WindowFunc) && walk->first_window == nullptr)
       walk->first_window = reinterpret_cast<const WindowFunc *>(node);

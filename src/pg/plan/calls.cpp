@@ -26,12 +26,11 @@ namespace {
 bool passes_on(Oid function, Oid result, const List *arguments) {
   if (type_runs_code(result)) return true;  // json_populate_record: a domain in the record
   const bool to_text = function_casts_to_text(function);
-  ListCell *cell = nullptr;
-  if (function < FirstNormalObjectId)
-    foreach (cell, arguments) {
-      const Oid type = exprType(static_cast<const Node *>(lfirst(cell)));
-      if (type_casts_to_json(type) || (to_text && type_casts_to_text(type))) return true;
-    }
+  if (function >= FirstNormalObjectId) return false;
+  for (const auto *argument : list_of<const Node>(arguments)) {
+    const Oid type = exprType(argument);
+    if (type_casts_to_json(type) || (to_text && type_casts_to_text(type))) return true;
+  }
   return false;
 }
 
@@ -53,6 +52,8 @@ Flow hand_over(PlanWalk *walk, const ExprScope &scope, List *arguments, const Fl
   return flow_paid(flow);
 }
 
+bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *texts);
+
 // Text as it is stored, or put together from that: its words are nobody's choice.
 bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const Flow flow = walk_expression(walk, scope, node);
@@ -61,20 +62,21 @@ bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
   if (IsA(node, CoalesceExpr)) parts = reinterpret_cast<CoalesceExpr *>(node)->args;
   if (IsA(node, OpExpr) && reinterpret_cast<OpExpr *>(node)->opfuncid == F_TEXTCAT)
     parts = reinterpret_cast<OpExpr *>(node)->args;
-  ListCell *cell = nullptr;
-  foreach (cell, parts)
-    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
-  return parts != NIL;
+  return parts != NIL && all_stored_text(walk, scope, parts);
 }
 
-bool all_stored_text(PlanWalk *walk, const ExprScope &scope, Oid function, const List *arguments) {
-  // Text as a query may have no words.
-  if (function == F_TS_MATCH_TT && flow_decides(walk_expression(walk, scope, static_cast<Node *>(lsecond(arguments)))))
-    return false;
-  ListCell *cell = nullptr;
-  foreach (cell, arguments)
-    if (!is_stored_text(walk, scope, static_cast<Node *>(lfirst(cell)))) return false;
+bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *texts) {
+  for (auto *text : list_of<Node>(texts))
+    if (!is_stored_text(walk, scope, text)) return false;
   return true;
+}
+
+// May the call complain of words?  Text as a query may have none.
+bool chooses_words(PlanWalk *walk, const ExprScope &scope, Oid function, const List *arguments) {
+  if (!function_makes_words(function)) return false;
+  return (function == F_TS_MATCH_TT &&
+          flow_decides(walk_expression(walk, scope, static_cast<Node *>(lsecond(arguments)))) != 0) ||
+         !all_stored_text(walk, scope, arguments);
 }
 
 // Does an assignment to varchar(n) or char(n) look how long the text is?  What is too long is an error then.
@@ -87,9 +89,8 @@ bool checks_length(const FuncExpr *call) {
 // Comparisons of tokens, and token(): what they return has met no output function.
 bool takes_tokens_directly(Oid function, Oid result, const List *arguments) {
   if (!is_fixed_size(result) && !is_redoubt_function(function)) return false;
-  ListCell *cell = nullptr;
-  foreach (cell, arguments)
-    if (holds_tokens(static_cast<const Node *>(lfirst(cell)))) return true;
+  for (const auto *argument : list_of<const Node>(arguments))
+    if (holds_tokens(argument)) return true;
   return false;
 }
 
@@ -128,10 +129,8 @@ void foresee_type(PlanWalk *walk, Oid type, bool casts) {
     if (!casts && DomainHasConstraints(type)) {
       auto *domain = static_cast<DomainConstraintRef *>(palloc(sizeof(DomainConstraintRef)));  // called back at a reset
       InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
-      ListCell *cell = nullptr;
-      foreach (cell, domain->constraints)
-        plan_foresee_walker(
-            reinterpret_cast<Node *>(static_cast<const DomainConstraintState *>(lfirst(cell))->check_expr), walk);
+      for (const auto *constraint : list_of<const DomainConstraintState>(domain->constraints))
+        plan_foresee_walker(reinterpret_cast<Node *>(constraint->check_expr), walk);
     }
     return foresee_type(walk, getBaseType(type), casts);
   }
@@ -159,13 +158,11 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   foresee_function(walk, function);
   foresee_type(walk, type);
   note_place(walk, scope, function);
-  ListCell *cell = nullptr;
   if (function < FirstNormalObjectId)
-    foreach (cell, arguments) foresee_type(walk, exprType(static_cast<const Node *>(lfirst(cell))), true);
+    for (const auto *argument : list_of<const Node>(arguments)) foresee_type(walk, exprType(argument), true);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
-  if (walk->of_index == OfIndex::no &&
-      (!function_is_trusted(function) || passes_on(function, type, arguments) ||
-       (function_makes_words(function) && !all_stored_text(walk, scope, function, arguments))))
+  if (walk->of_index == OfIndex::no && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
+                                        chooses_words(walk, scope, function, arguments)))
     return hand_over(walk, scope, arguments, flow, 0);
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {
@@ -365,9 +362,8 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   getTypeInputInfo(type, &input, &parameter);
   bool runs_code = type_runs_code(type) || !function_is_trusted(input);
   List *given = *document != nullptr ? list_make1(*document) : NIL;
-  ListCell *cell = nullptr;
-  foreach (cell, list_concat_copy(given, arguments))
-    runs_code |= type_casts_to_json(exprType(static_cast<Node *>(lfirst(cell))));
+  for (const auto *each : list_of<const Node>(list_concat_copy(given, arguments)))
+    runs_code |= type_casts_to_json(exprType(each));
   if (runs_code || (flow.many && !is_fixed_size(type))) {
     const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
     const ExprScope handed = scope_after(scope, flow.implicit);

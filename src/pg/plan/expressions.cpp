@@ -64,8 +64,8 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
   bool first = true;
   OneOf one;
   ExprScope own = scope;
-  const auto add = [&](void *part) {
-    const Flow value = walk_expression(walk, own, static_cast<Node *>(part));
+  const auto add = [&](Node *part) {
+    const Flow value = walk_expression(walk, own, part);
     const bool new_here = (flow_explicit(value) & ~flow_explicit(together)) != 0;
     together.sometimes |= kind.combine == Combine::in_turn && !first && new_here;  // may not be computed
     first = false;
@@ -74,14 +74,8 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
     if (kind.combine == Combine::in_turn || kind.combine == Combine::first_of)
       own = scope_if(own, flow_decides(together));
   };
-  for (const Member member : kind.part) {
-    auto *part = member != 0 ? member_of(node, member) : nullptr;
-    ListCell *cell = nullptr;
-    if (part != nullptr && IsA(part, List))
-      foreach (cell, reinterpret_cast<List *>(part)) add(lfirst(cell));
-    else if (part != nullptr)
-      add(part);
-  }
+  for (const Member member : kind.part)
+    for (auto *part : list_of<Node>(list_at(node, member))) add(part);
   if (!chooses) return together;
   if (kind.combine == Combine::one_of) one.copies = false;  // which one it is has been found out from all
   return one.chosen();

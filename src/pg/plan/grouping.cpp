@@ -98,14 +98,13 @@ void meter_steps(PlanWalk *walk, RecursiveUnion *plan, NodeFlow *table, std::uin
 std::uint32_t walk_aggregation(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   const auto *agg = reinterpret_cast<Agg *>(plan);
   const NodeFlow *rows = &inputs->outer;
-  std::uint32_t mask = key_decides(walk, rows, outerPlan(plan), agg->numCols, agg->grpColIdx, Keys::together, 0);
-  ListCell *cell = nullptr;
-  foreach (cell, agg->chain) {
-    const auto *set = static_cast<Agg *>(lfirst(cell));
+  std::uint32_t mask = 0;
+  const auto add_set = [&](const Agg *set) {
     mask |= key_decides(walk, rows, outerPlan(plan), set->numCols, set->grpColIdx, Keys::together, 0);
     if (set->aggstrategy == AGG_HASHED) inputs->sorted |= hashed_order(walk, *rows, plan, set->numCols, set->grpColIdx);
-  }
-  if (agg->aggstrategy == AGG_HASHED) inputs->sorted |= hashed_order(walk, *rows, plan, agg->numCols, agg->grpColIdx);
+  };
+  add_set(agg);
+  for (const auto *set : list_of<const Agg>(agg->chain)) add_set(set);
   const std::uint32_t order = rows->order & ~(scope->taken | mask);
   scope->taken |= mask | order;  // the keys decide where a row is kept
   const TakenRows taken = taken_rows(walk, *scope, order, plan);

@@ -53,10 +53,9 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   const BranchRows before(walk);
   BranchRows most = before;
   int n = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, plans) {
+  for (auto *plan : list_of<Plan>(plans)) {
     before.put_back(walk, walk->last ? 1 : 0);
-    branches[n++] = walk_plan(walk, static_cast<Plan *>(lfirst(cell)), charged);
+    branches[n++] = walk_plan(walk, plan, charged);
     most.raise(walk);
   }
   most.put_back(walk, 1);
@@ -70,9 +69,7 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
   // Each sees the rows that those before it let pass.
   ExprScope own = scope;
   std::uint32_t mask = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, quals) {
-    auto *condition = static_cast<Node *>(lfirst(cell));
+  for (auto *condition : list_of<Node>(quals)) {
     walk->in_condition = true;
     mask |= condition_decides(walk, condition, flow_decides(walk_expression(walk, own, condition)));
     walk->in_condition = false;
@@ -85,8 +82,7 @@ std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *qua
 NodeFlow walk_target_list(PlanWalk *walk, const ExprScope &scope, const List *targets) {
   NodeFlow rows = node_flow_uniform(kNoFlow, list_length(targets));
   int i = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, targets) rows.column[i++] = walk_expression(walk, scope, static_cast<Node *>(lfirst(cell)));
+  for (auto *target : list_of<Node>(targets)) rows.column[i++] = walk_expression(walk, scope, target);
   return rows;
 }
 
@@ -104,12 +100,12 @@ bool is_sorted(const Plan *plan) {
 
 std::uint32_t order_decides(PlanWalk *walk, const NodeFlow *rows, const Plan *plan) {
   std::uint32_t mask = 0;
-  ListCell *cell = nullptr;
   if (is_sorted(plan)) return 0;
-  foreach (cell, plan->targetlist)
-    if (static_cast<const TargetEntry *>(lfirst(cell))->ressortgroupref != 0)
-      mask |=
-          order_compares(walk, node_flow_column(rows, static_cast<AttrNumber>(foreach_current_index(cell) + 1)), false);
+  AttrNumber position = 0;
+  for (const auto *target : list_of<const TargetEntry>(plan->targetlist)) {
+    ++position;
+    if (target->ressortgroupref != 0) mask |= order_compares(walk, node_flow_column(rows, position), false);
+  }
   return mask;
 }
 
@@ -120,21 +116,15 @@ namespace {
 std::uint32_t walk_pruning(PlanWalk *walk, const ExprScope &scope, const PartitionPruneInfo *pruning) {
   std::uint32_t mask = 0;
   const auto walk_steps = [&](const List *steps) {
-    ListCell *cell = nullptr;
-    foreach (cell, steps)
-      if (IsA(lfirst(cell), PartitionPruneStepOp))
-        mask |= flow_decides(walk_expression(
-            walk, scope, reinterpret_cast<Node *>(static_cast<PartitionPruneStepOp *>(lfirst(cell))->exprs)));
+    for (const auto *step : list_of<const PartitionPruneStepOp>(steps))
+      if (IsA(step, PartitionPruneStepOp))
+        mask |= flow_decides(walk_expression(walk, scope, reinterpret_cast<Node *>(step->exprs)));
   };
-  ListCell *hierarchy = nullptr;
-  if (pruning != nullptr)
-    foreach (hierarchy, pruning->prune_infos) {
-      ListCell *cell = nullptr;
-      foreach (cell, static_cast<List *>(lfirst(hierarchy))) {
-        const auto *relation = static_cast<PartitionedRelPruneInfo *>(lfirst(cell));
-        walk_steps(relation->initial_pruning_steps);
-        walk_steps(relation->exec_pruning_steps);
-      }
+  if (pruning == nullptr) return 0;
+  for (const auto *hierarchy : list_of<const List>(pruning->prune_infos))
+    for (const auto *relation : list_of<const PartitionedRelPruneInfo>(hierarchy)) {
+      walk_steps(relation->initial_pruning_steps);
+      walk_steps(relation->exec_pruning_steps);
     }
   return mask;
 }
@@ -167,9 +157,7 @@ std::uint32_t hashed_order(const PlanWalk *walk, const NodeFlow &rows, const Pla
   std::uint32_t mask = 0;
   for (int i = 0; i < n; ++i) {
     std::uint32_t values = labelled_among(walk, flow_explicit(node_flow_column(&rows, keys[i])));
-    ListCell *cell = nullptr;
-    foreach (cell, plan->targetlist) {
-      const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+    for (const auto *target : list_of<const TargetEntry>(plan->targetlist)) {
       const auto *variable = reinterpret_cast<const Var *>(target->expr);
       if (target->ressortgroupref != 0 && IsA(variable, Var) && variable->varattno == keys[i]) values = 0;
     }
@@ -201,9 +189,8 @@ std::uint32_t walk_locks(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan
 std::uint32_t walk_sets(PlanWalk *walk, ExprScope *scope, Inputs *, Plan *plan) {
   std::uint32_t mask = 0;
   bool bare = false;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->targetlist) {
-    auto *value = reinterpret_cast<Node *>(static_cast<TargetEntry *>(lfirst(cell))->expr);
+  for (const auto *target : list_of<const TargetEntry>(plan->targetlist)) {
+    auto *value = reinterpret_cast<Node *>(target->expr);
     if (!expression_returns_set(value)) continue;
     bare |= is_bare_call(walk, *scope, value);
     mask |= set_decides(walk, *scope, value);
@@ -216,9 +203,7 @@ namespace {
 
 // What an expression, or a list of conditions, of a node decides.
 std::uint32_t member_decides(PlanWalk *walk, const ExprScope &scope, const Plan *plan, Member member) {
-  auto *node = member != 0 ? member_of(plan, member) : nullptr;
-  if (node == nullptr) return 0;
-  return walk_quals(walk, scope, IsA(node, List) ? reinterpret_cast<List *>(node) : list_make1(node));
+  return walk_quals(walk, scope, list_at(plan, member));
 }
 
 // What decides how far a node asks its inputs for rows, or in what turn, as the last walk has found out.
@@ -247,11 +232,8 @@ bool merges(const Plan *plan) {
 
 // What a nested loop hands to its inner plan, whose rows it asks for once for each outer row.
 void walk_loop(PlanWalk *walk, const ExprScope &scope, const NestLoop *loop) {
-  ListCell *cell = nullptr;
-  foreach (cell, loop->nestParams) {
-    const auto *param = static_cast<NestLoopParam *>(lfirst(cell));
+  for (const auto *param : list_of<const NestLoopParam>(loop->nestParams))
     walk_set_param(walk, param->paramno, walk_expression(walk, scope, reinterpret_cast<Node *>(param->paramval)));
-  }
   walk->context |= *turns_of(walk, &loop->join.plan) | scope.outer->implicit;
 }
 
@@ -299,8 +281,7 @@ NodeFlow walk_node(PlanWalk *walk, Plan *plan, bool charged) {
   const PlanKind *kind = plan_kind(plan);
   ExprScope scope = {};
   scope.plan = plan;
-  ListCell *cell = nullptr;
-  foreach (cell, plan->initPlan) walk_initplan(walk, scope, static_cast<SubPlan *>(lfirst(cell)));
+  for (auto *initplan : list_of<SubPlan>(plan->initPlan)) walk_initplan(walk, scope, initplan);
 
   Inputs inputs = {};
   inputs.charged = charged;

@@ -347,11 +347,8 @@ bool plan_hides(const PlannedStmt *statement, Plan *plan, std::uint32_t flag) {
     found = scan->scan.scanrelid == 0 && scan->custom_plans == NIL && !says_what_it_reads(statement, scan);
     if (found) scan->flags |= flag;
   }
-  if (IsA(plan, SubqueryScan)) found |= plan_hides(statement, reinterpret_cast<SubqueryScan *>(plan)->subplan, flag);
-  const PlanKind *kind = plan_kind(plan);
-  if (kind != nullptr && kind->plans != 0 && !IsA(plan, SubqueryScan))
-    for (auto *branch : list_of<Plan>(member_of<const List *>(plan, kind->plans)))
-      found |= plan_hides(statement, branch, flag);
+  if (const PlanKind *kind = plan_kind(plan); kind != nullptr)
+    for (auto *branch : list_of<Plan>(list_at(plan, kind->plans))) found |= plan_hides(statement, branch, flag);
   found |= plan_hides(statement, plan->lefttree, flag);
   return plan_hides(statement, plan->righttree, flag) || found;
 }

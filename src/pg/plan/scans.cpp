@@ -35,10 +35,9 @@ NodeFlow same_everywhere(const Flow &flow) {
 // May making a value of one of the types run code?
 bool run_code(PlanWalk *walk, const List *types) {
   bool any = false;
-  ListCell *cell = nullptr;
-  foreach (cell, types) {
-    any |= type_runs_code(lfirst_oid(cell));
-    foresee_type(walk, lfirst_oid(cell));
+  for (const Oid type : oids_of(types)) {
+    any |= type_runs_code(type);
+    foresee_type(walk, type);
   }
   return any;
 }
@@ -62,9 +61,7 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
   auto *scan = reinterpret_cast<FunctionScan *>(plan);
   Flow flow = kNoFlow;
   std::uint32_t decides = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, scan->functions) {
-    auto *function = static_cast<RangeTblFunction *>(lfirst(cell));
+  for (const auto *function : list_of<const RangeTblFunction>(scan->functions)) {
     if (is_bare_call(walk, *scope, function->funcexpr)) {  // called once, however often it is scanned
       flow_add(&flow, bare_call_flow(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)));
       continue;
@@ -146,9 +143,7 @@ Flow columns_of_type(PlanWalk *walk, Oid type) {
 Flow custom_column(PlanWalk *walk, const CustomScan *scan, AttrNumber attno) {
   if ((scan->flags & kNothingCarried) != 0) return kNoFlow;
   Oid type = InvalidOid;
-  ListCell *cell = nullptr;
-  foreach (cell, scan->scan.plan.targetlist) {
-    const auto *target = static_cast<const TargetEntry *>(lfirst(cell));
+  for (const auto *target : list_of<const TargetEntry>(scan->scan.plan.targetlist)) {
     const auto *variable = reinterpret_cast<const Var *>(target->expr);
     if (!IsA(variable, Var) || variable->varno != INDEX_VAR || variable->varattno != attno) continue;
     type = variable->vartype;
@@ -190,8 +185,7 @@ int highest_index(const CustomScan *scan) {
 std::uint32_t walk_custom(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   auto *scan = reinterpret_cast<CustomScan *>(plan);
   std::uint32_t mask = 0;
-  ListCell *cell = nullptr;
-  foreach (cell, scan->custom_plans) mask |= walk_plan(walk, static_cast<Plan *>(lfirst(cell))).implicit;
+  for (auto *below : list_of<Plan>(scan->custom_plans)) mask |= walk_plan(walk, below).implicit;
   walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->custom_exprs));
   mask |= sources_of(walk, scan->custom_relids);
   if (scan->scan.scanrelid != 0 && scan->custom_scan_tlist == NIL) return mask;
@@ -269,9 +263,7 @@ void walk_policies(PlanWalk *walk, Plan *plan) {
   Bitmapset *columns = rls_policy_columns(entry->relid, compat_check_as_user(walk->plan, entry));
   if (columns == nullptr || calls_untrusted(reinterpret_cast<Node *>(plan->qual))) return;
   Flow flow = kNoFlow;
-  int attno = -1;
-  while ((attno = bms_next_member(columns, attno)) >= 0)
-    flow_add(&flow, relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
+  for (const int attno : members_of(columns)) flow_add(&flow, relation_flow(walk, rti, static_cast<AttrNumber>(attno)));
   meter_row(walk, &plan, flow, 0);
 }
 

@@ -18,6 +18,12 @@ T member_of(const void *node, Member member) noexcept {
   return *reinterpret_cast<const T *>(static_cast<const char *>(node) + member);
 }
 
+// The nodes there, one or a list of them.
+inline List *list_at(const void *node, Member member) {
+  auto *there = member != 0 ? member_of(node, member) : nullptr;
+  return there == nullptr || IsA(there, List) ? reinterpret_cast<List *>(there) : list_make1(there);
+}
+
 // Rows have a member `tag`.
 template <typename Row, std::size_t N>
 class TagTable {
