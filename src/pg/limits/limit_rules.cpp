@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/catalog.h"
+#include "pg/base/each.h"
 #include "pg/base/settings.h"
 #include "pg/limits/limit_rules.h"
 
@@ -56,13 +57,6 @@ void limit_rules_relation_changed(Oid relid) {
 void limit_rules_roles_changed() { ++state.generation; }
 
 namespace {
-
-// Rows found so far; grows by doubling in `context`.
-struct Collector {
-  LimitRule *rule;
-  int count;
-  int capacity;
-};
 
 [[noreturn]] void raise_unreadable(int64 id) {
   ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED), errmsg("limit rule " INT64_FORMAT " is not readable", id),
@@ -138,14 +132,6 @@ LimitRule read_rule(const CatalogRow &row) {
   return rule;
 }
 
-void collect(Collector *into, const LimitRule &rule) {
-  if (into->count == into->capacity) {
-    into->capacity *= 2;
-    into->rule = static_cast<LimitRule *>(repalloc(into->rule, sizeof(LimitRule) * static_cast<Size>(into->capacity)));
-  }
-  into->rule[into->count++] = rule;
-}
-
 // A table that is missing although the extension is there means that someone took it
 // away; that must not lift every limit.
 void require_table() {
@@ -170,16 +156,21 @@ std::span<const LimitRule> limit_rules() {
   const uint64 reading = state.generation;  // a change that arrives meanwhile makes this reading stale
   state.relation = catalog_relation("limit_rule");
   require_table();
-  Collector found = {static_cast<LimitRule *>(palloc(sizeof(LimitRule) * 16)), 0, 16};
-  catalog_scan("limit_rule", [&found](const CatalogRow &row) { collect(&found, read_rule(row)); });
+  List *found = NIL;
+  catalog_scan("limit_rule", [&found](const CatalogRow &row) {
+    auto *rule = static_cast<LimitRule *>(palloc(sizeof(LimitRule)));
+    *rule = read_rule(row);
+    found = lappend(found, rule);
+  });
 
-  const Size size = sizeof(LimitRule) * static_cast<Size>(found.count);
-  auto *copy = static_cast<LimitRule *>(MemoryContextAlloc(state.context, size + 1));
-  memcpy(copy, found.rule, size);
-  pfree(found.rule);
+  auto *rules = static_cast<LimitRule *>(
+      MemoryContextAlloc(state.context, sizeof(LimitRule) * static_cast<Size>(list_length(found) + 1)));
+  int count = 0;
+  for (const auto *rule : list_of<const LimitRule>(found)) rules[count++] = *rule;
+  list_free_deep(found);
   if (state.rules != nullptr) pfree(state.rules);
-  state.rules = copy;
-  state.rule_count = found.count;
+  state.rules = rules;
+  state.rule_count = count;
   state.read_generation = reading;
   return {state.rules, static_cast<std::size_t>(state.rule_count)};
 }
