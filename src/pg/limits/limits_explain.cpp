@@ -19,18 +19,6 @@
 namespace redoubt::pg {
 namespace {
 
-// How a rule stands to one more value, from the mildest; equal to the order of refusals in limits.cpp.
-enum class Verdict : int { logs, admits, delays, degrades, blocks, suspends, suspended };
-
-struct Standing {
-  const LimitRule *rule;
-  Verdict verdict;
-  uint64 remaining;
-  uint64 wait_ns;  // until the next value is allowed; 0 = now
-  TimestampTz suspended;
-  bool charged;  // the operation is the rule's own
-};
-
 Verdict verdict_of(const LimitRule &rule, uint64 wait_ns) noexcept {
   if (rule.on_excess == OnExcess::log) return Verdict::logs;
   if (wait_ns == 0) return Verdict::admits;
@@ -46,9 +34,11 @@ Verdict verdict_of(const LimitRule &rule, uint64 wait_ns) noexcept {
   }
 }
 
-Standing standing_of(const LimitRule &rule, Oid role, bool charged, uint64 now) {
+}  // namespace
+
+LimitStanding limit_standing(const LimitRule &rule, Oid role, bool charged, uint64 now) {
   const auto [tat, suspended] = bucket_peek(limit_bucket_key(rule, role), limit_full_ns(rule.rate), rule.made_at);
-  Standing standing = {&rule, Verdict::admits, rule.rate.max_values, 0, 0, charged};
+  LimitStanding standing = {&rule, Verdict::admits, rule.rate.max_values, 0, 0, charged};
   if (!limit_per_statement(rule.rate)) {  // else a statement to come has all of it
     standing.remaining = gcra_remaining(rule.rate, tat, now);
     standing.wait_ns = gcra_next_allowed(rule.rate, tat, now) - now;
@@ -61,7 +51,9 @@ Standing standing_of(const LimitRule &rule, Oid role, bool charged, uint64 now) 
   return standing;
 }
 
-bool stricter(const Standing &a, const Standing &b) noexcept {
+namespace {
+
+bool stricter(const LimitStanding &a, const LimitStanding &b) noexcept {
   if (a.verdict != b.verdict) return a.verdict > b.verdict;
   if (a.wait_ns != b.wait_ns) return a.wait_ns > b.wait_ns;
   return a.remaining < b.remaining;
@@ -72,7 +64,7 @@ const char *effect_name(OnExcess action) noexcept {
   return action == OnExcess::suspend ? "suspends the role" : action == OnExcess::degrade ? "shows less" : "blocks";
 }
 
-const char *reason(const Standing &standing) {
+const char *reason(const LimitStanding &standing) {
   switch (standing.verdict) {
     case Verdict::suspended:
       return "suspended until an administrator lifts it";
@@ -95,7 +87,7 @@ const char *reason(const Standing &standing) {
   }
 }
 
-void put_standing(ReturnSetInfo *result, const Standing &standing, bool strictest, TimestampTz now) {
+void put_standing(ReturnSetInfo *result, const LimitStanding &standing, bool strictest, TimestampTz now) {
   enum : int { kId, kStrictest, kReason, kRemaining, kNextAllowed, kSuspended, kColumns };
   Datum values[kColumns] = {};
   bool nulls[kColumns] = {};
@@ -129,12 +121,12 @@ REDOUBT_FUNCTION(redoubt_limit_standing) {
   InitMaterializedSRF(fcinfo, 0);
   const std::span<const LimitRule> rules = limit_rules();
   const TimestampTz now = GetCurrentTimestamp();
-  auto *standing = static_cast<Standing *>(palloc(sizeof(Standing) * (rules.size() + 1)));
+  auto *standing = static_cast<LimitStanding *>(palloc(sizeof(LimitStanding) * (rules.size() + 1)));
   int count = 0;
   for (const LimitRule &rule : rules) {
     const bool charged = limit_rule_applies(rule, role, type, operation);
     if (charged || limit_rule_suspends(rule, role, type))
-      standing[count++] = standing_of(rule, role, charged, limit_time_ns(limit_clock_now()));
+      standing[count++] = limit_standing(rule, role, charged, limit_time_ns(limit_clock_now()));
   }
   int strictest = 0;
   for (int i = 1; i < count; ++i)

@@ -246,39 +246,28 @@ int32 drop_limit(FunctionCallInfo fcinfo, const Window *per) {
 }
 
 // What the rules leave to one login role at this moment.
-struct Standing {
+struct Left {
   bool limited;
-  bool blocked;         // one more value would be refused with an error
-  uint64 remaining;     // least over the rules that apply
-  uint64 next_allowed;  // limit time; 0 = now
+  bool blocked;      // one more value would be refused with an error
+  uint64 remaining;  // least over the rules that apply
+  uint64 wait_ns;    // until the next value is allowed; 0 = now
 };
 
-Standing standing_of(const UsageKey &who, std::span<const LimitRule> rules, uint64 now) {
-  Standing standing = {false, false, UINT64_MAX, 0};
+Left left_by(const UsageKey &who, std::span<const LimitRule> rules, uint64 now) {
+  Left left = {false, false, UINT64_MAX, 0};
   const auto operation = static_cast<Operation>(who.operation);
   for (const LimitRule &rule : rules) {
     const bool charged = limit_rule_applies(rule, who.subject, who.type, operation);
     if (!charged && !limit_rule_suspends(rule, who.subject, who.type)) continue;
-    const auto [tat, suspended] =
-        bucket_peek(limit_bucket_key(rule, who.subject), limit_full_ns(rule.rate), rule.made_at);
-    if (rule.on_excess == OnExcess::suspend && suspended != 0) {
-      standing.limited = standing.blocked = true;
-      standing.remaining = 0;
-    }
-    if (!charged) continue;
-    standing.limited = true;
-    if (limit_per_statement(rule.rate)) {  // a statement to come has all of it
-      standing.remaining = std::min(standing.remaining, rule.rate.max_values);
-      continue;
-    }
-    standing.remaining = std::min(standing.remaining, gcra_remaining(rule.rate, tat, now));
-    if (rule.on_excess == OnExcess::log) continue;
-    const uint64 next = gcra_next_allowed(rule.rate, tat, now);
-    if (next <= now) continue;
-    standing.next_allowed = std::max(standing.next_allowed, next);
-    if (rule.on_excess != OnExcess::throttle || next - now > rule.max_delay_ns) standing.blocked = true;
+    const LimitStanding standing = limit_standing(rule, who.subject, charged, now);
+    const bool suspended = standing.verdict == Verdict::suspended;
+    left.limited |= charged || suspended;
+    left.blocked |= standing.verdict > Verdict::delays;
+    if (charged) left.remaining = std::min(left.remaining, standing.remaining);
+    if (suspended) left.remaining = 0;
+    if (charged && standing.verdict != Verdict::logs) left.wait_ns = std::max(left.wait_ns, standing.wait_ns);
   }
-  return standing;
+  return left;
 }
 
 void put_usage(ReturnSetInfo *result, UsageEntry *entry, std::span<const LimitRule> rules, uint64 now) {
@@ -294,19 +283,19 @@ void put_usage(ReturnSetInfo *result, UsageEntry *entry, std::span<const LimitRu
     kSince,
     kColumns
   };
-  const Standing standing = standing_of(entry->key, rules, now);
+  const Left left = left_by(entry->key, rules, now);
   Datum values[kColumns] = {};
   bool nulls[kColumns] = {};
   values[kRole] = ObjectIdGetDatum(entry->key.subject);
   values[kTokenType] = ObjectIdGetDatum(entry->key.type);
   values[kOperation] = CStringGetTextDatum(operation_name(static_cast<Operation>(entry->key.operation)));
   values[kCharged] = Int64GetDatum(usage_count(&entry->charged));
-  values[kRemaining] = Int64GetDatum(static_cast<int64>(standing.remaining));
-  nulls[kRemaining] = !standing.limited;
-  values[kNextAllowed] = TimestampTzGetDatum(limit_clock_wall(limit_timestamp(standing.next_allowed)));
-  nulls[kNextAllowed] = standing.next_allowed == 0;
+  values[kRemaining] = Int64GetDatum(static_cast<int64>(left.remaining));
+  nulls[kRemaining] = !left.limited;
+  values[kNextAllowed] = TimestampTzGetDatum(limit_clock_wall(limit_timestamp(now + left.wait_ns)));
+  nulls[kNextAllowed] = left.wait_ns == 0;
   values[kDelayedMs] = Int64GetDatum(usage_count(&entry->delayed_us) / 1000);
-  values[kBlocked] = BoolGetDatum(standing.blocked);
+  values[kBlocked] = BoolGetDatum(left.blocked);
   values[kSince] = TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&entry->since)));
   tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
