@@ -183,25 +183,23 @@ Told table_tells(const WrittenRow &row, Relation relation) {
   const bool update = row.command == CMD_UPDATE;
   Told told = indexes_tell(row, relation);
   told.by_each |= triggers_tell(row, relation);
+  if (row.command == CMD_DELETE) return told;
+  const auto add_end = [&](const Bitmapset *columns, bool passed_before) {
+    told.by_end |= columns_tell(row, relation, columns, passed_before);
+  };
   const TupleConstr *constraints = RelationGetDescr(relation)->constr;
-  for (int i = 0; row.command != CMD_DELETE && constraints != nullptr && i < constraints->num_check; ++i) {
-    const ConstrCheck &check = constraints->check[i];
-    if (!compat_is_enforced(check)) continue;
-    const Bitmapset *columns = columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin)));
-    told.by_end |= columns_tell(row, relation, columns, update && check.ccvalid);
-  }
+  for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i)
+    if (const ConstrCheck &check = constraints->check[i]; compat_is_enforced(check))
+      add_end(columns_read(relation, static_cast<Node *>(stringToNode(check.ccbin))), update && check.ccvalid);
   const TupleDesc columns = RelationGetDescr(relation);
-  for (int attno = 1; row.command != CMD_DELETE && compat_has_generated(constraints) && attno <= columns->natts;
-       ++attno)
+  for (int attno = 1; compat_has_generated(constraints) && attno <= columns->natts; ++attno)
     if (const FormData_pg_attribute *column = TupleDescAttr(columns, attno - 1);
         column->attgenerated != '\0' && column->attnotnull && !column->attisdropped)
-      told.by_end |= columns_tell(row, relation, columns_read(relation, build_column_default(relation, attno)), update);
-  if (row.command != CMD_DELETE && relation->rd_rel->relispartition) {
-    auto *bounds = reinterpret_cast<Node *>(RelationGetPartitionQual(relation));
-    told.by_end |= columns_tell(row, relation, columns_read(relation, bounds), update);
-  }
-  if (row.command != CMD_DELETE && relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-    told.by_end |= columns_tell(row, relation, partition_key_columns(RelationGetRelid(relation)), update);
+      add_end(columns_read(relation, build_column_default(relation, attno)), update);
+  if (relation->rd_rel->relispartition)
+    add_end(columns_read(relation, reinterpret_cast<Node *>(RelationGetPartitionQual(relation))), update);
+  if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+    add_end(partition_key_columns(RelationGetRelid(relation)), update);
   return told;
 }
 
