@@ -30,7 +30,7 @@ void walk_begins(PlanWalk *walk, SubplanFacts *here) noexcept {
 }
 
 NodeFlow walk_all(PlanWalk *walk) {
-  walk->memo.clear();
+  ++walk->memo_turn;
   SubplanFacts *subplan = walk->subplan;
   for (auto *plan : list_of<Plan>(walk->plan->subplans)) {
     walk_begins(walk, subplan);

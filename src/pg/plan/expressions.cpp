@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/hash_table.h"
 #include "pg/plan/expression_table.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/function_trust.h"
@@ -290,14 +291,21 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
   MemoKey key;
   if (remembered) {
     key = memo_key(walk, scope, node);
-    if (const Flow *known = walk->memo.find(key); known != nullptr) return *known;
+    if (walk->memo == nullptr)
+      walk->memo = hash_table_make<MemoKey, MemoEntry>("redoubt flows of expressions", 64, walk->memory);
+    const auto *entry = static_cast<MemoEntry *>(hash_search(walk->memo, &key, HASH_FIND, nullptr));
+    if (entry != nullptr && entry->turn == walk->memo_turn) return entry->flow;
   }
   ++walk->nesting;
   const Flow flow = expression_flow(walk, scope, node);
   --walk->nesting;
   note_held(walk, flow, node);
   note_computed(walk, flow, node);
-  if (remembered) walk->memo.add(key, flow);
+  if (remembered) {
+    auto *entry = static_cast<MemoEntry *>(hash_search(walk->memo, &key, HASH_ENTER, nullptr));
+    entry->turn = walk->memo_turn;
+    entry->flow = flow;
+  }
   return flow;
 }
 

@@ -41,9 +41,9 @@ Growth *limit_growth(const PlanWalk *walk, const NodeFlow &first, const NodeFlow
 NodeFlow look_at_step(PlanWalk *walk, RecursiveUnion *plan) {
   const bool unmetered = walk->analysis->unmetered;
   walk->last = false;
-  walk->memo.clear();
+  ++walk->memo_turn;
   const NodeFlow step = walk_plan(walk, innerPlan(plan));
-  walk->memo.clear();
+  ++walk->memo_turn;
   walk->last = true;
   walk->analysis->unmetered = unmetered;
   return step;

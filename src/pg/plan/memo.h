@@ -3,8 +3,8 @@
 // Several rules look at an expression more than once: at an argument to see what it holds and again to put a meter
 // around it.  Each look at the expressions within would double with every level of nesting; with the memo it is a
 // look-up.
-// Invariant: an entry holds what walking the expression again would give, because its key is all that such a walk
-// depends on.  Whoever changes what variables or parameters mean within a walk clears the memo.
+// Invariant: an entry of this turn holds what walking the expression again would give, because its key is all that such
+// a walk depends on.  Whoever changes what variables or parameters mean begins another turn, as each walk does.
 // Lives in the analysis' memory context.  Covered by test/tap/planning.pl.
 #ifndef REDOUBT_PG_PLAN_MEMO_H
 #define REDOUBT_PG_PLAN_MEMO_H
@@ -24,24 +24,8 @@ static_assert(std::has_unique_object_representations_v<MemoKey>, "it is hashed a
 
 struct MemoEntry {
   MemoKey key;
+  std::uint32_t turn;  // in which the flow was found
   Flow flow;
-};
-
-class FlowMemo {
- public:
-  // The flow that is known of the expression, or null.
-  const Flow *find(const MemoKey &key) const noexcept;
-  void add(const MemoKey &key, const Flow &flow);
-  // Forgets everything; memory goes with its context.
-  void clear() noexcept { *this = {}; }
-
- private:
-  void grow();
-  Size place(const MemoKey &key) const noexcept;
-
-  MemoEntry **slot_ = nullptr;  // open addressing, at most half full
-  Size slots_ = 0;
-  Size entries_ = 0;
 };
 
 }  // namespace redoubt::pg

@@ -105,13 +105,14 @@ struct PlanWalk {
   SubplanFacts *subplan;  // and behind them the plan itself
   SubplanFacts *here;     // which of these is walked
   int largest_node_id;
-  MemoryContext memory;     // what outlives a walk
-  List *foreseen;           // OIDs, see foresee_function
-  List *foreseen_rows[2];   // OIDs of row types whose parts are foreseen: when one is made, and cast
-  int walks;                // begun so far
-  RelationFacts *relation;  // by number in the range table
-  IndexFacts index;         // that was looked at last
-  FlowMemo memo;
+  MemoryContext memory;            // what outlives a walk
+  List *foreseen;                  // OIDs, see foresee_function
+  List *foreseen_rows[2];          // OIDs of row types whose parts are foreseen: when one is made, and cast
+  int walks;                       // begun so far
+  RelationFacts *relation;         // by number in the range table
+  IndexFacts index;                // that was looked at last
+  HTAB *memo;                      // of MemoEntry; null until there is one
+  std::uint32_t memo_turn;         // whose entries hold
   HTAB *copied;                    // sources by what they are copies of, see source_copy
   int copies;                      // made so far, beside those that are entries of the range table
   Bitmapset *used;                 // the subplans that the one at hand uses, so far
