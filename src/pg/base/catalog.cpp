@@ -113,11 +113,15 @@ ScanKeyData catalog_key(AttrNumber attribute, Oid value) {
   return key;
 }
 
+Node *catalog_node(int cache, HeapTuple tuple, AttrNumber column) {
+  bool null = true;
+  const Datum written = SysCacheGetAttr(cache, tuple, column, &null);
+  return null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
+}
+
 Oid catalog_owner(Oid relid) {
-  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relid);
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
-  ReleaseSysCache(tuple);
+  const Oid owner = catalog_field(RELOID, relid, &FormData_pg_class::relowner);
+  if (!OidIsValid(owner)) elog(ERROR, "cache lookup failed for relation %u", relid);
   return owner;
 }
 

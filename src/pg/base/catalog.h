@@ -64,6 +64,9 @@ Field catalog_column(Oid relid, AttrNumber attno, Field FormData_pg_attribute::*
   return catalog_field_of(SearchSysCacheAttNum(relid, attno), field);
 }
 
+// What is written of an expression, or of a list of them, in such a row; null for none.
+Node *catalog_node(int cache, HeapTuple tuple, AttrNumber column);
+
 // That the attribute is this OID.
 ScanKeyData catalog_key(AttrNumber attribute, Oid value);
 

@@ -123,11 +123,6 @@ bool is_trigram_family(Oid family) {
   return strcmp(NameStr(name), kTrigrams) == 0;
 }
 
-bool is_column(const Node *node, AttrNumber attno) {
-  node = without_relabelling(node);
-  return IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno == attno;
-}
-
 // Has the index of a text column what a token column has no values for?
 bool indexes_text(Relation index, AttrNumber attno) {
   const List *expressions = RelationGetIndexExpressions(index);

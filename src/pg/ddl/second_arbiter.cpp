@@ -35,22 +35,12 @@ struct Index {
   Node *condition;
 };
 
-Node *node_of(HeapTuple tuple, AttrNumber column) {
-  bool none = false;
-  const Datum written = SysCacheGetAttr(INDEXRELID, tuple, column, &none);
-  return none ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written)));
-}
-
 Index index_of(Oid index) {
   HeapTuple tuple = SearchSysCacheCopy1(INDEXRELID, ObjectIdGetDatum(index));
   if (!HeapTupleIsValid(tuple)) return {};
   return {reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple)),
-          reinterpret_cast<List *>(node_of(tuple, Anum_pg_index_indexprs)), node_of(tuple, Anum_pg_index_indpred)};
-}
-
-bool is_column(const Node *node, AttrNumber column) {
-  node = without_relabelling(node);
-  return IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno == column;
+          reinterpret_cast<List *>(catalog_node(INDEXRELID, tuple, Anum_pg_index_indexprs)),
+          catalog_node(INDEXRELID, tuple, Anum_pg_index_indpred)};
 }
 
 // A function of the column alone; of which function the caller decides.

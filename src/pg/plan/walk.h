@@ -250,6 +250,12 @@ inline const Node *without_relabelling(const Node *expression) {
   return expression;
 }
 
+// Is it the column of the only table there is?
+inline bool is_column(const Node *node, AttrNumber attno) {
+  node = without_relabelling(node);
+  return IsA(node, Var) && reinterpret_cast<const Var *>(node)->varattno == attno;
+}
+
 // Is a source what a label says, whatever it holds?
 inline bool is_labelled(const PlanWalk *walk, int source) {
   return !walk->analysis->source[source].is_token && walk->analysis->source[source].opened == Opened::no;

@@ -278,9 +278,7 @@ void read_all(List **into, Oid relid, bool ancestor) {
 Look look_at_partition_key(Oid relid, Bitmapset **bare) {
   HeapTuple tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(relid));
   if (!HeapTupleIsValid(tuple)) return {};
-  bool null = true;
-  const Datum written = SysCacheGetAttr(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs, &null);
-  const Look look = look_at(null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(written))));
+  const Look look = look_at(catalog_node(PARTRELID, tuple, Anum_pg_partitioned_table_partexprs));
   const auto *key = reinterpret_cast<Form_pg_partitioned_table>(GETSTRUCT(tuple));
   for (int i = 0; i < key->partnatts; ++i)
     if (const AttrNumber attno = key->partattrs.values[i]; attno > 0) *bare = bms_add_member(*bare, attno);

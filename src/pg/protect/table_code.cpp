@@ -168,9 +168,7 @@ ForeignKey foreign_key(Oid constraint) {
 Node *statistics_expressions(Oid statistics) {
   HeapTuple tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(statistics));
   if (!HeapTupleIsValid(tuple)) return nullptr;
-  bool null = true;
-  const Datum stored = SysCacheGetAttr(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs, &null);
-  auto *expressions = null ? nullptr : static_cast<Node *>(stringToNode(TextDatumGetCString(stored)));
+  Node *expressions = catalog_node(STATEXTOID, tuple, Anum_pg_statistic_ext_stxexprs);
   ReleaseSysCache(tuple);
   return expressions;
 }
