@@ -15,7 +15,7 @@ sub check {
   my ($role, @options) = @_;
   local $ENV{PATH} = $node->config_data('--bindir') . ":$ENV{PATH}";
   my ($out, $err) = ('', '');
-  run([ "$FindBin::RealBin/../../bin/redoubt-check", @options, '-h', $node->host, '-p', $node->port, '-d', 'postgres', '-U', $role ],
+  run([ "$FindBin::RealBin/../../bin/redoubt-check", '-h', $node->host, '-p', $node->port, '-d', 'postgres', '-U', $role, @options ],
     '<', '/dev/null', '>', \$out, '2>', \$err);
   return ($? >> 8, $out . $err);
 }
