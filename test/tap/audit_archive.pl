@@ -34,6 +34,7 @@ sub archived { my @files = sort glob("$archive/segment-*"); return @files }
 cmp_ok(more(), '>', 3, 'there are closed segments');
 $node->fails_with($_, $all, '42501', qr/permission denied/, "$_ may not archive") for qw(regress_lead regress_manager);
 $node->fails_with('regress_auditor', $all, '55000', qr/redoubt\.audit_archive_directory is not set.*HINT/s, 'without a directory nothing is archived');
+is($node->admin(q{SELECT count(*) FROM redoubt.status() WHERE item = 'audit archive'}), '0', 'and status() does not call that a failure');
 $node->fails_with('regress_auditor', qq{SET redoubt.audit_archive_directory = '/tmp'}, '55P02', qr/cannot be changed now/, 'no session says where to');
 sub archive_to {
   my ($directory) = @_;

@@ -116,11 +116,11 @@ void put_trail(Rows *rows) {
         verified.ok ? Severity::ok : Severity::error);
 }
 
-// Says nothing where nothing is to be archived and nobody tried.
+// Says nothing where nothing is to be archived, also where somebody tried.
 void put_archive(Rows *rows) {
   const AuditArchiveState state = audit_archive_state();
   const char *const directory = setting_audit_archive_directory;
-  if (state.at == 0 && directory[0] == '\0' && setting_audit_retention == 0) return;
+  if (directory[0] == '\0' && setting_audit_retention == 0) return;
   const char *const where = directory[0] != '\0' ? directory : "redoubt.audit_archive_directory is not set";
   if (state.at == 0)
     rows->put("audit archive", psprintf("%s: nothing was archived since the server started", where),
