@@ -30,12 +30,12 @@ void mend(ErrorData *error) {
       strcmp(error->message_id, kNothingCommon) == 0 && error->sqlerrcode == ERRCODE_CANNOT_COERCE;
   if ((!failed && !nothing_common) || error_origin(error) != ErrorOrigin::server) return;
   if (nothing_common) {
-    error->hint = text_for(error, "Values of two token types are cast to text.");
+    error->hint = text_for(error, "Cast the values of two token types to text.");
     return;
   }
   error->sqlerrcode = ERRCODE_CANNOT_COERCE;
   error->message = text_for(error, psprintf("could not convert type %s", error->message + strlen(kBegins)));
-  error->hint = text_for(error, "Columns of two types, one of them a token type, are joined by ON and =.");
+  error->hint = text_for(error, "Join columns of two types, one of them a token type, by ON and =.");
 }
 
 }  // namespace

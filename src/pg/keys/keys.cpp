@@ -211,7 +211,8 @@ WrappedKey find_key(const char *name, std::uint16_t version) {
     if (wrapped.version == 0)
       ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                       errmsg("the token names version %d of key \"%s\", which does not exist", version, name),
-                      errhint("The token is damaged or comes from another database."), errhidestmt(true)));
+                      errhint("The token is damaged or comes from another database: see redoubt.check_restore()."),
+                      errhidestmt(true)));
     key_store_check(name, wrapped);
   });
   return wrapped;

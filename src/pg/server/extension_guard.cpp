@@ -25,8 +25,8 @@ bool drops_redoubt(const DropStmt *drop) {
   return false;
 }
 
-// Columns of tables that hold tokens, a line each, and how many there are.
-char *token_columns(int *count) {
+// Columns of tables that hold tokens, a line each.
+char *token_columns() {
   StringInfoData lines;
   initStringInfo(&lines);
   int found = 0;
@@ -42,7 +42,6 @@ char *token_columns(int *count) {
     }
   });
   if (found > kListed) appendStringInfo(&lines, "\nand %d more", found - kListed);
-  *count = found;
   return lines.data;
 }
 
@@ -59,9 +58,8 @@ char *labelled_objects() {
 }
 
 void refuse_drop() {
-  int count = 0;
-  const char *lines = token_columns(&count);
-  if (count == 0) {
+  const char *lines = token_columns();
+  if (lines[0] == '\0') {
     lines = labelled_objects();
     if (lines[0] == '\0') return;
     ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
@@ -71,7 +69,7 @@ void refuse_drop() {
   }
   ereport(ERROR,
           (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-           errmsg("cannot drop extension redoubt because %d columns hold tokens", count), errdetail("%s", lines),
+           errmsg("cannot drop extension redoubt because columns hold tokens"), errdetail("%s", lines),
            errhint("CASCADE would drop these columns. Get their values back first: ALTER TABLE ... ALTER COLUMN ... "
                    "TYPE text USING redoubt.detokenize(...), as a role that may reveal; or drop the columns.")));
 }
