@@ -1446,3 +1446,50 @@ CREATE FUNCTION redoubt.lease_budget(role text, token_type text, operation text,
 COMMENT ON FUNCTION redoubt.lease_budget(text, text, text, integer, integer, integer) IS
   'for servers whose redoubt.budget_server is this one: charges values that they deliver; who may call it can use up budgets';
 REVOKE ALL ON FUNCTION redoubt.lease_budget(text, text, text, integer, integer, integer) FROM PUBLIC;
+
+-- ------------------------------------------------------------- what \d+ and \dT+ show
+
+COMMENT ON TYPE redoubt.email_token IS 'sealed token of an e-mail address';
+COMMENT ON TYPE redoubt.phone_token IS 'sealed token of a telephone number, of the United States where it has no country';
+COMMENT ON TYPE redoubt.name_token IS 'sealed token of a name';
+COMMENT ON TYPE redoubt.text_token IS 'sealed token of any text';
+COMMENT ON TYPE redoubt.bytes_token IS 'sealed token of a bytea';
+
+COMMENT ON COLUMN redoubt.usage.role IS 'the login role that was charged; a number where it was dropped';
+COMMENT ON COLUMN redoubt.usage.operation IS 'reveal, masked, read, probe or tokenize';
+COMMENT ON COLUMN redoubt.usage.charged IS 'values since the time in the column since';
+COMMENT ON COLUMN redoubt.usage.remaining IS 'how many values the limits admit at once, now; null: no limit applies';
+COMMENT ON COLUMN redoubt.usage.next_allowed IS 'when the next value is allowed; null: now';
+COMMENT ON COLUMN redoubt.usage.delayed_ms IS 'how long statements have slept for limits';
+COMMENT ON COLUMN redoubt.usage.blocked IS 'whether the next value would be refused';
+COMMENT ON COLUMN redoubt.usage.since IS 'the first charge, or the last reset_usage()';
+COMMENT ON COLUMN redoubt.usage.role_name IS 'the name of the role, not quoted';
+COMMENT ON COLUMN redoubt.activity.pid IS 'the session that is held back';
+COMMENT ON COLUMN redoubt.activity."limit" IS 'the id of the limit, as in redoubt.limits';
+COMMENT ON COLUMN redoubt.activity.since IS 'when the charge that waits began';
+COMMENT ON COLUMN redoubt.activity.until IS 'when it is allowed, as far as is known now';
+COMMENT ON COLUMN redoubt.limits.role IS 'the role and its members; null: every role';
+COMMENT ON COLUMN redoubt.limits.token_type IS 'null: every type, all by one bucket';
+COMMENT ON COLUMN redoubt.limits.operation IS 'reveal, masked, read, probe or tokenize';
+COMMENT ON COLUMN redoubt.limits.max_values IS 'how many values in the time of per';
+COMMENT ON COLUMN redoubt.limits.burst IS 'how many at once; null: per is one statement';
+COMMENT ON COLUMN redoubt.limits.on_excess IS 'log, throttle, degrade, block or suspend';
+COMMENT ON COLUMN redoubt.limits.max_delay IS 'of throttle: the longest time that one statement may sleep';
+COMMENT ON COLUMN redoubt.limits.shared IS 'one bucket for all login roles together, instead of one each';
+COMMENT ON COLUMN redoubt.audit.segment IS 'the number of the file';
+COMMENT ON COLUMN redoubt.audit.sequence IS 'the number of the event';
+COMMENT ON COLUMN redoubt.audit.outcome IS 'intent, success, aborted, denied or failure';
+COMMENT ON COLUMN redoubt.audit.session_user_name IS 'the login role: who is charged';
+COMMENT ON COLUMN redoubt.audit.current_user_name IS 'the role whose privilege counted';
+COMMENT ON COLUMN redoubt.audit.client_addr IS 'null: a local socket';
+COMMENT ON COLUMN redoubt.audit.count IS 'how many values, or as the event says';
+COMMENT ON COLUMN redoubt.audit.query_id IS 'as in pg_stat_statements; needs compute_query_id = on';
+COMMENT ON COLUMN redoubt.audit.record IS 'the whole event';
+COMMENT ON COLUMN redoubt.audit.server IS 'the id of the server that wrote it';
+COMMENT ON COLUMN redoubt.token_types.method IS 'sealed, fpe or vault';
+COMMENT ON COLUMN redoubt.token_types.key IS 'the data key of its tokens';
+COMMENT ON COLUMN redoubt.token_types.shipped IS 'whether it is part of the extension';
+COMMENT ON COLUMN redoubt.token_types.ttl IS 'of method vault: how long a value is kept; null: until it is forgotten';
+COMMENT ON COLUMN redoubt.token_types.invalid IS 'what becomes of a value that the type cannot read: keep or refuse';
+COMMENT ON COLUMN redoubt.limit_presets.preset IS 'the argument of set_limits()';
+COMMENT ON COLUMN redoubt.key.kek_fingerprint IS 'the key-encryption key that wraps it; of a destroyed one, that wrapped it';
