@@ -78,7 +78,7 @@ void fpe_warn_token(const TokenType *type) {
                     errhint("SET redoubt.input = 'plain' where values are written, or 'token' where tokens are."),
                     errhidestmt(true)));
   if (is_first(type->type))
-    ereport(WARNING, (errmsg("what is written as %s is taken for a token, and stored as it is", type->name),
+    ereport(WARNING, (errmsg("what is given as %s is taken for a token, not for a value", type->name),
                       errhint("SET redoubt.input = 'plain' where values are written, or 'token' where tokens are."),
                       errhidestmt(true)));
 }
