@@ -223,6 +223,17 @@ CREATE INDEX ON secret (s);
 CREATE INDEX ON secret USING hash (s);
 \set VERBOSITY default
 
+-- A column of another token type: tokens are none of it, so nobody makes them such by a cast.
+CREATE TABLE moved AS SELECT id, 'Mary'::name_token AS name, 'a@example.com'::text AS plain, ARRAY['Mary']::name_token[] AS names FROM generate_series(1, 2) AS id;
+ALTER TABLE moved ALTER name TYPE email_token;
+ALTER TABLE moved ALTER name TYPE email_token USING name::email_token;
+ALTER TABLE moved ALTER name TYPE email_token USING name::text::email_token;
+ALTER TABLE moved ALTER names TYPE email_token[];
+ALTER TABLE moved ALTER name TYPE email_token USING plain::email_token;
+ALTER TABLE moved ALTER names TYPE text_token[] USING text_token(detokenize(names));
+ALTER TABLE moved ALTER plain TYPE text_token USING plain::text_token;
+SELECT detokenize(name) AS name, detokenize(names) AS names, detokenize(plain) AS plain FROM moved WHERE id = 1;
+
 -- ----------------------------------------------------------------- ends
 RESET ROLE;
 RESET search_path;

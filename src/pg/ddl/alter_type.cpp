@@ -49,12 +49,11 @@ bool is_cast_column(const Node *expression) {
   return expression != nullptr;
 }
 
-// The format-preserving type that values of `type` hold, itself, as a domain's or an array's; or null.
-const TokenType *format_of(Oid type) {
+// The token type that values of `type` hold, itself, as a domain's or an array's; or null.
+const TokenType *token_type_of(Oid type) {
   Oid base = getBaseType(type);
   if (const Oid element = get_element_type(base); OidIsValid(element)) base = getBaseType(element);
-  const TokenType *found = token_type_find(base);
-  return found != nullptr && found->format != nullptr ? found : nullptr;
+  return token_type_find(base);
 }
 
 // text, varchar, char, or arrays of them: 's' or 'a'; else none.
@@ -84,25 +83,31 @@ TypeChange expression_dropped(Oid relid, AttrNumber attno) {
 
 void require_using(const TypeChange &change) {
   const Oid type = change.type;
-  if (change.expression != nullptr || !OidIsValid(type)) return;
+  const Node *from = change.expression;
+  while (from != nullptr && IsA(from, TypeCast)) from = reinterpret_cast<const TypeCast *>(from)->arg;
+  if (!OidIsValid(type) || (from != nullptr && !IsA(from, ColumnRef)) || !columns_hold(change.moved, change.attno))
+    return;
   const Oid old = get_atttype(change.relid, change.attno);
-  const char *name = get_attname(change.relid, change.attno, false);
-  if (type_is_tokens(old) && type_carried(type)->size == 0)
+  const char *const name = get_attname(change.relid, change.attno, false), *const quoted = quote_identifier(name);
+  if (from == nullptr && type_is_tokens(old) && type_carried(type)->size == 0)
     ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                     errmsg("column \"%s\" of %s would become plain %s without USING", name, format_type_be(old),
                            format_type_be(type)),
                     errhint("For its values write USING redoubt.detokenize(%s); to keep the tokens, USING "
                             "redoubt.token(%s).",
-                            quote_identifier(name), quote_identifier(name))));
-  const TokenType *after = format_of(type);
-  if (after == nullptr) return;
-  const TokenType *before = format_of(old);
+                            quoted, quoted)));
+  // Tokens are none of another type, though PostgreSQL would take their texts for such.  What is neither format nor
+  // token is tokenized by its cast.
+  const TokenType *after = token_type_of(type), *before = token_type_of(old);
+  if (after == nullptr || (before == nullptr && (from != nullptr || after->format == nullptr))) return;
   if (before != nullptr && before->type == after->type) return;
   ereport(ERROR,
           (errcode(ERRCODE_DATATYPE_MISMATCH),
-           errmsg("column \"%s\" cannot be given the token type %s without USING", name, after->name),
-           errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
-                   quote_identifier(name), after->name, quote_identifier(name))));
+           errmsg("column \"%s\" cannot be given the token type %s as it is", name, after->name),
+           before != nullptr
+               ? errhint("For its values write USING %s(redoubt.detokenize(%s)).", after->name, quoted)
+               : errhint("To tokenize its values write USING %s::%s; if they are tokens of the type already, USING %s.",
+                         quoted, after->name, quoted)));
 }
 
 void require_same_types(Oid relid, AttrNumber attno, Oid type, const List *types) {

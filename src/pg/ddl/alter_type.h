@@ -25,7 +25,8 @@ TypeChange expression_dropped(Oid relid, AttrNumber attno);
 
 // require_using raises 42804 for a change without USING that makes plaintext "tokens" of a format-preserving type
 // unseen; or tokens a plain column, to which a tool that keeps a schema in step with a program adds plaintext.  What is
-// meant has to be said.
+// meant has to be said.  It also does for one, without USING or by casts alone, that makes tokens those of another
+// token type, of which none would open.
 void require_using(const TypeChange &change);
 
 // require_same_types raises 42804 where a column of `type` that is of another token type, by its label or that of its
