@@ -49,13 +49,14 @@ endif
 SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem meter/call_guard meter/explain meter/plan_cache plan/ protect/ reveal/ \
   tokens/fpe_input tokens/fpe_value tokens/token_array tokens/token_io tokens/token_value types/token_compare
 # What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
-SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base/parser_errors base/roles base/settings ddl/ keys/ \
+SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base/parser_errors base/roles base/settings base/shared_memory \
+  base/shell_command base/worker ddl/ keys/ \
   limits/borrow limits/lease_worker limits/lending limits/limit_clock limits/limit_rows limits/limit_rules \
   limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
   meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/query_meter meter/statistics_meter \
   plan/aggregates plan/as_text plan/by_index plan/by_token plan/columns plan/grouping plan/index_paths plan/indexes plan/inlined plan/insertion plan/opened \
   plan/out_of_sight plan/pending_values plan/row_by_row plan/row_keys plan/scans plan/split_query plan/subplans plan/token_texts \
-  plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code server/ \
+  plan/write_checks plan/writes protect/function_trust protect/labels protect/standing_code protect/table_code reveal/authors server/ \
   tokens/fpe_array tokens/fpe_io tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql types/token_type vault/
 SMALLER_CORE = calendar email. ff1_wide format_batch format_cipher format_letters format_email format_template mask siv unicode_text
 SMALLEST_CORE = audit_archive audit_chain audit_record ed25519 email_fold format. format_parse key_export keywrap normalize phone vault
