@@ -336,14 +336,18 @@ Flow domain_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return hand_over(walk, scope, &cast->arg, flow, 0);  // a CHECK constraint may call anything
 }
 
-// What parses a document tells of it by warnings.
+// What parses a document tells of it by warnings.  One that is made of arrays holds all of their elements.
 Flow xml_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const auto *xml = reinterpret_cast<XmlExpr *>(node);
   const Flow flow = children_flow(walk, scope, node);
   const bool parses =
       xml->op == IS_XMLPARSE || xml->op == IS_DOCUMENT || xml->op == IS_XMLSERIALIZE || xml->op == IS_XMLROOT;
-  if (!parses || (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0)) return flow;
-  return hand_over(walk, scope, xml->args, flow, 0);
+  if (parses && (flow_explicit(flow) != 0 || handed_probes(walk, scope, flow) != 0))
+    return hand_over(walk, scope, xml->args, flow, 0);
+  if (!flow.many || flow_explicit(flow) == 0) return flow;
+  for (List *const given : {xml->named_args, xml->args})
+    meter_arguments(walk, scope_after(scope, flow.implicit), given, kMeterReveals);
+  return flow_paid(flow);
 }
 
 // SQL/JSON: a document and what else is given.  Making a value of the type asked for may run code, and a text may hold
