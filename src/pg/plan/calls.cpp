@@ -86,6 +86,29 @@ bool checks_length(const FuncExpr *call) {
   return IsA(cuts, Const) && !cuts->constisnull && !DatumGetBool(cuts->constvalue);
 }
 
+// Does what is computed from an array say no more than one of its elements: whether, how many, where?  Other numbers (a
+// hash, a size, a mean) may tell all of them.
+bool tells_of_one(Oid function, Oid result) noexcept {
+  if (result == BOOLOID) return true;
+  switch (function) {
+    case F_CARDINALITY:
+    case F_ARRAY_LENGTH:
+    case F_ARRAY_LOWER:
+    case F_ARRAY_NDIMS:
+    case F_ARRAY_UPPER:
+    case F_ARRAY_POSITION_ANYCOMPATIBLEARRAY_ANYCOMPATIBLE:
+    case F_ARRAY_POSITION_ANYCOMPATIBLEARRAY_ANYCOMPATIBLE_INT4:
+    case F_BTARRAYCMP:
+    case F_NUM_NONNULLS:
+    case F_NUM_NULLS:
+    case F_PG_TYPEOF:
+    case F_WIDTH_BUCKET_ANYCOMPATIBLE_ANYCOMPATIBLEARRAY:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Comparisons of tokens, and token(): what they return has met no output function.
 bool takes_tokens_directly(Oid function, Oid result, const List *arguments) {
   if (!is_fixed_size(result) && !is_redoubt_function(function)) return false;
@@ -166,8 +189,8 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
     return hand_over(walk, scope, arguments, flow, 0);
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {
-    // One number or one element, which may hold many in turn; a string or array may hold all of them.
-    if (is_fixed_size(type) || returns_set) {
+    // One element, which may hold many in turn; a string or array may hold all of them.
+    if (returns_set || tells_of_one(function, type)) {
       flow.many = !is_fixed_size(type) && type_nests(type);
     } else {
       meter_arguments(walk, scope_after(scope, flow.implicit), arguments, meter_reveals(type));
@@ -350,8 +373,8 @@ Flow xml_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return flow_paid(flow);
 }
 
-// SQL/JSON: a document and what else is given.  Making a value of the type asked for may run code, and a text may hold
-// all elements of an array.
+// SQL/JSON: a document and what else is given.  Making a value of the type asked for may run code, and a text or number
+// may hold all elements of an array.
 Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const ExpressionKind *kind = expression_kind(node);
   auto *document = reinterpret_cast<Node **>(reinterpret_cast<char *>(node) + kind->part[0]);
@@ -368,7 +391,7 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   List *given = *document != nullptr ? list_make1(*document) : NIL;
   for (const auto *each : list_of<const Node>(list_concat_copy(given, arguments)))
     runs_code |= type_casts_to_json(exprType(each));
-  if (runs_code || (flow.many && !is_fixed_size(type))) {
+  if (runs_code || (flow.many && type != BOOLOID)) {
     const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
     const ExprScope handed = scope_after(scope, flow.implicit);
     meter_arguments(walk, handed, arguments, flags);
