@@ -208,6 +208,9 @@ INSERT INTO sink SELECT 'beside', 'to: ' || email FROM customer WHERE id = 2;
 -- One type's token is none of another's.
 UPDATE customer SET name = email WHERE id = 2;
 INSERT INTO customer(id, name) SELECT 92, email FROM customer WHERE id = 2;
+INSERT INTO customer(id, name) SELECT 92, email::text FROM customer WHERE id = 2;
+INSERT INTO customer(id, name) SELECT 92, coalesce((SELECT email::varchar), '') FROM customer WHERE id = 2;
+INSERT INTO customer(id, name) SELECT 92, CASE id WHEN 2 THEN email::text ELSE note END FROM customer;
 -- Back into a column of its type it may go, as a value.
 BEGIN;
 UPDATE customer SET name = upper(name) WHERE id = 3 RETURNING name;

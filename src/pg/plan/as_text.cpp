@@ -33,16 +33,29 @@ namespace {
 // Where a text leaves a query, or is written: there no token is put together with other text, which would be neither.
 enum class Goes { out, into_column };
 
-Expr *as_shown(Expr *expression, Goes goes);
+Expr *as_shown(Expr *expression, Goes goes, Oid into);
 
 // Of a key its own order or equality is asked for.
-auto shown(Goes goes) {
-  return [goes](Expr *expression, bool is_key = false) { return is_key ? expression : as_shown(expression, goes); };
+auto shown(Goes goes, Oid into = InvalidOid) {
+  return [=](Expr *expression, bool is_key = false) { return is_key ? expression : as_shown(expression, goes, into); };
+}
+
+// Between token types PostgreSQL would go by way of their texts, and one's token is none of the other's.
+void refuse_other_type(Oid given, Oid wanted) {
+  const Oid from = getBaseType(given);
+  const Oid to = getBaseType(wanted);
+  if (from == to || from < FirstNormalObjectId || to < FirstNormalObjectId || token_type_find(from) == nullptr ||
+      token_type_find(to) == nullptr)
+    return;
+  ereport(ERROR, (errcode(ERRCODE_CANNOT_COERCE),
+                  errmsg("a token of type %s is none of type %s", format_type_be(from), format_type_be(to)),
+                  errhint("detokenize() the value: it becomes a token of the other type where it is written.")));
 }
 
 // What is shown of an expression: of a token alone, or put together with other text, or chosen by COALESCE or CASE,
-// what its output function makes of it.  Whatever else is computed is computed from the value.
-Expr *as_shown(Expr *expression, Goes goes) {
+// what its output function makes of it.  Whatever else is computed is computed from the value.  `into` is the token
+// type that the text is made one of afterwards, or InvalidOid.
+Expr *as_shown(Expr *expression, Goes goes, Oid into) {
   if (expression == nullptr) return nullptr;
   check_stack_depth();
   if (goes == Goes::into_column) expression = assigned_token(expression);
@@ -52,6 +65,7 @@ Expr *as_shown(Expr *expression, Goes goes) {
   Expr *token = opened_token(expression);
   if (token == nullptr) token = null_if_token(expression);
   if (token != nullptr) {
+    if (OidIsValid(into)) refuse_other_type(exprType(reinterpret_cast<const Node *>(token)), into);
     auto *cast = makeNode(CoerceViaIO);
     cast->arg = token;
     cast->resulttype = type;
@@ -63,24 +77,24 @@ Expr *as_shown(Expr *expression, Goes goes) {
   switch (nodeTag(expression)) {
     case T_RelabelType:
       reinterpret_cast<RelabelType *>(expression)->arg =
-          as_shown(reinterpret_cast<RelabelType *>(expression)->arg, goes);
+          as_shown(reinterpret_cast<RelabelType *>(expression)->arg, goes, into);
       break;
     case T_ArrayCoerceExpr:
       reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr =
-          as_shown(reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr, goes);
+          as_shown(reinterpret_cast<ArrayCoerceExpr *>(expression)->elemexpr, goes, into);
       break;
     case T_OpExpr:
       if (goes == Goes::out && is_concatenation(reinterpret_cast<Node *>(expression)))
-        each_in_place(reinterpret_cast<OpExpr *>(expression)->args, shown(goes));
+        each_in_place(reinterpret_cast<OpExpr *>(expression)->args, shown(goes, into));
       break;
     case T_CoalesceExpr:
     case T_CaseExpr:
-      each_chosen_in_place(expression, shown(goes));
+      each_chosen_in_place(expression, shown(goes, into));
       break;
     case T_SubLink: {
       const auto *link = reinterpret_cast<const SubLink *>(expression);
       if (link->subLinkType == EXPR_SUBLINK || link->subLinkType == ARRAY_SUBLINK)
-        each_target_in_place(reinterpret_cast<const Query *>(link->subselect)->targetList, shown(goes));
+        each_target_in_place(reinterpret_cast<const Query *>(link->subselect)->targetList, shown(goes, into));
       break;
     }
     default:
@@ -327,18 +341,6 @@ void refuse_array_order(const ScalarArrayOpExpr *comparison) {
     refuse_order(type, "a comparison with an array");
 }
 
-// Between token types PostgreSQL would go by way of their texts, and one's token is none of the other's.
-void refuse_other_type(const CoerceViaIO *cast) {
-  const Oid from = getBaseType(exprType(reinterpret_cast<const Node *>(cast->arg)));
-  const Oid to = getBaseType(cast->resulttype);
-  if (from == to || from < FirstNormalObjectId || to < FirstNormalObjectId || token_type_find(from) == nullptr ||
-      token_type_find(to) == nullptr)
-    return;
-  ereport(ERROR, (errcode(ERRCODE_CANNOT_COERCE),
-                  errmsg("a token of type %s is none of type %s", format_type_be(from), format_type_be(to)),
-                  errhint("detokenize() the value: it becomes a token of the other type where it is written.")));
-}
-
 bool prints_arguments(Oid function) {
   return function == F_CONCAT || function == F_CONCAT_WS || function == F_FORMAT_TEXT_ANY;
 }
@@ -356,10 +358,11 @@ void open_compared(const FuncExpr *call) {
   if (prints_arguments(call->funcid) && orders_by_value()) open_arguments(call);
 }
 
-// In what becomes a token it would be tokens, and so sealed once more.  Columns of subqueries are looked at once.
-void open_sealed(const Query *query, Node *text, List **seen) {
+// In what becomes a token of the type it would be tokens, and so sealed once more.  Columns of subqueries are looked at
+// once.
+void open_sealed(const Query *query, Node *text, Oid type, List **seen) {
   check_stack_depth();
-  (void)any_node(text, [query, seen](Node *node) {
+  (void)any_node(text, [query, type, seen](Node *node) {
     if (IsA(node, FuncExpr)) open_arguments(reinterpret_cast<const FuncExpr *>(node));
     const auto *column = reinterpret_cast<const Var *>(node);
     if (!IsA(node, Var) || column->varlevelsup > 0) return IsA(node, Query) ? Step::past : Step::into;
@@ -369,7 +372,9 @@ void open_sealed(const Query *query, Node *text, List **seen) {
                               : nullptr;
     if (target == nullptr || list_member_ptr(*seen, target)) return Step::past;
     *seen = lappend(*seen, target);
-    open_sealed(entry->subquery, reinterpret_cast<Node *>(target->expr), seen);
+    if (query->commandType == CMD_INSERT)  // one of the rows that it is given
+      target->expr = shown(Goes::into_column, type)(target->expr, target->ressortgroupref != 0);
+    open_sealed(entry->subquery, reinterpret_cast<Node *>(target->expr), type, seen);
     return Step::past;
   });
 }
@@ -385,7 +390,8 @@ void open_written(const Query *query, Expr *expression) {
   (void)any_node(expression, [query, &seen](Node *node) {
     if (IsA(node, Query)) return Step::past;
     const auto *call = reinterpret_cast<const FuncExpr *>(node);
-    if (IsA(node, FuncExpr) && makes_token(call)) open_sealed(query, static_cast<Node *>(linitial(call->args)), &seen);
+    if (IsA(node, FuncExpr) && makes_token(call))
+      open_sealed(query, static_cast<Node *>(linitial(call->args)), call->funcresulttype, &seen);
     return Step::into;
   });
 }
@@ -471,7 +477,8 @@ void take_as_text(Node *node, Found *found) {
       token_texts(found->level, node);
       break;
     case T_CoerceViaIO:
-      refuse_other_type(reinterpret_cast<CoerceViaIO *>(node));
+      refuse_other_type(exprType(reinterpret_cast<Node *>(reinterpret_cast<CoerceViaIO *>(node)->arg)),
+                        reinterpret_cast<CoerceViaIO *>(node)->resulttype);
       break;
     case T_RowCompareExpr:
       compare_rows(found->level, reinterpret_cast<RowCompareExpr *>(node));
