@@ -49,7 +49,7 @@ Bitmapset *columns_read(Relation relation, Node *expression, Index varno = 1) {
 // The column of the row's table that is column `attno` of `relation`: a partition may number its columns otherwise.
 AttrNumber column_of_row(const WrittenRow &row, Relation relation, int attno) {
   const AttrNumber own = catalog_same_column(RelationGetRelid(relation), attno, row.relid);
-  return own <= row.columns ? own : InvalidAttrNumber;
+  return own <= row.columns ? own : AttrNumber{InvalidAttrNumber};
 }
 
 // The sources in columns of `relation` once the row is written; nothing where the check was passed before.
