@@ -14,6 +14,7 @@ DROP EXTENSION redoubt;
 DROP EXTENSION redoubt CASCADE;
 DROP EXTENSION IF EXISTS plpgsql_none, redoubt CASCADE;
 DROP SCHEMA redoubt CASCADE;
+ALTER SCHEMA redoubt RENAME TO extension_s2;
 SELECT count(*) FROM pg_extension WHERE extname = 'redoubt';
 DROP EXTENSION IF EXISTS plpgsql_none;
 

@@ -410,8 +410,6 @@ ALTER PUBLICATION regress_vault_other ADD TABLE redoubt.vault;
 ALTER PUBLICATION regress_vault_other DROP TABLE redoubt.vault;
 CREATE TABLE parts (LIKE redoubt.vault) PARTITION BY LIST (length(sealed));
 ALTER TABLE parts ATTACH PARTITION redoubt.vault DEFAULT;
-ALTER SCHEMA redoubt RENAME TO elsewhere;
-ALTER SCHEMA elsewhere RENAME TO redoubt;
 TRUNCATE redoubt.vault;
 SAVEPOINT here;
 SET LOCAL client_min_messages = warning;

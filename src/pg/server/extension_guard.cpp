@@ -1,8 +1,8 @@
 // extension_guard.cpp - see extension_guard.h.
 //
-// PostgreSQL refuses both commands by itself, but for CASCADE.  What it says of the first is to use CASCADE, with which
-// the values would be gone; of the second, that permission is denied for language c.  Of labels it knows nothing, and a
-// label that names no token type closes its table.
+// PostgreSQL refuses to drop, but for CASCADE, and to make functions; it would rename the schema.  What it says of the
+// first is to use CASCADE, with which the values would be gone; of the second, that permission is denied for language
+// c.  Of labels it knows nothing, and a label that names no token type closes its table.
 // Covered by sql/extension.sql and test/tap/restore.pl.
 #include "pg/base/boundary.h"
 
@@ -23,6 +23,11 @@ bool drops_redoubt(const DropStmt *drop) {
   for (auto *name : list_of<Node>(drop->objects))
     if (strcmp(strVal(name), "redoubt") == 0) return true;
   return false;
+}
+
+bool renames_redoubt(const RenameStmt *rename) {
+  return rename->renameType == OBJECT_SCHEMA && strcmp(rename->subname, "redoubt") == 0 &&
+         OidIsValid(get_extension_oid("redoubt", true));
 }
 
 // Columns of tables that hold tokens, a line each.
@@ -87,6 +92,9 @@ bool makes_own_function(const CreateFunctionStmt *create) {
 }  // namespace
 
 void extension_guard(const Node *statement) {
+  if (IsA(statement, RenameStmt) && renames_redoubt(reinterpret_cast<const RenameStmt *>(statement)))
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("schema redoubt cannot be renamed"),
+                    errhint("The extension finds its tables and token types in the schema of that name.")));
   if (IsA(statement, DropStmt) && drops_redoubt(reinterpret_cast<const DropStmt *>(statement))) return refuse_drop();
   if (IsA(statement, CreateFunctionStmt) && !superuser() &&
       makes_own_function(reinterpret_cast<const CreateFunctionStmt *>(statement)))

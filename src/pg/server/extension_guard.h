@@ -7,8 +7,9 @@
 namespace redoubt::pg {
 
 // extension_guard raises 2BP01 for a DROP EXTENSION redoubt while columns are of its types, with CASCADE as well, which
-// would drop the columns, or while labels name its types; and 42501, with what to do, where a role that may not make
-// functions in C restores a token type.
+// would drop the columns, or while labels name its types; 0A000 where its schema would be renamed, so that nothing of
+// it is found any more; and 42501, with what to do, where a role that may not make functions in C restores a token
+// type.
 void extension_guard(const Node *statement);
 
 }  // namespace redoubt::pg

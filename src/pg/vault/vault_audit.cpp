@@ -122,11 +122,8 @@ bool drops_code(const DropStmt *statement, const char *&own) {
       const auto *alter = reinterpret_cast<const AlterTableStmt *>(statement);
       return is_own(alter->relation, own) || attaches_vault(alter) ? "alter" : nullptr;
     }
-    case T_RenameStmt: {
-      const auto *rename = reinterpret_cast<const RenameStmt *>(statement);
-      const bool schema = rename->renameType == OBJECT_SCHEMA && strcmp(rename->subname, "redoubt") == 0;
-      return is_own(rename->relation, own) || schema ? "alter" : nullptr;
-    }
+    case T_RenameStmt:
+      return is_own(reinterpret_cast<const RenameStmt *>(statement)->relation, own) ? "alter" : nullptr;
     case T_AlterObjectSchemaStmt:
       return is_own(reinterpret_cast<const AlterObjectSchemaStmt *>(statement)->relation, own) ? "alter" : nullptr;
     case T_AlterExtensionContentsStmt: {
