@@ -142,7 +142,7 @@ std::uint32_t named(const PlannedStmt *plan, const Source &source) {
   return std::max(n, 1U);
 }
 
-// How many nodes of the plan show how many of their rows the column let pass.
+// How many nodes of the plan show how many of their rows the column let pass, or is estimated to.
 std::uint32_t figures(const PlanAnalysis *analysis, int source) noexcept {
   const Source &column = analysis->source[source];
   std::uint32_t n = 0;
@@ -156,8 +156,8 @@ void charge_explain(QueryMeter *meter, bool analyzed) {
   const PlanAnalysis *analysis = meter->analysis;
   for (const int i : bits_of(plan_columns(analysis, shown_by_explain(analysis)))) {
     const Source &source = analysis->source[i];
-    std::uint32_t probes = named(meter->query->plannedstmt, source);
-    if (analyzed) probes = std::max(probes, figures(analysis, i)) - 1;
+    const std::uint32_t shown = std::max(named(meter->query->plannedstmt, source), figures(analysis, i));
+    const std::uint32_t probes = analyzed ? shown - 1 : shown;
     if (probes > 0) limits_charge(source.token_type, Operation::probe, probes);
     meter->ended[analysis->type_of[i]] += probes;
   }
