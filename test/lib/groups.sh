@@ -250,7 +250,7 @@ group_metering() {
   as_user rm -rf "$WORKSPACE/metering"  # of an earlier run in a kept workspace
   as_user mkdir "$WORKSPACE/metering"
   cp -a "$TREE" "$WORKSPACE/files" "$WORKSPACE/metering/"
-  timeout --kill-after=15 $((900 * PATIENCE)) "$ROOT/test/metering/run" --workspace "$WORKSPACE/metering" >"$log" 2>&1 || status=$?
+  timeout --kill-after=15 $((1500 * PATIENCE)) "$ROOT/test/metering/run" --workspace "$WORKSPACE/metering" >"$log" 2>&1 || status=$?
   clusters_stop "$WORKSPACE/metering"
   # shellcheck disable=SC2046
   counts_judge metering "$status" $(count_kat "$log") || show_tail 80 "$log"
@@ -289,7 +289,7 @@ group_tap() {
   need_extension || return 0
   neighbours_ensure
   local log=$WORKSPACE/logs/tap.log status=0 test file
-  as_user timeout --kill-after=30 $((1500 * PATIENCE)) make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
+  as_user timeout --kill-after=30 $((2400 * PATIENCE)) make installcheck "PG_CONFIG=$PG_CONFIG" REGRESS= ISOLATION= TAP_TESTS=1 \
     'PROVE_TESTS=test/tap/*.pl' PROVE_FLAGS='--verbose --timer' >"$log" 2>&1 || status=$?
   clusters_stop "$TREE/tmp_check"
   grep -E '^(\[[0-9:]+\] )?test/tap/|^not ok |^Result:' "$log" | sed 's/^/    /' || true
