@@ -44,9 +44,7 @@ auto shown(Goes goes, Oid into = InvalidOid) {
 void refuse_other_type(Oid given, Oid wanted) {
   const Oid from = getBaseType(given);
   const Oid to = getBaseType(wanted);
-  if (from == to || from < FirstNormalObjectId || to < FirstNormalObjectId || token_type_find(from) == nullptr ||
-      token_type_find(to) == nullptr)
-    return;
+  if (from == to || token_type_find(from) == nullptr || token_type_find(to) == nullptr) return;
   ereport(ERROR, (errcode(ERRCODE_CANNOT_COERCE),
                   errmsg("a token of type %s is none of type %s", format_type_be(from), format_type_be(to)),
                   errhint("detokenize() the value: it becomes a token of the other type where it is written.")));
