@@ -301,8 +301,7 @@ void drop_marks(Query *query) {
   query->targetList = kept;
 }
 
-void order_by_value(const QueryLevel *level) {
-  Query *query = level->query;
+void order_by_value(Query *query, const QueryLevel *level) {
   refuse_composites(level, query->sortClause, query->targetList);
   for (const auto *window : list_of<const WindowClause>(query->windowClause)) {
     refuse_composites(level, window->orderClause, query->targetList);
@@ -416,7 +415,7 @@ void take_query(Query *query, Found *found) {
   take_children(reinterpret_cast<Node *>(query), found);
   found->level = level.outer;
   found->decides = decides;
-  order_by_value(&level);
+  order_by_value(query, &level);
   by_index(query);
 }
 

@@ -8,7 +8,7 @@
 #include "pg/base/compat.h"
 #include "pg/plan/by_index.h"
 #include "pg/plan/meter_node.h"
-#include "pg/plan/out_of_sight.h"
+#include "pg/plan/query_columns.h"
 #include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"

@@ -10,6 +10,7 @@
 #include "pg/base/settings.h"
 #include "pg/plan/as_text.h"
 #include "pg/plan/out_of_sight.h"
+#include "pg/plan/query_columns.h"
 #include "pg/plan/query_parts.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/function_trust.h"
@@ -18,7 +19,6 @@
 extern "C" {
 #include "nodes/extensible.h"
 #include "optimizer/optimizer.h"
-#include "parser/parsetree.h"
 }
 
 namespace redoubt::pg {
@@ -29,54 +29,21 @@ bool shows_values() noexcept {
   return setting_reveal != static_cast<int>(Reveal::token);
 }
 
-// A value that a column of a range table entry stands for, in the query that it is a column of; null for one of a
-// table.
-struct Column {
-  const Query *query;
-  const Node *value;
-};
+bool holds_among(const QueryLevel *level, const void *expression, bool counts_too, Seen *seen);
 
-Column column_of(const Query *query, const Var *variable) {
-  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
-  const int n = variable->varattno;
-  const Query *inner = nullptr;
-  if (entry->rtekind == RTE_JOIN && n >= 1 && n <= list_length(entry->joinaliasvars))
-    return {query, static_cast<const Node *>(list_nth(entry->joinaliasvars, n - 1))};
-  if (const List *grouped = compat_group_expressions(entry); n >= 1 && n <= list_length(grouped))
-    return {query, static_cast<const Node *>(list_nth(grouped, n - 1))};
-  if (entry->rtekind == RTE_SUBQUERY) inner = entry->subquery;
-  if (entry->rtekind == RTE_CTE && entry->ctelevelsup == 0) {
-    for (const auto *cte : list_of<const CommonTableExpr>(query->cteList))
-      if (strcmp(cte->ctename, entry->ctename) == 0) inner = reinterpret_cast<const Query *>(cte->ctequery);
-  }
-  if (inner == nullptr || !IsA(inner, Query) || inner->setOperations != nullptr || n < 1) return {query, nullptr};
-  const List *columns = inner->commandType == CMD_SELECT ? inner->targetList : inner->returningList;
-  if (n > list_length(columns)) return {query, nullptr};
-  return {inner, reinterpret_cast<const Node *>(static_cast<const TargetEntry *>(list_nth(columns, n - 1))->expr)};
-}
-
-bool holds_protected(const Query *query, const void *expression, bool counts_too = true);
-
-bool variable_is_protected(const Query *query, const Var *variable) {
-  if (variable->varlevelsup != 0) return true;
+bool variable_is_protected(const QueryLevel *level, const Var *variable, Seen *seen) {
   check_stack_depth();
-  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
-  if (entry->rtekind == RTE_RELATION)
+  const QueryLevel *of = level_up(level, variable->varlevelsup);
+  const RangeTblEntry *entry = of != nullptr ? table_entry(of, variable) : nullptr;
+  if (entry != nullptr && entry->rtekind == RTE_RELATION)
     return variable->varattno > 0 ? OidIsValid(protected_column_type(entry->relid, variable->varattno))
                                   : (variable->varattno == 0 || variable->varattno == TableOidAttributeNumber) &&
                                         protected_relation(entry->relid) != nullptr;
-  if (const Column column = column_of(query, variable); column.value != nullptr)
-    return holds_protected(column.query, column.value);
-  switch (entry->rtekind) {
-    case RTE_FUNCTION:
-      return holds_protected(query, entry->functions);
-    case RTE_VALUES:
-      return holds_protected(query, entry->values_lists);
-    case RTE_RESULT:
-      return false;
-    default:
+  for (const auto *origin : list_of<const Origin>(origins_of(level, variable)))
+    if (origin->value == nullptr ||
+        (seen_add(seen, origin->value) && holds_among(origin->level, origin->value, true, seen)))
       return true;
-  }
+  return false;
 }
 
 // An argument of a function, or of an aggregate, whose list has targets.
@@ -104,15 +71,21 @@ bool counts_rows(const Query *query, const Aggref *call) {
          (call->args == NIL || is_stored(query, argument(static_cast<const Node *>(linitial(call->args)))));
 }
 
-// Does an expression hold protected values?
-bool holds_protected(const Query *query, const void *expression, bool counts_too) {
+bool holds_among(const QueryLevel *level, const void *expression, bool counts_too, Seen *seen) {
   return any_node(expression, [=](Node *node) {
     const auto *call = reinterpret_cast<const Aggref *>(node);
     if (IsA(node, Var))
-      return variable_is_protected(query, reinterpret_cast<const Var *>(node)) ? Step::found : Step::past;
-    if (IsA(node, Aggref) && is_count(call->aggfnoid) && (counts_too || counts_rows(query, call))) return Step::past;
+      return variable_is_protected(level, reinterpret_cast<const Var *>(node), seen) ? Step::found : Step::past;
+    if (IsA(node, Aggref) && is_count(call->aggfnoid) && (counts_too || counts_rows(level->query, call)))
+      return Step::past;
     return IsA(node, SubLink) ? Step::found : Step::into;
   });
+}
+
+// Does an expression hold protected values?
+bool holds_protected(const Query *query, const void *expression, bool counts_too = true) {
+  const QueryLevel level = {query, nullptr};
+  return with_seen([&](Seen *seen) { return holds_among(&level, expression, counts_too, seen); });
 }
 
 // May the result of an aggregate hold something of more than one row?
@@ -276,26 +249,13 @@ void look_into(const Query *query, Node *node, InSight *found) {
 bool writes_out(const Query *query, const List *targets, Oid relid) {
   for (const auto *target : list_of<const TargetEntry>(targets)) {
     if (target->resjunk) continue;
-    Column column = {query, reinterpret_cast<const Node *>(target->expr)};
-    if (!holds_protected(column.query, column.value)) continue;
-    const Oid kept = protected_column_type(relid, target->resno);
+    const auto *value = reinterpret_cast<const Node *>(target->expr);
+    if (!holds_protected(query, value)) continue;
     // A copy of a column to one of the same type.
-    while (column.value != nullptr && IsA(without_relabelling(column.value), Var)) {
-      const auto *variable = reinterpret_cast<const Var *>(without_relabelling(column.value));
-      const RangeTblEntry *entry =
-          variable->varlevelsup == 0 ? rt_fetch(static_cast<Index>(variable->varno), column.query->rtable) : nullptr;
-      if (entry == nullptr) return true;
-      if (entry->rtekind == RTE_RELATION) {
-        if (!OidIsValid(kept) || variable->varattno <= 0 ||
-            protected_column_type(entry->relid, variable->varattno) != kept)
-          return true;
-        column.value = nullptr;
-      } else {
-        column = column_of(column.query, variable);
-        if (column.value == nullptr) return true;
-      }
-    }
-    if (column.value != nullptr) return true;
+    AttrNumber attno = InvalidAttrNumber;
+    const Oid kept = protected_column_type(relid, target->resno);
+    const Oid from = column_copied(query, without_relabelling(value), &attno);
+    if (!OidIsValid(kept) || !OidIsValid(from) || protected_column_type(from, attno) != kept) return true;
   }
   return false;
 }
@@ -422,19 +382,6 @@ void tell_outputs(const PlannedStmt *plan, const Outputs &outputs) {
     target->resorigtbl = asked->resorigtbl;
     target->resorigcol = asked->resorigcol;
   }
-}
-
-Oid column_copied(const Query *query, const Node *value, AttrNumber *attno) {
-  check_stack_depth();
-  const auto *variable = reinterpret_cast<const Var *>(value);
-  if (!IsA(value, Var) || variable->varlevelsup != 0 || variable->varattno <= 0) return InvalidOid;
-  const RangeTblEntry *entry = rt_fetch(static_cast<Index>(variable->varno), query->rtable);
-  if (entry->rtekind == RTE_RELATION) {
-    *attno = variable->varattno;
-    return entry->relid;
-  }
-  const Column column = column_of(query, variable);
-  return column.value != nullptr ? column_copied(column.query, column.value, attno) : InvalidOid;
 }
 
 bool stays_in_sight(const Query *query, Node *expression) {

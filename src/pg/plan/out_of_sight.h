@@ -36,9 +36,6 @@ struct Outputs {
 Outputs outputs_of(const Query *query);
 void tell_outputs(const PlannedStmt *plan, const Outputs &outputs);
 
-// The table and column that a value of `query` is an unchanged copy of; InvalidOid where it is none.
-Oid column_copied(const Query *query, const Node *value, AttrNumber *attno);
-
 // Does an expression of `query`, the subqueries in it aside, hold what is not to be computed out of sight?
 bool stays_in_sight(const Query *query, Node *expression);
 

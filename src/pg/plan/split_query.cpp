@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/plan/query_columns.h"
 #include "pg/plan/query_parts.h"
 #include "pg/plan/split_query.h"
 #include "pg/plan/walk.h"

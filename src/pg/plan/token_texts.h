@@ -8,13 +8,9 @@
 
 #include "pg/base/boundary.h"
 
-namespace redoubt::pg {
+#include "pg/plan/query_columns.h"
 
-// A query, and those around it.
-struct QueryLevel {
-  Query *query;
-  const QueryLevel *outer;
-};
+namespace redoubt::pg {
 
 // The operator of two tokens of a type that means what `op`, of a token and a text, does; InvalidOid unless that is =
 // or
