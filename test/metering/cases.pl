@@ -17,6 +17,8 @@
 use strict;
 use warnings;
 use FindBin qw($Bin);
+use IO::Handle;
+use IPC::Open2 qw(open2);
 
 my ($only, $hidden) = ('', 0);
 if (@ARGV && $ARGV[0] eq '--hidden') { shift; $hidden = 1; }
@@ -38,15 +40,32 @@ sub psql {
   return $output;
 }
 
-# (values, probes) charged since the last reset.
+# The superuser's one session, which outlives the cases.
+my ($answers, $asked);
+
+sub ask {
+  my ($query) = @_;
+  local $SIG{PIPE} = 'IGNORE';
+  open2($answers, $asked, 'psql', '-XAtq', '-U', 'postgres') unless $asked;
+  print $asked "$query;\n\\echo END\n";
+  $asked->flush;
+  my $output = '';
+  while (my $line = <$answers>) {
+    return $output if $line eq "END\n";
+    $output .= $line;
+  }
+  die "the server does not answer\n";
+}
+
+# (values, probes) charged since the last call.
 sub charged {
   my ($role) = @_;
   my $who = $role eq 'None' ? "role <> 'postgres'::regrole" : "role = '$role'::regrole";
-  my $line = psql('postgres', '-c',
+  my @figures = split ' ', ask(
     "select coalesce(sum(charged) filter (where operation = 'read'), 0) || ' ' ||
             coalesce(sum(charged) filter (where operation = 'probe'), 0) from redoubt.usage where $who");
-  my @figures = split ' ', $line;
   die "the server does not answer\n" unless @figures == 2;
+  ask('select redoubt.reset_usage()');
   return @figures;
 }
 
@@ -105,12 +124,12 @@ sub run_case {
 my %over = map { $_->[0] => $_ } read_table($over_file);
 my ($passed, $failed, $exact) = (0, 0, 0);
 open STDERR, '>', '/dev/null' unless $ENV{VERBOSE};
+charged('None');
 for my $case (read_table($cases_file)) {
   my ($category, $name, $setup, $sql, $cost, $probes, $mode, $role) = @$case;
   next if $only ne '' && index("$category: $name", $only) < 0;
   s/HOST/$host/g, s/PORT/$port/g for $sql;
   next if $hidden && ($mode ne 'q' || $sql !~ /\bselect\b/i);
-  psql('postgres', '-c', 'select redoubt.reset_usage()');
   my $began = time;
   my $refused = 0;
   if ($hidden) {
