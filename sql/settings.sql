@@ -130,6 +130,11 @@ SHOW redoubt.superuser_access;
 SELECT redoubt.detokenize(email) FROM regress_settings_value;
 \set VERBOSITY default
 
+-- What a sort says of itself tells for which rows a subquery was run: only superusers have it told.
+SET ROLE regress_settings_app;
+SET trace_sort = on;
+RESET ROLE;
+
 -- The built-in default of search_path ends in redoubt, where only the extension's owner creates; any explicit setting replaces it.
 SHOW search_path;
 SELECT has_schema_privilege('public', 'redoubt', 'CREATE') AS anyone_can_create;

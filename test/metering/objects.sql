@@ -130,3 +130,10 @@ security label for redoubt on column gen_own.email is 'text_token'; security lab
 grant select on gen_own to app;
 create table other_label (id int, mail text);
 security label for redoubt on column other_label.mail is 'phone_token'; grant select on other_label to app;
+-- What acts by being run: functions in FROM, and a domain in a column definition list.
+create function bare1() returns int language plpgsql as $$begin raise notice 'said'; return 1; end$$;
+create function bares1() returns setof int language plpgsql as $$begin raise notice 'said'; return next 1; end$$;
+create function small(int) returns bool language plpgsql immutable as $$begin raise notice '%', $1; return true; end$$;
+create domain small_int as int check (small(value));
+create table asked (id int); grant select on asked to app2; create foreign table fasked(id int) server loop options (table_name 'asked'); grant select on fasked to app;
+create text search dictionary plain_words (template = pg_catalog.simple);

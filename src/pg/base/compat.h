@@ -19,6 +19,7 @@ extern "C" {
 #include "parser/parse_relation.h"
 #include "postmaster/autovacuum.h"
 #include "postmaster/bgworker_internals.h"
+#include "utils/guc_tables.h"
 #include "utils/wait_event.h"
 }
 
@@ -64,6 +65,19 @@ inline bool compat_wants_soft_errors(const FunctionCallInfoBaseData *call) {
 #else
   (void)call;
   return false;
+#endif
+}
+
+// ---- settings of PostgreSQL's own: 16 finds them by name
+
+inline config_generic *compat_find_setting(const char *name) {
+#if PG_VERSION_NUM >= 160000
+  return find_option(name, false, true, ERROR);
+#else
+  config_generic **const settings = get_guc_variables();
+  for (int i = 0; i < GetNumConfigOptions(); ++i)
+    if (strcmp(settings[i]->name, name) == 0) return settings[i];
+  return nullptr;
 #endif
 }
 

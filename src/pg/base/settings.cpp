@@ -218,6 +218,8 @@ void settings_define() {
                           "0 turns them off. Expired tokens cannot be detokenized either way.", &setting_sweep_interval,
                           600, 0, 7 * 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("redoubt");
+  // What it logs of each sort, also to the client, tells for which rows a subquery was run.
+  compat_find_setting("trace_sort")->context = PGC_SUSET;
   settings_default_others();
 }
 

@@ -40,17 +40,19 @@ std::uint32_t input_order(const ExprScope &scope) noexcept {
          (scope.inner != nullptr ? scope.inner->order : 0) | (scope.scan != nullptr ? scope.scan->order : 0);
 }
 
-// What a function that may disclose its arguments is told by being called with them.
+}  // namespace
+
 std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments) {
   return flow_probes(scope.rows | walk->context | arguments.implicit | input_order(scope), arguments);
 }
 
-// Meters arguments that are handed to what may disclose them.  Returns the flow of the result.
 Flow hand_over(PlanWalk *walk, const ExprScope &scope, List *arguments, const Flow &flow, std::uint16_t flags) {
   meter_arguments(walk, scope_after(scope, flow.implicit), arguments, flags);
   meter_call(walk, scope, arguments, handed_probes(walk, scope, flow));
   return flow_paid(flow);
 }
+
+namespace {
 
 bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *texts);
 
@@ -184,8 +186,9 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   if (function < FirstNormalObjectId)
     for (const auto *argument : list_of<const Node>(arguments)) foresee_type(walk, exprType(argument), true);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
-  if (walk->of_index == OfIndex::no && (!function_is_trusted(function) || passes_on(function, type, arguments) ||
-                                        chooses_words(walk, scope, function, arguments)))
+  if (walk->of_index == OfIndex::no &&
+      (!function_is_trusted(function) || acts_on_objects(function, arguments) || passes_on(function, type, arguments) ||
+       chooses_words(walk, scope, function, arguments)))
     return hand_over(walk, scope, arguments, flow, 0);
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {

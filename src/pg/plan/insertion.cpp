@@ -163,6 +163,26 @@ void meter_call(PlanWalk *walk, const ExprScope &scope, List *arguments, std::ui
   if (meter_is_due(walk)) put_meter(walk, expression_of(list_head(arguments)), kNoFlow, 0, probes, 0, scope.sometimes);
 }
 
+bool is_gate(const Plan *plan) {
+  const auto *gate = reinterpret_cast<const ::Result *>(plan);
+  const auto *once = IsA(plan, Result) ? reinterpret_cast<const List *>(gate->resconstantqual) : nullptr;
+  return once != nullptr && has_meter(static_cast<const Expr *>(linitial(once)), kMeterProbes);
+}
+
+void meter_run(PlanWalk *walk, Plan *scan, std::uint32_t probes) {
+  if (probes == 0 || !meter_is_due(walk)) return;
+  const Size size = IsA(scan, FunctionScan) ? sizeof(FunctionScan) : sizeof(ForeignScan);
+  static_assert(sizeof(::Result) <= sizeof(FunctionScan), "the one takes the place of the other");
+  auto *below = static_cast<Plan *>(palloc(size));
+  memcpy(static_cast<void *>(below), scan, size);
+  below->async_capable = false;
+  auto *gate = reinterpret_cast<::Result *>(result_above(walk, below));
+  auto *passes = reinterpret_cast<Expr *>(makeBoolConst(true, false));
+  put_meter(walk, &passes, kNoFlow, 0, probes, 0);
+  gate->resconstantqual = reinterpret_cast<Node *>(list_make1(passes));
+  memcpy(static_cast<void *>(scan), gate, sizeof *gate);  // whatever points here is to find it
+}
+
 void meter_bare_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t probes) {
   if (probes == 0 || !meter_is_due(walk)) return;
   auto *when = makeNode(CaseWhen);

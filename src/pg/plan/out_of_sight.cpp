@@ -163,6 +163,7 @@ bool stays(const Query *query, Node *node) {
       return type_runs_code(reinterpret_cast<const CoerceToDomain *>(node)->resulttype);
     case T_FuncExpr: {
       const auto *call = reinterpret_cast<const FuncExpr *>(node);
+      if (acts_on_objects(call->funcid, call->args)) return true;
       if (call->funcid >= FirstNormalObjectId) break;
       if ((takes_tokens(call->args) && shows_values()) || runs_casts(call->args) ||
           function_makes_words(call->funcid) || unpacks(query, call->args, call->funcresulttype) ||
@@ -175,6 +176,10 @@ bool stays(const Query *query, Node *node) {
       if (runs_casts(call->args) || function_makes_words(get_opcode(call->opno))) return true;
       break;
     }
+    case T_RangeTblFunction:
+      for (const Oid type : oids_of(reinterpret_cast<const RangeTblFunction *>(node)->funccoltypes))
+        if (type_runs_code(type)) return true;
+      break;
     case T_XmlExpr:
     case T_TableFunc:
       return true;  // quote what they read in notices

@@ -62,13 +62,16 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
   Flow flow = kNoFlow;
   std::uint32_t decides = 0;
   for (const auto *function : list_of<const RangeTblFunction>(scan->functions)) {
-    if (is_bare_call(walk, *scope, function->funcexpr)) {  // called once, however often it is scanned
+    if (is_bare_call(walk, *scope, function->funcexpr)) {
+      walk->run |= handed_probes(walk, *scope, kNoFlow);
       flow_add(&flow, bare_call_flow(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)));
       continue;
     }
     // A column definition list can name a domain: json_to_record(...) AS r(c some_domain).
-    if (run_code(walk, function->funccoltypes) && IsA(function->funcexpr, FuncExpr))
-      meter_arguments(walk, *scope, reinterpret_cast<FuncExpr *>(function->funcexpr)->args, 0);
+    if (run_code(walk, function->funccoltypes) && IsA(function->funcexpr, FuncExpr)) {
+      List *arguments = reinterpret_cast<FuncExpr *>(function->funcexpr)->args;
+      (void)hand_over(walk, *scope, arguments, list_flow(walk, *scope, arguments), 0);
+    }
     flow_add(&flow, walk_expression(walk, *scope, function->funcexpr));
     decides |= set_decides(walk, *scope, function->funcexpr);
   }
@@ -81,9 +84,12 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
   Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   const bool runs_code = run_code(walk, scan->tablefunc->coltypes) ||
                          exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
+  // What decided on a document that is paid for is known with it.
+  const std::uint32_t told = runs_code ? handed_probes(walk, *scope, flow_explicit(flow) != 0 ? kNoFlow : flow) : 0;
   // A column of a domain, or an array that any of the rows may hold an element of.
-  if ((runs_code || flow.many) && flow_explicit(flow) != 0) {
+  if (told != 0 || ((runs_code || flow.many) && flow_explicit(flow) != 0)) {
     List *document = list_make1(scan->tablefunc->docexpr);
+    meter_call(walk, *scope, document, told);
     meter_arguments(walk, *scope, document, runs_code ? 0 : kMeterReveals);
     // Columns are given what was passed by expressions of their own.
     List **const given = compat_passed_values(scan->tablefunc);
@@ -109,10 +115,12 @@ std::uint32_t walk_values(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan
 
 std::uint32_t walk_foreign(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   auto *scan = reinterpret_cast<ForeignScan *>(plan);
-  // Parameters are sent to the foreign server, which is disclosing them.
-  if (const Flow sent = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->fdw_exprs));
-      flow_explicit(sent) != 0)
-    meter_arguments(walk, *scope, scan->fdw_exprs, 0);
+  // Parameters are sent to the foreign server, which is disclosing them, and that it is asked at all.
+  const Flow sent = list_flow(walk, *scope, scan->fdw_exprs);
+  if (const std::uint32_t told = handed_probes(walk, *scope, sent); scan->fdw_exprs == NIL)
+    walk->run |= told;
+  else if (told != 0 || flow_explicit(sent) != 0)
+    (void)hand_over(walk, *scope, scan->fdw_exprs, sent, 0);
   if (scan->fdw_scan_tlist != NIL) {
     ExprScope remote = *scope;
     remote.foreign = true;

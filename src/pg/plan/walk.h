@@ -119,6 +119,8 @@ struct PlanWalk {
   const WindowFunc *first_window;  // of the statement
   std::uint32_t terms;             // decided on rows of one or another of the plans that walk_branches has walked last
   int nesting;                     // of the expression at hand in others
+  std::uint32_t run;               // the sources that the plan at hand tells of by being run at all
+  bool gated;                      // what is above it has a meter of its runs
   bool in_condition;               // a condition of a plan node is looked at, which plan/opened.cpp judges as a whole
 };
 
@@ -235,6 +237,10 @@ ExpressionTransfer parameter_flow, case_test_flow, null_test_flow, null_if_flow,
 // it.
 void foresee_function(PlanWalk *walk, Oid function);
 void foresee_type(PlanWalk *walk, Oid type, bool casts = false);
+// What is told by being called or run with the arguments, if it may disclose them or leave a trace of its own.
+std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments);
+// Meters arguments, which carry `flow`, that are handed to such.  Returns the flow of the result.
+Flow hand_over(PlanWalk *walk, const ExprScope &scope, List *arguments, const Flow &flow, std::uint16_t flags);
 ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_flow, json_flow;
 // Is it a call of somebody's own without arguments, which tells by being made?
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
@@ -420,7 +426,12 @@ void meter_row(PlanWalk *walk, Plan **slot, const Flow &flow, std::uint32_t prob
 
 // A call: charges a probe of each source in `probes` every time that its arguments are evaluated.
 void meter_call(PlanWalk *walk, const ExprScope &scope, List *arguments, std::uint32_t probes);
-// The same for a call without arguments: the node becomes CASE WHEN <meter> THEN <call> END.
+// A run: charges a probe of each source in `probes` every time that the plan, a scan, is begun.  A Result takes its
+// place, which asks before it has any row.
+void meter_run(PlanWalk *walk, Plan *scan, std::uint32_t probes);
+// Is the plan such a Result?
+bool is_gate(const Plan *plan);
+// meter_call for a call without arguments: the node becomes CASE WHEN <meter> THEN <call> END.
 void meter_bare_call(PlanWalk *walk, const ExprScope &scope, FuncExpr *call, std::uint32_t probes);
 // A field of a record that a call metered so returns, which EXPLAIN can name of the call only: becomes
 // (ROW(CASE WHEN <meter> THEN <call>.field END)).field.

@@ -10,6 +10,7 @@
 #include "pg/base/array_items.h"
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
+#include "pg/base/each.h"
 #include "pg/protect/function_trust.h"
 #include "pg/base/hash_table.h"
 
@@ -21,6 +22,7 @@ extern "C" {
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "commands/extension.h"
+#include "nodes/nodeFuncs.h"
 #include "catalog/dependency.h"
 }
 
@@ -295,6 +297,24 @@ bool looks_up_objects(Oid function) {
   return name != nullptr && (strncmp(name, "pg_get_", 7) == 0 || strncmp(name, "pg_stat_", 8) == 0);
 }
 
+bool is_type_of_objects(Oid type) noexcept {
+  switch (type) {
+    case OIDOID:
+    case REGCLASSOID:
+    case REGCOLLATIONOID:
+    case REGNAMESPACEOID:
+    case REGOPEROID:
+    case REGOPERATOROID:
+    case REGPROCOID:
+    case REGPROCEDUREOID:
+    case REGROLEOID:
+    case REGTYPEOID:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool input_tells(Oid type) { return tells_of_arguments(catalog_field(TYPEOID, type, &FormData_pg_type::typinput)); }
 
 // Is it so of what an array or a row is made of?  Each row type is looked at once: a row of rows that are alike, and so
@@ -352,6 +372,21 @@ bool function_is_trusted(Oid function) {
            !makes_any_type(function) && !compat_tries_input(function) && !tells_of_arguments(function);
   }
   return lookup(function)->trusted;
+}
+
+bool acts_on_objects(Oid function, const List *arguments) {
+  if (is_redoubt_function(function)) return false;
+  for (const auto *argument : list_of<const Node>(arguments)) {
+    const Oid type = exprType(argument);
+    const auto *given = reinterpret_cast<const Const *>(argument);
+    if (type == REGCONFIGOID || type == REGDICTIONARYOID) {  // those of PostgreSQL's own say nothing
+      if (!IsA(given, Const) || (!given->constisnull && DatumGetObjectId(given->constvalue) >= FirstNormalObjectId))
+        return true;
+    } else if (is_type_of_objects(type) && func_volatile(function) == PROVOLATILE_STABLE) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool function_is_vouched(Oid function) {

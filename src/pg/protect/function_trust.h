@@ -37,6 +37,10 @@ bool type_casts_to_text(Oid type);
 // True for to_tsvector and its kin, which raise a notice for a word of more than 2 kB.
 bool function_makes_words(Oid function) noexcept;
 
+// True for a function that only looks things up, and leaves a trace of the object which it is given the OID of: a lock,
+// a text search dictionary that is loaded with a warning, a notice that quotes it.
+bool acts_on_objects(Oid function, const List *arguments);
+
 // True for the SQL functions that this library implements.
 bool is_redoubt_function(Oid function);
 

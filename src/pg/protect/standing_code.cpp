@@ -70,6 +70,9 @@ void look_into(Look *look, Node *node) {
     if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
     return false;
   });
+  if (const auto *call = reinterpret_cast<const FuncExpr *>(node);
+      IsA(node, FuncExpr) && acts_on_objects(call->funcid, call->args))
+    note(look, call->funcid);
   if (IsA(node, CoerceToDomain)) note(look, type_untrusted(reinterpret_cast<CoerceToDomain *>(node)->resulttype));
   if (IsA(node, FuncExpr)) note(look, type_untrusted(reinterpret_cast<FuncExpr *>(node)->funcresulttype));
   const int deeper = IsA(node, Query) ? 1 : 0;
@@ -411,6 +414,9 @@ void collect_uses(List **uses, List **seen, Oid type) {
 }  // namespace
 
 const char *function_vouch(Oid function) {
+  if (function < FirstNormalObjectId)
+    return psprintf("SECURITY LABEL FOR redoubt ON FUNCTION ... IS 'trusted', of a function that calls %s",
+                    format_procedure_qualified(function));
   return psprintf("SECURITY LABEL FOR redoubt ON %s %s IS 'trusted'",
                   get_func_prokind(function) == PROKIND_PROCEDURE ? "PROCEDURE" : "FUNCTION",
                   format_procedure_qualified(function));
