@@ -219,6 +219,7 @@ void inheritance_changed(Oid child, Oid parent) {
     return;
   }
   CommandCounterIncrement();
+  if (protected_relation(parent) != nullptr) labels_lock(child, InvalidAttrNumber);
   bool late = get_rel_relispartition(parent);
   for (const Oid table : oids_of(tables)) {
     standing_code_require(table);

@@ -3,7 +3,9 @@
 // of columns' labels, protected_columns.cpp, keeps what it makes of them.
 //
 // A label change invalidates every relation, because children inherit labels.
-// Covered by sql/labels.sql.
+// Locks: what a column is protected by anew takes ExclusiveLock on every table where it is, before it decides
+// (labels_lock).
+// Covered by sql/labels.sql and test/isolation/specs/label_running.spec.
 #include "pg/base/boundary.h"
 
 #include "pg/base/each.h"
@@ -21,6 +23,7 @@
 
 extern "C" {
 #include "catalog/pg_depend.h"
+#include "storage/lmgr.h"
 }
 
 namespace redoubt::pg {
@@ -89,15 +92,31 @@ void check_token_type(const char *label) {
                     errhint("redoubt.token_types lists the token types.")));
 }
 
-// Code that is made on a table takes a lock that this one waits for: it then sees the label, or the label sees it.
-void lock_labelled(const ObjectAddress *object) {
-  if (object->classId == RelationRelationId) {
-    (void)find_all_inheritors(object->objectId, ShareUpdateExclusiveLock, nullptr);
-    return;
-  }
+// Those of `relid` that are not among `done`: the tables above it that have the column, it, those that inherit from it
+// or hold rows of it; in this order, as PostgreSQL locks trees of tables.
+void lock_tables(List **done, Oid relid, AttrNumber attno, LOCKMODE mode) {
+  check_stack_depth();
+  if (list_member_oid(*done, relid)) return;
+  for (const Oid parent : oids_of(catalog_parents(relid)))
+    if (const AttrNumber same = catalog_same_column(relid, attno, parent); same > 0)
+      lock_tables(done, parent, same, mode);
+  if (list_member_oid(*done, relid)) return;
+  LockRelationOid(relid, mode);
+  *done = lappend_oid(*done, relid);
+  for (const Oid child : oids_of(find_inheritance_children(relid, mode)))
+    lock_tables(done, child, catalog_same_column(relid, attno, child), mode);
+  for (const auto *use : list_of<const TypeUse>(type_uses(get_rel_type_id(relid))))
+    lock_tables(done, use->relid, use->attno, mode);
+}
+
+// Taking a label away protects nothing anew, but waits for what looks at labels under way.
+void lock_labelled(const ObjectAddress *object, LOCKMODE mode) {
+  List *done = NIL;
+  if (object->classId == RelationRelationId)
+    lock_tables(&done, object->objectId, static_cast<AttrNumber>(object->objectSubId), mode);
   if (object->classId != TypeRelationId) return;
   for (const auto *use : list_of<const TypeUse>(type_uses(object->objectId)))
-    (void)find_all_inheritors(use->relid, ShareUpdateExclusiveLock, nullptr);
+    lock_tables(&done, use->relid, use->attno, mode);
 }
 
 void check_label(const ObjectAddress *object, const char *label) {
@@ -134,7 +153,7 @@ static void redoubt_relabel(const ObjectAddress *object, const char *label) {
              label != nullptr ? label : "(removed)");
   label_was_set(getObjectIdentity(object, false));
   CacheInvalidateRelcacheAll();
-  lock_labelled(object);
+  lock_labelled(object, label != nullptr ? ExclusiveLock : ShareUpdateExclusiveLock);
   labelled = *object;
 }
 }
@@ -196,10 +215,16 @@ List *labels_types_in_use() {
   return types;
 }
 
+void labels_lock(Oid relid, AttrNumber attno) {
+  const ObjectAddress object = {RelationRelationId, relid, attno};
+  lock_labelled(&object, ExclusiveLock);
+}
+
 void labels_derive(Oid relid, AttrNumber attno, Oid token_type) {
   const TokenType *type = token_type_find(token_type);
   if (type == nullptr) return;
   const ObjectAddress object = {RelationRelationId, relid, attno};
+  labels_lock(relid, attno);
   SetSecurityLabel(&object, kProvider, type->name);
   if (kek_available()) {
     audit_pace();

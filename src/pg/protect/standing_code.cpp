@@ -495,7 +495,8 @@ void standing_code_made(const StandingCode &code) {
     for (const auto *use : list_of<const TypeUse>(type_uses(code.domain))) {
       copy.relid = use->relid;
       copy.columns = bms_make_singleton(use->attno);
-      for (const Oid table : oids_of(find_all_inheritors(use->relid, NoLock, nullptr)))
+      LockRelationOid(use->relid, ShareUpdateExclusiveLock);  // a constraint NOT VALID has locked none
+      for (const Oid table : oids_of(find_all_inheritors(use->relid, ShareUpdateExclusiveLock, nullptr)))
         require_vouched(table, list_make1(&copy));
     }
   }
@@ -508,13 +509,21 @@ void standing_code_made(const StandingCode &code) {
 
 namespace {
 
-// Of the table and its children those that are not done yet.
+void check_uses(Oid type, List **done);
+
+// Of the table, its children and what holds rows of them, those that are not done yet.
 void check_tables(Oid relid, List **done) {
   for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) {
     if (list_member_oid(*done, table)) continue;
     *done = lappend_oid(*done, table);
     standing_code_require(table);
+    check_uses(get_rel_type_id(table), done);
   }
+}
+
+void check_uses(Oid type, List **done) {
+  check_stack_depth();
+  for (const auto *use : list_of<const TypeUse>(type_uses(type))) check_tables(use->relid, done);
 }
 
 }  // namespace
@@ -522,12 +531,11 @@ void check_tables(Oid relid, List **done) {
 void standing_code_check(Oid relid) {
   List *done = NIL;
   check_tables(relid, &done);
-  if (const Oid row = get_rel_type_id(relid); OidIsValid(row)) standing_code_check_type(row);
 }
 
 void standing_code_check_type(Oid type) {
   List *done = NIL;
-  for (const auto *use : list_of<const TypeUse>(type_uses(type))) check_tables(use->relid, &done);
+  check_uses(type, &done);
 }
 
 void standing_code_check_all(Oid function) {
