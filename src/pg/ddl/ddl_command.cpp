@@ -411,6 +411,7 @@ void check_changed() {
   for (const Oid relid : oids_of(list_concat_unique_oid(list_copy(ddl_command->made), ddl_command->changed))) {
     const char kind = get_rel_relkind(relid);
     if (kind == '\0') continue;  // gone meanwhile
+    standing_code_lock_domains(relid);
     for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) label_ancestors(table);
     if (kind == RELKIND_COMPOSITE_TYPE || protected_relation(relid) != nullptr) standing_code_check(relid);
   }

@@ -367,21 +367,26 @@ const char *joined(const char *so_far, const char *more, const char *between) {
   return so_far == nullptr ? more : psprintf("%s%s%s", so_far, between, more);
 }
 
+// And those that it is over.
 void lock_domain(Oid type) {
-  if (OidIsValid(type)) LockDatabaseObject(TypeRelationId, type, 0, ShareLock);
+  for (; get_typtype(type) == TYPTYPE_DOMAIN; type = catalog_field(TYPEOID, type, &FormData_pg_type::typbasetype))
+    LockDatabaseObject(TypeRelationId, type, 0, ShareLock);
 }
 
-// A column becomes protected when its domain is labelled: that waits for code on the table, and the other way round.
-void lock_domains(Oid relid) {
+}  // namespace
+
+void standing_code_lock_domains(Oid relid) {
   List *domains = NIL;
   each_column(relid, [&domains](const FormData_pg_attribute &column) {
     if (column.atttypid >= FirstNormalObjectId) domains = lappend_oid(domains, column.atttypid);
   });
   for (Oid type : oids_of(domains)) {
     if (const Oid element = get_element_type(type); OidIsValid(element)) type = element;
-    if (get_typtype(type) == TYPTYPE_DOMAIN) lock_domain(type);
+    lock_domain(type);
   }
 }
+
+namespace {
 
 void collect_uses(List **uses, List **seen, Oid type) {
   check_stack_depth();
@@ -501,7 +506,7 @@ void standing_code_made(const StandingCode &code) {
     }
   }
   if (!OidIsValid(code.relid)) return;
-  lock_domains(code.relid);
+  standing_code_lock_domains(code.relid);
   for (const Oid table :
        oids_of(code.inherited ? find_all_inheritors(code.relid, NoLock, nullptr) : list_make1_oid(code.relid)))
     require_vouched(table, list_make1(&copy));

@@ -48,6 +48,10 @@ void standing_code_check_type(Oid type);
 // The same for every table in the database, after the trust in a function was taken away.
 void standing_code_check_all(Oid function);
 
+// standing_code_lock_domains locks the domains of a table's columns.  Their label protects the columns: it waits for
+// whatever makes columns, or code on the table, and the other way round.
+void standing_code_lock_domains(Oid relid);
+
 // standing_code_made decides on an object that was just made or changed.
 void standing_code_made(const StandingCode &code);
 
