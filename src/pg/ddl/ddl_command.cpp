@@ -197,7 +197,8 @@ void label_ancestors(Oid relid) {
   check_stack_depth();
   if (protected_relation(relid) == nullptr) return;  // nor is any that it inherits from
   for (const Oid parent : oids_of(catalog_parents(relid))) {
-    each_protected_column(relid, [relid, parent](const ProtectedColumn &column) {
+    List *tables = list_make1_oid(parent);
+    each_protected_column(relid, [relid, parent, &tables](const ProtectedColumn &column) {
       const AttrNumber attno = catalog_same_column(relid, column.attno, parent);
       if (attno == InvalidAttrNumber) return;
       require_same_types(parent, attno, get_atttype(parent, attno), list_make1_oid(column.source.token_type));
@@ -205,8 +206,9 @@ void label_ancestors(Oid relid) {
       labels_derive(parent, attno, column.source.token_type);
       CommandCounterIncrement();
       standing_code_check(parent);
+      tables = find_all_inheritors(parent, NoLock, nullptr);  // what is protected with it may inherit from others, too
     });
-    label_ancestors(parent);
+    for (const Oid table : oids_of(tables)) label_ancestors(table);
   }
 }
 
@@ -398,8 +400,11 @@ void check_labelled() {
     labels_copy(object.objectId, protection.source, protection.target);
   // Taking a label away protects nothing more, and has to work where another label of the table names no token type.
   if (object.classId != ProcedureRelationId && GetSecurityLabel(&object, "redoubt") == nullptr) return;
-  if (object.classId == RelationRelationId) label_ancestors(object.objectId);
-  if (object.classId == RelationRelationId) return standing_code_check(object.objectId);
+  if (object.classId == RelationRelationId) {
+    for (const Oid table : oids_of(find_all_inheritors(object.objectId, NoLock, nullptr)))
+      if (table == object.objectId || list_length(catalog_parents(table)) > 1) label_ancestors(table);
+    return standing_code_check(object.objectId);
+  }
   if (object.classId == TypeRelationId) return standing_code_check_type(object.objectId);
   if (object.classId != ProcedureRelationId) return;
   function_trust_bind(object.objectId);
