@@ -40,10 +40,10 @@ List *labels_in_use();
 // columns are made of: a List of OIDs.
 List *labels_types_in_use();
 
-// labels_lock locks what a label on the column protects: the table, those above that have the column, those that inherit
-// from any of these or hold their rows; of attno 0, none above.  A statement that locks or writes rows delivers their
-// newest versions by a plan of before it waited for them, so it ends before the label is there; reads go on, with their
-// snapshots.  Whatever makes code on a table waits and then sees the label, or is seen.
+// labels_lock locks what a label on the column protects: the table, those above that have the column, those that
+// inherit from any of these or hold their rows; of attno 0, none above.  A statement that locks or writes rows delivers
+// their newest versions by a plan of before it waited for them, so it ends before the label is there; reads go on, with
+// their snapshots.  Whatever makes code on a table waits and then sees the label, or is seen.
 void labels_lock(Oid relid, AttrNumber attno);
 
 // labels_derive labels a column that was filled or computed from protected values and is not protected yet, under
