@@ -3,7 +3,7 @@
 // All is read from the catalogs, by OID, under the lock of the command at hand.  An object that a command has just
 // made is not visible to its own cached look-ups yet: rows of objects are read with SnapshotSelf.
 // Operator classes are not looked at: only superusers make them.
-// Covered by sql/standing_code.sql and test/isolation/specs/standing_code.spec.
+// Covered by sql/standing_code.sql, test/isolation/specs/standing_code.spec and label_running.spec.
 #include "pg/base/boundary.h"
 
 #include "pg/base/each.h"
