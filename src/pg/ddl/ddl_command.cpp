@@ -214,14 +214,17 @@ void label_ancestors(Oid relid) {
 
 // What the parent runs gets the rows of the child from now on, and the child's code what the parent protects.
 void inheritance_changed(Oid child, Oid parent) {
+  const bool inherits = inherits_now(child, parent);
+  if (inherits) {
+    CommandCounterIncrement();
+    if (protected_relation(parent) != nullptr) labels_lock(child, InvalidAttrNumber);
+  }
   const List *tables = find_all_inheritors(child, NoLock, nullptr);
-  if (!inherits_now(child, parent)) {
+  if (!inherits) {
     for (const Oid table : oids_of(tables)) remember_protected(table);
     charge_detached(child, parent);
     return;
   }
-  CommandCounterIncrement();
-  if (protected_relation(parent) != nullptr) labels_lock(child, InvalidAttrNumber);
   bool late = get_rel_relispartition(parent);
   for (const Oid table : oids_of(tables)) {
     standing_code_require(table);
