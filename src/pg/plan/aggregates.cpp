@@ -145,9 +145,15 @@ Flow result_flow(PlanWalk *walk, const ExprScope &scope, const Call &call, Flow 
   return further_flow(walk, scope, call, flow);
 }
 
-// The call and the functions that it is made of.
-void foresee_call(PlanWalk *walk, Oid function) {
-  if (!walk->last || function < FirstNormalObjectId) return;
+// The call and the functions that it is made of; of a built-in one, such as json_agg, casts of what it is given.
+void foresee_call(PlanWalk *walk, Oid function, const List *arguments) {
+  if (!walk->last) return;
+  if (function < FirstNormalObjectId) {
+    for (auto *node : list_of<Node>(arguments))
+      foresee_type(walk, exprType(IsA(node, TargetEntry) ? member_of(node, REDOUBT_MEMBER(TargetEntry, expr)) : node),
+                   true);
+    return;
+  }
   foresee_function(walk, function);
   HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(tuple)) return;
@@ -160,7 +166,7 @@ void foresee_call(PlanWalk *walk, Oid function) {
 }
 
 Flow call_flow(PlanWalk *walk, const ExprScope &scope, const Call &call) {
-  foresee_call(walk, call.function);
+  foresee_call(walk, call.function, call.arguments);
   const Flow input = input_flow(walk, scope, call);
   // What a partial aggregate below has passed up was judged there.
   if (DO_AGGSPLIT_COMBINE(call.split)) return input;
@@ -190,7 +196,7 @@ Flow window_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   auto *function = reinterpret_cast<WindowFunc *>(node);
   const Call call = call_of(walk, function);
   if (function->winagg) return call_flow(walk, scope, call);
-  foresee_call(walk, function->winfnoid);
+  foresee_call(walk, function->winfnoid, function->args);
   const Flow input = input_flow(walk, scope, call);
   // lag, first_value...: one value per output row; a user's window function sees all of them.
   if (function->winfnoid < FirstNormalObjectId) {
