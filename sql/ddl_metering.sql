@@ -149,6 +149,8 @@ CREATE UNIQUE INDEX ON person (email);
 SELECT figures();
 ALTER TABLE person ADD UNIQUE (email);
 SELECT figures();
+ALTER TABLE person ADD EXCLUDE (email WITH =);
+SELECT figures();
 ALTER TABLE person ADD CHECK (email::int > 0);
 SELECT figures();
 ALTER TABLE person ALTER email TYPE int USING email::int;

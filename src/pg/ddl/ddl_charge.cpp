@@ -3,6 +3,7 @@
 // Covered by sql/ddl_metering.sql and sql/standing_code.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/catalog.h"
 #include "pg/base/each.h"
 #include "pg/ddl/ddl_charge.h"
 #include "pg/ddl/ddl_command.h"
@@ -19,6 +20,16 @@ extern "C" {
 namespace redoubt::pg {
 namespace {
 
+// Has the table an exclusion constraint, be it one that the command itself has made?  It compares two rows, and quotes
+// both.
+bool excludes(Oid relid) {
+  bool any = false;
+  ScanKeyData keys[] = {catalog_key(Anum_pg_index_indrelid, relid)};
+  catalog_scan_self(IndexRelationId, IndexIndrelidIndexId, keys,
+                    [&any](const CatalogRow &row) { any |= row.as<Form_pg_index>()->indisexclusion; });
+  return any;
+}
+
 // One evaluation may put values of all columns that it uses into a message; how many an array has nobody knows.
 std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) {
   std::uint32_t values = 0;
@@ -26,7 +37,7 @@ std::uint32_t quotable_values(Oid relid, Oid token_type, const Bitmapset *used) 
     if (column.source.token_type != token_type || !columns_hold(used, column.attno) || values == kAnyNumber) return;
     values = column.is_array ? kAnyNumber : values + column.count;
   });
-  return values;
+  return values != kAnyNumber && excludes(relid) ? values * 2 : values;
 }
 
 // Partitions share a column: one of the name is charged once in a command.
