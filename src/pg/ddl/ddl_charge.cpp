@@ -9,6 +9,7 @@
 #include "pg/ddl/ddl_command.h"
 #include "pg/limits/limits.h"
 #include "pg/meter/deferred_errors.h"
+#include "pg/protect/collations.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/protect/standing_code.h"
 
@@ -78,6 +79,7 @@ void charge_many(Oid token_type, Operation operation, uint64 values) {
 }  // namespace
 
 void touch(Oid token_type, std::uint32_t values) {
+  if (!IsA(ddl_command->statement, CopyStmt)) collations_open_stored();
   if (!quotable_is_among(ddl_command->quotable, token_type)) limits_require_no_debt(token_type, Operation::read);
   quotable_add(&ddl_command->quotable, ddl_command->context, {token_type, values});
 }

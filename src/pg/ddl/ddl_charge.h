@@ -12,7 +12,7 @@ namespace redoubt::pg {
 // So many values that nobody knows how many.
 constexpr std::uint32_t kAnyNumber = PG_UINT32_MAX;
 
-// An error of the command may quote as many values of the type.
+// The command is going to compute with values of the type, and an error may quote as many of them.
 void touch(Oid token_type, std::uint32_t values);
 // The same of all protected columns of the table.
 void touch_all(Oid relid);

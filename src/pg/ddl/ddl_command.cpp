@@ -19,6 +19,7 @@
 #include "pg/limits/limits.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/meter/query_meter.h"
+#include "pg/protect/collations.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/labels.h"
 #include "pg/protect/protected_columns.h"
@@ -177,6 +178,7 @@ void column_altered(Oid relid, AttrNumber attno) {
   if (protected_relation(relid) == nullptr) return;
   if (!generated) require_single(change);
   ddl_command->only_trusted = true;
+  if (change.expression != nullptr) collations_open_all();  // functions may have been inlined in it
   touch_all(relid);
   if (!keeps_values(change)) charge_computed(relid, change.moved);
   if (const Oid token_type = type_moved(change); OidIsValid(token_type)) add_before(relid, attno, token_type, true);
@@ -469,6 +471,7 @@ void ddl_maintenance_called(bool in_query) {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                     errmsg("maintenance of indexes is metered in queries only"),
                     errhint("Call the function by SELECT or PERFORM.")));
+  collations_open_stored();
   for (const Oid type : oids_of(types)) limits_require_no_debt(type, Operation::read);
   MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
   state.maintained = list_copy(types);

@@ -14,6 +14,7 @@
 #include "pg/plan/plain_query.h"
 #include "pg/plan/row_by_row.h"
 #include "pg/plan/split_query.h"
+#include "pg/protect/collations.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/vault/vault_planner.h"
@@ -73,6 +74,9 @@ extern "C" {
   using namespace redoubt::pg;
   if (prev_relation_info != nullptr) prev_relation_info(root, relid, inherited, relation);
   show_orders(relation);
+  // An index is about to be built, of which this is all that is planned: workers would warn of collations by the rows.
+  if (root->parse->jointree == nullptr && protected_relation(relid) != nullptr && collations_warn())
+    relation->rel_parallel_workers = 0;
   if (relation->statlist != NIL && protected_relation(relid) != nullptr) hide_statistics(relid, relation);
   if (relation->fdwroutine == nullptr || !root->parse->hasAggs || !reads_protected(root->parse)) return;
   auto *routine = static_cast<FdwRoutine *>(palloc(sizeof(FdwRoutine)));

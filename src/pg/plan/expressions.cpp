@@ -10,6 +10,7 @@
 #include "pg/base/hash_table.h"
 #include "pg/plan/expression_table.h"
 #include "pg/plan/walk.h"
+#include "pg/protect/collations.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/protected_columns.h"
 
@@ -275,11 +276,13 @@ MemoKey memo_key(const PlanWalk *walk, const ExprScope &scope, const Node *node)
 }  // namespace
 
 Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  if (node == nullptr || IsA(node, Const)) return kNoFlow;
+  if (node == nullptr) return kNoFlow;
   CHECK_FOR_INTERRUPTS();
   // A column, or a target list entry that is one: most of what there is in a wide table.
   if (IsA(node, TargetEntry) && IsA(reinterpret_cast<TargetEntry *>(node)->expr, Var))
     node = reinterpret_cast<Node *>(reinterpret_cast<TargetEntry *>(node)->expr);
+  collations_open(node);
+  if (IsA(node, Const)) return kNoFlow;
   if (IsA(node, Var)) {
     const Flow flow = variable_flow(walk, scope, node);
     note_held(walk, flow, node);

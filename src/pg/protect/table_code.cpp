@@ -8,6 +8,7 @@
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
 #include "pg/base/node_walk.h"
+#include "pg/protect/collations.h"
 #include "pg/protect/function_trust.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
@@ -72,6 +73,31 @@ void each_trigger(Relation relation, Visit &&visit) {
     const Trigger &trigger = triggers->triggers[i];
     visit(trigger, trigger.tgqual != nullptr ? static_cast<Node *>(stringToNode(trigger.tgqual)) : nullptr);
   }
+}
+
+// Has a key of the index a collation of its own?
+bool is_collated(Relation index) {
+  const Oid *keys = index->rd_indcollation;
+  return std::any_of(keys, keys + index->rd_index->indnkeyatts,
+                     [](Oid collation) { return collation >= FirstUnpinnedObjectId; });
+}
+
+// All that the table compares by, before a row is written.
+void open_collations(Relation relation) {
+  const auto open = [](Node *expression) {
+    (void)any_node(expression, [](Node *node) {
+      collations_open(node);
+      return Step::into;
+    });
+  };
+  collations_open_row(RelationGetDescr(relation));
+  each_expression(relation, open);
+  each_trigger(relation, [&open](const Trigger &, Node *condition) { open(condition); });
+  each_index(relation, [](Relation index) {
+    for (int i = 0; i < index->rd_index->indnkeyatts; ++i) collation_open(index->rd_indcollation[i]);
+  });
+  if (const PartitionKey key = RelationGetPartitionKey(relation); key != nullptr)
+    for (int i = 0; i < key->partnatts; ++i) collation_open(key->partcollation[i]);
 }
 
 // The columns in the key of a unique index or an exclusion constraint whose types are such.
@@ -232,14 +258,14 @@ bool tells_of_equals(Relation relation, Relation index) {
   return false;
 }
 
-// Has any index of the table an expression, or a key that an error quotes, or that an insertion tells of?  Those that a
-// partition inherits are left out.
+// Has any index of the table an expression, a collation, or a key that an error quotes, or that an insertion tells of?
+// Those that a partition inherits are left out.
 bool indexes_have_code(Relation relation, bool inherited_too) {
   bool any = false;
   each_index(relation, [&](Relation index) {
     any |= (inherited_too || !index->rd_rel->relispartition) &&
            (RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL ||
-            quoted_arrays(relation, index) != nullptr || tells_of_equals(relation, index));
+            is_collated(index) || quoted_arrays(relation, index) != nullptr || tells_of_equals(relation, index));
   });
   return any;
 }
@@ -338,6 +364,7 @@ TableCode table_code(Oid relid, CmdType command) {
   if (known != nullptr && known->relations == relations && known->trust == trust) return copy_code(known->code);
   TableCode code = {};
   each_table_part(relid, [&](Relation part) {
+    open_collations(part);
     add_table(&code, part, command);
     add_computed(&code, part, relid);
   });

@@ -19,9 +19,9 @@ struct TableCode {
 };
 
 // table_parts lists, of the table and its partitions, those that have something of their own: triggers, checks,
-// generated columns, expressions of indexes, a key or bounds of partitions, or a foreign server.  A row meets nothing
-// in the others that it does not meet in these.  Remembered until a relation changes, so that a statement opens none of
-// the others.  Palloc'd.  The caller holds a lock on the table.
+// generated columns, expressions and collations of indexes, a key or bounds of partitions, or a foreign server.  A row
+// meets nothing in the others that it does not meet in these.  Remembered until a relation changes, so that a statement
+// opens none of the others.  Palloc'd.  The caller holds a lock on the table.
 List *table_parts(Oid relid);
 
 // each_table_part calls visit(relation) for each of table_parts.
