@@ -41,6 +41,7 @@ my @shapes = (
         join(', ', map { my $before = $_ - 1; "t$_ AS MATERIALIZED (SELECT mail || 'x' AS mail, phone FROM t$before WHERE phone <> 'q$_')" } 1 .. $n) . " SELECT * FROM t$n" } ],
   [ 'columns of subqueries, each twice', [ 12, 24, 48 ],
     sub { 'SELECT * FROM ' . around('(SELECT n + n AS n, mail FROM ', ' AS s OFFSET 0)', $_[0], '(SELECT 0 * id AS n, mail FROM contact)') . ' AS s' } ],
+  [ 'a row of two rows, of two each', [ 6, 12, 24 ], sub { "SELECT NULL::pair$_[0], mail FROM contact" } ],
   [ 'recursive query', [ 15, 30, 60 ], sub {
       my ($n) = @_;
       return 'WITH RECURSIVE r AS (SELECT 1 AS n, ' . all('c#', $n) . ' FROM wide100 UNION ALL SELECT n + 1, ' . all(q{c# || 'x'}, $n) . ' FROM r WHERE n < 3) SELECT * FROM r' } ],
@@ -62,6 +63,7 @@ my $node = RedoubtNode->make('planning', people => 0, conf => [
   'autovacuum = off', q{shared_preload_libraries = 'pg_stat_statements,redoubt'} ]);
 $node->admin('CREATE EXTENSION redoubt; CREATE TABLE contact (id integer PRIMARY KEY, mail text, phone text)');
 $node->admin(q{INSERT INTO contact SELECT i, 'm' || i, 'p' || i FROM generate_series(1, 3) AS i});
+$node->admin('CREATE TYPE pair0 AS (a text, b text);' . join ';', map { my $of = $_ - 1; "CREATE TYPE pair$_ AS (a pair$of, b pair$of)" } 1 .. 24);
 for my $n (@wide) {
   $node->admin("CREATE TABLE wide$n (id integer, " . all('c# text', $n) . "); INSERT INTO wide$n (id, c1) VALUES (1, 'x')");
 }

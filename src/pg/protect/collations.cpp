@@ -25,22 +25,36 @@ void open_each(const List *collations) {
   for (const Oid each : oids_of(collations)) collation_open(each);
 }
 
-// Ranges and rows are compared by collations of their types.
-void open_type(Oid type) {
+void open_row(TupleDesc row, List **seen);
+
+// Ranges and rows are compared by collations of their types.  Each row type is looked at once: a row of rows that are
+// alike, and so on, has as many parts as nobody could wait for.
+void open_type(Oid type, List **seen) {
   if (type < FirstNormalObjectId) return;
   check_stack_depth();
   switch (get_typtype(type)) {
     case TYPTYPE_DOMAIN:
-      return open_type(getBaseType(type));
+      return open_type(getBaseType(type), seen);
     case TYPTYPE_MULTIRANGE:
-      return open_type(get_multirange_range(type));
+      return open_type(get_multirange_range(type), seen);
     case TYPTYPE_RANGE:
       collation_open(get_range_collation(type));
-      return open_type(get_range_subtype(type));
+      return open_type(get_range_subtype(type), seen);
     case TYPTYPE_COMPOSITE:
-      return collations_open_row(lookup_rowtype_tupdesc_copy(type, -1));
+      if (list_member_oid(*seen, type)) return;
+      *seen = lappend_oid(*seen, type);
+      return open_row(lookup_rowtype_tupdesc_copy(type, -1), seen);
     default:
-      return open_type(get_element_type(type));
+      return open_type(get_element_type(type), seen);
+  }
+}
+
+void open_row(TupleDesc row, List **seen) {
+  for (int i = 0; i < row->natts; ++i) {
+    const FormData_pg_attribute *column = TupleDescAttr(row, i);
+    if (column->attisdropped) continue;
+    collation_open(column->attcollation);
+    open_type(column->atttypid, seen);
   }
 }
 
@@ -94,16 +108,13 @@ void collations_open(const Node *node) {
     default:
       return collation_open(exprInputCollation(node));
   }
-  open_type(exprType(node));
+  List *seen = NIL;
+  open_type(exprType(node), &seen);
 }
 
 void collations_open_row(TupleDesc row) {
-  for (int i = 0; i < row->natts; ++i) {
-    const FormData_pg_attribute *column = TupleDescAttr(row, i);
-    if (column->attisdropped) continue;
-    collation_open(column->attcollation);
-    open_type(column->atttypid);
-  }
+  List *seen = NIL;
+  open_row(row, &seen);
 }
 
 void collations_open_stored() { open_each(stored()); }

@@ -83,16 +83,17 @@ bool is_collated(Relation index) {
 }
 
 // All that the table compares by, before a row is written.
-void open_collations(Relation relation) {
+void open_collations(Relation relation, CmdType command) {
   const auto open = [](Node *expression) {
     (void)any_node(expression, [](Node *node) {
       collations_open(node);
       return Step::into;
     });
   };
+  each_trigger(relation, [&open](const Trigger &, Node *condition) { open(condition); });
+  if (command == CMD_DELETE) return;
   collations_open_row(RelationGetDescr(relation));
   each_expression(relation, open);
-  each_trigger(relation, [&open](const Trigger &, Node *condition) { open(condition); });
   each_index(relation, [](Relation index) {
     for (int i = 0; i < index->rd_index->indnkeyatts; ++i) collation_open(index->rd_indcollation[i]);
   });
@@ -364,7 +365,7 @@ TableCode table_code(Oid relid, CmdType command) {
   if (known != nullptr && known->relations == relations && known->trust == trust) return copy_code(known->code);
   TableCode code = {};
   each_table_part(relid, [&](Relation part) {
-    open_collations(part);
+    open_collations(part, command);
     add_table(&code, part, command);
     add_computed(&code, part, relid);
   });
