@@ -84,8 +84,7 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
   Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
   const bool runs_code = run_code(walk, scan->tablefunc->coltypes) ||
                          exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
-  // What decided on a document that is paid for is known with it.
-  const std::uint32_t told = runs_code ? handed_probes(walk, *scope, flow_explicit(flow) != 0 ? kNoFlow : flow) : 0;
+  const std::uint32_t told = runs_code ? handed_probes(walk, *scope, flow) : 0;
   // A column of a domain, or an array that any of the rows may hold an element of.
   if (told != 0 || ((runs_code || flow.many) && flow_explicit(flow) != 0)) {
     List *document = list_make1(scan->tablefunc->docexpr);

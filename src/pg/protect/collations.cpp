@@ -14,8 +14,11 @@ extern "C" {
 #include "catalog/pg_depend.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgrprotos.h"
-#include "utils/pg_locale.h"
 #include "utils/typcache.h"
+
+// Of utils/pg_locale.h, which wants the headers of ICU.
+struct pg_locale_struct;
+extern struct pg_locale_struct *pg_newlocale_from_collation(Oid collation);
 }
 
 namespace redoubt::pg {
