@@ -68,7 +68,7 @@ inline bool compat_wants_soft_errors(const FunctionCallInfoBaseData *call) {
 #endif
 }
 
-// ---- settings of PostgreSQL's own: 16 finds them by name
+// ---- settings of PostgreSQL's own: 16 finds them by name.  Null for one that the server was built without.
 
 inline config_generic *compat_find_setting(const char *name) {
 #if PG_VERSION_NUM >= 160000

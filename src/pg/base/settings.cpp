@@ -219,7 +219,7 @@ void settings_define() {
                           600, 0, 7 * 24 * 60 * 60, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("redoubt");
   // What it logs of each sort, also to the client, tells for which rows a subquery was run.
-  compat_find_setting("trace_sort")->context = PGC_SUSET;
+  if (config_generic *setting = compat_find_setting("trace_sort"); setting != nullptr) setting->context = PGC_SUSET;
   settings_default_others();
 }
 
