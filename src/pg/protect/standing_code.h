@@ -9,31 +9,9 @@
 
 #include "pg/base/boundary.h"
 
+#include "pg/protect/standing_objects.h"
+
 namespace redoubt::pg {
-
-// One object that runs code on rows of a table.
-struct StandingCode {
-  Oid class_id = InvalidOid;   // catalog of the object
-  Oid object = InvalidOid;     // its OID there
-  Oid relid = InvalidOid;      // table that it belongs to, if any
-  Oid domain = InvalidOid;     // domain that a constraint belongs to, if any
-  const char *kind = nullptr;  // "index", "trigger", ...
-  const char *name = nullptr;
-  Bitmapset *columns = nullptr;  // attribute numbers that it mentions; 0 is the whole row
-  Bitmapset *decides = nullptr;  // those whose values decide whether the command succeeds
-  Oid function = InvalidOid;     // the first that is not trusted, if any
-  bool copies = false;           // a rule: its own commands get the values, without any function
-  bool inherited = false;        // runs on rows of children, too
-};
-
-// Is the column among such, or the whole row?
-inline bool columns_hold(const Bitmapset *columns, AttrNumber attno) {
-  return bms_is_member(attno, columns) || bms_is_member(0, columns);
-}
-
-// standing_code_read returns what the object is, as it is after the current command's own changes; palloc'd in the
-// current context.  False for an object that runs no code on rows.
-bool standing_code_read(Oid class_id, Oid object, StandingCode *code);
 
 // standing_code_require raises 42501 where code that nobody vouches for, on the table or its ancestors, gets a
 // protected column of the table; warns and records it instead unless redoubt.mode is enforce.
@@ -55,9 +33,6 @@ void standing_code_lock_domains(Oid relid);
 // standing_code_made decides on an object that was just made or changed.
 void standing_code_made(const StandingCode &code);
 
-// The columns of `relid` by the names that `columns` have in `from`; 0 stays the whole row.
-Bitmapset *standing_code_columns(Oid from, Oid relid, const Bitmapset *columns);
-
 // What depends on a type, on its arrays, domains and rows: columns and objects of tables.  Calls
 // visit(relid, attno); attno is 0 for other objects than columns.
 struct TypeUse {
@@ -65,12 +40,6 @@ struct TypeUse {
   AttrNumber attno;
 };
 List *type_uses(Oid type);  // of TypeUse *
-
-// The key of a partitioned table; null where there is none.
-Bitmapset *partition_key_columns(Oid relid);
-// Of a partition, or a table that is going to be one or no more one of `parent`: the columns that say by the bounds of
-// `parent` and those above it which rows it has.
-Bitmapset *partition_tells(Oid relid, Oid parent);
 
 // The statement that vouches for a function.
 const char *function_vouch(Oid function);
