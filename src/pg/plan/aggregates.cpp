@@ -147,13 +147,8 @@ Flow result_flow(PlanWalk *walk, const ExprScope &scope, const Call &call, Flow 
 
 // The call and the functions that it is made of; of a built-in one, such as json_agg, casts of what it is given.
 void foresee_call(PlanWalk *walk, Oid function, const List *arguments) {
-  if (!walk->last) return;
-  if (function < FirstNormalObjectId) {
-    for (auto *node : list_of<Node>(arguments))
-      foresee_type(walk, exprType(IsA(node, TargetEntry) ? member_of(node, REDOUBT_MEMBER(TargetEntry, expr)) : node),
-                   true);
-    return;
-  }
+  foresee_casts(walk, function, arguments);
+  if (!walk->last || function < FirstNormalObjectId) return;
   foresee_function(walk, function);
   HeapTuple tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(tuple)) return;

@@ -168,6 +168,11 @@ void foresee_type(PlanWalk *walk, Oid type, bool casts) {
     if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid, casts);
 }
 
+void foresee_casts(PlanWalk *walk, Oid function, const List *arguments) {
+  if (!walk->last || function >= FirstNormalObjectId) return;
+  for (const auto *given : list_of<const Node>(arguments)) foresee_type(walk, exprType(argument(given)), true);
+}
+
 namespace {
 
 // What counts its calls (nextval, random) tells of each row which place it has in the order.
@@ -183,8 +188,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   foresee_function(walk, function);
   foresee_type(walk, type);
   note_place(walk, scope, function);
-  if (function < FirstNormalObjectId)
-    for (const auto *argument : list_of<const Node>(arguments)) foresee_type(walk, exprType(argument), true);
+  foresee_casts(walk, function, arguments);
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (walk->of_index == OfIndex::no &&
       (!function_is_trusted(function) || acts_on_objects(function, arguments) || passes_on(function, type, arguments) ||

@@ -179,7 +179,6 @@ std::uint32_t walk_set_operation(PlanWalk *walk, ExprScope *, Inputs *inputs, Pl
 }
 
 // A lock stays in its row, where xmax shows it: what decided on the rows is told by each of them.
-// Whoever asks for a lock finds it on the row afterwards.
 std::uint32_t walk_locks(PlanWalk *walk, ExprScope *, Inputs *inputs, Plan *plan) {
   const std::uint32_t decides = node_flow_decides(inputs->outer);
   meter_row(walk, &outerPlan(plan), kNoFlow, decides | walk->context);
@@ -363,10 +362,8 @@ NodeFlow walk_plan(PlanWalk *walk, Plan *plan, bool charged) {
   const int open_above = std::exchange(walk->open_below, list_length(walk->open));
   const bool in_condition = std::exchange(walk->in_condition, false);  // of which it is a subquery
   const bool gated = std::exchange(walk->gated, is_gate(plan));
-  walk->run = 0;
   const NodeFlow rows = walk_node(walk, plan, charged);
-  if (!gated) meter_run(walk, plan, walk->run);
-  walk->run = 0;
+  if (const std::uint32_t run = std::exchange(walk->run, 0); !gated) meter_run(walk, plan, run);
   walk->gated = gated;
   count_figures(walk, plan, rows.implicit | walk->context);
   walk->in_condition = in_condition;

@@ -46,12 +46,6 @@ bool variable_is_protected(const QueryLevel *level, const Var *variable, Seen *s
   return false;
 }
 
-// An argument of a function, or of an aggregate, whose list has targets.
-const Node *argument(const Node *node) {
-  return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
-                                : node;
-}
-
 // A column of a table as it is, and not a generated one: nulls of it are no secret.
 bool is_stored(const Query *query, const Node *value) {
   AttrNumber attno = InvalidAttrNumber;

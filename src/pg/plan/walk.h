@@ -237,6 +237,8 @@ ExpressionTransfer parameter_flow, case_test_flow, null_test_flow, null_if_flow,
 // it.
 void foresee_function(PlanWalk *walk, Oid function);
 void foresee_type(PlanWalk *walk, Oid type, bool casts = false);
+// The casts by which a function, if it is built in, may print its arguments.
+void foresee_casts(PlanWalk *walk, Oid function, const List *arguments);
 // What is told by being called or run with the arguments, if it may disclose them or leave a trace of its own.
 std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments);
 // Meters arguments, which carry `flow`, that are handed to such.  Returns the flow of the result.
@@ -254,6 +256,12 @@ inline const Node *without_relabelling(const Node *expression) {
   while (IsA(expression, RelabelType))
     expression = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(expression)->arg);
   return expression;
+}
+
+// An argument of a function, or of an aggregate, whose list has targets.
+inline const Node *argument(const Node *node) {
+  return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
+                                : node;
 }
 
 // Is it the column of the only table there is?
