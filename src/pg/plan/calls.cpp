@@ -7,6 +7,7 @@
 #include "pg/base/boundary.h"
 
 #include "pg/base/compat.h"
+#include "pg/base/type_parts.h"
 
 #include "pg/protect/function_trust.h"
 #include "pg/plan/meter_node.h"
@@ -141,31 +142,35 @@ void foresee_function(PlanWalk *walk, Oid function) {
   walk->foreseen = list_append_unique_oid(walk->foreseen, function);
 }
 
-void foresee_type(PlanWalk *walk, Oid type, bool casts) {
-  if (!walk->last || type < FirstNormalObjectId) return;
-  check_stack_depth();
+namespace {
+
+void foresee_casts_of(PlanWalk *walk, Oid type) {
   for (const Oid target : {JSONOID, JSONBOID, TEXTOID}) {
     Oid cast = InvalidOid;
-    if (casts && find_coercion_pathway(target, type, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC &&
-        OidIsValid(cast))
+    if (find_coercion_pathway(target, type, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast))
       foresee_function(walk, cast);
   }
-  if (get_typtype(type) == TYPTYPE_DOMAIN) {
-    if (!casts && DomainHasConstraints(type)) {
-      auto *domain = static_cast<DomainConstraintRef *>(palloc(sizeof(DomainConstraintRef)));  // called back at a reset
-      InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
-      for (const auto *constraint : list_of<const DomainConstraintState>(domain->constraints))
-        plan_foresee_walker(reinterpret_cast<Node *>(constraint->check_expr), walk);
-    }
-    return foresee_type(walk, getBaseType(type), casts);
-  }
-  if (const Oid element = get_element_type(type); OidIsValid(element)) return foresee_type(walk, element, casts);
-  List **seen = &walk->foreseen_rows[casts ? 1 : 0];
-  if (!type_is_rowtype(type) || list_member_oid(*seen, type)) return;
-  *seen = lappend_oid(*seen, type);
-  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
-  for (int i = 0; i < descriptor->natts; ++i)
-    if (!TupleDescAttr(descriptor, i)->attisdropped) foresee_type(walk, TupleDescAttr(descriptor, i)->atttypid, casts);
+}
+
+void foresee_checks(PlanWalk *walk, Oid type) {
+  if (get_typtype(type) != TYPTYPE_DOMAIN || !DomainHasConstraints(type)) return;
+  auto *domain = static_cast<DomainConstraintRef *>(palloc(sizeof(DomainConstraintRef)));  // called back at a reset
+  InitDomainConstraintRef(type, domain, CurrentMemoryContext, false);
+  for (const auto *constraint : list_of<const DomainConstraintState>(domain->constraints))
+    plan_foresee_walker(reinterpret_cast<Node *>(constraint->check_expr), walk);
+}
+
+}  // namespace
+
+void foresee_type(PlanWalk *walk, Oid type, bool casts) {
+  if (!walk->last || type < FirstNormalObjectId) return;
+  (void)any_type(type, &walk->foreseen_rows[casts ? 1 : 0], [walk, casts](Oid part, Oid) {
+    if (casts)
+      foresee_casts_of(walk, part);
+    else
+      foresee_checks(walk, part);
+    return Step::into;
+  });
 }
 
 void foresee_casts(PlanWalk *walk, Oid function, const List *arguments) {
@@ -390,14 +395,15 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   // What the document holds decides which of its defaults are computed.
   Flow flow = children_flow(walk, scope_after(scope, flow_decides(walk_expression(walk, scope, *document))), node);
   foresee_type(walk, type);
+  List *given = *document != nullptr ? list_make1(*document) : NIL;
+  const List *all = list_concat_copy(given, arguments);
+  for (const auto *each : list_of<const Node>(all)) foresee_type(walk, exprType(each), true);
   if (flow_explicit(flow) == 0) return flow;
   Oid input = InvalidOid;
   Oid parameter = InvalidOid;
   getTypeInputInfo(type, &input, &parameter);
   bool runs_code = type_runs_code(type) || !function_is_trusted(input);
-  List *given = *document != nullptr ? list_make1(*document) : NIL;
-  for (const auto *each : list_of<const Node>(list_concat_copy(given, arguments)))
-    runs_code |= type_casts_to_json(exprType(each));
+  for (const auto *each : list_of<const Node>(all)) runs_code |= type_casts_to_json(exprType(each));
   if (runs_code || (flow.many && type != BOOLOID)) {
     const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
     const ExprScope handed = scope_after(scope, flow.implicit);

@@ -7,6 +7,7 @@
 
 #include "pg/base/catalog.h"
 #include "pg/base/each.h"
+#include "pg/base/type_parts.h"
 #include "pg/protect/collations.h"
 
 extern "C" {
@@ -14,7 +15,6 @@ extern "C" {
 #include "catalog/pg_depend.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgrprotos.h"
-#include "utils/typcache.h"
 
 // Of utils/pg_locale.h, which wants the headers of ICU.
 struct pg_locale_struct;
@@ -28,37 +28,15 @@ void open_each(const List *collations) {
   for (const Oid each : oids_of(collations)) collation_open(each);
 }
 
-void open_row(TupleDesc row, List **seen);
-
-// Ranges and rows are compared by collations of their types.  Each row type is looked at once: a row of rows that are
-// alike, and so on, has as many parts as nobody could wait for.
-void open_type(Oid type, List **seen) {
-  if (type < FirstNormalObjectId) return;
-  check_stack_depth();
-  switch (get_typtype(type)) {
-    case TYPTYPE_DOMAIN:
-      return open_type(getBaseType(type), seen);
-    case TYPTYPE_MULTIRANGE:
-      return open_type(get_multirange_range(type), seen);
-    case TYPTYPE_RANGE:
-      collation_open(get_range_collation(type));
-      return open_type(get_range_subtype(type), seen);
-    case TYPTYPE_COMPOSITE:
-      if (list_member_oid(*seen, type)) return;
-      *seen = lappend_oid(*seen, type);
-      return open_row(lookup_rowtype_tupdesc_copy(type, -1), seen);
-    default:
-      return open_type(get_element_type(type), seen);
-  }
-}
-
-void open_row(TupleDesc row, List **seen) {
-  for (int i = 0; i < row->natts; ++i) {
-    const FormData_pg_attribute *column = TupleDescAttr(row, i);
-    if (column->attisdropped) continue;
-    collation_open(column->attcollation);
-    open_type(column->atttypid, seen);
-  }
+// Ranges and rows are compared by collations of their types.
+void open_type(Oid type, List **seen, Oid collation = InvalidOid) {
+  (void)any_type(
+      type, seen,
+      [](Oid, Oid each) {
+        collation_open(each);
+        return Step::into;
+      },
+      collation);
 }
 
 // Those that objects depend on, by the current command's own changes as well.
@@ -117,7 +95,9 @@ void collations_open(const Node *node) {
 
 void collations_open_row(TupleDesc row) {
   List *seen = NIL;
-  open_row(row, &seen);
+  for (int i = 0; i < row->natts; ++i)
+    if (const FormData_pg_attribute *column = TupleDescAttr(row, i); !column->attisdropped)
+      open_type(column->atttypid, &seen, column->attcollation);
 }
 
 void collations_open_stored() { open_each(stored()); }

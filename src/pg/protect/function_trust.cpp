@@ -11,6 +11,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/each.h"
+#include "pg/base/type_parts.h"
 #include "pg/protect/function_trust.h"
 #include "pg/base/hash_table.h"
 
@@ -317,45 +318,29 @@ bool is_type_of_objects(Oid type) noexcept {
 
 bool input_tells(Oid type) { return tells_of_arguments(catalog_field(TYPEOID, type, &FormData_pg_type::typinput)); }
 
-// Is it so of what an array or a row is made of?  Each row type is looked at once: a row of rows that are alike, and so
-// on, has as many parts as nobody could wait for.
-bool any_part(Oid type, List **seen, bool (*is_so)(Oid, List **)) {
-  if (const Oid element = get_element_type(type); OidIsValid(element)) return is_so(element, seen);
-  if (!type_is_rowtype(type) || type == RECORDOID || list_member_oid(*seen, type)) return false;
-  *seen = lappend_oid(*seen, type);
-  TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
-  bool any = false;
-  for (int i = 0; i < descriptor->natts && !any; ++i)
-    any = !TupleDescAttr(descriptor, i)->attisdropped && is_so(TupleDescAttr(descriptor, i)->atttypid, seen);
-  return any;
-}
-
-bool runs_code(Oid type, List **seen) {
-  if (type < FirstNormalObjectId) {
-    const Oid element = get_element_type(type);
-    return input_tells(OidIsValid(element) ? element : type);
+bool runs_code(Oid type) {
+  switch (type >= FirstNormalObjectId ? get_typtype(type) : TYPTYPE_BASE) {
+    case TYPTYPE_DOMAIN:  // it may be given a check while a plan is running
+    case TYPTYPE_RANGE:   // values of these are handed to casts of one's own to json, by to_json and its like
+    case TYPTYPE_MULTIRANGE:
+    case TYPTYPE_ENUM:
+      return true;
+    default:
+      return input_tells(type);
   }
-  check_stack_depth();
-  // It may be given a check while a plan is running.
-  if (get_typtype(type) == TYPTYPE_DOMAIN) return true;
-  const Oid base = getBaseType(type);
-  // Values of these are handed to casts of one's own to json, by to_json and its like.
-  if (const char kind = get_typtype(base); kind == TYPTYPE_RANGE || kind == TYPTYPE_MULTIRANGE || kind == TYPTYPE_ENUM)
-    return true;
-  return any_part(base, seen, runs_code);
 }
 
-bool casts_to_json(Oid type, List **seen) {
-  if (type == RECORDOID || type == RECORDARRAYOID) return any_cast_to_json();
-  if (type < FirstNormalObjectId) return false;
-  check_stack_depth();
-  const Oid base = getBaseType(type);
+bool casts_to_json(Oid type) {
+  if (type == RECORDOID) return any_cast_to_json();
   Oid cast = InvalidOid;
-  if (base >= FirstNormalObjectId &&
-      find_coercion_pathway(JSONOID, base, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
-      !function_is_trusted(cast))
-    return true;
-  return any_part(base, seen, casts_to_json);
+  return type >= FirstNormalObjectId &&
+         find_coercion_pathway(JSONOID, type, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
+         !function_is_trusted(cast);
+}
+
+bool any_part(Oid type, bool (*is_so)(Oid)) {
+  List *seen = NIL;
+  return any_type(type, &seen, [is_so](Oid part, Oid) { return is_so(part) ? Step::found : Step::into; });
 }
 
 }  // namespace
@@ -397,10 +382,7 @@ bool function_is_vouched(Oid function) {
 
 bool is_redoubt_function(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
 
-bool type_runs_code(Oid type) {
-  List *seen = NIL;
-  return runs_code(type, &seen);
-}
+bool type_runs_code(Oid type) { return any_part(type, runs_code); }
 
 bool type_casts_to_text(Oid type) {
   Oid cast = InvalidOid;
@@ -446,10 +428,7 @@ bool function_makes_words(Oid function) noexcept {
   }
 }
 
-bool type_casts_to_json(Oid type) {
-  List *seen = NIL;
-  return casts_to_json(type, &seen);
-}
+bool type_casts_to_json(Oid type) { return any_part(type, casts_to_json); }
 
 void function_trust_check(Oid function, const char *label) {
   if (label == nullptr) return;

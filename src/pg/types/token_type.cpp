@@ -11,6 +11,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/base/hash_table.h"
+#include "pg/base/type_parts.h"
 #include "pg/types/token_type.h"
 #include "pg/base/varlena_view.h"
 
@@ -305,14 +306,6 @@ void add_part(CarriedTokens *into, Oid type) {
   into->nothing_else &= part->nothing_else;
 }
 
-// The one type that values of a domain, range or array are made of; InvalidOid for other types.
-Oid type_inside(Oid type, char kind) {
-  return kind == TYPTYPE_DOMAIN       ? getBaseType(type)
-         : kind == TYPTYPE_RANGE      ? get_range_subtype(type)
-         : kind == TYPTYPE_MULTIRANGE ? get_multirange_range(type)
-                                      : get_element_type(type);
-}
-
 void collect_carried(Oid type, CarriedTokens *into) {
   check_stack_depth();
   CHECK_FOR_INTERRUPTS();
@@ -321,10 +314,9 @@ void collect_carried(Oid type, CarriedTokens *into) {
     into->item[into->size++] = {type, 1};
     return;
   }
-  const char kind = get_typtype(type);
-  if (const Oid inside = type_inside(type, kind); OidIsValid(inside)) return add_part(into, inside);
-  into->nothing_else = kind == TYPTYPE_COMPOSITE;
-  if (kind != TYPTYPE_COMPOSITE) return;
+  if (const Oid inside = type_inside(type); OidIsValid(inside)) return add_part(into, inside);
+  into->nothing_else = get_typtype(type) == TYPTYPE_COMPOSITE;
+  if (!into->nothing_else) return;
   TupleDesc descriptor = lookup_rowtype_tupdesc_copy(type, -1);
   for (int i = 0; i < descriptor->natts; ++i) {
     const FormData_pg_attribute *attribute = TupleDescAttr(descriptor, i);
