@@ -185,6 +185,16 @@ ALTER TABLE customer DROP city;
 SELECT redoubt.drop_token_type('regress_labels.code_token');
 SELECT objname, label FROM pg_seclabels WHERE objoid = 'customer'::regclass ORDER BY objname COLLATE "C";
 
+-- Which columns are metered: by their types, labels, parents and domains.  Whoever may not read a table sees that, too.
+CREATE DOMAIN code AS text;
+SECURITY LABEL FOR redoubt ON DOMAIN code IS 'text_token';
+CREATE TYPE two AS (mail redoubt.email_token, id int);
+CREATE TABLE sorts (tokens redoubt.email_token, many redoubt.phone_token[], row two, code code, plain text);
+CREATE VIEW sorts_view AS SELECT * FROM sorts;
+SET SESSION AUTHORIZATION regress_labels_reader;
+SELECT * FROM redoubt.protected_columns WHERE "table" IN (SELECT oid FROM pg_class WHERE relnamespace = 'regress_labels'::regnamespace) ORDER BY "table"::text COLLATE "C", "column";
+RESET SESSION AUTHORIZATION;
+
 -- ----------------------------------------------------------------- ends
 RESET search_path;
 SET client_min_messages = warning;

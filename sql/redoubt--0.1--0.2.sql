@@ -470,6 +470,16 @@ COMMENT ON FUNCTION redoubt.unprotect_column(regclass, name) IS 'makes a token c
 CREATE FUNCTION redoubt.protect_label("table" oid, "column" smallint) RETURNS regtype
   AS 'MODULE_PATHNAME', 'redoubt_protect_label' LANGUAGE c STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.protect_label(oid, smallint) IS 'internal: the token type that pays for reading a column, by its label or as metering has it';
+
+CREATE VIEW redoubt.protected_columns AS
+  SELECT a.attrelid::regclass AS "table", a.attname AS "column", a.atttypid::regtype AS type, p.token_type
+  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid,
+       LATERAL (SELECT redoubt.protect_label(c.oid, a.attnum) OFFSET 0) AS p (token_type)
+  WHERE c.relkind IN ('r', 'p', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND p.token_type IS NOT NULL;
+COMMENT ON VIEW redoubt.protected_columns IS 'the columns of tables that are metered: those that hold tokens, and labelled ones, also where the label is that of a parent or domain';
+COMMENT ON COLUMN redoubt.protected_columns.type IS 'what the column holds: a token type, or plaintext';
+COMMENT ON COLUMN redoubt.protected_columns.token_type IS 'whose limits are charged';
+GRANT SELECT ON redoubt.protected_columns TO PUBLIC;
 CREATE FUNCTION redoubt.protect_plain(class oid, object oid, "table" oid, "column" smallint) RETURNS smallint[]
   AS 'MODULE_PATHNAME', 'redoubt_protect_plain' LANGUAGE c STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION redoubt.protect_plain(oid, oid, oid, smallint) IS
