@@ -72,11 +72,23 @@ like($problem, qr/ERROR:  57014/, 'the cancel arrived');
 my $before = $node->admin('SELECT sum(rows_done) FROM redoubt.progress');
 cmp_ok($before, '<', $rows, 'it was in the middle');
 
-# The script goes on where it was, makes the indexes, and stops before the swap.
 local $ENV{PGHOST} = $node->host;
 local $ENV{PGPORT} = $node->port;
 my ($bar, $warned) = ('', '');
 my @options = ('-U', 'regress_owner', '-d', 'postgres');
+
+# What stands in the way is in the exit status.
+sub check_status {
+  my (@of) = @_;
+  IPC::Run::run([ 'sh', $script, @options, '--check', @of ], '>', \$bar, '2>', \$warned);
+  return $? >> 8;
+}
+is(check_status('customer', 'id', 'redoubt.email_token'), 2, '--check finds an error');
+like($bar, qr/^error \| /m, 'and prints it');
+is(check_status('customer', 'email', 'redoubt.email_token'), 0, '--check finds nothing that stops it') or diag($bar);
+is(check_status('nowhere', 'email', 'redoubt.email_token'), 1, '--check fails');
+
+# The script goes on where it was, makes the indexes, and stops before the swap.
 my $result = IPC::Run::run([ 'sh', $script, @options, '--no-swap', 'customer', 'email', 'redoubt.email_token' ], '>', \$bar, '2>', \$warned);
 ok($result, 'redoubt-protect --no-swap') or diag($warned);
 like($warned, qr/^column email of customer is ready for the swap$/m, 'it ends by saying so');
