@@ -51,13 +51,13 @@ SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem
 # What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
 SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base/parser_errors base/roles base/settings base/shared_memory \
   base/shell_command base/worker ddl/ keys/ \
-  limits/borrow limits/lease_worker limits/lending limits/limit_clock limits/limit_rows limits/limit_rules \
-  limits/limits_explain limits/limits_sql limits/limits_store limits/limits_worker \
-  meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/query_meter meter/statistics_meter \
-  plan/aggregates plan/as_text plan/by_index plan/by_token plan/calls plan/columns plan/grouping plan/index_paths plan/indexes plan/inlined plan/insertion plan/opened \
+  limits/borrow limits/lease_worker limits/lending limits/limit_bindings limits/limit_clock limits/limit_rows limits/limit_rules \
+  limits/limits. limits/limits_explain limits/limits_shmem limits/limits_sql limits/limits_store limits/limits_worker \
+  meter/call_guard meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/query_meter meter/statistics_meter \
+  plan/aggregates plan/as_text plan/by_index plan/by_token plan/calls plan/columns plan/grouping plan/index_paths plan/indexes plan/inlined plan/insertion plan/nodes plan/opened \
   plan/out_of_sight plan/pending_values plan/query_columns plan/row_by_row plan/row_keys plan/scans plan/split_query plan/subplans plan/token_texts \
-  plan/write_checks plan/writes protect/collations protect/function_trust protect/labels protect/standing_code protect/standing_objects protect/table_code reveal/authors server/ \
-  tokens/fpe_array tokens/fpe_io tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql types/token_type vault/
+  plan/write_checks plan/writes protect/collations protect/function_trust protect/labels protect/standing_code protect/standing_objects protect/table_code protect/value_count reveal/authors server/ \
+  tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql types/token_type vault/
 SMALLER_CORE = calendar email. ff1_wide format_batch format_cipher format_letters format_email format_template mask siv unicode_text
 SMALLEST_CORE = audit_archive audit_chain audit_record ed25519 email_fold format. format_parse key_export keywrap normalize phone vault
 $(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops

@@ -30,6 +30,11 @@ CREATE FUNCTION grab_token(how text, value redoubt.email_token) RETURNS boolean 
 CREATE FUNCTION grab_query() RETURNS boolean LANGUAGE plpgsql AS
   $$ BEGIN RETURN authors_s.grab('own query', (SELECT email::text FROM authors_s.plain)); END $$;
 CREATE FUNCTION grab_sql(value redoubt.email_token) RETURNS boolean LANGUAGE sql AS $$ SELECT authors_s.grab('SQL function', value::text) $$;
+CREATE TYPE held AS (value text);
+CREATE FUNCTION held_text(held) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM authors_s.grab('own cast', $1.value); RETURN ''; END $$;
+CREATE CAST (held AS text) WITH FUNCTION held_text(held);
+CREATE FUNCTION held_json(held) RETURNS json LANGUAGE plpgsql AS $$ BEGIN PERFORM authors_s.grab('own cast to json', $1.value); RETURN 'null'; END $$;
+CREATE CAST (held AS json) WITH FUNCTION held_json(held);
 CREATE FUNCTION grab_raised(value text) RETURNS boolean LANGUAGE plpgsql AS
   $$ BEGIN IF value NOT LIKE 'tok\_%' THEN RAISE EXCEPTION 'seen'; END IF; RETURN true; END $$;
 RESET ROLE;
@@ -40,6 +45,8 @@ SECURITY LABEL FOR redoubt ON FUNCTION grab_token(text, redoubt.email_token) IS 
 SECURITY LABEL FOR redoubt ON FUNCTION grab_query() IS 'trusted';
 SECURITY LABEL FOR redoubt ON FUNCTION grab_sql(redoubt.email_token) IS 'trusted';
 SECURITY LABEL FOR redoubt ON FUNCTION grab_raised(text) IS 'trusted';
+SECURITY LABEL FOR redoubt ON FUNCTION held_text(held) IS 'trusted';
+SECURITY LABEL FOR redoubt ON FUNCTION held_json(held) IS 'trusted';
 RESET client_min_messages;
 
 -- What the owner finds of what a reader's query was made to hand over, policy by policy.
@@ -69,6 +76,7 @@ SELECT p, authors_s.try(p, 'SELECT id FROM tok') FROM (VALUES
   ($$ grab('format', format('%s', email)) $$), ($$ grab('concat', concat(email)) $$), ($$ grab('json', to_json(email)::text) $$),
   ($$ grab('record', row(email)::text) $$), ($$ grab('whole row', tok::text) $$), ($$ grab('array', ARRAY[email]::text) $$),
   ($$ grab('subquery', (SELECT string_agg(x.email::text, '') FROM plain AS x)) $$), ($$ EXISTS (SELECT FROM plain AS x WHERE grab('exists', x.email::text)) $$),
+  ($$ quote_literal(row(email::text)::authors_s.held) IS NOT NULL $$), ($$ to_jsonb(ARRAY[row(email::text)::authors_s.held]) IS NOT NULL $$),
   ($$ CASE WHEN grab('case', coalesce(email, email)::text) THEN true END $$),
   ($$ query_to_xml('SELECT authors_s.grab(''xml'', email::text) FROM authors_s.plain', true, true, '') IS NOT NULL $$)) AS v(p);
 -- The built-in way to tell one bit without a function: a policy that decides by the text.

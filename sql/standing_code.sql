@@ -101,6 +101,17 @@ CREATE FUNCTION same(text, text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $
 CREATE OPERATOR ==== (FUNCTION = same, LEFTARG = text, RIGHTARG = text);
 ALTER TABLE person ADD CHECK (email === email);
 ALTER TABLE person ADD CHECK (email ==== 'x');
+-- a cast by which something built in prints
+CREATE TYPE boxed AS (v text);
+CREATE FUNCTION boxed_text(boxed) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'LEAK'; RETURN 'x'; END $$;
+CREATE FUNCTION boxed_json(boxed) RETURNS json LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE NOTICE 'LEAK'; RETURN 'null'; END $$;
+CREATE CAST (boxed AS text) WITH FUNCTION boxed_text(boxed);
+CREATE CAST (boxed AS json) WITH FUNCTION boxed_json(boxed);
+ALTER TABLE person ADD CHECK (quote_literal(row(email)::boxed) IS NOT NULL);
+ALTER TABLE person ADD CHECK (('x' || row(email)::boxed) IS NOT NULL);
+CREATE STATISTICS printed ON (to_json(row(email)::boxed)::text), note FROM person;
+CREATE POLICY seen ON person USING (jsonb_build_array(ARRAY[row(email)::boxed]) IS NOT NULL);
+CREATE TRIGGER watch BEFORE INSERT ON person FOR EACH ROW WHEN (to_jsonb(row(new.email)::boxed) IS NOT NULL) EXECUTE FUNCTION suppress_redundant_updates_trigger();
 -- what does not get the column is nobody's business
 CREATE INDEX ON person (leak(note)) WHERE id < 0;
 CREATE TRIGGER told AFTER INSERT ON person FOR EACH STATEMENT EXECUTE FUNCTION on_statement();

@@ -28,6 +28,11 @@ create index on leak_ix (mask(email)); security label for redoubt on column leak
 create view v_instead as select id, email, name from customer;
 create function instead_f() returns trigger language plpgsql as $$begin if tg_op <> 'INSERT' then raise notice '%', old.email; return old; end if; raise notice '%', new.email; return new; end$$;
 create trigger instead_t instead of insert or update or delete on v_instead for each row execute function instead_f();
+create table fk_few (id int, email text); insert into fk_few values (1, 'u1'), (2, 'u2'); security label for redoubt on column fk_few.email is 'text_token'; alter table fk_few owner to app;
+create table fk_words (v text unique); insert into fk_words values ('u1'), ('u2'); alter table fk_words owner to app;
+create view v_trusted as select id, email, name from customer;
+create function returns_f() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$begin return case tg_op when 'DELETE' then old else new end; end$$; security label for redoubt on function returns_f() is 'trusted';
+create trigger trusted_t instead of insert or update or delete on v_trusted for each row execute function returns_f();
 create view v_checked as select id, email from customer where id > 100 with check option;
 create table gen2(a text, b text, pair text generated always as (a || b) stored);
 security label for redoubt on column gen2.a is 'text_token'; security label for redoubt on column gen2.b is 'text_token';

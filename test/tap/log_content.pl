@@ -182,6 +182,20 @@ SKIP: {
   $node->admin('ALTER ROLE regress_lead RESET ALL');
 }
 
+# What the server logs as it goes tells how often a part of a plan was run: no client gets it after it has read protected columns.
+{
+  my $sort = 'SELECT count(*) FROM (SELECT i FROM generate_series(1, 50000) AS i ORDER BY -i OFFSET 0) AS s;';
+  my %heard;
+  for my $before ('SELECT 1', 'SELECT count(*) FROM person WHERE email IS NULL') {
+    my ($out, $err) = ('', '');
+    $node->psql('postgres', "SET client_min_messages = log; SET work_mem = '64kB'; $before; $sort", stdout => \$out, stderr => \$err,
+      on_error_stop => 1, extra_params => [ '-U', 'regress_lead' ]);
+    $heard{$before} = () = $err =~ /LOG:  temporary file/g;
+  }
+  cmp_ok($heard{'SELECT 1'}, '>', 0, 'a client hears of its temporary files');
+  is($heard{'SELECT count(*) FROM person WHERE email IS NULL'}, 0, 'not once it has read protected columns');
+}
+
 # A deadlock: the log names the statements of all who take part.
 {
   my @values = (plant('deadlock, one side'), plant('deadlock, other side'));

@@ -13,6 +13,7 @@
 
 extern "C" {
 #include "access/tableam.h"
+#include "catalog/pg_constraint.h"
 #include "common/jsonapi.h"
 #include "libpq/libpq-be.h"
 #include "optimizer/pathnode.h"
@@ -322,6 +323,39 @@ inline List *compat_qualified_name(const char *name) {
   return stringToQualifiedNameList(name, nullptr);
 #else
   return stringToQualifiedNameList(name);
+#endif
+}
+
+// Is it a foreign key over ranges (PERIOD)?
+inline bool compat_has_period([[maybe_unused]] const FormData_pg_constraint *key) {
+#if PG_VERSION_NUM >= 180000
+  return key->conperiod;
+#else
+  return false;
+#endif
+}
+
+// Is it an SQL/JSON expression?  Its function, if any, is not among those that check_functions_in_node() knows.
+inline bool compat_is_sql_json([[maybe_unused]] const Node *node) {
+#if PG_VERSION_NUM >= 170000
+  if (IsA(node, JsonExpr)) return true;
+#endif
+#if PG_VERSION_NUM >= 160000
+  return IsA(node, JsonConstructorExpr);
+#else
+  return false;
+#endif
+}
+// What it prints or looks into.
+inline List *compat_json_arguments([[maybe_unused]] const Node *node) {
+#if PG_VERSION_NUM >= 170000
+  if (const auto *json = reinterpret_cast<const JsonExpr *>(node); IsA(node, JsonExpr))
+    return list_concat(list_make2(json->formatted_expr, json->path_spec), json->passing_values);
+#endif
+#if PG_VERSION_NUM >= 160000
+  return reinterpret_cast<const JsonConstructorExpr *>(node)->args;
+#else
+  return NIL;
 #endif
 }
 

@@ -27,6 +27,7 @@ struct State {
   TimestampTz marked_statement = 0;
   const char *marked_text = nullptr;  // the text hashed last, in that statement; never dereferenced
   std::uint32_t marks[kMarks] = {};
+  bool reads_protected = false;  // so far, in this session
 };
 constinit State state;
 
@@ -83,6 +84,7 @@ extern "C" {
 static void redoubt_emit_log(ErrorData *error) {
   using namespace redoubt::pg;
   if (prev_emit_log) prev_emit_log(error);
+  if (error->elevel == LOG && state.reads_protected) error->output_to_client = false;
   if (!error->output_to_server) return;
   hide_other_statements(error);
   if (!statement_marked()) return;
@@ -103,6 +105,8 @@ void log_guard_install() {
   prev_emit_log = emit_log_hook;
   emit_log_hook = shielded<redoubt_emit_log, WARNING>;
 }
+
+void log_guard_reads_protected() noexcept { state.reads_protected = true; }
 
 void log_guard_mark() noexcept {
   const TimestampTz now = GetCurrentStatementStartTimestamp();

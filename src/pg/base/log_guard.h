@@ -16,5 +16,10 @@ void log_guard_install();
 // Marks the statement being run as one that handles plaintext.  Cheap.
 void log_guard_mark() noexcept;
 
+// Notes that the session reads protected columns: from now on its client is sent no message of level LOG, which
+// client_min_messages may ask for.  What PostgreSQL logs on its way (log_temp_files), and auto_explain at the end,
+// tells how often parts of a plan were run.
+void log_guard_reads_protected() noexcept;
+
 }  // namespace redoubt::pg
 #endif

@@ -113,5 +113,27 @@ bool calls_any(Node *node, Wanted is_wanted) {
   return check_functions_in_node(node, function_is_wanted<Wanted>, &is_wanted);
 }
 
+// What a call, of a function, an operator or an aggregate, or an SQL/JSON expression is given; NIL for other nodes.
+inline List *call_arguments(const Node *node) {
+  switch (nodeTag(node)) {
+    case T_FuncExpr:
+      return reinterpret_cast<const FuncExpr *>(node)->args;
+    case T_OpExpr:
+      return reinterpret_cast<const OpExpr *>(node)->args;
+    case T_Aggref:
+      return reinterpret_cast<const Aggref *>(node)->args;
+    case T_WindowFunc:
+      return reinterpret_cast<const WindowFunc *>(node)->args;
+    default:
+      return compat_is_sql_json(node) ? compat_json_arguments(node) : NIL;
+  }
+}
+
+// An argument without the target list entry that those of aggregates are in.
+inline const Node *argument(const Node *node) {
+  return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
+                                : node;
+}
+
 }  // namespace redoubt::pg
 #endif

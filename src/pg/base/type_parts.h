@@ -11,6 +11,7 @@
 #include "pg/base/node_walk.h"
 
 extern "C" {
+#include "parser/parse_coerce.h"
 #include "utils/rangetypes.h"
 #include "utils/typcache.h"
 }
@@ -53,6 +54,15 @@ bool any_type(Oid type, List **seen, Look &&look, Oid collation = InvalidOid) {
         !field->attisdropped && any_type(field->atttypid, seen, look, field->attcollation))
       return true;
   return false;
+}
+
+// The function by which values of `type` are cast to `target`; InvalidOid where there is no such cast, or it takes
+// none.
+inline Oid cast_function(Oid type, Oid target) {
+  Oid function = InvalidOid;
+  const bool calls = type >= FirstNormalObjectId &&
+                     find_coercion_pathway(target, type, COERCION_EXPLICIT, &function) == COERCION_PATH_FUNC;
+  return calls ? function : InvalidOid;
 }
 
 }  // namespace redoubt::pg

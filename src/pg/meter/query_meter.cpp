@@ -6,6 +6,7 @@
 
 #include "pg/base/compat.h"
 #include "pg/base/error_origin.h"
+#include "pg/base/log_guard.h"
 #include "pg/meter/meter_function.h"
 #include "pg/meter/query_meter.h"
 #include "pg/meter/read_meter.h"
@@ -358,6 +359,7 @@ std::uint32_t gathered_sources(const PlannedStmt *plan, const PlanAnalysis *anal
              errhint("Where a table has changed since it was planned, DISCARD PLANS.  Else another extension may have "
                      "made or changed the plan after Redoubt saw it; load redoubt last in "
                      "shared_preload_libraries.")));
+  log_guard_reads_protected();
   MemoryContext context = query->estate->es_query_cxt;
   QueryMeter *const meter = allocate(context, analysis);
   meter->estate = query->estate;
@@ -406,7 +408,8 @@ void charge_finish(QueryMeter *meter, const QueryDesc *query, std::uint32_t told
   conflict_meters_end(meter->conflicts);
   const CommandDest dest = query->dest->mydest;
   // That there is no row, or how many were changed, is an answer as well.
-  const bool counted = query->estate->es_processed == 0 || !leaves(dest) || meter->analysis->columns == 0;
+  const bool has_rows = query->operation == CMD_SELECT || meter->analysis->columns > 0;
+  const bool counted = query->estate->es_processed == 0 || !leaves(dest) || !has_rows;
   // So is each MOVE of a cursor, which stands on a row then (WHERE CURRENT OF).
   std::uint32_t told = counted && (!meter->told || dest == DestNone) ? meter->analysis->statement_decides : 0;
   if (dest == DestNone) told |= meter->analysis->row_decides;

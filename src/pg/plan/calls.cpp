@@ -16,23 +16,13 @@
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
 
-extern "C" {
-#include "parser/parse_coerce.h"
-}
-
 namespace redoubt::pg {
 namespace {
 
 // May a function that may see the arguments still hand them to one that may not?
 bool passes_on(Oid function, Oid result, const List *arguments) {
-  if (type_runs_code(result)) return true;  // json_populate_record: a domain in the record
-  const bool to_text = function_casts_to_text(function);
-  if (function >= FirstNormalObjectId) return false;
-  for (const auto *argument : list_of<const Node>(arguments)) {
-    const Oid type = exprType(argument);
-    if (type_casts_to_json(type) || (to_text && type_casts_to_text(type))) return true;
-  }
-  return false;
+  return type_runs_code(result) ||  // json_populate_record: a domain in the record
+         OidIsValid(printing_cast(function, arguments));
 }
 
 // What decided on no more than the order in which the rows come.
@@ -55,31 +45,41 @@ Flow hand_over(PlanWalk *walk, const ExprScope &scope, List *arguments, const Fl
 
 namespace {
 
-bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *texts);
+constexpr Size kBetween = 256;  // bytes of constants between values: too few to make a word too long
 
-// Text as it is stored, or put together from that: its words are nobody's choice.
-bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node) {
+// Text of columns as it is stored, or put together from that: its words are nobody's choice.  Where protected values
+// have `decided` that it is looked at, only text of protected columns: other text, of his own, a reader would know
+// again.
+bool is_stored_text(PlanWalk *walk, const ExprScope &scope, Node *node, bool decided, Size *constants) {
   const Flow flow = walk_expression(walk, scope, node);
-  if (flow_decides(flow) == 0 || flow.pure) return true;
+  const Oid type = exprType(node);
+  if (flow_decides(flow) == 0) {
+    if (!decided || (type != TEXTOID && type != JSONOID && type != JSONBOID)) return true;
+    const auto *constant = reinterpret_cast<const Const *>(node);
+    if (!IsA(node, Const)) return false;
+    *constants += constant->constisnull ? 0 : VARSIZE_ANY(DatumGetPointer(constant->constvalue));
+    return *constants <= kBetween;
+  }
+  if (flow.pure) return true;
   const List *parts = NIL;
   if (IsA(node, CoalesceExpr)) parts = reinterpret_cast<CoalesceExpr *>(node)->args;
   if (IsA(node, OpExpr) && reinterpret_cast<OpExpr *>(node)->opfuncid == F_TEXTCAT)
     parts = reinterpret_cast<OpExpr *>(node)->args;
-  return parts != NIL && all_stored_text(walk, scope, parts);
+  for (auto *part : list_of<Node>(parts))
+    if (!is_stored_text(walk, scope, part, decided, constants)) return false;
+  return parts != NIL;
 }
 
-bool all_stored_text(PlanWalk *walk, const ExprScope &scope, const List *texts) {
-  for (auto *text : list_of<Node>(texts))
-    if (!is_stored_text(walk, scope, text)) return false;
-  return true;
-}
-
-// May the call complain of words?  Text as a query may have none.
-bool chooses_words(PlanWalk *walk, const ExprScope &scope, Oid function, const List *arguments) {
+// May the call complain of words that somebody has chosen?  Text as a query may have none.
+bool chooses_words(PlanWalk *walk, const ExprScope &scope, Oid function, const List *arguments, bool decided) {
   if (!function_makes_words(function)) return false;
-  return (function == F_TS_MATCH_TT &&
-          flow_decides(walk_expression(walk, scope, static_cast<Node *>(lsecond(arguments)))) != 0) ||
-         !all_stored_text(walk, scope, arguments);
+  if (function == F_TS_MATCH_TT &&
+      (decided || flow_decides(walk_expression(walk, scope, static_cast<Node *>(lsecond(arguments)))) != 0))
+    return true;
+  Size constants = 0;
+  for (auto *text : list_of<Node>(arguments))
+    if (!is_stored_text(walk, scope, text, decided, &constants)) return true;
+  return false;
 }
 
 // Does an assignment to varchar(n) or char(n) look how long the text is?  What is too long is an error then.
@@ -145,11 +145,7 @@ void foresee_function(PlanWalk *walk, Oid function) {
 namespace {
 
 void foresee_casts_of(PlanWalk *walk, Oid type) {
-  for (const Oid target : {JSONOID, JSONBOID, TEXTOID}) {
-    Oid cast = InvalidOid;
-    if (find_coercion_pathway(target, type, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast))
-      foresee_function(walk, cast);
-  }
+  for (const Oid target : {JSONOID, JSONBOID, TEXTOID}) foresee_function(walk, cast_function(type, target));
 }
 
 void foresee_checks(PlanWalk *walk, Oid type) {
@@ -194,10 +190,11 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   foresee_type(walk, type);
   note_place(walk, scope, function);
   foresee_casts(walk, function, arguments);
-  if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
+  const bool decided = handed_probes(walk, scope, flow) != 0;
+  if (flow_explicit(flow) == 0 && !decided) return flow;
   if (walk->of_index == OfIndex::no &&
       (!function_is_trusted(function) || acts_on_objects(function, arguments) || passes_on(function, type, arguments) ||
-       chooses_words(walk, scope, function, arguments)))
+       chooses_words(walk, scope, function, arguments, decided)))
     return hand_over(walk, scope, arguments, flow, 0);
   if (flow_explicit(flow) == 0) return flow;
   if (flow.many) {

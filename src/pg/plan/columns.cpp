@@ -296,6 +296,7 @@ Flow relation_flow(PlanWalk *walk, Index rti, AttrNumber attno) {
   if (entry->rtekind == RTE_RELATION && attno == TableOidAttributeNumber) flow.implicit = partition_tells(walk, rti);
   if (attno < 0 || (entry->rtekind != RTE_RELATION && entry->rtekind != RTE_NAMEDTUPLESTORE)) return flow;
   RelationFacts *facts = relation_facts(walk, rti);
+  if (facts->written != nullptr) return *facts->written;
   int columns = 0;
   bool computed = false;
   const auto add = [&](int at) {

@@ -39,6 +39,7 @@ struct RelationFacts {
   const ProtectedColumn *column;  // ascending by attribute number
   int latest;                     // place in `column` after the last one that was looked for
   int *source;                    // by place: that of the entry's source in the analysis, plus 1; 0: not looked up yet
+  Flow *written;                  // of a view that rows are written to: what its columns may hold
   bool keys_known;
   List *keys;  // of Bitmapset: the columns of each primary key, or unique one without nulls
 };
@@ -256,12 +257,6 @@ inline const Node *without_relabelling(const Node *expression) {
   while (IsA(expression, RelabelType))
     expression = reinterpret_cast<const Node *>(reinterpret_cast<const RelabelType *>(expression)->arg);
   return expression;
-}
-
-// An argument of a function, or of an aggregate, whose list has targets.
-inline const Node *argument(const Node *node) {
-  return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)
-                                : node;
 }
 
 // Is it the column of the only table there is?

@@ -85,6 +85,16 @@ Flow old_view_row(const Plan *child, const NodeFlow *rows) {
   return flow;
 }
 
+// Where the trigger is trusted, what it returns, for RETURNING, holds that row, beside values that were paid for as
+// they were written.  Otherwise the row is paid for.
+void note_view_row(PlanWalk *walk, const Target &target, const Plan *child, const NodeFlow *rows, Flow *seen) {
+  if (get_rel_relkind(target.relid) != RELKIND_VIEW) return;
+  if (target.code.row_trigger) return flow_add(seen, old_view_row(child, rows));
+  Flow **written = &relation_facts(walk, target.rti)->written;
+  if (*written == nullptr) *written = static_cast<Flow *>(MemoryContextAlloc(walk->memory, sizeof(Flow)));
+  **written = old_view_row(child, rows);
+}
+
 // Values that the child plan computes for INSERT and UPDATE.  Returns those that are charged.
 Flow walk_moved(PlanWalk *walk, Plan **child, const NodeFlow *rows, std::span<Target> targets, std::uint32_t decides) {
   int value = 0;
@@ -222,6 +232,7 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
     *target =
         make_target(walk, modify, static_cast<Index>(list_nth_int(modify->resultRelations, i)), modify->operation);
     target->options = nth(modify->withCheckOptionLists, i);
+    note_view_row(walk, *target, *child, source, &seen);
     // A row that moves to a partition on a foreign server goes there whole.
     if (const Oid root = moved_below(walk, modify); OidIsValid(root))
       target->code.row_trigger |= table_code(root, CMD_INSERT).foreign;
@@ -232,8 +243,6 @@ void walk_writes(PlanWalk *walk, ModifyTable *modify, const NodeFlow *source) {
       told_add(&told, walk_merge(walk, scope, modify, nth(modify->mergeActionLists, i), target->rti, target->options));
     }
     walk_expression(walk, scope, reinterpret_cast<Node *>(target->options));
-    if (target->code.row_trigger && get_rel_relkind(target->relid) == RELKIND_VIEW)
-      flow_add(&seen, old_view_row(*child, source));
     if (modify->operation == CMD_INSERT) continue;
     Flow code = seen_by_code(walk, *target);
     flow_add(&code, computed_anew(walk, *target));

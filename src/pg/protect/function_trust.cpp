@@ -16,7 +16,6 @@
 #include "pg/base/hash_table.h"
 
 extern "C" {
-#include "parser/parse_coerce.h"
 #include "catalog/pg_cast.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_language.h"
@@ -39,19 +38,17 @@ struct TrustEntry {
   bool own;
 };
 
-// Casts from types of anyone's to json, by functions that are not trusted.
-enum class Casts { unknown, none, some };
-
 struct State {
   HTAB *cache;
-  Casts json_casts;
+  bool knows_json_cast;
+  Oid json_cast;             // the first from any type to json by a function that is not trusted
   std::uint64_t generation;  // moved on by whatever may change an answer
 };
 constinit State state = {};
 
 void forget_all() noexcept {
   ++state.generation;
-  state.json_casts = Casts::unknown;
+  state.knows_json_cast = false;
   if (state.cache == nullptr) return;
   HASH_SEQ_STATUS sequence;
   hash_seq_init(&sequence, state.cache);
@@ -197,18 +194,18 @@ const TrustEntry *lookup(Oid function) {
 }
 
 // What an anonymous row holds is not known here: is there any such cast at all?
-bool any_cast_to_json() {
+Oid any_cast_to_json() {
   cache_init();
-  if (state.json_casts != Casts::unknown) return state.json_casts == Casts::some;
-  state.json_casts = Casts::none;  // before reading, so that an invalidation which arrives meanwhile sticks
-  bool some = false;
-  catalog_scan(CastRelationId, InvalidOid, {}, [&some](const CatalogRow &row) {
+  if (state.knows_json_cast) return state.json_cast;
+  state.knows_json_cast = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  Oid found = InvalidOid;
+  catalog_scan(CastRelationId, InvalidOid, {}, [&found](const CatalogRow &row) {
     const auto *cast = row.as<Form_pg_cast>();
-    some |=
-        cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc);
+    if (cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc))
+      found = cast->castfunc;
   });
-  if (some) state.json_casts = Casts::some;
-  return some;
+  state.json_cast = found;
+  return found;
 }
 
 // Make a value of a type that is named in an argument, and so run the code of a domain.
@@ -330,17 +327,26 @@ bool runs_code(Oid type) {
   }
 }
 
-bool casts_to_json(Oid type) {
-  if (type == RECORDOID) return any_cast_to_json();
-  Oid cast = InvalidOid;
-  return type >= FirstNormalObjectId &&
-         find_coercion_pathway(JSONOID, type, COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC && OidIsValid(cast) &&
-         !function_is_trusted(cast);
+Oid untrusted_cast(Oid type, Oid target) {
+  const Oid function = cast_function(type, target);
+  return OidIsValid(function) && !function_is_trusted(function) ? function : InvalidOid;
 }
 
-bool any_part(Oid type, bool (*is_so)(Oid)) {
+// By which to_json prints a value of the type, or a part of it.
+Oid cast_to_json(Oid type) {
+  Oid found = InvalidOid;
   List *seen = NIL;
-  return any_type(type, &seen, [is_so](Oid part, Oid) { return is_so(part) ? Step::found : Step::into; });
+  (void)any_type(type, &seen, [&found](Oid part, Oid) {
+    found = part == RECORDOID ? any_cast_to_json() : untrusted_cast(part, JSONOID);
+    return OidIsValid(found) ? Step::found : Step::into;
+  });
+  return found;
+}
+
+// Functions in SQL, built in, that cast what they are given to text.
+bool casts_to_text(Oid function) noexcept {
+  return function == F_QUOTE_LITERAL_ANYELEMENT || function == F_QUOTE_NULLABLE_ANYELEMENT ||
+         function == F_TEXTANYCAT || function == F_ANYTEXTCAT;
 }
 
 }  // namespace
@@ -382,18 +388,22 @@ bool function_is_vouched(Oid function) {
 
 bool is_redoubt_function(Oid function) { return function >= FirstNormalObjectId && lookup(function)->own; }
 
-bool type_runs_code(Oid type) { return any_part(type, runs_code); }
-
-bool type_casts_to_text(Oid type) {
-  Oid cast = InvalidOid;
-  return type >= FirstNormalObjectId &&
-         find_coercion_pathway(TEXTOID, getBaseType(type), COERCION_EXPLICIT, &cast) == COERCION_PATH_FUNC &&
-         OidIsValid(cast) && !function_is_trusted(cast);
+bool type_runs_code(Oid type) {
+  List *seen = NIL;
+  return any_type(type, &seen, [](Oid part, Oid) { return runs_code(part) ? Step::found : Step::into; });
 }
 
-bool function_casts_to_text(Oid function) noexcept {
-  return function == F_QUOTE_LITERAL_ANYELEMENT || function == F_QUOTE_NULLABLE_ANYELEMENT ||
-         function == F_TEXTANYCAT || function == F_ANYTEXTCAT;
+bool type_casts_to_text(Oid type) { return OidIsValid(untrusted_cast(type, TEXTOID)); }
+
+Oid printing_cast(Oid function, const List *arguments) {
+  if (function >= FirstNormalObjectId) return InvalidOid;
+  for (const auto *given : list_of<const Node>(arguments)) {
+    const Oid type = exprType(argument(given));
+    Oid cast = cast_to_json(type);
+    if (!OidIsValid(cast) && casts_to_text(function)) cast = untrusted_cast(type, TEXTOID);
+    if (OidIsValid(cast)) return cast;
+  }
+  return InvalidOid;
 }
 
 bool function_makes_words(Oid function) noexcept {
@@ -428,7 +438,7 @@ bool function_makes_words(Oid function) noexcept {
   }
 }
 
-bool type_casts_to_json(Oid type) { return any_part(type, casts_to_json); }
+bool type_casts_to_json(Oid type) { return OidIsValid(cast_to_json(type)); }
 
 void function_trust_check(Oid function, const char *label) {
   if (label == nullptr) return;

@@ -29,10 +29,13 @@ bool type_runs_code(Oid type);
 // from it, or from a part of it, to json.
 bool type_casts_to_json(Oid type);
 
-// True for functions in SQL, built in, that cast what they are given to text (quote_literal, text || any), and for a
-// type whose cast to text is a function that is not trusted.
-bool function_casts_to_text(Oid function) noexcept;
+// True for a type whose cast to text is a function that is not trusted.
 bool type_casts_to_text(Oid type);
+
+// The first cast that is not trusted by which a function, if it is built in, may print one of its arguments: any by
+// that to json (to_json), some by that to text (quote_literal, text || any).  InvalidOid for `function`: an SQL/JSON
+// expression.
+Oid printing_cast(Oid function, const List *arguments);
 
 // True for to_tsvector and its kin, which raise a notice for a word of more than 2 kB.
 bool function_makes_words(Oid function) noexcept;

@@ -6,6 +6,7 @@
 // Covered by sql/standing_code.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/compat.h"
 #include "pg/base/node_walk.h"
 #include "pg/protect/function_trust.h"
 #include "pg/protect/standing_objects.h"
@@ -22,6 +23,7 @@ extern "C" {
 #include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "utils/acl.h"
 }
 
 namespace redoubt::pg {
@@ -67,14 +69,10 @@ void look_into(Look *look, Node *node) {
     return;
   }
   (void)calls_any(node, [look](Oid function) {
-    if (!function_is_trusted(function) || (!look->indexed && makes_fingerprints(function))) note(look, function);
+    if (!look->indexed && makes_fingerprints(function)) note(look, function);
     return false;
   });
-  if (const auto *call = reinterpret_cast<const FuncExpr *>(node);
-      IsA(node, FuncExpr) && acts_on_objects(call->funcid, call->args))
-    note(look, call->funcid);
-  if (IsA(node, CoerceToDomain)) note(look, type_untrusted(reinterpret_cast<CoerceToDomain *>(node)->resulttype));
-  if (IsA(node, FuncExpr)) note(look, type_untrusted(reinterpret_cast<FuncExpr *>(node)->funcresulttype));
+  note(look, node_untrusted(node));
   const int deeper = IsA(node, Query) ? 1 : 0;
   look->depth += deeper;
   each_child(node, [look](Node *child) { look_into(look, child); });
@@ -129,6 +127,26 @@ Oid type_untrusted(Oid type) {
   return function;
 }
 
+}  // namespace
+
+Oid node_untrusted(Node *node) {
+  Oid found = InvalidOid;
+  Oid called = InvalidOid;
+  (void)calls_any(node, [&](Oid function) {
+    called = function;
+    if (!OidIsValid(found) && !function_is_trusted(function)) found = function;
+    return false;
+  });
+  const List *arguments = call_arguments(node);
+  if (!OidIsValid(found) && IsA(node, FuncExpr) && acts_on_objects(called, arguments)) found = called;
+  if (!OidIsValid(found)) found = printing_cast(called, arguments);
+  if (OidIsValid(found)) return found;
+  const bool makes = IsA(node, FuncExpr) || IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO);
+  return makes || compat_is_sql_json(node) ? type_untrusted(exprType(node)) : InvalidOid;
+}
+
+namespace {
+
 // ---- what its kind of object adds to what kCatalogs says of all of them
 
 void add_index(StandingCode *code, const CatalogRow &row) {
@@ -144,6 +162,18 @@ void add_index(StandingCode *code, const CatalogRow &row) {
   }
 }
 
+// Rows of a foreign key without a match are looked for by a query, which pays, where the user may read both tables and
+// sees all rows; otherwise each is tried as if it were written.
+bool is_tried_by_row(const FormData_pg_constraint *key) {
+  bool by_row = compat_has_period(key);
+  for (const Oid relid : {key->conrelid, key->confrelid}) {
+    bool missing = false;
+    by_row |= pg_class_aclcheck_ext(relid, GetUserId(), ACL_SELECT, &missing) != ACLCHECK_OK ||
+              catalog_field(RELOID, relid, &FormData_pg_class::relrowsecurity);
+  }
+  return by_row;
+}
+
 void add_constraint(StandingCode *code, const CatalogRow &row) {
   const auto *constraint = row.as<Form_pg_constraint>();
   code->domain = constraint->contypid;
@@ -156,10 +186,12 @@ void add_constraint(StandingCode *code, const CatalogRow &row) {
   ArrayType *array = DatumGetArrayTypeP(keys);
   const auto *key = reinterpret_cast<const int16 *>(ARR_DATA_PTR(array));
   const bool not_null = constraint->contype == 'n' && constraint->convalidated;
+  const bool foreign =
+      constraint->contype == CONSTRAINT_FOREIGN && constraint->convalidated && is_tried_by_row(constraint);
   for (int i = 0; i < ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)); ++i) {
     if (key[i] > 0) code->columns = bms_add_member(code->columns, key[i]);
     // That a generated column is not null tells of what it is computed from.
-    if (not_null && get_attgenerated(constraint->conrelid, key[i]) != '\0')
+    if (foreign || (not_null && get_attgenerated(constraint->conrelid, key[i]) != '\0'))
       code->decides = bms_add_member(code->decides, key[i]);
   }
 }

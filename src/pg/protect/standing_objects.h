@@ -53,6 +53,10 @@ Bitmapset *partition_key_columns(Oid relid);
 // `parent` and those above it which rows it has.
 Bitmapset *partition_tells(Oid relid, Oid parent);
 
+// The first function that is not trusted and that evaluating the node itself, not what is below it, may call: by name,
+// by a cast that a built-in function or SQL/JSON prints by, or to make a value of its type.  InvalidOid: none.
+Oid node_untrusted(Node *node);
+
 // The name of a relation that the current command may have made.
 const char *relation_name(Oid relid);
 

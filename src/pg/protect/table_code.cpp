@@ -12,6 +12,7 @@
 #include "pg/protect/function_trust.h"
 #include "pg/types/token_type.h"
 #include "pg/protect/protected_columns.h"
+#include "pg/protect/standing_objects.h"
 #include "pg/protect/table_code.h"
 
 extern "C" {
@@ -229,9 +230,8 @@ bool calls_untrusted(const void *tree, bool in_queries) {
   return any_node(tree, [in_queries](Node *node) {
     if (IsA(node, Query) && !in_queries) return Step::past;
     const auto *cast = reinterpret_cast<const CoerceToDomain *>(node);
-    const bool untrusted = calls_any(node, [](Oid function) { return !function_is_trusted(function); }) ||
-                           (IsA(node, CoerceToDomain) && type_runs_code(cast->resulttype));
-    return untrusted ? Step::found : Step::into;
+    const bool runs_code = IsA(node, CoerceToDomain) && type_runs_code(cast->resulttype);
+    return runs_code || OidIsValid(node_untrusted(node)) ? Step::found : Step::into;
   });
 }
 

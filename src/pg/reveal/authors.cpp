@@ -9,6 +9,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/each.h"
 #include "pg/base/node_walk.h"
+#include "pg/base/type_parts.h"
 #include "pg/reveal/authors.h"
 #include "pg/types/token_type.h"
 
@@ -86,6 +87,26 @@ Calls function_calls(Oid function) {
   return runs ? Calls::code : Calls::built_in;
 }
 
+// Does it make a value of a domain, or print an argument by a cast of somebody's own?
+bool runs_code(Node *node) {
+  const bool makes = IsA(node, FuncExpr) || IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO);
+  List *seen = NIL;
+  if ((makes || compat_is_sql_json(node)) && any_type(exprType(node), &seen, [](Oid part, Oid) {
+        return part >= FirstNormalObjectId && get_typtype(part) == TYPTYPE_DOMAIN ? Step::found : Step::into;
+      }))
+    return true;
+  const auto is_own = [](Oid cast) { return OidIsValid(cast) && function_calls(cast) == Calls::code; };
+  for (const auto *given : list_of<const Node>(call_arguments(node))) {
+    seen = NIL;
+    if (any_type(exprType(argument(given)), &seen, [&is_own](Oid part, Oid) {
+          return is_own(cast_function(part, JSONOID)) || is_own(cast_function(part, TEXTOID)) ? Step::found
+                                                                                              : Step::into;
+        }))
+      return true;
+  }
+  return false;
+}
+
 // Is there code in an expression or a query?  `converts`: the node around may print what its arguments hold.
 bool has_code(Node *node, bool converts) {
   check_stack_depth();
@@ -96,7 +117,7 @@ bool has_code(Node *node, bool converts) {
     calls = std::max(calls, function_calls(function));
     return false;
   });
-  if (calls == Calls::code || IsA(node, CoerceToDomain) || IsA(node, XmlExpr)) return true;
+  if (calls == Calls::code || IsA(node, XmlExpr) || runs_code(node)) return true;
   const bool below = calls != Calls::token_function && !passes_on(node);
   return any_child(node, [below](Node *child) { return has_code(child, below); });
 }
