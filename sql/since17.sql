@@ -52,6 +52,14 @@ SELECT json_value(jsonb_build_object('e', email), '$.e') LIKE 'tok\_%' AS is_tok
 -- A column of JSON_TABLE may be a token, made by who may.
 SELECT j.e = 'alice@example.com' AS same FROM json_table('["alice@example.com"]'::jsonb, '$[*]' COLUMNS (e email_token PATH '$')) AS j;
 
+-- JSON_TABLE keeps its node, whatever of it is metered: a row pattern finds what it is passed, and EXPLAIN shows both.
+CREATE FUNCTION is_short(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN length($1) < 100; END$$;
+CREATE DOMAIN short AS text CHECK (is_short(value));
+SET redoubt.reveal = 'auto';
+SELECT j.e FROM customer AS c, json_table(to_jsonb(c.email::text), '$ ? (@ starts with $x)' PASSING 'ali' AS x COLUMNS (e short PATH '$')) AS j;
+EXPLAIN (VERBOSE, COSTS off) SELECT j.e FROM customer AS c, json_table(to_jsonb(c.email::text), '$' PASSING c.email AS x COLUMNS (e short PATH '$x')) AS j \g /dev/null
+SET redoubt.reveal = 'token';
+
 -- EXPLAIN SERIALIZE calls the output functions, for nobody.
 SET redoubt.reveal = 'auto';
 SELECT redoubt.reset_usage('regress_since17_lead');

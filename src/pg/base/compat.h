@@ -144,6 +144,14 @@ inline const List *compat_merge_conditions(const ModifyTable *plan) {
 #endif
 }
 
+// The document of XMLTABLE, or of JSON_TABLE, whose node around it has to stay as it is; 17.
+inline Node **compat_document(TableFunc *function) {
+#if PG_VERSION_NUM >= 170000
+  if (function->functype == TFT_JSON_TABLE) return &castNode(JsonExpr, function->docexpr)->formatted_expr;
+#endif
+  return &function->docexpr;
+}
+
 // What JSON_TABLE was given besides its document (PASSING); 17.  Null before.
 inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #if PG_VERSION_NUM >= 170000

@@ -83,14 +83,13 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
   return one.chosen();
 }
 
-// At an address of its own, by which the memo knows it.
+}  // namespace
+
 const Flow *kept_flow(const Flow &flow) {
   auto *copy = static_cast<Flow *>(palloc(sizeof(Flow)));
   *copy = flow;
   return copy;
 }
-
-}  // namespace
 
 Flow parameter_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const auto *param = reinterpret_cast<Param *>(node);
