@@ -87,6 +87,15 @@ SET redoubt.reveal = 'auto';
 SELECT count(*) AS tokens FROM seen WHERE redoubt.token(email) LIKE 'tok\_%';
 SELECT redoubt.detokenize(email) FROM seen;
 
+-- What settings change is no constant to search by, JSON no more than XML.
+\c - postgres
+GRANT EXECUTE ON FUNCTION redoubt.search(redoubt.email_token) TO regress_since17_clerk;
+\c - regress_since17_clerk
+SET search_path = since17, redoubt;
+SELECT count(*) FROM customer WHERE email LIKE 'alice' || substr('2020-01-01'::text, 1, 0) || '%';
+SELECT count(*) FROM customer WHERE email LIKE substr(json_scalar('2020-01-01 12:00Z'::timestamptz)::text, 22, 2) || '%';
+SELECT count(*) FROM customer WHERE email LIKE json_value('"01/02/2020"'::jsonb, '$' RETURNING date)::text || '%';
+
 -- A login trigger runs in the session of who logs in: with that role's privileges, on its account.
 \c - postgres
 SET client_min_messages = warning;
