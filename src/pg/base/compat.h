@@ -249,6 +249,15 @@ inline bool compat_has_generated(const TupleConstr *constraints) {
 #endif
 }
 
+// True if no row has a null in the column, by number; from 18 on NOT NULL may hold for rows written since alone.
+inline bool compat_has_no_nulls(TupleDesc columns, int attno) {
+#if PG_VERSION_NUM >= 180000
+  return TupleDescCompactAttr(columns, attno - 1)->attnullability == ATTNULLABLE_VALID;
+#else
+  return TupleDescAttr(columns, attno - 1)->attnotnull;
+#endif
+}
+
 // True for a constraint that rows are held to; from 18 on there are others.
 inline bool compat_is_enforced([[maybe_unused]] const ConstrCheck &check) {
 #if PG_VERSION_NUM >= 180000
