@@ -58,6 +58,9 @@ CREATE DOMAIN short AS text CHECK (is_short(value));
 SET redoubt.reveal = 'auto';
 SELECT j.e FROM customer AS c, json_table(to_jsonb(c.email::text), '$ ? (@ starts with $x)' PASSING 'ali' AS x COLUMNS (e short PATH '$')) AS j;
 EXPLAIN (VERBOSE, COSTS off) SELECT j.e FROM customer AS c, json_table(to_jsonb(c.email::text), '$' PASSING c.email AS x COLUMNS (e short PATH '$x')) AS j \g /dev/null
+-- A token that is passed is opened, as an argument of type text.
+SELECT json_value(jsonb '{}', '$x' PASSING email AS x) FROM customer WHERE id = 1;
+SELECT j.e FROM customer AS c, json_table(jsonb '1', '$' PASSING c.email AS x COLUMNS (e text PATH '$x')) AS j WHERE c.id = 1;
 SET redoubt.reveal = 'token';
 
 -- EXPLAIN SERIALIZE calls the output functions, for nobody.

@@ -17,6 +17,7 @@ extern "C" {
 #include "libpq/libpq-be.h"
 #include "optimizer/pathnode.h"
 #include "parser/parse_relation.h"
+#include "parser/parse_type.h"
 #include "postmaster/autovacuum.h"
 #include "postmaster/bgworker_internals.h"
 #include "utils/guc_tables.h"
@@ -311,6 +312,20 @@ inline bool compat_tries_input([[maybe_unused]] Oid function) {
 #else
   return false;
 #endif
+}
+
+// The type that they are told; InvalidOid where that is known only when they run, or is none.
+inline Oid compat_tried_type([[maybe_unused]] const List *arguments) {
+  Oid type = InvalidOid;
+#if PG_VERSION_NUM >= 160000
+  const auto *name = static_cast<const Const *>(lsecond(arguments));
+  ErrorSaveContext none = {};
+  NodeSetTag(&none, T_ErrorSaveContext);
+  std::int32_t modifier = -1;
+  if (IsA(name, Const) && !name->constisnull)
+    (void)parseTypeString(TextDatumGetCString(name->constvalue), &type, &modifier, reinterpret_cast<Node *>(&none));
+#endif
+  return type;
 }
 
 // to_regtypemod() raises notices that quote names, as to_regtype() does; 17.

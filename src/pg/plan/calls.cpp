@@ -194,6 +194,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   foresee_type(walk, type);
   note_place(walk, scope, function);
   foresee_casts(walk, function, arguments);
+  if (compat_tries_input(function)) foresee_type(walk, compat_tried_type(arguments));
   if (flow_explicit(flow) == 0 && handed_probes(walk, scope, flow) == 0) return flow;
   if (walk->of_index == OfIndex::no &&
       (!function_is_trusted(function) || acts_on_objects(function, arguments) || passes_on(function, type, arguments) ||
