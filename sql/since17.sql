@@ -52,6 +52,17 @@ SELECT json_value(jsonb_build_object('e', email), '$.e') LIKE 'tok\_%' AS is_tok
 -- A column of JSON_TABLE may be a token, made by who may.
 SELECT j.e = 'alice@example.com' AS same FROM json_table('["alice@example.com"]'::jsonb, '$[*]' COLUMNS (e email_token PATH '$')) AS j;
 
+-- JSON_TABLE keeps its node, whatever of it is metered: a row pattern finds what it is passed, and EXPLAIN shows both.
+CREATE FUNCTION is_short(text) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN length($1) < 100; END$$;
+CREATE DOMAIN short AS text CHECK (is_short(value));
+SET redoubt.reveal = 'auto';
+SELECT j.e FROM customer AS c, json_table(to_jsonb(c.email::text), '$ ? (@ starts with $x)' PASSING 'ali' AS x COLUMNS (e short PATH '$')) AS j;
+EXPLAIN (VERBOSE, COSTS off) SELECT j.e FROM customer AS c, json_table(to_jsonb(c.email::text), '$' PASSING c.email AS x COLUMNS (e short PATH '$x')) AS j \g /dev/null
+-- A token that is passed is opened, as an argument of type text.
+SELECT json_value(jsonb '{}', '$x' PASSING email AS x) FROM customer WHERE id = 1;
+SELECT j.e FROM customer AS c, json_table(jsonb '1', '$' PASSING c.email AS x COLUMNS (e text PATH '$x')) AS j WHERE c.id = 1;
+SET redoubt.reveal = 'token';
+
 -- EXPLAIN SERIALIZE calls the output functions, for nobody.
 SET redoubt.reveal = 'auto';
 SELECT redoubt.reset_usage('regress_since17_lead');
@@ -78,6 +89,15 @@ REINDEX TABLE customer;
 SET redoubt.reveal = 'auto';
 SELECT count(*) AS tokens FROM seen WHERE redoubt.token(email) LIKE 'tok\_%';
 SELECT redoubt.detokenize(email) FROM seen;
+
+-- What settings change is no constant to search by, JSON no more than XML.
+\c - postgres
+GRANT EXECUTE ON FUNCTION redoubt.search(redoubt.email_token) TO regress_since17_clerk;
+\c - regress_since17_clerk
+SET search_path = since17, redoubt;
+SELECT count(*) FROM customer WHERE email LIKE 'alice' || substr('2020-01-01'::text, 1, 0) || '%';
+SELECT count(*) FROM customer WHERE email LIKE substr(json_scalar('2020-01-01 12:00Z'::timestamptz)::text, 22, 2) || '%';
+SELECT count(*) FROM customer WHERE email LIKE json_value('"01/02/2020"'::jsonb, '$' RETURNING date)::text || '%';
 
 -- A login trigger runs in the session of who logs in: with that role's privileges, on its account.
 \c - postgres

@@ -18,6 +18,7 @@ extern "C" {
 #include "libpq/libpq-be.h"
 #include "optimizer/pathnode.h"
 #include "parser/parse_relation.h"
+#include "parser/parse_type.h"
 #include "postmaster/autovacuum.h"
 #include "postmaster/bgworker_internals.h"
 #include "utils/guc_tables.h"
@@ -145,6 +146,14 @@ inline const List *compat_merge_conditions(const ModifyTable *plan) {
 #endif
 }
 
+// The document of XMLTABLE, or of JSON_TABLE, whose node around it has to stay as it is; 17.
+inline Node **compat_document(TableFunc *function) {
+#if PG_VERSION_NUM >= 170000
+  if (function->functype == TFT_JSON_TABLE) return &castNode(JsonExpr, function->docexpr)->formatted_expr;
+#endif
+  return &function->docexpr;
+}
+
 // What JSON_TABLE was given besides its document (PASSING); 17.  Null before.
 inline List **compat_passed_values([[maybe_unused]] TableFunc *function) {
 #if PG_VERSION_NUM >= 170000
@@ -242,6 +251,15 @@ inline bool compat_has_generated(const TupleConstr *constraints) {
 #endif
 }
 
+// True if no row has a null in the column, by number; from 18 on NOT NULL may hold for rows written since alone.
+inline bool compat_has_no_nulls(TupleDesc columns, int attno) {
+#if PG_VERSION_NUM >= 180000
+  return TupleDescCompactAttr(columns, attno - 1)->attnullability == ATTNULLABLE_VALID;
+#else
+  return TupleDescAttr(columns, attno - 1)->attnotnull;
+#endif
+}
+
 // True for a constraint that rows are held to; from 18 on there are others.
 inline bool compat_is_enforced([[maybe_unused]] const ConstrCheck &check) {
 #if PG_VERSION_NUM >= 180000
@@ -295,6 +313,20 @@ inline bool compat_tries_input([[maybe_unused]] Oid function) {
 #else
   return false;
 #endif
+}
+
+// The type that they are told; InvalidOid where that is known only when they run, or is none.
+inline Oid compat_tried_type([[maybe_unused]] const List *arguments) {
+  Oid type = InvalidOid;
+#if PG_VERSION_NUM >= 160000
+  const auto *name = static_cast<const Const *>(lsecond(arguments));
+  ErrorSaveContext none = {};
+  NodeSetTag(&none, T_ErrorSaveContext);
+  std::int32_t modifier = -1;
+  if (IsA(name, Const) && !name->constisnull)
+    (void)parseTypeString(TextDatumGetCString(name->constvalue), &type, &modifier, reinterpret_cast<Node *>(&none));
+#endif
+  return type;
 }
 
 // to_regtypemod() raises notices that quote names, as to_regtype() does; 17.

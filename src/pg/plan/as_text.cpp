@@ -342,12 +342,24 @@ bool prints_arguments(Oid function) {
   return function == F_CONCAT || function == F_CONCAT_WS || function == F_FORMAT_TEXT_ANY;
 }
 
-// concat() and its like take values of any type, and print them by their output functions.
-void open_arguments(const FuncExpr *call) {
-  if (!prints_arguments(call->funcid)) return;
-  each_in_place(call->args, [](Expr *argument) {
+void open_tokens(List *arguments) {
+  each_in_place(arguments, [](Expr *argument) {
     return OidIsValid(opening_function(exprType(reinterpret_cast<Node *>(argument)))) ? open_value(argument) : argument;
   });
+}
+
+// concat() and its like take values of any type, and print them by their output functions.
+void open_arguments(const FuncExpr *call) {
+  if (prints_arguments(call->funcid)) open_tokens(call->args);
+}
+
+// PASSING takes any type of strings, and the path knows those of PostgreSQL's own.
+void open_passed(Node *node) {
+  if (List **given = IsA(node, TableFunc) ? compat_passed_values(reinterpret_cast<TableFunc *>(node)) : nullptr;
+      given != nullptr)
+    open_tokens(*given);
+  if (const ExpressionKind *kind = expression_kind(node); kind != nullptr && kind->transfer == json_query_flow)
+    open_tokens(member_of<List *>(node, kind->part[2]));
 }
 
 // In a condition that would be what this role is shown.
@@ -495,6 +507,7 @@ void take_as_text(Node *node, Found *found) {
         refuse_composite(found->level, one);
       break;
     default:
+      open_passed(node);
       break;
   }
   take_children(node, found);

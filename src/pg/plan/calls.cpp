@@ -1,4 +1,4 @@
-// plan/calls.cpp - the flow of calls: functions, operators, casts, and XML that is parsed.
+// plan/calls.cpp - the flow of calls: functions, operators, casts, and what makes XML or JSON, or reads it.
 //
 // What is called is given its arguments.  Where it may disclose them they are metered as they are evaluated, and the
 // result is free; where it is trusted, the result holds what they do.  Where values decide that it is called, that is
@@ -190,6 +190,7 @@ Flow walk_call(PlanWalk *walk, const ExprScope &scope, Oid function, Oid type, b
   foresee_type(walk, type);
   note_place(walk, scope, function);
   foresee_casts(walk, function, arguments);
+  if (compat_tries_input(function)) foresee_type(walk, compat_tried_type(arguments));
   const bool decided = handed_probes(walk, scope, flow) != 0;
   if (flow_explicit(flow) == 0 && !decided) return flow;
   if (walk->of_index == OfIndex::no &&
@@ -382,35 +383,66 @@ Flow xml_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return flow_paid(flow);
 }
 
-// SQL/JSON: a document and what else is given.  Making a value of the type asked for may run code, and a text or number
-// may hold all elements of an array.
+// What makes JSON of its arguments, or tests it.  An aggregate in it has paid for what it takes.  What is made is cast
+// to the type asked for by an expression of its own.
 Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  const Member *part = expression_kind(node)->part;
+  List *arguments = list_at(node, part[0]);
+  Flow flow = list_flow(walk, scope, arguments);
+  if (part[1] == 0) {  // IS JSON
+    flow.many = false;
+    return flow;
+  }
+  bool runs_code = false;
+  for (const auto *each : list_of<const Node>(arguments)) {
+    runs_code |= type_casts_to_json(exprType(each));
+    foresee_type(walk, exprType(each), true);
+  }
+  if (runs_code && (flow_explicit(flow) != 0 || handed_probes(walk, scope, flow) != 0)) {
+    flow = hand_over(walk, scope, arguments, flow, 0);
+  } else if (flow.many && flow_explicit(flow) != 0) {
+    meter_arguments(walk, scope_after(scope, flow.implicit), arguments, kMeterReveals);
+    flow = flow_paid(flow);
+  }
+  if (auto *aggregate = member_of(node, part[1]); aggregate != nullptr)
+    flow_add(&flow, walk_expression(walk, scope, aggregate));
+  auto *cast = member_of(node, part[2]);
+  if (cast == nullptr) return flow;
+  ExprScope inner = scope;
+  inner.case_test = kept_flow(flow);
+  return walk_expression(walk, inner, cast);
+}
+
+// What is found in JSON: a document, a path and what is passed to that are given, and decide which defaults are
+// computed.  Making a value of the type asked for may run code, and a text or number may hold all elements of an array.
+Flow json_query_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
+  constexpr int kGiven = 3;  // of the parts
   const ExpressionKind *kind = expression_kind(node);
-  auto *document = reinterpret_cast<Node **>(reinterpret_cast<char *>(node) + kind->part[0]);
-  List *arguments = kind->part[1] != 0 ? member_of<List *>(node, kind->part[1]) : NIL;
+  Flow flow = kNoFlow;
+  ExprScope after = scope;
+  for (const Member member : kind->part) {
+    flow_add(&flow, walk_expression(walk, after, member_of(node, member)));
+    after.rows |= flow_decides(flow);
+  }
   const Oid type = exprType(node);
-  // What the document holds decides which of its defaults are computed.
-  Flow flow = children_flow(walk, scope_after(scope, flow_decides(walk_expression(walk, scope, *document))), node);
   foresee_type(walk, type);
-  List *given = *document != nullptr ? list_make1(*document) : NIL;
-  const List *all = list_concat_copy(given, arguments);
-  for (const auto *each : list_of<const Node>(all)) foresee_type(walk, exprType(each), true);
-  if (flow_explicit(flow) == 0) return flow;
   Oid input = InvalidOid;
   Oid parameter = InvalidOid;
   getTypeInputInfo(type, &input, &parameter);
-  bool runs_code = type_runs_code(type) || !function_is_trusted(input);
-  for (const auto *each : list_of<const Node>(all)) runs_code |= type_casts_to_json(exprType(each));
-  if (runs_code || (flow.many && type != BOOLOID)) {
-    const std::uint16_t flags = runs_code ? 0 : kMeterReveals;
-    const ExprScope handed = scope_after(scope, flow.implicit);
-    meter_arguments(walk, handed, arguments, flags);
-    meter_arguments(walk, handed, given, flags);
-    if (given != NIL) *document = static_cast<Node *>(linitial(given));
-    return flow_paid(flow);
+  const bool runs_code = type_runs_code(type) || !function_is_trusted(input);
+  const bool may_hold_all = std::exchange(flow.many, false) && type != BOOLOID;
+  const bool pays = flow_explicit(flow) != 0 && (runs_code || may_hold_all);
+  const std::uint32_t told = runs_code ? handed_probes(walk, scope, flow) : 0;
+  if (!pays && told == 0) return flow;
+  for (int i = 0; i < kGiven; ++i) {
+    auto **there = reinterpret_cast<Node **>(reinterpret_cast<char *>(node) + kind->part[i]);
+    List *given = list_at(node, kind->part[i]);
+    meter_arguments(walk, scope_after(scope, flow.implicit), given, runs_code ? 0 : kMeterReveals);
+    // Of a column of JSON_TABLE the scan meters that it is computed.
+    if (i == 0 && !IsA(*there, CaseTestExpr)) meter_call(walk, scope, given, told);
+    if (given != NIL && reinterpret_cast<Node *>(given) != *there) *there = static_cast<Node *>(linitial(given));
   }
-  flow.many = false;
-  return flow;
+  return flow_paid(flow);
 }
 
 }  // namespace redoubt::pg

@@ -80,12 +80,15 @@ constexpr ExpressionKind kKinds[] = {
     {.tag = T_JsonValueExpr, .combine = Combine::one_of,  // two forms of one value
      .part = {AT(JsonValueExpr, raw_expr), AT(JsonValueExpr, formatted_expr)}},
     {.tag = T_JsonConstructorExpr, .combine = transfer,
-     .part = {AT(JsonConstructorExpr, func), AT(JsonConstructorExpr, args)}, .transfer = json_flow},
+     .part = {AT(JsonConstructorExpr, args), AT(JsonConstructorExpr, func), AT(JsonConstructorExpr, coercion)},
+     .transfer = json_flow},
     {.tag = T_JsonIsPredicate, .combine = transfer, .part = {AT(JsonIsPredicate, expr)}, .transfer = json_flow},
 #endif
 #if PG_VERSION_NUM >= 170000
-    {.tag = T_JsonExpr, .combine = transfer, .part = {AT(JsonExpr, formatted_expr), AT(JsonExpr, passing_values)},
-     .transfer = json_flow},
+    {.tag = T_JsonExpr, .combine = transfer,
+     .part = {AT(JsonExpr, formatted_expr), AT(JsonExpr, path_spec), AT(JsonExpr, passing_values),
+              AT(JsonExpr, on_empty), AT(JsonExpr, on_error)},
+     .transfer = json_query_flow},
     {.tag = T_JsonBehavior, .combine = value, .part = {AT(JsonBehavior, expr)}},  // the server refuses columns in it
     {.tag = T_MergeSupportFunc, .combine = leaf},
 #endif

@@ -33,7 +33,7 @@ struct ExpressionKind {
   NodeTag tag;
   Combine combine;
   bool quoted = false;  // a function that is given it may quote it in a message
-  Member part[4] = {};  // expressions or lists, in the order that they are computed in; none: all that it has
+  Member part[5] = {};  // expressions or lists, in the order that they are computed in; none: all that it has
   ExpressionTransfer *transfer = nullptr;
 };
 

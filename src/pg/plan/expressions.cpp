@@ -83,14 +83,13 @@ Flow parts_flow(PlanWalk *walk, const ExprScope &scope, Node *node, const Expres
   return one.chosen();
 }
 
-// At an address of its own, by which the memo knows it.
+}  // namespace
+
 const Flow *kept_flow(const Flow &flow) {
   auto *copy = static_cast<Flow *>(palloc(sizeof(Flow)));
   *copy = flow;
   return copy;
 }
-
-}  // namespace
 
 Flow parameter_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   const auto *param = reinterpret_cast<Param *>(node);
@@ -189,10 +188,16 @@ Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   return flow;
 }
 
-// What a document holds decides which defaults of an XMLTABLE are computed.
+// What a document holds decides which defaults of a column are computed.  The node around that of JSON_TABLE has a copy
+// of what is passed, which is not computed.
 Flow table_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
-  const Flow document = walk_expression(walk, scope, reinterpret_cast<TableFunc *>(node)->docexpr);
-  return children_flow(walk, scope_after(scope, flow_decides(document)), node);
+  auto *function = reinterpret_cast<TableFunc *>(node);
+  Flow flow = walk_expression(walk, scope, *compat_document(function));
+  const ExprScope after = scope_after(scope, flow_decides(flow));
+  each_child(node, [&](Node *child) {
+    if (child != function->docexpr) flow_add(&flow, walk_expression(walk, after, child));
+  });
+  return flow;
 }
 
 Flow array_coerce_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {

@@ -130,7 +130,10 @@ bool may_change(Oid function) {
 // itself, or somebody in between, changes that: a series of texts in the place of one.
 bool is_constant(const Node *expression) {
   return !varies(expression) && !any_node(expression, [](Node *node) {
-    const bool changes = IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, XmlExpr) ||
+    const ExpressionKind *kind = expression_kind(node);
+    const bool prints = kind != nullptr && (kind->transfer == xml_flow || kind->transfer == json_flow ||
+                                            kind->transfer == json_query_flow);
+    const bool changes = IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || prints ||
                          (!prints_text(node) && calls_any(node, may_change));
     return changes ? Step::found : Step::into;
   });

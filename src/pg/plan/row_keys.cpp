@@ -9,6 +9,7 @@
 // Covered by test/metering and sql/probes.sql.
 #include "pg/base/boundary.h"
 
+#include "pg/base/compat.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/walk.h"
 #include "pg/protect/table_code.h"
@@ -166,7 +167,8 @@ Bitmapset *key_of(Relation relation, Relation index) {
     const AttrNumber attno = form->indkey.values[i];
     if (attno < 1) return nullptr;
     const FormData_pg_attribute *attribute = TupleDescAttr(RelationGetDescr(relation), attno - 1);
-    if (!attribute->attnotnull || index->rd_indcollation[i] != attribute->attcollation) return nullptr;
+    if (!compat_has_no_nulls(RelationGetDescr(relation), attno)) return nullptr;
+    if (index->rd_indcollation[i] != attribute->attcollation) return nullptr;
     if (usual_family(attribute->atttypid) != index->rd_opfamily[i]) return nullptr;
     columns = bms_add_member(columns, attno);
   }

@@ -81,26 +81,31 @@ std::uint32_t walk_function_scan(PlanWalk *walk, ExprScope *scope, Inputs *input
 
 std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inputs, Plan *plan) {
   auto *scan = reinterpret_cast<TableFuncScan *>(plan);
-  Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(scan->tablefunc));
-  const bool runs_code = run_code(walk, scan->tablefunc->coltypes) ||
-                         exprType(scan->tablefunc->docexpr) == XMLOID;  // parsed, with warnings that quote it
+  TableFunc *function = scan->tablefunc;
+  Flow flow = walk_expression(walk, *scope, reinterpret_cast<Node *>(function));
+  const bool runs_code = run_code(walk, function->coltypes) ||
+                         exprType(function->docexpr) == XMLOID;  // parsed, with warnings that quote it
   const std::uint32_t told = runs_code ? handed_probes(walk, *scope, flow) : 0;
   // A column of a domain, or an array that any of the rows may hold an element of.
   if (told != 0 || ((runs_code || flow.many) && flow_explicit(flow) != 0)) {
-    List *document = list_make1(scan->tablefunc->docexpr);
+    Node **const given_document = compat_document(function);
+    List *document = list_make1(*given_document);
     meter_call(walk, *scope, document, told);
     meter_arguments(walk, *scope, document, runs_code ? 0 : kMeterReveals);
     // Columns are given what was passed by expressions of their own.
-    List **const given = compat_passed_values(scan->tablefunc);
-    List *const passed = flow.many && given != nullptr ? std::exchange(*given, NIL) : NIL;
+    List **const given = compat_passed_values(function);
+    List *const passed = flow.many && given != nullptr ? *given : NIL;
     meter_arguments(walk, *scope, passed, kMeterReveals);
     // What columns hold besides.
-    scan->tablefunc->docexpr = nullptr;
-    Flow rest = children_flow(walk, scope_after(*scope, flow_decides(flow)), reinterpret_cast<Node *>(scan->tablefunc));
+    Flow rest = kNoFlow;
+    const ExprScope after = scope_after(*scope, flow_decides(flow));
+    each_child(reinterpret_cast<Node *>(function), [&](Node *child) {
+      if (child != function->docexpr && child != reinterpret_cast<Node *>(passed))
+        flow_add(&rest, walk_expression(walk, after, child));
+    });
     rest.implicit |= flow.implicit;
     flow = rest;
-    scan->tablefunc->docexpr = static_cast<Node *>(linitial(document));
-    if (passed != NIL) *given = passed;
+    *given_document = static_cast<Node *>(linitial(document));
   }
   scan_rows(scope, inputs, same_everywhere(flow), scan->scan.scanrelid);
   return flow_decides(flow);

@@ -229,6 +229,8 @@ Flow walk_expression(PlanWalk *walk, const ExprScope &scope, Node *expression);
 // All that the expression's children hold.
 Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list);
+// A copy at an address of its own, by which the memo knows it: what a CaseTestExpr stands for.
+const Flow *kept_flow(const Flow &flow);
 ExpressionTransfer parameter_flow, case_test_flow, null_test_flow, null_if_flow, case_flow, row_compare_flow,
     subscript_flow, table_flow, array_coerce_flow, field_flow;
 
@@ -244,7 +246,7 @@ void foresee_casts(PlanWalk *walk, Oid function, const List *arguments);
 std::uint32_t handed_probes(const PlanWalk *walk, const ExprScope &scope, const Flow &arguments);
 // Meters arguments, which carry `flow`, that are handed to such.  Returns the flow of the result.
 Flow hand_over(PlanWalk *walk, const ExprScope &scope, List *arguments, const Flow &flow, std::uint16_t flags);
-ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_flow, json_flow;
+ExpressionTransfer function_flow, operator_flow, io_cast_flow, domain_flow, xml_flow, json_flow, json_query_flow;
 // Is it a call of somebody's own without arguments, which tells by being made?
 bool is_bare_call(const PlanWalk *walk, const ExprScope &scope, const Node *node);
 // What it returns, where it is paid for.

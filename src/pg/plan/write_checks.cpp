@@ -195,7 +195,8 @@ Told table_tells(const WrittenRow &row, Relation relation) {
   for (int attno = 1; compat_has_generated(constraints) && attno <= columns->natts; ++attno)
     if (const FormData_pg_attribute *column = TupleDescAttr(columns, attno - 1);
         column->attgenerated != '\0' && column->attnotnull && !column->attisdropped)
-      add_end(columns_read(relation, build_column_default(relation, attno)), update);
+      add_end(columns_read(relation, build_column_default(relation, attno)),
+              update && compat_has_no_nulls(columns, attno));
   if (relation->rd_rel->relispartition)
     add_end(columns_read(relation, reinterpret_cast<Node *>(RelationGetPartitionQual(relation))), update);
   if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
