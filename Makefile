@@ -46,9 +46,9 @@ override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
 # What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
-SMALLER = base/ limits/limit_bindings limits/limit_statement limits/limits_shmem meter/call_guard meter/explain meter/plan_cache plan/ protect/ reveal/ \
-  tokens/fpe_input tokens/fpe_value tokens/token_array tokens/token_io tokens/token_value types/token_compare
-# What runs once a command, once a plan, or once a type: the library is a tenth smaller for it.
+SMALLER = base/ limits/limit_statement meter/explain meter/plan_cache plan/ protect/ reveal/ \
+  tokens/fpe_value tokens/token_array tokens/token_io tokens/token_value types/token_compare
+# What runs once a command, a plan, a type or a lease: the library is a tenth smaller for it.
 SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base/parser_errors base/roles base/settings base/shared_memory \
   base/shell_command base/worker ddl/ keys/ \
   limits/borrow limits/lease_worker limits/lending limits/limit_bindings limits/limit_clock limits/limit_rows limits/limit_rules \

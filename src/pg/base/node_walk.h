@@ -129,6 +129,11 @@ inline List *call_arguments(const Node *node) {
   }
 }
 
+// Does it make a value of its type by what that runs, the checks of a domain say?
+inline bool makes_value(const Node *node) {
+  return IsA(node, FuncExpr) || IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO) || compat_is_sql_json(node);
+}
+
 // An argument without the target list entry that those of aggregates are in.
 inline const Node *argument(const Node *node) {
   return IsA(node, TargetEntry) ? reinterpret_cast<const Node *>(reinterpret_cast<const TargetEntry *>(node)->expr)

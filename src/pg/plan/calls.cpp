@@ -393,11 +393,8 @@ Flow json_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
     flow.many = false;
     return flow;
   }
-  bool runs_code = false;
-  for (const auto *each : list_of<const Node>(arguments)) {
-    runs_code |= type_casts_to_json(exprType(each));
-    foresee_type(walk, exprType(each), true);
-  }
+  for (const auto *each : list_of<const Node>(arguments)) foresee_type(walk, exprType(each), true);
+  const bool runs_code = OidIsValid(printing_cast(InvalidOid, arguments));
   if (runs_code && (flow_explicit(flow) != 0 || handed_probes(walk, scope, flow) != 0)) {
     flow = hand_over(walk, scope, arguments, flow, 0);
   } else if (flow.many && flow_explicit(flow) != 0) {

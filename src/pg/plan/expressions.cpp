@@ -193,9 +193,15 @@ Flow subscript_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
 Flow table_flow(PlanWalk *walk, const ExprScope &scope, Node *node) {
   auto *function = reinterpret_cast<TableFunc *>(node);
   Flow flow = walk_expression(walk, scope, *compat_document(function));
-  const ExprScope after = scope_after(scope, flow_decides(flow));
-  each_child(node, [&](Node *child) {
-    if (child != function->docexpr) flow_add(&flow, walk_expression(walk, after, child));
+  flow_add(&flow, table_rest(walk, scope_after(scope, flow_decides(flow)), function));
+  return flow;
+}
+
+Flow table_rest(PlanWalk *walk, const ExprScope &scope, TableFunc *function, const List *past) {
+  Flow flow = kNoFlow;
+  each_child(reinterpret_cast<Node *>(function), [&](Node *child) {
+    if (child != function->docexpr && child != reinterpret_cast<const Node *>(past))
+      flow_add(&flow, walk_expression(walk, scope, child));
   });
   return flow;
 }

@@ -177,15 +177,6 @@ bool stays(const Query *query, Node *node) {
     case T_XmlExpr:
     case T_TableFunc:
       return true;  // quote what they read in notices
-#if PG_VERSION_NUM >= 170000
-    case T_JsonExpr:
-      return true;  // its defaults are computed as its document says
-#endif
-#if PG_VERSION_NUM >= 160000
-    case T_JsonConstructorExpr:
-      if (type_runs_code(exprType(node)) || runs_casts(call_arguments(node))) return true;
-      break;
-#endif
     case T_Aggref: {
       const auto *call = reinterpret_cast<const Aggref *>(node);
       // What keeps rows tells of each that it is there.
@@ -199,8 +190,12 @@ bool stays(const Query *query, Node *node) {
     }
     case T_SubLink:
       return reinterpret_cast<const SubLink *>(node)->subLinkType == ARRAY_SUBLINK;
-    default:
+    default: {
+      const ExpressionKind *kind = expression_kind(node);
+      if (kind != nullptr && kind->transfer == json_query_flow) return true;  // a document says what it computes
+      if (compat_is_sql_json(node) && (type_runs_code(exprType(node)) || runs_casts(call_arguments(node)))) return true;
       break;
+    }
   }
   return calls_any(node, takes_session);
 }

@@ -97,12 +97,7 @@ std::uint32_t walk_table_function(PlanWalk *walk, ExprScope *scope, Inputs *inpu
     List *const passed = flow.many && given != nullptr ? *given : NIL;
     meter_arguments(walk, *scope, passed, kMeterReveals);
     // What columns hold besides.
-    Flow rest = kNoFlow;
-    const ExprScope after = scope_after(*scope, flow_decides(flow));
-    each_child(reinterpret_cast<Node *>(function), [&](Node *child) {
-      if (child != function->docexpr && child != reinterpret_cast<Node *>(passed))
-        flow_add(&rest, walk_expression(walk, after, child));
-    });
+    Flow rest = table_rest(walk, scope_after(*scope, flow_decides(flow)), function, passed);
     rest.implicit |= flow.implicit;
     flow = rest;
     *given_document = static_cast<Node *>(linitial(document));

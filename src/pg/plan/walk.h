@@ -231,6 +231,8 @@ Flow children_flow(PlanWalk *walk, const ExprScope &scope, Node *node);
 Flow list_flow(PlanWalk *walk, const ExprScope &scope, const List *list);
 // A copy at an address of its own, by which the memo knows it: what a CaseTestExpr stands for.
 const Flow *kept_flow(const Flow &flow);
+// What a table function computes besides its document, and besides `past`, one of its lists.
+Flow table_rest(PlanWalk *walk, const ExprScope &scope, TableFunc *function, const List *past = NIL);
 ExpressionTransfer parameter_flow, case_test_flow, null_test_flow, null_if_flow, case_flow, row_compare_flow,
     subscript_flow, table_flow, array_coerce_flow, field_flow;
 

@@ -197,13 +197,14 @@ const TrustEntry *lookup(Oid function) {
 Oid any_cast_to_json() {
   cache_init();
   if (state.knows_json_cast) return state.json_cast;
-  state.knows_json_cast = true;  // before reading, so that an invalidation which arrives meanwhile sticks
+  const std::uint64_t generation = state.generation;
   Oid found = InvalidOid;
   catalog_scan(CastRelationId, InvalidOid, {}, [&found](const CatalogRow &row) {
     const auto *cast = row.as<Form_pg_cast>();
     if (cast->casttarget == JSONOID && cast->castfunc >= FirstNormalObjectId && !function_is_trusted(cast->castfunc))
       found = cast->castfunc;
   });
+  state.knows_json_cast = generation == state.generation;  // as in lookup()
   state.json_cast = found;
   return found;
 }

@@ -141,8 +141,7 @@ Oid node_untrusted(Node *node) {
   if (!OidIsValid(found) && IsA(node, FuncExpr) && acts_on_objects(called, arguments)) found = called;
   if (!OidIsValid(found)) found = printing_cast(called, arguments);
   if (OidIsValid(found)) return found;
-  const bool makes = IsA(node, FuncExpr) || IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO);
-  return makes || compat_is_sql_json(node) ? type_untrusted(exprType(node)) : InvalidOid;
+  return makes_value(node) ? type_untrusted(exprType(node)) : InvalidOid;
 }
 
 namespace {

@@ -89,9 +89,8 @@ Calls function_calls(Oid function) {
 
 // Does it make a value of a domain, or print an argument by a cast of somebody's own?
 bool runs_code(Node *node) {
-  const bool makes = IsA(node, FuncExpr) || IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO);
   List *seen = NIL;
-  if ((makes || compat_is_sql_json(node)) && any_type(exprType(node), &seen, [](Oid part, Oid) {
+  if (makes_value(node) && any_type(exprType(node), &seen, [](Oid part, Oid) {
         return part >= FirstNormalObjectId && get_typtype(part) == TYPTYPE_DOMAIN ? Step::found : Step::into;
       }))
     return true;
