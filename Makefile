@@ -56,7 +56,7 @@ SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base
   meter/call_guard meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/query_meter meter/statistics_meter \
   plan/aggregates plan/analysis plan/as_text plan/by_index plan/by_token plan/calls plan/columns plan/grouping plan/index_paths plan/indexes plan/inlined plan/insertion plan/nodes plan/opened \
   plan/out_of_sight plan/pending_values plan/plain_query plan/query_columns plan/row_by_row plan/row_keys plan/scans plan/split_query plan/subplans plan/token_texts \
-  plan/write_checks plan/writes protect/collations protect/function_trust protect/labels protect/standing_code protect/standing_objects protect/table_code protect/value_count reveal/authors server/ \
+  plan/write_checks plan/writes protect/collations protect/counters protect/function_trust protect/labels protect/standing_code protect/standing_objects protect/table_code protect/value_count reveal/authors server/ \
   tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql types/token_type vault/
 SMALLER_CORE = calendar email. ff1_wide format_batch format_cipher format_letters format_email format_template mask siv unicode_text
 SMALLEST_CORE = audit_archive audit_chain audit_record ed25519 email_fold format. format_parse key_export keywrap normalize phone vault

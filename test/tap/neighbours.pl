@@ -63,6 +63,9 @@ for my $order ('before', 'after') {
   like($node->ask('regress_agent', q{SET redoubt.reveal = 'auto'; SELECT email FROM person WHERE id = 3}), qr/^p[^a-z]+\@example\.com$/, "$order: masked");
   is($node->ask('regress_lead', q{SELECT id FROM person WHERE email = 'person4@example.com'}), '4', "$order: a search");
   $node->fails_with('regress_clerk', 'SELECT redoubt.detokenize(email) FROM person', '42501', qr/permission denied/, "$order: a refusal");
+  for my $counts (grep { my $name = $_; grep { $_->{extension} eq $name } @here } qw(pg_stat_statements pg_qualstats)) {
+    $node->fails_with('regress_clerk', "SELECT * FROM $counts", '42501', qr/permission denied for function $counts/, "$order: what $counts counts");
+  }
 
   my $read = sub { $node->admin(q{SELECT coalesce(sum(charged), 0) FROM redoubt.usage WHERE role = 'regress_clerk'::regrole AND operation = 'read'}) };
   my $before = $read->();

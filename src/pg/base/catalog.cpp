@@ -61,8 +61,12 @@ CatalogFunction catalog_function(Oid function) {
   HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
   if (!HeapTupleIsValid(tuple)) return {};
   const auto *row = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-  const CatalogFunction facts = {function, row->prolang, row->prorettype,
-                                 row->pronargs > 0 ? row->proargtypes.values[0] : InvalidOid};
+  CatalogFunction facts = {
+      function, row->prolang, row->prorettype, row->pronargs > 0 ? row->proargtypes.values[0] : InvalidOid, {}};
+  bool none = true;
+  const Datum source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &none);
+  if (!none && (facts.language == INTERNALlanguageId || facts.language == ClanguageId))
+    strlcpy(facts.symbol, TextDatumGetCString(source), sizeof facts.symbol);
   ReleaseSysCache(tuple);
   *known = {facts, reading};
   return facts;

@@ -78,6 +78,7 @@ struct CatalogFunction {
   Oid language;
   Oid result;
   Oid first_argument;  // InvalidOid: it has none
+  char symbol[16];     // how the name of what it calls begins, of one that is built in or in C
 };
 CatalogFunction catalog_function(Oid function);
 void catalog_function_changed();

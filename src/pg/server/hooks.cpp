@@ -14,6 +14,7 @@
 #include "pg/ddl/protection.h"
 #include "pg/meter/deferred_errors.h"
 #include "pg/base/delivery.h"
+#include "pg/protect/counters.h"
 #include "pg/protect/table_code.h"
 #include "pg/reveal/disclosure.h"
 #include "pg/meter/explain.h"
@@ -122,6 +123,7 @@ extern "C" {
   delivery_note_function(object);
   if (InSecurityRestrictedOperation()) limits_note_owner();
   call_guard_check(object);
+  counters_check(object);
   if (ddl_is_maintenance(object)) ddl_maintenance_called(starting > 0);
   if (ddl_command != nullptr && ddl_command->only_trusted) ddl_function_called(object);
 }

@@ -1,0 +1,70 @@
+// counters.cpp - see counters.h.
+//
+// Functions are known by the C function that they call, which only a superuser can name.  Of PostgreSQL's, all that
+// read statistics are refused but those that say nothing of reads; so what a later version adds is refused, too.
+// Holds no state.  Covered by sql/counters.sql.
+#include "pg/base/boundary.h"
+
+#include "pg/base/catalog.h"
+#include "pg/base/settings.h"
+#include "pg/protect/counters.h"
+
+extern "C" {
+#include "catalog/pg_authid.h"
+#include "utils/fmgrtab.h"
+}
+
+namespace redoubt::pg {
+namespace {
+
+constexpr std::string_view kStatistics = "pg_stat_get_";
+
+// Sessions, replication, and what was written or maintained: that is metered where it is done.
+constexpr std::string_view kOpen[] = {"activity",     "analyze_count", "autoanalyze_count", "autovacuum_count",
+                                      "backend_",     "db_numback",    "dead_tuples",       "ins_since_vacuum",
+                                      "last_",        "live_tuples",   "mod_since_analyze", "progress_info",
+                                      "replication_", "snapshot_time", "subscription",      "total_",
+                                      "vacuum_count", "wal_receiver",  "wal_senders"};
+// Those that begin like one of them, and do.
+constexpr std::string_view kClosed[] = {"backend_io", "backend_wal"};
+
+template <std::size_t size>
+bool begins_with_any(std::string_view name, const std::string_view (&beginnings)[size]) {
+  return std::any_of(std::begin(beginnings), std::end(beginnings),
+                     [name](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
+bool shows_reads(std::string_view symbol) {
+  if (symbol == "pg_lock_status") return true;
+  if (!symbol.starts_with(kStatistics)) return false;
+  symbol.remove_prefix(kStatistics.size());
+  return !begins_with_any(symbol, kOpen) || begins_with_any(symbol, kClosed);
+}
+
+// Of extensions: pg_stat_statements, pg_stat_kcache, pg_stat_monitor, pg_qualstats.
+bool shows_reads_of_extension(Oid function) {
+  const CatalogFunction facts = catalog_function(function);
+  const std::string_view symbol = facts.symbol;
+  return symbol.starts_with("pg_stat_") || symbol.starts_with("pg_qualstats");
+}
+
+bool is_counter(Oid function) {
+  if (function > fmgr_last_builtin_oid) return function >= FirstNormalObjectId && shows_reads_of_extension(function);
+  const uint16 index = fmgr_builtin_oid_index[function];
+  return index != InvalidOidBuiltinMapping && shows_reads(fmgr_builtins[index].funcName);
+}
+
+}  // namespace
+
+void counters_check(Oid function) {
+  if (!is_counter(function) || !enforcing() || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+      !OidIsValid(catalog_relation("token_type")))
+    return;
+  ereport(
+      ERROR,
+      (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for function %s", get_func_name(function)),
+       errdetail("What PostgreSQL counts of the reads of a statement tells of protected values that it reads."),
+       errhint("Who watches over the server is a member of pg_read_all_stats, or of pg_monitor.")));
+}
+
+}  // namespace redoubt::pg
