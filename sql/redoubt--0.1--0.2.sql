@@ -721,7 +721,7 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM pg_collation AS l WHERE l.oid = col.attcollation AND NOT l.collisdeterministic) THEN
     RETURN QUERY SELECT 'error', object, 'its collation takes values for equal that have different tokens', 'Give it another collation.', 0, NULL, NULL;
-  ELSIF col.attcollation <> 0 AND col.attcollation <> '"default"'::regcollation THEN
+  ELSIF col.attcollation <> 0 AND col.attcollation <> '"default"'::regcollation AND (SELECT y.typcollation FROM pg_type AS y WHERE y.oid = t.typ) = 0 THEN
     RETURN QUERY SELECT 'notice', object, format('its order will be by the collation of the database, no longer by %s', col.attcollation::regcollation), NULL::text, 0, NULL, NULL;
   END IF;
   IF EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = tab AND a.attname = 'redoubt_protect_' || num AND NOT a.attisdropped)

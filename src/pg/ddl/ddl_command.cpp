@@ -417,12 +417,26 @@ void check_labelled() {
   if (!function_is_trusted(object.objectId)) standing_code_check_all(object.objectId);
 }
 
+// Tokens of values that a collation takes for equal are not equal.
+void check_collations(Oid relid) {
+  each_protected_column(relid, [relid](const ProtectedColumn &column) {
+    const Oid collation = catalog_column(relid, column.attno, &FormData_pg_attribute::attcollation);
+    if (!column.source.is_token || !OidIsValid(collation) || get_collation_isdeterministic(collation)) return;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("column \"%s\" of a token type cannot have the nondeterministic collation \"%s\"",
+                           get_attname(relid, column.attno, false), get_collation_name(collation)),
+                    errhint("Equality of tokens is that of normal forms: give the column a deterministic collation, or "
+                            "the type a normalize that makes equal what is to be equal.")));
+  });
+}
+
 void check_changed() {
   for (const Oid relid : oids_of(list_concat_unique_oid(list_copy(ddl_command->made), ddl_command->changed))) {
     const char kind = get_rel_relkind(relid);
     if (kind == '\0') continue;  // gone meanwhile
     standing_code_lock_domains(relid);
     for (const Oid table : oids_of(find_all_inheritors(relid, NoLock, nullptr))) label_ancestors(table);
+    check_collations(relid);
     if (kind == RELKIND_COMPOSITE_TYPE || protected_relation(relid) != nullptr) standing_code_check(relid);
   }
 }

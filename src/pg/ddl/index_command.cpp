@@ -113,7 +113,6 @@ bool take_value(IndexElem *key, Oid relid) {
   if (name == nullptr || !has_index(relid, name)) return false;
   key->name = pstrdup(name);
   key->expr = nullptr;
-  key->collation = NIL;  // that of text
   key->opclass = value_class(getBaseType(get_atttype(relid, get_attnum(relid, name))));
   return true;
 }

@@ -21,6 +21,7 @@ extern "C" {
 #include "commands/trigger.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
+#include "utils/ruleutils.h"
 }
 
 namespace redoubt::pg {
@@ -56,8 +57,11 @@ void add_column(const StepCall &step, const StepMember &member) {
   relation_close(relation, NoLock);
   const char *table = step_table_name(member.relid);
   const char *target = psprintf("redoubt_protect_%d", member.source);
-  step_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", table, target,
-                    format_type_extended(step.type->type, -1, FORMAT_TYPE_FORCE_QUALIFY)));
+  const Oid collation = catalog_column(member.relid, member.source, &FormData_pg_attribute::attcollation);
+  const bool keeps = OidIsValid(collation) && OidIsValid(get_typcollation(step.type->type));
+  step_run(psprintf("ALTER TABLE %s ADD COLUMN %s %s%s%s", table, target,
+                    format_type_extended(step.type->type, -1, FORMAT_TYPE_FORCE_QUALIFY), keeps ? " COLLATE " : "",
+                    keeps ? generate_collation_name(collation) : ""));
   step_run(psprintf("COMMENT ON COLUMN %s.%s IS 'made by redoubt.protect_column(), which is at work'", table, target));
   protection.target = get_attnum(member.relid, target);
   protection_require_fit(protection, step.type);

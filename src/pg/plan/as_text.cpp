@@ -140,12 +140,17 @@ bool compares_by_value(Oid *opno, const Node *left) {
   return true;
 }
 
+// The collation of such a comparison.  Of two columns in different ones it has none, and text refuses it then.
+Oid compared_in(Oid collation, const Node *left) {
+  return OidIsValid(exprCollation(left)) ? collation : value_collation(collation);
+}
+
 void compare_by_value(OpExpr *comparison) {
   if (list_length(comparison->args) != 2 ||
       !compares_by_value(&comparison->opno, static_cast<Node *>(linitial(comparison->args))))
     return;
   comparison->opfuncid = get_opcode(comparison->opno);
-  comparison->inputcollid = DEFAULT_COLLATION_OID;
+  comparison->inputcollid = compared_in(comparison->inputcollid, static_cast<Node *>(linitial(comparison->args)));
   comparison->args = list_make2(open_value(static_cast<Expr *>(linitial(comparison->args))),
                                 open_value(static_cast<Expr *>(lsecond(comparison->args))));
 }
@@ -268,7 +273,8 @@ void compare_rows(const QueryLevel *level, RowCompareExpr *rows) {
     refuse_composite_comparison(level, list_nth_oid(rows->opnos, i), list_make2(lfirst(left), lfirst(right)));
     if (!compares_by_value(&lfirst_oid(list_nth_cell(rows->opnos, i)), static_cast<Node *>(lfirst(left)))) continue;
     lfirst_oid(list_nth_cell(rows->opfamilies, i)) = TEXT_BTREE_FAM_OID;
-    lfirst_oid(list_nth_cell(rows->inputcollids, i)) = DEFAULT_COLLATION_OID;
+    Oid *collation = &lfirst_oid(list_nth_cell(rows->inputcollids, i));
+    *collation = compared_in(*collation, static_cast<Node *>(lfirst(left)));
     lfirst(left) = open_value(static_cast<Expr *>(lfirst(left)));
     lfirst(right) = open_value(static_cast<Expr *>(lfirst(right)));
   }
@@ -328,6 +334,22 @@ void order_aggregate(const QueryLevel *level, Aggref *aggregate) {
     refuse_order(exprType(sorted_value(static_cast<SortGroupClause *>(linitial(aggregate->aggorder)), aggregate->args)),
                  "the order in an aggregate");
   sort_by_values(aggregate->aggorder, &aggregate->args);
+}
+
+// A collation that takes different texts for equal is none that tokens are compared in.
+void refuse_loose(Oid collation, const Node *compared) {
+  if (!OidIsValid(opening_function(exprType(compared))) || is_by_bytes(collation)) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("collation \"%s\" takes values of token type %s for equal that have different tokens",
+                         get_collation_name(collation), format_type_be(exprType(compared))),
+                  errhint("Give the text: column::text COLLATE ... compares values.")));
+}
+
+void refuse_loose_groups(const List *clauses, const List *targets) {
+  for (const auto *clause : list_of<SortGroupClause>(clauses)) {
+    const Node *value = sorted_value(clause, targets);
+    refuse_loose(exprCollation(value), value);
+  }
 }
 
 // Tokens of an array are in token order.
@@ -427,6 +449,8 @@ void take_query(Query *query, Found *found) {
   take_children(reinterpret_cast<Node *>(query), found);
   found->level = level.outer;
   found->decides = decides;
+  refuse_loose_groups(query->groupClause, query->targetList);
+  refuse_loose_groups(query->distinctClause, query->targetList);
   order_by_value(query, &level);
   by_index(query);
 }
@@ -469,15 +493,21 @@ void take_as_text(Node *node, Found *found) {
       compare_by_value(reinterpret_cast<OpExpr *>(node));
       refuse_composite_comparison(found->level, reinterpret_cast<OpExpr *>(node)->opno,
                                   reinterpret_cast<OpExpr *>(node)->args);
+      refuse_loose(reinterpret_cast<OpExpr *>(node)->inputcollid,
+                   static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)));
       break;
     case T_DistinctExpr:
     case T_NullIfExpr:
       by_token(node);
+      refuse_loose(reinterpret_cast<OpExpr *>(node)->inputcollid,
+                   static_cast<Node *>(linitial(reinterpret_cast<OpExpr *>(node)->args)));
       break;
     case T_ScalarArrayOpExpr:
       token_texts(found->level, node);
       by_token(node);
       refuse_array_order(reinterpret_cast<ScalarArrayOpExpr *>(node));
+      refuse_loose(reinterpret_cast<ScalarArrayOpExpr *>(node)->inputcollid,
+                   static_cast<Node *>(linitial(reinterpret_cast<ScalarArrayOpExpr *>(node)->args)));
       refuse_composite_comparison(found->level, reinterpret_cast<ScalarArrayOpExpr *>(node)->opno,
                                   reinterpret_cast<ScalarArrayOpExpr *>(node)->args);
       break;

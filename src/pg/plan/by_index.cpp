@@ -7,6 +7,7 @@
 #include "pg/base/catalog.h"
 #include "pg/base/compat.h"
 #include "pg/plan/by_index.h"
+#include "pg/plan/by_token.h"
 #include "pg/plan/meter_node.h"
 #include "pg/plan/query_columns.h"
 #include "pg/plan/query_parts.h"
@@ -38,22 +39,25 @@ struct Wanted {
   const Node *sought;  // what it is compared with
   Sought as;           // of a fingerprint
   int strategy;        // of the order of values; 0: fingerprints are asked for
+  Oid collation;       // of that order, or of the case of letters
   Oid relid;           // the table's column
   AttrNumber attno;
 };
 
 // The column that an expression is the value of, in any case of letters: `fold` is lower() or upper(), if that is what
-// is left around it.  Null where it is anything else, or was folded under another collation than values are.
-const Var *opened_column(const Node *node, Oid *fold) {
+// is left around it, and `collation` the one that it goes by.  Null where it is anything else.
+const Var *opened_column(const Node *node, Oid *fold, Oid *collation) {
   node = without_relabelling(node);
   if (!IsA(node, FuncExpr)) return nullptr;
   const auto *call = reinterpret_cast<const FuncExpr *>(node);
-  if (folds_case(call->funcid) && call->inputcollid == DEFAULT_COLLATION_OID && !OidIsValid(*fold)) {
+  if (folds_case(call->funcid) && !OidIsValid(*fold)) {
     *fold = call->funcid;
-    return opened_column(static_cast<const Node *>(linitial(call->args)), fold);
+    *collation = call->inputcollid;
+    return opened_column(static_cast<const Node *>(linitial(call->args)), fold, collation);
   }
   if (!is_opening_cast(call)) return nullptr;
-  const auto *column = static_cast<const Var *>(linitial(call->args));
+  const auto *column =
+      reinterpret_cast<const Var *>(without_collation(static_cast<const Node *>(linitial(call->args))));
   return IsA(column, Var) && column->varlevelsup == 0 && column->varattno > 0 ? column : nullptr;
 }
 
@@ -81,46 +85,52 @@ int order_strategy(Oid function) {
 
 int commuted(int strategy) { return BTMaxStrategyNumber + 1 - strategy; }
 
-// column < value, in the order of the database's collation.
+// column < value
 bool is_wanted_order(int strategy, Oid collation, const Node *left, const Node *right, Wanted *wanted) {
   Oid fold = F_LOWER_TEXT;  // nothing is left around the value
-  if (strategy == 0 || collation != DEFAULT_COLLATION_OID) return false;
-  wanted->column = opened_column(left, &fold);
+  if (strategy == 0) return false;
+  wanted->collation = collation;
+  wanted->column = opened_column(left, &fold, &collation);
   wanted->sought = right;
   wanted->strategy = strategy;
   if (wanted->column != nullptr) return true;
-  wanted->column = opened_column(right, &fold);
+  wanted->column = opened_column(right, &fold, &collation);
   wanted->sought = left;
   wanted->strategy = commuted(strategy);
   return wanted->column != nullptr;
 }
 
 bool is_wanted(const OpExpr *condition, Wanted *wanted) {
-  if (list_length(condition->args) != 2 || !is_usual_collation(condition->inputcollid)) return false;
+  if (list_length(condition->args) != 2) return false;
   const auto *left = static_cast<const Node *>(linitial(condition->args));
   const auto *right = static_cast<const Node *>(lsecond(condition->args));
   if (is_wanted_order(order_strategy(get_opcode(condition->opno)), condition->inputcollid, left, right, wanted))
     return true;
   Oid fold = InvalidOid;
-  wanted->column = opened_column(left, &fold);
+  wanted->column = opened_column(left, &fold, &wanted->collation);
   wanted->sought = right;
   switch (get_opcode(condition->opno)) {
     case F_TEXTEQ:
       if (wanted->column == nullptr) {
         fold = InvalidOid;
-        wanted->column = opened_column(right, &fold);
+        wanted->column = opened_column(right, &fold, &wanted->collation);
         wanted->sought = left;
       }
-      if (!OidIsValid(fold)) return false;  // of the value itself tokens are compared, or it has no index
+      if (!OidIsValid(fold) || !is_by_bytes(condition->inputcollid))
+        return false;  // of the value itself tokens are compared, or it has no index
       wanted->as = fold == F_LOWER_TEXT ? Sought::lower : Sought::upper;
       break;
     case F_TEXTLIKE:
     case F_TEXTICLIKE:
+      if (!is_usual_collation(condition->inputcollid)) return false;
+      if (OidIsValid(fold) && !is_usual_collation(wanted->collation)) return false;
       // In upper case some languages lose accents, or have other letters.
       if (fold == F_UPPER_TEXT && !upper_case_folds()) return false;
       wanted->as = Sought::pattern;
       break;
     case F_STARTS_WITH:
+      if (!is_usual_collation(condition->inputcollid)) return false;
+      if (OidIsValid(fold) && !is_usual_collation(wanted->collation)) return false;
       wanted->as = Sought::prefix;
       break;
     default:
@@ -142,19 +152,21 @@ Oid trigram_operator(Relation index, AttrNumber attno) {
   return OidIsValid(found) && get_opcode(found) == placed_function_oid(Placed::may_match) ? found : InvalidOid;
 }
 
-// Is the first key of the index a fingerprint of the column?
-bool has_fingerprints(Relation index, AttrNumber attno, Oid function) {
+// Is the first key of the index a fingerprint of the column, by that collation?
+bool has_fingerprints(Relation index, const Wanted &wanted, Oid function) {
   if (index->rd_index->indkey.values[0] != 0) return false;
   const List *expressions = RelationGetIndexExpressions(index);
   const auto *call = expressions != NIL ? static_cast<const FuncExpr *>(linitial(expressions)) : nullptr;
   if (call == nullptr || !IsA(call, FuncExpr) || call->funcid != function) return false;
   const auto *column = static_cast<const Var *>(linitial(call->args));
-  return IsA(column, Var) && column->varattno == attno;
+  return IsA(column, Var) && column->varattno == wanted.attno && value_collation(call->inputcollid) == wanted.collation;
 }
 
 // The operator by which an index in the order of values finds them; InvalidOid where it is no such index.
 Oid ordered_operator(Relation index, const Wanted &wanted) {
-  if (index->rd_rel->relam != BTREE_AM_OID || index->rd_index->indkey.values[0] != wanted.attno) return InvalidOid;
+  if (index->rd_rel->relam != BTREE_AM_OID || index->rd_index->indkey.values[0] != wanted.attno ||
+      value_collation(index->rd_indcollation[0]) != wanted.collation)
+    return InvalidOid;
   return value_operator(index->rd_opfamily[0], wanted.strategy);
 }
 
@@ -169,16 +181,16 @@ Oid find_operator(const Wanted &wanted, Oid function) {
       found = ordered_operator(index, wanted);
     else if (!OidIsValid(function))
       found = trigram_operator(index, wanted.attno);
-    else if (has_fingerprints(index, wanted.attno, function))
+    else if (has_fingerprints(index, wanted, function))
       found = ByteaEqualOperator;
   });
   relation_close(table, AccessShareLock);
   return found;
 }
 
-Expr *bytes_of(Placed function, List *arguments, CoercionForm form) {
+Expr *bytes_of(Placed function, List *arguments, Oid collation, CoercionForm form) {
   return reinterpret_cast<Expr *>(
-      makeFuncExpr(placed_function_oid(function), BYTEAOID, arguments, InvalidOid, InvalidOid, form));
+      makeFuncExpr(placed_function_oid(function), BYTEAOID, arguments, InvalidOid, collation, form));
 }
 
 // A text that is sought, as an index is asked for it.
@@ -186,14 +198,19 @@ Expr *sought_call(const Wanted &wanted, Placed function) {
   const SoughtSpec spec = {getBaseType(wanted.column->vartype), wanted.as};
   // As an implicit cast, EXPLAIN shows the text alone.
   return bytes_of(function, list_make2(copyObjectImpl(wanted.sought), placed_argument(&spec, sizeof spec)),
-                  COERCE_IMPLICIT_CAST);
+                  wanted.collation, COERCE_IMPLICIT_CAST);
+}
+
+// What an index over fingerprints has as its key.
+Expr *fingerprint_of(const Wanted &wanted, Placed function) {
+  return bytes_of(function, list_make1(copyObjectImpl(wanted.column)), wanted.column->varcollid, COERCE_EXPLICIT_CALL);
 }
 
 // What stands for the key of an index in the order of values, in conditions and in what the planner knows of the index.
 Expr *ordered_key(const Var *column) {
   return reinterpret_cast<Expr *>(makeFuncExpr(placed_function_oid(Placed::by_value), column->vartype,
-                                               list_make2(copyObjectImpl(column), placed_argument("", 0)), InvalidOid,
-                                               InvalidOid, COERCE_IMPLICIT_CAST));
+                                               list_make2(copyObjectImpl(column), placed_argument("", 0)),
+                                               column->varcollid, column->varcollid, COERCE_IMPLICIT_CAST));
 }
 
 // The value of a token is opened by the function that is asked for it.
@@ -211,8 +228,8 @@ Expr *order_term(const Query *query, Wanted *wanted) {
   const Oid type = getBaseType(wanted->column->vartype);
   List *arguments = list_make2(copyObjectImpl(wanted->sought), placed_argument(&type, sizeof type));
   return make_opclause(found, BOOLOID, false, ordered_key(wanted->column),
-                       bytes_of(Placed::sought_value, arguments, COERCE_IMPLICIT_CAST), InvalidOid,
-                       DEFAULT_COLLATION_OID);
+                       bytes_of(Placed::sought_value, arguments, wanted->collation, COERCE_IMPLICIT_CAST), InvalidOid,
+                       wanted->collation);
 }
 
 // The condition to be added to one; null where no index serves.
@@ -227,9 +244,9 @@ Expr *index_term(const Query *query, const OpExpr *condition) {
   const Oid found = !whole || OidIsValid(function) ? find_operator(wanted, function) : InvalidOid;
   if (!OidIsValid(found)) return nullptr;
   auto *column = static_cast<Expr *>(copyObjectImpl(wanted.column));
-  return make_opclause(found, BOOLOID, false, whole ? bytes_of(key, list_make1(column), COERCE_EXPLICIT_CALL) : column,
+  return make_opclause(found, BOOLOID, false, whole ? fingerprint_of(wanted, key) : column,
                        sought_call(wanted, whole ? Placed::sought_fingerprint : Placed::sought_trigrams), InvalidOid,
-                       InvalidOid);
+                       whole ? InvalidOid : wanted.column->varcollid);
 }
 
 // The same for (column, ...) < (value, ...): the first pair is in that order, or equal.
@@ -277,13 +294,12 @@ void infer_by_index(const Query *query, OnConflictExpr *conflict) {
   for (auto *element : list_of<InferenceElem>(conflict->arbiterElems)) {
     Wanted wanted = {};
     Oid fold = InvalidOid;
-    wanted.column = opened_column(element->expr, &fold);
+    wanted.column = opened_column(element->expr, &fold, &wanted.collation);
     if (wanted.column == nullptr || !OidIsValid(fold) || !table_column(query, &wanted)) continue;
     const Placed key = fold == F_LOWER_TEXT ? Placed::lower_fingerprint : Placed::upper_fingerprint;
     const Oid function = placed_function_oid(key);
     if (!OidIsValid(function) || !OidIsValid(find_operator(wanted, function))) continue;
-    element->expr =
-        reinterpret_cast<Node *>(bytes_of(key, list_make1(copyObjectImpl(wanted.column)), COERCE_EXPLICIT_CALL));
+    element->expr = reinterpret_cast<Node *>(fingerprint_of(wanted, key));
     element->infercollid = InvalidOid;
   }
 }
@@ -303,6 +319,14 @@ bool serves_order(const IndexOptInfo *index) {
   return index->nkeycolumns == 1 && index->indexkeys[0] > 0 && index->indpred == NIL;
 }
 
+// The column as the planner has one whose order is asked for in another collation than its own.
+Expr *in_collation(const Var *column, Oid collation) {
+  auto *token = static_cast<Expr *>(copyObjectImpl(column));
+  if (collation == value_collation(column->varcollid)) return token;
+  return reinterpret_cast<Expr *>(
+      makeRelabelType(token, column->vartype, column->vartypmod, collation, COERCE_EXPLICIT_CAST));
+}
+
 // The planner takes the index for one of what by_index adds to conditions, in the order of the opened values; by the
 // column itself, whose nulls anybody may ask for, it does not know it.
 void show_order(IndexOptInfo *index) {
@@ -312,12 +336,12 @@ void show_order(IndexOptInfo *index) {
   if (type == nullptr || !OidIsValid(type->open_value)) return;
   index->indexkeys[0] = 0;
   index->indexprs = list_make1(ordered_key(column));
-  index->indexcollations[0] = DEFAULT_COLLATION_OID;
+  index->indexcollations[0] = value_collation(index->indexcollations[0]);
   index->sortopfamily = static_cast<Oid *>(palloc(sizeof(Oid)));  // the planner takes those of the index themselves
   index->sortopfamily[0] = TEXT_BTREE_FAM_OID;
   index->opcintype[0] = TEXTOID;
   key = flatCopyTargetEntry(key);
-  key->expr = open_value(static_cast<Expr *>(copyObjectImpl(column)));
+  key->expr = open_value(in_collation(column, index->indexcollations[0]));
   index->indextlist = list_make1(key);
   std::fill_n(index->canreturn, index->ncolumns, false);
 }

@@ -57,9 +57,6 @@ bool is_equality(Oid op) {
   }
 }
 
-// Of a collation that takes different texts for equal, values are compared.
-bool is_by_bytes(Oid collation) { return !OidIsValid(collation) || get_collation_isdeterministic(collation); }
-
 Node *as_type(Node *value, Oid type) {
   return coerce_to_target_type(nullptr, value, exprType(value), type, -1, COERCION_IMPLICIT, COERCE_IMPLICIT_CAST, -1);
 }
@@ -89,8 +86,8 @@ Node *token_of(const TokenType *type, Node *text) {
   Node *value = as_type(text, TEXTOID);
   const Oid function = type->gate[static_cast<int>(Privilege::tokenize)];
   if (value == nullptr || !OidIsValid(function)) return nullptr;
-  return reinterpret_cast<Node *>(
-      makeFuncExpr(function, type->type, list_make1(value), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+  return reinterpret_cast<Node *>(makeFuncExpr(function, type->type, list_make1(value), get_typcollation(type->type),
+                                               exprCollation(value), COERCE_EXPLICIT_CALL));
 }
 
 // An array of tokens to be compared with; null where the type has none.
@@ -150,7 +147,8 @@ bool compare(OpExpr *comparison) {
     const Oid op = type != nullptr ? token_operator(type->type, comparison->opno) : InvalidOid;
     Node *sought = OidIsValid(op) ? token_of(type, text) : nullptr;
     if (sought == nullptr) return false;
-    set_operator(comparison, op, InvalidOid, sides(reinterpret_cast<Node *>(token), sought, side));
+    set_operator(comparison, op, exprCollation(reinterpret_cast<Node *>(token)),
+                 sides(reinterpret_cast<Node *>(token), sought, side));
     return true;
   }
   return false;
@@ -171,7 +169,9 @@ void compare_with_array(ScalarArrayOpExpr *comparison) {
   Node *sought = token != nullptr ? tokens_of(type, right) : token_of(type, left);
   if (sought == nullptr) return;
   comparison->hashfuncid = comparison->negfuncid = InvalidOid;
-  set_operator(comparison, op, InvalidOid, token != nullptr ? list_make2(token, sought) : list_make2(sought, tokens));
+  Expr *column = token != nullptr ? token : tokens;
+  set_operator(comparison, op, exprCollation(reinterpret_cast<Node *>(column)),
+               token != nullptr ? list_make2(token, sought) : list_make2(sought, tokens));
 }
 
 // PostgreSQL's operator of two arrays of one type; InvalidOid for a name that is none of these.
@@ -237,7 +237,8 @@ bool is_token_text(Expr *expression, Oid type) {
 
 Expr *without_domain(Expr *token, Oid type) {
   if (exprType(reinterpret_cast<Node *>(token)) == type) return token;
-  return reinterpret_cast<Expr *>(makeRelabelType(token, type, -1, InvalidOid, COERCE_IMPLICIT_CAST));
+  const Oid collation = exprCollation(reinterpret_cast<Node *>(token));
+  return reinterpret_cast<Expr *>(makeRelabelType(token, type, -1, collation, COERCE_IMPLICIT_CAST));
 }
 
 bool chooses_token(Expr *chosen, Oid type) {
@@ -263,16 +264,18 @@ Expr *choose_token(Expr *chosen, const TokenType *type) {
   });
   if (auto *coalesce = reinterpret_cast<CoalesceExpr *>(chosen); IsA(chosen, CoalesceExpr)) {
     coalesce->coalescetype = type->type;
-    coalesce->coalescecollid = InvalidOid;
+    coalesce->coalescecollid = get_typcollation(type->type);
   } else {
     auto *cases = reinterpret_cast<CaseExpr *>(chosen);
     cases->casetype = type->type;
-    cases->casecollid = InvalidOid;
+    cases->casecollid = get_typcollation(type->type);
   }
   return chosen;
 }
 
 }  // namespace
+
+bool is_by_bytes(Oid collation) { return !OidIsValid(collation) || get_collation_isdeterministic(collation); }
 
 Expr *assigned_token(Expr *expression) {
   if (auto *domain = reinterpret_cast<CoerceToDomain *>(expression); IsA(expression, CoerceToDomain)) {
@@ -314,7 +317,7 @@ Expr *null_if_token(Expr *expression) {
   Expr *token = IsA(call, NullIfExpr) ? implicitly_opened(static_cast<Node *>(linitial(call->args))) : nullptr;
   if (token == nullptr || !compare(call)) return nullptr;
   call->opresulttype = exprType(reinterpret_cast<Node *>(token));
-  call->opcollid = InvalidOid;
+  call->opcollid = exprCollation(reinterpret_cast<Node *>(token));
   return expression;
 }
 

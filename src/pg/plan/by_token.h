@@ -18,6 +18,9 @@ Expr *opened_token(Expr *expression);
 // written out are left, and compare the value as it was typed.
 void by_token(Node *comparison);
 
+// Does a collation take no texts for equal but those of the same bytes?  By another, values are compared.
+bool is_by_bytes(Oid collation);
+
 // What is assigned to a column of a token type.  A choice by COALESCE or CASE among texts, one of which is a token of
 // that type, becomes one among tokens: what is left as it was is not opened.
 Expr *assigned_token(Expr *expression);

@@ -49,13 +49,11 @@ std::uint32_t as_compared(PlanWalk *walk, std::uint32_t mask, std::uint32_t valu
 
 // An opened value of a column, in either case of letters.
 bool is_opened_column(const Node *node) {
-  node = without_relabelling(node);
-  if (IsA(node, CollateExpr))
-    return is_opened_column(reinterpret_cast<const Node *>(reinterpret_cast<const CollateExpr *>(node)->arg));
+  node = without_collation(node);
   if (!IsA(node, FuncExpr)) return false;
   const auto *call = reinterpret_cast<const FuncExpr *>(node);
   if (folds_case(call->funcid)) return is_opened_column(static_cast<const Node *>(linitial(call->args)));
-  return is_opening(call) && IsA(linitial(call->args), Var);
+  return is_opening(call) && IsA(without_collation(static_cast<const Node *>(linitial(call->args))), Var);
 }
 
 bool is_text_comparison(Oid function) {
@@ -230,8 +228,9 @@ Oid opening_function(Oid type) {
 
 Expr *open_value(Expr *token) {
   const Oid function = opening_function(exprType(reinterpret_cast<Node *>(token)));
+  const Oid collation = exprCollation(reinterpret_cast<Node *>(token));
   return reinterpret_cast<Expr *>(
-      makeFuncExpr(function, TEXTOID, list_make1(token), DEFAULT_COLLATION_OID, InvalidOid, COERCE_IMPLICIT_CAST));
+      makeFuncExpr(function, TEXTOID, list_make1(token), value_collation(collation), collation, COERCE_IMPLICIT_CAST));
 }
 
 bool is_opening_cast(const FuncExpr *call) {

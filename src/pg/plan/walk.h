@@ -263,6 +263,13 @@ inline const Node *without_relabelling(const Node *expression) {
   return expression;
 }
 
+// The planner makes one of the other.
+inline const Node *without_collation(const Node *expression) {
+  while (IsA(expression = without_relabelling(expression), CollateExpr))
+    expression = reinterpret_cast<const Node *>(reinterpret_cast<const CollateExpr *>(expression)->arg);
+  return expression;
+}
+
 // Is it the column of the only table there is?
 inline bool is_column(const Node *node, AttrNumber attno) {
   node = without_relabelling(node);

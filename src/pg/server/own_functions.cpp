@@ -114,6 +114,12 @@ REDOUBT_FUNCTION(redoubt_add_type) {
   Oid types[] = {HeapTupleHeaderGetTypeId(row)};
   Datum values[] = {PG_GETARG_DATUM(0)};
   write_type(OwnChange::inserts, "INSERT INTO redoubt.token_type SELECT ($1).*", types, values);
+  const auto is = [row](const char *column, std::string_view wanted) {
+    bool none = false;
+    const Datum value = GetAttributeByName(row, column, &none);
+    return !none && varlena_text(DatumGetTextPP(value)) == wanted;
+  };
+  if (is("method", "sealed") && is("base", "text")) token_type_make_collatable(type);  // as text is
   record_type("create_token_type", type, -1);
   PG_RETURN_VOID();
 }

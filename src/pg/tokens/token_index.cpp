@@ -51,9 +51,9 @@ const TokenType *argument_type(FunctionCallInfo fcinfo) {
   return require_indexed(type);
 }
 
-std::string_view in_case(std::string_view text, bool upper) {
-  return upper ? str_toupper(text.data(), text.size(), DEFAULT_COLLATION_OID)
-               : str_tolower(text.data(), text.size(), DEFAULT_COLLATION_OID);
+std::string_view in_case(std::string_view text, bool upper, Oid collation) {
+  return upper ? str_toupper(text.data(), text.size(), value_collation(collation))
+               : str_tolower(text.data(), text.size(), value_collation(collation));
 }
 
 // Without case, in UTF-8: letter by letter, whatever is beside it and whatever the locale, so a part of a text folds to
@@ -81,8 +81,8 @@ std::string_view folded(std::string_view text) {
   return {room, size};
 }
 
-bytea *fingerprint(const TokenType *type, std::string_view text, bool upper) {
-  const std::string_view cased = in_case(text, upper);
+bytea *fingerprint(const TokenType *type, std::string_view text, bool upper, Oid collation) {
+  const std::string_view cased = in_case(text, upper, collation);
   auto *result = static_cast<bytea *>(palloc(VARHDRSZ + kSivSize));
   SET_VARSIZE(result, VARHDRSZ + kSivSize);
   const std::span<std::uint8_t, kSivSize> out(reinterpret_cast<std::uint8_t *>(VARDATA(result)), kSivSize);
@@ -167,7 +167,7 @@ SoughtSpec sought(FunctionCallInfo fcinfo) {
 Datum value_fingerprint(FunctionCallInfo fcinfo, bool upper) {
   const TokenType *type = argument_type(fcinfo);
   const varlena *value = token_open(type, PG_GETARG_BYTEA_PP(0), true);
-  PG_RETURN_BYTEA_P(fingerprint(type, varlena_text(value), upper));
+  PG_RETURN_BYTEA_P(fingerprint(type, varlena_text(value), upper, PG_GET_COLLATION()));
 }
 
 }  // namespace
@@ -186,8 +186,8 @@ REDOUBT_FUNCTION(redoubt_upper_fingerprint) { return redoubt::pg::value_fingerpr
 REDOUBT_FUNCTION(redoubt_sought_fingerprint) {
   using namespace redoubt::pg;
   const SoughtSpec spec = sought(fcinfo);
-  PG_RETURN_BYTEA_P(
-      fingerprint(token_type_require(spec.type), varlena_text(PG_GETARG_TEXT_PP(0)), spec.as == Sought::upper));
+  PG_RETURN_BYTEA_P(fingerprint(token_type_require(spec.type), varlena_text(PG_GETARG_TEXT_PP(0)),
+                                spec.as == Sought::upper, PG_GET_COLLATION()));
 }
 
 // sought_trigrams(text, internal) -> bytea: the trigrams of a pattern, 8 bytes each.

@@ -67,13 +67,13 @@ std::string_view opened(const TokenType *type, const varlena *given, PlaintextSt
   return value;
 }
 
-int compare_values(std::string_view a, std::string_view b) {
+int compare_values(std::string_view a, std::string_view b, Oid collation) {
   const char *left = pg_any_to_server(a.data(), static_cast<int>(a.size()), PG_UTF8);
   const char *right = pg_any_to_server(b.data(), static_cast<int>(b.size()), PG_UTF8);
   const auto size = [](const char *text, std::string_view given) {
     return static_cast<int>(text == given.data() ? given.size() : strlen(text));
   };
-  return varstr_cmp(left, size(left, a), right, size(right, b), DEFAULT_COLLATION_OID);
+  return varstr_cmp(left, size(left, a), right, size(right, b), value_collation(collation));
 }
 
 // A token of an index, which may be compressed.
@@ -92,13 +92,13 @@ class IndexedToken {
   varlena *token_;
 };
 
-int compare_tokens(const TokenType *type, Datum a, Datum b) {
+int compare_tokens(const TokenType *type, Datum a, Datum b, Oid collation) {
   const IndexedToken left(a);
   const IndexedToken right(b);
   const int result = std::ranges::equal(varlena_bytes(left.get()), varlena_bytes(right.get()))
                          ? 0
                          : compare_values(opened(type, left.get(), PlaintextStep::left),
-                                          opened(type, right.get(), PlaintextStep::right));
+                                          opened(type, right.get(), PlaintextStep::right), collation);
   left.release();
   right.release();
   return result;
@@ -112,8 +112,8 @@ int compare_sought(FunctionCallInfo fcinfo) {
   memcpy(&type, sought.data(), sizeof type);
   const IndexedToken token(PG_GETARG_DATUM(0));
   const std::string_view value(reinterpret_cast<const char *>(sought.data()), sought.size());
-  const int result =
-      compare_values(opened(require_ordered(type), token.get(), PlaintextStep::left), value.substr(sizeof type));
+  const int result = compare_values(opened(require_ordered(type), token.get(), PlaintextStep::left),
+                                    value.substr(sizeof type), PG_GET_COLLATION());
   token.release();
   return result;
 }
@@ -136,7 +136,8 @@ Oid ordered_type(Oid function) {
 extern "C" {
 static int token_order_sort(Datum a, Datum b, SortSupport sort) {
   if (sort->ssup_extra == nullptr) elog(ERROR, "values are compared in an upgrade of the server");
-  return redoubt::pg::compare_tokens(static_cast<const redoubt::pg::TokenType *>(sort->ssup_extra), a, b);
+  return redoubt::pg::compare_tokens(static_cast<const redoubt::pg::TokenType *>(sort->ssup_extra), a, b,
+                                     sort->ssup_collation);
 }
 }
 
@@ -163,7 +164,7 @@ REDOUBT_FUNCTION(redoubt_value_cmp) {
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("values of token type %s are compared in indexes alone", format_type_be(type)),
                     errhint("A query sorts by the text: ORDER BY column::text.")));
-  PG_RETURN_INT32(compare_tokens(require_ordered(type), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+  PG_RETURN_INT32(compare_tokens(require_ordered(type), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GET_COLLATION()));
 }
 
 // value_cmp(token, internal): the same for a search by what sought_value() has returned.

@@ -1,7 +1,7 @@
 // token_order.h - an index over a token column in the order of its values.
 //
 // Such an index is opt-in: its operator class, <type>_value_ops, compares tokens by opening them, under the collation
-// of the database, so that its pages tell the order of the values and nothing else.  Writing a row and making the index
+// of the index, so that its pages tell the order of the values and nothing else.  Writing a row and making the index
 // need no privilege, and give nothing back.
 // Invariant: nothing but an index compares by it.  It has no operator for two tokens, so nobody can sort by it; its
 // operators have an argument of the type internal, of which SQL has no value, so nobody can name them; and where range

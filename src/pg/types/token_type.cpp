@@ -15,6 +15,10 @@
 #include "pg/types/token_type.h"
 #include "pg/base/varlena_view.h"
 
+extern "C" {
+#include "catalog/indexing.h"
+}
+
 namespace redoubt::pg {
 namespace {
 
@@ -362,6 +366,18 @@ bool type_meets_output(Oid type, Oid token_type) {
   if (type_carries(type, token_type)) return true;
   const TokenType *found = token_type_find(token_type);
   return found == nullptr || found->format == nullptr;
+}
+
+void token_type_make_collatable(Oid type) {
+  Relation types = table_open(TypeRelationId, RowExclusiveLock);
+  for (const Oid each : {type, get_array_type(type)}) {
+    HeapTuple tuple = SearchSysCacheCopy1(TYPEOID, ObjectIdGetDatum(each));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for type %u", each);
+    reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple))->typcollation = DEFAULT_COLLATION_OID;
+    CatalogTupleUpdate(types, &tuple->t_self, tuple);
+  }
+  table_close(types, RowExclusiveLock);
+  CommandCounterIncrement();
 }
 
 void value_refuse_softly(const TokenType *type, const Refusal &refusal, Node *context) {

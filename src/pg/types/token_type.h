@@ -9,6 +9,10 @@
 #include "core/normalize.h"
 #include "core/refusal.h"
 
+extern "C" {
+#include "catalog/pg_collation_d.h"
+}
+
 namespace redoubt::pg {
 
 constexpr std::size_t kClassIdSize = 16;
@@ -98,6 +102,13 @@ bool type_holds_tokens(Oid type);
 // Must a token have met an output function, which charges it, to be in a value of `type` or in what the
 // reader gets of it?  Not a format-preserving one in a text: the cast to text is free.
 bool type_meets_output(Oid type, Oid token_type);
+
+// The collation of the values of a token column, or of an index over one: its own.  Those of types that are older than
+// version 0.2 have none, and take the database's.
+inline Oid value_collation(Oid own) noexcept { return OidIsValid(own) ? own : Oid{DEFAULT_COLLATION_OID}; }
+
+// token_type_make_collatable lets columns of a type have a collation, as CREATE TYPE does with COLLATABLE.
+void token_type_make_collatable(Oid type);
 
 // value_refuse raises 22P02 for a refused value: type, reason and place.  value_refuse_softly does so unless `context`
 // is that of a caller who wants to be told without an error.
