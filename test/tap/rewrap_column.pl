@@ -42,20 +42,26 @@ sub until_true {
   return fail($what);
 }
 
-# Stopped half-way: cancelled, killed, by a crash.  Each time with a new version, so that much is to be done.
+# Stopped half-way: cancelled, killed, by a crash.  Each time with a new version, so that much is to be done; a row that
+# somebody holds keeps it from coming to its end before it is stopped.
+my $holders = q{FROM pg_stat_activity WHERE query LIKE '%pg_sleep(1000)%' AND pid <> pg_backend_pid()};
 my $others = q{FROM pg_stat_activity WHERE query LIKE 'CALL redoubt.rewrap_column%' AND pid <> pg_backend_pid()};
 my ($run, $out);
 for my $end ('cancelled', 'killed', 'crashed') {
   rotate();
+  my ($holder) = background("BEGIN; SELECT FROM person WHERE id = $rows FOR UPDATE; SELECT pg_sleep(1000)");
+  until_true("$end: a row is held", sub { $node->admin("SELECT count(*) $holders AND wait_event = 'PgSleep'") eq '1' });
   my $done = began();
   ($run, $out) = background($call);
-  until_true("$end: it had begun", sub { began() > $done });
+  until_true("$end: it had begun", sub { began() > $done && $node->admin($use) =~ / / });
   if ($end eq 'crashed') {
     $node->stop('immediate');
   } else {
     $node->admin('SELECT ' . ($end eq 'killed' ? 'pg_terminate_backend' : 'pg_cancel_backend') . "(pid) $others");
+    $run->finish;
+    $node->admin("SELECT pg_terminate_backend(pid) $holders");
   }
-  $run->finish;
+  $_->finish for $run, $holder;
   $node->start if $end eq 'crashed';
   is($node->ask('regress_lead', $values), $before, "$end: every value is what it was");
   like($node->admin($use), qr/ /, "$end: some are sealed anew, some are not");
