@@ -12,8 +12,9 @@ DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 
 PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir) -DOPENSSL_NO_DEPRECATED -DREDOUBT_VERSION='"$(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/redoubt.control)"'
-# -O3: the way of a value is short functions over a few bytes; it makes tokenizing a tenth faster.
-OPTIMIZE ?= -O3
+# For size, but for what runs once a value: FAST below.
+OPTIMIZE ?= -Os
+OPTIMIZE_FAST ?= -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
 # Warnings are errors where the tests build (WERROR=-Werror), not where a later compiler finds new ones.
 PG_CXXFLAGS = -std=c++20 $(OPTIMIZE) -Wall -Wextra $(WERROR) -Wno-register -Wno-volatile -Wno-unused-parameter \
               -fvisibility=hidden -fvisibility-inlines-hidden -ffunction-sections -fdata-sections -MMD -MP
@@ -45,23 +46,13 @@ ifeq ($(shell test $(MAJORVERSION) -lt 16 && echo old), old)
 override CPPFLAGS += -DPGDLLEXPORT='__attribute__((visibility("default")))'
 endif
 
-# What -O3 makes larger, and no faster that anybody would see: most of it is not on the way of a value.
-SMALLER = base/ limits/limit_statement meter/explain meter/plan_cache plan/ protect/ reveal/ \
-  tokens/fpe_value tokens/token_array tokens/token_io tokens/token_value types/token_compare
-# What runs once a command, a plan, a type or a lease: the library is a tenth smaller for it.
-SMALLEST = audit/ base/catalog base/events base/log_guard base/node_session base/parser_errors base/roles base/settings base/shared_memory \
-  base/shell_command base/worker ddl/ keys/ \
-  limits/borrow limits/lease_worker limits/lending limits/limit_bindings limits/limit_clock limits/limit_rows limits/limit_rules \
-  limits/limits. limits/limits_explain limits/limits_shmem limits/limits_sql limits/limits_store limits/limits_worker \
-  meter/call_guard meter/conflict_meter meter/deferred_errors meter/estimate meter/planner_hooks meter/query_meter meter/statistics_meter \
-  plan/aggregates plan/analysis plan/as_text plan/by_index plan/by_token plan/calls plan/columns plan/grouping plan/index_paths plan/indexes plan/inlined plan/insertion plan/nodes plan/opened \
-  plan/out_of_sight plan/pending_values plan/plain_query plan/query_columns plan/row_by_row plan/row_keys plan/scans plan/split_query plan/subplans plan/token_texts \
-  plan/write_checks plan/writes protect/collations protect/counters protect/function_trust protect/labels protect/standing_code protect/standing_objects protect/table_code protect/value_count reveal/authors server/ \
-  tokens/fpe_array tokens/fpe_input tokens/fpe_io tokens/pending_value tokens/token_index tokens/token_order tokens/vault_sql types/token_type vault/
-SMALLER_CORE = calendar email. ff1_wide format_batch format_cipher format_letters format_email format_template mask siv unicode_text
-SMALLEST_CORE = audit_archive audit_chain audit_record ed25519 email_fold format. format_parse key_export keywrap normalize phone vault
-$(filter $(SMALLER:%=src/pg/%%) $(SMALLER_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
-$(filter $(SMALLEST:%=src/pg/%%) $(SMALLEST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += -Os
+# What runs once a value or a row, or in every plan; the rest runs once a command, a type or a lease.
+FAST = base/delivery base/plaintext limits/lease. limits/limit_statement limits/limit_window limits/throttled_sessions \
+  meter/meter_function meter/plan_cache meter/read_meter plan/expressions plan/flow plan/meter_node protect/protected_columns reveal/disclosure reveal/gate \
+  tokens/fpe_value tokens/mask_letter tokens/token_array tokens/token_io tokens/token_value types/token_compare types/token_family
+FAST_CORE = aes base64url email. ff1 format_alphabet format_batch format_cipher format_email. format_letters format_name \
+  format_template gcra mac mask siv token unicode_text
+$(filter $(FAST:%=src/pg/%%) $(FAST_CORE:%=src/core/%%), $(OBJS)): override CXXFLAGS += $(OPTIMIZE_FAST)
 
 # Other flags make other objects.
 $(OBJS): $(srcdir)/Makefile

@@ -22,13 +22,17 @@ constinit Expected expected = {};
 
 int own_table_write(OwnChange change, const char *sql, std::span<Oid> types, Datum *values, const char *nulls) {
   const bool both = change == OwnChange::inserts_or_updates;
-  int result = 0;
+  int result;
   expected = {both || change == OwnChange::inserts, both || change == OwnChange::updates, change == OwnChange::deletes};
   PG_TRY();
   { result = SPI_execute_with_args(sql, static_cast<int>(types.size()), types.data(), values, nulls, false, 0); }
-  PG_FINALLY();
-  { expected = {}; }
+  PG_CATCH();
+  {
+    expected = {};
+    PG_RE_THROW();
+  }
   PG_END_TRY();
+  expected = {};
   return result;
 }
 
