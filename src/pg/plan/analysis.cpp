@@ -222,6 +222,7 @@ PlanAnalysis *plan_analyze(PlannedStmt *plan, bool inject) {
   describe_types(analysis);
   for (MemoryContext context : scratch)
     if (context != nullptr) MemoryContextDelete(context);
+  pfree(walk.relation);  // large where a table has many partitions
   return analysis;
 }
 

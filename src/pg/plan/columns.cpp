@@ -53,15 +53,25 @@ RelationFacts *relation_find_out(PlanWalk *walk, Index rti) {
   const RangeTblEntry *entry = rt_fetch(rti, walk->plan->rtable);
   const bool stored =
       (entry->rtekind == RTE_RELATION && entry->relkind != RELKIND_VIEW) || entry->rtekind == RTE_NAMEDTUPLESTORE;
-  const ProtectedRelation *relation = stored ? protected_relation(entry->relid) : nullptr;
+  if (!stored) return facts;
+  const Index parent = parent_of(walk, rti);
+  const RelationFacts *above = parent != 0 ? relation_facts(walk, parent) : nullptr;
+  const ProtectedRelation *relation = protected_relation(entry->relid);
   if (relation == nullptr) return facts;
+  facts->size = relation->size;
+  facts->is_partition = relation->is_partition;
+  facts->row_security = relation->row_security;
+  if (above != nullptr &&
+      std::equal(relation->column, relation->column + relation->size, above->column, above->column + above->size)) {
+    facts->column = above->column;
+    facts->source = above->source;
+    facts->copy = above->copy;
+    return facts;
+  }
   // A copy, because a look-up of another relation may read this one anew.
   const Size size = static_cast<Size>(relation->size);
   auto *column =
       static_cast<ProtectedColumn *>(MemoryContextAlloc(walk->memory, (sizeof(ProtectedColumn) + sizeof(int)) * size));
-  facts->size = relation->size;
-  facts->is_partition = relation->is_partition;
-  facts->row_security = relation->row_security;
   facts->column = column;
   facts->source = reinterpret_cast<int *>(column + size);
   std::copy_n(relation->column, size, column);

@@ -61,7 +61,9 @@ NodeFlow walk_branches(PlanWalk *walk, const List *plans, bool charged) {
   most.put_back(walk, 1);
   walk->terms = 0;
   for (int i = 0; i < n; ++i) walk->terms |= branches[i].implicit;
-  return node_flow_alternatives(branches, n, walk->analysis->source);
+  const NodeFlow rows = node_flow_alternatives(branches, n, walk->analysis->source);
+  pfree(branches);
+  return rows;
 }
 
 std::uint32_t walk_quals(PlanWalk *walk, const ExprScope &scope, const List *quals) {
@@ -209,10 +211,11 @@ std::uint32_t member_decides(PlanWalk *walk, const ExprScope &scope, const Plan 
 // What decides how far a node asks its inputs for rows, or in what turn, as the last walk has found out.
 std::uint32_t *turns_of(PlanWalk *walk, const Plan *plan) {
   if (plan->plan_node_id >= walk->nodes) {
-    const int nodes = plan->plan_node_id + 64;
+    const int nodes = 2 * plan->plan_node_id + 64;
     auto *grown = static_cast<std::uint32_t *>(
         MemoryContextAllocZero(walk->memory, sizeof(std::uint32_t) * static_cast<Size>(nodes)));
     std::copy_n(walk->turns, walk->nodes, grown);
+    if (walk->turns != nullptr) pfree(walk->turns);
     walk->turns = grown;
     walk->nodes = nodes;
   }
