@@ -23,7 +23,7 @@ ifneq ($(findstring clang,$(CXX)),)
 PG_CXXFLAGS += -Wno-unknown-warning-option -Wno-deprecated-volatile -Wno-ignored-optimization-argument -Wno-ignored-attributes
 endif
 SHLIB_LINK_INTERNAL = $(libpq)
-SHLIB_LINK = -lstdc++ -lcrypto -lz -Wl,--gc-sections -Wl,-z,noseparate-code
+SHLIB_LINK = -lstdc++ -lcrypto -lz -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--sort-section=alignment
 EXTRA_CLEAN = $(OBJS:.o=.d) redoubt.so.debug faulty
 
 # Every test but the servers that need another configuration, which are test/tap.
@@ -48,7 +48,7 @@ endif
 
 # What runs once a value or a row, or in every plan; the rest runs once a command, a type or a lease.
 FAST = base/delivery base/plaintext limits/lease. limits/limit_statement limits/limit_window limits/throttled_sessions \
-  meter/meter_function meter/plan_cache meter/read_meter plan/expressions plan/flow plan/meter_node protect/protected_columns reveal/disclosure reveal/gate \
+  meter/meter_function meter/plan_cache meter/read_meter plan/expressions plan/flow plan/meter_node plan/plain_query protect/protected_columns reveal/disclosure reveal/gate \
   tokens/fpe_value tokens/mask_letter tokens/token_array tokens/token_io tokens/token_value types/token_compare types/token_family
 FAST_CORE = aes base64url email. ff1 format_alphabet format_batch format_cipher format_email. format_letters format_name \
   format_template gcra mac mask siv token unicode_text

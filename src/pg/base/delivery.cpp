@@ -84,7 +84,7 @@ void delivery_note_function(Oid function) {
   delivery_calls_definition |= state.prints[function] == Prints::definitions;
 }
 
-bool delivery_shows_tokens(const PlannedStmt *plan) {
+[[gnu::hot]] bool delivery_shows_tokens(const PlannedStmt *plan) {
   for (const Oid relid : oids_of(plan->relationOids)) {
     if (relid == StatisticRelationId || relid == StatisticExtDataRelationId) return true;
   }

@@ -499,7 +499,7 @@ void ddl_maintenance_error() noexcept {
   state.maintained = NIL;  // once, however many queries the error passes
 }
 
-void ddl_maintenance_transaction(XactEvent event) {
+[[gnu::hot]] void ddl_maintenance_transaction(XactEvent event) {
   if (transaction_is_over(event)) state.maintained = NIL;
 }
 

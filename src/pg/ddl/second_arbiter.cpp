@@ -132,7 +132,7 @@ void add_to(Plan *plan, const List *tables) {
 
 }  // namespace
 
-void protection_add_arbiters(PlannedStmt *plan) {
+[[gnu::hot]] void protection_add_arbiters(PlannedStmt *plan) {
   if (plan->commandType != CMD_INSERT && !plan->hasModifyingCTE) return;
   add_to(plan->planTree, plan->rtable);
   for (auto *subplan : list_of<Plan>(plan->subplans)) add_to(subplan, plan->rtable);

@@ -209,9 +209,13 @@ static void redoubt_ExplainOneQuery(Query *query, int options, IntoClause *into,
                                                                           environment);
     });
   }
-  PG_FINALLY();
-  { explained = outer; }
+  PG_CATCH();
+  {
+    explained = outer;
+    PG_RE_THROW();
+  }
   PG_END_TRY();
+  explained = outer;
 }
 #endif
 }

@@ -42,7 +42,6 @@ PlanFacts *make(PlannedStmt *plan) {
 }  // namespace
 
 [[gnu::hot]] PlanFacts *plan_facts_find_out(PlannedStmt *plan, PlanFacts *known) {
-  protected_columns_init();
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
   if (known != nullptr && known->tree != plan->planTree) {
     known->tree = plan->planTree;

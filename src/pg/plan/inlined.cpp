@@ -99,9 +99,9 @@ static bool inlined_asked(Oid function) {
 
 namespace redoubt::pg {
 
-bool inlining_guard() noexcept { return std::exchange(state.planning, true); }
+[[gnu::hot]] bool inlining_guard() noexcept { return std::exchange(state.planning, true); }
 
-void inlining_restore(bool before) noexcept { state.planning = before; }
+[[gnu::hot]] void inlining_restore(bool before) noexcept { state.planning = before; }
 
 void inlined_install() {
   state.previous = needs_fmgr_hook;

@@ -28,7 +28,7 @@ bool is_plain_node(const void *expression);
 bool is_plain_but_for_results(const Query *query);
 
 // Of an expression, a column of a result, a list or FROM; null is plain.  Most are columns and constants.
-inline bool is_plain(const void *expression) {
+[[gnu::hot]] inline bool is_plain(const void *expression) {
   if (expression == nullptr) return true;
   if (IsA(expression, TargetEntry)) expression = as<TargetEntry>(expression).expr;
   switch (nodeTag(expression)) {
@@ -53,7 +53,7 @@ inline bool is_plain(const void *expression) {
 }
 
 // Most lists of a query are empty.
-inline bool all_plain(const List *list) { return list == NIL || items_plain(list); }
+[[gnu::hot]] inline bool all_plain(const List *list) { return list == NIL || items_plain(list); }
 
 bool all_builtin(const List *types) {
   ListCell *cell = nullptr;
@@ -62,7 +62,7 @@ bool all_builtin(const List *types) {
   return true;
 }
 
-bool is_plain_call(Oid function, Oid result, const List *arguments) {
+[[gnu::hot]] bool is_plain_call(Oid function, Oid result, const List *arguments) {
   return is_builtin(function) && is_builtin(result) && all_plain(arguments);
 }
 

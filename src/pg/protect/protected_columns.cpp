@@ -270,14 +270,11 @@ void rebuild(ProtectedRelation *entry) {
 
 bool is_array_type(Oid type) { return OidIsValid(get_element_type(getBaseType(type))); }
 
-void protected_columns_init() {
-  if (state.relations != nullptr) return;
-  state.cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
-  state.relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, state.cache_context);
-}
-
 const ProtectedRelation *protected_relation_find(Oid relid) {
-  protected_columns_init();
+  if (state.relations == nullptr) {
+    state.cache_context = AllocSetContextCreate(CacheMemoryContext, "redoubt protected columns", ALLOCSET_SMALL_SIZES);
+    state.relations = hash_table_make<Oid, ProtectedRelation>("redoubt protected columns", 256, state.cache_context);
+  }
   bool found = false;
   auto *entry = static_cast<ProtectedRelation *>(hash_search(state.relations, &relid, HASH_ENTER, &found));
   if (!found) {

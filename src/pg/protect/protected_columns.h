@@ -31,9 +31,8 @@ struct ProtectedRelation {
   ProtectedColumn *column;  // ascending by attno; a column of several token types has several entries
 };
 
-// Moved on by whatever may protect a column, or no longer protect it, once protected_columns_init was called.
+// Moved on by whatever may protect a column, or no longer protect it.
 inline constinit std::uint64_t protected_generation = 1;
-void protected_columns_init();
 
 // protected_relation returns the protected columns of a relation, or null where there
 // are none.  Cached; valid until the next call.  Costs a few nanoseconds for relations

@@ -305,7 +305,6 @@ List *find_parts(Oid relid) {
 }  // namespace
 
 List *table_parts(Oid relid) {
-  protected_columns_init();
   if (state.parts == nullptr)
     state.parts = hash_table_make<Oid, Parts>("redoubt parts of tables", 64, CacheMemoryContext);
   const std::uint64_t reading = protected_generation;  // a change that arrives meanwhile makes this stale
@@ -355,7 +354,6 @@ void add_computed(TableCode *code, Relation relation, Oid relid) {
 }  // namespace
 
 TableCode table_code(Oid relid, CmdType command) {
-  protected_columns_init();
   if (state.code == nullptr)
     state.code = hash_table_make<CodeKey, CodeEntry>("redoubt code of tables", 16, CacheMemoryContext);
   const std::uint64_t relations = protected_generation;  // a change that arrives meanwhile makes this stale
