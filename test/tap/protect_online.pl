@@ -167,7 +167,7 @@ for my $storm ('VACUUM FULL small', 'CLUSTER small USING small_pkey', 'ALTER TAB
   $problem = '';
   $session = psql_in_background($slow, \$problem);
   my $rounds = 0;
-  while ($rounds < 200 && $node->admin(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'regress_owner' AND query LIKE 'CALL%' AND state = 'active'})) {
+  while ($rounds < 50 && $node->admin(q{SELECT count(*) FROM pg_stat_activity WHERE usename = 'regress_owner' AND query LIKE 'CALL%' AND state = 'active'})) {
     $node->ask('regress_owner', "SET client_min_messages = warning; $storm");
     ++$rounds;
   }
