@@ -26,7 +26,30 @@ SELECT tup_returned FROM pg_stat_database;
 SELECT temp_bytes FROM pg_stat_database;
 SELECT blks_hit FROM pg_stat_slru;
 SELECT buffers_alloc FROM pg_stat_bgwriter;
+SELECT relname, n_dead_tup FROM pg_stat_user_tables WHERE relname = 'b';
+SELECT pg_tablespace_size('pg_default');
 EXPLAIN (COSTS off) SELECT pg_stat_get_numscans('a'::regclass);
+-- Commands that say what they find in buffers: a look-up by name leaves what it found, or not, in the caches of the
+-- session, and a scan its pages.
+SELECT count(to_regclass('z' || id || '_' || ascii(substr(email, 2, 1)))) FROM cust;
+EXPLAIN (ANALYZE, BUFFERS) SELECT to_regclass('z1_49');
+EXPLAIN (ANALYZE, BUFFERS off, BUFFERS) SELECT to_regclass('z1_49');
+EXPLAIN (BUFFERS) SELECT FROM pg_class WHERE oid = to_regclass('z1_49');
+DO $$ BEGIN EXECUTE 'EXPLAIN (BUFFERS true) SELECT 1'; END $$;
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT 1;
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off) SELECT 1;
+VACUUM (VERBOSE) a;
+VACUUM VERBOSE a;
+ANALYZE VERBOSE a;
+CLUSTER VERBOSE a;
+SET client_min_messages = debug1;
+VACUUM a;
+SET client_min_messages = warning;
+VACUUM (VERBOSE off, ANALYZE) a;
+-- Where a scan of a large table stopped, the next one begins, but not while protected values are read.
+SET synchronize_seqscans = on;
+SELECT count(set_config('synchronize_seqscans', 'off', false)) FROM cust;
+SELECT count(set_config('synchronize_seqscans', 'on', false)) FROM cust;
 -- The locks of serializable transactions.
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT count(CASE WHEN email LIKE 'c1%' THEN (SELECT x FROM a WHERE x = id) ELSE (SELECT x FROM b WHERE x = id) END) FROM cust;
@@ -64,13 +87,14 @@ SELECT count(*) > 20 AS open FROM passed;
 SELECT name FROM passed WHERE name ~ 'scan|tuples_[rfiudhn]|blocks|blk|_io$|wal$|slru|temp|xact_[ntbf]|function|buf|checkpoint|lock_status';
 -- These are open.
 SELECT count(*) >= 1 AS sessions FROM pg_stat_activity;
-SELECT relname, n_dead_tup FROM pg_stat_user_tables WHERE relname = 'b';
+SELECT relname, n_live_tup FROM pg_stat_user_tables WHERE relname = 'b';
 
 -- Whoever watches over the server reads all of it, and so does a function of his.
 \c - regress_watching
 SET search_path = counters_test, pg_catalog;
 SELECT seq_scan IS NOT NULL AS shown FROM pg_stat_user_tables WHERE relname = 'a';
 SELECT count(*) > 0 AS shown FROM pg_locks;
+EXPLAIN (BUFFERS, COSTS off) SELECT 1;
 CREATE FUNCTION shown() RETURNS boolean LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ SELECT count(*) > 0 FROM pg_locks $$;
 \c - regress_counting
 SELECT counters_test.shown();

@@ -465,6 +465,23 @@ BEGIN
 END $$;
 SELECT value, statements, ceil(statements / (length(value) + 1.0)) AS statements_a_character FROM pg_temp.spell(7);
 SELECT regress_search.spent();
+
+-- One comparison with a "constant" that is another text each time it is looked at would be many.
+SELECT count(*) FROM (SELECT FROM customer WHERE id = 7 GROUP BY GROUPING SETS ((name, (1 + 1)), (name, (1 + 2))) HAVING name::text COLLATE "C" >= chr(65 + grouping((1 + 1), (1 + 2)))) AS s;
+SET plan_cache_mode = force_generic_plan;
+PREPARE by_float (float8) AS SELECT id FROM customer WHERE email LIKE $1::text;
+EXECUTE by_float (1.5);
+PREPARE by_floats (float8) AS SELECT id FROM customer WHERE email LIKE concat($1, 'x');
+EXECUTE by_floats (1.5);
+PREPARE by_name (text) AS SELECT id FROM customer WHERE email LIKE quote_ident($1);
+EXECUTE by_name ('abc');
+PREPARE by_bytes (bytea) AS SELECT id FROM customer WHERE email LIKE $1::text;
+EXECUTE by_bytes ('abc');
+PREPARE by_number (int) AS SELECT id FROM customer WHERE email LIKE concat('user', $1, '@example.com') OR email LIKE 'user' || ($1 + 1)::text || '@example.com';
+EXECUTE by_number (3);
+RESET plan_cache_mode;
+DEALLOCATE ALL;
+SELECT regress_search.spent();
 RESET SESSION AUTHORIZATION;
 
 -- ------------------------------------------------------------- who may neither

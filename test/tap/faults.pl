@@ -44,6 +44,7 @@ my %statement = (
   conflict_meter_next_row => 'INSERT INTO person SELECT * FROM person ON CONFLICT DO NOTHING',
   redoubt_check_node_identities => q{ALTER SYSTEM SET redoubt.node_identities = 'peer:other'},
   redoubt_check_reveal => q{SET redoubt.reveal = 'masked'},
+  redoubt_check_synchronize_seqscans => 'SET synchronize_seqscans = on',
   token_order_sort => 'CREATE INDEX ON person ((email::text))',
   redoubt_transaction_ends => 'SELECT 1',
   (map { $_ => 'SELECT count(*) FROM redoubt.audit' } map { "audit_table_$_" } qw(size paths plan begin next end)),

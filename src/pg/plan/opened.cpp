@@ -19,6 +19,7 @@
 extern "C" {
 #include "catalog/pg_collation.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
 }
 
 namespace redoubt::pg {
@@ -75,6 +76,24 @@ bool is_text_comparison(Oid function) {
   }
 }
 
+// Is the text of a value of the type the same at any time?  That of floating point and what is made of it, of bytea,
+// intervals and times hangs on settings, whatever the catalog says of their output functions.
+bool prints_the_same(Oid type) {
+  type = getBaseType(type);
+  switch (type) {
+    case BOOLOID:
+    case INT2OID:
+    case INT4OID:
+    case INT8OID:
+    case NUMERICOID:
+    case UUIDOID:
+    case UNKNOWNOID:
+      return true;
+    default:
+      return type < FirstNormalObjectId && TypeCategory(type) == TYPCATEGORY_STRING;
+  }
+}
+
 // concat(), format() and || of what is printed the same at any time.
 bool prints_text(Node *node) {
   Oid function = InvalidOid;
@@ -97,14 +116,8 @@ bool prints_text(Node *node) {
     default:
       return false;
   }
-  for (const auto *each : list_of<const Node>(arguments)) {
-    Oid output = InvalidOid;
-    bool varlena = false;
-    const Oid type = exprType(each);
-    if (type >= FirstNormalObjectId || type_is_array(type)) return false;
-    getTypeOutputInfo(type, &output, &varlena);
-    if (func_volatile(output) != PROVOLATILE_IMMUTABLE) return false;
-  }
+  for (const auto *each : list_of<const Node>(arguments))
+    if (!prints_the_same(exprType(each))) return false;
   return true;
 }
 
@@ -124,6 +137,15 @@ bool may_change(Oid function) {
   return volatility != PROVOLATILE_IMMUTABLE || !function_is_trusted(function);
 }
 
+// Is a value printed by a function that PostgreSQL calls immutable though it obeys a setting?
+bool prints_by_setting(const Node *node) {
+  if (IsA(node, CoerceViaIO))
+    return !prints_the_same(exprType(reinterpret_cast<const Node *>(reinterpret_cast<const CoerceViaIO *>(node)->arg)));
+  if (!IsA(node, FuncExpr)) return false;
+  const auto *call = reinterpret_cast<const FuncExpr *>(node);
+  return call->funcid == F_QUOTE_IDENT || call->funcresulttype == CSTRINGOID;
+}
+
 // What depends on a setting or on the clock's zone (current_setting, to_char) is another text as soon as the statement
 // itself, or somebody in between, changes that: a series of texts in the place of one.
 bool is_constant(const Node *expression) {
@@ -131,8 +153,8 @@ bool is_constant(const Node *expression) {
     const ExpressionKind *kind = expression_kind(node);
     const bool prints = kind != nullptr && (kind->transfer == xml_flow || kind->transfer == json_flow ||
                                             kind->transfer == json_query_flow);
-    const bool changes = IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || prints ||
-                         (!prints_text(node) && calls_any(node, may_change));
+    const bool changes = IsA(node, SQLValueFunction) || IsA(node, NextValueExpr) || IsA(node, GroupingFunc) || prints ||
+                         prints_by_setting(node) || (!prints_text(node) && calls_any(node, may_change));
     return changes ? Step::found : Step::into;
   });
 }

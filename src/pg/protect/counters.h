@@ -16,5 +16,9 @@ namespace redoubt::pg {
 // the current user may not read.
 void counters_check(Oid function);
 
+// counters_check_command does so for a utility command that shows what it comes upon: EXPLAIN (BUFFERS), VACUUM,
+// ANALYZE and CLUSTER with VERBOSE.  Returns the command, or a copy without what is only a default of PostgreSQL.
+PlannedStmt *counters_check_command(PlannedStmt *statement);
+
 }  // namespace redoubt::pg
 #endif

@@ -323,6 +323,8 @@ bool runs_code(Oid type) {
     case TYPTYPE_MULTIRANGE:
     case TYPTYPE_ENUM:
       return true;
+    case TYPTYPE_COMPOSITE:  // or a column, whose input then quotes what it is given
+      return !superuser_arg(catalog_field(TYPEOID, type, &FormData_pg_type::typowner));
     default:
       return input_tells(type);
   }

@@ -59,6 +59,10 @@ constinit ExecutorCheckPerms_hook_type prev_check_perms = nullptr;
 // Executors that are being started: the permissions checked there are a plan's.
 constinit int starting = 0;
 
+// Runs of plans that read protected values.  Where a scan of a large table has stopped, the next one of that table
+// begins, whoever asks for it: that would tell how far a subquery was read.
+constinit int unsynchronized = 0;
+
 // An error passes every frame on its way out; it is looked at once.
 constinit bool error_observed = false;
 
@@ -81,6 +85,12 @@ bool needs_serial(const DeliveryFrame *frame) {
 }  // namespace redoubt::pg
 
 extern "C" {
+static bool redoubt_check_synchronize_seqscans(bool *value, void **, GucSource) {
+  if (!*value || redoubt::pg::unsynchronized == 0) return true;
+  GUC_check_errdetail("A statement that reads protected values is running.");
+  return false;
+}
+
 // Constants are folded here, for a plan that may be kept and write to a table.
 [[gnu::hot]] static PlannedStmt *redoubt_planner(Query *query, const char *text, int options,
                                                  ParamListInfo parameters) {
@@ -190,6 +200,8 @@ extern "C" {
   // The plan may be a cached one: what is changed here is put back.
   const bool parallel = plan->parallelModeNeeded;
   if (parallel && needs_serial(&frame)) plan->parallelModeNeeded = false;
+  const bool synchronized = std::exchange(synchronize_seqscans, synchronize_seqscans && !facts->touches);
+  const int unsynchronized_before = std::exchange(unsynchronized, unsynchronized + (facts->touches ? 1 : 0));
   delivery_push(&frame);
   CallGuard guard;
   call_guard_push(&guard, facts);
@@ -203,6 +215,8 @@ extern "C" {
     call_guard_pop(&guard);
     delivery_pop(&frame);
     plan->parallelModeNeeded = parallel;
+    synchronize_seqscans = synchronized;
+    unsynchronized = unsynchronized_before;
     if (metered) read_meter_detach(&meter, query);
     query_meter_error(query);
     ddl_maintenance_error();
@@ -214,6 +228,8 @@ extern "C" {
   call_guard_pop(&guard);
   delivery_pop(&frame);
   plan->parallelModeNeeded = parallel;
+  synchronize_seqscans = synchronized;
+  unsynchronized = unsynchronized_before;
   if (metered) {
     read_meter_detach(&meter, query);
     if (meter.query != nullptr) {
@@ -341,6 +357,8 @@ void hooks_install() {
   ExecutorEnd_hook = shielded<redoubt_ExecutorEnd>;
   prev_utility = ProcessUtility_hook;
   ProcessUtility_hook = shielded<redoubt_ProcessUtility>;
+  if (config_generic *setting = compat_find_setting("synchronize_seqscans"); setting != nullptr)
+    reinterpret_cast<config_bool *>(setting)->check_hook = shielded<redoubt_check_synchronize_seqscans>;
   call_guard_install();
   leases_register(disclosure_give_back);
   leases_register(query_meters_give_back);

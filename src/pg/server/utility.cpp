@@ -17,6 +17,7 @@
 #include "pg/server/database_copy.h"
 #include "pg/server/extension_guard.h"
 #include "pg/types/token_type.h"
+#include "pg/protect/counters.h"
 #include "pg/protect/protected_columns.h"
 #include "pg/meter/statistics_meter.h"
 #include "pg/server/utility.h"
@@ -205,7 +206,9 @@ void load_statement(const Node *statement) {
 
 void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_only_tree) {
   *command = {};
-  command->statement = statement;
+  command->statement = counters_check_command(statement);
+  if (command->statement != statement) *read_only_tree = false;
+  statement = command->statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
   node_session_command(node);
