@@ -107,11 +107,12 @@ SELECT explained::json #> '{0,Redoubt}' IS NULL AS unprotected FROM explained('S
 -- Planning time and buffers are where they are without Redoubt.
 SELECT regexp_replace(line, '[0-9.]+ ms', 'N ms') AS line FROM explained('SELECT * FROM plain', 'SUMMARY, COSTS OFF') AS line;
 SELECT regexp_replace(line, '[0-9.]+ ms', 'N ms') AS line FROM explained('SELECT phone FROM customer', 'SUMMARY, COSTS OFF') AS line;
-SELECT explained::json #> '{0,Planning}' IS NOT NULL AS planning_buffers, explained::json #>> '{0,Planning Time}' <> '' AS planning_time
-  FROM explained('SELECT id FROM plain', 'ANALYZE, BUFFERS, FORMAT json');
-
 \c - postgres
 SET client_min_messages = warning;
+SET search_path = regress_explain, public;
+SELECT explained::json #> '{0,Planning}' IS NOT NULL AS planning_buffers, explained::json #>> '{0,Planning Time}' <> '' AS planning_time
+  FROM explained('SELECT id FROM plain', 'ANALYZE, BUFFERS, FORMAT json');
+RESET search_path;
 DROP SCHEMA regress_explain CASCADE;
 REVOKE EXECUTE ON FUNCTION redoubt.email_token(text) FROM postgres;
 REVOKE EXECUTE ON FUNCTION redoubt.detokenize(redoubt.email_token), redoubt.mask(redoubt.email_token), redoubt.email_token(text) FROM regress_explain_reader;

@@ -1424,8 +1424,13 @@ BEGIN
   END IF;
   RETURN QUERY SELECT 'table ' || "table", greatest(c.reltuples, 0)::bigint, 'rows may still hold the values of a dropped column', format('VACUUM FULL %s;', "table")
   FROM pg_class AS c WHERE c.oid = "table" AND EXISTS (SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attisdropped AND a.attlen = -1);
-  RETURN QUERY SELECT 'table ' || s.relid::regclass::text, s.n_dead_tup, 'dead rows', format('VACUUM FULL %s;', s.relid::regclass)
-  FROM pg_stat_all_tables AS s WHERE s.relid IN ("table", 'pg_statistic'::regclass) AND s.n_dead_tup > 0;
+  IF pg_has_role('pg_read_all_stats', 'USAGE') THEN
+    RETURN QUERY SELECT 'table ' || s.relid::regclass::text, s.n_dead_tup, 'dead rows', format('VACUUM FULL %s;', s.relid::regclass)
+    FROM pg_stat_all_tables AS s WHERE s.relid IN ("table", 'pg_statistic'::regclass) AND s.n_dead_tup > 0;
+  ELSE
+    RETURN QUERY SELECT 'table ' || t.id::text, NULL::bigint, 'dead rows, if there are any', format('VACUUM FULL %s;', t.id)
+    FROM unnest(ARRAY["table", 'pg_statistic'::regclass]) AS t(id);
+  END IF;
   RETURN QUERY SELECT 'WAL, its archive, base backups', NULL::bigint, 'hold what was written before the swap', 'Let them expire.';
   WITH RECURSIVE texts (oid) AS (
     SELECT y FROM unnest(ARRAY['text'::regtype, 'varchar'::regtype, 'bpchar'::regtype]::oid[]) AS y

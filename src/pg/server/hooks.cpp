@@ -85,8 +85,8 @@ bool needs_serial(const DeliveryFrame *frame) {
 }  // namespace redoubt::pg
 
 extern "C" {
-static bool redoubt_check_synchronize_seqscans(bool *value, void **, GucSource) {
-  if (!*value || redoubt::pg::unsynchronized == 0) return true;
+static bool redoubt_check_synchronize_seqscans(bool *, void **, GucSource) {
+  if (redoubt::pg::unsynchronized == 0) return true;
   GUC_check_errdetail("A statement that reads protected values is running.");
   return false;
 }
