@@ -12,7 +12,7 @@ DOCS =
 OBJS = $(patsubst $(srcdir)/%.cpp,%.o,$(sort $(wildcard $(srcdir)/src/core/*.cpp $(srcdir)/src/pg/*/*.cpp)))
 
 PG_CPPFLAGS = -I$(srcdir)/src -I$(libpq_srcdir) -DOPENSSL_NO_DEPRECATED -DREDOUBT_VERSION='"$(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/redoubt.control)"'
-# For size, but for what runs once a value: FAST below.
+# For size; what runs once a value is compiled for speed, see FAST.
 OPTIMIZE ?= -Os
 OPTIMIZE_FAST ?= -O2 -fno-align-functions -fno-align-jumps -fno-align-loops
 # Warnings are errors where the tests build (WERROR=-Werror), not where a later compiler finds new ones.

@@ -84,6 +84,27 @@ bool is_on(const List *options, const char *name) {
   return given != nullptr && defGetBoolean(given);
 }
 
+PlannedStmt *check_explain(PlannedStmt *statement) {
+  const List *options = reinterpret_cast<const ExplainStmt *>(statement->utilityStmt)->options;
+  DefElem *buffers = option(options, "buffers");
+  // PostgreSQL 18 shows them unless it is told not to.
+  const bool shown =
+      buffers != nullptr ? defGetBoolean(buffers) : PG_VERSION_NUM >= 180000 && is_on(options, "analyze");
+  if (!shown || may_count()) return nullptr;
+  if (buffers != nullptr) refuse("EXPLAIN (BUFFERS)");
+  auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
+  auto *explain = reinterpret_cast<ExplainStmt *>(rewritten->utilityStmt);
+  Node *off = reinterpret_cast<Node *>(makeBoolean(false));
+  explain->options = lappend(explain->options, makeDefElem(pstrdup("buffers"), off, -1));
+  return rewritten;
+}
+
+// What they say if asked, they also say to who debugs.
+void check_verbose(const List *options) {
+  if ((is_on(options, "verbose") || client_min_messages <= DEBUG1) && !may_count())
+    refuse("VERBOSE and debugging messages of VACUUM, ANALYZE and CLUSTER");
+}
+
 }  // namespace
 
 void counters_check(Oid function) {
@@ -92,26 +113,10 @@ void counters_check(Oid function) {
 
 PlannedStmt *counters_check_command(PlannedStmt *statement) {
   const Node *command = statement->utilityStmt;
-  if (IsA(command, ExplainStmt)) {
-    const List *options = reinterpret_cast<const ExplainStmt *>(command)->options;
-    if (is_on(options, "buffers") && !may_count()) refuse("EXPLAIN (BUFFERS)");
-    // PostgreSQL 18 shows buffers unless it is told not to.
-    if (PG_VERSION_NUM < 180000 || !is_on(options, "analyze") || option(options, "buffers") != nullptr || may_count())
-      return statement;
-    auto *rewritten = static_cast<PlannedStmt *>(copyObjectImpl(statement));
-    auto *explain = reinterpret_cast<ExplainStmt *>(rewritten->utilityStmt);
-    Node *off = reinterpret_cast<Node *>(makeBoolean(false));
-    explain->options = lappend(explain->options, makeDefElem(pstrdup("buffers"), off, -1));
-    return rewritten;
-  }
-  const List *options = IsA(command, VacuumStmt)    ? reinterpret_cast<const VacuumStmt *>(command)->options
-                        : IsA(command, ClusterStmt) ? reinterpret_cast<const ClusterStmt *>(command)->params
-                                                    : NIL;
-  const bool maintains = IsA(command, VacuumStmt) || IsA(command, ClusterStmt);
-  // What they say if asked, they also say to who debugs.
-  if (maintains && (is_on(options, "verbose") || client_min_messages <= DEBUG1) && !may_count())
-    refuse("VERBOSE and debugging messages of VACUUM, ANALYZE and CLUSTER");
-  return statement;
+  if (IsA(command, ExplainStmt)) return check_explain(statement);
+  if (IsA(command, VacuumStmt)) check_verbose(reinterpret_cast<const VacuumStmt *>(command)->options);
+  if (IsA(command, ClusterStmt)) check_verbose(reinterpret_cast<const ClusterStmt *>(command)->params);
+  return nullptr;
 }
 
 }  // namespace redoubt::pg

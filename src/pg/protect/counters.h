@@ -17,7 +17,8 @@ namespace redoubt::pg {
 void counters_check(Oid function);
 
 // counters_check_command does so for a utility command that shows what it comes upon: EXPLAIN (BUFFERS), VACUUM,
-// ANALYZE and CLUSTER with VERBOSE.  Returns the command, or a copy without what is only a default of PostgreSQL.
+// ANALYZE and CLUSTER with VERBOSE.  Returns null, or a copy of the command without what is only a default of
+// PostgreSQL.
 PlannedStmt *counters_check_command(PlannedStmt *statement);
 
 }  // namespace redoubt::pg

@@ -206,16 +206,14 @@ void load_statement(const Node *statement) {
 
 void utility_begin(UtilityCommand *command, PlannedStmt *statement, bool *read_only_tree) {
   *command = {};
-  command->statement = counters_check_command(statement);
-  if (command->statement != statement) *read_only_tree = false;
-  statement = command->statement;
+  command->statement = statement;
   const Node *node = statement->utilityStmt;
   load_statement(node);
   node_session_command(node);
   extension_guard(node);
   PlannedStmt *const rewritten = IsA(node, CopyStmt)    ? rewrite_copy(statement)
                                  : IsA(node, IndexStmt) ? index_command(statement)
-                                                        : nullptr;
+                                                        : counters_check_command(statement);
   if (rewritten != nullptr) {
     command->statement = rewritten;
     *read_only_tree = false;
